@@ -1,0 +1,1 @@
+"""The command line that deploys, inspects and demonstrates the functions."""

@@ -1,0 +1,1 @@
+"""Drain W&B run queues into the ledger and onto the topic."""

@@ -1,0 +1,1 @@
+"""Turn each message on the topic into at most one Vertex AI CustomJob."""

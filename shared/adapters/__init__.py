@@ -1,0 +1,1 @@
+"""One outside system each: W&B, Vertex AI, the ledger's bucket, Pub/Sub."""

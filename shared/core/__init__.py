@@ -1,0 +1,1 @@
+"""The words and rules of a launch: no SDK, no I/O."""
