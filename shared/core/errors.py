@@ -1,0 +1,48 @@
+"""What went wrong, in terms of what has to happen next.
+
+An adapter turns whatever its SDK raises into one of these (`raise ... from exc`); only an entry turns them into an HTTP
+answer. The table in the README says what each means for a launch and what its author sees.
+"""
+
+
+class LaunchError(Exception):
+    """The base of all errors that this project raises on purpose."""
+
+
+class Reject(LaunchError):
+    """The request itself is wrong and no repetition helps: the author has to change it.
+
+    The message is read by the author on W&B's page, so it names the field, what was found there, and the fix.
+    """
+
+    def __init__(self, field: str, problem: str, fix: str = "") -> None:
+        self.field = field
+        super().__init__(f"{field}: {problem}." + (f" {fix}" if fix else ""))
+
+
+class Capacity(LaunchError):
+    """Vertex AI has no room now (a quota, a stockout): the launch waits in the ledger, however long."""
+
+
+class Retry(LaunchError):
+    """An outside system failed in passing and definitely did nothing: try again, a bounded number of times."""
+
+
+class Denied(LaunchError):
+    """A credential or a permission is missing (401, 403): an operator has to mend it, retried meanwhile."""
+
+
+class OutcomeUnknown(LaunchError):
+    """A call may or may not have had its effect: look before repeating it."""
+
+
+class Conflict(LaunchError):
+    """Somebody else changed the record since it was read: read it again and decide anew."""
+
+
+class NotAMessage(LaunchError):
+    """A message on the topic is neither a ticket nor a request: nobody to tell, it goes to the dead letters."""
+
+
+class SettingsError(LaunchError):
+    """Settings are missing or wrong; the message lists every one of them."""

@@ -1,0 +1,164 @@
+"""A launch: its states, what moves it from one to the next, and what the ledger keeps of it.
+
+Everything here is a pure function of a record and an event; who may write when is the ledger's affair.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from shared.core.errors import LaunchError
+from shared.core.message import Queue, Request, launch_key
+
+
+class State(enum.StrEnum):
+    """How far a launch has come."""
+
+    QUEUED = "QUEUED"  # written down; nothing has been sent to Vertex AI, or a retry is due at retry_at
+    SUBMITTING = "SUBMITTING"  # one submit holds the claim until lease_until and may have sent a create
+    SUBMITTED = "SUBMITTED"  # the CustomJob exists
+    ENDED = "ENDED"  # the outcome is known; W&B is still owed the report
+
+
+class Outcome(enum.StrEnum):
+    """How a launch ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"  # the request was wrong; no job was ever created
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.SUBMITTING, State.ENDED}),
+    # to itself: a lease that ended is taken over
+    State.SUBMITTING: frozenset({State.SUBMITTING, State.SUBMITTED, State.QUEUED, State.ENDED}),
+    State.SUBMITTED: frozenset({State.ENDED, State.QUEUED}),
+    State.ENDED: frozenset(),
+}
+
+
+class IllegalTransition(LaunchError):
+    """A launch was to go where its state cannot lead: a mistake in this program."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPath:
+    """Where a run is found in W&B."""
+
+    entity: str
+    project: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a listing of the ledger shows of a launch: everything that decides what to do next, and no request.
+
+    Times are aware and in UTC. `item_id` and the queue are empty for a request that came without a W&B queue.
+    """
+
+    key: str
+    state: State
+    opened_at: datetime
+    run: RunPath
+    queue_entity: str = ""
+    queue_name: str = ""
+    item_id: str = ""
+    attempt: int = 0  # creates begun; the first is 1
+    lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
+    retry_at: datetime | None = None  # QUEUED: not before then
+    job_name: str = ""  # projects/P/locations/L/customJobs/N
+    submitted_at: datetime | None = None
+    outcome: Outcome | None = None
+    stop_seen_at: datetime | None = None  # when status first saw that the run was stopped in W&B
+    cancel_reason: str = ""  # set before customJobs.cancel is called, so that a repeat knows why
+
+    @property
+    def from_queue(self) -> bool:
+        """Tell whether a W&B queue item waits for news of this launch."""
+        return bool(self.item_id)
+
+    def claimable(self, now: datetime) -> bool:
+        """Tell whether a submit may claim this launch now."""
+        if self.state is State.QUEUED:
+            return self.retry_at is None or self.retry_at <= now
+        return self.state is State.SUBMITTING and (self.lease_until is None or self.lease_until <= now)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one create: kept so that a reader of the record sees its history."""
+
+    number: int
+    at: datetime
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A launch's whole record: its entry, and what only those who act on it need.
+
+    `generation` is the ledger's own version of what was read; 0 means that it was not written yet.
+    """
+
+    entry: Entry
+    run_spec: dict[str, Any]
+    source: str
+    reason: str = ""
+    warning: str = ""  # the last warning that W&B took, so that it is not repeated at every tick
+    history: tuple[Attempt, ...] = ()
+    generation: int = field(default=0, compare=False)
+
+    @property
+    def key(self) -> str:
+        """Return the launch key."""
+        return self.entry.key
+
+    def move(self, state: State, **changes: Any) -> "Launch":
+        """Return this launch in another state, with these fields of its entry changed.
+
+        Raises:
+            IllegalTransition: where the table does not lead there.
+        """
+        if state not in TRANSITIONS[self.entry.state]:
+            raise IllegalTransition(f"launch {self.key}: {self.entry.state} → {state}")
+        return replace(self, entry=replace(self.entry, state=state, **changes))
+
+    def note(self, at: datetime, result: str) -> "Launch":
+        """Return this launch with one more line in its history (the last 50 are kept)."""
+        return replace(self, history=(*self.history, Attempt(self.entry.attempt, at, result))[-50:])
+
+    def end(self, outcome: Outcome, reason: str, at: datetime) -> "Launch":
+        """Return this launch ended, for this reason."""
+        ended = self.move(State.ENDED, outcome=outcome, lease_until=None, retry_at=None)
+        return replace(ended.note(at, f"{outcome}: {reason}"), reason=reason)
+
+
+def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime) -> Launch:
+    """Open a launch for an item of a W&B queue."""
+    key = launch_key("wandb", item_id)
+    entry = Entry(key, State.QUEUED, now, _run_path(run_spec, key), queue.entity, queue.name, item_id)
+    return Launch(entry, run_spec, source="wandb")
+
+
+def from_request(request: Request, now: datetime) -> Launch:
+    """Open a launch for another system's request."""
+    key = launch_key(f"request:{request.source}", request.idempotency_key)
+    queue = request.queue
+    names = (queue.entity, queue.name) if queue else ("", "")
+    entry = Entry(key, State.QUEUED, now, _run_path(request.run_spec, key), *names)
+    return Launch(entry, request.run_spec, source=request.source)
+
+
+def _run_path(run_spec: Mapping[str, Any], key: str) -> RunPath:
+    """Find where the run will be; the id that a spec leaves open is derived, never drawn at random.
+
+    W&B lower-cases a launch's project. Wrong types are left to the renderer, which tells the author.
+    """
+    text = {
+        name: value if isinstance(value := run_spec.get(name), str) else "" for name in ("entity", "project", "run_id")
+    }
+    return RunPath(text["entity"], text["project"].lower(), text["run_id"] or key[1:13])

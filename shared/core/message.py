@@ -1,0 +1,91 @@
+"""The contract of the topic, version 1: what may be published, and how it is read.
+
+Two kinds. A *ticket* says "look at this launch": it carries a launch key and nothing else, so that a lost, late or
+doubled one changes nothing. A *request* asks for a launch on behalf of another system. Unknown fields are ignored, so
+that a publisher may be newer than we are; a newer `version` is refused, because its meaning is unknown.
+`docs/message.schema.json` is made from these models (`python -m shared.core.message`), and a test compares.
+"""
+
+import base64
+import hashlib
+import json
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.core.errors import NotAMessage
+
+_Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Queue(BaseModel):
+    """A W&B run queue: the entity that owns it and its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entity: _Name
+    name: _Name
+
+
+class Ticket(BaseModel):
+    """Somebody should look at this launch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    kind: Literal["ticket"] = "ticket"
+    launch_key: Annotated[str, Field(pattern=r"^[a-z][a-z2-7]{26}$")]
+
+
+class Request(BaseModel):
+    """Another system asks for a launch; the same `source` and `idempotency_key` are the same launch, for 30 days."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    kind: Literal["request"] = "request"
+    source: Annotated[_Name, Field(description="who asks: the publishing system's own name")]
+    idempotency_key: Annotated[_Name, Field(description="the publisher's own identity of this request")]
+    run_spec: Annotated[dict[str, Any], Field(description="a W&B Launch run spec: entity, project, docker, …")]
+    queue: Annotated[Queue | None, Field(description="a W&B queue on whose behalf this runs")] = None
+
+
+Message = Annotated[Ticket | Request, Field(discriminator="kind")]
+_MESSAGE: TypeAdapter[Ticket | Request] = TypeAdapter(Message)
+
+
+def decode(data: bytes) -> Ticket | Request:
+    """Read a message's bytes (JSON, UTF-8).
+
+    Raises:
+        NotAMessage: naming the fields that are wrong, never their values (a run spec can hold a key).
+    """
+    try:
+        return _MESSAGE.validate_json(data)
+    except ValidationError as exc:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in exc.errors(include_input=False)]
+        raise NotAMessage("; ".join(problems[:5])) from None
+
+
+def encode(message: Ticket | Request) -> bytes:
+    """Write a message as it goes onto the topic."""
+    return message.model_dump_json(exclude_none=True).encode()
+
+
+def launch_key(source: str, identity: str) -> str:
+    """Derive a launch's key from its request's identity: the W&B item id, or a publisher's own key with its source.
+
+    27 characters, a lower-case letter first: valid as a label value, an object name and a log field.
+    """
+    digest = hashlib.sha256(json.dumps([source, identity]).encode()).digest()
+    return "k" + base64.b32encode(digest).decode().lower()[:26]
+
+
+def schema() -> str:
+    """Return the contract as JSON Schema, as it is kept in the repository."""
+    return json.dumps(_MESSAGE.json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

@@ -1,0 +1,187 @@
+"""What the verbs need of the outside, by role. The adapters implement these; so do the fakes in the tests."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from shared.core.launch import Entry, Launch, RunPath
+from shared.core.message import Queue
+
+Clock = Callable[[], datetime]  # the time now, aware, in UTC
+
+
+class Ledger(Protocol):
+    """The book of launches: `open/<key>` while something is owed, `closed/<key>` afterwards.
+
+    Every method raises Retry where the bucket cannot be reached and Denied where it may not be.
+    """
+
+    def read(self, key: str) -> Launch | None:
+        """Return the open launch, or None."""
+
+    def write(self, launch: Launch) -> Launch:
+        """Write unless somebody has written since `launch` was read; return it as written.
+
+        Generation 0 says that nothing was there.
+
+        Raises:
+            Conflict: where somebody has.
+        """
+
+    def is_closed(self, key: str) -> bool:
+        """Tell whether this launch was closed before."""
+
+    def close(self, launch: Launch) -> None:
+        """Write `closed/<key>`, then delete `open/<key>`. Safe to repeat at any point."""
+
+    def withdraw(self, key: str) -> None:
+        """Delete `open/<key>`: it was never ours to launch, or a late duplicate of a closed one."""
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield the entries of all open launches from their metadata: one call per 1,000, no record is read."""
+
+
+class AgentBook(Protocol):
+    """Where poll keeps its W&B agent's id, and the lease that keeps two polls from working at the same time."""
+
+    def take(self, holder: str, now: datetime, until: datetime) -> "AgentNote | None":
+        """Take the lease and return what is known of the agent; None where somebody else holds it."""
+
+    def give_back(self, note: "AgentNote") -> None:
+        """End the lease and keep what the note says."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentNote:
+    """What poll remembers from one call to the next: the agent's id and the queues it was registered for."""
+
+    holder: str
+    agent_id: str = ""
+    queues: tuple[str, ...] = ()
+    lease_until: datetime | None = None
+    generation: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """An item popped off a W&B queue: leased to us for about a minute."""
+
+    id: str
+    run_spec: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStatus:
+    """What W&B shows of a queue item. `run_name` is the run that its acker announced, empty before an ack."""
+
+    state: str
+    run_name: str
+
+
+class RunQueue(Protocol):
+    """W&B's run queues, as poll sees them. Raises Retry, Denied, OutcomeUnknown."""
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Lease the next item."""
+
+    def ack(self, item_id: str, run_id: str) -> bool:
+        """Accept an item; False where its lease ended or somebody (perhaps we ourselves) acked it before."""
+
+    def item_status(self, queue: Queue, item_id: str) -> ItemStatus | None:
+        """Return what became of an item; None where it is gone."""
+
+    def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
+        """Register an agent for these queues and return its id. Reject names queues that do not exist."""
+
+    def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
+        """Show the agent as active; True where W&B asks it to stop polling, None where W&B does not know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run in W&B: its state (pending, running, finished, failed, crashed, …) and whether stop was pressed."""
+
+    state: str
+    stopped: bool
+
+    @property
+    def started(self) -> bool:
+        """Tell whether somebody called wandb.init: a run made in advance, as a sweep does, is pending until then."""
+        return self.state != "pending"
+
+
+class RunTracker(Protocol):
+    """W&B's runs and items, as status sees them. Raises Retry, Denied."""
+
+    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+        """Return the state of those of these runs that exist, a hundred at a query."""
+
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        """Return, by id, those of these items that exist, a hundred at a query."""
+
+    def fail_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show the item as FAILED with this message; safe to repeat."""
+
+    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show this warning at the item; safe to repeat."""
+
+
+class Publisher(Protocol):
+    """The topic."""
+
+    def publish(self, keys: Iterable[str]) -> None:
+        """Publish a ticket for each of these launches and wait until all are accepted. Raises Retry, Denied."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomJobCall:
+    """The arguments of one CustomJob: `CustomJob(**constructor)`, then `.submit(**submit)`."""
+
+    project: str
+    location: str
+    constructor: Mapping[str, Any]
+    submit: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+class Compute(Protocol):
+    """Vertex AI, as submit sees it."""
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create the CustomJob and return its resource name.
+
+        Raises:
+            Reject, Capacity, Denied, Retry: Vertex's definite answer; nothing was created.
+            OutcomeUnknown: whatever else happened; there may be a job.
+        """
+
+    def find(self, project: str, location: str, labels: Mapping[str, str]) -> str | None:
+        """Return the name of the job with all these labels, or None. Raises Retry, Denied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A CustomJob; `key` and `attempt` are its labels, `max_wait` how long it was told that it may be pending."""
+
+    name: str
+    key: str
+    attempt: int
+    state: str
+    created_at: datetime
+    ended_at: datetime | None = None
+    error: str = ""
+    max_wait: timedelta = timedelta(0)
+
+
+class Jobs(Protocol):
+    """Vertex AI, as status sees it. Raises Retry, Denied."""
+
+    def list_jobs(self, project: str, location: str, ended_since: datetime) -> Iterator[Job]:
+        """Yield our jobs of a region that have not ended, or not before that time: one call per 100."""
+
+    def get_job(self, name: str) -> Job | None:
+        """Return one job, None where it was deleted."""
+
+    def cancel_job(self, name: str) -> None:
+        """Ask for a job to be cancelled; safe to repeat, and a job that has ended is left as it is."""
