@@ -105,8 +105,8 @@ class Launch:
     """
 
     entry: Entry
-    run_spec: dict[str, Any]
-    source: str
+    run_spec: dict[str, Any] = field(repr=False)  # can hold a key
+    source: str = "wandb"  # or the publisher's own name
     reason: str = ""
     warning: str = ""  # the last warning that W&B took, so that it is not repeated at every tick
     history: tuple[Attempt, ...] = ()
@@ -141,7 +141,7 @@ def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetim
     """Open a launch for an item of a W&B queue."""
     key = launch_key("wandb", item_id)
     entry = Entry(key, State.QUEUED, now, _run_path(run_spec, key), queue.entity, queue.name, item_id)
-    return Launch(entry, run_spec, source="wandb")
+    return Launch(entry, run_spec)
 
 
 def from_request(request: Request, now: datetime) -> Launch:

@@ -68,7 +68,7 @@ class QueueItem:
     """An item popped off a W&B queue: leased to us for about a minute."""
 
     id: str
-    run_spec: dict[str, Any]
+    run_spec: dict[str, Any] = field(repr=False)  # can hold a key, as can whatever is rendered from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ class CustomJobCall:
 
     project: str
     location: str
-    constructor: Mapping[str, Any]
-    submit: Mapping[str, Any]
+    constructor: Mapping[str, Any] = field(repr=False)
+    submit: Mapping[str, Any] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
 
