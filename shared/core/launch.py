@@ -13,6 +13,9 @@ from shared.core.errors import LaunchError
 from shared.core.message import Queue, Request, launch_key
 
 
+NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
+
+
 class State(enum.StrEnum):
     """How far a launch has come."""
 
@@ -67,7 +70,9 @@ class Entry:
     queue_entity: str = ""
     queue_name: str = ""
     item_id: str = ""
-    attempt: int = 0  # creates begun; the first is 1
+    attempt: int = 0  # the create that is being tried, or that made the job; the first is 1
+    failures: int = 0  # attempts that failed without an answer about the request itself; bounded
+    waits: int = 0  # attempts that found no capacity; not bounded
     lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
     retry_at: datetime | None = None  # QUEUED: not before then
     job_name: str = ""  # projects/P/locations/L/customJobs/N
@@ -75,6 +80,8 @@ class Entry:
     outcome: Outcome | None = None
     stop_seen_at: datetime | None = None  # when status first saw that the run was stopped in W&B
     cancel_reason: str = ""  # set before customJobs.cancel is called, so that a repeat knows why
+    notice: str = ""  # what the item's author should know meanwhile: why it waits, what was ignored
+    noticed: bool = False  # W&B has taken the notice
 
     @property
     def from_queue(self) -> bool:
@@ -108,7 +115,6 @@ class Launch:
     run_spec: dict[str, Any] = field(repr=False)  # can hold a key
     source: str = "wandb"  # or the publisher's own name
     reason: str = ""
-    warning: str = ""  # the last warning that W&B took, so that it is not repeated at every tick
     history: tuple[Attempt, ...] = ()
     generation: int = field(default=0, compare=False)
 
@@ -126,6 +132,12 @@ class Launch:
         if state not in TRANSITIONS[self.entry.state]:
             raise IllegalTransition(f"launch {self.key}: {self.entry.state} → {state}")
         return replace(self, entry=replace(self.entry, state=state, **changes))
+
+    def tell(self, notice: str) -> "Launch":
+        """Return this launch with something that its author should know; the same thing is said once."""
+        if not notice or notice[:NOTICE_LENGTH] == self.entry.notice:
+            return self
+        return replace(self, entry=replace(self.entry, notice=notice[:NOTICE_LENGTH], noticed=False))
 
     def note(self, at: datetime, result: str) -> "Launch":
         """Return this launch with one more line in its history (the last 50 are kept)."""
