@@ -1,14 +1,14 @@
 """Turn one message into at most one CustomJob: open, claim, render, create, record.
 
 Vertex's create has no idempotency key, so the claim in the ledger comes before it, and a claim whose holder died is
-resolved by looking the job up by its labels. Only a ledger that cannot be reached is raised, so that Pub/Sub brings the
+only ever resolved by looking the job up by its labels: each attempt sends at most one create. Only a ledger that cannot be reached is raised, so that Pub/Sub brings the
 message again; everything else is written down, and status sees to it.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.core.errors import Capacity, Conflict, Denied, OutcomeUnknown, Reject, Retry
 from shared.core.launch import Launch, Outcome, State, from_request
@@ -31,13 +31,13 @@ class Policy:
 
     lease: timedelta = timedelta(minutes=11)
     settle: timedelta = timedelta(minutes=2)
-    max_failures: int = 10
+    max_failures: int = 30  # about four hours of an outage
     first_retry: timedelta = timedelta(seconds=15)
     longest_retry: timedelta = timedelta(minutes=10)
 
     def retry_after(self, times: int) -> timedelta:
         """Return how long to wait after the nth failure: doubling, up to the longest."""
-        return min(self.first_retry * 2 ** min(times - 1, 20), self.longest_retry)
+        return min(self.first_retry * (1 << min(times - 1, 20)), self.longest_retry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,20 @@ class Submit:
             return _tell("launch.unknown", str(getattr(message, "launch_key", "")))
         if not found.entry.claimable(self.clock()):
             return _tell("launch.nothing_to_do", found.key, state=found.entry.state)
+        taken_over = found.entry.state is State.SUBMITTING
+        lease_until = self.clock() + self.policy.lease
+        claim = found.move(State.SUBMITTING, attempt=found.entry.attempt + (not taken_over), lease_until=lease_until)
+        call = None if taken_over else self._rendered(claim)
+        if isinstance(call, CustomJobCall):
+            claim = replace(claim, entry=replace(claim.entry, parent=call.parent))
         try:
-            claimed = self._claim(found)
+            claimed = self.ledger.write(claim)
         except Conflict:
             return _tell("launch.claimed_elsewhere", found.key)
         if self.ledger.is_closed(claimed.key):  # a late duplicate: this order lets no interleaving launch twice
             self.ledger.withdraw(claimed.key)
             return _tell("launch.late_duplicate", claimed.key)
-        settled, event = self._settle(claimed, taken_over=found.entry.state is State.SUBMITTING)
+        settled, event = self._resolve(claimed) if call is None else self._create(claimed, call)
         try:
             self.ledger.write(settled)
         except Conflict:  # only after the lease ended under us; whoever took over looks our job up
@@ -85,33 +91,39 @@ class Submit:
         except Conflict:
             return self.ledger.read(wanted.key)
 
-    def _claim(self, launch: Launch) -> Launch:
-        """Claim by compare-and-swap: a new attempt, or the same one where the last holder may have created its job."""
-        now = self.clock()
-        attempt = launch.entry.attempt + (launch.entry.state is State.QUEUED)
-        lease_until = now + self.policy.lease
-        return self.ledger.write(launch.move(State.SUBMITTING, attempt=attempt, lease_until=lease_until, retry_at=None))
-
-    def _settle(self, launch: Launch, *, taken_over: bool) -> tuple[Launch, str]:
-        """Create the job, unless it is there already, and say what the ledger should know."""
-        now = self.clock
+    def _rendered(self, launch: Launch) -> CustomJobCall | Reject:
+        """Render before the claim is written, since the claim says where the job will be looked for."""
         try:
-            call = self.render(launch)
-            if taken_over and (name := self.compute.find(call.project, call.location, self.labels(launch))):
-                return _submitted(launch, name, now(), call.warnings), "launch.found"
+            return self.render(launch)
+        except Reject as refusal:
+            return refusal
+
+    def _create(self, launch: Launch, call: CustomJobCall | Reject) -> tuple[Launch, str]:
+        """Create the job of a new attempt, and say what the ledger should know."""
+        try:
+            if isinstance(call, Reject):
+                raise call
             name = self.compute.create(call)
         except Reject as exc:
-            return launch.end(Outcome.REJECTED, str(exc), now()), "launch.rejected"
+            return launch.end(Outcome.REJECTED, str(exc), self.clock()), "launch.rejected"
         except Capacity as exc:
             waits = launch.entry.waits + 1
             return self._again(launch, exc, self.policy.retry_after(waits), waits=waits), "launch.waiting"
         except OutcomeUnknown as exc:
             return self._unknown(launch, exc), "launch.outcome_unknown"
         except (Retry, Denied) as exc:
-            if taken_over:  # nothing was found out about the job that may exist, so the claim stays
-                return self._unknown(launch, exc), "launch.outcome_unknown"
             return self._failed(launch, exc)
-        return _submitted(launch, name, now(), call.warnings), "launch.submitted"
+        return self._submitted(launch, name, call.warnings), "launch.submitted"
+
+    def _resolve(self, launch: Launch) -> tuple[Launch, str]:
+        """Find out what the dead holder of this attempt left: a job, or (it has landed by now or never will) none."""
+        try:
+            name = self.compute.find(launch.entry.parent, self.labels(launch))
+        except (Retry, Denied) as exc:
+            return self._unknown(launch, exc), "launch.outcome_unknown"
+        if name:
+            return self._submitted(launch, name), "launch.found"
+        return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job"))
 
     def _again(self, launch: Launch, why: Exception, wait: timedelta, **counted: int) -> Launch:
         now = self.clock()
@@ -127,16 +139,16 @@ class Submit:
         again = self._again(launch, why, self.policy.retry_after(failures), failures=failures)
         return again, event
 
+    def _submitted(self, launch: Launch, name: str, warnings: tuple[str, ...] = ()) -> Launch:
+        now = self.clock()
+        submitted = launch.move(State.SUBMITTED, job_name=name, submitted_at=now, lease_until=None, failures=0, waits=0)
+        return replace(submitted.note(now, f"created {name}"), reason="").tell("; ".join(warnings))
+
     def _unknown(self, launch: Launch, why: Exception) -> Launch:
         """Keep the claim until whatever was sent has landed; then somebody looks the job up."""
         now = self.clock()
         kept = launch.move(State.SUBMITTING, lease_until=now + self.policy.settle)
         return replace(kept.note(now, f"{type(why).__name__}: {why}"), reason=str(why))
-
-
-def _submitted(launch: Launch, job_name: str, at: datetime, warnings: tuple[str, ...]) -> Launch:
-    submitted = launch.move(State.SUBMITTED, job_name=job_name, submitted_at=at, lease_until=None, failures=0, waits=0)
-    return replace(submitted.note(at, f"created {job_name}"), reason="").tell("; ".join(warnings))
 
 
 def _tell(event: str, key: str, **fields: object) -> str:

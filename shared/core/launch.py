@@ -12,7 +12,6 @@ from typing import Any
 from shared.core.errors import LaunchError
 from shared.core.message import Queue, Request, launch_key
 
-
 NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
 
 
@@ -75,6 +74,7 @@ class Entry:
     waits: int = 0  # attempts that found no capacity; not bounded
     lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
     retry_at: datetime | None = None  # QUEUED: not before then
+    parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
     job_name: str = ""  # projects/P/locations/L/customJobs/N
     submitted_at: datetime | None = None
     outcome: Outcome | None = None

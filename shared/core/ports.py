@@ -144,6 +144,11 @@ class CustomJobCall:
     submit: Mapping[str, Any] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def parent(self) -> str:
+        """Return where the job will be, as a resource name."""
+        return f"projects/{self.project}/locations/{self.location}"
+
 
 class Compute(Protocol):
     """Vertex AI, as submit sees it."""
@@ -156,7 +161,7 @@ class Compute(Protocol):
             OutcomeUnknown: whatever else happened; there may be a job.
         """
 
-    def find(self, project: str, location: str, labels: Mapping[str, str]) -> str | None:
+    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
         """Return the name of the job with all these labels, or None. Raises Retry, Denied."""
 
 
@@ -177,7 +182,7 @@ class Job:
 class Jobs(Protocol):
     """Vertex AI, as status sees it. Raises Retry, Denied."""
 
-    def list_jobs(self, project: str, location: str, ended_since: datetime) -> Iterator[Job]:
+    def list_jobs(self, parent: str, ended_since: datetime) -> Iterator[Job]:
         """Yield our jobs of a region that have not ended, or not before that time: one call per 100."""
 
     def get_job(self, name: str) -> Job | None:
