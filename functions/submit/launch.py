@@ -1,8 +1,8 @@
 """Turn one message into at most one CustomJob: open, claim, render, create, record.
 
 Vertex's create has no idempotency key, so the claim in the ledger comes before it, and a claim whose holder died is
-only ever resolved by looking the job up by its labels: each attempt sends at most one create. Only a ledger that cannot be reached is raised, so that Pub/Sub brings the
-message again; everything else is written down, and status sees to it.
+only ever resolved by looking the job up by its labels: each attempt sends at most one create. Only a ledger that cannot
+be reached is raised, so that Pub/Sub brings the message again; everything else is written down, and status sees to it.
 """
 
 import logging
@@ -118,7 +118,8 @@ class Submit:
     def _resolve(self, launch: Launch) -> tuple[Launch, str]:
         """Find out what the dead holder of this attempt left: a job, or (it has landed by now or never will) none."""
         try:
-            name = self.compute.find(launch.entry.parent, self.labels(launch))
+            # no parent: the request did not render, so nothing was sent
+            name = launch.entry.parent and self.compute.find(launch.entry.parent, self.labels(launch))
         except (Retry, Denied) as exc:
             return self._unknown(launch, exc), "launch.outcome_unknown"
         if name:

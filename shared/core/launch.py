@@ -6,12 +6,13 @@ Everything here is a pure function of a record and an event; who may write when 
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core.errors import LaunchError
 from shared.core.message import Queue, Request, launch_key
 
+STALE = timedelta(seconds=60)  # a QUEUED launch whose ticket came through is claimed long before
 NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
 
 
@@ -87,6 +88,15 @@ class Entry:
     def from_queue(self) -> bool:
         """Tell whether a W&B queue item waits for news of this launch."""
         return bool(self.item_id)
+
+    @property
+    def queue(self) -> Queue:
+        """Return the W&B queue of a launch that came from one."""
+        return Queue(entity=self.queue_entity, name=self.queue_name)
+
+    def perhaps_unacked(self, now: datetime) -> bool:
+        """Tell whether a poll may have died before it acked this launch's item: W&B has to be asked."""
+        return self.state is State.QUEUED and self.from_queue and not self.attempt and self.opened_at + STALE < now
 
     def claimable(self, now: datetime) -> bool:
         """Tell whether a submit may claim this launch now."""

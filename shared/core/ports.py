@@ -88,8 +88,8 @@ class RunQueue(Protocol):
     def ack(self, item_id: str, run_id: str) -> bool:
         """Accept an item; False where its lease ended or somebody (perhaps we ourselves) acked it before."""
 
-    def item_status(self, queue: Queue, item_id: str) -> ItemStatus | None:
-        """Return what became of an item; None where it is gone."""
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        """Return, by id, those of these items that exist, a hundred at a query."""
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent for these queues and return its id. Reject names queues that do not exist."""
