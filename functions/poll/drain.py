@@ -34,6 +34,7 @@ class Policy:
     connections: int = 16
     budget: timedelta = timedelta(seconds=40)
     lease: timedelta = timedelta(seconds=75)
+    overdue_after: timedelta = timedelta(seconds=60)
     window: timedelta = timedelta(0)  # how long to go on asking when the queues are empty
     interval: timedelta = timedelta(seconds=5)  # how often, within the window
     agent_config: Mapping[str, Any] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Poll:
         entries = list(self.ledger.list_open())
         report.open_launches = len(entries)
         states = Counter(entry.state for entry in entries)
-        stale = [entry for entry in entries if entry.perhaps_unacked(now)]
+        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, self.policy.overdue_after)]
         if stale:
             statuses = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
             unacked = sum(1 for e in stale if e.item_id in statuses and not statuses[e.item_id].run_name)

@@ -12,7 +12,6 @@ from typing import Any
 from shared.core.errors import LaunchError
 from shared.core.message import Queue, Request, launch_key
 
-STALE = timedelta(seconds=60)  # a QUEUED launch whose ticket came through is claimed long before
 NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
 
 
@@ -83,6 +82,7 @@ class Entry:
     cancel_reason: str = ""  # set before customJobs.cancel is called, so that a repeat knows why
     notice: str = ""  # what the item's author should know meanwhile: why it waits, what was ignored
     noticed: bool = False  # W&B has taken the notice
+    report_owed: bool = False  # ENDED: the item has to be shown as FAILED; nobody else tells its author
 
     @property
     def from_queue(self) -> bool:
@@ -94,9 +94,12 @@ class Entry:
         """Return the W&B queue of a launch that came from one."""
         return Queue(entity=self.queue_entity, name=self.queue_name)
 
-    def perhaps_unacked(self, now: datetime) -> bool:
-        """Tell whether a poll may have died before it acked this launch's item: W&B has to be asked."""
-        return self.state is State.QUEUED and self.from_queue and not self.attempt and self.opened_at + STALE < now
+    def overdue(self, now: datetime, after: timedelta) -> bool:
+        """Tell whether nobody has claimed this launch though its ticket, if there was one, should be long through.
+
+        For one from a queue that means: a poll may have died before or after its ack, and W&B has to be asked.
+        """
+        return self.state is State.QUEUED and not self.attempt and self.opened_at + after < now
 
     def claimable(self, now: datetime) -> bool:
         """Tell whether a submit may claim this launch now."""
@@ -153,9 +156,10 @@ class Launch:
         """Return this launch with one more line in its history (the last 50 are kept)."""
         return replace(self, history=(*self.history, Attempt(self.entry.attempt, at, result))[-50:])
 
-    def end(self, outcome: Outcome, reason: str, at: datetime) -> "Launch":
-        """Return this launch ended, for this reason."""
-        ended = self.move(State.ENDED, outcome=outcome, lease_until=None, retry_at=None)
+    def end(self, outcome: Outcome, reason: str, at: datetime, *, report: bool = True) -> "Launch":
+        """Return this launch ended, for this reason; `report` tells whether its item has to be failed."""
+        owed = report and self.entry.from_queue
+        ended = self.move(State.ENDED, outcome=outcome, lease_until=None, retry_at=None, report_owed=owed)
         return replace(ended.note(at, f"{outcome}: {reason}"), reason=reason)
 
 

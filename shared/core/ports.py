@@ -110,6 +110,11 @@ class RunStatus:
         """Tell whether somebody called wandb.init: a run made in advance, as a sweep does, is pending until then."""
         return self.state != "pending"
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether W&B itself shows the run as over."""
+        return self.state in {"finished", "failed", "crashed", "killed", "preempted"}
+
 
 class RunTracker(Protocol):
     """W&B's runs and items, as status sees them. Raises Retry, Denied."""
