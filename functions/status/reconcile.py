@@ -46,7 +46,7 @@ class Status:
     publisher: Publisher
     clock: Clock
     parents: tuple[str, ...]
-    policy: decide.Policy = decide.Policy()
+    policy: decide.Policy = field(default_factory=decide.Policy)
     budget: timedelta = timedelta(seconds=45)
     connections: int = 16
 
@@ -164,7 +164,7 @@ class Status:
             case decide.Finish():
                 self._finish(launch, decision)
         name = type(decision).__name__
-        log.info(f"status.{name.lower()}", extra={"fields": {"launch_key": entry.key, "job": entry.job_name}})
+        log.info("status.acted", extra={"fields": {"launch_key": entry.key, "decision": name, "job": entry.job_name}})
         return name
 
     def _finish(self, launch: Launch, decision: decide.Finish) -> None:
