@@ -1,0 +1,94 @@
+"""A connection to W&B: GraphQL over HTTPS, with our own rules of repetition."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry as Repeat
+
+from shared.core.errors import Denied, OutcomeUnknown, Retry
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = (5, 20)  # seconds to connect, and to wait for an answer
+
+
+class Graphql:
+    """A connection to W&B: one session, made on first use, shared by the threads of one function.
+
+    Raises, from every operation:
+        Denied: the key is not accepted (401), or may not do this (403, or W&B says so).
+        Retry: W&B did not do it (no connection, 429), or it was a query, which is harmless to repeat.
+        OutcomeUnknown: a mutation whose answer was lost: it may have had its effect.
+    """
+
+    def __init__(self, base_url: str, api_key: str, connections: int = 16) -> None:
+        self._url = f"{base_url.rstrip('/')}/graphql"
+        self._api_key = api_key
+        self._connections = connections
+        self._session: requests.Session | None = None
+        self._lock = threading.Lock()
+
+    def query(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask; repeats by itself what fails in passing."""
+        try:
+            return self._post(document, variables)
+        except OutcomeUnknown as exc:
+            log.info("wandb.query_repeated", extra={"fields": {"because": str(exc)}})
+        try:
+            return self._post(document, variables)
+        except OutcomeUnknown as exc:
+            raise Retry(str(exc)) from exc
+
+    def mutate(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Change something, once."""
+        return self._post(document, variables)
+
+    def _post(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        body = {"query": document, "variables": variables}
+        where = urlsplit(self._url).netloc
+        try:
+            response = self._connected().post(self._url, json=body, timeout=TIMEOUT)
+        except requests.ConnectTimeout as exc:
+            raise Retry(f"W&B at {where} cannot be reached: {type(exc).__name__}") from exc
+        except requests.RequestException as exc:
+            raise OutcomeUnknown(f"W&B at {where} did not answer: {type(exc).__name__}") from exc
+        if response.status_code in (401, 403):
+            raise Denied(f"W&B at {where} answers {response.status_code}: check the API key and what its owner may do")
+        if response.status_code == 429:
+            raise Retry(f"W&B at {where} answers 429: too many requests")
+        if response.status_code != 200:
+            raise OutcomeUnknown(f"W&B at {where} answers {response.status_code}: {_errors(response) or 'no reason'}")
+        if reason := _errors(response):
+            if "permission" in reason.lower():
+                raise Denied(f"W&B refuses: {reason}")
+            raise Retry(f"W&B refuses: {reason}")
+        data = response.json().get("data")
+        if not isinstance(data, dict):
+            raise OutcomeUnknown(f"W&B at {where} answers 200 without data")
+        return data
+
+    def _connected(self) -> requests.Session:
+        with self._lock:
+            if self._session is None:
+                session = requests.Session()
+                session.auth = ("api", self._api_key)
+                # only connections that were never made are repeated; a stale one of the pool is replaced by urllib3
+                adapter = HTTPAdapter(pool_maxsize=self._connections, max_retries=Repeat(connect=2, read=0, status=0))
+                session.mount("https://", adapter)
+                session.mount("http://", adapter)
+                self._session = session
+            return self._session
+
+
+def _errors(response: requests.Response) -> str:
+    """Return the messages of a GraphQL answer's errors, empty where there are none."""
+    try:
+        errors = response.json().get("errors") or []
+    except (ValueError, AttributeError):
+        return response.reason if response.status_code != 200 else "the answer is no JSON object"
+    return "; ".join(str(e.get("message", e) if isinstance(e, dict) else e) for e in errors)[:500]

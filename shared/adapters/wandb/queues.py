@@ -1,0 +1,139 @@
+"""W&B over GraphQL: its run queues, as poll needs them, and its runs and items, as status does.
+
+Plain HTTPS with our own rules of repetition, because W&B's own client starts a side process that repeats mutations by
+itself. The operations are those of the installed `wandb` package's launch API, which is the oracle in the tests.
+"""
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from shared.adapters.wandb import documents
+from shared.adapters.wandb.graphql import Graphql
+from shared.core.errors import Reject
+from shared.core.launch import RunPath
+from shared.core.message import Queue
+from shared.core.ports import ItemStatus, QueueItem, RunStatus
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+QUEUE_PROJECT = "model-registry"  # where W&B keeps the launch queues of an entity
+PAGE = 100  # runs or items per query
+VERSION = "vertex-launch@0.1.0"  # shown as the agent's version on W&B's page
+
+
+class WandbRunQueue:
+    """Implements RunQueue and RunTracker."""
+
+    def __init__(self, graphql: Graphql) -> None:
+        self._graphql = graphql
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Lease the next item. A lost answer leaves an item leased for a minute, no more."""
+        variables = {"entity": queue.entity, "project": QUEUE_PROJECT, "queue": queue.name, "agent": agent_id}
+        popped = self._graphql.mutate(documents.POP, variables)["popFromRunQueue"]
+        if not popped or not popped.get("runQueueItemId"):
+            return None
+        spec = popped.get("runSpec")
+        # whatever it is, it is written down and told to its author: a run spec is an object
+        return QueueItem(popped["runQueueItemId"], spec if isinstance(spec, dict) else {"run_spec": spec})
+
+    def ack(self, item_id: str, run_id: str) -> bool:
+        """Accept an item; a second ack is answered False, whoever the first was."""
+        return bool(self._graphql.mutate(documents.ACK, {"item": item_id, "run": run_id})["ackRunQueueItem"]["success"])
+
+    def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
+        """Register an agent; a lost answer leaves an agent without heartbeats on W&B's page, and is repeated."""
+        project = self._graphql.query(documents.QUEUES, {"entity": entity, "project": QUEUE_PROJECT})["project"]
+        known = {queue["name"]: queue["id"] for queue in (project or {}).get("runQueues") or []}
+        missing = [name for name in queues if name not in known]
+        if missing:
+            there = ", ".join(sorted(known)) or "none that this key may see"
+            raise Reject("queues", f"{entity} has no queue named {', '.join(missing)}", f"Its queues: {there}.")
+        variables = {
+            "entity": entity,
+            "project": QUEUE_PROJECT,
+            "queues": [known[name] for name in queues],
+            "hostname": "google-cloud-functions",
+            "config": json.dumps(config),
+            "version": VERSION,
+        }
+        return str(self._graphql.mutate(documents.REGISTER, variables)["createLaunchAgent"]["launchAgentId"])
+
+    def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
+        """Show the agent as active, then ask whether it should stop polling."""
+        agent = self._graphql.query(documents.AGENT, {"agent": agent_id})["launchAgent"]
+        if not agent:
+            return None
+        status = "RUNNING" if running else "POLLING"
+        self._graphql.query(documents.HEARTBEAT, {"agent": agent_id, "status": status})
+        return bool(agent["stopPolling"])
+
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        """Return, by id, those of these items that exist."""
+        found: dict[str, ItemStatus] = {}
+        for page in _pages(items):
+            for _, answer in self._aliased(documents.ITEM, [_item_variables(queue, item) for queue, item in page]):
+                item = ((answer or {}).get("runQueue") or {}).get("runQueueItem")
+                if item:
+                    found[item["id"]] = ItemStatus(str(item["state"]).upper(), item.get("associatedRunId") or "")
+        return found
+
+    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+        """Return the state of those of these runs that exist: a query names up to a hundred runs, of any projects."""
+        found: dict[RunPath, RunStatus] = {}
+        for page in _pages([run for run in dict.fromkeys(runs) if run.entity and run.project]):
+            by_project: dict[tuple[str, str], list[str]] = defaultdict(list)
+            for run in page:
+                by_project[run.entity, run.project].append(run.run_id)
+            asked = [
+                {"entity": e, "project": p, "filters": json.dumps({"name": {"$in": names}}), "first": len(names)}
+                for (e, p), names in by_project.items()
+            ]
+            for variables, answer in self._aliased(documents.RUNS, asked):
+                for edge in ((answer or {}).get("runs") or {}).get("edges") or []:
+                    node = edge["node"]
+                    path = RunPath(variables["entity"], variables["project"], node["name"])
+                    found[path] = RunStatus(str(node["state"]).lower(), stopped=bool(node.get("stopped")))
+        return found
+
+    def fail_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show the item as FAILED; an item that W&B no longer has is taken for told."""
+        self._report(documents.FAIL, "failRunQueueItem", item_id, message, stage)
+
+    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show this warning at the item."""
+        self._report(documents.WARN, "updateRunQueueItemWarning", item_id, message, stage)
+
+    def _report(self, document: str, operation: str, item_id: str, message: str, stage: str) -> None:
+        variables = {"item": item_id, "message": message, "stage": stage}
+        answer = self._graphql.query(document, variables)[operation]  # the same again is the same report
+        if not (answer or {}).get("success"):
+            log.warning("wandb.report_not_taken", extra={"fields": {"item": item_id, "operation": operation}})
+
+    def _aliased(
+        self, field: str, asked: Sequence[Mapping[str, Any]]
+    ) -> Iterator[tuple[Mapping[str, Any], dict[str, Any] | None]]:
+        """Ask the same of several projects in one document, each under an alias of its own."""
+        if not asked:
+            return
+        declared, fields, variables = [], [], {}
+        for number, values in enumerate(asked):
+            declared += [f"${name}{number}: {documents.TYPES[name]}" for name in values]
+            fields.append(f"a{number}: " + field.replace("#", str(number)))
+            variables.update({f"{name}{number}": value for name, value in values.items()})
+        answer = self._graphql.query(f"query Statuses({', '.join(declared)}) {{ {' '.join(fields)} }}", variables)
+        for number, values in enumerate(asked):
+            yield values, answer.get(f"a{number}")
+
+
+def _pages(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(things), PAGE):
+        yield things[start : start + PAGE]
+
+
+def _item_variables(queue: Queue, item_id: str) -> dict[str, str]:
+    return {"entity": queue.entity, "project": QUEUE_PROJECT, "queue": queue.name, "item": item_id}
