@@ -1,0 +1,113 @@
+"""Vertex AI as submit sees it: the SDK's own CustomJob, because a queue's keys are its arguments.
+
+REST everywhere, in the cloud as on a laptop, so that what is tested is what runs. Importing the SDK takes about ten
+times as long as the functions framework itself; only submit pays for it.
+"""
+
+import inspect
+import logging
+import threading
+from collections.abc import Mapping
+
+from google.api_core import exceptions as google_errors
+from google.auth import exceptions as auth_errors
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform
+
+from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.ports import CustomJobCall
+
+log = logging.getLogger(__name__)
+
+CREATE_TIMEOUT = 60.0  # seconds; the SDK itself would wait for ever
+
+
+def argument_names() -> dict[str, frozenset[str]]:
+    """Return what the installed SDK's CustomJob takes by name: in its constructor, in run() and in submit()."""
+    takers = {
+        "constructor": aiplatform.CustomJob,
+        "run": aiplatform.CustomJob.run,
+        "submit": aiplatform.CustomJob.submit,
+    }
+    return {name: frozenset(inspect.signature(taker).parameters) - {"self"} for name, taker in takers.items()}
+
+
+class VertexCompute:
+    """Implements Compute. An `endpoint` (a URL) takes the place of Google's regional ones, without credentials."""
+
+    def __init__(self, project: str, location: str, endpoint: str = "") -> None:
+        self._default = {"project": project, "location": location}
+        self._endpoint = endpoint
+        self._ready = False
+        self._lock = threading.Lock()
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create the CustomJob with one request, and return its resource name."""
+        self._prepare()
+        try:  # makes no call, so whatever it does not like was not sent
+            job = aiplatform.CustomJob(project=call.project, location=call.location, **call.constructor)
+        except auth_errors.GoogleAuthError as exc:
+            raise Denied(f"no Google credentials: {exc}") from exc
+        except Exception as exc:
+            raise Reject("spec", f"not accepted by CustomJob: {_short(exc)}") from exc
+        try:
+            job.submit(**{"create_request_timeout": CREATE_TIMEOUT, **call.submit})
+        except Exception as exc:  # noqa: BLE001 - the SDK also raises after the job has been created
+            return self._after_error(job, exc)
+        return str(job.resource_name)
+
+    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+        """Look the job up by its labels: one request."""
+        self._prepare()
+        _, project, _, location = parent.split("/")
+        wanted = " AND ".join(f'labels.{name}="{value}"' for name, value in labels.items())
+        try:
+            jobs = aiplatform.CustomJob.list(filter=wanted, project=project, location=location)
+        except Exception as exc:
+            refusal = _refusal(exc)
+            if isinstance(refusal, Denied):
+                raise refusal from exc
+            raise Retry(f"Vertex AI cannot be asked for the job: {_short(exc)}") from exc
+        return str(jobs[0].resource_name) if jobs else None
+
+    def _after_error(self, job: aiplatform.CustomJob, exc: Exception) -> str:
+        """Tell Vertex's definite refusal from an error that says nothing about the job."""
+        if refusal := _refusal(exc):
+            raise refusal from exc
+        try:  # it is known for certain where the answer came and the SDK fell over afterwards
+            name = str(job.resource_name)
+        except RuntimeError:
+            raise OutcomeUnknown(f"the create call has no answer: {_short(exc)}") from exc
+        log.warning("vertex.error_after_create", extra={"fields": {"job": name, "error": _short(exc)}})
+        return name
+
+    def _prepare(self) -> None:
+        """Configure the SDK once, on first use: it keeps this for the whole process."""
+        with self._lock:
+            if self._ready:
+                return
+            own = {"api_endpoint": self._endpoint, "credentials": AnonymousCredentials()} if self._endpoint else {}
+            aiplatform.init(**self._default, api_transport="rest", **own)
+            self._ready = True
+
+
+def _refusal(exc: Exception) -> LaunchError | None:
+    """Return what Vertex's definite answer means; None where there was none. Nothing was created in each case."""
+    match exc:
+        case google_errors.ResourceExhausted() | google_errors.TooManyRequests():
+            return Capacity(f"Vertex AI has no room: {_short(exc)}")
+        case google_errors.Unauthorized() | google_errors.Forbidden():
+            return Denied(f"Vertex AI refuses this service account: {_short(exc)}")
+        case google_errors.BadRequest() | google_errors.NotFound() | google_errors.Conflict():
+            return Reject("Vertex AI", f"refuses the job: {_short(exc)}")
+        case auth_errors.TransportError():
+            return Retry(f"Google's token service cannot be reached: {_short(exc)}")
+        case auth_errors.GoogleAuthError():
+            return Denied(f"no Google credentials: {_short(exc)}")
+    return None
+
+
+def _short(exc: Exception) -> str:
+    """Return an error's message for a person: its class where it says nothing, and never more than a paragraph."""
+    message = getattr(exc, "message", "") or str(exc)
+    return f"{message}"[:1000].rstrip(".") or type(exc).__name__
