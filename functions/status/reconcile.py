@@ -92,7 +92,7 @@ class Status:
             try:
                 for job in self.jobs.list_jobs(parent, since):
                     jobs[job.key, job.attempt] = job
-                    if job.state not in PHASES:
+                    if PHASES.get(job.state) is None or job.state == "JOB_STATE_UNSPECIFIED":
                         _warn_of_unknown_state(job.state)
             except LaunchError as exc:
                 unlisted.add(parent)

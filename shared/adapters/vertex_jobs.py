@@ -14,12 +14,13 @@ from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob, ListCustomJobsRequest, Scheduling
 
 from shared.core.errors import Denied, LaunchError, Retry
-from shared.core.jobstate import ENDED_STATES
+from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.ports import Job
 
 TIMEOUT = 30.0  # seconds a call
 PAGE = 100  # what Vertex gives at most
 DEFAULT_FLEX_START_WAIT = timedelta(hours=24)  # Vertex's own, where max_wait_duration is not set
+NO_LIMIT = timedelta(days=3650)  # what a max_wait_duration of 0 means
 
 
 class VertexJobs:
@@ -64,12 +65,12 @@ class VertexJobs:
         """Ask for a job to be cancelled; one that has ended meanwhile, or is gone, needs nothing."""
         try:
             self._client(name).cancel_custom_job(name=name, timeout=TIMEOUT)
-        except (google_errors.FailedPrecondition, google_errors.NotFound):
+        except google_errors.NotFound:
             return
-        except google_errors.BadRequest as exc:
-            if "FAILED_PRECONDITION" in str(exc) or "state" in str(exc).lower():
-                return
-            raise _error(exc, "cancel", name) from exc
+        except google_errors.BadRequest as exc:  # a job that has ended cannot be cancelled; REST says no more than 400
+            job = self.get_job(name)
+            if job and not phase_of(job.state).ended:
+                raise _error(exc, "cancel", name) from exc
         except Exception as exc:
             raise _error(exc, "cancel", name) from exc
 
@@ -86,7 +87,9 @@ class VertexJobs:
             options = {"api_endpoint": f"{location}-aiplatform.googleapis.com"}
             return JobServiceClient(transport="rest", client_options=options)
         return JobServiceClient(
-            transport="rest", client_options={"api_endpoint": self._endpoint}, credentials=AnonymousCredentials()
+            transport="rest",
+            client_options={"api_endpoint": self._endpoint},
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
         )
 
 
@@ -114,7 +117,9 @@ def _max_wait(scheduling: Scheduling) -> timedelta:
     """Return how long a job was told that it may wait for machines; nothing but Flex-start waits on purpose."""
     if scheduling.strategy != Scheduling.Strategy.FLEX_START:
         return timedelta(0)
-    return scheduling.max_wait_duration or DEFAULT_FLEX_START_WAIT
+    if "max_wait_duration" not in scheduling:
+        return DEFAULT_FLEX_START_WAIT
+    return scheduling.max_wait_duration or NO_LIMIT
 
 
 def _error(exc: Exception, what: str, name: str) -> LaunchError:

@@ -8,6 +8,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
@@ -86,7 +87,10 @@ class VertexCompute:
         with self._lock:
             if self._ready:
                 return
-            own = {"api_endpoint": self._endpoint, "credentials": AnonymousCredentials()} if self._endpoint else {}
+            own: dict[str, Any] = {}
+            if self._endpoint:
+                anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
+                own = {"api_endpoint": self._endpoint, "credentials": anonymous}
             aiplatform.init(**self._default, api_transport="rest", **own)
             self._ready = True
 

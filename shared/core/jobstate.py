@@ -25,7 +25,7 @@ class Phase(enum.Enum):
 ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
 
 PHASES = {
-    "JOB_STATE_UNSPECIFIED": Phase.WAITING,
+    "JOB_STATE_UNSPECIFIED": Phase.ACTIVE,  # how the client shows a state that it does not know
     "JOB_STATE_QUEUED": Phase.WAITING,
     "JOB_STATE_PENDING": Phase.WAITING,
     "JOB_STATE_RUNNING": Phase.ACTIVE,
