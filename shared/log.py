@@ -1,0 +1,57 @@
+"""Logs as Cloud Logging reads them: a JSON object a line, with severity, message, the event's fields and the trace."""
+
+import contextvars
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+_trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
+
+
+class CloudLogging(logging.Formatter):
+    """Format a record as a JSON line; an event's fields come in `extra={"fields": {...}}`.
+
+    `secrets` are replaced wherever they appear, whatever library wrote the line.
+    """
+
+    def __init__(self, project: str, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._project = project
+        self._secrets = tuple(secret for secret in secrets if secret)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        entry: dict[str, Any] = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "logger": record.name,
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[1]:
+            entry["error"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
+            entry["stack_trace"] = "".join(traceback.format_exception(record.exc_info[1]))
+        if trace := _trace.get():
+            entry["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"
+        line = json.dumps(entry, default=str, ensure_ascii=False)
+        for secret in self._secrets:
+            line = line.replace(secret, "[redacted]")
+        return line
+
+
+def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
+    """Send all logs of this process to standard output, as Cloud Logging reads them."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(CloudLogging(project, secrets))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+
+
+def follow(header: str) -> None:
+    """Tie this request's lines to its trace: `X-Cloud-Trace-Context: TRACE/SPAN;o=1`."""
+    _trace.set(header.partition("/")[0])

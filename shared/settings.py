@@ -1,0 +1,224 @@
+"""What a function is told: environment variables, and the agent's own launch-config.yaml beneath them.
+
+One frozen object per function, read once by its entry. Whatever is missing or wrong is named in one error, by the name
+under which the reader knows it. Each setting is in the README's table; a test compares.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.core.errors import SettingsError
+
+CONFIG_FILE = "launch-config.yaml"
+
+
+class Environment(BaseModel):
+    """The `environment` of a launch-config.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str = "gcp"
+    region: str = ""
+    project: str = ""
+
+    @field_validator("type")
+    @classmethod
+    def _is_gcp(cls, value: str) -> str:
+        if value != "gcp":
+            raise ValueError(f"is {value!r}: a Vertex queue is served from an environment of type gcp")
+        return value
+
+
+class LaunchConfig(BaseModel):
+    """The agent's own configuration file, as far as it means something here; other keys are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    entity: str = ""
+    queues: tuple[str, ...] = ()
+    max_jobs: Annotated[int, Field(ge=-1)] = 1
+    secure_mode: bool = False
+    stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
+    environment: Environment = Environment()
+
+
+def _or_file(variable: str, key: str) -> Any:
+    """Name a setting that may also come from the launch-config; no environment variable can have that second name."""
+    return AliasChoices(variable, f"{CONFIG_FILE}:{key}")
+
+
+def _split(value: object) -> object:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """What every function is told. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    wandb_base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.wandb.ai"
+    wandb_api_key: SecretStr
+    google_cloud_project: Annotated[
+        str, Field(min_length=1, validation_alias=_or_file("GOOGLE_CLOUD_PROJECT", "project"))
+    ]
+    vertex_location: Annotated[
+        str, Field(min_length=1, validation_alias=_or_file("VERTEX_LOCATION", "environment.region"))
+    ]
+    vertex_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
+    ledger_bucket: Annotated[str, Field(min_length=3)]
+    launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = "vertex-launch"
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def api_key(self) -> str:
+        """Return W&B's API key; the field itself shows only asterisks."""
+        return self.wandb_api_key.get_secret_value()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings gives all of them
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over launch-config.yaml, which comes in as initial values."""
+        return env_settings, init_settings
+
+
+class PollSettings(Settings):
+    """What poll is told."""
+
+    entity: Annotated[str, Field(min_length=1, validation_alias=_or_file("LAUNCH_ENTITY", "entity"))]
+    queues: Annotated[Names, Field(min_length=1, validation_alias=_or_file("LAUNCH_QUEUES", "queues"))]
+    max_jobs: Annotated[int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
+    max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
+    launch_topic: Annotated[str, Field(min_length=3)] = "launch-requests"
+    poll_connections: Annotated[int, Field(ge=1, le=64)] = 16
+    poll_budget_seconds: PositiveFloat = 40
+    poll_lease_seconds: PositiveFloat = 75
+    poll_window_seconds: Annotated[float, Field(ge=0)] = 0
+    overdue_seconds: PositiveFloat = 60
+
+
+class SubmitSettings(Settings):
+    """What submit is told."""
+
+    secure_mode: Annotated[bool, Field(validation_alias=_or_file("LAUNCH_SECURE_MODE", "secure_mode"))] = False
+    launch_macros: Names = ()
+    submit_lease_seconds: PositiveFloat = 660
+    submit_settle_seconds: PositiveFloat = 120
+    first_retry_seconds: PositiveFloat = 15
+    max_failures: PositiveInt = Field(30, validation_alias="LAUNCH_MAX_FAILURES")
+
+
+class StatusSettings(Settings):
+    """What status is told."""
+
+    launch_topic: Annotated[str, Field(min_length=3)] = "launch-requests"
+    stopped_run_timeout: Annotated[
+        float, Field(ge=0, validation_alias=_or_file("LAUNCH_STOPPED_RUN_TIMEOUT", "stopped_run_timeout"))
+    ] = 60
+    start_timeout: Annotated[float, Field(ge=0, validation_alias="WANDB_LAUNCH_START_TIMEOUT")] = 1800
+    init_grace_seconds: Annotated[float, Field(ge=0)] = 60
+    overdue_seconds: PositiveFloat = 60
+    listing_lag_seconds: Annotated[float, Field(ge=0)] = 120
+    status_budget_seconds: PositiveFloat = 45
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S]) -> S:
+    """Read a function's settings.
+
+    Raises:
+        SettingsError: naming each setting that is missing or wrong; never a secret's value.
+    """
+    path = Path(os.environ.get("LAUNCH_CONFIG", CONFIG_FILE))
+    problems: list[str] = []
+    beneath = _from_file(path, problems)
+    try:
+        settings = kind(**beneath)
+    except ValidationError as exc:
+        problems += [_problem(kind, error) for error in exc.errors(include_input=False, include_url=False)]
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return settings
+
+
+def read_launch_config(path: Path) -> LaunchConfig:
+    """Read an agent's launch-config.yaml.
+
+    Raises:
+        SettingsError: where it is no YAML, or a key's value is wrong.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return LaunchConfig.model_validate(yaml.safe_load(file) or {})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise SettingsError(f"{path} cannot be read as YAML: {str(exc).splitlines()[0]}") from exc
+    except RecursionError as exc:
+        raise SettingsError(f"{path} is nested too deeply") from exc
+    except ValidationError as exc:
+        errors = exc.errors(include_input=False, include_url=False)
+        raise SettingsError(
+            "; ".join(f"{path}: {'.'.join(map(str, e['loc'])) or 'it'}: {_words(e['msg'])}" for e in errors)
+        ) from exc
+
+
+def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
+    """Return what a launch-config.yaml sets, under the fields' own names; nothing where there is no file."""
+    if not path.exists():
+        if path.name != CONFIG_FILE:
+            problems.append(f"LAUNCH_CONFIG: {path} does not exist")
+        return {}
+    try:
+        config = read_launch_config(path)
+    except SettingsError as exc:
+        problems.append(str(exc))
+        return {}
+    values = config.model_dump(exclude_unset=True)
+    values |= {f"environment.{key}": value for key, value in values.pop("environment", {}).items() if value}
+    return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
+
+
+def _problem(kind: type[Settings], error: Any) -> str:
+    """Say what is wrong with one setting, under the name of its environment variable."""
+    first = str(error["loc"][0]) if error["loc"] else ""
+    field = next((f for name, f in kind.model_fields.items() if first in (name, *_aliases(f.validation_alias))), None)
+    names = _aliases(field.validation_alias) if field else []
+    variable = names[0] if names else first.upper()
+    other = f" (or {names[1].partition(':')[2]} in {CONFIG_FILE})" if len(names) > 1 else ""
+    said = "is missing" if error["type"] == "missing" else _words(error["msg"])
+    return f"{variable}{other}: {said}"
+
+
+def _aliases(alias: Any) -> list[str]:
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [alias] if isinstance(alias, str) else []
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ")
