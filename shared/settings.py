@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     wandb_base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.wandb.ai"
     wandb_api_key: SecretStr
     google_cloud_project: Annotated[
-        str, Field(min_length=1, validation_alias=_or_file("GOOGLE_CLOUD_PROJECT", "project"))
+        str, Field(min_length=1, validation_alias=_or_file("GOOGLE_CLOUD_PROJECT", "environment.project"))
     ]
     vertex_location: Annotated[
         str, Field(min_length=1, validation_alias=_or_file("VERTEX_LOCATION", "environment.region"))
