@@ -85,8 +85,14 @@ class Settings(BaseSettings):
     ]
     vertex_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
     ledger_bucket: Annotated[str, Field(min_length=3)]
+    launch_topic: Annotated[str, Field(pattern=r"^[A-Za-z][\w.~+%-]{2,254}$")] = "launch-requests"
     launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = "vertex-launch"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def topic_path(self) -> str:
+        """Return the topic's resource name."""
+        return f"projects/{self.google_cloud_project}/topics/{self.launch_topic}"
 
     @property
     def api_key(self) -> str:
@@ -113,7 +119,6 @@ class PollSettings(Settings):
     queues: Annotated[Names, Field(min_length=1, validation_alias=_or_file("LAUNCH_QUEUES", "queues"))]
     max_jobs: Annotated[int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
     max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
-    launch_topic: Annotated[str, Field(min_length=3)] = "launch-requests"
     poll_connections: Annotated[int, Field(ge=1, le=64)] = 16
     poll_budget_seconds: PositiveFloat = 40
     poll_lease_seconds: PositiveFloat = 75
@@ -135,7 +140,6 @@ class SubmitSettings(Settings):
 class StatusSettings(Settings):
     """What status is told."""
 
-    launch_topic: Annotated[str, Field(min_length=3)] = "launch-requests"
     stopped_run_timeout: Annotated[
         float, Field(ge=0, validation_alias=_or_file("LAUNCH_STOPPED_RUN_TIMEOUT", "stopped_run_timeout"))
     ] = 60

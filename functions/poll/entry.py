@@ -1,0 +1,64 @@
+"""Cloud Scheduler calls this function: read the settings, wire the parts, drain, answer what was done."""
+
+import logging
+import time
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import flask
+import functions_framework
+from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
+
+from functions.poll.drain import Policy, Poll
+from shared import log as logs
+from shared.adapters.pubsub import PubsubPublisher
+from shared.adapters.wandb import Graphql, WandbRunQueue
+from shared.core.errors import LaunchError, Reject, SettingsError
+from shared.core.message import Queue
+from shared.settings import PollSettings, load
+
+log = logging.getLogger(__name__)
+
+
+@functions_framework.http
+def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
+    """Drain the queues; the request's body means nothing. 503 says that something has to be tried again."""
+    logs.follow(request.headers.get("X-Cloud-Trace-Context", ""))
+    try:
+        report = wired().run(holder=uuid.uuid4().hex)
+    except LaunchError as exc:
+        log.exception("poll.failed")
+        return {"error": str(exc)}, 500 if isinstance(exc, SettingsError | Reject) else 503
+    answer = asdict(report)
+    log.info("poll.done", extra={"fields": answer})
+    return answer, 503 if report.errors else 200
+
+
+@cache
+def wired() -> Poll:
+    """Wire the parts once; none of them connects before it is used."""
+    told = load(PollSettings)
+    logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
+    policy = Policy(
+        queues=tuple(Queue(entity=told.entity, name=name) for name in told.queues),
+        max_jobs=told.max_jobs,
+        max_queued=told.max_queued,
+        connections=told.poll_connections,
+        budget=timedelta(seconds=told.poll_budget_seconds),
+        lease=timedelta(seconds=told.poll_lease_seconds),
+        overdue_after=timedelta(seconds=told.overdue_seconds),
+        window=timedelta(seconds=told.poll_window_seconds),
+        agent_config={"entity": told.entity, "queues": list(told.queues), "max_jobs": told.max_jobs},
+    )
+    return Poll(
+        run_queue=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key, told.poll_connections)),
+        ledger=GcsLedger(told.ledger_bucket),
+        agents=GcsAgentBook(told.ledger_bucket, told.launch_agent_name),
+        publisher=PubsubPublisher(told.topic_path),
+        clock=lambda: datetime.now(UTC),
+        policy=policy,
+        wait=time.sleep,
+    )

@@ -1,0 +1,78 @@
+"""Pub/Sub delivers to this function, as Eventarc does (a CloudEvent) or as the emulator pushes: decode, wire, launch."""
+
+import base64
+import binascii
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import flask
+import functions_framework
+from cloudevents.http import CloudEvent
+from shared.adapters.gcs_ledger import GcsLedger
+from shared.spec.render import ArgumentNames, Site, job_labels, render
+
+from functions.submit.launch import Policy, Submit
+from shared import log as logs
+from shared.adapters.vertex_submit import VertexCompute, argument_names
+from shared.core.errors import NotAMessage
+from shared.core.message import Request, Ticket, decode
+from shared.settings import SubmitSettings, load
+
+log = logging.getLogger(__name__)
+
+
+@functions_framework.cloud_event
+def submit(event: CloudEvent) -> None:
+    """Launch the training job that one Pub/Sub message asks for; whatever is raised brings the message again."""
+    if flask.has_request_context():
+        logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
+    parts = wired()
+    try:
+        message = message_of(event)
+    except NotAMessage as exc:
+        log.exception("submit.not_a_message", extra={"fields": {"event": event["id"], "problem": str(exc)}})
+        raise  # repeated, so that it ends in the dead-letter topic
+    parts.launch(message)
+
+
+def message_of(event: CloudEvent) -> Ticket | Request:
+    """Read the message out of either shape of delivery."""
+    match event.data:
+        case {"message": {"data": str(encoded)}}:
+            try:
+                return decode(base64.b64decode(encoded, validate=True))
+            except binascii.Error as exc:
+                raise NotAMessage("message.data is not base64") from exc
+    raise NotAMessage("the event carries no message.data")
+
+
+@cache
+def wired() -> Submit:
+    """Wire the parts once; none of them connects before it is used."""
+    told = load(SubmitSettings)
+    logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
+    site = Site(
+        base_url=told.wandb_base_url,
+        api_key=told.api_key,
+        project=told.google_cloud_project,
+        location=told.vertex_location,
+        agent=told.launch_agent_name,
+        macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
+        secure_mode=told.secure_mode,
+    )
+    names = ArgumentNames(**argument_names())
+    return Submit(
+        ledger=GcsLedger(told.ledger_bucket),
+        compute=VertexCompute(told.google_cloud_project, told.vertex_location, told.vertex_endpoint),
+        render=lambda launch: render(launch, site, names),
+        labels=lambda launch: job_labels(launch, told.launch_agent_name),
+        clock=lambda: datetime.now(UTC),
+        policy=Policy(
+            lease=timedelta(seconds=told.submit_lease_seconds),
+            settle=timedelta(seconds=told.submit_settle_seconds),
+            max_failures=told.max_failures,
+            first_retry=timedelta(seconds=told.first_retry_seconds),
+        ),
+    )
