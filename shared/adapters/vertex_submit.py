@@ -25,7 +25,7 @@ CREATE_TIMEOUT = 60.0  # seconds; the SDK itself would wait for ever
 
 def argument_names() -> dict[str, frozenset[str]]:
     """Return what the installed SDK's CustomJob takes by name: in its constructor, in run() and in submit()."""
-    takers = {
+    takers: dict[str, Any] = {
         "constructor": aiplatform.CustomJob,
         "run": aiplatform.CustomJob.run,
         "submit": aiplatform.CustomJob.submit,
