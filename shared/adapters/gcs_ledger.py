@@ -98,6 +98,8 @@ class Bucket:
             if there is not None and (there.metadata or {}).get(WRITER) == token:
                 return int(there.generation)
             raise
+        except FileNotFoundError as exc:  # of a write only the bucket can be missing
+            raise Denied(f"gs://{self._name}: there is no such bucket; LEDGER_BUCKET names it") from exc
 
     def delete(self, name: str) -> None:
         """Delete an object; one that is gone is fine. Without a precondition: not every server heeds it."""
