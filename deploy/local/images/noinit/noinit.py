@@ -1,0 +1,3 @@
+"""Do some work and end well, without ever calling wandb.init."""
+
+print("done; W&B was never told")

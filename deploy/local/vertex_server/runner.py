@@ -1,0 +1,150 @@
+"""Run a job's containers as local processes: the command, the arguments and the environment that Vertex AI would give.
+
+An image `local/NAME[:TAG]` is a folder of that name with an `image.json`: {"entrypoint": [...]}. Its files are copied
+for each replica, as a container has a file system of its own. There is no registry on a laptop, so any other image
+fails as one that cannot be pulled.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from deploy.local.vertex_server.state import Job, VertexState
+
+PREFIX = "local/"
+
+
+class Runner:
+    """Start each created job in a thread of its own; `close` ends them all."""
+
+    def __init__(self, images: Path, folder: Path, pending_seconds: float = 0.3, grace_seconds: float = 5.0) -> None:
+        self._images = images
+        self._folder = folder
+        self._pending = pending_seconds
+        self._grace = grace_seconds
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+
+    def start(self, state: VertexState, job: Job) -> None:
+        """Begin to run a job."""
+        thread = threading.Thread(target=self._live, args=(state, job), name=job.name, daemon=True)
+        self._threads = [t for t in self._threads if t.is_alive()] + [thread]
+        thread.start()
+
+    def close(self) -> None:
+        """End every process that was started, and wait until they are gone."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join(self._grace + 2)
+
+    def _live(self, state: VertexState, job: Job) -> None:
+        for waiting in ("JOB_STATE_QUEUED", "JOB_STATE_PENDING"):
+            state.move(job, waiting)
+            if job.stop.wait(self._pending / 2):
+                state.move(job, "JOB_STATE_CANCELLED", "The job was cancelled before it began.")
+                return
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            for replica, container in _replicas(job):
+                processes.append(self._spawn(job, replica, container))
+        except (OSError, ValueError) as exc:
+            _end(processes, self._grace)
+            state.move(job, "JOB_STATE_FAILED", str(exc))
+            return
+        state.move(job, "JOB_STATE_RUNNING")
+        end, error = self._watch(job, processes)
+        _end(processes, self._grace)
+        state.move(job, end, error)
+
+    def _watch(self, job: Job, processes: list[subprocess.Popen[bytes]]) -> tuple[str, str]:
+        """Wait until the first replica of the first pool ends, or the job is cancelled, or its time is over."""
+        limit = job.message.job_spec.scheduling.timeout.seconds
+        deadline = time.monotonic() + limit if limit else float("inf")
+        while processes[0].poll() is None:
+            if job.stop.wait(0.05) or self._closing.is_set():
+                return "JOB_STATE_CANCELLED", "The job was cancelled."
+            if time.monotonic() > deadline:
+                return "JOB_STATE_FAILED", f"The job exceeded its timeout of {limit} seconds."
+        code = processes[0].returncode
+        if code == 0:
+            return "JOB_STATE_SUCCEEDED", ""
+        said = (
+            f"The replica workerpool0-0 exited with a non-zero status of {code}. To find out more about why your job "
+        )
+        return "JOB_STATE_FAILED", said + f"exited please check the logs: {job.log}"
+
+    def _spawn(self, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
+        image = self._image(container.image_uri)
+        root = self._folder / job.name.rpartition("/")[2] / replica
+        shutil.copytree(image, root / "image")
+        entrypoint = json.loads((image / "image.json").read_text(encoding="utf-8"))["entrypoint"]
+        command = [*(container.command or entrypoint), *container.args]
+        log = root / "log.txt"
+        job.log = job.log or str(log)
+        with log.open("wb") as output:
+            return subprocess.Popen(  # a process group of its own, so that its children can be ended with it
+                command,
+                cwd=root / "image",
+                env=_environment(job, root, container),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _image(self, uri: str) -> Path:
+        name = uri.removeprefix(PREFIX).partition(":")[0].partition("@")[0]
+        folder = self._images / name
+        if not uri.startswith(PREFIX) or "/" in name or not (folder / "image.json").is_file():
+            there = ", ".join(sorted(PREFIX + path.parent.name for path in self._images.glob("*/image.json")))
+            raise ValueError(f"Failed to pull image {uri}: it does not exist here. On this machine there are: {there}.")
+        return folder
+
+
+def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
+    for number, pool in enumerate(job.message.job_spec.worker_pool_specs):
+        for replica in range(pool.replica_count):
+            yield f"workerpool{number}-{replica}", pool.container_spec
+
+
+def _environment(job: Job, root: Path, container: Any) -> dict[str, str]:
+    """Return a clean environment, as a container's: nothing of this process but where Python is."""
+    home = root / "home"
+    home.mkdir()
+    bins = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+    base = {"PATH": os.pathsep.join(bins), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    vertex = {"CLOUD_ML_JOB_ID": job.name.rpartition("/")[2]}
+    if output := job.message.job_spec.base_output_directory.output_uri_prefix:
+        folder = output.rstrip("/")
+        vertex |= {f"AIP_{what}_DIR".upper(): f"{folder}/{path}/" for what, path in _OUTPUTS.items()}
+    return base | vertex | {variable.name: variable.value for variable in container.env}
+
+
+_OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "logs"}
+
+
+def _end(processes: list[subprocess.Popen[bytes]], grace: float) -> None:
+    """End the process groups: asked first, then killed; also what the leaders left behind."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(deadline - time.monotonic(), 0))
+    for process in processes:
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

@@ -1,0 +1,171 @@
+"""Hold the custom jobs and their life: QUEUED → PENDING → RUNNING → SUCCEEDED, FAILED or CANCELLED."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from google.rpc import code_pb2
+
+from deploy.local.vertex_server.errors import ApiError, invalid_argument, not_found
+from deploy.local.vertex_server.faults import Faults
+from deploy.local.vertex_server.filters import compile_filter
+from deploy.local.vertex_server.messages import JOB_STATES
+from deploy.local.vertex_server.rules import check
+
+MAX_PAGE = 100
+ENDED = frozenset(f"JOB_STATE_{end}" for end in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"))
+
+
+@dataclass
+class Job:
+    """One custom job: the message as it was created, and what the service knows of it."""
+
+    name: str
+    message: Any  # a CustomJob message
+    create_time: datetime
+    state: str = "JOB_STATE_QUEUED"
+    update_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    error: str = ""
+    log: str = ""  # the path of what its containers printed
+    stop: threading.Event = field(default_factory=threading.Event)  # set by cancel
+
+    @property
+    def display_name(self) -> str:
+        """Return its display name."""
+        return str(self.message.display_name)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return its labels."""
+        return dict(self.message.labels)
+
+    @property
+    def parent(self) -> str:
+        """Return projects/P/locations/L."""
+        return self.name.rpartition("/customJobs/")[0]
+
+    def described(self) -> Any:
+        """Return the whole message, as the service would answer it."""
+        message = type(self.message)()
+        message.CopyFrom(self.message)
+        message.name = self.name
+        message.state = JOB_STATES.get(self.state) or _future_state(self.state)
+        for moment in ("create_time", "update_time", "start_time", "end_time"):
+            if value := getattr(self, moment):
+                getattr(message, moment).FromDatetime(value)
+        if self.error:
+            message.error.code = code_pb2.CANCELLED if self.state == "JOB_STATE_CANCELLED" else code_pb2.INTERNAL
+            message.error.message = self.error
+        return message
+
+
+def _future_state(name: str) -> int:
+    """Return a number for a state that the installed messages do not know: 99, or the one in its name."""
+    digits = "".join(char for char in name if char.isdigit())
+    return int(digits or 99)
+
+
+class VertexState:
+    """All jobs of all projects and regions. `start` is called with each created job, and runs it."""
+
+    def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
+        self.faults = Faults()
+        self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
+        self._start = start
+        self._jobs: dict[str, Job] = {}
+        self._numbers = itertools.count(1_000_000_000_000_000_001)
+        self._lock = threading.RLock()
+
+    def create(self, parent: str, message: Any) -> Job:
+        """Accept a job or raise ApiError, and let it begin."""
+        check(message)
+        job = self.add(parent, message)
+        if self._start:
+            self._start(self, job)
+        return job
+
+    def add(self, parent: str, message: Any, state: str = "JOB_STATE_QUEUED") -> Job:
+        """Put a job in without running it: for tests and benchmarks."""
+        with self._lock:
+            now = datetime.now(UTC)
+            job = Job(f"{parent}/customJobs/{next(self._numbers)}", message, now, state, update_time=now)
+            self._jobs[job.name] = job
+            return job
+
+    def get(self, name: str) -> Job:
+        """Return a job or raise ApiError (404)."""
+        with self._lock:
+            if name not in self._jobs:
+                raise not_found(name)
+            return self._jobs[name]
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs, newest first."""
+        with self._lock:
+            return list(self._jobs.values())[::-1]
+
+    def page(self, parent: str, wanted: str, size: int, token: str) -> tuple[list[Job], str]:
+        """Return one page of a listing, newest first, and the token of the next one."""
+        matches = compile_filter(wanted)
+        if size < 0:
+            raise invalid_argument("page_size must not be negative.")
+        size = min(size or MAX_PAGE, MAX_PAGE)
+        found = list(itertools.islice(self._older(parent, matches, token), size + 1))
+        page = found[:size]
+        return page, page[-1].name.rpartition("/")[2] if len(found) > size else ""
+
+    def _older(self, parent: str, matches: Callable[[Job], bool], token: str) -> Iterator[Job]:
+        if token and not token.isdecimal():
+            raise invalid_argument("page_token is not one of a former answer.")
+        for job in self.jobs():
+            number = job.name.rpartition("/")[2]
+            if job.parent == parent and (not token or int(number) < int(token)) and matches(job):
+                yield job
+
+    def cancel(self, name: str) -> None:
+        """Ask a job to end; raise ApiError where it has ended."""
+        job = self.get(name)
+        with self._lock:
+            if job.state in ENDED:
+                message = f"The CustomJob is in state {job.state} and cannot be cancelled: {name}."
+                raise ApiError(400, "FAILED_PRECONDITION", message)
+            self.move(job, "JOB_STATE_CANCELLING")
+            job.stop.set()
+            if self._start is None:  # nobody runs it, so nobody else ends it
+                self.move(job, "JOB_STATE_CANCELLED", "The job was cancelled.")
+
+    def delete(self, name: str) -> None:
+        """Delete a job that has ended."""
+        job = self.get(name)
+        if job.state not in ENDED:
+            raise ApiError(400, "FAILED_PRECONDITION", f"The CustomJob has not ended: {name}.")
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Let a job vanish, whatever its state: as if somebody had deleted it in the console."""
+        with self._lock:
+            job = self._jobs.pop(name)
+            job.stop.set()
+
+    def force(self, name: str, state: str, error: str = "") -> None:
+        """Put a job into any state, also one that nobody knows yet."""
+        self.move(self.get(name), state, error)
+
+    def move(self, job: Job, state: str, error: str = "") -> None:
+        """Change a job's state and set the times that go with it; an ended job stays as it is."""
+        with self._lock:
+            if job.state in ENDED:
+                return
+            now = datetime.now(UTC)
+            job.state, job.update_time = state, now
+            if error and state in ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
+                job.error = error
+            if state == "JOB_STATE_RUNNING" and job.start_time is None:
+                job.start_time = now
+            if state in ENDED:
+                job.end_time = now
