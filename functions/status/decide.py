@@ -160,7 +160,7 @@ def console_link(job_name: str) -> str:
     if len(parts) != 6:
         return job_name
     _, project, _, location, _, number = parts
-    return f"https://console.cloud.google.com/vertex-ai/locations/{location}/training/{number}?project={project}"
+    return f"https://console.cloud.google.com/agent-platform/locations/{location}/training/{number}?project={project}"
 
 
 _OUTCOMES = {

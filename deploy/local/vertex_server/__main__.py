@@ -25,13 +25,14 @@ def main(port: int, images: Path, state_dir: Path | None, pending_seconds: float
     folder = state_dir or Path(tempfile.mkdtemp(prefix="vertex-"))
     folder.mkdir(parents=True, exist_ok=True)
     runner = Runner(images.resolve(), folder.resolve(), pending_seconds, kill_grace_seconds)
-    app = create_app(VertexState(runner.start))
-    try:
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
-    finally:
+
+    def close() -> None:
         runner.close()
         if state_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+    app = create_app(VertexState(runner.start), close)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

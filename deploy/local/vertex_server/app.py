@@ -3,7 +3,8 @@
 import html
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Action = Callable[[VertexState, Request, str], Awaitable[dict[str, Any]]]
 
 
-def create_app(state: VertexState) -> Starlette:
-    """Return the server of these jobs."""
+def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> Starlette:
+    """Return the server of these jobs; `close` is called when it ends, also by a signal."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        close()
 
     def serve(method: str, action: Action) -> Endpoint:
         async def endpoint(request: Request) -> Response:
@@ -45,6 +51,7 @@ def create_app(state: VertexState) -> Starlette:
         return _log(state, request.path_params["number"])
 
     return Starlette(
+        lifespan=lifespan,
         routes=[
             Route(_PARENT, serve("create", _create), methods=["POST"]),
             Route(_PARENT, serve("list", _list), methods=["GET"]),
@@ -55,7 +62,7 @@ def create_app(state: VertexState) -> Starlette:
             Route("/standin/requests", requests),
             Route("/standin/jobs/{number}/log", log),
             Route("/", page),
-        ]
+        ],
     )
 
 
