@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
-from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from pydantic import TypeAdapter
 from requests.adapters import HTTPAdapter

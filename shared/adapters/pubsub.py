@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
-from google.cloud import pubsub_v1  # type: ignore[attr-defined]
+from google.cloud import pubsub_v1
 
 from shared.core.errors import Denied, Retry
 from shared.core.message import Ticket, encode

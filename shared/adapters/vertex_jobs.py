@@ -89,7 +89,7 @@ class VertexJobs:
         return JobServiceClient(
             transport="rest",
             client_options={"api_endpoint": self._endpoint},
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            credentials=AnonymousCredentials(),
         )
 
 

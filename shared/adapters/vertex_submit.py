@@ -89,7 +89,7 @@ class VertexCompute:
                 return
             own: dict[str, Any] = {}
             if self._endpoint:
-                anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
+                anonymous = AnonymousCredentials()
                 own = {"api_endpoint": self._endpoint, "credentials": anonymous}
             aiplatform.init(**self._default, api_transport="rest", **own)
             self._ready = True
