@@ -10,10 +10,10 @@ from typing import Any
 
 import flask
 import functions_framework
-from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
 
 from functions.poll.drain import Policy, Poll
 from shared import log as logs
+from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.core.errors import LaunchError, Reject, SettingsError

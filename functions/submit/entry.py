@@ -1,4 +1,4 @@
-"""Pub/Sub delivers to this function, as Eventarc does (a CloudEvent) or as the emulator pushes: decode, wire, launch."""
+"""Pub/Sub delivers to this function, as Eventarc does (a CloudEvent) or as the emulator pushes: decode and launch."""
 
 import base64
 import binascii
@@ -10,11 +10,11 @@ from functools import cache
 import flask
 import functions_framework
 from cloudevents.http import CloudEvent
-from shared.adapters.gcs_ledger import GcsLedger
 from shared.spec.render import ArgumentNames, Site, job_labels, render
 
 from functions.submit.launch import Policy, Submit
 from shared import log as logs
+from shared.adapters.gcs_ledger import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, Ticket, decode

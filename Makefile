@@ -1,0 +1,40 @@
+# The commands of the README. Each makes the virtual environment when there is none, or when the pins have changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench clean
+
+help: ## Show these commands
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(READY) ## Run six jobs the whole way on this machine, with no cloud account
+	@$(BIN)/python -m deploy demo
+
+up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C ends it
+	@$(BIN)/python -m deploy up
+
+test: $(READY) ## Run all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(READY) ## The whole gate: format, lint, types, imports, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test
+
+bench: $(READY) ## Measure speed and memory as ratios; writes docs/benchmarks.md
+	@$(BIN)/python -m deploy.bench
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "Setting up $(VENV) (once; about half a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
