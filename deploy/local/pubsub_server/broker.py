@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from google.protobuf.field_mask_pb2 import FieldMask  # type: ignore[import-untyped]
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import types
 
 from deploy.local.pubsub_server.backlog import Backlog, Delivery

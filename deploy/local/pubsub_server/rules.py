@@ -6,7 +6,7 @@ Limits: https://cloud.google.com/pubsub/quotas#resource_limits and the comments 
 import re
 from typing import Literal
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 from google.pubsub_v1 import types
 
 MAX_MESSAGE_BYTES = 10_000_000

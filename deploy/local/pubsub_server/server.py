@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 from deploy.local.pubsub_server.broker import Broker
 from deploy.local.pubsub_server.envelope import Shape

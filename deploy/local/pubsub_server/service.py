@@ -6,8 +6,8 @@ Served: what one needs to set up, publish, pull and push. Everything else answer
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import grpc  # type: ignore[import-untyped]
-from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
+import grpc
+from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
 from deploy.local.pubsub_server.backlog import Delivery
@@ -129,7 +129,11 @@ def _received(delivery: Delivery, dead_letters: bool) -> types.ReceivedMessage:
 def _message_ids(request: types.AcknowledgeRequest | types.ModifyAckDeadlineRequest) -> list[str]:
     if not request.ack_ids:
         raise invalid("No ack ids specified.")
-    return [ack_id.split(":")[0] for ack_id in request.ack_ids]
+    parted = [ack_id.partition(":") for ack_id in request.ack_ids]
+    for message_id, _, attempt in parted:
+        if not (message_id.isdecimal() and attempt.isdecimal()):
+            raise invalid(f"Invalid ack id (ack_id={message_id}:{attempt}).")
+    return [message_id for message_id, _, _ in parted]
 
 
 def _page(everything: list[T], size: int, token: str) -> tuple[list[T], str]:
