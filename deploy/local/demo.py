@@ -1,0 +1,218 @@
+"""Six jobs that travel the whole way, and how each has to end."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.stack import DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Stack
+from shared.core.message import Request, encode
+
+WANDB_PROJECT = "demo"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One job of the demo: how it is enqueued, and how its item, CustomJob and run have to end."""
+
+    name: str
+    about: str
+    item: str  # the item's state in W&B, empty where there is no item
+    job: str  # the CustomJob's state, empty where there must be none
+    run: tuple[str, ...]  # the run's state in W&B: one of these
+    config: dict[str, Any] = field(default_factory=dict)
+    resource_args: dict[str, Any] | None = None
+    stop: bool = False
+    published: bool = False
+
+
+_BAD = {"spec": {**DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"], "worker_pool_spec": [], "staging_bucket": ""}}
+_ENDED = ("killed", "crashed", "failed")  # how W&B shows a run whose script did not end by itself
+CASES = (
+    Case("train-1", "trains and succeeds", "CLAIMED", "SUCCEEDED", ("finished",)),
+    Case(
+        "train-2", "with another learning rate", "CLAIMED", "SUCCEEDED", ("finished",), {"learning_rate": 0.1}
+    ),
+    Case("diverges", "fails in its third epoch", "CLAIMED", "FAILED", ("failed", "crashed"), {"fail_at": 2}),
+    Case("bad-spec", "asks for a misspelt argument", "FAILED", "", (), resource_args=_BAD),
+    Case(
+        "stopped",
+        "is stopped in W&B",
+        "CLAIMED",
+        "CANCELLED",
+        ("killed", "crashed", "failed"),
+        {"epochs": 900},
+        stop=True,
+    ),
+    Case("published", "comes from another system", "", "SUCCEEDED", ("finished",), published=True),
+)
+
+
+@dataclass
+class Row:
+    """What is seen of a case now."""
+
+    case: Case
+    item: dict[str, Any] = field(default_factory=dict)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def item_state(self) -> str:
+        """Return the queue item's state in W&B."""
+        return str(self.item.get("state", ""))
+
+    @property
+    def job_state(self) -> str:
+        """Return the CustomJob's state, without its prefix."""
+        return str(self.jobs[0]["state"]).removeprefix("JOB_STATE_") if self.jobs else ""
+
+    @property
+    def run_state(self) -> str:
+        """Return the run's state in W&B."""
+        return str(self.run.get("state", ""))
+
+    @property
+    def why(self) -> str:
+        """Return what the author reads where it failed."""
+        told = (self.item.get("error") or {}).get("message", "")
+        return str(told or (self.jobs[0].get("error", "") if self.jobs else ""))
+
+    @property
+    def right(self) -> bool:
+        """Tell whether everything is as it has to be, with one CustomJob at the most."""
+        states = (self.item_state, self.job_state) == (self.case.item, self.case.job)
+        return states and len(self.jobs) <= 1 and (self.run_state in self.case.run or not self.case.run)
+
+
+class Demo:
+    """The six cases on a running stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._enqueued: list[str] = []
+        self._stopped: set[str] = set()
+        self._closed: int = 0
+        self.errors: list[str] = []
+        self.rows = [Row(case) for case in CASES]
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing moves any more, or something went wrong that will not mend itself."""
+        return bool(self.errors) or (all(row.right for row in self.rows) and self._closed >= len(CASES))
+
+    def enqueue_all(self) -> None:
+        """Enqueue all cases with W&B's own command, and publish one as another system would."""
+        self._publish(next(case for case in CASES if case.published))
+        for case in CASES:
+            if not case.published and not self.errors:
+                self._enqueue(case)
+
+    def look(self) -> list[Row]:
+        """Look at W&B and Vertex AI as their clients see them, and press stop where it is time."""
+        items = {item["run_spec"].get("name"): item for item in self._get("wandb", "standin/items")}
+        runs = {run["display_name"]: run for run in self._get("wandb", "standin/runs")}
+        jobs = self._get("vertex", "standin/jobs")
+        for row in self.rows:
+            row.item = items.get(row.case.name, {})
+            row.run = runs.get(row.case.name, {})
+            row.jobs = [job for job in jobs if job["display_name"] == row.case.name]
+            if row.case.stop and row.run_state == "running" and row.case.name not in self._stopped:
+                self._stop(row)
+        self._closed = len(self._closed_launches())
+        return self.rows
+
+    def _enqueue(self, case: Case) -> None:
+        config = {"overrides": {"run_config": {"epochs": 6, "sleep": 0.2, **case.config}}}
+        if case.resource_args:
+            config["resource_args"] = {"gcp-vertex": case.resource_args}
+        path = self._stack.folder / f"{case.name}.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        told = ["--queue", QUEUE, "--entity", ENTITY, "--project", WANDB_PROJECT, "--name", case.name]
+        command = [sys.executable, "-m", "wandb", "launch", *told, "--docker-image", "local/train:latest"]
+        home = {"HOME": str(self._stack.folder.resolve()), "WANDB_DIR": str(self._stack.folder.resolve())}
+        environ = os.environ | self._stack.user_settings() | home | {"WANDB_SILENT": "true"}
+        done = subprocess.run(
+            [*command, "--config", str(path.resolve())],
+            env=environ, capture_output=True, text=True, check=False, cwd=self._stack.folder,
+        )  # fmt: skip
+        (self._stack.folder / f"{case.name}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+        if done.returncode:
+            self.errors.append(f"wandb launch of {case.name} ended with {done.returncode}: see {case.name}.log")
+
+    def _publish(self, case: Case) -> None:
+        spec = {
+            "entity": ENTITY,
+            "project": WANDB_PROJECT,
+            "name": case.name,
+            "docker": {"docker_image": "local/train:latest"},
+            "resource": "gcp-vertex",
+            "overrides": {"run_config": {"epochs": 6, "sleep": 0.2}},
+            **DEFAULT_CONFIG,
+        }
+        request = Request(source="nightly-pipeline", idempotency_key=f"demo-{case.name}", run_spec=spec)
+        client = self._stack.publisher()
+        for _ in range(2):  # twice, as an impatient system would: it is one launch all the same
+            client.publish(client.topic_path(PROJECT, TOPIC), encode(request)).result(timeout=20)
+
+    def _stop(self, row: Row) -> None:
+        """Press stop, as the button on W&B's page does."""
+        self._stopped.add(row.case.name)
+        run = base64.b64encode(f"Run:v1:{row.run['name']}:{WANDB_PROJECT}:{ENTITY}".encode()).decode()
+        document = "mutation stopRun($id: ID!) { stopRun(input: {id: $id}) { success } }"
+        requests.post(
+            f"{self._stack.ports.url('wandb')}/graphql",
+            json={"query": document, "variables": {"id": run}},
+            auth=("api", self._stack.user_settings()["WANDB_API_KEY"]),
+            timeout=10,
+        ).raise_for_status()
+
+    def _closed_launches(self) -> list[str]:
+        objects = f"storage/v1/b/{self._stack.function_settings()['LEDGER_BUCKET']}/o?prefix=closed/"
+        return [found["name"] for found in self._get("gcs", objects).get("items", [])]
+
+    def _get(self, server: str, path: str) -> Any:
+        return requests.get(f"{self._stack.ports.url(server)}/{path}", timeout=10).json()
+
+
+def table(rows: list[Row]) -> Table:
+    """Draw what is seen now: item → job → run."""
+    drawn = Table(title="queue item → CustomJob → run", title_justify="left", expand=True)
+    for column in ("job", "item", "CustomJob", "run", "what its author reads"):
+        drawn.add_column(column, overflow="fold", no_wrap=column != "what its author reads")
+    for row in rows:
+        item = row.item_state or ("none" if row.case.published else "…")
+        mark = "[green]✓[/]" if row.right else " "
+        drawn.add_row(
+            f"{mark} {row.case.name}", _painted(item), _painted(row.job_state), _painted(row.run_state), row.why[:160]
+        )
+    return drawn
+
+
+def summary(run: Demo, console: Console) -> bool:
+    """Say of each case whether it ended as it has to; return whether all did."""
+    for error in run.errors:
+        console.print(f"[red]{error}[/]")
+    for row in run.rows:
+        wanted = " → ".join(part for part in (row.case.item, row.case.job, "/".join(row.case.run)) if part)
+        mark = "[green]right[/]" if row.right else "[red]WRONG[/]"
+        console.print(f"{mark}  [bold]{row.case.name}[/] {row.case.about}: expected {wanted}", highlight=False)
+    return run.settled and all(row.right for row in run.rows)
+
+
+_COLOURS = {
+    "SUCCEEDED": "green", "finished": "green", "CLAIMED": "cyan", "RUNNING": "yellow", "running": "yellow",
+    "FAILED": "red", "failed": "red", "crashed": "red", "CANCELLED": "magenta", "killed": "magenta",
+}  # fmt: skip
+
+
+def _painted(state: str) -> str:
+    colour = _COLOURS.get(state, "dim")
+    return f"[{colour}]{state or '…'}[/]"
