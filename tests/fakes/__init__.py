@@ -1,0 +1,8 @@
+"""In-memory implementations of our own ports: what the outside would do, with the failures a test asks for."""
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
+from tests.fakes.vertex import FakeVertex
+from tests.fakes.wandb import FakePublisher, FakeWandb
+
+__all__ = ["FakeClock", "FakePublisher", "FakeVertex", "FakeWandb", "InMemoryAgentBook", "InMemoryLedger"]

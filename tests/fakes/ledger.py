@@ -1,0 +1,78 @@
+"""The ledger in memory, with the same rules as the bucket's."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.errors import Conflict
+from shared.core.launch import Entry, Launch
+from shared.core.ports import AgentNote
+
+
+class InMemoryLedger:
+    """Implements Ledger; `open` and `closed` may be looked at."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Launch] = {}
+        self.closed: dict[str, Launch] = {}
+        self.listings = 0
+        self.reads = 0
+        self._generation = 0
+        self._lock = threading.Lock()
+
+    def read(self, key: str) -> Launch | None:
+        """Return the open launch, or None."""
+        self.reads += 1
+        return self.open.get(key)
+
+    def write(self, launch: Launch) -> Launch:
+        """Write by compare-and-swap; raises Conflict."""
+        with self._lock:
+            there = self.open.get(launch.key)
+            if launch.generation != (there.generation if there else 0):
+                raise Conflict(launch.key)
+            self._generation += 1
+            self.open[launch.key] = replace(launch, generation=self._generation)
+            return self.open[launch.key]
+
+    def is_closed(self, key: str) -> bool:
+        """Tell whether this launch was closed before."""
+        return key in self.closed
+
+    def close(self, launch: Launch) -> None:
+        """Write `closed/<key>`, then delete `open/<key>`."""
+        self.closed.setdefault(launch.key, launch)
+        self.withdraw(launch.key)
+
+    def withdraw(self, key: str) -> None:
+        """Delete `open/<key>`."""
+        with self._lock:
+            self.open.pop(key, None)
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield the entries of all open launches."""
+        self.listings += 1
+        yield from [launch.entry for launch in list(self.open.values())]
+
+
+class InMemoryAgentBook:
+    """Implements AgentBook."""
+
+    def __init__(self) -> None:
+        self.note = AgentNote("")
+        self._lock = threading.Lock()
+
+    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
+        """Take the lease; None where somebody else holds it."""
+        with self._lock:
+            if self.note.lease_until and self.note.lease_until > now and self.note.holder != holder:
+                return None
+            self.note = replace(self.note, holder=holder, lease_until=until, generation=self.note.generation + 1)
+            return self.note
+
+    def give_back(self, note: AgentNote) -> None:
+        """End the lease and keep what the note says."""
+        with self._lock:
+            if note.generation == self.note.generation:
+                self.note = replace(note, lease_until=None, generation=note.generation + 1)

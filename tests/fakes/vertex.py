@@ -1,0 +1,74 @@
+"""Vertex AI in memory: creates that can be refused, lost or late, jobs in any state."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from shared.core.jobstate import phase_of
+from shared.core.ports import CustomJobCall, Job
+from tests.fakes.clock import FakeClock
+
+
+@dataclass
+class FakeVertex:
+    """Implements Compute and Jobs. The next creates raise `next_errors`, before or (`lost`) after the effect."""
+
+    clock: FakeClock
+    jobs: dict[str, Job] = field(default_factory=dict)
+    calls: list[CustomJobCall] = field(default_factory=list)
+    next_errors: list[Exception] = field(default_factory=list)
+    lost: bool = False
+    unreachable: Exception | None = None
+    cancelled: list[str] = field(default_factory=list)
+    listings: int = 0
+    gets: int = 0
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create a job, or fail as the test asked for."""
+        error = self.next_errors.pop(0) if self.next_errors else None
+        if error and not self.lost:
+            raise error
+        self.calls.append(call)
+        name = f"{call.parent}/customJobs/{len(self.calls)}"
+        labels: Mapping[str, Any] = call.constructor["labels"]
+        attempt = int(labels["launch_attempt"])
+        self.jobs[name] = Job(name, labels["launch_key"], attempt, "JOB_STATE_PENDING", self.clock())
+        if error:
+            raise error
+        return name
+
+    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+        """Find a job by its key and attempt."""
+        self._reach()
+        wanted = (labels["launch_key"], int(labels["launch_attempt"]))
+        found = (j.name for j in self.jobs.values() if j.name.startswith(parent) and (j.key, j.attempt) == wanted)
+        return next(found, None)
+
+    def list_jobs(self, parent: str, ended_since: datetime) -> Iterator[Job]:
+        """Yield the jobs of a region that have not ended, or not before that time."""
+        self._reach()
+        self.listings += 1
+        for job in list(self.jobs.values()):
+            if job.name.startswith(parent + "/") and (not job.ended_at or job.ended_at >= ended_since):
+                yield job
+
+    def get_job(self, name: str) -> Job | None:
+        """Return one job."""
+        self._reach()
+        self.gets += 1
+        return self.jobs.get(name)
+
+    def cancel_job(self, name: str) -> None:
+        """Note the wish; a test ends the job."""
+        self._reach()
+        self.cancelled.append(name)
+
+    def put(self, name: str, state: str, error: str = "", **changes: Any) -> None:
+        """Put a job into a state, as Vertex AI would."""
+        ended = self.clock() if phase_of(state).ended else None
+        self.jobs[name] = replace(self.jobs[name], state=state, error=error, ended_at=ended, **changes)
+
+    def _reach(self) -> None:
+        if self.unreachable:
+            raise self.unreachable

@@ -1,0 +1,131 @@
+"""W&B and the topic in memory: leases that end, acks that are lost, another agent on the same queue."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.core.launch import RunPath
+from shared.core.message import Queue
+from shared.core.ports import ItemStatus, QueueItem, RunStatus
+
+
+@dataclass
+class Item:
+    """One item of a queue."""
+
+    id: str
+    queue: Queue
+    run_spec: dict[str, Any]
+    state: str = "PENDING"
+    run_name: str = ""
+    error: str = ""
+    stage: str = ""
+    warning: str = ""
+
+
+@dataclass
+class FakeWandb:
+    """Implements RunQueue and RunTracker. `fail` names methods that raise; `lose` those whose answer is lost."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    runs: dict[RunPath, RunStatus] = field(default_factory=dict)
+    agents: dict[str, list[str]] = field(default_factory=dict)
+    stop_polling: bool = False
+    fail: dict[str, Exception] = field(default_factory=dict)
+    lose: dict[str, Exception] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    pops: list[str] = field(default_factory=list)
+
+    def push(self, item_id: str, queue: Queue, **run_spec: Any) -> Item:
+        """Enqueue an item."""
+        spec = {"entity": queue.entity, "project": "cats", **run_spec}
+        self.items[item_id] = Item(item_id, queue, spec)
+        return self.items[item_id]
+
+    def end_leases(self) -> None:
+        """Let all leases end that were not acked."""
+        for item in self.items.values():
+            if item.state == "LEASED":
+                item.state = "PENDING"
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Lease the next item."""
+        self._before("pop")
+        self.pops.append(queue.name)
+        for item in list(self.items.values()):
+            if item.queue == queue and item.state == "PENDING":
+                item.state = "LEASED"
+                self._after("pop")
+                return QueueItem(item.id, dict(item.run_spec))
+        return None
+
+    def ack(self, item_id: str, run_id: str) -> bool:
+        """Accept an item."""
+        self._before("ack")
+        item = self.items[item_id]
+        if item.state != "LEASED":
+            return False
+        item.state, item.run_name = "CLAIMED", run_id
+        self._after("ack")
+        return True
+
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        """Return those of these items that exist."""
+        self._before("item_statuses")
+        found = (self.items[item_id] for _, item_id in items if item_id in self.items)
+        return {item.id: ItemStatus(item.state, item.run_name) for item in found}
+
+    def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
+        """Register an agent."""
+        self._before("register")
+        agent_id = f"agent-{len(self.agents) + 1}"
+        self.agents[agent_id] = []
+        return agent_id
+
+    def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
+        """Note the agent's state."""
+        self._before("heartbeat")
+        if agent_id not in self.agents:
+            return None
+        self.agents[agent_id].append("RUNNING" if running else "POLLING")
+        return self.stop_polling
+
+    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+        """Return those of these runs that exist."""
+        self._before("run_statuses")
+        return {run: self.runs[run] for run in runs if run in self.runs}
+
+    def fail_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show the item as FAILED."""
+        self._before("fail_item")
+        item = self.items[item_id]
+        item.state, item.error, item.stage = "FAILED", message, stage
+        self._after("fail_item")
+
+    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show a warning."""
+        self._before("warn_item")
+        self.items[item_id].warning = message
+
+    def _before(self, method: str) -> None:
+        self.calls.append(method)
+        if method in self.fail:
+            raise self.fail[method]
+
+    def _after(self, method: str) -> None:
+        if method in self.lose:
+            raise self.lose.pop(method)
+
+
+@dataclass
+class FakePublisher:
+    """Implements Publisher."""
+
+    published: list[str] = field(default_factory=list)
+    unreachable: Exception | None = None
+
+    def publish(self, keys: Iterable[str]) -> None:
+        """Note the tickets."""
+        if self.unreachable:
+            raise self.unreachable
+        self.published.extend(keys)

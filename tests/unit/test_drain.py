@@ -1,0 +1,269 @@
+"""What poll does with queues: everything acked is written down and published, nothing else is."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from functions.poll.drain import Policy, Poll, Report
+from shared.core.errors import OutcomeUnknown, Retry
+from shared.core.launch import Launch, Outcome, State, from_item
+from shared.core.message import Queue
+from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
+
+A, B = Queue(entity="team", name="a"), Queue(entity="team", name="b")
+
+
+@dataclass
+class Scene:
+    """A poll with fakes around it."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    wandb: FakeWandb = field(default_factory=FakeWandb)
+    ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
+    agents: InMemoryAgentBook = field(default_factory=InMemoryAgentBook)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    holders: int = 0
+
+    def poll(self, **policy: object) -> Report:
+        """Call poll once."""
+        told = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
+        self.holders += 1
+        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, Policy(**told))  # type: ignore[arg-type]
+        return Poll(*parts, wait=self.clock.pass_).run(f"poll-{self.holders}")
+
+    def states(self) -> list[str]:
+        """Return the items' states in W&B."""
+        return [item.state for item in self.wandb.items.values()]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a fresh scene."""
+    return Scene()
+
+
+def test_each_item_is_written_down_acked_and_published_once(scene: Scene) -> None:
+    """And the report says so."""
+    for number in range(5):
+        scene.wandb.push(f"i{number}", A if number % 2 else B)
+    report = scene.poll()
+    assert scene.states() == ["CLAIMED"] * 5
+    assert sorted(scene.publisher.published) == sorted(scene.ledger.open)
+    assert report.launched == {"a": 2, "b": 3}
+    assert scene.poll().launched == {}
+
+
+@pytest.mark.parametrize(("max_jobs", "open_before", "taken"), [(1, 0, 1), (3, 1, 2), (2, 2, 0), (-1, 3, 6), (0, 0, 0)])
+def test_headroom_is_max_jobs_less_what_is_open(scene: Scene, max_jobs: int, open_before: int, taken: int) -> None:
+    """Counted from the ledger, whatever state the launches are in."""
+    for number in range(open_before):
+        launch = scene.ledger.write(from_item(f"old{number}", A, {}, scene.clock()))
+        scene.ledger.write(launch.move(State.SUBMITTING, attempt=1))
+    for number in range(6):
+        scene.wandb.push(f"i{number}", A)
+    scene.poll(max_jobs=max_jobs)
+    assert scene.states().count("CLAIMED") == taken
+
+
+def test_what_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
+    """No more than max_queued launches wait in the ledger."""
+    for number in range(6):
+        scene.wandb.push(f"i{number}", A)
+    scene.poll(max_queued=4)
+    assert scene.states().count("CLAIMED") == 4
+
+
+def test_a_busy_queue_does_not_starve_the_others(scene: Scene) -> None:
+    """The queues are asked in turn."""
+    for number in range(10):
+        scene.wandb.push(f"a{number}", A)
+    scene.wandb.push("b0", B)
+    scene.wandb.push("b1", B)
+    assert scene.poll(max_jobs=4).launched == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize("dies_at", ["ack", "publish"])
+def test_an_item_survives_a_poll_that_dies(scene: Scene, dies_at: str) -> None:
+    """Before its ack it comes again, to the same launch; after it, it is in the ledger for status to publish."""
+    scene.wandb.push("i", A)
+    if dies_at == "ack":
+        scene.wandb.fail["ack"] = Retry("died")
+    else:
+        scene.publisher.unreachable = Retry("died")
+    assert scene.poll().errors
+    assert scene.publisher.published == []
+    [launch] = scene.ledger.open.values()
+    assert launch.entry.state is State.QUEUED
+    scene.wandb.fail.clear()
+    scene.publisher.unreachable = None
+    scene.wandb.end_leases()
+    scene.poll()
+    assert scene.publisher.published == ([launch.key] if dies_at == "ack" else [])
+    assert list(scene.ledger.open) == [launch.key]
+    assert scene.states() == ["CLAIMED"]
+
+
+def test_an_item_that_was_never_acked_holds_no_slot(scene: Scene) -> None:
+    """With one slot, the launch of a poll that died before its ack does not lock the queue for ever."""
+    scene.ledger.write(from_item("i", A, {"entity": "team", "project": "cats"}, scene.clock()))
+    scene.wandb.push("i", A)
+    assert scene.poll(max_jobs=1).launched == {}
+    scene.clock.pass_(61)
+    assert scene.poll(max_jobs=1).launched == {"a": 1}
+    scene.wandb.push("next", A)
+    scene.clock.pass_(61)
+    assert scene.poll(max_jobs=1).launched == {}, "acked by now, so it holds its slot"
+
+
+def test_a_lost_answer_to_an_ack_is_looked_up(scene: Scene) -> None:
+    """The item shows our run: it is ours."""
+    scene.wandb.push("i", A)
+    scene.wandb.lose["ack"] = OutcomeUnknown("timed out")
+    assert scene.poll().launched == {"a": 1}
+    assert len(scene.publisher.published) == 1
+
+
+def test_a_lost_answer_to_a_pop_costs_one_lease(scene: Scene) -> None:
+    """The item comes again when its lease has ended."""
+    scene.wandb.push("i", A)
+    scene.wandb.lose["pop"] = OutcomeUnknown("timed out")
+    assert scene.poll().errors == ["queue a: timed out"]
+    scene.wandb.end_leases()
+    assert scene.poll().launched == {"a": 1}
+
+
+def test_an_item_of_another_agent_is_withdrawn(scene: Scene) -> None:
+    """Somebody else popped and acked it while ours was under way."""
+    item = scene.wandb.push("i", A)
+
+    class Quicker(FakeWandb):
+        def ack(self, item_id: str, run_id: str) -> bool:
+            item.state, item.run_name = "CLAIMED", "theirs"
+            return False
+
+    scene.wandb = Quicker(items=scene.wandb.items)
+    assert scene.poll().left == {"another agent has it": 1}
+    assert (scene.ledger.open, scene.publisher.published) == ({}, [])
+
+
+def test_a_lease_that_ended_leaves_the_launch_for_the_next_pop(scene: Scene) -> None:
+    """Nothing is published for what W&B has not acked to us."""
+    item = scene.wandb.push("i", A)
+
+    class Slow(FakeWandb):
+        def ack(self, item_id: str, run_id: str) -> bool:
+            if len(self.pops) < 2:
+                item.state = "PENDING"
+            return super().ack(item_id, run_id)
+
+    scene.wandb = Slow(items=scene.wandb.items)
+    report = scene.poll(queues=(A,), max_jobs=1)
+    assert report.left == {"lease ended": 1}
+    assert scene.publisher.published == []
+    scene.clock.pass_(61)
+    scene.poll(queues=(A,), max_jobs=1)
+    assert scene.publisher.published == list(scene.ledger.open)
+
+
+def test_one_agent_is_registered_and_found_again(scene: Scene) -> None:
+    """And shown as RUNNING while launches are open, as POLLING otherwise; other queues make another agent."""
+    scene.poll()
+    scene.poll()
+    scene.wandb.push("i", A)
+    scene.poll()
+    scene.poll()
+    assert scene.wandb.agents == {"agent-1": ["POLLING", "POLLING", "RUNNING"]}
+    scene.poll(queues=(A,))
+    assert list(scene.wandb.agents) == ["agent-1", "agent-2"]
+
+
+def test_a_deleted_agent_is_registered_anew(scene: Scene) -> None:
+    """W&B does not know it any more."""
+    scene.poll()
+    scene.wandb.agents.clear()
+    assert scene.poll().agent_id == "agent-1"
+    assert list(scene.wandb.agents) == ["agent-1"]
+
+
+def test_stop_polling_stops_popping_and_nothing_else(scene: Scene) -> None:
+    """The open launches go on."""
+    scene.wandb.push("i", A)
+    scene.poll()
+    scene.wandb.push("j", A)
+    scene.wandb.stop_polling = True
+    report = scene.poll()
+    assert (report.polled, report.why_not) == (False, "W&B asks this agent to stop polling")
+    assert scene.states() == ["CLAIMED", "PENDING"]
+
+
+def test_two_polls_do_not_work_at_the_same_time(scene: Scene) -> None:
+    """The second one leaves at once, until the first one's lease has ended."""
+    scene.agents.take("other", scene.clock(), scene.clock() + timedelta(seconds=75))
+    assert scene.poll().why_not == "another poll is at work"
+    assert scene.wandb.calls == []
+    scene.clock.pass_(76)
+    assert scene.poll().polled
+
+
+def test_the_lease_is_given_back_after_an_error(scene: Scene) -> None:
+    """A W&B that is down does not lock the next call out."""
+    scene.wandb.fail["register"] = Retry("503")
+    with pytest.raises(Retry):
+        scene.poll()
+    scene.wandb.fail.clear()
+    assert scene.poll().polled
+
+
+def test_nothing_is_popped_when_the_time_is_over(scene: Scene) -> None:
+    """What is popped is written down first."""
+    scene.wandb.push("i", A)
+    scene.wandb.push("j", A)
+
+    class Slow(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            scene.clock.pass_(50)
+            return super().write(launch)
+
+    scene.ledger = Slow()
+    assert scene.poll().launched == {"a": 1}
+    assert scene.states() == ["CLAIMED", "PENDING"]
+
+
+def test_the_window_goes_on_asking(scene: Scene) -> None:
+    """With an agent's latency, when somebody wants it: every few seconds for as long as the window."""
+    pushed = []
+
+    def later(seconds: float) -> None:
+        scene.clock.pass_(seconds)
+        pushed.append(scene.wandb.push(f"i{len(pushed)}", A))
+
+    parts = (scene.wandb, scene.ledger, scene.agents, scene.publisher, scene.clock)
+    policy = Policy(queues=(A,), max_jobs=-1, window=timedelta(seconds=20))
+    report = Poll(*parts, policy, wait=later).run("p")
+    assert report.launched == {"a": 4}
+    assert scene.wandb.pops.count("a") >= 5
+
+
+def test_one_queue_that_fails_does_not_stop_the_others(scene: Scene) -> None:
+    """It is named in the report."""
+
+    class Half(FakeWandb):
+        def pop(self, queue: Queue, agent_id: str):  # type: ignore[no-untyped-def]
+            if queue == A:
+                raise Retry("no such queue")
+            return super().pop(queue, agent_id)
+
+    scene.wandb = Half()
+    scene.wandb.push("i", B)
+    report = scene.poll()
+    assert (report.launched, report.errors) == ({"b": 1}, ["queue a: no such queue"])
+
+
+def test_a_closed_launch_does_not_come_back_through_a_queue(scene: Scene) -> None:
+    """Whatever poll opens again, submit finds closed; poll itself only writes and acks."""
+    launch = from_item("i", A, {}, scene.clock())
+    scene.ledger.close(launch.end(Outcome.FAILED, "", scene.clock()))
+    scene.wandb.push("i", A)
+    scene.poll()
+    assert scene.ledger.is_closed(launch.key)

@@ -1,0 +1,255 @@
+"""What submit does with a message: at most one CustomJob, and everything written down."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from functions.submit.launch import Policy, Submit
+from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.launch import Launch, Outcome, State, from_item
+from shared.core.message import Queue, Request, Ticket
+from shared.core.ports import CustomJobCall
+from tests.fakes import FakeClock, FakeVertex, InMemoryLedger
+
+QUEUE = Queue(entity="team", name="vertex")
+
+
+def labels(launch: Launch) -> dict[str, str]:
+    """Return the labels that a job is found by."""
+    return {"launch_key": launch.key, "launch_attempt": str(launch.entry.attempt)}
+
+
+@dataclass
+class Scene:
+    """A submit with fakes around it."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
+    refusal: Reject | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.vertex = FakeVertex(self.clock)
+        self.submit = Submit(self.ledger, self.vertex, self._render, labels, self.clock, Policy())
+
+    def _render(self, launch: Launch) -> CustomJobCall:
+        if self.refusal:
+            raise self.refusal
+        return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {}, self.warnings)
+
+    def open(self, item: str = "item-1") -> Ticket:
+        """Write a launch down, as poll does, and return its ticket."""
+        launch = self.ledger.write(from_item(item, QUEUE, {"entity": "team", "project": "Cats"}, self.clock()))
+        return Ticket(launch_key=launch.key)
+
+    def deliver(self, message: Ticket | Request) -> str:
+        """Deliver a message."""
+        return self.submit.launch(message)
+
+    def launch(self, ticket: Ticket) -> Launch:
+        """Return what the ledger has."""
+        return self.ledger.open[ticket.launch_key]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a fresh scene."""
+    return Scene()
+
+
+def test_a_ticket_becomes_one_job_however_often_it_comes(scene: Scene) -> None:
+    """The second and third delivery find nothing to do."""
+    ticket = scene.open()
+    assert [scene.deliver(ticket) for _ in range(3)] == ["launch.submitted"] + ["launch.nothing_to_do"] * 2
+    entry = scene.launch(ticket).entry
+    assert (entry.state, entry.attempt, entry.job_name) == (State.SUBMITTED, 1, next(iter(scene.vertex.jobs)))
+    assert len(scene.vertex.jobs) == 1
+
+
+def test_a_ticket_for_nothing_is_no_error(scene: Scene) -> None:
+    """A launch that was withdrawn or closed long ago is left alone."""
+    assert scene.deliver(Ticket(launch_key="k" + "a" * 26)) == "launch.unknown"
+
+
+def test_a_request_is_opened_once_and_launched_once(scene: Scene) -> None:
+    """The publisher's own key is the identity, whatever else the message says."""
+    first = Request(source="ci", idempotency_key="42", run_spec={"entity": "e", "project": "p"})
+    again = Request(source="ci", idempotency_key="42", run_spec={"entity": "e", "project": "other"})
+    other = Request(source="nightly", idempotency_key="42", run_spec={"entity": "e", "project": "p"})
+    assert [scene.deliver(m) for m in (first, again, other)] == [
+        "launch.submitted",
+        "launch.nothing_to_do",
+        "launch.submitted",
+    ]
+    assert len(scene.vertex.jobs) == 2
+
+
+def test_a_closed_launch_is_never_launched_again(scene: Scene) -> None:
+    """A late duplicate opens the record, finds `closed/`, and takes it away again."""
+    request = Request(source="ci", idempotency_key="42", run_spec={})
+    scene.deliver(request)
+    [launch] = scene.ledger.open.values()
+    scene.ledger.close(launch.end(Outcome.SUCCEEDED, "", scene.clock()))
+    assert scene.deliver(request) == "launch.late_duplicate"
+    assert not scene.ledger.open
+    assert len(scene.vertex.jobs) == 1
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["created", "not created"])
+def test_a_create_without_an_answer_is_looked_up_before_another(scene: Scene, lost: bool) -> None:
+    """Nothing is sent again until the claim's end, and then only after a look by label."""
+    ticket = scene.open()
+    scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], lost
+    assert scene.deliver(ticket) == "launch.outcome_unknown"
+    assert scene.deliver(ticket) == "launch.nothing_to_do"
+    scene.clock.pass_(Policy().settle.total_seconds() + 1)
+    if lost:
+        assert scene.deliver(ticket) == "launch.found"
+    else:
+        assert scene.deliver(ticket) == "launch.retry"
+        scene.clock.pass_(60)
+        assert scene.deliver(ticket) == "launch.submitted"
+        assert scene.launch(ticket).entry.attempt == 2
+    assert len(scene.vertex.jobs) == 1
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_submit_that_died_after_its_claim_is_taken_over(scene: Scene, created: bool) -> None:
+    """Dead before or after create: one job in the end."""
+    ticket = scene.open()
+    found = scene.launch(ticket)
+    lease = scene.clock() + Policy().lease
+    claim = found.move(State.SUBMITTING, attempt=1, lease_until=lease)
+    claim = scene.ledger.write(replace(claim, entry=replace(claim.entry, parent="projects/p/locations/us-central1")))
+    if created:
+        scene.vertex.create(CustomJobCall("p", "us-central1", {"labels": labels(claim)}, {}))
+    assert scene.deliver(ticket) == "launch.nothing_to_do"
+    scene.clock.pass_(Policy().lease.total_seconds() + 1)
+    events = [scene.deliver(ticket)]
+    scene.clock.pass_(60)
+    events.append(scene.deliver(ticket))
+    assert events == (["launch.found", "launch.nothing_to_do"] if created else ["launch.retry", "launch.submitted"])
+    assert len(scene.vertex.jobs) == 1
+
+
+def test_an_unreachable_vertex_leaves_a_takeover_undecided(scene: Scene) -> None:
+    """What cannot be looked up is not created: the claim stays."""
+    ticket = scene.open()
+    scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], True
+    scene.deliver(ticket)
+    for _ in range(40):
+        scene.clock.pass_(Policy().settle.total_seconds() + 1)
+        scene.vertex.unreachable = Retry("503")
+        assert scene.deliver(ticket) == "launch.outcome_unknown"
+    scene.vertex.unreachable = None
+    scene.clock.pass_(Policy().settle.total_seconds() + 1)
+    assert scene.deliver(ticket) == "launch.found"
+
+
+def test_a_refused_spec_ends_the_launch_with_words_for_its_author(scene: Scene) -> None:
+    """A Reject, ours or Vertex's, is no matter for a retry."""
+    ours, theirs = scene.open("a"), scene.open("b")
+    scene.refusal = Reject("spec.staging_bucket", "is empty", "Give a bucket.")
+    assert scene.deliver(ours) == "launch.rejected"
+    scene.refusal = None
+    scene.vertex.next_errors = [Reject("Vertex AI", "refuses the job: no such machine")]
+    assert scene.deliver(theirs) == "launch.rejected"
+    launch = scene.launch(ours)
+    assert (launch.entry.state, launch.entry.outcome, launch.entry.report_owed) == (State.ENDED, Outcome.REJECTED, True)
+    assert launch.reason == "spec.staging_bucket: is empty. Give a bucket."
+    assert not scene.vertex.jobs
+
+
+def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -> None:
+    """The wait grows up to its longest, its author is told once, and attempts do not run out."""
+    ticket = scene.open()
+    waits = []
+    for _ in range(100):
+        scene.vertex.next_errors = [Capacity("Vertex AI has no room: quota")]
+        assert scene.deliver(ticket) == "launch.waiting"
+        entry = scene.launch(ticket).entry
+        assert entry.retry_at
+        waits.append((entry.retry_at - scene.clock()).total_seconds())
+        assert scene.deliver(ticket) == "launch.nothing_to_do"
+        scene.clock.now = entry.retry_at
+    assert waits[:6] == [15, 30, 60, 120, 240, 480]
+    assert waits[-1] == 600
+    assert scene.launch(ticket).entry.notice == "Waiting: Vertex AI has no room: quota"
+    assert scene.deliver(ticket) == "launch.submitted"
+
+
+@pytest.mark.parametrize("error", [Retry("token service down"), Denied("needs customJobs.create")])
+def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
+    """In the end the author is told, with the last reason."""
+    ticket = scene.open()
+    events = []
+    for _ in range(Policy().max_failures):
+        scene.vertex.next_errors = [error]
+        events.append(scene.deliver(ticket))
+        scene.clock.pass_(3600)
+    assert events[-1] == "launch.gave_up"
+    assert set(events[:-1]) == {"launch.denied" if isinstance(error, Denied) else "launch.retry"}
+    launch = scene.launch(ticket)
+    assert launch.entry.outcome is Outcome.FAILED
+    assert str(error) in launch.reason
+
+
+def test_warnings_of_the_rendering_reach_the_author(scene: Scene) -> None:
+    """They wait in the ledger until status shows them."""
+    scene.warnings = ("service_account belongs under run",)
+    ticket = scene.open()
+    scene.deliver(ticket)
+    assert scene.launch(ticket).entry.notice == "service_account belongs under run"
+    assert not scene.launch(ticket).entry.noticed
+
+
+def test_a_ledger_that_cannot_be_reached_brings_the_message_again(scene: Scene) -> None:
+    """Only this is raised."""
+
+    class Down(InMemoryLedger):
+        def read(self, key: str) -> Launch | None:
+            raise Retry("bucket down")
+
+    submit = replace(scene.submit, ledger=Down())
+    with pytest.raises(Retry):
+        submit.launch(Ticket(launch_key="k" + "a" * 26))
+
+
+def test_two_submits_at_the_same_time_create_one_job(scene: Scene) -> None:
+    """The one whose claim comes second stops."""
+    ticket = scene.open()
+    quicker = scene.submit
+
+    class Slow(InMemoryLedger):
+        """Lets the other one go first, between this one's read and its write."""
+
+        def read(self, key: str) -> Launch | None:
+            found = scene.ledger.read(key)
+            quicker.launch(ticket)
+            return found
+
+        def write(self, launch: Launch) -> Launch:
+            return scene.ledger.write(launch)
+
+    assert replace(scene.submit, ledger=Slow()).launch(ticket) == "launch.claimed_elsewhere"
+    assert len(scene.vertex.jobs) == 1
+
+
+def test_a_claim_that_ended_under_its_holder_is_not_overwritten(scene: Scene) -> None:
+    """Whoever took over finds the job by its labels."""
+    ticket = scene.open()
+
+    class Late(InMemoryLedger):
+        """Somebody takes over while this one waits for Vertex."""
+
+        def read(self, key: str) -> Launch | None:
+            return scene.ledger.read(key)
+
+        def write(self, launch: Launch) -> Launch:
+            written = scene.ledger.write(launch)
+            if launch.entry.state is State.SUBMITTING:
+                scene.ledger.write(replace(written, reason="taken over"))
+            return written
+
+    assert replace(scene.submit, ledger=Late()).launch(ticket) == "launch.claim_lost"
+    assert scene.launch(ticket).reason == "taken over"
