@@ -1,0 +1,125 @@
+"""The stand-in's HTTP: GraphQL, file streams and uploads for W&B's clients, `/standin` and a page for us."""
+
+import asyncio
+import base64
+import binascii
+import gzip
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from deploy.local.wandb_server.errors import Refused
+from deploy.local.wandb_server.execution import Asked, Executor
+from deploy.local.wandb_server.mutations import MUTATIONS
+from deploy.local.wandb_server.pages import page
+from deploy.local.wandb_server.resolvers import QUERIES
+from deploy.local.wandb_server.run_fields import RUN_FIELDS
+from deploy.local.wandb_server.runs import Run
+from deploy.local.wandb_server.standin import standin_routes
+from deploy.local.wandb_server.state import State
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+FILE_STREAM = "/files/{entity}/{project}/{run}/file_stream"
+STORAGE = "/storage/{entity}/{project}/{run}/{name:path}"
+
+
+def create_app(state: State, latency: float = 0.0) -> Starlette:
+    """Return the server of this state; every GraphQL request takes `latency` seconds more, all at once."""
+    executor = Executor(QUERIES | {"Run": RUN_FIELDS, "Mutation": MUTATIONS})
+
+    async def graphql(request: Request) -> Response:
+        body = await _json(request)
+        document = executor.read(body["query"])
+        with state.lock:
+            state.requests[document.name] += 1
+        if latency:
+            await asyncio.sleep(latency)
+        asked = Asked(state, str(request.base_url).rstrip("/"))
+        result = executor.run(document, body.get("variables") or {}, body.get("operationName") or None, asked)
+        return JSONResponse(result.formatted, status_code=400 if document.errors else 200)
+
+    async def file_stream(request: Request) -> Response:
+        message = await _json(request)
+        with state.lock:
+            run = _run(state, request)
+            if run is None:
+                return _error(404, "run not found")
+            state.runs.stream(run, message)
+            return JSONResponse({"exitcode": run.exit_code, "limits": {}, "stopped": run.stopped})
+
+    async def put_file(request: Request) -> Response:
+        content = await request.body()
+        with state.lock:
+            run = _run(state, request)
+            if run is None:
+                return _error(404, "run not found")
+            run.files[request.path_params["name"]] = content
+        return Response()
+
+    async def get_file(request: Request) -> Response:
+        run = _run(state, request)
+        content = run.files.get(request.path_params["name"]) if run else None
+        return _error(404, "file not found") if content is None else Response(content, media_type="text/plain")
+
+    async def human_page(request: Request) -> Response:
+        with state.lock:
+            return HTMLResponse(page(state, request.url.path))
+
+    return Starlette(
+        routes=[
+            Route("/graphql", _authorized(state, graphql), methods=["POST"]),
+            Route(FILE_STREAM, _authorized(state, file_stream), methods=["POST"]),
+            # an upload url is its own permission, as W&B's signed ones are
+            Route(STORAGE, put_file, methods=["PUT"]),
+            Route(STORAGE, get_file, methods=["GET"]),
+            *standin_routes(state),
+            Route("/{path:path}", human_page, methods=["GET"]),
+        ]
+    )
+
+
+def _authorized(state: State, endpoint: Endpoint) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        if not state.accepts(_api_key(request.headers.get("authorization", ""))):
+            return _error(401, "user is not logged in")
+        try:
+            return await endpoint(request)
+        except (Refused, ValueError, KeyError) as exc:
+            return _error(400, f"{type(exc).__name__}: {exc}")
+
+    return answer
+
+
+def _api_key(authorization: str) -> str:
+    """Return the key out of `Basic base64("api:" + key)` or `Bearer key`, empty where there is none."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2] if scheme.lower() == "basic" else ""
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _run(state: State, request: Request) -> Run | None:
+    path = request.path_params
+    return state.runs.get(path["entity"], path["project"], path["run"])
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    body = await request.body()
+    if request.headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError("the body is no JSON object")
+    return message
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"errors": [{"message": message}], "error": message}, status_code=status)
