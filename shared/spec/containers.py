@@ -1,0 +1,70 @@
+"""Worker pools: each with its own container, which gets the launch's entry point, arguments and environment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.core.errors import Reject
+from shared.spec.fields import items, mapping, text, texts
+
+MAX_VARIABLES = 100  # of a container, says Vertex AI
+
+_POOL_FIX = "A pool looks like {machine_spec: {…}, replica_count: 1, container_spec: {image_uri: ${image_uri}}}."
+
+
+def worker_pools(
+    value: object, path: str, *, entry_point: list[str], args: list[str], variables: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the pools as they go to CustomJob.
+
+    An entry point replaces each container's `command`, args replace its `args`; where neither is given the queue's own
+    stay (the agent would clear them). Of two variables of one name ours wins, for W&B's SDK depends on it.
+
+    Raises:
+        Reject: no pool, a pool without a container, a container without an image, too many variables.
+    """
+    pools = items(value, path)
+    if not pools:
+        raise Reject(path, "is empty: Vertex AI needs at least one worker pool", _POOL_FIX)
+    return [_pool(pool, f"{path}[{n}]", entry_point, args, variables) for n, pool in enumerate(pools)]
+
+
+def _pool(value: object, path: str, entry_point: list[str], args: list[str], ours: Mapping[str, str]) -> dict[str, Any]:
+    pool = dict(mapping(value, path))
+    if "python_package_spec" in pool:
+        raise Reject(
+            f"{path}.python_package_spec", "cannot be launched: W&B Launch runs containers", "Use container_spec."
+        )
+    container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
+    if not container:
+        raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
+    if not text(container.get("image_uri"), f"{path}.container_spec.image_uri", "").strip():
+        raise Reject(f"{path}.container_spec.image_uri", "is empty", "Write ${image_uri} for the image of the launch.")
+    for name, override in (("command", entry_point), ("args", args)):
+        if override:
+            container[name] = override
+        elif name in container:
+            container[name] = texts(container[name], f"{path}.container_spec.{name}")
+    users = _variables(container.get("env"), f"{path}.container_spec.env")
+    both = users | dict(ours)
+    if len(both) > MAX_VARIABLES:
+        raise Reject(
+            f"{path}.container_spec.env",
+            f"has {len(users)} variables, with ours {len(both)}",
+            f"Vertex AI allows {MAX_VARIABLES} in a container.",
+        )
+    container["env"] = [{"name": name, "value": value} for name, value in both.items()]
+    pool["container_spec"] = container
+    return pool
+
+
+def _variables(value: object, path: str) -> dict[str, str]:
+    """Read `env`, a list of {name, value}; a number or a flag is taken for its text."""
+    read: dict[str, str] = {}
+    for number, one in enumerate(items(value, path)):
+        pair = mapping(one, f"{path}[{number}]")
+        name = text(pair.get("name"), f"{path}[{number}].name")
+        if not name:
+            raise Reject(f"{path}[{number}].name", "is empty", "A variable is {name: …, value: …}.")
+        given = pair.get("value", "")
+        read[name] = str(given) if isinstance(given, int | float) else text(given, f"{path}[{number}].value", "")
+    return read

@@ -1,0 +1,141 @@
+"""From a launch to the arguments of one CustomJob: the way of a run spec, top to bottom."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.core.errors import Reject
+from shared.core.launch import Launch
+from shared.core.ports import CustomJobCall
+from shared.spec.arguments import ArgumentNames, check_names, check_run, display_name, staging_bucket
+from shared.spec.containers import worker_pools
+from shared.spec.environment import docker_image, launch_variables
+from shared.spec.fields import check_depth, found, mapping, text, texts
+from shared.spec.labels import all_labels, job_labels
+from shared.spec.macros import substitute
+
+__all__ = ["ArgumentNames", "Site", "job_labels", "render"]
+
+RESOURCES = ("vertex", "gcp-vertex")  # as the agent reads them: the first that is not empty
+_EXAMPLE = "A Vertex queue's configuration is {gcp-vertex: {spec: {worker_pool_specs: […], staging_bucket: gs://…}}}."
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the deployment adds to every run spec."""
+
+    base_url: str  # W&B's
+    api_key: str = field(repr=False)
+    project: str  # Google Cloud's, where the spec names none
+    location: str  # likewise
+    agent: str = "vertex-launch"  # this deployment's name: a label value
+    macros: Mapping[str, str] = field(default_factory=dict, repr=False)  # the variables that the operator lists
+    secure_mode: bool = False
+
+
+def render(launch: Launch, site: Site, names: ArgumentNames) -> CustomJobCall:
+    """Return what to call CustomJob with; the launch's run spec is not changed.
+
+    Raises:
+        Reject: naming the field, what was found there, and the fix; never anything else, whatever the spec holds.
+    """
+    run_spec = launch.run_spec
+    check_depth(run_spec, "run_spec")
+    image = _source(run_spec)
+    _check_names_of_run(run_spec)
+    resource, settings = _resource(run_spec, {**_macros(launch, image), **site.macros})
+    spec = copy.deepcopy(mapping(settings.get("spec"), f"{resource}.spec"))
+    run = copy.deepcopy(mapping(settings.get("run"), f"{resource}.run"))
+    check_names(spec, f"{resource}.spec", names.constructor | {"service_account"})
+    check_names(run, f"{resource}.run", names.run | names.submit)
+    warnings = _move(spec, run, resource)
+    where = {name: text(spec.pop(name, None), f"{resource}.spec.{name}", "") for name in ("project", "location")}
+    entry_point, args = _overrides(run_spec, site)
+    variables = launch_variables(run_spec, launch.entry, site.base_url, site.api_key)
+    spec["worker_pool_specs"] = worker_pools(
+        spec.get("worker_pool_specs"),
+        f"{resource}.spec.worker_pool_specs",
+        entry_point=entry_point,
+        args=args,
+        variables=variables,
+    )
+    spec["staging_bucket"] = staging_bucket(spec.get("staging_bucket"), f"{resource}.spec.staging_bucket")
+    labels, replaced = all_labels(spec.get("labels"), f"{resource}.spec.labels", launch, site.agent)
+    run_name = text(run_spec.get("name"), "name", "")
+    shown = display_name(spec.get("display_name"), f"{resource}.spec.display_name", run_name, launch.entry.run.run_id)
+    check_run(run, f"{resource}.run")
+    return CustomJobCall(
+        project=where["project"] or site.project,
+        location=where["location"] or site.location,
+        constructor={**spec, "labels": labels, "display_name": shown},
+        submit={name: value for name, value in run.items() if value is not None},
+        warnings=(*warnings, *replaced),
+    )
+
+
+def _source(run_spec: Mapping[str, Any]) -> str:
+    """Return the image to run."""
+    image = docker_image(run_spec)
+    if image:
+        return image
+    for other in ("job", "uri", "git"):
+        if run_spec.get(other):
+            fix = "Enqueue a docker image: `wandb launch --docker-image …`."
+            raise Reject(other, "is a kind of source that is not supported yet", fix)
+    raise Reject("docker.docker_image", "is missing", "A launch needs an image to run.")
+
+
+def _check_names_of_run(run_spec: Mapping[str, Any]) -> None:
+    for name in ("entity", "project"):
+        if not text(run_spec.get(name), name, "").strip():
+            raise Reject(name, f"is {found(run_spec.get(name))}", f"Say which W&B {name} the run belongs to.")
+    text(run_spec.get("run_id"), "run_id", "")
+
+
+def _macros(launch: Launch, image: str) -> dict[str, str | None]:
+    said = {name: text(launch.run_spec.get(name), name, "") for name in ("name", "author")}
+    run = launch.entry.run
+    return {
+        "project_name": run.project,
+        "entity_name": run.entity,
+        "run_id": run.run_id,
+        "run_name": said["name"],
+        "image_uri": image,
+        "author": said["author"],
+    }
+
+
+def _resource(run_spec: Mapping[str, Any], macros: Mapping[str, str | None]) -> tuple[str, dict[str, Any]]:
+    """Return the Vertex part of the resource arguments with its macros filled in, and its path."""
+    arguments = mapping(run_spec.get("resource_args"), "resource_args")
+    for name in RESOURCES:
+        settings = mapping(arguments.get(name), f"resource_args.{name}")
+        if settings:
+            return f"resource_args.{name}", substitute(settings, macros)
+    there = ", ".join(sorted(str(name)[:40] for name in arguments)) or "nothing"
+    resource = run_spec.get("resource")
+    kind = f"; the item's resource is {resource[:40]!r}" if isinstance(resource, str) and resource else ""
+    raise Reject("resource_args", f"has no part for Vertex AI, but {there}{kind}", _EXAMPLE)
+
+
+def _move(spec: dict[str, Any], run: dict[str, Any], resource: str) -> list[str]:
+    """Put misplaced arguments where they belong, and leave out what means nothing here; return warnings."""
+    warnings = []
+    if spec.pop("credentials", None) is not None:
+        fix = "The job runs as run.service_account; Google's credentials have no place in a queue."
+        raise Reject(f"{resource}.spec.credentials", "is not taken", fix)
+    if account := spec.pop("service_account", None):
+        run.setdefault("service_account", account)
+        warnings.append("service_account belongs under run, not under spec; it was taken all the same")
+    if run.pop("sync", None) is not None:
+        warnings.append("sync was ignored: a launch never waits for its job")
+    return warnings
+
+
+def _overrides(run_spec: Mapping[str, Any], site: Site) -> tuple[list[str], list[str]]:
+    overrides = mapping(run_spec.get("overrides"), "overrides")
+    entry_point = texts(overrides.get("entry_point"), "overrides.entry_point")
+    if entry_point and site.secure_mode:
+        raise Reject("overrides.entry_point", "is refused: this queue is served in secure mode", "Leave it out.")
+    return entry_point, texts(overrides.get("args"), "overrides.args")
