@@ -61,6 +61,12 @@ def _history(
     return wanted[:samples]
 
 
+def _parquet_history(run: Run, _: Info, live_keys: list[str]) -> dict[str, Any]:
+    """Answer all of the history as not yet exported to a parquet file."""
+    chosen = [row for row in rows(run) if all(key in row for key in live_keys)]
+    return {"parquet_urls": [], "live_data": [{key: row[key] for key in live_keys or row} for row in chosen]}
+
+
 def _sampled_history(run: Run, _: Info, specs: list[str]) -> list[list[dict[str, Any]]]:
     answers = []
     for spec in map(json.loads, specs):
@@ -130,6 +136,8 @@ RUN_FIELDS: dict[str, Any] = {
     "eventsTail": _tail(EVENTS),
     "historyKeys": _history_keys,
     "history": _history,
+    "events": lambda run, _, samples=None: lines(run, EVENTS)[:samples],
+    "parquetHistory": _parquet_history,
     "sampledHistory": _sampled_history,
     "fileCount": lambda run, _: len(run.files),
     "files": _files,
