@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     ]
     vertex_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
     ledger_bucket: Annotated[str, Field(min_length=3)]
-    launch_topic: Annotated[str, Field(pattern=r"^[A-Za-z][\w.~+%-]{2,254}$")] = "launch-requests"
-    launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = "vertex-launch"
+    launch_topic: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]+$")] = "launch-requests"
+    launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)] = "vertex-launch"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @property
