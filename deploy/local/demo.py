@@ -1,6 +1,5 @@
 """Six jobs that travel the whole way, and how each has to end."""
 
-import base64
 import json
 import os
 import subprocess
@@ -37,9 +36,7 @@ _BAD = {"spec": {**DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"], "worke
 _ENDED = ("killed", "crashed", "failed")  # how W&B shows a run whose script did not end by itself
 CASES = (
     Case("train-1", "trains and succeeds", "CLAIMED", "SUCCEEDED", ("finished",)),
-    Case(
-        "train-2", "with another learning rate", "CLAIMED", "SUCCEEDED", ("finished",), {"learning_rate": 0.1}
-    ),
+    Case("train-2", "with another learning rate", "CLAIMED", "SUCCEEDED", ("finished",), {"learning_rate": 0.1}),
     Case("diverges", "fails in its third epoch", "CLAIMED", "FAILED", ("failed", "crashed"), {"fail_at": 2}),
     Case("bad-spec", "asks for a misspelt argument", "FAILED", "", (), resource_args=_BAD),
     Case(
@@ -165,14 +162,19 @@ class Demo:
     def _stop(self, row: Row) -> None:
         """Press stop, as the button on W&B's page does."""
         self._stopped.add(row.case.name)
-        run = base64.b64encode(f"Run:v1:{row.run['name']}:{WANDB_PROJECT}:{ENTITY}".encode()).decode()
-        document = "mutation stopRun($id: ID!) { stopRun(input: {id: $id}) { success } }"
-        requests.post(
-            f"{self._stack.ports.url('wandb')}/graphql",
-            json={"query": document, "variables": {"id": run}},
-            auth=("api", self._stack.user_settings()["WANDB_API_KEY"]),
-            timeout=10,
-        ).raise_for_status()
+        found = self._graphql(
+            "query Run($e: String!, $p: String!, $r: String!)"
+            "{ project(name: $p, entityName: $e) { run(name: $r) { id } } }",
+            {"e": ENTITY, "p": WANDB_PROJECT, "r": row.run["name"]},
+        )
+        run_id = found["project"]["run"]["id"]
+        self._graphql("mutation Stop($id: ID!) { stopRun(input: {id: $id}) { success } }", {"id": run_id})
+
+    def _graphql(self, document: str, variables: dict[str, str]) -> Any:
+        url, key = f"{self._stack.ports.url('wandb')}/graphql", self._stack.user_settings()["WANDB_API_KEY"]
+        answer = requests.post(url, json={"query": document, "variables": variables}, auth=("api", key), timeout=10)
+        answer.raise_for_status()
+        return answer.json()["data"]
 
     def _closed_launches(self) -> list[str]:
         objects = f"storage/v1/b/{self._stack.function_settings()['LEDGER_BUCKET']}/o?prefix=closed/"
