@@ -5,6 +5,7 @@ import base64
 import binascii
 import gzip
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from deploy.local.wandb_server.runs import Run
 from deploy.local.wandb_server.standin import standin_routes
 from deploy.local.wandb_server.state import State
 
+log = logging.getLogger(__name__)
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 FILE_STREAM = "/files/{entity}/{project}/{run}/file_stream"
 STORAGE = "/storage/{entity}/{project}/{run}/{name:path}"
@@ -37,6 +40,8 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
         document = executor.read(body["query"])
         with state.lock:
             state.requests[document.name] += 1
+        for error in document.errors:
+            log.warning("%s is not understood: %s", document.name, error.message)
         if latency:
             await asyncio.sleep(latency)
         asked = Asked(state, str(request.base_url).rstrip("/"))
