@@ -1,0 +1,217 @@
+"""The ledger's protocol as an exhaustive model of one queue item: every interleaving of everyone who touches it.
+
+Actors: two polls, two submits and two status calls, each of which can die before any of its steps (twice in all); W&B's
+queue, whose lease of an item ends at any time; another launch agent on the same queue; Pub/Sub, which loses and doubles
+tickets; Vertex AI, whose answer to a create can be lost, or whose job appears only after the caller has given up.
+
+State: the W&B item; the open record (state, holder of the claim) with its generation, by which a write is conditional;
+whether the closed record exists; CustomJobs; a create under way; tickets; what W&B was told; what each process is at.
+
+Assumption: a submit's lease outlives its process and any create that it sent (lease > function timeout + create
+timeout). So a lease ends only when its holder is gone and nothing that it sent is still to land.
+
+Invariants: never two CustomJobs; never ours beside another agent's; never closed before W&B was told; never closed
+without a job or a refusal; never both. Liveness: from every state an end can be reached without another crash.
+
+Run `python -m tests.model.ledger_protocol [BUG]`: prints the number of states and the shortest violating history.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+
+from tests.model.explore import Result, explore
+from tests.model.world import (
+    MAX_TICKETS,
+    POLLS,
+    SUBMITS,
+    Claim,
+    Item,
+    Phase,
+    Process,
+    Record,
+    Step,
+    World,
+    bad,
+    finished,
+)
+
+MAX_CRASHES = 2
+
+
+class Bug(StrEnum):
+    """A mistake that can be planted; the model finds each."""
+
+    RING_UNACKED = "ring_unacked"  # status publishes a ticket for a launch whose item W&B has not acked to us
+    NO_CLOSED_CHECK = "no_closed_check"  # submit does not look for the closed record after its claim
+    CLOSE_BEFORE_REPORT = "close_before_report"  # status closes without having told W&B
+    DELETE_THEN_CLOSE = "delete_then_close"  # status deletes the open record before it writes the closed one
+    NO_LOOKUP = "no_lookup"  # a takeover creates without looking for its predecessor's job
+    PUBLISH_BEFORE_ACK = "publish_before_ack"  # poll publishes the ticket before W&B has acked the item
+    SHORT_LEASE = "short_lease"  # a submit's lease can end while it lives, or while its create is under way
+
+
+Steps = Iterator[tuple[str, World]]
+
+
+def steps(world: World, bug: Bug | None = None) -> Steps:
+    """Yield all that can happen next."""
+    for name, following in _steps(world, bug):
+        yield name, following.ranked()
+
+
+def _steps(world: World, bug: Bug | None) -> Steps:
+    yield from surroundings(world, bug)
+    for process in world.processes:
+        if process.step is not Step.IDLE and world.crashes < MAX_CRASHES:
+            yield (
+                f"{process.name} dies before {process.step}",
+                world.at(process, Step.IDLE)._replace(crashes=world.crashes + 1),
+            )
+        act = poll if process.name in POLLS else submit if process.name in SUBMITS else status
+        for what, following in act(world, process, bug):
+            yield f"{process.name} {what}", following
+
+
+def surroundings(world: World, bug: Bug | None) -> Steps:
+    """Yield what W&B, Vertex AI, Pub/Sub, another agent and time can do."""
+    if world.item is Item.LEASED:
+        yield "the item's lease ends", world._replace(item=Item.PENDING)
+    if world.item is Item.PENDING and not world.foreign_jobs:
+        yield "another agent pops, acks and launches", world._replace(item=Item.FOREIGN, foreign_jobs=1)
+    if world.landing:
+        yield "a create that was sent lands", world._replace(jobs=world.jobs + 1, landing=False)
+    if world.tickets == 1:
+        yield "the ticket is doubled", world._replace(tickets=2)
+    if world.tickets:
+        yield "a ticket is lost", world._replace(tickets=world.tickets - 1)
+    if world.record and world.record.holder:
+        alive = any(each.name == world.record.holder and each.claim for each in world.processes)
+        if bug is Bug.SHORT_LEASE or not (alive or world.landing):
+            yield "a submit's lease ends", world.write(Record(Phase.SUBMITTING))
+
+
+def poll(world: World, me: Process, bug: Bug | None) -> Steps:
+    """Yield what a poll can do: pop → open → ack → publish."""
+    match me.step:
+        case Step.IDLE:
+            if world.item is Item.PENDING:
+                leased = world._replace(item=Item.LEASED)
+                yield "pops", leased.at(me, Step.OPEN)
+                yield "pops, answer lost", leased
+        case Step.OPEN:
+            opened = world if world.record else world.write(Record(Phase.QUEUED))
+            yield "opens", opened.at(me, Step.PUBLISH_EARLY if bug is Bug.PUBLISH_BEFORE_ACK else Step.ACK)
+        case Step.ACK | Step.ACK_LATE:
+            then = Step.PUBLISH if me.step is Step.ACK else Step.IDLE
+            if world.item is Item.LEASED:
+                acked = world._replace(item=Item.OURS)
+                yield "acks", acked.at(me, then)
+                yield "acks, answer lost", acked.at(me, Step.IDLE)
+            elif world.item is Item.OURS:
+                yield "is told no, but the item is ours", world.at(me, then)
+            elif world.item is Item.FOREIGN:
+                yield "is told no, another agent has it, and withdraws", world.write(None).at(me, Step.IDLE)
+            else:
+                yield "is told no, the lease has ended", world.at(me, Step.IDLE)
+        case Step.PUBLISH:
+            yield "publishes", world.publish().at(me, Step.IDLE)
+        case Step.PUBLISH_EARLY:
+            yield "publishes", world.publish().at(me, Step.ACK_LATE)
+
+
+def submit(world: World, me: Process, bug: Bug | None) -> Steps:
+    """Yield what a submit can do: claim → check closed → (takeover: look) → create → record."""
+    mine = me.claim is not None and me.claim.generation == world.generation  # so that a conditional write succeeds
+    match me.step:
+        case Step.IDLE:
+            if world.tickets:
+                yield "takes a ticket", world._replace(tickets=world.tickets - 1).at(me, Step.CLAIM)
+        case Step.CLAIM:
+            takeover = world.record == Record(Phase.SUBMITTING)
+            if takeover or world.record == Record(Phase.QUEUED):
+                claimed = world.write(Record(Phase.SUBMITTING, me.name))
+                claim = Claim(claimed.generation, takeover)
+                yield "takes over" if takeover else "claims", claimed.at(me, Step.CHECK_CLOSED, claim)
+            else:
+                yield "has nothing to do", world.at(me, Step.IDLE)
+        case Step.CHECK_CLOSED:
+            if world.closed and bug is not Bug.NO_CLOSED_CHECK:
+                yield "is late: deletes the open record", world.write(None).at(me, Step.IDLE)
+            else:
+                yield "finds it not closed", world.at(me, Step.CREATE, me.claim)
+        case Step.CREATE:
+            yield from _create(world, me, bug)
+        case Step.RECORD | Step.RECORD_REFUSAL if not mine:
+            yield "has lost its claim", world.at(me, Step.IDLE)
+        case Step.RECORD:
+            yield "records the job", world.write(Record(Phase.SUBMITTED)).at(me, Step.IDLE)
+        case Step.RECORD_REFUSAL:
+            yield "records the refusal", world.write(Record(Phase.ENDED))._replace(refused=True).at(me, Step.IDLE)
+
+
+def _create(world: World, me: Process, bug: Bug | None) -> Steps:
+    if me.claim and me.claim.takeover and world.jobs and bug is not Bug.NO_LOOKUP:
+        yield "finds the job by its labels", world.at(me, Step.RECORD, me.claim)
+        return
+    created = world._replace(jobs=world.jobs + 1)
+    yield "creates", created.at(me, Step.RECORD, me.claim)
+    yield "creates, answer lost", created.at(me, Step.IDLE)
+    if not world.landing:
+        yield "creates, gives up, and it lands later", world._replace(landing=True).at(me, Step.IDLE)
+        if not world.jobs:
+            yield "is refused", world.at(me, Step.RECORD_REFUSAL, me.claim)
+
+
+def status(world: World, me: Process, bug: Bug | None) -> Steps:
+    """Yield what a status can do: publish for what is due; at the end report → close → delete."""
+    match me.step:
+        case Step.IDLE if world.record:
+            yield from _reconcile(world, world.record, me, bug)
+        case Step.REPORT:
+            reported = world._replace(reported=True)
+            yield "reports", reported.at(me, Step.DELETE if bug is Bug.DELETE_THEN_CLOSE else Step.CLOSE)
+            yield "reports, answer lost", reported.at(me, Step.IDLE)
+        case Step.CLOSE:
+            then = Step.IDLE if bug is Bug.DELETE_THEN_CLOSE else Step.DELETE
+            yield "writes the closed record", world._replace(closed=True).at(me, then)
+        case Step.DELETE:
+            then = Step.CLOSE if bug is Bug.DELETE_THEN_CLOSE else Step.IDLE
+            yield "deletes the open record", world.write(None).at(me, then)
+
+
+def _reconcile(world: World, record: Record, me: Process, bug: Bug | None) -> Steps:
+    if world.closed:
+        yield "finishes a close", world.write(None)
+    elif record.phase is Phase.ENDED or (record.phase is Phase.SUBMITTED and world.jobs):
+        yield "sees the end", world.at(me, Step.CLOSE if bug is Bug.CLOSE_BEFORE_REPORT else Step.REPORT)
+    elif record.phase is Phase.QUEUED and world.tickets < MAX_TICKETS:
+        if world.item is Item.OURS or bug is Bug.RING_UNACKED:
+            yield "publishes for a launch that waits", world.publish()
+        elif world.item is Item.FOREIGN:
+            yield "withdraws what another agent has", world.write(None)
+    elif record == Record(Phase.SUBMITTING) and world.tickets < MAX_TICKETS:
+        yield "publishes for a lease that ended", world.publish()
+
+
+def check(bug: Bug | None = None) -> Result:
+    """Explore the protocol, or the protocol with a planted bug."""
+    return explore(World(), lambda world: steps(world, bug), bad, finished)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what exploring found; 0 where the protocol holds."""
+    parser = argparse.ArgumentParser(prog="python -m tests.model.ledger_protocol", description="Check the protocol.")
+    parser.add_argument("bug", nargs="?", choices=[str(bug) for bug in Bug], help="a mistake to plant")
+    planted = parser.parse_args(arguments).bug
+    result = check(Bug(planted) if planted else None)
+    lines = [f"{result.states} states; {result.unfinishable} that can never finish", *result.history]
+    if result.violation:
+        lines.insert(1, f"{result.violation}, after {len(result.history)} steps:")
+    print(*lines, sep="\n")  # noqa: T201 - a command prints
+    return 0 if result.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
