@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from deploy.local.wandb_server.errors import Refused
 from deploy.local.wandb_server.filters import matches
 from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbRunQueue
-from shared.core.errors import Denied
 from shared.core.launch import RunPath
 from shared.core.message import Queue
 
@@ -107,11 +107,6 @@ def eventually(true: Callable[[], Any], seconds: float = 40) -> Any:
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.1)
     return found
-
-
-def mutate(url: str, document: str, **variables: Any) -> Any:
-    """Send one document with the good key and return its data."""
-    return Graphql(url, KEY).mutate(document, variables)
 
 
 def test_an_item_is_merged_over_its_queue(state: State) -> None:
@@ -231,3 +226,172 @@ def test_runs_are_filtered_as_mongodb_does(filters: dict[str, Any], fits: bool) 
     """Equality, $in, $or, $and and comparisons select runs."""
     run = {"name": "r", "state": "running", "loss": 0.5}
     assert matches(filters, run.get) is fits
+
+
+def test_a_wrong_key_is_refused(url: str) -> None:
+    """Without a key that is accepted GraphQL and file streams answer 401."""
+    for auth in (None, ("api", "wrong"), ("api", "")):
+        for path in ("/graphql", "/files/team/vision/r/file_stream"):
+            assert requests.post(url + path, auth=auth, json={"query": "{viewer{id}}"}, timeout=10).status_code == 401
+
+
+def test_the_product_drains_a_queue_over_many_connections(state: State, url: str) -> None:
+    """Each item goes to one of 32 connections, and the requests are counted by operation."""
+    pushed = {state.push("team", "gpus", SPEC | {"name": str(n)}).id for n in range(100)}
+    queue = WandbRunQueue(Graphql(url, KEY, connections=32))
+    popped: list[str] = []
+
+    def drain(_: int) -> None:
+        while (item := queue.pop(Queue(entity="team", name="gpus"), "agent")) is not None:
+            assert queue.ack(item.id, f"run-{item.id}")
+            popped.append(item.id)
+
+    with ThreadPoolExecutor(32) as threads:
+        list(threads.map(drain, range(32)))
+    assert sorted(popped) == sorted(pushed)
+    assert state.requests == {"popFromRunQueue": 132, "ackRunQueueItem": 100}
+
+
+def test_the_product_reports_and_asks(state: State, url: str) -> None:
+    """Fail, warn, states of items and of runs of several projects, and an agent's registration work as it does them."""
+    queue, name = WandbRunQueue(Graphql(url, KEY)), Queue(entity="team", name="gpus")
+    item, other = state.push("team", "gpus", SPEC), state.push("team", "gpus", SPEC)
+    queue.fail_item(item.id, "no quota", "run")
+    queue.warn_item(other.id, "odd spec", "agent")
+    assert [item.error, other.warning] == [
+        {"message": "no quota", "stage": "run", "file_paths": []},
+        {"message": "odd spec", "stage": "agent", "file_paths": []},
+    ]
+    statuses = queue.item_statuses([(name, item.id), (name, other.id), (name, "gone")])
+    assert {key: status.state for key, status in statuses.items()} == {item.id: "FAILED", other.id: "PENDING"}
+
+    stopped, _ = state.upsert_run("team", "vision", "a", {})
+    state.runs.stop(stopped.id)
+    state.upsert_run("lab", "speech", "b", {"state": "failed"})
+    paths = [RunPath("team", "vision", "a"), RunPath("lab", "speech", "b"), RunPath("team", "vision", "gone")]
+    runs = queue.run_statuses(paths)
+    assert {path.run_id: (run.state, run.stopped) for path, run in runs.items()} == {
+        "a": ("running", True),
+        "b": ("failed", False),
+    }
+
+    agent = queue.register("team", ["gpus"], {"max_jobs": 4})
+    assert queue.heartbeat(agent, running=True) is False
+    state.agents.by_id[agent].stop_polling = True
+    assert queue.heartbeat(agent, running=False) is True
+    assert queue.heartbeat("gone", running=True) is None
+
+
+def test_what_the_stand_in_shows_is_escaped_and_without_keys(state: State, url: str) -> None:
+    """A queue made in one call is pushed to; no page and no list shows a key or somebody else's HTML."""
+    made = {"entity": "team", "queue": "web", "resource": "gcp-vertex", "config": VERTEX, "prioritization_mode": "V0"}
+    assert requests.post(f"{url}/standin/queues", json=made, timeout=10).json()["queue"] == "web"
+    container = {"env": [{"name": "WANDB_API_KEY", "value": KEY}]}
+    item = state.push("team", "web", SPEC | {"name": "<script>", "resource_args": {"gcp-vertex": {"spec": container}}})
+    state.queues.pop(item.queue, None)
+    state.queues.ack(item.id, "r1")
+    state.upsert_run("team", "vision", "r1", {"display_name": "<b>bold</b>", "config": {"lr": {"value": 0.1}}})
+
+    pages = [requests.get(url + path, timeout=10).text for path in ("/", "/team/vision/runs/r1", "/standin/items")]
+    assert not [text for text in pages if "k" * 40 in text or KEY in text or "<b>bold" in text]
+    assert "&lt;script&gt;" in pages[0]
+    shown = requests.get(f"{url}/standin/items", timeout=10).json()
+    assert [(row["queue"], row["state"], row["run_name"]) for row in shown] == [("web", "CLAIMED", "r1")]
+    runs = requests.get(f"{url}/standin/runs", timeout=10).json()
+    assert [(run["display_name"], run["config"], run["state"]) for run in runs] == [
+        ("<b>bold</b>", {"lr": 0.1}, "running")
+    ]
+
+
+def test_wandb_launch_pushes(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
+    """The CLI puts a job on the queue with nothing but the URL and a key set."""
+    (tmp_path / "config.json").write_text('{"overrides": {"args": ["--lr", "1"], "run_config": {"lr": 1}}}')
+    launch = [WANDB, "launch", "--queue", "gpus", "--entity", "team", "--project", "vision", "--docker-image", "img:1"]
+    code, said = finished([*launch, "--name", "first", "--config", "config.json"], client_env, tmp_path)
+    assert (code, "Added run to queue gpus" in said) == (0, True), said
+    (item,) = state.queues.items.values()
+    spec = item.run_spec
+    assert (spec["name"], spec["docker"]["docker_image"], spec["overrides"]["args"]) == (
+        "first",
+        "img:1",
+        ["--lr", "1"],
+    )
+    assert spec["resource_args"] == {"gcp-vertex": VERTEX}
+
+
+@pytest.mark.parametrize(("exit_code", "ends"), [(0, "finished"), (3, "failed")])
+def test_a_training_script_logs(
+    state: State, client_env: dict[str, str], tmp_path: Path, exit_code: int, ends: str
+) -> None:
+    """A script's config, history, summary, files and exit code arrive."""
+    script = f"""
+import sys, wandb
+run = wandb.init(entity="team", project="vision", id="r1", name="nice", config={{"lr": 0.1}})
+for step in range(3):
+    run.log({{"loss": 1 / (step + 1)}})
+sys.exit({exit_code})
+"""
+    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == exit_code, said
+    run = state.runs.by_path["team", "vision", "r1"]
+    assert (run.state, run.exit_code, run.display_name) == (ends, exit_code, "nice")
+    assert run.config["lr"] == {"value": 0.1}
+    assert run.summary["loss"] == pytest.approx(1 / 3)
+    assert len(run.streams["wandb-history.jsonl"]) == 3
+    assert "wandb-metadata.json" in run.files
+
+
+def test_a_script_stops_when_it_is_told(state: State, client_env: dict[str, str], tmp_path: Path, url: str) -> None:
+    """Stopping a run from W&B interrupts the script that logs to it."""
+    script = """
+import time, wandb
+wandb.init(entity="team", project="vision", id="r1", settings=wandb.Settings(x_file_stream_transmit_interval=0.5))
+while True:
+    wandb.log({"loss": 1})
+    time.sleep(0.1)
+"""
+    with process([sys.executable, "-c", script], client_env, tmp_path) as training:
+        run = eventually(lambda: state.runs.get("team", "vision", "r1"))
+        Graphql(url, KEY).mutate("mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }", {"id": run.id})
+        said, _ = training.communicate(timeout=45)
+    assert "KeyboardInterrupt" in said
+    assert (run.state, run.stopped) == ("killed", True)
+
+
+def test_the_launch_agent_serves(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
+    """The agent registers, opens its own run, pops and acks; it fails the item, having no Google Cloud to go to."""
+    item = state.push("team", "gpus", SPEC)
+    with process([WANDB, "launch-agent", "-q", "gpus", "-e", "team"], client_env, tmp_path):
+        eventually(lambda: item.state == "FAILED")
+    assert item.associated_run_id
+    assert item.error is not None
+    assert item.error["stage"] == "agent"
+    (agent,) = state.agents.by_id.values()
+    assert item.agent_id == agent.id
+    assert ("team", "model-registry", agent.name) in state.runs.by_path
+
+
+def test_the_public_api_reads(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
+    """`wandb.Api` finds runs by path and by filter, follows a queue's items, and says what is not there."""
+    state.upsert_run("team", "vision", "r1", {"state": "finished", "config": {"lr": {"value": 0.1}}})
+    state.upsert_run("team", "vision", "r2", {"state": "failed"})
+    item = state.push("team", "gpus", SPEC)
+    script = f"""
+import json, wandb
+api = wandb.Api()
+run, queue = api.run("team/vision/r1"), api.run_queue("team", "gpus")
+try:
+    api.run("team/vision/gone")
+except wandb.errors.CommError as exc:
+    missing = str(exc)
+item = api.queued_run("team", "vision", "gpus", {item.id!r}, "model-registry")
+failed = [found.name for found in api.runs("team/vision", filters={{"state": "failed"}})]
+print(json.dumps([run.state, run.config, failed, missing, queue.type, queue.default_resource_config, item.state]))
+"""
+    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == 0, said
+    told = json.loads(said.splitlines()[-1])
+    config = {"resource_args": {"gcp-vertex": VERTEX}}
+    assert told[:3] == ["finished", {"lr": 0.1}, ["r2"]]
+    assert "Could not find run" in told[3]
+    assert told[4:] == ["gcp-vertex", config, "pending"]
