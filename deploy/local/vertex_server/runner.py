@@ -133,18 +133,14 @@ _OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "l
 
 
 def _end(processes: list[subprocess.Popen[bytes]], grace: float) -> None:
-    """End the process groups: asked first, then killed; also what the leaders left behind."""
+    """End as a container is ended: its first process is asked; after the grace everything in it is killed."""
     for process in processes:
-        _signal(process, signal.SIGTERM)
+        process.terminate()
     deadline = time.monotonic() + grace
     for process in processes:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(deadline - time.monotonic(), 0))
     for process in processes:
-        _signal(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)

@@ -113,7 +113,8 @@ class Runs:
             self.by_path[entity, project, name] = self.by_id[run.id] = run
         elif run.state in ENDED or run.state == "pending":
             # wandb.init of a run that is there already: it was created ahead, or is resumed
-            run.state, run.exit_code, run.stopped = "running", None, False
+            run.stopped = run.stopped and run.state == "pending"
+            run.state, run.exit_code = "running", None
         self.update(run, given)
         return run, inserted
 

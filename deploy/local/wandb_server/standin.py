@@ -89,12 +89,27 @@ def standin_routes(state: State) -> list[Route]:
         with state.lock:
             return JSONResponse([agent_row(state, agent_id) for agent_id in state.agents.by_id])
 
+    async def change_agent(request: Request) -> Response:
+        given = await request.json()
+        with state.lock:
+            state.agents.by_id[given["id"]].stop_polling = bool(given["stop_polling"])
+            return JSONResponse(agent_row(state, given["id"]))
+
+    async def make_sweep(request: Request) -> Response:
+        given = await request.json()
+        with state.lock:
+            state.project(given["entity"], given["project"])
+            sweep = state.runs.add_sweep(given["entity"], given["project"], given["name"], given.get("state", "RUNNING"))
+            return JSONResponse({"id": sweep.id, "name": sweep.name, "state": sweep.state})
+
     return [
         Route("/standin/items", items, methods=["GET"]),
         Route("/standin/runs", runs, methods=["GET"]),
         Route("/standin/requests", requests, methods=["GET"]),
         Route("/standin/queues", make_queue, methods=["POST"]),
         Route("/standin/agents", agents, methods=["GET"]),
+        Route("/standin/agents", change_agent, methods=["POST"]),
+        Route("/standin/sweeps", make_sweep, methods=["POST"]),
     ]
 
 
