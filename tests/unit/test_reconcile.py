@@ -1,0 +1,311 @@
+"""What status does: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from functions.status.reconcile import Report, Status
+from shared.core.errors import Denied, LaunchError, Retry
+from shared.core.launch import Launch, Outcome, State, from_item, from_request
+from shared.core.message import Queue, Request
+from shared.core.ports import CustomJobCall, RunStatus
+from tests.fakes import FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
+
+QUEUE = Queue(entity="team", name="vertex")
+PARENT = "projects/p/locations/us-central1"
+
+
+@dataclass
+class Scene:
+    """A status with fakes around it."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
+    wandb: FakeWandb = field(default_factory=FakeWandb)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+
+    def __post_init__(self) -> None:
+        self.vertex = FakeVertex(self.clock)
+
+    def tick(self) -> Report:
+        """Call status once."""
+        parts = (self.ledger, self.vertex, self.wandb, self.publisher, self.clock)
+        return Status(*parts, parents=(PARENT,), connections=1).run()
+
+    def queued(self, item: str = "item", acked: bool = True) -> Launch:
+        """Open a launch for an item."""
+        pushed = self.wandb.push(item, QUEUE)
+        launch = self.ledger.write(from_item(item, QUEUE, pushed.run_spec, self.clock()))
+        if acked:
+            pushed.state, pushed.run_name = "CLAIMED", launch.entry.run.run_id
+        return launch
+
+    def submitted(self, item: str = "item", parent: str = PARENT) -> Launch:
+        """Open a launch whose job exists and runs."""
+        return self.submit(self.queued(item), parent)
+
+    def submit(self, launch: Launch, parent: str = PARENT) -> Launch:
+        """Do what submit does."""
+        _, project, _, location = parent.split("/")
+        labels = {"launch_key": launch.key, "launch_attempt": "1"}
+        name = self.vertex.create(CustomJobCall(project, location, {"labels": labels}, {}))
+        self.vertex.put(name, "JOB_STATE_RUNNING")
+        claimed = self.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=parent))
+        moved = claimed.move(State.SUBMITTED, job_name=name, submitted_at=self.clock())
+        return self.ledger.write(moved)
+
+    def run(self, launch: Launch, state: str = "running", stopped: bool = False) -> None:
+        """Let the launch's run exist."""
+        self.wandb.runs[launch.entry.run] = RunStatus(state, stopped)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a fresh scene."""
+    return Scene()
+
+
+def test_a_job_that_ended_with_a_run_is_closed_without_a_report(scene: Scene) -> None:
+    """W&B's page shows the run; the item stays as it is."""
+    launch = scene.submitted()
+    scene.run(launch, "finished")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    assert scene.tick().done == {"Finish": 1}
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.SUCCEEDED
+    assert scene.wandb.items["item"].state == "CLAIMED"
+    assert not scene.ledger.open
+
+
+def test_a_job_that_never_became_a_run_is_reported_with_vertex_s_error(scene: Scene) -> None:
+    """After a moment for the run to appear."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "no such image")
+    scene.tick()
+    assert scene.wandb.items["item"].state == "CLAIMED"
+    scene.clock.pass_(61)
+    scene.tick()
+    item = scene.wandb.items["item"]
+    assert (item.state, item.stage) == ("FAILED", "run")
+    assert "no such image" in item.error
+    assert launch.key in scene.ledger.closed
+
+
+def test_nothing_is_closed_before_wandb_has_taken_the_report(scene: Scene) -> None:
+    """A W&B that is down delays the report and loses none."""
+    launch = scene.queued()
+    scene.ledger.write(launch.end(Outcome.REJECTED, "spec.staging_bucket: is empty", scene.clock()))
+    scene.wandb.fail["fail_item"] = Retry("503")
+    report = scene.tick()
+    assert report.errors
+    assert scene.ledger.open
+    assert not scene.ledger.closed
+    scene.wandb.fail.clear()
+    scene.tick()
+    assert scene.wandb.items["item"].error == "spec.staging_bucket: is empty"
+    assert scene.wandb.items["item"].stage == "agent"
+    assert not scene.ledger.open
+
+
+def test_a_report_whose_answer_was_lost_is_made_again(scene: Scene) -> None:
+    """The same report twice is one report."""
+    launch = scene.queued()
+    scene.ledger.write(launch.end(Outcome.REJECTED, "no", scene.clock()))
+    scene.wandb.lose["fail_item"] = Retry("timed out")
+    scene.tick()
+    assert scene.ledger.open
+    scene.tick()
+    assert launch.key in scene.ledger.closed
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_close_that_died_half_way_is_finished(scene: Scene, both: bool) -> None:
+    """`closed/` written, `open/` still there."""
+    launch = scene.queued()
+    ended = scene.ledger.write(launch.end(Outcome.REJECTED, "no", scene.clock()))
+    if both:
+        scene.ledger.closed[launch.key] = ended
+    scene.tick()
+    assert (list(scene.ledger.open), list(scene.ledger.closed)) == ([], [launch.key])
+
+
+def test_stop_in_wandb_cancels_the_job_after_its_timeout(scene: Scene) -> None:
+    """The script may end by itself first; a reason is written before the cancel is sent."""
+    launch = scene.submitted()
+    scene.run(launch, stopped=True)
+    assert scene.tick().done == {"NoteStop": 1}
+    scene.clock.pass_(59)
+    scene.tick()
+    assert scene.vertex.cancelled == []
+    scene.clock.pass_(1)
+    assert scene.tick().done == {"Cancel": 1}
+    assert scene.vertex.cancelled == [launch.entry.job_name]
+    assert scene.ledger.open[launch.key].entry.cancel_reason == "The run was stopped in W&B."
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_CANCELLED", "cancelled")
+    scene.tick()
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.CANCELLED
+
+
+def test_a_cancel_that_failed_is_sent_again(scene: Scene) -> None:
+    """It is due until Vertex AI shows it."""
+    launch = scene.submitted()
+    scene.run(launch, stopped=True)
+    scene.tick()
+    scene.clock.pass_(60)
+    scene.vertex.cancelled = []
+    scene.tick()
+    scene.tick()
+    assert len(scene.vertex.cancelled) == 2
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_CANCELLING")
+    scene.tick()
+    assert len(scene.vertex.cancelled) == 2
+
+
+def test_a_job_that_stays_pending_is_cancelled_and_its_item_failed(scene: Scene) -> None:
+    """With the timeout's name in the message."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_PENDING")
+    scene.clock.pass_(1801)
+    scene.tick()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_CANCELLED")
+    scene.clock.pass_(61)
+    scene.tick()
+    assert "pending in Vertex AI for more than 1800 seconds" in scene.wandb.items["item"].error
+
+
+def test_a_deleted_job_is_asked_for_by_name_and_then_reported(scene: Scene) -> None:
+    """One get, and only for the job that is missing."""
+    kept, launch = scene.submitted("kept"), scene.submitted()
+    scene.run(kept)
+    del scene.vertex.jobs[launch.entry.job_name]
+    scene.clock.pass_(300)
+    scene.tick()
+    assert scene.vertex.gets == 1
+    assert "was deleted in Vertex AI" in scene.wandb.items["item"].error
+    assert list(scene.ledger.open) == [kept.key]
+
+
+def test_a_job_that_ended_long_ago_is_asked_for_by_name(scene: Scene) -> None:
+    """After an outage of status of a day, the listing does not show it any more."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "out of memory")
+    scene.clock.pass_(86_400)
+    scene.tick()
+    assert "out of memory" in scene.wandb.items["item"].error
+
+
+def test_what_is_due_is_published(scene: Scene) -> None:
+    """An acked launch whose ticket was lost, a claim that ended, a retry, a request; nothing that was not acked."""
+    lost, unacked, ended, retry = (scene.queued(i, acked=i != "unacked") for i in ("lost", "unacked", "ended", "retry"))
+    request = scene.ledger.write(from_request(Request(source="ci", idempotency_key="1", run_spec={}), scene.clock()))
+    now = scene.clock()
+    claim = ended.move(State.SUBMITTING, attempt=1, lease_until=now)
+    scene.ledger.write(claim)
+    claimed = scene.ledger.write(retry.move(State.SUBMITTING, attempt=1, lease_until=now))
+    scene.ledger.write(claimed.move(State.QUEUED, retry_at=now))
+    scene.clock.pass_(61)
+    scene.tick()
+    assert sorted(scene.publisher.published) == sorted([lost.key, ended.key, retry.key, request.key])
+    assert unacked.key in scene.ledger.open
+
+
+def test_without_wandb_what_is_certain_is_published_all_the_same(scene: Scene) -> None:
+    """And nothing is decided that only W&B knows."""
+    waiting, ended = scene.queued("waiting"), scene.queued("ended")
+    scene.ledger.write(ended.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
+    scene.clock.pass_(61)
+    scene.wandb.fail["run_statuses"] = Retry("down")
+    report = scene.tick()
+    assert scene.publisher.published == [ended.key]
+    assert report.errors == ["W&B: Retry: down"]
+    assert waiting.key in scene.ledger.open
+
+
+@pytest.mark.parametrize("error", [Retry("503"), Denied("needs customJobs.list")])
+def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, error: LaunchError) -> None:
+    """No job counts as gone because it could not be seen; the others go on."""
+    here = scene.submitted("here")
+    there = scene.submitted("there", "projects/p/locations/europe-west4")
+    scene.run(here, "finished")
+    scene.vertex.put(here.entry.job_name, "JOB_STATE_SUCCEEDED")
+    scene.clock.pass_(300)
+
+    class Half(FakeVertex):
+        def list_jobs(self, parent, ended_since):  # type: ignore[no-untyped-def]
+            if "europe" in parent:
+                raise error
+            return super().list_jobs(parent, ended_since)
+
+    scene.vertex = Half(scene.clock, scene.vertex.jobs)
+    report = scene.tick()
+    assert len(report.errors) == 1
+    assert list(scene.ledger.open) == [there.key]
+
+
+def test_another_agent_s_item_is_withdrawn_and_not_reported(scene: Scene) -> None:
+    """It never was ours."""
+    launch = scene.queued(acked=False)
+    scene.wandb.items["item"].state, scene.wandb.items["item"].run_name = "CLAIMED", "theirs"
+    scene.clock.pass_(61)
+    assert scene.tick().done == {"Withdraw": 1}
+    assert launch.key not in scene.ledger.open | scene.ledger.closed
+    assert scene.wandb.items["item"].error == ""
+
+
+def test_a_waiting_launch_tells_its_author_once(scene: Scene) -> None:
+    """Not at every tick."""
+    launch = scene.queued()
+    scene.ledger.write(launch.tell("Waiting: no room"))
+    for _ in range(3):
+        scene.tick()
+    assert scene.wandb.items["item"].warning == "Waiting: no room"
+    assert scene.wandb.calls.count("warn_item") == 1
+
+
+def test_a_job_under_our_label_without_a_launch_is_reported(scene: Scene) -> None:
+    """An orphan: nobody would cancel it, or report its end."""
+    launch = scene.submitted()
+    scene.ledger.withdraw(launch.key)
+    scene.clock.pass_(301)
+    assert scene.tick().orphans == [launch.entry.job_name]
+
+
+def test_a_change_since_the_listing_is_left_to_the_next_tick(scene: Scene) -> None:
+    """Two ticks, or a tick and a submit, do not undo each other's work."""
+    launch = scene.submitted()
+    scene.run(launch, stopped=True)
+
+    class Changed(InMemoryLedger):
+        def read(self, key: str) -> Launch | None:
+            found = scene.ledger.open[key]
+            return replace(found, entry=replace(found.entry, noticed=True))
+
+    changed = Changed()
+    changed.open = scene.ledger.open
+    scene.ledger = changed
+    assert scene.tick().done == {"Changed": 1}
+
+
+def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> None:
+    """Nothing is begun after the budget."""
+    scene.ledger.write(scene.queued("a").end(Outcome.REJECTED, "no", scene.clock()))
+    scene.ledger.write(scene.queued("b").end(Outcome.REJECTED, "no", scene.clock()))
+
+    class Slow(FakeWandb):
+        def fail_item(self, item_id: str, message: str, stage: str) -> None:
+            scene.clock.pass_(60)
+            super().fail_item(item_id, message, stage)
+
+    scene.wandb = Slow(items=scene.wandb.items)
+    assert scene.tick().done == {"Finish": 1, "Postpone": 1}
+    assert scene.tick().done == {"Finish": 1}
+
+
+def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
+    """A thousand launches that run: one listing of the ledger, one of the region, and no call for any one of them."""
+    for number in range(1000):
+        scene.run(scene.submitted(f"item{number}"))
+    scene.wandb.calls.clear()
+    scene.ledger.reads = 0
+    scene.tick()
+    assert (scene.ledger.listings, scene.ledger.reads, scene.vertex.listings, scene.vertex.gets) == (1, 0, 1, 0)
+    assert scene.wandb.calls == ["run_statuses", "item_statuses"]
