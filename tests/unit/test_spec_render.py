@@ -1,0 +1,232 @@
+"""What a run spec becomes, and what its author reads where it cannot become anything."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform
+
+from shared.adapters.vertex_submit import argument_names
+from shared.core.errors import Reject
+from shared.spec.render import ArgumentNames, render
+from tests.unit.specs import NAMES, PAGE_DEFAULT, POOL, SITE, environment, launch_of, put, rendered, run_spec
+
+SPEC = ("resource_args", "gcp-vertex", "spec")
+RUN = ("resource_args", "gcp-vertex", "run")
+CONTAINER = (*SPEC, "worker_pool_specs", 0, "container_spec")
+
+
+def test_the_configuration_of_wandbs_page_works_once_its_bucket_is_given() -> None:
+    """Unchanged but for that."""
+    call = rendered(run_spec())
+    assert (call.project, call.location) == ("gcp-project", "us-central1")
+    container = call.constructor["worker_pool_specs"][0].pop("container_spec")
+    assert container["image_uri"] == "us-docker.pkg.dev/p/r/train:1"
+    assert {"command", "args"}.isdisjoint(container)
+    assert call.constructor["worker_pool_specs"] == [{k: v for k, v in POOL.items() if k != "container_spec"}]
+    assert call.constructor["staging_bucket"] == "gs://staging"
+    assert call.submit == {"restart_job_on_worker_restart": False}
+    assert call.warnings == ()
+
+
+def test_rendering_leaves_the_request_as_it_was() -> None:
+    """It is rendered again at the next attempt."""
+    spec = run_spec(overrides={"args": ["--x"], "entry_point": ["python"]})
+    before = copy.deepcopy(spec)
+    rendered(spec)
+    assert spec == before
+
+
+@pytest.mark.parametrize("key", ["vertex", "gcp-vertex"])
+def test_both_names_of_the_resource_work(key: str) -> None:
+    """As for the agent."""
+    spec = run_spec()
+    spec["resource_args"] = {key: spec["resource_args"]["gcp-vertex"]}
+    assert rendered(spec).constructor["staging_bucket"] == "gs://staging"
+
+
+def test_macros_are_filled_in_everywhere_but_in_keys() -> None:
+    """The six of W&B and those that the operator lists; an unknown one stays as it is."""
+    spec = run_spec(name="blue", author="ann", run_id="r1")
+    spec = put(spec, (*SPEC, "base_output_dir"), "${TEAM_BUCKET}/${entity_name}/${project_name}/${run_id}")
+    spec = put(spec, (*SPEC, "labels"), {"who": "${author}", "name": "${run_name}"})
+    spec = put(spec, (*CONTAINER, "args"), ["${HOME}", "${WANDB_API_KEY}", "${image_uri}"])
+    constructor = rendered(spec).constructor
+    assert constructor["base_output_dir"] == "gs://team/team/cats/r1"
+    assert (constructor["labels"]["who"], constructor["labels"]["name"]) == ("ann", "blue")
+    assert constructor["worker_pool_specs"][0]["container_spec"]["args"] == [
+        "${HOME}",
+        "${WANDB_API_KEY}",
+        "us-docker.pkg.dev/p/r/train:1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "command", "args"),
+    [
+        ({}, ["own"], ["--own"]),
+        ({"args": ["--lr", 0.1]}, ["own"], ["--lr", "0.1"]),
+        ({"entry_point": ["python", "x.py"]}, ["python", "x.py"], ["--own"]),
+        ({"entry_point": ["python"], "args": ["--a"]}, ["python"], ["--a"]),
+        ({"entry_point": [], "args": None}, ["own"], ["--own"]),
+    ],
+)
+def test_overrides_replace_what_they_name_and_nothing_else(
+    overrides: dict[str, Any], command: list[str], args: list[str]
+) -> None:
+    """In each worker pool; what is not overridden is the queue's own."""
+    own = {**POOL, "container_spec": {"image_uri": "x", "command": ["own"], "args": ["--own"]}}
+    spec = put(run_spec(overrides=overrides), (*SPEC, "worker_pool_specs"), [own, own])
+    for pool in rendered(spec).constructor["worker_pool_specs"]:
+        assert (pool["container_spec"]["command"], pool["container_spec"]["args"]) == (command, args)
+
+
+def test_each_pool_keeps_its_own_variables_and_gets_ours() -> None:
+    """Of two of one name ours is sent, once."""
+    env = [{"name": "A", "value": 1}, {"name": "WANDB_PROJECT", "value": "mine"}, {"name": "EMPTY"}]
+    spec = put(run_spec(), (*CONTAINER, "env"), env)
+    call = rendered(spec)
+    assert environment(call) | {"A": "1", "WANDB_PROJECT": "cats", "EMPTY": ""} == environment(call)
+    names = [one["name"] for one in call.constructor["worker_pool_specs"][0]["container_spec"]["env"]]
+    assert len(names) == len(set(names))
+
+
+def test_a_job_can_be_found_by_its_labels() -> None:
+    """The run id, made a label value, and the launch, its attempt and this deployment."""
+    launch = launch_of(put(run_spec(run_id="My.Run"), (*SPEC, "labels"), {"team": "a", "v": 3, "wandb-run-id": "x"}))
+    call = render(launch, SITE, NAMES)
+    assert call.constructor["labels"] == {
+        "team": "a",
+        "v": "3",
+        "wandb-run-id": "my-run",
+        "launch_key": launch.key,
+        "launch_attempt": "0",
+        "launch_agent": "vertex-launch",
+    }
+    assert call.warnings == ("the label wandb-run-id is ours and was replaced",)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "shown"),
+    [(None, "blue", "blue"), ("own", "blue", "own"), ("", "", None), (None, "x" * 300, "x" * 128), (" ", None, None)],
+)
+def test_the_display_name_is_never_empty_and_never_too_long(given: Any, name: Any, shown: str | None) -> None:
+    """The SDK would make one of the time."""
+    launch = launch_of(put(run_spec(name=name), (*SPEC, "display_name"), given))
+    wanted = shown or launch.entry.run.run_id
+    assert render(launch, SITE, NAMES).constructor["display_name"] == wanted
+
+
+def test_misplaced_arguments_are_taken_with_a_warning() -> None:
+    """W&B's page shows service_account under spec in places; run's own wins; sync means nothing here."""
+    spec = put(run_spec(), (*SPEC, "service_account"), "a@p")
+    call = rendered(put(spec, (*RUN, "sync"), True))
+    assert call.submit["service_account"] == "a@p"
+    assert {"service_account", "sync"}.isdisjoint(call.constructor)
+    assert "sync" not in call.submit
+    assert len(call.warnings) == 2
+    assert rendered(put(spec, (*RUN, "service_account"), "b@p")).submit["service_account"] == "b@p"
+
+
+def test_a_spec_may_name_its_own_project_and_region() -> None:
+    """They decide where the job runs."""
+    call = rendered(put(put(run_spec(), (*SPEC, "project"), "other"), (*SPEC, "location"), "europe-west4"))
+    assert call.parent == "projects/other/locations/europe-west4"
+    assert {"project", "location"}.isdisjoint(call.constructor)
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("no bucket", run_spec(PAGE_DEFAULT), "resource_args.gcp-vertex.spec.staging_bucket: is empty. Fill in a bucket"),
+    ("no gs://", put(run_spec(), (*SPEC, "staging_bucket"), "s3://x"), "gs://BUCKET"),
+    ("no pool", put(run_spec(), (*SPEC, "worker_pool_specs"), []), "needs at least one worker pool"),
+    ("pools are an object", put(run_spec(), (*SPEC, "worker_pool_specs"), {}), "should be a list, but is empty (an ob"),
+    (
+        "no container",
+        put(run_spec(), (*SPEC, "worker_pool_specs", 0), {"replica_count": 1}),
+        "[0].container_spec: is m",
+    ),
+    (
+        "python package",
+        put(run_spec(), (*SPEC, "worker_pool_specs", 0), {"python_package_spec": {}}),
+        "runs containers",
+    ),
+    ("no image", put(run_spec(), (*CONTAINER, "image_uri"), ""), "container_spec.image_uri: is empty"),
+    ("misspelt", put(run_spec(), (*SPEC, "worker_pool_spec"), []), "Did you mean worker_pool_specs?"),
+    ("misspelt in run", put(run_spec(), (*RUN, "time_out"), 3), "gcp-vertex.run.time_out: is no argument"),
+    ("unknown", put(run_spec(), (*RUN, "zzz"), 3), "Known are: enable_web_access"),
+    (
+        "credentials",
+        put(run_spec(), (*SPEC, "credentials"), {"private_key": "-----"}),
+        "spec.credentials: is not taken",
+    ),
+    (
+        "env without a name",
+        put(run_spec(), (*CONTAINER, "env"), [{"value": "s3cret"}]),
+        "container_spec.env[0].name: sh",
+    ),
+    (
+        "env value",
+        put(run_spec(), (*CONTAINER, "env"), [{"name": "a", "value": ["s3cret"]}]),
+        "env[0].value: should be",
+    ),
+    ("too many variables", put(run_spec(), (*CONTAINER, "env"), [{"name": f"v{n}"} for n in range(95)]), "allows 100"),
+    ("bad label", put(run_spec(), (*SPEC, "labels"), {"Team": "x"}), "spec.labels.Team: is no valid label"),
+    ("too many labels", put(run_spec(), (*SPEC, "labels"), {f"l{n}": "x" for n in range(64)}), "has 64 labels"),
+    ("args is a text", run_spec(overrides={"args": "--lr 1"}), "overrides.args: should be a list, but is a text"),
+    ("tensorboard", put(run_spec(), (*RUN, "tensorboard"), "tb"), "locations/REGION/tensorboards/ID"),
+    ("timeout", put(run_spec(), (*RUN, "timeout"), "1h"), "run.timeout: should be a number, but is a text"),
+    ("a job", run_spec(docker=None, job="team/cats/job:v1"), "job: is a kind of source that is not supported yet"),
+    ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
+    ("no entity", run_spec(entity=""), "entity: is empty (a text)"),
+    ("no project", run_spec(project=None), "project: is null"),
+    ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "but kubernetes"),
+    ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI, but nothing"),
+]
+
+
+@pytest.mark.parametrize(("spec", "said"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_the_author_reads_the_field_the_value_and_the_fix(spec: dict[str, Any], said: str) -> None:
+    """And never a secret."""
+    with pytest.raises(Reject) as refused:
+        rendered(spec)
+    assert said in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_secure_mode_refuses_an_entry_point() -> None:
+    """As the agent does."""
+    with pytest.raises(Reject, match="secure mode"):
+        rendered(run_spec(overrides={"entry_point": ["sh"]}), dataclasses.replace(SITE, secure_mode=True))
+
+
+def test_absurd_nesting_is_refused() -> None:
+    """And does not exhaust the stack."""
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Reject, match="levels deep"):
+        rendered(run_spec(overrides={"run_config": deep}))
+
+
+def test_keys_show_in_no_repr() -> None:
+    """Of what is passed around between render and create."""
+    launch = launch_of(run_spec(_wandb_api_key="own-key-123"))
+    call = render(launch, SITE, NAMES)
+    assert environment(call)["WANDB_API_KEY"] == "own-key-123"
+    for shown in (repr(launch), repr(SITE), repr(call)):
+        assert "own-key-123" not in shown
+        assert SITE.api_key not in shown
+
+
+def test_the_installed_sdk_takes_what_is_rendered() -> None:
+    """Its own constructor builds the request; no call is made."""
+    anonymous = AnonymousCredentials()
+    aiplatform.init(project="p", location="us-central1", credentials=anonymous)
+    names = ArgumentNames(**argument_names())
+    spec = put(run_spec(), (*SPEC, "base_output_dir"), "gs://staging/out")
+    call = render(launch_of(spec), SITE, names)
+    job = aiplatform.CustomJob(project=call.project, location=call.location, **call.constructor)
+    assert job.job_spec.worker_pool_specs[0].container_spec.image_uri == "us-docker.pkg.dev/p/r/train:1"
+    assert call.submit.keys() <= names.submit
