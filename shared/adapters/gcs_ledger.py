@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TIMEOUT = 10  # seconds a request
-REPEAT = DEFAULT_RETRY.with_deadline(20)  # seconds in all, for what fails in passing
+PATIENCE = 20  # seconds in all, for what fails in passing
 CONNECTIONS = 32
 WRITER = "writer"  # metadata: the token of whoever wrote this generation
 
@@ -41,8 +41,9 @@ _NOTE = TypeAdapter(AgentNote)
 class Bucket:
     """The functions' own bucket. The client is made on first use, after gunicorn's fork, and shared by all threads."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, patience: float = PATIENCE) -> None:
         self._name = name
+        self._repeat = DEFAULT_RETRY.with_deadline(patience)
         self._client: storage.Client | None = None
         self._lock = threading.Lock()
 
@@ -60,11 +61,11 @@ class Bucket:
         """Return an object and its content, both of one generation; None where there is none."""
 
         def fetch() -> tuple[storage.Blob, bytes] | None:
-            blob = self.handle().get_blob(name, timeout=TIMEOUT, retry=REPEAT)
+            blob = self.handle().get_blob(name, timeout=TIMEOUT, retry=self._repeat)
             if blob is None:
                 return None
             pinned = self.handle().blob(name, generation=blob.generation)
-            return blob, pinned.download_as_bytes(timeout=TIMEOUT, retry=REPEAT)
+            return blob, pinned.download_as_bytes(timeout=TIMEOUT, retry=self._repeat)
 
         try:
             return self._call(f"read {name}", fetch)
@@ -87,14 +88,16 @@ class Bucket:
                 content_type="application/json",
                 if_generation_match=generation,
                 timeout=TIMEOUT,
-                retry=REPEAT,
+                retry=self._repeat,
             )
             return int(blob.generation)
 
         try:
             return self._call(f"write {name}", upload)
         except Conflict:
-            there = self._call(f"read {name}", lambda: self.handle().get_blob(name, timeout=TIMEOUT, retry=REPEAT))
+            there = self._call(
+                f"read {name}", lambda: self.handle().get_blob(name, timeout=TIMEOUT, retry=self._repeat)
+            )
             if there is not None and (there.metadata or {}).get(WRITER) == token:
                 return int(there.generation)
             raise
@@ -104,19 +107,21 @@ class Bucket:
     def delete(self, name: str) -> None:
         """Delete an object; one that is gone is fine. Without a precondition: not every server heeds it."""
         try:
-            self._call(f"delete {name}", lambda: self.handle().delete_blob(name, timeout=TIMEOUT, retry=REPEAT))
+            self._call(f"delete {name}", lambda: self.handle().delete_blob(name, timeout=TIMEOUT, retry=self._repeat))
         except FileNotFoundError:
             return
 
     def exists(self, name: str) -> bool:
         """Tell whether there is such an object."""
-        return self._call(f"read {name}", lambda: bool(self.handle().blob(name).exists(timeout=TIMEOUT, retry=REPEAT)))
+        return self._call(
+            f"read {name}", lambda: bool(self.handle().blob(name).exists(timeout=TIMEOUT, retry=self._repeat))
+        )
 
     def list_metadata(self, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the names and metadata of all objects below a prefix: one call per 1,000."""
         try:
             fields = "items(name,metadata),nextPageToken"
-            for blob in self.handle().list_blobs(prefix=prefix, fields=fields, timeout=TIMEOUT, retry=REPEAT):
+            for blob in self.handle().list_blobs(prefix=prefix, fields=fields, timeout=TIMEOUT, retry=self._repeat):
                 yield blob.name, blob.metadata or {}
         except Exception as exc:
             raise self._error(f"list {prefix}", exc) from exc
@@ -152,8 +157,8 @@ class Bucket:
 class GcsLedger:
     """Implements Ledger."""
 
-    def __init__(self, bucket: str) -> None:
-        self._bucket = Bucket(bucket)
+    def __init__(self, bucket: str, patience: float = PATIENCE) -> None:
+        self._bucket = Bucket(bucket, patience)
 
     def read(self, key: str) -> Launch | None:
         """Return the open launch, or None."""

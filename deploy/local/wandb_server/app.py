@@ -84,7 +84,8 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
             Route(STORAGE, get_file, methods=["GET"]),
             *standin_routes(state),
             Route("/{path:path}", human_page, methods=["GET"]),
-        ]
+        ],
+        exception_handlers=dict.fromkeys((Refused, ValueError, KeyError), _bad_request),
     )
 
 
@@ -92,10 +93,7 @@ def _authorized(state: State, endpoint: Endpoint) -> Endpoint:
     async def answer(request: Request) -> Response:
         if not state.accepts(_api_key(request.headers.get("authorization", ""))):
             return _error(401, "user is not logged in")
-        try:
-            return await endpoint(request)
-        except (Refused, ValueError, KeyError) as exc:
-            return _error(400, f"{type(exc).__name__}: {exc}")
+        return await endpoint(request)
 
     return answer
 
@@ -124,6 +122,10 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise ValueError("the body is no JSON object")
     return message
+
+
+async def _bad_request(_: Request, exc: Exception) -> Response:
+    return _error(400, f"{type(exc).__name__}: {exc}")
 
 
 def _error(status: int, message: str) -> Response:

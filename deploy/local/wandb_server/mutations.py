@@ -141,7 +141,10 @@ def upsert_model(state: State, given: Input) -> Answer:
 
 def upsert_bucket(state: State, given: Input) -> Answer:
     """Make a run, or bring it up to date."""
-    values = {**given, **{name: json.loads(given[name]) for name in ("config", "summary_metrics") if given.get(name)}}
+    held = {
+        name: json.loads(given[name], parse_constant=str) for name in ("config", "summary_metrics") if given.get(name)
+    }
+    values = {**given, **held}
     if given.get("name"):
         run, inserted = state.upsert_run(given.get("entity_name"), given.get("model_name"), given["name"], values)
         return {"bucket": run, "inserted": inserted}

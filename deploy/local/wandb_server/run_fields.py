@@ -27,7 +27,7 @@ def lines(run: Run, stream: str) -> list[str]:
 
 def rows(run: Run, stream: str = HISTORY) -> list[dict[str, Any]]:
     """Return a stream of JSON objects, read."""
-    return [json.loads(line) for line in lines(run, stream) if line]
+    return [json.loads(line, parse_constant=str) for line in lines(run, stream) if line]
 
 
 def plain_config(run: Run) -> dict[str, Any]:

@@ -136,7 +136,8 @@ class Runs:
             lines += [""] * (offset - len(lines))
             lines[offset : offset + len(chunk["content"])] = chunk["content"]
         if summary := (message.get("files") or {}).get("wandb-summary.json"):
-            run.summary = json.loads(summary["content"][-1])
+            # wandb-core writes NaN and Infinity bare, which is no JSON; W&B answers them as strings
+            run.summary = json.loads(summary["content"][-1], parse_constant=str)
         if message.get("preempting") and run.state == "running":
             run.state = "preempting"
         if message.get("complete"):

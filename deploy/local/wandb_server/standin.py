@@ -99,7 +99,9 @@ def standin_routes(state: State) -> list[Route]:
         given = await request.json()
         with state.lock:
             state.project(given["entity"], given["project"])
-            sweep = state.runs.add_sweep(given["entity"], given["project"], given["name"], given.get("state", "RUNNING"))
+            sweep = state.runs.add_sweep(
+                given["entity"], given["project"], given["name"], given.get("state", "RUNNING")
+            )
             return JSONResponse({"id": sweep.id, "name": sweep.name, "state": sweep.state})
 
     return [

