@@ -50,6 +50,12 @@ def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger):  # some libraries print through handlers of their own, as plain text
+            logger.handlers.clear()
+            logger.propagate = True
+            if name.startswith("google."):
+                logger.setLevel(max(logging.WARNING, root.level))
 
 
 def follow(header: str) -> None:

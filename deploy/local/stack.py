@@ -92,6 +92,8 @@ class Stack:
     emulator: bool = True  # use Google's Pub/Sub emulator where it is installed
     wandb_options: tuple[str, ...] = ()
     vertex_options: tuple[str, ...] = ()
+    pubsub_options: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()  # servers that somebody else has put at their ports
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -175,12 +177,14 @@ class Stack:
         python = [sys.executable, "-m"]
         ports = self.ports
         emulator = emulator_command(HOST, ports.pubsub) if self.emulator else None
-        return {
+        servers = {
             "gcs": gcs_command(HOST, ports.gcs),
             "wandb": [*python, "deploy.local.wandb_server", "--port", str(ports.wandb), *self.wandb_options],
             "vertex": [*python, "deploy.local.vertex_server", "--port", str(ports.vertex), *self._vertex()],
-            "pubsub": emulator or [*python, "deploy.local.pubsub_server", "--port", str(ports.pubsub)],
+            "pubsub": emulator
+            or [*python, "deploy.local.pubsub_server", "--port", str(ports.pubsub), *self.pubsub_options],
         }
+        return {name: command for name, command in servers.items() if name not in self.without}
 
     def _vertex(self) -> list[str]:
         return ["--state-dir", str((self.folder / "jobs").resolve()), *self.vertex_options]

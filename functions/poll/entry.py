@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -32,7 +32,7 @@ def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
     except LaunchError as exc:
         log.exception("poll.failed")
         return {"error": str(exc)}, 500 if isinstance(exc, SettingsError | Reject) else 503
-    answer = asdict(report)
+    answer = {each.name: getattr(report, each.name) for each in fields(report)}  # asdict() cannot copy a Counter
     log.info("poll.done", extra={"fields": answer})
     return answer, 503 if report.errors else 200
 

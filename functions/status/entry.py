@@ -1,7 +1,7 @@
 """Cloud Scheduler calls this function: read the settings, wire the parts, reconcile, answer what was done."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -31,7 +31,7 @@ def status(request: flask.Request) -> tuple[dict[str, Any], int]:
     except LaunchError as exc:
         log.exception("status.failed")
         return {"error": str(exc)}, 500 if isinstance(exc, SettingsError) else 503
-    answer = asdict(report)
+    answer = {each.name: getattr(report, each.name) for each in fields(report)}  # asdict() cannot copy a Counter
     log.info("status.done", extra={"fields": answer})
     return answer, 503 if report.errors else 200
 

@@ -10,7 +10,6 @@ from functools import cache
 import flask
 import functions_framework
 from cloudevents.http import CloudEvent
-from shared.spec.render import ArgumentNames, Site, job_labels, render
 
 from functions.submit.launch import Policy, Submit
 from shared import log as logs
@@ -19,6 +18,7 @@ from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
+from shared.spec.render import ArgumentNames, Site, job_labels, render
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ times as long as the functions framework itself; only submit pays for it.
 
 import inspect
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from shared.core.ports import CustomJobCall
 
 log = logging.getLogger(__name__)
 
+_REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # with which REST errors begin
 CREATE_TIMEOUT = 60.0  # seconds; the SDK itself would wait for ever
 
 
@@ -113,5 +115,6 @@ def _refusal(exc: Exception) -> LaunchError | None:
 
 def _short(exc: Exception) -> str:
     """Return an error's message for a person: its class where it says nothing, and never more than a paragraph."""
-    message = getattr(exc, "message", "") or str(exc)
-    return f"{message}"[:1000].rstrip(".") or type(exc).__name__
+    message = str(getattr(exc, "message", "") or exc)
+    said = " ".join(_REQUEST_LINE.sub("", message).split())
+    return said[:1000].rstrip(".") or type(exc).__name__

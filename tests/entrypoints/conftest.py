@@ -1,0 +1,88 @@
+"""The functions as the framework serves them, in this process, among stand-ins whose state the tests can see."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+
+from deploy.local.pubsub_server import PubSubServer
+from deploy.local.stack import DEFAULT_CONFIG
+from deploy.local.vertex_server.app import create_app as vertex_app
+from deploy.local.vertex_server.state import VertexState
+from deploy.local.wandb_server.app import create_app as wandb_app
+from deploy.local.wandb_server.state import State
+from tests.contract.gcs import fresh_bucket, gcs_server
+from tests.serving import serving
+
+KEY = "planted-key-" * 4
+MAIN = Path(__file__).parent.parent.parent / "main.py"
+TOPIC = "projects/p/topics/launch-requests"
+
+
+@dataclass
+class Outside:
+    """What stands outside the functions."""
+
+    wandb: State
+    vertex: VertexState
+    monkeypatch: pytest.MonkeyPatch
+
+    def client(self, name: str, **changed: str) -> Any:
+        """Serve one function, freshly wired, and return a client of it."""
+        for variable, value in {"FUNCTION_TARGET": name, **changed}.items():
+            self.monkeypatch.setenv(variable, value)
+        served = functions_framework.create_app(name, str(MAIN))
+        return served.test_client()
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve GCS."""
+    with gcs_server(tmp_path_factory.mktemp("gcs")) as url:
+        yield url
+
+
+@pytest.fixture
+def outside(gcs: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Outside]:
+    """Serve W&B with a Vertex queue, Vertex AI and Pub/Sub, and tell the functions where they are."""
+    wandb, vertex, pubsub = State(api_keys=[KEY]), VertexState(), PubSubServer()
+    wandb.make_queue("team", "vertex", config=DEFAULT_CONFIG, resource="gcp-vertex")
+    pubsub.start()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    monkeypatch.chdir(tmp_path)  # no launch-config.yaml of anybody's
+    with serving(wandb_app(wandb)) as wandb_url, serving(vertex_app(vertex)) as vertex_url:
+        told = {
+            "WANDB_BASE_URL": wandb_url,
+            "WANDB_API_KEY": KEY,
+            "VERTEX_ENDPOINT": vertex_url,
+            "VERTEX_LOCATION": "us-central1",
+            "GOOGLE_CLOUD_PROJECT": "p",
+            "LEDGER_BUCKET": fresh_bucket(gcs),
+            "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{pubsub.port}",
+            "LAUNCH_ENTITY": "team",
+            "LAUNCH_QUEUES": "vertex",
+            "LAUNCH_MAX_JOBS": "10",
+            "INIT_GRACE_SECONDS": "0",
+        }
+        for variable, value in told.items():
+            monkeypatch.setenv(variable, value)
+        from google.cloud import pubsub_v1
+
+        pubsub_v1.PublisherClient().create_topic(name=TOPIC)
+        for entry in ("poll", "submit", "status"):
+            _forget(entry)
+        yield Outside(wandb, vertex, monkeypatch)
+    pubsub.stop()
+    root.handlers[:], root.level = handlers, level
+
+
+def _forget(name: str) -> None:
+    """Let an entry wire itself anew, as a new container would."""
+    import importlib
+
+    importlib.import_module(f"functions.{name}.entry").wired.cache_clear()

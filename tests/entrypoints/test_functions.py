@@ -1,0 +1,188 @@
+"""The three functions through the framework: both shapes of delivery, every door's bad input, no key anywhere."""
+
+import base64
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from cloudevents.conversion import to_binary
+from cloudevents.http import CloudEvent
+
+from shared.core.message import Request, Ticket, encode
+from tests.entrypoints.conftest import KEY, MAIN, TOPIC, Outside
+
+ITEM = {"entity": "team", "project": "cats", "docker": {"docker_image": "local/x"}, "name": "one"}
+POOL = {
+    "machine_spec": {"machine_type": "n1-standard-4"},
+    "replica_count": 1,
+    "container_spec": {"image_uri": "${image_uri}"},
+}
+RENDERED = {"spec": {"worker_pool_specs": [POOL], "staging_bucket": "gs://staging"}}
+REQUEST = Request(
+    source="ci", idempotency_key="42", run_spec={**ITEM, "resource_args": {"vertex": RENDERED}, "name": "from-ci"}
+)
+
+
+def emulator_push(data: bytes) -> dict[str, Any]:
+    """Return the request of a Pub/Sub push, as the emulator makes it."""
+    message = {"data": base64.b64encode(data).decode(), "messageId": "1", "publishTime": "2026-01-01T00:00:00Z"}
+    return {"path": f"/{TOPIC}", "json": {"subscription": "projects/p/subscriptions/s", "message": message}}
+
+
+def eventarc(data: bytes) -> dict[str, Any]:
+    """Return the request of Eventarc: a binary CloudEvent."""
+    attributes = {
+        "type": "google.cloud.pubsub.topic.v1.messagePublished",
+        "source": f"//pubsub.googleapis.com/{TOPIC}",
+        "id": "1",
+    }
+    message = {"data": base64.b64encode(data).decode(), "messageId": "1", "message_id": "1"}
+    body = {"message": message, "subscription": "projects/p/subscriptions/s", "deliveryAttempt": 1}
+    headers, content = to_binary(CloudEvent(attributes, body))
+    return {"path": "/", "headers": {**headers, "content-type": "application/json"}, "data": content}
+
+
+SHAPES = pytest.mark.parametrize("shape", [emulator_push, eventarc])
+
+
+def events(printed: str) -> list[dict[str, Any]]:
+    """Return the log lines."""
+    return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+
+@SHAPES
+def test_a_launch_goes_all_the_way(outside: Outside, shape: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Popped, written down, acked, published, created, ended and reported; no key in any line."""
+    item = outside.wandb.push("team", "vertex", ITEM)
+    answer = outside.client("poll").post("/", headers={"X-Cloud-Trace-Context": "abc/1;o=1"})
+    assert (answer.status_code, answer.json["launched"]) == (200, {"vertex": 1})
+    key = next(e["launch_key"] for e in events(capsys.readouterr().out) if e["message"] == "poll.item")
+    submit = outside.client("submit")
+    for _ in range(2):
+        assert submit.post(**shape(encode(Ticket(launch_key=key)))).status_code == 200
+    [job] = outside.vertex.jobs()
+    assert job.labels["launch_key"] == key
+    outside.vertex.force(job.name, "JOB_STATE_FAILED", "no such image: local/x")
+    answer = outside.client("status").post("/")
+    assert (answer.status_code, answer.json["done"]) == (200, {"Finish": 1})
+    assert outside.client("status").post("/").json["open_launches"] == 0
+    assert item.state == "FAILED"
+    assert "no such image: local/x" in str(item.error)
+    printed = capsys.readouterr().out
+    assert KEY not in printed
+    assert {"launch.submitted", "launch.nothing_to_do", "status.done"} <= {e["message"] for e in events(printed)}
+
+
+@SHAPES
+def test_another_systems_request_is_launched_once(outside: Outside, shape: Any) -> None:
+    """However often it is delivered."""
+    submit = outside.client("submit")
+    for _ in range(3):
+        assert submit.post(**shape(encode(REQUEST))).status_code == 200
+    assert [job.display_name for job in outside.vertex.jobs()] == ["from-ci"]
+
+
+GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": "ticket"}', b'{"kind": "ticket"}',
+           b'{"kind": "request", "source": 1}', b"[" * 100_000, b'{"kind": "ticket", "launch_key": "../../x"}',
+           b'"' + b"x" * 9_000_000 + b'"']  # fmt: skip
+
+
+@SHAPES
+def test_what_is_no_message_is_refused_and_the_function_lives(
+    outside: Outside, shape: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Delivered again and again it ends in the dead-letter topic; the log says why."""
+    submit = outside.client("submit")
+    for data in GARBAGE:
+        assert submit.post(**shape(data)).status_code == 500
+    refused = [e for e in events(capsys.readouterr().out) if e["message"] == "submit.not_a_message"]
+    assert len(refused) == len(GARBAGE)
+    assert all(e["severity"] == "ERROR" and e["problem"] for e in refused)
+    assert submit.post(**shape(encode(REQUEST))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"path": "/", "data": b"garbage"},
+        {"path": "/", "json": []},
+        {"path": f"/{TOPIC}", "json": {"message": {"data": "%%%"}, "subscription": "projects/p/subscriptions/s"}},
+        {"path": f"/{TOPIC}", "json": {"message": {}, "subscription": "projects/p/subscriptions/s"}},
+    ],
+    ids=["no JSON", "a list", "no base64", "no data"],
+)
+def test_a_delivery_that_is_none_is_refused(outside: Outside, request_: dict[str, Any]) -> None:
+    """With an error status, and the next one is served."""
+    submit = outside.client("submit")
+    assert submit.post(**request_).status_code >= 400
+    assert submit.post(**eventarc(encode(REQUEST))).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["poll", "status"])
+def test_the_body_of_a_call_means_nothing(outside: Outside, name: str) -> None:
+    """Cloud Scheduler sends none; whatever comes is ignored."""
+    client = outside.client(name)
+    for body in (b"", b"\xff" * 1000, b"[" * 100_000):
+        assert client.post("/", data=body, content_type="application/json").status_code == 200
+
+
+def test_a_bad_spec_is_no_error_of_the_function(outside: Outside) -> None:
+    """Its author reads the field, the value and the fix on the item."""
+    spec = {
+        **ITEM,
+        "resource_args": {"gcp-vertex": {"spec": {"worker_pool_specs": [], "staging_bucket": "gs://staging"}}},
+    }
+    outside.wandb.push("team", "vertex", spec)
+    outside.client("poll").post("/")
+    listing = outside.client("status").post("/")
+    assert listing.json["open_launches"] == 1
+
+
+@pytest.mark.parametrize("name", ["poll", "submit", "status"])
+def test_missing_settings_are_all_named_in_one_answer(outside: Outside, name: str, caplog: Any) -> None:
+    """For who deployed it."""
+    for variable in ("LEDGER_BUCKET", "WANDB_API_KEY", "VERTEX_LOCATION"):
+        outside.monkeypatch.delenv(variable)
+    client = outside.client(name)
+    answer = client.post(**eventarc(encode(REQUEST))) if name == "submit" else client.post("/")
+    assert answer.status_code == 500
+    said = answer.json["error"] if name != "submit" else caplog.text
+    for variable in ("LEDGER_BUCKET", "WANDB_API_KEY", "VERTEX_LOCATION (or environment.region in launch-config.yaml)"):
+        assert f"{variable}: is missing" in said
+
+
+@pytest.mark.parametrize("name", ["poll", "status"])
+def test_a_refused_key_is_named_and_not_shown(outside: Outside, name: str, capsys: Any) -> None:
+    """503: Cloud Scheduler's page shows the failure, and the next call tries again, perhaps with a new key."""
+    wrong = "wrong-key-" * 4
+    outside.client("submit").post(**eventarc(encode(REQUEST)))
+    answer = outside.client(name, WANDB_API_KEY=wrong).post("/")
+    assert answer.status_code == 503
+    assert "check the API key" in answer.text
+    assert wrong not in answer.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("name", ["poll", "submit", "status"])
+def test_each_function_imports_only_its_own(name: str) -> None:
+    """No function pays for another's imports: the SDK is submit's, the generated client status's."""
+    code = f"import os, sys; os.environ['FUNCTION_TARGET'] = {name!r}; import main; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=MAIN.parent, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert f"functions.{name}.entry" in loaded
+    others = {"poll", "submit", "status"} - {name}
+    assert not {f"functions.{other}" for other in others} & loaded
+    assert ("google.cloud.aiplatform" in loaded) == (name == "submit")
+    assert ("google.cloud.aiplatform_v1" in loaded) == (name != "poll")
+    assert "wandb" not in loaded
+
+
+def test_an_unknown_target_says_what_there_is() -> None:
+    """A deploy with a misspelt entry point."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import main"],
+        cwd=MAIN.parent, env={"FUNCTION_TARGET": "pol"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "FUNCTION_TARGET is 'pol': set it to one of poll, submit, status" in done.stderr
