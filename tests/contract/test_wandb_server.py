@@ -211,6 +211,22 @@ def test_a_run_ends_as_its_file_stream_tells(
     assert found.state == ends
 
 
+@pytest.mark.parametrize(("was", "still"), [("pending", True), ("killed", False)])
+def test_a_run_that_begins_again_runs(state: State, was: str, still: bool) -> None:
+    """Init makes a run of any state running; a wish to stop outlives the wait for it, not the end of an earlier try."""
+    run, _ = state.upsert_run("team", "vision", "r", {"state": was})
+    run.stopped = True
+    assert state.upsert_run("team", "vision", "r", {}) == (run, False)
+    assert (run.state, run.stopped) == ("running", still)
+
+
+def test_a_sweeps_run_keeps_its_state(state: State) -> None:
+    """UpdateRunState refuses a run that belongs to a sweep."""
+    run, _ = state.upsert_run("team", "vision", "r", {"sweep": "s1"})
+    with pytest.raises(Refused, match="sweep"):
+        state.runs.change_state(run.id, "pending")
+
+
 @pytest.mark.parametrize(
     ("filters", "fits"),
     [
@@ -328,7 +344,7 @@ def test_a_training_script_logs(
 import sys, wandb
 run = wandb.init(entity="team", project="vision", id="r1", name="nice", config={{"lr": 0.1}})
 for step in range(3):
-    run.log({{"loss": 1 / (step + 1)}})
+    run.log({{"loss": 1 / (step + 1), "gone": float("nan")}})
 sys.exit({exit_code})
 """
     code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
@@ -336,7 +352,7 @@ sys.exit({exit_code})
     run = state.runs.by_path["team", "vision", "r1"]
     assert (run.state, run.exit_code, run.display_name) == (ends, exit_code, "nice")
     assert run.config["lr"] == {"value": 0.1}
-    assert run.summary["loss"] == pytest.approx(1 / 3)
+    assert (run.summary["loss"], run.summary["gone"]) == (pytest.approx(1 / 3), "NaN")
     assert len(run.streams["wandb-history.jsonl"]) == 3
     assert "wandb-metadata.json" in run.files
 

@@ -105,7 +105,7 @@ class Runs:
 
     def upsert(self, entity: str, project: str, name: str, user: str, given: Mapping[str, Any]) -> tuple[Run, bool]:
         """Make a run or bring it up to date; returns it and whether it is new."""
-        run = self.by_path.get((entity, project, name))
+        run = self.get(entity, project, name)
         inserted = run is None
         if run is None:
             now = self._clock()
