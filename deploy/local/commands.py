@@ -45,6 +45,7 @@ def demo(folder: Path, timeout: int) -> None:
                 while not run.settled and time.monotonic() - began < timeout:
                     time.sleep(0.4)
                     live.update(table(run.look()), refresh=True)
+            console.print()
             right = summary(run, console)
     except NotStartedError as exc:
         raise click.ClickException(str(exc)) from exc

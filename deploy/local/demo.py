@@ -205,7 +205,7 @@ def summary(run: Demo, console: Console) -> bool:
     for row in run.rows:
         wanted = " → ".join(part for part in (row.case.item, row.case.job, "/".join(row.case.run)) if part)
         mark = "[green]right[/]" if row.right else "[red]WRONG[/]"
-        console.print(f"{mark}  [bold]{row.case.name}[/] {row.case.about}: expected {wanted}", highlight=False)
+        console.print(f"{mark} [bold]{row.case.name}[/] {row.case.about}: {wanted}", highlight=False, soft_wrap=True)
     return run.settled and all(row.right for row in run.rows)
 
 

@@ -173,6 +173,10 @@ class Stack:
         """Return Google's own client, speaking to this stack's topic."""
         return pubsub_v1.PublisherClient(transport=self._channel(PublisherGrpcTransport))
 
+    def subscriber(self) -> pubsub_v1.SubscriberClient:
+        """Return Google's own client, speaking to this stack's subscriptions."""
+        return pubsub_v1.SubscriberClient(transport=self._channel(SubscriberGrpcTransport))
+
     def _servers(self) -> dict[str, list[str]]:
         python = [sys.executable, "-m"]
         ports = self.ports
@@ -197,7 +201,7 @@ class Stack:
     def _make_topic(self) -> None:
         """Make the topic, its push subscription and the dead letters, as the deployment does."""
         publisher = self.publisher()
-        subscriber = pubsub_v1.SubscriberClient(transport=self._channel(SubscriberGrpcTransport))
+        subscriber = self.subscriber()
         topic, dead = (publisher.topic_path(PROJECT, name) for name in (TOPIC, DEAD_LETTERS))
         subscriptions = [
             Subscription(name=subscriber.subscription_path(PROJECT, DEAD_LETTERS), topic=dead),
