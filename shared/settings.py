@@ -119,7 +119,7 @@ class PollSettings(Settings):
     queues: Annotated[Names, Field(min_length=1, validation_alias=_or_file("LAUNCH_QUEUES", "queues"))]
     max_jobs: Annotated[int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
     max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
-    poll_connections: Annotated[int, Field(ge=1, le=64)] = 16
+    poll_connections: Annotated[int, Field(ge=1, le=64)] = 32
     poll_budget_seconds: PositiveFloat = 40
     poll_lease_seconds: PositiveFloat = 75
     poll_window_seconds: Annotated[float, Field(ge=0)] = 0

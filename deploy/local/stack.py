@@ -133,14 +133,14 @@ class Stack:
         if self.every:
             urls = [self.ports.url(name) + "/" for name in ("poll", "status")]
             command = [sys.executable, "-m", "deploy.local.scheduler", "--every", str(self.every), *urls]
-            self.processes.start("scheduler", command, self._environ())
+            self.processes.start("scheduler", command, self.function_environ())
 
     def start_function(self, name: str) -> None:
         """Serve one function through gunicorn, as the buildpack's container does."""
         told = {"FUNCTION_TARGET": name, "FUNCTION_SIGNATURE_TYPE": "cloudevent" if name == "submit" else "http"}
         command = [sys.executable, "-m", "functions_framework", "--target", name, "--source", str(ROOT / "main.py")]
         port = str(getattr(self.ports, name))
-        self.processes.start(name, [*command, "--host", HOST, "--port", port], self._environ() | told)
+        self.processes.start(name, [*command, "--host", HOST, "--port", port], self.function_environ() | told)
 
     def function_settings(self) -> dict[str, str]:
         """Return the environment variables that tell the functions where they are: all that differs from the cloud."""
@@ -193,7 +193,7 @@ class Stack:
     def _vertex(self) -> list[str]:
         return ["--state-dir", str((self.folder / "jobs").resolve()), *self.vertex_options]
 
-    def _environ(self) -> dict[str, str]:
+    def function_environ(self) -> dict[str, str]:
         """Return a clean environment: nothing of the caller's that could lead a function anywhere else."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | self.function_settings()

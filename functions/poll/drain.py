@@ -31,7 +31,7 @@ class Policy:
     queues: tuple[Queue, ...]
     max_jobs: int = 1  # -1: no limit
     max_queued: int = 100
-    connections: int = 16
+    connections: int = 32
     budget: timedelta = timedelta(seconds=40)
     lease: timedelta = timedelta(seconds=75)
     overdue_after: timedelta = timedelta(seconds=60)

@@ -13,13 +13,14 @@ import pytest
 import requests
 
 from deploy.local.processes import NotStartedError
+from deploy.local.serving import serving
 from deploy.local.stack import DEAD_LETTERS, DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Ports, Stack
 from deploy.local.vertex_server.app import create_app as vertex_app
 from deploy.local.vertex_server.state import VertexState
 from deploy.local.wandb_server.app import create_app as wandb_app
 from deploy.local.wandb_server.state import State
 from shared.core.message import Request, encode
-from tests.serving import eventually, serving
+from tests.waiting import eventually
 
 QUICK = {  # minutes of the cloud as seconds, so that what has to be waited for comes soon
     "SUBMIT_LEASE_SECONDS": "3",

@@ -79,7 +79,7 @@ def test_up_says_what_to_export_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "deploy", "up", "--folder", str(tmp_path / "logs")]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env={**os.environ, "MARK": str(tmp_path)})
         try:
-            from tests.serving import eventually
+            from tests.waiting import eventually
 
             text = eventually(
                 lambda: re.search(r"export WANDB_BASE_URL=.*?Ctrl-C", printed.read_text(), re.DOTALL), "up"

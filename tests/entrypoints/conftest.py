@@ -10,13 +10,13 @@ import functions_framework
 import pytest
 
 from deploy.local.pubsub_server import PubSubServer
+from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG
 from deploy.local.vertex_server.app import create_app as vertex_app
 from deploy.local.vertex_server.state import VertexState
 from deploy.local.wandb_server.app import create_app as wandb_app
 from deploy.local.wandb_server.state import State
 from tests.contract.gcs import fresh_bucket, gcs_server
-from tests.serving import serving
 
 KEY = "planted-key-" * 4
 MAIN = Path(__file__).parent.parent.parent / "main.py"

@@ -1,9 +1,8 @@
-"""Serve an ASGI application in a thread of the test, so that its state can be looked at and changed."""
+"""Serve an ASGI application in a thread of this process, so that its state can be looked at and changed."""
 
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,13 +22,3 @@ def serving(app: Any, port: int = 0) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listening.close()
-
-
-def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Return what `holds` does once it is true; fail, naming what was waited for."""
-    deadline = time.monotonic() + seconds
-    while not (value := holds()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not come about: {what}")
-        time.sleep(0.1)
-    return value
