@@ -24,11 +24,16 @@ class Result:
 
 
 def explore(
-    start: S, steps: Callable[[S], Iterable[tuple[str, S]]], bad: Callable[[S], str], finished: Callable[[S], bool]
+    start: S,
+    steps: Callable[[S], Iterable[tuple[str, S]]],
+    bad: Callable[[S], str],
+    finished: Callable[[S], bool],
+    mishap: Callable[[str], bool],
 ) -> Result:
     """Go through all states that steps lead to, and stop at the first that is bad.
 
     `steps` yields what can happen next, each with its name; `bad` names what is wrong with a state, or is empty.
+    `mishap` says of a step's name that no end may depend on it.
     """
     came_from: dict[S, tuple[S, str] | None] = {start: None}
     before: defaultdict[S, list[S]] = defaultdict(list)
@@ -38,7 +43,8 @@ def explore(
         if violation := bad(state):
             return Result(len(came_from), violation, history=_history(state, came_from))
         for name, following in steps(state):
-            before[following].append(state)
+            if not mishap(name):
+                before[following].append(state)
             if following not in came_from:
                 came_from[following] = (state, name)
                 todo.append(following)

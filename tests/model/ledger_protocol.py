@@ -7,11 +7,16 @@ tickets; Vertex AI, whose answer to a create can be lost, or whose job appears o
 State: the W&B item; the open record (state, holder of the claim) with its generation, by which a write is conditional;
 whether the closed record exists; CustomJobs; a create under way; tickets; what W&B was told; what each process is at.
 
+Each claim of a queued launch is one attempt and sends at most one create. What it left unknown is resolved by the
+takeover of its ended lease, which only looks: it records the job that it finds, or queues the launch again.
+
 Assumption: a submit's lease outlives its process and any create that it sent (lease > function timeout + create
-timeout). So a lease ends only when its holder is gone and nothing that it sent is still to land.
+timeout; a submit that lets go keeps the claim for a create's time). So a lease ends only when its holder is gone and
+nothing that it sent is still to land.
 
 Invariants: never two CustomJobs; never ours beside another agent's; never closed before W&B was told; never closed
-without a job or a refusal; never both. Liveness: from every state an end can be reached without another crash.
+without a job or a reason (refused, given up); never both. Liveness: from every state an end can be reached without
+another crash or loss.
 
 Run `python -m tests.model.ledger_protocol [BUG]`: prints the number of states and the shortest violating history.
 """
@@ -38,6 +43,7 @@ from tests.model.world import (
 )
 
 MAX_CRASHES = 2
+MISHAPS = (" dies ", "answer lost", "ticket is lost")  # in the names of steps
 
 
 class Bug(StrEnum):
@@ -47,7 +53,7 @@ class Bug(StrEnum):
     NO_CLOSED_CHECK = "no_closed_check"  # submit does not look for the closed record after its claim
     CLOSE_BEFORE_REPORT = "close_before_report"  # status closes without having told W&B
     DELETE_THEN_CLOSE = "delete_then_close"  # status deletes the open record before it writes the closed one
-    NO_LOOKUP = "no_lookup"  # a takeover creates without looking for its predecessor's job
+    NO_LOOKUP = "no_lookup"  # a takeover queues the launch again without looking for its predecessor's job
     PUBLISH_BEFORE_ACK = "publish_before_ack"  # poll publishes the ticket before W&B has acked the item
     SHORT_LEASE = "short_lease"  # a submit's lease can end while it lives, or while its create is under way
 
@@ -122,8 +128,7 @@ def poll(world: World, me: Process, bug: Bug | None) -> Steps:
 
 
 def submit(world: World, me: Process, bug: Bug | None) -> Steps:
-    """Yield what a submit can do: claim → check closed → (takeover: look) → create → record."""
-    mine = me.claim is not None and me.claim.generation == world.generation  # so that a conditional write succeeds
+    """Yield what a submit can do: claim → check closed → create or, after a takeover, look → record."""
     match me.step:
         case Step.IDLE:
             if world.tickets:
@@ -140,28 +145,45 @@ def submit(world: World, me: Process, bug: Bug | None) -> Steps:
             if world.closed and bug is not Bug.NO_CLOSED_CHECK:
                 yield "is late: deletes the open record", world.write(None).at(me, Step.IDLE)
             else:
-                yield "finds it not closed", world.at(me, Step.CREATE, me.claim)
-        case Step.CREATE:
-            yield from _create(world, me, bug)
-        case Step.RECORD | Step.RECORD_REFUSAL if not mine:
-            yield "has lost its claim", world.at(me, Step.IDLE)
-        case Step.RECORD:
-            yield "records the job", world.write(Record(Phase.SUBMITTED)).at(me, Step.IDLE)
-        case Step.RECORD_REFUSAL:
-            yield "records the refusal", world.write(Record(Phase.ENDED))._replace(refused=True).at(me, Step.IDLE)
+                takeover = me.claim is not None and me.claim.takeover
+                yield "finds it not closed", world.at(me, Step.LOOK if takeover else Step.CREATE, me.claim)
+        case Step.LOOK | Step.CREATE:
+            for what, following, then in _look(world, bug) if me.step is Step.LOOK else _create(world):
+                yield what, following.at(me, then, None if then is Step.IDLE else me.claim)
+        case Step.RECORD | Step.RECORD_END | Step.REQUEUE:
+            yield _settle(world, me)
 
 
-def _create(world: World, me: Process, bug: Bug | None) -> Steps:
-    if me.claim and me.claim.takeover and world.jobs and bug is not Bug.NO_LOOKUP:
-        yield "finds the job by its labels", world.at(me, Step.RECORD, me.claim)
-        return
+def _settle(world: World, me: Process) -> tuple[str, World]:
+    """Return the write that ends an attempt, which succeeds only on what the claim wrote."""
+    if me.claim is None or me.claim.generation != world.generation:
+        return "has lost its claim", world.at(me, Step.IDLE)
+    idle = world.at(me, Step.IDLE)
+    if me.step is Step.RECORD:
+        return "records the job", idle.write(Record(Phase.SUBMITTED))
+    if me.step is Step.REQUEUE:
+        return "queues it again", idle.write(Record(Phase.QUEUED))
+    return "records the end", idle.write(Record(Phase.ENDED))._replace(given_up=True)
+
+
+def _create(world: World) -> Iterator[tuple[str, World, Step]]:
+    """Yield what can become of the one create of an attempt, and what the submit does then."""
     created = world._replace(jobs=world.jobs + 1)
-    yield "creates", created.at(me, Step.RECORD, me.claim)
-    yield "creates, answer lost", created.at(me, Step.IDLE)
+    yield "creates", created, Step.RECORD
+    yield "creates, answer lost", created, Step.IDLE
     if not world.landing:
-        yield "creates, gives up, and it lands later", world._replace(landing=True).at(me, Step.IDLE)
-        if not world.jobs:
-            yield "is refused", world.at(me, Step.RECORD_REFUSAL, me.claim)
+        yield "creates, gives up, and it lands later", world._replace(landing=True), Step.IDLE
+    yield "learns that nothing was created: no capacity, or not sent", world, Step.REQUEUE
+    yield "is refused, or fails for the last time", world, Step.RECORD_END
+
+
+def _look(world: World, bug: Bug | None) -> Iterator[tuple[str, World, Step]]:
+    """Yield what a takeover, which never creates, can find of the attempt that it resolves."""
+    if world.jobs and bug is not Bug.NO_LOOKUP:
+        yield "finds the job by its labels", world, Step.RECORD
+    else:
+        yield "finds no job", world, Step.REQUEUE
+        yield "finds no job, for the last time", world, Step.RECORD_END
 
 
 def status(world: World, me: Process, bug: Bug | None) -> Steps:
@@ -197,7 +219,11 @@ def _reconcile(world: World, record: Record, me: Process, bug: Bug | None) -> St
 
 def check(bug: Bug | None = None) -> Result:
     """Explore the protocol, or the protocol with a planted bug."""
-    return explore(World(), lambda world: steps(world, bug), bad, finished)
+
+    def mishap(step: str) -> bool:
+        return any(words in step for words in MISHAPS)
+
+    return explore(World(), lambda world: steps(world, bug), bad, finished, mishap)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     QUEUED = "queued"
     SUBMITTING = "submitting"
     SUBMITTED = "submitted"
-    ENDED = "ended without a job"  # refused; W&B is owed the report
+    ENDED = "ended without a job"  # refused or given up; W&B is owed the report
 
 
 class Step(StrEnum):
@@ -36,8 +36,10 @@ class Step(StrEnum):
     CLAIM = "claim"  # submit, with a ticket
     CHECK_CLOSED = "check closed"
     CREATE = "create"
+    LOOK = "look"  # a takeover
     RECORD = "record"
-    RECORD_REFUSAL = "record the refusal"
+    RECORD_END = "record the end"
+    REQUEUE = "queue again"
     REPORT = "report"  # status, at the end of a launch
     CLOSE = "close"
     DELETE = "delete"
@@ -81,7 +83,7 @@ class World(NamedTuple):
     landing: bool = False  # a create was sent and will still make its job
     tickets: int = 0
     reported: bool = False
-    refused: bool = False
+    given_up: bool = False
     foreign_jobs: int = 0
     crashes: int = 0
 
@@ -115,8 +117,8 @@ def bad(world: World) -> str:
         "two CustomJobs": world.jobs > 1,
         "our CustomJob and another agent's": world.jobs and world.foreign_jobs,
         "closed before W&B was told": world.closed and not world.reported,
-        "closed without a job or a refusal": world.closed and not world.jobs and not world.refused,
-        "refused, yet a job": world.jobs and world.refused,
+        "closed without a job or a reason": world.closed and not world.jobs and not world.given_up,
+        "refused or given up, yet a job": world.jobs and world.given_up,
     }
     return next((name for name, breaks in broken.items() if breaks), "")
 
