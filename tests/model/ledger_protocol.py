@@ -232,10 +232,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("bug", nargs="?", choices=[str(bug) for bug in Bug], help="a mistake to plant")
     planted = parser.parse_args(arguments).bug
     result = check(Bug(planted) if planted else None)
-    lines = [f"{result.states} states; {result.unfinishable} that can never finish", *result.history]
     if result.violation:
-        lines.insert(1, f"{result.violation}, after {len(result.history)} steps:")
-    print(*lines, sep="\n")  # noqa: T201 - a command prints
+        lines = [f"{result.states} states seen", f"{result.violation}, after {len(result.history)} steps:"]
+    else:
+        lines = [f"{result.states} states; {result.unfinishable} that can never finish"]
+    print(*lines, *result.history, sep="\n")  # noqa: T201 - a command prints
     return 0 if result.holds else 1
 
 
