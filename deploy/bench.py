@@ -146,7 +146,8 @@ def _resident(pid: int) -> float:
 def _drain(folder: Path, _: int) -> Iterator[Figure]:
     """Poll drains 200 items, with 50 ms of latency on each call of W&B."""
     ports = Ports.free()
-    with Stack(folder, ports, every=0, wandb_options=("--latency-ms", "50")) as stack, _told(stack):
+    latency = ("--latency-ms", "50")
+    with Stack(folder, ports, every=0, wandb_options=latency, functions=()) as stack, _told(stack):
         seconds = {connections: _drain_once(stack, connections) for connections in (1, 32)}
     yield Figure("draining over 32 connections, against one", seconds[1] / seconds[32], 15.0, "×", at_least=True)
 

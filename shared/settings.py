@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -177,6 +176,8 @@ def read_launch_config(path: Path) -> LaunchConfig:
     Raises:
         SettingsError: where it is no YAML, or a key's value is wrong.
     """
+    import yaml  # only where there is a file to read
+
     try:
         with path.open(encoding="utf-8") as file:
             return LaunchConfig.model_validate(yaml.safe_load(file) or {})

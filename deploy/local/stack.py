@@ -94,6 +94,7 @@ class Stack:
     vertex_options: tuple[str, ...] = ()
     pubsub_options: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()  # servers that somebody else has put at their ports
+    functions: tuple[str, ...] = FUNCTIONS
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,7 @@ class Stack:
         deadline = time.monotonic() + START_SECONDS
         for name, command in self._servers().items():
             self.processes.start(name, command)
-        for name in FUNCTIONS:
+        for name in self.functions:
             self.start_function(name)
         for name in self._servers():
             self.processes.await_port(name, getattr(self.ports, name), deadline)
@@ -128,7 +129,7 @@ class Stack:
         )
         self._make_topic()
         self.make_queue(QUEUE)
-        for name in FUNCTIONS:
+        for name in self.functions:
             self.processes.await_port(name, getattr(self.ports, name), deadline)
         if self.every:
             urls = [self.ports.url(name) + "/" for name in ("poll", "status")]

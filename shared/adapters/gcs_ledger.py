@@ -6,6 +6,7 @@ days. An object's custom metadata carries the whole entry, so that a listing (1,
 
 import json
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -33,6 +34,9 @@ PATIENCE = 20  # seconds in all, for what fails in passing
 CONNECTIONS = 32
 WRITER = "writer"  # metadata: the token of whoever wrote this generation
 
+# The client would fetch the bucket's own record in a thread of its own, for traces: a call more, and a permission more.
+_NO_SIDE_CALL = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
+
 _ENTRY = TypeAdapter(Entry)
 _LAUNCH = TypeAdapter(Launch)
 _NOTE = TypeAdapter(AgentNote)
@@ -51,6 +55,7 @@ class Bucket:
         """Return the bucket; makes no call."""
         with self._lock:
             if self._client is None:
+                os.environ.setdefault(_NO_SIDE_CALL, "true")
                 client = storage.Client()
                 client._http.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))  # noqa: SLF001 - its pool has 10
                 client._http.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))  # noqa: SLF001
