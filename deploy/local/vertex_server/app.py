@@ -3,21 +3,23 @@
 import html
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from deploy.local.vertex_server.errors import ApiError, invalid_argument, not_found
-from deploy.local.vertex_server.messages import parse_custom_job, render
+from deploy.local.vertex_server.messages import masked, parse_custom_job, parse_read_mask, render
 from deploy.local.vertex_server.state import Job, VertexState
 
 _PARENT = "/v1/projects/{project}/locations/{location}/customJobs"
+_REDACTED = "[redacted]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -91,9 +93,9 @@ def _name(request: Request, parent: str) -> str:
     return f"{parent}/customJobs/{request.path_params['number']}"
 
 
-def _rendered(job: Job, request: Request) -> dict[str, Any]:
+def _rendered(job: Job, request: Request, mask: FieldMask | None = None) -> dict[str, Any]:
     numeric = "enum-encoding=int" in request.query_params.get("$alt", "")
-    return render(job.described(), numeric_enums=numeric)
+    return render(masked(job.described(), mask), numeric_enums=numeric)
 
 
 async def _create(state: VertexState, request: Request, parent: str) -> dict[str, Any]:
@@ -111,10 +113,11 @@ async def _get(state: VertexState, request: Request, parent: str) -> dict[str, A
 async def _list(state: VertexState, request: Request, parent: str) -> dict[str, Any]:
     asked = request.query_params
     size = asked.get("pageSize", "0")
-    if not size.lstrip("-").isdecimal():
+    if not size.removeprefix("-").isdecimal():
         raise invalid_argument("page_size is not a number.")
     jobs, token = state.page(parent, asked.get("filter", ""), int(size), asked.get("pageToken", ""))
-    answer: dict[str, Any] = {"customJobs": [_rendered(job, request) for job in jobs]}
+    mask = parse_read_mask(asked.get("readMask", ""))
+    answer: dict[str, Any] = {"customJobs": [_rendered(job, request, mask) for job in jobs]}
     return answer | ({"nextPageToken": token} if token else {})
 
 
@@ -133,20 +136,32 @@ async def _delete(state: VertexState, request: Request, parent: str) -> dict[str
 def _row(job: Job) -> dict[str, Any]:
     """Show a job to a person: no value of a variable whose name sounds like a secret."""
     spec = render(job.described(), numeric_enums=False)["jobSpec"]
-    for pool in spec.get("workerPoolSpecs", []):
-        for variable in pool.get("containerSpec", {}).get("env", []):
-            if _SECRET.search(variable.get("name", "")):
-                variable["value"] = "[redacted]"
+    for variable in _variables(spec):
+        if _SECRET.search(variable.get("name", "")):
+            variable["value"] = _REDACTED
     shown = ("name", "display_name", "labels", "state", "error")
     moments = {name: m.isoformat() if (m := getattr(job, name)) else None for name in ("create_time", "end_time")}
     return {name: getattr(job, name) for name in shown} | moments | {"job_spec": spec}
+
+
+def _variables(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for pool in spec.get("workerPoolSpecs", []):
+        for task in ("containerSpec", "pythonPackageSpec"):
+            yield from pool.get(task, {}).get("env", [])
+
+
+def _without_secrets(text: str, job: Job) -> str:
+    for variable in _variables(render(job.message, numeric_enums=False)["jobSpec"]):
+        if _SECRET.search(variable.get("name", "")) and variable.get("value"):
+            text = text.replace(variable["value"], _REDACTED)
+    return text
 
 
 def _log(state: VertexState, number: str) -> Response:
     for job in state.jobs():
         if job.name.endswith(f"/{number}"):
             text = Path(job.log).read_text(encoding="utf-8", errors="replace") if job.log else ""
-            return PlainTextResponse(text or "Nothing was printed.\n")
+            return PlainTextResponse(_without_secrets(text, job) or "Nothing was printed.\n")
     return JSONResponse(not_found(number).body(), 404)
 
 

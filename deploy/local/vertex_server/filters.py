@@ -52,7 +52,10 @@ def compile_filter(text: str) -> Predicate:
     if not tokens:
         return lambda _: True
     parser = _Parser(text, tokens)
-    predicate = parser.expression()
+    try:
+        predicate = parser.expression()
+    except RecursionError as exc:
+        raise _invalid(text[:100], "it is nested too deeply") from exc
     parser.finish()
     return predicate
 

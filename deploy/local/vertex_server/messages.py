@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from deploy.local.vertex_server.errors import ApiError, invalid_argument
 
@@ -71,6 +72,28 @@ def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:
     """Turn a message into its JSON form; the SDK asks for enums as numbers, gcloud for names."""
     rendered: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=numeric_enums)
     return rendered
+
+
+def parse_read_mask(text: str) -> FieldMask | None:
+    """Read a mask such as `name,jobSpec.scheduling`; return None where it asks for everything.
+
+    Raises ApiError (400) for a path that a CustomJob does not have.
+    """
+    if text in ("", "*"):
+        return None
+    mask = FieldMask(paths=[_snake(path) for path in text.split(",")])
+    if not mask.IsValidForDescriptor(CustomJob.pb().DESCRIPTOR):
+        raise invalid_argument(f"Invalid read_mask: {text}.", {"read_mask": "Unknown field."})
+    return mask
+
+
+def masked(message: Any, mask: FieldMask | None) -> Any:
+    """Return a message with only the fields of a read mask."""
+    if mask is None:
+        return message
+    part = type(message)()
+    mask.MergeMessage(message, part)
+    return part
 
 
 def _bad_payload(text: str) -> ApiError:

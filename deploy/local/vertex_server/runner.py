@@ -31,19 +31,19 @@ class Runner:
         self._folder = folder
         self._pending = pending_seconds
         self._grace = grace_seconds
-        self._threads: list[threading.Thread] = []
-        self._closing = threading.Event()
+        self._running: list[tuple[threading.Thread, Job]] = []
 
     def start(self, state: VertexState, job: Job) -> None:
         """Begin to run a job."""
         thread = threading.Thread(target=self._live, args=(state, job), name=job.name, daemon=True)
-        self._threads = [t for t in self._threads if t.is_alive()] + [thread]
+        self._running = [(other, its) for other, its in self._running if other.is_alive()] + [(thread, job)]
         thread.start()
 
     def close(self) -> None:
         """End every process that was started, and wait until they are gone."""
-        self._closing.set()
-        for thread in self._threads:
+        for _, job in self._running:
+            job.stop.set()
+        for thread, _ in self._running:
             thread.join(self._grace + 2)
 
     def _live(self, state: VertexState, job: Job) -> None:
@@ -67,20 +67,21 @@ class Runner:
 
     def _watch(self, job: Job, processes: list[subprocess.Popen[bytes]]) -> tuple[str, str]:
         """Wait until the first replica of the first pool ends, or the job is cancelled, or its time is over."""
-        limit = job.message.job_spec.scheduling.timeout.seconds
+        limit = job.message.job_spec.scheduling.timeout.ToTimedelta().total_seconds()
         deadline = time.monotonic() + limit if limit else float("inf")
         while processes[0].poll() is None:
-            if job.stop.wait(0.05) or self._closing.is_set():
+            if job.stop.wait(0.05):
                 return "JOB_STATE_CANCELLED", "The job was cancelled."
             if time.monotonic() > deadline:
-                return "JOB_STATE_FAILED", f"The job exceeded its timeout of {limit} seconds."
+                return "JOB_STATE_FAILED", f"The job exceeded its timeout of {limit:g} seconds."
         code = processes[0].returncode
         if code == 0:
             return "JOB_STATE_SUCCEEDED", ""
-        said = (
-            f"The replica workerpool0-0 exited with a non-zero status of {code}. To find out more about why your job "
+        return "JOB_STATE_FAILED", (
+            # ended by a signal: 128 and its number, as containers have it
+            f"The replica workerpool0-0 exited with a non-zero status of {code if code > 0 else 128 - code}. "
+            f"To find out more about why your job exited please check the logs: {job.log}"
         )
-        return "JOB_STATE_FAILED", said + f"exited please check the logs: {job.log}"
 
     def _spawn(self, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
         image = self._image(container.image_uri)
@@ -90,16 +91,23 @@ class Runner:
         command = [*(container.command or entrypoint), *container.args]
         log = root / "log.txt"
         job.log = job.log or str(log)
+        environment = _environment(job, root, container)
         with log.open("wb") as output:
-            return subprocess.Popen(  # a process group of its own, so that its children can be ended with it
-                command,
-                cwd=root / "image",
-                env=_environment(job, root, container),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            try:
+                return subprocess.Popen(
+                    command,
+                    cwd=root / "image",
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # a process group of its own, so that its children can be ended with it
+                )
+            except OSError as exc:
+                raise ValueError(
+                    f"The replica {replica} exited with a non-zero status of 128. Termination reason: StartError. "
+                    f"Termination log message: failed to start the container: {command[0]}: {exc.strerror}."
+                ) from exc
 
     def _image(self, uri: str) -> Path:
         name = uri.removeprefix(PREFIX).partition(":")[0].partition("@")[0]
@@ -113,6 +121,8 @@ class Runner:
 def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
     for number, pool in enumerate(job.message.job_spec.worker_pool_specs):
         for replica in range(pool.replica_count):
+            if pool.WhichOneof("task") == "python_package_spec":
+                raise ValueError("A python_package_spec cannot be run on this machine: give a container_spec.")
             yield f"workerpool{number}-{replica}", pool.container_spec
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from deploy.local.vertex_server.messages import JOB_STATES
 from deploy.local.vertex_server.rules import check
 
 MAX_PAGE = 100
+_HAVE_AN_ERROR = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 ENDED = frozenset(f"JOB_STATE_{end}" for end in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"))
 
 
@@ -33,6 +35,7 @@ class Job:
     error: str = ""
     log: str = ""  # the path of what its containers printed
     stop: threading.Event = field(default_factory=threading.Event)  # set by cancel
+    runs: bool = False  # whether somebody runs it, and so ends it when it is cancelled
 
     @property
     def display_name(self) -> str:
@@ -54,12 +57,13 @@ class Job:
         message = type(self.message)()
         message.CopyFrom(self.message)
         message.name = self.name
-        message.state = JOB_STATES.get(self.state) or _future_state(self.state)
+        message.state = JOB_STATES[self.state] if self.state in JOB_STATES else _future_state(self.state)
         for moment in ("create_time", "update_time", "start_time", "end_time"):
             if value := getattr(self, moment):
                 getattr(message, moment).FromDatetime(value)
         if self.error:
-            message.error.code = code_pb2.CANCELLED if self.state == "JOB_STATE_CANCELLED" else code_pb2.INTERNAL
+            # 3 is what Vertex AI gives to a job whose replica exited with an error
+            message.error.code = code_pb2.CANCELLED if self.state.endswith("CANCELLED") else code_pb2.INVALID_ARGUMENT
             message.error.message = self.error
         return message
 
@@ -78,7 +82,7 @@ class VertexState:
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
         self._start = start
         self._jobs: dict[str, Job] = {}
-        self._numbers = itertools.count(1_000_000_000_000_000_001)
+        self._numbers = itertools.count(time.time_ns())  # 19 digits, and new ones after a restart
         self._lock = threading.RLock()
 
     def create(self, parent: str, message: Any) -> Job:
@@ -86,6 +90,7 @@ class VertexState:
         check(message)
         job = self.add(parent, message)
         if self._start:
+            job.runs = True
             self._start(self, job)
         return job
 
@@ -136,7 +141,7 @@ class VertexState:
                 raise ApiError(400, "FAILED_PRECONDITION", message)
             self.move(job, "JOB_STATE_CANCELLING")
             job.stop.set()
-            if self._start is None:  # nobody runs it, so nobody else ends it
+            if not job.runs:  # nobody else ends it
                 self.move(job, "JOB_STATE_CANCELLED", "The job was cancelled.")
 
     def delete(self, name: str) -> None:
@@ -153,19 +158,22 @@ class VertexState:
             job.stop.set()
 
     def force(self, name: str, state: str, error: str = "") -> None:
-        """Put a job into any state, also one that nobody knows yet."""
-        self.move(self.get(name), state, error)
+        """Put a job into any state from any state, also into one that nobody knows yet."""
+        job = self.get(name)
+        with self._lock:
+            self._enter(job, state, error)
 
     def move(self, job: Job, state: str, error: str = "") -> None:
-        """Change a job's state and set the times that go with it; an ended job stays as it is."""
+        """Change a job's state; an ended job stays as it is, and one that is being cancelled can only end."""
         with self._lock:
-            if job.state in ENDED:
-                return
-            now = datetime.now(UTC)
-            job.state, job.update_time = state, now
-            if error and state in ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
-                job.error = error
-            if state == "JOB_STATE_RUNNING" and job.start_time is None:
-                job.start_time = now
-            if state in ENDED:
-                job.end_time = now
+            if job.state not in ENDED and (job.state != "JOB_STATE_CANCELLING" or state in ENDED):
+                self._enter(job, state, error)
+
+    def _enter(self, job: Job, state: str, error: str) -> None:
+        """Set a state with the times and the error that go with it."""
+        now = datetime.now(UTC)
+        job.state, job.update_time = state, now
+        job.error = error if state in _HAVE_AN_ERROR else ""
+        job.end_time = now if state in ENDED else None
+        if state == "JOB_STATE_RUNNING" and job.start_time is None:
+            job.start_time = now
