@@ -35,7 +35,7 @@ from deploy.local.wandb_server.app import create_app as wandb_app
 from deploy.local.wandb_server.state import State as WandbState
 from functions.poll.drain import Policy, Poll
 from functions.status.reconcile import Status
-from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
+from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue

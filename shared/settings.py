@@ -170,6 +170,11 @@ def load(kind: type[S]) -> S:
     return settings
 
 
+def variables(kind: type[Settings]) -> dict[str, list[str]]:
+    """Return, for each field, its environment variable and, where it has one, its place in the launch-config."""
+    return {name: _aliases(field.validation_alias) or [name.upper()] for name, field in kind.model_fields.items()}
+
+
 def read_launch_config(path: Path) -> LaunchConfig:
     """Read an agent's launch-config.yaml.
 

@@ -13,7 +13,7 @@ import functions_framework
 
 from functions.poll.drain import Policy, Poll
 from shared import log as logs
-from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
+from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.core.errors import LaunchError, Reject, SettingsError

@@ -12,7 +12,7 @@ import functions_framework
 from functions.status.decide import Policy
 from functions.status.reconcile import Status
 from shared import log as logs
-from shared.adapters.gcs_ledger import GcsLedger
+from shared.adapters.gcs import GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue

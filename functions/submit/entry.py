@@ -13,7 +13,7 @@ from cloudevents.http import CloudEvent
 
 from functions.submit.launch import Policy, Submit
 from shared import log as logs
-from shared.adapters.gcs_ledger import GcsLedger
+from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, Ticket, decode

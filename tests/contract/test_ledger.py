@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
-from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
+from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State, from_item
 from shared.core.message import Queue
@@ -229,7 +229,7 @@ def test_one_poll_holds_the_agents_lease(book: AgentBook) -> None:
 RACE = """
 import sys, threading
 from datetime import UTC, datetime, timedelta
-from shared.adapters.gcs_ledger import GcsAgentBook, GcsLedger
+from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.core.errors import Conflict
 from shared.core.launch import State
 bucket, who, threads, keys = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]

@@ -1,45 +1,28 @@
-"""The ledger in a GCS bucket: one JSON object per launch, written only by compare-and-swap on its generation.
+"""A GCS bucket whose objects are written only by compare-and-swap on their generation."""
 
-`open/<key>` is a launch that is not finished, `closed/<key>` one that is; a lifecycle rule deletes the latter after 30
-days. An object's custom metadata carries the whole entry, so that a listing (1,000 launches a call) reads no object.
-"""
-
-import json
-import logging
 import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
-from pydantic import TypeAdapter
 from requests.adapters import HTTPAdapter
 
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
-from shared.core.launch import Entry, Launch
-from shared.core.ports import AgentNote
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TIMEOUT = 10  # seconds a request
 PATIENCE = 20  # seconds in all, for what fails in passing
 CONNECTIONS = 32
 WRITER = "writer"  # metadata: the token of whoever wrote this generation
-
 # The client would fetch the bucket's own record in a thread of its own, for traces: a call more, and a permission more.
 _NO_SIDE_CALL = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
-
-_ENTRY = TypeAdapter(Entry)
-_LAUNCH = TypeAdapter(Launch)
-_NOTE = TypeAdapter(AgentNote)
 
 
 class Bucket:
@@ -157,101 +140,3 @@ class Bucket:
             case auth_errors.GoogleAuthError():
                 return Denied(f"{where}: no Google credentials: {exc}")
         raise exc
-
-
-class GcsLedger:
-    """Implements Ledger."""
-
-    def __init__(self, bucket: str, patience: float = PATIENCE) -> None:
-        self._bucket = Bucket(bucket, patience)
-
-    def read(self, key: str) -> Launch | None:
-        """Return the open launch, or None."""
-        found = self._bucket.read(f"open/{key}")
-        if found is None:
-            return None
-        blob, content = found
-        return replace(_LAUNCH.validate_json(content), generation=int(blob.generation))
-
-    def write(self, launch: Launch) -> Launch:
-        """Write by compare-and-swap; raises Conflict."""
-        generation = self._bucket.write(
-            f"open/{launch.key}", _content(launch), _metadata(launch.entry), launch.generation
-        )
-        return replace(launch, generation=generation)
-
-    def is_closed(self, key: str) -> bool:
-        """Tell whether this launch was closed before."""
-        return self._bucket.exists(f"closed/{key}")
-
-    def close(self, launch: Launch) -> None:
-        """Write `closed/<key>`, then delete `open/<key>`."""
-        try:
-            self._bucket.write(f"closed/{launch.key}", _content(launch), _metadata(launch.entry), 0)
-        except Conflict:
-            log.info("ledger.closed_before", extra={"fields": {"launch_key": launch.key}})
-        self._bucket.delete(f"open/{launch.key}")
-
-    def withdraw(self, key: str) -> None:
-        """Delete `open/<key>`."""
-        self._bucket.delete(f"open/{key}")
-
-    def list_open(self) -> Iterator[Entry]:
-        """Yield the entries of all open launches; one that cannot be read is logged and left out."""
-        for name, metadata in self._bucket.list_metadata("open/"):
-            try:
-                yield _ENTRY.validate_python(_entry_fields(metadata))
-            except ValueError as exc:  # of JSON, or of what is in it
-                log.error("ledger.unreadable_entry", extra={"fields": {"object": name, "problem": str(exc)[:300]}})
-
-
-class GcsAgentBook:
-    """Implements AgentBook: `agents/<name>.json`."""
-
-    def __init__(self, bucket: str, name: str) -> None:
-        self._bucket = Bucket(bucket)
-        self._object = f"agents/{name}.json"
-
-    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease by compare-and-swap; None where somebody else holds it or was quicker."""
-        found = self._bucket.read(self._object)
-        note = AgentNote(holder)
-        if found:
-            blob, content = found
-            note = replace(_NOTE.validate_json(content), generation=int(blob.generation))
-            if note.lease_until and note.lease_until > now and note.holder != holder:
-                return None
-        try:
-            return self._write(replace(note, holder=holder, lease_until=until))
-        except Conflict:
-            return None
-
-    def give_back(self, note: AgentNote) -> None:
-        """End the lease and keep what the note says; where the lease ended under us there is nothing to keep."""
-        try:
-            self._write(replace(note, lease_until=None))
-        except Conflict:
-            log.warning("agent.lease_lost", extra={"fields": {"holder": note.holder}})
-
-    def _write(self, note: AgentNote) -> AgentNote:
-        generation = self._bucket.write(
-            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
-        )
-        return replace(note, generation=generation)
-
-
-def _content(launch: Launch) -> bytes:
-    return _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
-
-
-def _metadata(entry: Entry) -> dict[str, str]:
-    """Write an entry as metadata: text only, what is empty left out, the nested run as JSON."""
-    fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
-
-
-def _entry_fields(metadata: dict[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(metadata)
-    if "run" in fields:
-        fields["run"] = json.loads(fields["run"])
-    return fields

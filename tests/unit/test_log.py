@@ -1,0 +1,48 @@
+"""Logs as Cloud Logging reads them, without a key in any of them."""
+
+import json
+import logging
+
+from shared.log import CloudLogging, follow
+
+KEY = "planted-key-0123456789"
+
+
+def line(record: logging.LogRecord) -> dict[str, object]:
+    """Format a record and read it back."""
+    shown: dict[str, object] = json.loads(CloudLogging("p", [KEY]).format(record))
+    return shown
+
+
+def record(message: str, *args: object, **extra: object) -> logging.LogRecord:
+    """Make a record."""
+    made = logging.LogRecord("x", logging.ERROR, __file__, 1, message, args, None)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_line_has_what_cloud_logging_looks_for() -> None:
+    """Severity, message, the fields of the event, and the trace of the request."""
+    follow("abc123/45;o=1")
+    shown = line(record("launch.submitted", fields={"launch_key": "k1", "at": object}))
+    follow("")
+    assert (shown["severity"], shown["message"], shown["launch_key"]) == ("ERROR", "launch.submitted", "k1")
+    assert shown["logging.googleapis.com/trace"] == "projects/p/traces/abc123"
+
+
+def test_no_key_is_in_a_line_whoever_wrote_it() -> None:
+    """Not in its text, its fields, or a stack trace."""
+    try:
+        raise ValueError(f"with {KEY}")
+    except ValueError as exc:
+        made = record("a %s", KEY, fields={"env": {"WANDB_API_KEY": KEY}})
+        made.exc_info = (type(exc), exc, exc.__traceback__)
+    text = CloudLogging("p", [KEY]).format(made)
+    assert KEY not in text
+    assert text.count("[redacted]") >= 4
+    json.loads(text)
+
+
+def test_a_line_stays_one_line() -> None:
+    """Whatever is in it."""
+    assert "\n" not in CloudLogging("p").format(record("two\nlines", fields={"x": "a\nb"}))

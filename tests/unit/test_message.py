@@ -1,0 +1,100 @@
+"""The contract of the topic: what is read, what is refused, and the schema that publishers rely on."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.errors import NotAMessage
+from shared.core.message import Queue, Request, Ticket, decode, encode, launch_key, schema
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+KEY = launch_key("wandb", "item")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+)
+
+
+def test_the_schema_in_the_repository_is_the_models_own() -> None:
+    """Made by `python -m shared.core.message > docs/message.schema.json`."""
+    assert (DOCS / "message.schema.json").read_text() == schema()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Ticket(launch_key=KEY),
+        Request(source="ci", idempotency_key="1", run_spec={"a": [1, {"b": None}]}),
+        Request(source="ci", idempotency_key="1", run_spec={}, queue=Queue(entity="e", name="q")),
+    ],
+)
+def test_what_is_written_is_read(message: Ticket | Request) -> None:
+    """Both kinds."""
+    assert decode(encode(message)) == message
+
+
+def test_a_newer_publisher_may_say_more() -> None:
+    """Unknown fields are ignored."""
+    said = {**json.loads(encode(Ticket(launch_key=KEY))), "colour": "blue"}
+    assert decode(json.dumps(said).encode()) == Ticket(launch_key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (b"", "message: Invalid JSON"),
+        (b"\xff", "message: Invalid JSON"),
+        (b"[]", "message: "),
+        (b"{}", "message: Unable to extract tag using discriminator 'kind'"),
+        (b'{"kind": "order"}', "does not match any of the expected tags"),
+        (b'{"kind": "ticket", "launch_key": "../x"}', "ticket.launch_key: String should match pattern"),
+        (b'{"kind": "ticket", "version": 2, "launch_key": "k"}', "ticket.version: Input should be 1"),
+        (
+            b'{"kind": "request", "source": "", "idempotency_key": 3, "run_spec": []}',
+            "request.source: String",
+        ),
+        (b"[" * 1_000_000, "message: Invalid JSON"),
+    ],
+    ids=range(9),
+)
+def test_what_is_no_message_is_refused_by_field(said: bytes, problem: str) -> None:
+    """And never with a value: a run spec can hold a key."""
+    with pytest.raises(NotAMessage, match=re.escape(problem)):
+        decode(said)
+
+
+def test_a_refusal_shows_no_value() -> None:
+    """Not even of a field that is wrong."""
+    with pytest.raises(NotAMessage) as refused:
+        decode(b'{"kind": "request", "source": ["s3cret"], "idempotency_key": "s3cret", "run_spec": "s3cret"}')
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    """Never another exception."""
+    try:
+        assert isinstance(decode(data), Ticket | Request)
+    except NotAMessage as refused:
+        assert str(refused)  # noqa: PT017 - either is right
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_a_launch_key_is_a_label_an_object_name_and_its_requests_own(a: str, b: str, c: str, d: str) -> None:
+    """The same for the same request, another for another, whatever is in it."""
+    key = launch_key(a, b)
+    assert re.fullmatch(r"[a-z][a-z2-7]{26}", key)
+    assert (launch_key(c, d) == key) == ((a, b) == (c, d))
+    assert Ticket(launch_key=key).launch_key == key
+
+
+def test_the_readmes_example_is_a_request() -> None:
+    """As a reader would copy it."""
+    text = (DOCS.parent / "README.md").read_text()
+    example: Any = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert isinstance(decode(example[1].encode()), Request)

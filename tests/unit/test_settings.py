@@ -1,0 +1,199 @@
+"""Settings: the environment over the agent's launch-config, everything wrong in one error, and a complete README."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.core.errors import SettingsError
+from shared.settings import (
+    LaunchConfig,
+    PollSettings,
+    Settings,
+    StatusSettings,
+    SubmitSettings,
+    load,
+    read_launch_config,
+    variables,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+KINDS = {"poll": PollSettings, "submit": SubmitSettings, "status": StatusSettings}
+ENOUGH = {
+    "WANDB_API_KEY": "s3cret" * 7,
+    "GOOGLE_CLOUD_PROJECT": "p",
+    "VERTEX_LOCATION": "us-central1",
+    "LEDGER_BUCKET": "ledger",
+    "LAUNCH_ENTITY": "team",
+    "LAUNCH_QUEUES": "a, b",
+}
+CONFIG = """
+entity: config-team
+queues: [one, two]
+max_jobs: 7
+max_schedulers: 1
+secure_mode: true
+stopped_run_timeout: 5
+verbosity: 0
+environment: {type: gcp, region: europe-west4, project: config-project}
+registry: {type: gcp-artifact-registry, uri: europe-docker.pkg.dev/p/r}
+builder: {type: noop}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Read nothing of this machine's."""
+    monkeypatch.chdir(tmp_path)
+    for kind in KINDS.values():
+        for names in variables(kind).values():
+            for name in names:
+                monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what is required."""
+    for name, value in ENOUGH.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_what_is_required_is_enough(enough: None, kind: type[Settings]) -> None:
+    """Everything else has a default, and no key shows."""
+    told = load(kind)
+    assert told.topic_path == "projects/p/topics/launch-requests"
+    assert "s3cret" not in repr(told)
+
+
+def test_queues_are_separated_by_commas(enough: None) -> None:
+    """With or without blanks."""
+    assert load(PollSettings).queues == ("a", "b")
+
+
+def test_the_agents_own_file_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a key and a bucket; what means nothing here is ignored."""
+    (tmp_path / "launch-config.yaml").write_text(CONFIG)
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    monkeypatch.setenv("LEDGER_BUCKET", "ledger")
+    poll, submit, status = (load(kind) for kind in KINDS.values())
+    assert isinstance(poll, PollSettings)
+    assert (poll.entity, poll.queues, poll.max_jobs) == ("config-team", ("one", "two"), 7)
+    assert (poll.google_cloud_project, poll.vertex_location) == ("config-project", "europe-west4")
+    assert isinstance(submit, SubmitSettings)
+    assert submit.secure_mode
+    assert isinstance(status, StatusSettings)
+    assert status.stopped_run_timeout == 5
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, enough: None, tmp_path: Path) -> None:
+    """Also where the file is elsewhere."""
+    path = tmp_path / "agent.yaml"
+    path.write_text(CONFIG)
+    monkeypatch.setenv("LAUNCH_CONFIG", str(path))
+    monkeypatch.setenv("LAUNCH_MAX_JOBS", "-1")
+    told = load(PollSettings)
+    assert (told.entity, told.max_jobs) == ("team", -1)
+
+
+def test_everything_missing_is_in_one_error() -> None:
+    """By the names under which the reader knows it."""
+    with pytest.raises(SettingsError) as wrong:
+        load(PollSettings)
+    assert set(str(wrong.value).split("; ")) == {
+        "WANDB_API_KEY: is missing",
+        "GOOGLE_CLOUD_PROJECT (or environment.project in launch-config.yaml): is missing",
+        "VERTEX_LOCATION (or environment.region in launch-config.yaml): is missing",
+        "LEDGER_BUCKET: is missing",
+        "LAUNCH_ENTITY (or entity in launch-config.yaml): is missing",
+        "LAUNCH_QUEUES (or queues in launch-config.yaml): is missing",
+    }
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "LAUNCH_MAX_JOBS",
+            "many",
+            "LAUNCH_MAX_JOBS (or max_jobs in launch-config.yaml): Input should",
+        ),
+        ("LAUNCH_MAX_JOBS", "-2", "greater than or equal to -1"),
+        ("WANDB_BASE_URL", "api.wandb.ai", "WANDB_BASE_URL: String should match pattern"),
+        ("POLL_CONNECTIONS", "0", "POLL_CONNECTIONS: Input should be greater than"),
+        ("LAUNCH_QUEUES", " , ", "LAUNCH_QUEUES (or queues in launch-config.yaml): "),
+        ("LAUNCH_AGENT_NAME", "My Agent", "LAUNCH_AGENT_NAME: "),
+        ("LAUNCH_CONFIG", "/not/there.yaml", "LAUNCH_CONFIG: /not/there.yaml does not exist"),
+    ],
+)
+def test_a_wrong_value_names_its_variable(
+    enough: None, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    """And says what would be right."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load(PollSettings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "cannot be read as YAML"),
+        ("- a", "it: Input should be a valid dictionary"),
+        ("queues: x", "queues: "),
+        ("max_jobs: many", "max_jobs: Input should be a valid integer"),
+        (
+            "environment: {type: aws}",
+            "environment.type: is 'aws': a Vertex queue is served from",
+        ),
+        ("environment: [1]", "environment: "),
+        ("\x00", "cannot be read as YAML"),
+        ("[" * 5000, "launch-config.yaml"),
+    ],
+    ids=range(8),
+)
+def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, said: str) -> None:
+    """Whatever is in it."""
+    (tmp_path / "launch-config.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load(PollSettings)
+
+
+@given(st.text() | st.binary())
+@settings(max_examples=200, deadline=None)
+def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: str | bytes) -> None:
+    """Never another exception."""
+    path = tmp_path_factory.mktemp("config") / "launch-config.yaml"
+    path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
+    try:
+        assert isinstance(read_launch_config(path), LaunchConfig)
+    except SettingsError as wrong:
+        assert "launch-config.yaml" in str(wrong)  # noqa: PT017 - either is right
+
+
+def test_the_readmes_table_has_every_setting_of_each_function() -> None:
+    """Under its variable, with the functions that read it."""
+    rows = re.findall(
+        r"^\| `([A-Z_]+)`(?: or `([a-z_.]+)`)? \| ([a-z, ]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    told = {variable: (key, functions) for variable, key, functions in rows}
+    of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG"}
+    wanted: dict[str, tuple[str, set[str]]] = {}
+    for function, kind in KINDS.items():
+        for names in variables(kind).values():
+            key = names[1].partition(":")[2] if len(names) > 1 else ""
+            wanted.setdefault(names[0], (key, set()))[1].add(function)
+    assert told.keys() - of_clients == wanted.keys()
+    for variable, (key, functions) in wanted.items():
+        shown = set(KINDS) if told[variable][1] == "all" else set(told[variable][1].split(", "))
+        assert (told[variable][0], shown) == (key, functions), variable
+
+
+def test_the_readme_has_every_make_target() -> None:
+    """And names none that is not there."""
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help", "clean"}
+    assert targets <= set(re.findall(r"`?(?:make )?([a-z]+)`?", readme))
+    assert set(re.findall(r"`make ([a-z]+)`", readme)) <= targets | {"help", "clean"}
