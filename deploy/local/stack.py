@@ -31,7 +31,7 @@ API_KEY = "local" * 8  # 40 characters, as W&B's clients want; the stand-in acce
 FUNCTIONS = ("poll", "submit", "status")
 START_SECONDS = 30
 
-DEFAULT_CONFIG = {
+DEFAULT_CONFIG: dict[str, Any] = {
     "resource_args": {
         "gcp-vertex": {
             "spec": {

@@ -35,7 +35,7 @@ class Outside:
         """Serve one function, freshly wired, and return a client of it."""
         for variable, value in {"FUNCTION_TARGET": name, **changed}.items():
             self.monkeypatch.setenv(variable, value)
-        served = functions_framework.create_app(name, str(MAIN))
+        served = functions_framework.create_app(name, str(MAIN))  # type: ignore[no-untyped-call]
         return served.test_client()
 
 

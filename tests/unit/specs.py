@@ -57,16 +57,16 @@ PAGE_DEFAULT = {
 """What W&B's page fills in for a new Vertex queue."""
 
 
-def run_spec(resource: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def run_spec(settings: dict[str, Any] | None = None, /, **changes: Any) -> dict[str, Any]:
     """Return a run spec of a docker image on a well configured queue, with these parts changed."""
-    vertex = copy.deepcopy(PAGE_DEFAULT)
+    vertex: dict[str, Any] = copy.deepcopy(PAGE_DEFAULT)
     vertex["spec"]["staging_bucket"] = "gs://staging"
     spec = {
         "entity": "team",
         "project": "Cats",
         "docker": {"docker_image": "us-docker.pkg.dev/p/r/train:1"},
         "resource": "gcp-vertex",
-        "resource_args": {"gcp-vertex": vertex if resource is None else resource},
+        "resource_args": {"gcp-vertex": vertex if settings is None else settings},
     }
     return {**spec, **changes}
 

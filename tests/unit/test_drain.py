@@ -10,6 +10,7 @@ from shared.core.errors import OutcomeUnknown, Retry
 from shared.core.launch import Launch, Outcome, State, from_item
 from shared.core.message import Queue
 from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
+from tests.fakes.wandb import Item
 
 A, B = Queue(entity="team", name="a"), Queue(entity="team", name="b")
 
@@ -232,7 +233,7 @@ def test_nothing_is_popped_when_the_time_is_over(scene: Scene) -> None:
 
 def test_the_window_goes_on_asking(scene: Scene) -> None:
     """With an agent's latency, when somebody wants it: every few seconds for as long as the window."""
-    pushed = []
+    pushed: list[Item] = []
 
     def later(seconds: float) -> None:
         scene.clock.pass_(seconds)

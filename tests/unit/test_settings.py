@@ -20,7 +20,7 @@ from shared.settings import (
 )
 
 ROOT = Path(__file__).parent.parent.parent
-KINDS = {"poll": PollSettings, "submit": SubmitSettings, "status": StatusSettings}
+KINDS: dict[str, type[Settings]] = {"poll": PollSettings, "submit": SubmitSettings, "status": StatusSettings}
 ENOUGH = {
     "WANDB_API_KEY": "s3cret" * 7,
     "GOOGLE_CLOUD_PROJECT": "p",

@@ -32,7 +32,7 @@ OBJECT = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
 def theirs(spec: dict[str, Any]) -> dict[str, str]:
     """Return what the installed wandb would put into the container's environment."""
     launch = launch_of(spec)
-    api = SimpleNamespace(settings={"base_url": SITE.base_url}, api_key=SITE.api_key)
+    api: Any = SimpleNamespace(settings={"base_url": SITE.base_url}, api_key=SITE.api_key)
     project = LaunchProject.from_spec(spec, api)
     project.queue_name, project.queue_entity = launch.entry.queue_name, launch.entry.queue_entity
     project.run_queue_item_id = launch.entry.item_id
