@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Stack
-from shared.core.message import Request, encode
+from shared.core.message import Request, encode, launch_key
 
 WANDB_PROJECT = "demo"
+SOURCE = "nightly-pipeline"  # the other system
+PUBLISHED = launch_key(f"request:{SOURCE}", "published")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Row:
 
     case: Case
     item: dict[str, Any] = field(default_factory=dict)
+    launch: str = ""  # its state in the ledger; once closed, its outcome
     jobs: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -117,13 +121,17 @@ class Demo:
         items = {item["run_spec"].get("name"): item for item in self._get("wandb", "standin/items")}
         runs = {run["display_name"]: run for run in self._get("wandb", "standin/runs")}
         jobs = self._get("vertex", "standin/jobs")
+        launches = self._launches()
         for row in self.rows:
             row.item = items.get(row.case.name, {})
             row.run = runs.get(row.case.name, {})
             row.jobs = [job for job in jobs if job["display_name"] == row.case.name]
+            row.launch = (
+                launches.get(row.item.get("id", ""), "") if not row.case.published else launches.get(PUBLISHED, "")
+            )
             if row.case.stop and row.run_state == "running" and row.case.name not in self._stopped:
                 self._stop(row)
-        self._closed = len(self._closed_launches())
+        self._closed = sum(state.startswith("closed") for state in launches.values())
         return self.rows
 
     def _enqueue(self, case: Case) -> None:
@@ -154,7 +162,7 @@ class Demo:
             "overrides": {"run_config": {"epochs": 6, "sleep": 0.2}},
             **DEFAULT_CONFIG,
         }
-        request = Request(source="nightly-pipeline", idempotency_key=f"demo-{case.name}", run_spec=spec)
+        request = Request(source=SOURCE, idempotency_key=case.name, run_spec=spec)
         client = self._stack.publisher()
         for _ in range(2):  # twice, as an impatient system would: it is one launch all the same
             client.publish(client.topic_path(PROJECT, TOPIC), encode(request)).result(timeout=20)
@@ -176,9 +184,17 @@ class Demo:
         answer.raise_for_status()
         return answer.json()["data"]
 
-    def _closed_launches(self) -> list[str]:
-        objects = f"storage/v1/b/{self._stack.function_settings()['LEDGER_BUCKET']}/o?prefix=closed/"
-        return [found["name"] for found in self._get("gcs", objects).get("items", [])]
+    def _launches(self) -> dict[str, str]:
+        """Return what the ledger says of each launch, by its item's id or, where it has none, its key."""
+        bucket = self._stack.function_settings()["LEDGER_BUCKET"]
+        states = {}
+        for found in self._get("gcs", f"storage/v1/b/{bucket}/o").get("items", []):
+            folder, _, key = found["name"].partition("/")
+            entry = found.get("metadata", {})
+            if folder in ("open", "closed"):
+                state = f"closed: {entry['outcome']}" if folder == "closed" else entry["state"]
+                states[entry.get("item_id") or key] = state
+        return states
 
     def _get(self, server: str, path: str) -> Any:
         return requests.get(f"{self._stack.ports.url(server)}/{path}", timeout=10).json()
@@ -186,14 +202,16 @@ class Demo:
 
 def table(rows: list[Row]) -> Table:
     """Draw what is seen now: item → job → run."""
-    drawn = Table(title="queue item → CustomJob → run", title_justify="left", expand=True)
-    for column in ("job", "item", "CustomJob", "run", "what its author reads"):
-        drawn.add_column(column, overflow="fold", no_wrap=column != "what its author reads")
+    drawn = Table(title="queue item → launch → CustomJob → run", title_justify="left", expand=True)
+    for column in ("job", "item", "launch", "CustomJob", "run"):
+        drawn.add_column(column, no_wrap=True)
+    drawn.add_column("what its author reads", overflow="fold", ratio=1)
     for row in rows:
-        item = row.item_state or ("none" if row.case.published else "…")
+        item = row.item_state or ("other system" if row.case.published else "")
         mark = "[green]✓[/]" if row.right else " "
+        states = (item, row.launch.removeprefix("closed: "), row.job_state, row.run_state)
         drawn.add_row(
-            f"{mark} {row.case.name}", _painted(item), _painted(row.job_state), _painted(row.run_state), row.why[:160]
+            f"{mark} {row.case.name}", *map(_painted, states), textwrap.shorten(row.why, 150, placeholder=" …")
         )
     return drawn
 
