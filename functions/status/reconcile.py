@@ -14,7 +14,7 @@ from functools import cache
 
 from functions.status import decide
 from functions.status.decide import Decision, Sighting
-from shared.core.errors import Conflict, LaunchError
+from shared.core.errors import Conflict, LaunchError, Reject
 from shared.core.jobstate import PHASES, phase_of
 from shared.core.launch import Entry, Launch, State
 from shared.core.ports import Clock, Job, Jobs, Ledger, Publisher, RunTracker
@@ -22,6 +22,7 @@ from shared.core.ports import Clock, Job, Jobs, Ledger, Publisher, RunTracker
 log = logging.getLogger(__name__)
 
 ENDED_FOR = timedelta(hours=1)  # jobs that ended earlier are not listed; a launch that still waits for one asks by name
+REFUSED_FOR = timedelta(days=1)  # how long a report that W&B refuses keeps its launch open
 ORPHAN_AGE = timedelta(minutes=5)  # a job younger than that may belong to a launch opened after the ledger was listed
 
 
@@ -173,9 +174,19 @@ class Status:
             ended = launch.end(decision.outcome, decision.reason, self.clock(), report=decision.report)
             launch = self.ledger.write(ended)
         if launch.entry.report_owed:
-            stage = "run" if launch.entry.job_name else "agent"
-            self.tracker.fail_item(launch.entry.item_id, launch.reason, stage)
+            self._report_to(launch)
         self.ledger.close(launch)
+
+    def _report_to(self, launch: Launch) -> None:
+        """Tell the item's author. A W&B that is down is told later, however much; one that says no, for a day."""
+        entry = launch.entry
+        try:
+            stage = "run" if entry.job_name else "agent"
+            self.tracker.fail_item(entry.queue, entry.item_id, launch.reason, stage)
+        except Reject as exc:
+            if launch.history and launch.history[-1].at + REFUSED_FOR > self.clock():
+                raise
+            log.exception("status.never_told", extra={"fields": {"launch_key": launch.key, "problem": str(exc)}})
 
     def _report_orphans(self, entries: Sequence[Entry], jobs: dict[tuple[str, int], Job], report: Report) -> None:
         """Name the jobs that run under our label with no open launch: something else made or closed them."""

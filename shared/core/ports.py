@@ -125,8 +125,8 @@ class RunTracker(Protocol):
     def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
         """Return, by id, those of these items that exist, a hundred at a query."""
 
-    def fail_item(self, item_id: str, message: str, stage: str) -> None:
-        """Show the item as FAILED with this message; safe to repeat."""
+    def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+        """Show the item as FAILED; safe to repeat. Reject: W&B has the item and does not take the report."""
 
     def warn_item(self, item_id: str, message: str, stage: str) -> None:
         """Show this warning at the item; safe to repeat."""

@@ -272,7 +272,9 @@ def test_the_product_reports_and_asks(state: State, url: str) -> None:
     """Fail, warn, states of items and of runs of several projects, and an agent's registration work as it does them."""
     queue, name = WandbRunQueue(Graphql(url, KEY)), Queue(entity="team", name="gpus")
     item, other = state.push("team", "gpus", SPEC), state.push("team", "gpus", SPEC)
-    queue.fail_item(item.id, "no quota", "run")
+    queue.fail_item(name, item.id, "no quota", "run")
+    queue.fail_item(name, item.id, "no quota", "run")
+    queue.fail_item(name, "gone", "nobody reads this", "run")
     queue.warn_item(other.id, "odd spec", "agent")
     assert [item.error, other.warning] == [
         {"message": "no quota", "stage": "run", "file_paths": []},

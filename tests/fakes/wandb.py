@@ -95,7 +95,7 @@ class FakeWandb:
         self._before("run_statuses")
         return {run: self.runs[run] for run in runs if run in self.runs}
 
-    def fail_item(self, item_id: str, message: str, stage: str) -> None:
+    def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show the item as FAILED."""
         self._before("fail_item")
         item = self.items[item_id]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from functions.status.reconcile import Report, Status
-from shared.core.errors import Denied, LaunchError, Retry
+from shared.core.errors import Denied, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State, from_item, from_request
 from shared.core.message import Queue, Request
 from shared.core.ports import CustomJobCall, RunStatus
@@ -113,6 +113,18 @@ def test_a_report_whose_answer_was_lost_is_made_again(scene: Scene) -> None:
     scene.wandb.lose["fail_item"] = Retry("timed out")
     scene.tick()
     assert scene.ledger.open
+    scene.tick()
+    assert launch.key in scene.ledger.closed
+
+
+def test_a_report_that_wandb_refuses_keeps_its_launch_open_for_a_day(scene: Scene) -> None:
+    """And no slot for ever."""
+    launch = scene.queued()
+    scene.ledger.write(launch.end(Outcome.REJECTED, "no", scene.clock()))
+    scene.wandb.fail["fail_item"] = Reject("item", "is FINISHED and W&B does not let it fail")
+    scene.clock.pass_(86_399)
+    assert scene.tick().done == {"Fail": 1}
+    scene.clock.pass_(1)
     scene.tick()
     assert launch.key in scene.ledger.closed
 
@@ -291,9 +303,9 @@ def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> N
     scene.ledger.write(scene.queued("b").end(Outcome.REJECTED, "no", scene.clock()))
 
     class Slow(FakeWandb):
-        def fail_item(self, item_id: str, message: str, stage: str) -> None:
+        def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
             scene.clock.pass_(60)
-            super().fail_item(item_id, message, stage)
+            super().fail_item(queue, item_id, message, stage)
 
     scene.wandb = Slow(items=scene.wandb.items)
     assert scene.tick().done == {"Finish": 1, "Postpone": 1}

@@ -1,45 +1,47 @@
-"""The GraphQL documents that we send to W&B: the operations of its own client's launch API.
+"""The GraphQL documents that we send to W&B: the operations, and the variables' names, of its own clients.
 
-In RUNS and ITEM, `#` stands for the number of an alias: one document asks the same of several projects.
+In RUNS and ITEM, `#` stands for the number of an alias where one document asks the same of several projects.
 """
 
 TYPES = {
-    "entity": "String!",
-    "project": "String!",
-    "queue": "String!",
-    "item": "ID!",
-    "filters": "JSONString!",
-    "first": "Int!",
+    "entityName": "String!",
+    "projectName": "String!",
+    "runQueue": "String!",
+    "itemId": "ID!",
+    "filters": "JSONString",
+    "perPage": "Int",
+    "cursor": "String",
 }
-RUNS = """project(name: $project#, entityName: $entity#) {
-  runs(filters: $filters#, first: $first#) { edges { node { name state stopped } } }
-}"""
-ITEM = """project(name: $project#, entityName: $entity#) {
-  runQueue(name: $queue#) { runQueueItem(id: $item#) { id state associatedRunId } }
-}"""
-POP = """mutation popFromRunQueue($entity: String!, $project: String!, $queue: String!, $agent: ID) {
-  popFromRunQueue(input: {entityName: $entity, projectName: $project, queueName: $queue, launchAgentId: $agent}) {
-    runQueueItemId runSpec
+RUNS = """project(name: $projectName#, entityName: $entityName#) {
+  runs(filters: $filters#, first: $perPage#, after: $cursor#) {
+    edges { node { name state stopped } } pageInfo { endCursor hasNextPage }
   }
 }"""
-ACK = """mutation ackRunQueueItem($item: ID!, $run: String!) {
-  ackRunQueueItem(input: {runQueueItemId: $item, runName: $run}) { success }
+ITEM = """project(name: $projectName#, entityName: $entityName#) {
+  runQueue(name: $runQueue#) { runQueueItem(id: $itemId#) { id state associatedRunId } }
 }"""
-FAIL = """mutation failRunQueueItem($item: ID!, $message: String!, $stage: String!) {
-  failRunQueueItem(input: {runQueueItemId: $item, message: $message, stage: $stage}) { success }
+POP = """mutation popFromRunQueue($entity: String!, $project: String!, $queueName: String!, $launchAgentId: ID) {
+  popFromRunQueue(input: {entityName: $entity, projectName: $project, queueName: $queueName,
+                          launchAgentId: $launchAgentId}) { runQueueItemId runSpec }
 }"""
-WARN = """mutation updateRunQueueItemWarning($item: ID!, $message: String!, $stage: String!) {
-  updateRunQueueItemWarning(input: {runQueueItemId: $item, message: $message, stage: $stage}) { success }
+ACK = """mutation ackRunQueueItem($itemId: ID!, $runId: String!) {
+  ackRunQueueItem(input: {runQueueItemId: $itemId, runName: $runId}) { success }
 }"""
-QUEUES = """query ProjectRunQueues($entity: String!, $project: String!) {
-  project(entityName: $entity, name: $project) { runQueues { id name } }
+FAIL = """mutation failRunQueueItem($runQueueItemId: ID!, $message: String!, $stage: String!) {
+  failRunQueueItem(input: {runQueueItemId: $runQueueItemId, message: $message, stage: $stage}) { success }
+}"""
+WARN = """mutation updateRunQueueItemWarning($runQueueItemId: ID!, $message: String!, $stage: String!) {
+  updateRunQueueItemWarning(input: {runQueueItemId: $runQueueItemId, message: $message, stage: $stage}) { success }
+}"""
+QUEUES = """query ProjectRunQueues($entity: String!, $projectName: String!) {
+  project(entityName: $entity, name: $projectName) { runQueues { id name createdBy access } }
 }"""
 REGISTER = """mutation createLaunchAgent($entity: String!, $project: String!, $queues: [ID!]!, $hostname: String!,
-                                          $config: JSONString, $version: String) {
+                                        $agentConfig: JSONString, $version: String) {
   createLaunchAgent(input: {entityName: $entity, projectName: $project, runQueues: $queues, hostname: $hostname,
-                            agentConfig: $config, version: $version}) { launchAgentId }
+                            agentConfig: $agentConfig, version: $version}) { launchAgentId }
 }"""
-AGENT = "query LaunchAgent($agent: ID!) { launchAgent(id: $agent) { id stopPolling } }"
-HEARTBEAT = """mutation updateLaunchAgent($agent: ID!, $status: String) {
-  updateLaunchAgent(input: {launchAgentId: $agent, agentStatus: $status}) { success }
+AGENT = "query LaunchAgent($agentId: ID!) { launchAgent(id: $agentId) { id agentStatus stopPolling } }"
+HEARTBEAT = """mutation updateLaunchAgent($agentId: ID!, $agentStatus: String) {
+  updateLaunchAgent(input: {launchAgentId: $agentId, agentStatus: $agentStatus}) { success }
 }"""

@@ -33,7 +33,8 @@ class WandbRunQueue:
 
     def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
         """Lease the next item. A lost answer leaves an item leased for a minute, no more."""
-        variables = {"entity": queue.entity, "project": QUEUE_PROJECT, "queue": queue.name, "agent": agent_id}
+        where = {"entity": queue.entity, "project": QUEUE_PROJECT, "queueName": queue.name}
+        variables = {**where, "launchAgentId": agent_id}
         popped = self._graphql.mutate(documents.POP, variables)["popFromRunQueue"]
         if not popped or not popped.get("runQueueItemId"):
             return None
@@ -43,11 +44,13 @@ class WandbRunQueue:
 
     def ack(self, item_id: str, run_id: str) -> bool:
         """Accept an item; a second ack is answered False, whoever the first was."""
-        return bool(self._graphql.mutate(documents.ACK, {"item": item_id, "run": run_id})["ackRunQueueItem"]["success"])
+        return bool(
+            self._graphql.mutate(documents.ACK, {"itemId": item_id, "runId": run_id})["ackRunQueueItem"]["success"]
+        )
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent; a lost answer leaves an agent without heartbeats on W&B's page, and is repeated."""
-        project = self._graphql.query(documents.QUEUES, {"entity": entity, "project": QUEUE_PROJECT})["project"]
+        project = self._graphql.query(documents.QUEUES, {"entity": entity, "projectName": QUEUE_PROJECT})["project"]
         known = {queue["name"]: queue["id"] for queue in (project or {}).get("runQueues") or []}
         missing = [name for name in queues if name not in known]
         if missing:
@@ -58,25 +61,25 @@ class WandbRunQueue:
             "project": QUEUE_PROJECT,
             "queues": [known[name] for name in queues],
             "hostname": "google-cloud-functions",
-            "config": json.dumps(config),
+            "agentConfig": json.dumps(config),
             "version": VERSION,
         }
         return str(self._graphql.mutate(documents.REGISTER, variables)["createLaunchAgent"]["launchAgentId"])
 
     def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
         """Show the agent as active, then ask whether it should stop polling."""
-        agent = self._graphql.query(documents.AGENT, {"agent": agent_id})["launchAgent"]
+        agent = self._graphql.query(documents.AGENT, {"agentId": agent_id})["launchAgent"]
         if not agent:
             return None
         status = "RUNNING" if running else "POLLING"
-        self._graphql.query(documents.HEARTBEAT, {"agent": agent_id, "status": status})
+        self._graphql.query(documents.HEARTBEAT, {"agentId": agent_id, "agentStatus": status})
         return bool(agent["stopPolling"])
 
     def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
         """Return, by id, those of these items that exist."""
         found: dict[str, ItemStatus] = {}
         for page in _pages(items):
-            for _, answer in self._aliased(documents.ITEM, [_item_variables(queue, item) for queue, item in page]):
+            for _, answer in self._ask(documents.ITEM, [_item_variables(queue, item) for queue, item in page]):
                 item = ((answer or {}).get("runQueue") or {}).get("runQueueItem")
                 if item:
                     found[item["id"]] = ItemStatus(str(item["state"]).upper(), item.get("associatedRunId") or "")
@@ -86,48 +89,58 @@ class WandbRunQueue:
         """Return the state of those of these runs that exist: a query names up to a hundred runs, of any projects."""
         found: dict[RunPath, RunStatus] = {}
         for page in _pages([run for run in dict.fromkeys(runs) if run.entity and run.project]):
-            by_project: dict[tuple[str, str], list[str]] = defaultdict(list)
-            for run in page:
-                by_project[run.entity, run.project].append(run.run_id)
-            asked = [
-                {"entity": e, "project": p, "filters": json.dumps({"name": {"$in": names}}), "first": len(names)}
-                for (e, p), names in by_project.items()
-            ]
-            for variables, answer in self._aliased(documents.RUNS, asked):
-                for edge in ((answer or {}).get("runs") or {}).get("edges") or []:
-                    node = edge["node"]
-                    path = RunPath(variables["entity"], variables["project"], node["name"])
-                    found[path] = RunStatus(str(node["state"]).lower(), stopped=bool(node.get("stopped")))
+            asked = _by_project(page)
+            while asked:  # once, unless W&B gives fewer at a time than were asked for
+                more = []
+                for variables, answer in self._ask(documents.RUNS, asked):
+                    listing = (answer or {}).get("runs") or {}
+                    for edge in listing.get("edges") or []:
+                        node = edge["node"]
+                        path = RunPath(variables["entityName"], variables["projectName"], node["name"])
+                        found[path] = RunStatus(str(node["state"]).lower(), stopped=bool(node.get("stopped")))
+                    info = listing.get("pageInfo") or {}
+                    if info.get("hasNextPage") and info.get("endCursor") not in (None, variables.get("cursor")):
+                        more.append({**variables, "cursor": info["endCursor"]})
+                asked = more
         return found
 
-    def fail_item(self, item_id: str, message: str, stage: str) -> None:
-        """Show the item as FAILED; an item that W&B no longer has is taken for told."""
-        self._report(documents.FAIL, "failRunQueueItem", item_id, message, stage)
+    def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+        """Show the item as FAILED; one that W&B no longer has, or shows as FAILED, has been told.
+
+        Raises:
+            Reject: W&B has the item and does not take the report.
+        """
+        if self._report(documents.FAIL, "failRunQueueItem", item_id, message, stage):
+            return
+        status = self.item_statuses([(queue, item_id)]).get(item_id)
+        if status and status.state != "FAILED":
+            raise Reject("item", f"{item_id} is {status.state} and W&B does not let it fail")
 
     def warn_item(self, item_id: str, message: str, stage: str) -> None:
-        """Show this warning at the item."""
-        self._report(documents.WARN, "updateRunQueueItemWarning", item_id, message, stage)
+        """Show this warning at the item; where W&B does not take it the author misses a hint, no more."""
+        if not self._report(documents.WARN, "updateRunQueueItemWarning", item_id, message, stage):
+            log.warning("wandb.warning_not_taken", extra={"fields": {"item": item_id}})
 
-    def _report(self, document: str, operation: str, item_id: str, message: str, stage: str) -> None:
-        variables = {"item": item_id, "message": message, "stage": stage}
+    def _report(self, document: str, operation: str, item_id: str, message: str, stage: str) -> bool:
+        variables = {"runQueueItemId": item_id, "message": message, "stage": stage}
         answer = self._graphql.query(document, variables)[operation]  # the same again is the same report
-        if not (answer or {}).get("success"):
-            log.warning("wandb.report_not_taken", extra={"fields": {"item": item_id, "operation": operation}})
+        return bool((answer or {}).get("success"))
 
-    def _aliased(
+    def _ask(
         self, field: str, asked: Sequence[Mapping[str, Any]]
     ) -> Iterator[tuple[Mapping[str, Any], dict[str, Any] | None]]:
-        """Ask the same of several projects in one document, each under an alias of its own."""
+        """Ask the same of several projects in one document, each under an alias of its own; of one, without."""
         if not asked:
             return
+        marks = [str(number) for number in range(len(asked))] if len(asked) > 1 else [""]
         declared, fields, variables = [], [], {}
-        for number, values in enumerate(asked):
-            declared += [f"${name}{number}: {documents.TYPES[name]}" for name in values]
-            fields.append(f"a{number}: " + field.replace("#", str(number)))
-            variables.update({f"{name}{number}": value for name, value in values.items()})
+        for mark, values in zip(marks, asked, strict=True):
+            declared += [f"${name}{mark}: {kind}" for name, kind in documents.TYPES.items() if f"${name}#" in field]
+            fields.append((f"a{mark}: " if mark else "") + field.replace("#", mark))
+            variables.update({f"{name}{mark}": value for name, value in values.items()})
         answer = self._graphql.query(f"query Statuses({', '.join(declared)}) {{ {' '.join(fields)} }}", variables)
-        for number, values in enumerate(asked):
-            yield values, answer.get(f"a{number}")
+        for mark, values in zip(marks, asked, strict=True):
+            yield values, answer.get(f"a{mark}" if mark else "project")
 
 
 def _pages(things: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -135,5 +148,16 @@ def _pages(things: Sequence[T]) -> Iterator[Sequence[T]]:
         yield things[start : start + PAGE]
 
 
+def _by_project(runs: Sequence[RunPath]) -> list[dict[str, Any]]:
+    """Return what to ask for these runs: one question per project."""
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for run in runs:
+        names[run.entity, run.project].append(run.run_id)
+    return [
+        {"entityName": e, "projectName": p, "filters": json.dumps({"name": {"$in": ids}}), "perPage": len(ids)}
+        for (e, p), ids in names.items()
+    ]
+
+
 def _item_variables(queue: Queue, item_id: str) -> dict[str, str]:
-    return {"entity": queue.entity, "project": QUEUE_PROJECT, "queue": queue.name, "item": item_id}
+    return {"entityName": queue.entity, "projectName": QUEUE_PROJECT, "runQueue": queue.name, "itemId": item_id}
