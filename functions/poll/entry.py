@@ -1,9 +1,7 @@
 """Cloud Scheduler calls this function: read the settings, wire the parts, drain, answer what was done."""
 
-import logging
 import time
 import uuid
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -16,25 +14,15 @@ from shared import log as logs
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.wandb import Graphql, WandbRunQueue
-from shared.core.errors import LaunchError, Reject, SettingsError
+from shared.answer import answer
 from shared.core.message import Queue
 from shared.settings import PollSettings, load
-
-log = logging.getLogger(__name__)
 
 
 @functions_framework.http
 def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
-    """Drain the queues; the request's body means nothing. 503 says that something has to be tried again."""
-    logs.follow(request.headers.get("X-Cloud-Trace-Context", ""))
-    try:
-        report = wired().run(holder=uuid.uuid4().hex)
-    except LaunchError as exc:
-        log.exception("poll.failed")
-        return {"error": str(exc)}, 500 if isinstance(exc, SettingsError | Reject) else 503
-    answer = {each.name: getattr(report, each.name) for each in fields(report)}  # asdict() cannot copy a Counter
-    log.info("poll.done", extra={"fields": answer})
-    return answer, 503 if report.errors else 200
+    """Drain the queues."""
+    return answer(request, lambda: wired().run(holder=uuid.uuid4().hex))
 
 
 @cache

@@ -1,7 +1,5 @@
 """Cloud Scheduler calls this function: read the settings, wire the parts, reconcile, answer what was done."""
 
-import logging
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -16,24 +14,14 @@ from shared.adapters.gcs import GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue
-from shared.core.errors import LaunchError, SettingsError
+from shared.answer import answer
 from shared.settings import StatusSettings, load
-
-log = logging.getLogger(__name__)
 
 
 @functions_framework.http
 def status(request: flask.Request) -> tuple[dict[str, Any], int]:
-    """Reconcile all open launches; the request's body means nothing. 503 says that something has to be tried again."""
-    logs.follow(request.headers.get("X-Cloud-Trace-Context", ""))
-    try:
-        report = wired().run()
-    except LaunchError as exc:
-        log.exception("status.failed")
-        return {"error": str(exc)}, 500 if isinstance(exc, SettingsError) else 503
-    answer = {each.name: getattr(report, each.name) for each in fields(report)}  # asdict() cannot copy a Counter
-    log.info("status.done", extra={"fields": answer})
-    return answer, 503 if report.errors else 200
+    """Reconcile all open launches."""
+    return answer(request, lambda: wired().run())
 
 
 @cache

@@ -72,7 +72,7 @@ def test_a_launch_goes_all_the_way(outside: Outside, shape: Any, capsys: pytest.
     assert "no such image: local/x" in str(item.error)
     printed = capsys.readouterr().out
     assert KEY not in printed
-    assert {"launch.submitted", "launch.nothing_to_do", "status.done"} <= {e["message"] for e in events(printed)}
+    assert {"launch.submitted", "launch.nothing_to_do", "tick.done"} <= {e["message"] for e in events(printed)}
 
 
 @SHAPES
