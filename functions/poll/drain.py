@@ -158,9 +158,9 @@ class Poll:
                     turn.give_back()
                     continue
                 one = self._take(queue, item)
-            except LaunchError as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, what others acked is still published
                 turn.drop(queue)
-                taken.append(_Taken(queue, error=str(exc)))
+                taken.append(_Taken(queue, error=str(exc) or type(exc).__name__))
                 log.exception("poll.failed", extra={"fields": {"queue": queue.name}})
                 continue
             taken.append(one)

@@ -134,7 +134,7 @@ class Status:
                 return self._do(entry, decision, sightings[entry.key])
             except Conflict:
                 return "Changed"  # somebody else wrote meanwhile: the next tick decides afresh
-            except LaunchError as exc:
+            except Exception as exc:  # noqa: BLE001 - one launch that cannot be served does not stop the others
                 _failed(report, entry.key, exc)
                 return "Fail"
 
@@ -207,7 +207,7 @@ def _changed(launch: Launch, **changes: object) -> Launch:
     return replace(launch, entry=replace(launch.entry, **changes))  # type: ignore[arg-type]
 
 
-def _failed(report: Report, where: str, exc: LaunchError) -> None:
+def _failed(report: Report, where: str, exc: Exception) -> None:
     report.errors.append(f"{where}: {type(exc).__name__}: {exc}")
     log.error("status.failed", extra={"fields": {"where": where}}, exc_info=exc)
 

@@ -22,6 +22,7 @@ from shared.core.ports import CustomJobCall
 log = logging.getLogger(__name__)
 
 _REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # with which REST errors begin
+_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 CREATE_TIMEOUT = 60.0  # seconds; the SDK itself would wait for ever
 
 
@@ -45,7 +46,14 @@ class VertexCompute:
         self._lock = threading.Lock()
 
     def create(self, call: CustomJobCall) -> str:
-        """Create the CustomJob with one request, and return its resource name."""
+        """Create the CustomJob with one request, and return its resource name; an error never shows a key."""
+        try:
+            return self._create(call)
+        except LaunchError as exc:  # Vertex may quote a variable's value; this text goes to W&B, the ledger and the log
+            exc.args = tuple(_redacted(str(arg), call) for arg in exc.args)
+            raise
+
+    def _create(self, call: CustomJobCall) -> str:
         self._prepare()
         try:  # makes no call, so whatever it does not like was not sent
             job = aiplatform.CustomJob(project=call.project, location=call.location, **call.constructor)
@@ -111,6 +119,14 @@ def _refusal(exc: Exception) -> LaunchError | None:
         case auth_errors.GoogleAuthError():
             return Denied(f"no Google credentials: {_short(exc)}")
     return None
+
+
+def _redacted(said: str, call: CustomJobCall) -> str:
+    for pool in call.constructor.get("worker_pool_specs", ()):
+        for variable in pool["container_spec"].get("env", ()):
+            if _SECRET.search(variable["name"]) and variable["value"]:
+                said = said.replace(variable["value"], "[redacted]")
+    return said
 
 
 def _short(exc: Exception) -> str:

@@ -4,6 +4,7 @@ Everything here is a pure function of a record and an event; who may write when 
 """
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from shared.core.errors import LaunchError
 from shared.core.message import Queue, Request, launch_key
 
 NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
+MAX_NAME = 256  # characters of an entity, a project or a run id; W&B's own are shorter
+MAX_DEPTH = 100  # of nesting; readers of JSON give up at about twice that
 
 
 class State(enum.StrEnum):
@@ -167,7 +170,7 @@ def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetim
     """Open a launch for an item of a W&B queue."""
     key = launch_key("wandb", item_id)
     entry = Entry(key, State.QUEUED, now, _run_path(run_spec, key), queue.entity, queue.name, item_id)
-    return Launch(entry, run_spec)
+    return Launch(entry, storable(run_spec))
 
 
 def from_request(request: Request, now: datetime) -> Launch:
@@ -176,15 +179,36 @@ def from_request(request: Request, now: datetime) -> Launch:
     queue = request.queue
     names = (queue.entity, queue.name) if queue else ("", "")
     entry = Entry(key, State.QUEUED, now, _run_path(request.run_spec, key), *names)
-    return Launch(entry, request.run_spec, source=request.source)
+    return Launch(entry, storable(request.run_spec), source=request.source)
+
+
+def storable(value: Any, depth: int = 0) -> Any:
+    """Return a JSON value as every reader of JSON takes it: an odd item must not stop the poll that pops it.
+
+    Half of a surrogate pair becomes a question mark, NaN and infinity null, and what is nested beyond all meaning is
+    cut off; the renderer then refuses it in words for its author.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict | list) and depth >= MAX_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {storable(str(key)): storable(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [storable(one, depth + 1) for one in value]
+    return value
 
 
 def _run_path(run_spec: Mapping[str, Any], key: str) -> RunPath:
     """Find where the run will be; the id that a spec leaves open is derived, never drawn at random.
 
-    W&B lower-cases a launch's project. Wrong types are left to the renderer, which tells the author.
+    W&B lower-cases a launch's project. Wrong types, and names too long for an object's metadata, are left to the
+    renderer, which tells the author.
     """
     text = {
-        name: value if isinstance(value := run_spec.get(name), str) else "" for name in ("entity", "project", "run_id")
+        name: storable(value)[:MAX_NAME] if isinstance(value := run_spec.get(name), str) else ""
+        for name in ("entity", "project", "run_id")
     }
     return RunPath(text["entity"], text["project"].lower(), text["run_id"] or key[1:13])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.errors import Reject
-from shared.core.launch import Launch
+from shared.core.launch import MAX_NAME, Launch
 from shared.core.ports import CustomJobCall
 from shared.spec.arguments import ArgumentNames, check_names, check_run, display_name, staging_bucket
 from shared.spec.containers import worker_pools
@@ -90,7 +90,9 @@ def _check_names_of_run(run_spec: Mapping[str, Any]) -> None:
     for name in ("entity", "project"):
         if not text(run_spec.get(name), name, "").strip():
             raise Reject(name, f"is {found(run_spec.get(name))}", f"Say which W&B {name} the run belongs to.")
-    text(run_spec.get("run_id"), "run_id", "")
+    for name in ("entity", "project", "run_id"):
+        if len(text(run_spec.get(name), name, "")) > MAX_NAME:
+            raise Reject(name, f"has more than {MAX_NAME} characters", "W&B's own names are shorter.")
 
 
 def _macros(launch: Launch, image: str) -> dict[str, str | None]:

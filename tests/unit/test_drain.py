@@ -261,6 +261,23 @@ def test_one_queue_that_fails_does_not_stop_the_others(scene: Scene) -> None:
     assert (report.launched, report.errors) == ({"b": 1}, ["queue a: no such queue"])
 
 
+def test_a_mistake_of_ours_with_one_item_does_not_hold_back_the_others(scene: Scene) -> None:
+    """What was acked before it is published."""
+    scene.wandb.push("a", A)
+    scene.wandb.push("b", B)
+
+    class Odd(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            if launch.entry.queue_name == "b":
+                raise KeyError("odd")
+            return super().write(launch)
+
+    scene.ledger = Odd()
+    report = scene.poll()
+    assert (report.launched, report.errors) == ({"a": 1}, ["queue b: 'odd'"])
+    assert len(scene.publisher.published) == 1
+
+
 def test_a_closed_launch_does_not_come_back_through_a_queue(scene: Scene) -> None:
     """Whatever poll opens again, submit finds closed; poll itself only writes and acks."""
     launch = from_item("i", A, {}, scene.clock())

@@ -7,7 +7,7 @@ import pytest
 from functions.status.reconcile import Report, Status
 from shared.core.errors import Denied, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State, from_item, from_request
-from shared.core.message import Queue, Request
+from shared.core.message import Queue, Request, launch_key
 from shared.core.ports import CustomJobCall, RunStatus
 from tests.fakes import FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 
@@ -310,6 +310,25 @@ def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> N
     scene.wandb = Slow(items=scene.wandb.items)
     assert scene.tick().done == {"Finish": 1, "Postpone": 1}
     assert scene.tick().done == {"Finish": 1}
+
+
+def test_a_launch_that_cannot_be_read_does_not_stop_the_others(scene: Scene) -> None:
+    """It is in the report, at every tick."""
+    for item in ("bad", "good"):
+        scene.ledger.write(scene.queued(item).end(Outcome.REJECTED, "no", scene.clock()))
+    bad = launch_key("wandb", "bad")
+
+    class Odd(InMemoryLedger):
+        def read(self, key: str) -> Launch | None:
+            if key == bad:
+                raise ValueError("no launch at all")
+            return super().read(key)
+
+    odd = Odd()
+    odd.open = scene.ledger.open
+    scene.ledger = odd
+    report = scene.tick()
+    assert (report.done, report.errors) == ({"Fail": 1, "Finish": 1}, [f"{bad}: ValueError: no launch at all"])
 
 
 def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:

@@ -89,6 +89,6 @@ def _errors(response: requests.Response) -> str:
     """Return the messages of a GraphQL answer's errors, empty where there are none."""
     try:
         errors = response.json().get("errors") or []
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return response.reason if response.status_code != 200 else "the answer is no JSON object"
     return "; ".join(str(e.get("message", e) if isinstance(e, dict) else e) for e in errors)[:500]

@@ -1,0 +1,121 @@
+"""A launch's states: every pair of them, and what any item or request is written down as."""
+
+import itertools
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from shared.core.launch import (
+    MAX_DEPTH,
+    TRANSITIONS,
+    IllegalTransition,
+    Launch,
+    Outcome,
+    State,
+    from_item,
+    from_request,
+    storable,
+)
+from shared.core.message import Queue, Request
+from shared.spec.fields import MAX_DEPTH as RENDERED_DEPTH
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+QUEUE = Queue(entity="team", name="vertex")
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+)
+
+
+def launch_in(state: State) -> Launch:
+    """Return a launch that came to a state by legal moves."""
+    ways = {
+        State.QUEUED: [],
+        State.SUBMITTING: [State.SUBMITTING],
+        State.SUBMITTED: [State.SUBMITTING, State.SUBMITTED],
+        State.ENDED: [State.ENDED],
+    }
+    launch = from_item("item", QUEUE, {}, NOW)
+    for step in ways[state]:
+        launch = launch.move(step)
+    return launch
+
+
+@pytest.mark.parametrize(("start", "end"), list(itertools.product(State, State)))
+def test_every_pair_of_states(start: State, end: State) -> None:
+    """A move that the table does not have is a mistake of ours, and changes nothing."""
+    launch = launch_in(start)
+    if end in TRANSITIONS[start]:
+        assert launch.move(end).entry.state is end
+    else:
+        with pytest.raises(IllegalTransition):
+            launch.move(end)
+    assert launch.entry.state is start
+
+
+def test_nothing_leads_out_of_the_end() -> None:
+    """And the end can be reached from everywhere."""
+    assert TRANSITIONS[State.ENDED] == frozenset()
+    assert all(State.ENDED in TRANSITIONS[state] for state in State if state is not State.ENDED)
+
+
+def test_the_report_is_owed_to_an_item_only() -> None:
+    """Nobody waits for news of another system's request in W&B."""
+    item = from_item("item", QUEUE, {}, NOW)
+    request = from_request(Request(source="ci", idempotency_key="1", run_spec={}, queue=QUEUE), NOW)
+    assert [launch.end(Outcome.FAILED, "x", NOW).entry.report_owed for launch in (item, request)] == [True, False]
+    assert not item.end(Outcome.SUCCEEDED, "", NOW, report=False).entry.report_owed
+
+
+def test_the_same_request_has_the_same_key_and_run_id() -> None:
+    """Nothing is drawn at random."""
+    first, again, other = (from_item(item, QUEUE, {}, NOW) for item in ("a", "a", "b"))
+    assert (first.key, first.entry.run) == (again.key, again.entry.run)
+    assert first.key != other.key
+    assert from_item("a", QUEUE, {"run_id": "mine"}, NOW).entry.run.run_id == "mine"
+
+
+def test_the_same_notice_is_told_once() -> None:
+    """Another one is told again, and a long one is cut to what metadata may hold."""
+    told = from_item("a", QUEUE, {}, NOW).tell("no room")
+    heard = Launch(told.entry.__class__(**{**_fields(told), "noticed": True}), {})
+    assert heard.tell("no room").entry.noticed
+    assert not heard.tell("still no room").entry.noticed
+    assert len(heard.tell("x" * 5000).entry.notice) == 1000
+
+
+def _fields(launch: Launch) -> dict[str, Any]:
+    return {name: getattr(launch.entry, name) for name in launch.entry.__slots__}
+
+
+@given(ANY_JSON)
+def test_whatever_an_item_holds_can_be_written_down_and_read(value: Any) -> None:
+    """Half surrogates, NaN and infinity among it: an odd item must not stop the poll that pops it."""
+    adapter = TypeAdapter(Launch)
+    launch = from_item("item", QUEUE, {"entity": value, "project": "p", "any": value}, NOW)
+    assert adapter.validate_json(adapter.dump_json(launch, exclude={"generation"})) == launch
+    json.dumps(launch.run_spec, allow_nan=False)
+
+
+def test_what_is_nested_beyond_all_meaning_is_cut_off_and_refused_later() -> None:
+    """Deep enough that the renderer still sees that it is too deep."""
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    launch = from_item("item", QUEUE, {"a": deep}, NOW)
+    adapter = TypeAdapter(Launch)
+    assert adapter.validate_json(adapter.dump_json(launch, exclude={"generation"})) == launch
+    assert MAX_DEPTH > RENDERED_DEPTH
+
+
+def test_a_usual_spec_is_written_down_as_it_is() -> None:
+    """To the letter."""
+    spec = {"a": [1, 1.5, True, None, "é🐈"], "b": {"c": {"d": []}}}
+    assert storable(spec) == spec
+    assert storable(math.nan) is None
