@@ -158,7 +158,7 @@ class Poll:
                     turn.give_back()
                     continue
                 one = self._take(queue, item)
-            except Exception as exc:
+            except Exception as exc:  # whatever it is, what others acked is still published
                 turn.drop(queue)
                 taken.append(_Taken(queue, error=str(exc) or type(exc).__name__))
                 log.exception("poll.failed", extra={"fields": {"queue": queue.name}})

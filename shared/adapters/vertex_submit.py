@@ -123,7 +123,7 @@ def _refusal(exc: Exception) -> LaunchError | None:
 
 def _redacted(said: str, call: CustomJobCall) -> str:
     for pool in call.constructor.get("worker_pool_specs", ()):
-        for variable in pool["container_spec"].get("env", ()):
+        for variable in pool.get("container_spec", {}).get("env", ()):
             if _SECRET.search(variable["name"]) and variable["value"]:
                 said = said.replace(variable["value"], "[redacted]")
     return said

@@ -1,0 +1,253 @@
+"""Our two adapters of Vertex AI against a server of custom jobs: what every answer, and no answer, means."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.cloud.aiplatform_v1.types import JobState
+
+from deploy.local.processes import free_port
+from deploy.local.serving import serving
+from deploy.local.vertex_server.app import create_app
+from deploy.local.vertex_server.messages import parse_custom_job
+from deploy.local.vertex_server.state import VertexState
+from shared.adapters.vertex_jobs import DEFAULT_FLEX_START_WAIT, NO_LIMIT, VertexJobs
+from shared.adapters.vertex_submit import VertexCompute, argument_names
+from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.ports import CustomJobCall
+
+HERE, THERE = "projects/p/locations/us-central1", "projects/p/locations/europe-west4"
+LABELS = {"launch_key": "k1", "launch_attempt": "1", "launch_agent": "ours"}
+KEY = "planted-key-" * 4
+POOL = {
+    "machine_spec": {"machine_type": "n1-standard-4"},
+    "replica_count": 1,
+    "container_spec": {"image_uri": "local/x", "env": [{"name": "WANDB_API_KEY", "value": KEY}]},
+}
+CALL = CustomJobCall(
+    "p",
+    "us-central1",
+    {"display_name": "x", "worker_pool_specs": [POOL], "labels": LABELS, "staging_bucket": "gs://staging"},
+    {},
+)
+
+
+@dataclass
+class Vertex:
+    """A server with its state, and both adapters."""
+
+    state: VertexState
+    compute: VertexCompute
+    jobs: VertexJobs
+
+    def add(self, state: str = "JOB_STATE_RUNNING", parent: str = HERE, **labels: str) -> str:
+        """Put a job in."""
+        body = {
+            "displayName": "x",
+            "labels": {**LABELS, **labels},
+            "jobSpec": {"workerPoolSpecs": [{"replicaCount": 1, "containerSpec": {"imageUri": "x"}}]},
+        }
+        name: str = self.state.add(parent, parse_custom_job(body), "JOB_STATE_RUNNING").name
+        if state != "JOB_STATE_RUNNING":
+            self.state.force(name, state, "because" if "FAILED" in state else "")
+        return name
+
+    def listed(self, parent: str = HERE) -> list[Any]:
+        """List what has not ended for an hour."""
+        return list(self.jobs.list_jobs(parent, datetime.now(UTC) - timedelta(hours=1)))
+
+
+@pytest.fixture
+def vertex() -> Iterator[Vertex]:
+    """Serve, and connect."""
+    state = VertexState()
+    with serving(create_app(state)) as url:
+        yield Vertex(state, VertexCompute("p", "us-central1", url), VertexJobs("ours", url))
+
+
+def test_a_create_is_one_request_and_gives_the_name(vertex: Vertex) -> None:
+    """With the labels that it is found by."""
+    name = vertex.compute.create(CALL)
+    assert vertex.state.requests == {"create": 1, "get": 0, "list": 0, "cancel": 0, "delete": 0}
+    assert vertex.compute.find(HERE, LABELS) == name
+    assert vertex.compute.find(HERE, {**LABELS, "launch_attempt": "2"}) is None
+    assert vertex.compute.find(THERE, LABELS) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "meaning"),
+    [
+        (400, "INVALID_ARGUMENT", Reject),
+        (404, "NOT_FOUND", Reject),
+        (409, "ALREADY_EXISTS", Reject),
+        (403, "PERMISSION_DENIED", Denied),
+        (429, "RESOURCE_EXHAUSTED", Capacity),
+        (500, "INTERNAL", OutcomeUnknown),
+        (503, "UNAVAILABLE", OutcomeUnknown),
+        (504, "DEADLINE_EXCEEDED", OutcomeUnknown),
+    ],
+)
+def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, meaning: type[LaunchError]) -> None:
+    """Only a definite refusal says that nothing was created; the text shows no key and is fit for a person."""
+    vertex.state.faults.refuse_next(status, code, f"the value {KEY} is odd")
+    with pytest.raises(meaning) as failed:
+        vertex.compute.create(CALL)
+    assert type(failed.value) is meaning
+    assert "the value [redacted] is odd" in str(failed.value)
+    assert "http://" not in str(failed.value)
+    assert vertex.state.jobs() == []
+
+
+@pytest.mark.parametrize("worked_with", [None, 503])
+def test_a_create_that_worked_without_an_answer_is_found(vertex: Vertex, worked_with: int | None) -> None:
+    """The connection was cut, or a proxy answered 503 for it."""
+    if worked_with:
+        vertex.state.faults.refuse_next(worked_with, "UNAVAILABLE", "try again", worked=True)
+    else:
+        vertex.state.faults.lose_next_answers()
+    with pytest.raises(OutcomeUnknown):
+        vertex.compute.create(CALL)
+    assert vertex.compute.find(HERE, LABELS) == vertex.state.jobs()[0].name
+
+
+def test_a_credential_that_is_not_accepted_is_a_denial(vertex: Vertex) -> None:
+    """401: Google's client refreshes its credentials once, which these cannot, and gives up."""
+    vertex.state.faults.refuse_next(401, "UNAUTHENTICATED", "who are you?")
+    with pytest.raises(Denied):
+        vertex.compute.create(CALL)
+    vertex.state.faults.refuse_next(401, "UNAUTHENTICATED", "who are you?", method="list")
+    with pytest.raises(Denied):
+        vertex.listed()
+
+
+def test_nobody_there_is_an_unknown_outcome() -> None:
+    """A connection that was refused looks like one that broke: it is looked up, which costs little."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(OutcomeUnknown):
+        VertexCompute("p", "us-central1", nobody).create(CALL)
+    with pytest.raises(Retry):
+        VertexCompute("p", "us-central1", nobody).find(HERE, LABELS)
+    with pytest.raises(Retry):
+        list(VertexJobs("ours", nobody).list_jobs(HERE, datetime.now(UTC)))
+
+
+def test_an_error_of_the_sdk_after_the_create_is_no_error(vertex: Vertex) -> None:
+    """It trips over a malformed tensorboard once the job exists; the renderer refuses that, and this is the net."""
+    name = vertex.compute.create(replace(CALL, submit={"tensorboard": "no-resource-name", "service_account": "a@p"}))
+    assert [job.name for job in vertex.state.jobs()] == [name]
+
+
+@pytest.mark.parametrize(
+    "constructor",
+    [{"worker_pool_specs": [{"replica_count": "many"}]}, {"labels": "x"}, {"worker_pool_specs": [{"no_such": 1}]}],
+)
+def test_what_the_sdks_constructor_refuses_was_never_sent(vertex: Vertex, constructor: dict[str, Any]) -> None:
+    """Its author reads why."""
+    call = replace(CALL, constructor={**CALL.constructor, **constructor})
+    with pytest.raises(Reject, match="not accepted by CustomJob"):
+        vertex.compute.create(call)
+    assert vertex.state.requests["create"] == 0
+
+
+def test_an_unknown_region_is_refused(vertex: Vertex) -> None:
+    """The SDK has a list of them."""
+    with pytest.raises(Reject):
+        vertex.compute.create(replace(CALL, location="mars-north1"))
+
+
+def test_the_names_of_the_arguments_are_the_installed_sdks() -> None:
+    """Read from its signatures, so a newer one needs no change here."""
+    names = argument_names()
+    assert {"display_name", "worker_pool_specs", "staging_bucket"} <= names["constructor"]
+    assert "sync" in names["run"] - names["submit"]
+    assert {"scheduling_strategy", "max_wait_duration"} <= names["submit"]
+
+
+def test_a_page_of_a_hundred_is_one_call(vertex: Vertex) -> None:
+    """And no call for any one job."""
+    for number in range(250):
+        vertex.add(launch_key=f"k{number}")
+    assert len({job.key for job in vertex.listed()}) == 250
+    assert vertex.state.requests == {"create": 0, "get": 0, "list": 3, "cancel": 0, "delete": 0}
+
+
+def test_only_our_own_living_or_just_ended_jobs_are_listed(vertex: Vertex) -> None:
+    """Of this region."""
+    living, ended = vertex.add(), vertex.add("JOB_STATE_FAILED")
+    vertex.add(launch_agent="theirs")
+    vertex.add(parent=THERE)
+    old = vertex.add("JOB_STATE_SUCCEEDED")
+    vertex.state.get(old).end_time = datetime.now(UTC) - timedelta(hours=2)
+    vertex.add(launch_attempt="no-number")
+    assert {job.name: job.error for job in vertex.listed()} == {living: "", ended: "because"}
+
+
+@pytest.mark.parametrize("state", [*(s.name for s in JobState), "JOB_STATE_99"])
+def test_every_state_is_read(vertex: Vertex, state: str) -> None:
+    """Also one that the installed SDK does not know."""
+    name = vertex.add(state)
+    job = vertex.jobs.get_job(name)
+    assert job
+    assert job.state == state
+
+
+def test_a_job_that_is_gone_is_none(vertex: Vertex) -> None:
+    """Deleted in the console."""
+    name = vertex.add()
+    vertex.state.forget(name)
+    assert vertex.jobs.get_job(name) is None
+    vertex.jobs.cancel_job(name)
+
+
+def test_a_cancel_may_be_repeated(vertex: Vertex) -> None:
+    """Running, cancelled, or ended by itself meanwhile."""
+    name, ended = vertex.add(), vertex.add("JOB_STATE_SUCCEEDED")
+    for each in (name, name, ended):
+        vertex.jobs.cancel_job(each)
+    assert [vertex.state.get(each).state for each in (name, ended)] == ["JOB_STATE_CANCELLED", "JOB_STATE_SUCCEEDED"]
+
+
+def test_a_refused_cancel_of_a_living_job_is_an_error(vertex: Vertex) -> None:
+    """It is due again at the next tick."""
+    name = vertex.add()
+    vertex.state.faults.refuse_next(400, "FAILED_PRECONDITION", "not now", method="cancel")
+    with pytest.raises(Retry):
+        vertex.jobs.cancel_job(name)
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(403, Denied), (503, Retry), (429, Retry), (500, Retry)])
+def test_what_a_failure_of_status_means(vertex: Vertex, status: int, meaning: type[LaunchError]) -> None:
+    """Listing, getting and cancelling alike."""
+    name = vertex.add()
+    for method, call in (
+        ("list", vertex.listed),
+        ("get", lambda: vertex.jobs.get_job(name)),
+        ("cancel", lambda: vertex.jobs.cancel_job(name)),
+    ):
+        vertex.state.faults.refuse_next(status, "CODE", "no", method=method)
+        with pytest.raises(meaning, match=f"customJobs.{method} on projects/p"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "patience"),
+    [
+        ({}, timedelta(0)),
+        ({"strategy": "SPOT", "maxWaitDuration": "60s"}, timedelta(0)),
+        ({"strategy": "FLEX_START"}, DEFAULT_FLEX_START_WAIT),
+        ({"strategy": "FLEX_START", "maxWaitDuration": "3600s"}, timedelta(hours=1)),
+        ({"strategy": "FLEX_START", "maxWaitDuration": "0s"}, NO_LIMIT),
+    ],
+)
+def test_flex_start_may_wait_for_as_long_as_it_was_told(
+    vertex: Vertex, scheduling: dict[str, str], patience: timedelta
+) -> None:
+    """So that the start timeout does not cancel a job that waits on purpose."""
+    pool = {"replicaCount": 1, "containerSpec": {"imageUri": "x"}}
+    body = {"displayName": "x", "labels": LABELS, "jobSpec": {"workerPoolSpecs": [pool], "scheduling": scheduling}}
+    name = vertex.state.add(HERE, parse_custom_job(body)).name
+    job = vertex.jobs.get_job(name)
+    assert job
+    assert job.max_wait == patience
