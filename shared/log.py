@@ -37,7 +37,7 @@ class CloudLogging(logging.Formatter):
             entry["stack_trace"] = "".join(traceback.format_exception(record.exc_info[1]))
         if trace := _trace.get():
             entry["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"
-        line = json.dumps(entry, default=str, ensure_ascii=False)
+        line = json.dumps(entry, default=str)
         for secret in self._secrets:
             line = line.replace(secret, "[redacted]")
         return line

@@ -120,7 +120,7 @@ class PollSettings(Settings):
     max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
     poll_connections: Annotated[int, Field(ge=1, le=64)] = 32
     poll_budget_seconds: PositiveFloat = 40
-    poll_lease_seconds: PositiveFloat = 75
+    poll_lease_seconds: PositiveFloat = 150
     poll_window_seconds: Annotated[float, Field(ge=0)] = 0
     overdue_seconds: PositiveFloat = 60
 

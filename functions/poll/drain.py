@@ -33,7 +33,7 @@ class Policy:
     max_queued: int = 100
     connections: int = 32
     budget: timedelta = timedelta(seconds=40)
-    lease: timedelta = timedelta(seconds=75)
+    lease: timedelta = timedelta(seconds=150)
     overdue_after: timedelta = timedelta(seconds=60)
     window: timedelta = timedelta(0)  # how long to go on asking when the queues are empty
     interval: timedelta = timedelta(seconds=5)  # how often, within the window

@@ -92,6 +92,9 @@ class Status:
         for parent in sorted({*self.parents, *(e.parent for e in entries if e.state is State.SUBMITTED)}):
             try:
                 for job in self.jobs.list_jobs(parent, since):
+                    if (twin := jobs.get((job.key, job.attempt))) and twin.name != job.name:  # must never be
+                        report.errors.append(f"two CustomJobs of one attempt: {twin.name} and {job.name}")
+                        log.critical("status.doubled", extra={"fields": {"launch_key": job.key, "job": job.name}})
                     jobs[job.key, job.attempt] = job
                     if PHASES.get(job.state) is None or job.state == "JOB_STATE_UNSPECIFIED":
                         _warn_of_unknown_state(job.state)

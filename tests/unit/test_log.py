@@ -43,6 +43,11 @@ def test_no_key_is_in_a_line_whoever_wrote_it() -> None:
     json.loads(text)
 
 
+def test_what_no_encoding_can_write_is_still_a_line() -> None:
+    """Half of a surrogate pair, say."""
+    CloudLogging("p").format(record("\ud800", fields={"x": "é"})).encode("ascii")
+
+
 def test_a_line_stays_one_line() -> None:
     """Whatever is in it."""
     assert "\n" not in CloudLogging("p").format(record("two\nlines", fields={"x": "a\nb"}))

@@ -281,6 +281,16 @@ def test_a_job_under_our_label_without_a_launch_is_reported(scene: Scene) -> Non
     assert scene.tick().orphans == [launch.entry.job_name]
 
 
+def test_two_jobs_of_one_attempt_are_an_alarm(scene: Scene) -> None:
+    """The promise was broken, or somebody copied a job with its labels."""
+    launch = scene.submitted()
+    scene.run(launch)
+    first = scene.vertex.jobs[launch.entry.job_name]
+    scene.vertex.jobs[f"{PARENT}/customJobs/copy"] = replace(first, name=f"{PARENT}/customJobs/copy")
+    [error] = scene.tick().errors
+    assert error.startswith("two CustomJobs of one attempt: ")
+
+
 def test_a_change_since_the_listing_is_left_to_the_next_tick(scene: Scene) -> None:
     """Two ticks, or a tick and a submit, do not undo each other's work."""
     launch = scene.submitted()
