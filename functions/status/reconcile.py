@@ -21,7 +21,7 @@ from shared.core.ports import Clock, Job, Jobs, Ledger, Publisher, RunTracker
 
 log = logging.getLogger(__name__)
 
-ENDED_FOR = timedelta(hours=1)  # jobs that ended earlier are not listed; a launch that still waits for one asks by name
+SKEW = timedelta(minutes=5)  # between our clock and Vertex AI's, at the most
 REFUSED_FOR = timedelta(days=1)  # how long a report that W&B refuses keeps its launch open
 ORPHAN_AGE = timedelta(minutes=5)  # a job younger than that may belong to a launch opened after the ledger was listed
 
@@ -85,24 +85,34 @@ class Status:
             _failed(report, "topic", exc)
 
     def _list_jobs(self, entries: Sequence[Entry], report: Report) -> tuple[dict[tuple[str, int], Job], set[str]]:
-        """List each region once; return the jobs by key and attempt, and the regions that did not answer."""
-        jobs: dict[tuple[str, int], Job] = {}
+        """List each region; return the jobs by key and attempt, and the regions that did not answer."""
+        seen: dict[tuple[str, int], Job] = {}
         unlisted: set[str] = set()
-        since = self.clock() - ENDED_FOR
-        for parent in sorted({*self.parents, *(e.parent for e in entries if e.state is State.SUBMITTED)}):
+        submitted = [entry for entry in entries if entry.state is State.SUBMITTED]
+        for parent in sorted({*self.parents, *(entry.parent for entry in submitted)}):
             try:
-                for job in self.jobs.list_jobs(parent, since):
-                    if (twin := jobs.get((job.key, job.attempt))) and twin.name != job.name:  # must never be
-                        report.errors.append(f"two CustomJobs of one attempt: {twin.name} and {job.name}")
-                        log.critical("status.doubled", extra={"fields": {"launch_key": job.key, "job": job.name}})
-                    jobs[job.key, job.attempt] = job
-                    if PHASES.get(job.state) is None or job.state == "JOB_STATE_UNSPECIFIED":
-                        _warn_of_unknown_state(job.state)
+                for job in self.jobs.list_jobs(parent):
+                    _see(job, seen, report)
+                ours = {(entry.key, entry.attempt): entry for entry in submitted if entry.parent == parent}
+                self._find_ended(parent, {k: entry for k, entry in ours.items() if k not in seen}, seen, report)
             except LaunchError as exc:
                 unlisted.add(parent)
                 _failed(report, parent, exc)
-        report.jobs_listed = len(jobs)
-        return jobs, unlisted
+        report.jobs_listed = len(seen)
+        return seen, unlisted
+
+    def _find_ended(
+        self, parent: str, missing: dict[tuple[str, int], Entry], seen: dict[tuple[str, int], Job], report: Report
+    ) -> None:
+        """Find the jobs that do not live any more: list back to the oldest of these launches, until each is found."""
+        if not missing:
+            return
+        for job in self.jobs.list_jobs(parent, min(entry.opened_at for entry in missing.values()) - SKEW):
+            if (job.key, job.attempt) in missing:
+                _see(job, seen, report)
+                del missing[job.key, job.attempt]
+                if not missing:
+                    return
 
     def _sightings(
         self, entries: Sequence[Entry], jobs: dict[tuple[str, int], Job], unlisted: set[str]
@@ -200,6 +210,17 @@ class Status:
                 continue
             report.orphans.append(job.name)
             log.error("status.orphan", extra={"fields": {"launch_key": key, "job": job.name, "state": job.state}})
+
+
+def _see(job: Job, seen: dict[tuple[str, int], Job], report: Report) -> None:
+    """Note a job; sound the alarm where it is the second of its attempt."""
+    twin = seen.get((job.key, job.attempt))
+    if twin and twin.name != job.name:
+        report.errors.append(f"two CustomJobs of one attempt: {twin.name} and {job.name}")
+        log.critical("status.doubled", extra={"fields": {"launch_key": job.key, "job": job.name}})
+    if PHASES.get(job.state) is None or job.state == "JOB_STATE_UNSPECIFIED":
+        _warn_of_unknown_state(job.state)
+    seen[job.key, job.attempt] = job
 
 
 def _unheard(entry: Entry) -> bool:

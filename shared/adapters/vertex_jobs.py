@@ -5,7 +5,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
@@ -36,15 +36,17 @@ class VertexJobs:
         self._clients: dict[str, JobServiceClient] = {}
         self._lock = threading.Lock()
 
-    def list_jobs(self, parent: str, ended_since: datetime) -> Iterator[Job]:
-        """Yield our jobs that have not ended, or not before that time."""
-        living = " AND ".join(f'state!="{state}"' for state in ENDED_STATES)
-        recent = f'end_time>="{ended_since.isoformat(timespec="seconds")}"'
-        request = ListCustomJobsRequest(
-            parent=parent,
-            filter=f'labels.launch_agent="{self._agent}" AND (({living}) OR {recent})',
-            page_size=PAGE,
-        )
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """Yield our jobs that have not ended, or, with a time, all that were created since.
+
+        Only by fields that Vertex documents for this filter: labels, state and create_time.
+        """
+        wanted = [f'labels.launch_agent="{self._agent}"']
+        if created_since is None:
+            wanted += [f'state!="{state}"' for state in ENDED_STATES]
+        else:
+            wanted.append(f'create_time>="{created_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"')
+        request = ListCustomJobsRequest(parent=parent, filter=" AND ".join(wanted), page_size=PAGE)
         try:
             for job in self._client(parent).list_custom_jobs(request=request, timeout=TIMEOUT):
                 if seen := _job(job):

@@ -187,8 +187,8 @@ class Job:
 class Jobs(Protocol):
     """Vertex AI, as status sees it. Raises Retry, Denied."""
 
-    def list_jobs(self, parent: str, ended_since: datetime) -> Iterator[Job]:
-        """Yield our jobs of a region that have not ended, or not before that time: one call per 100."""
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """Yield our jobs of a region that have not ended; with a time, all that were created since. 100 a call."""
 
     def get_job(self, name: str) -> Job | None:
         """Return one job, None where it was deleted."""

@@ -54,9 +54,9 @@ class Vertex:
             self.state.force(name, state, "because" if "FAILED" in state else "")
         return name
 
-    def listed(self, parent: str = HERE) -> list[Any]:
-        """List what has not ended for an hour."""
-        return list(self.jobs.list_jobs(parent, datetime.now(UTC) - timedelta(hours=1)))
+    def listed(self, created_since: datetime | None = None) -> list[Any]:
+        """List what lives, or what was created since."""
+        return list(self.jobs.list_jobs(HERE, created_since))
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_nobody_there_is_an_unknown_outcome() -> None:
     with pytest.raises(Retry):
         VertexCompute("p", "us-central1", nobody).find(HERE, LABELS)
     with pytest.raises(Retry):
-        list(VertexJobs("ours", nobody).list_jobs(HERE, datetime.now(UTC)))
+        list(VertexJobs("ours", nobody).list_jobs(HERE))
 
 
 def test_an_error_of_the_sdk_after_the_create_is_no_error(vertex: Vertex) -> None:
@@ -173,15 +173,16 @@ def test_a_page_of_a_hundred_is_one_call(vertex: Vertex) -> None:
     assert vertex.state.requests == {"create": 0, "get": 0, "list": 3, "cancel": 0, "delete": 0}
 
 
-def test_only_our_own_living_or_just_ended_jobs_are_listed(vertex: Vertex) -> None:
-    """Of this region."""
-    living, ended = vertex.add(), vertex.add("JOB_STATE_FAILED")
+def test_only_our_own_jobs_of_a_region_are_listed(vertex: Vertex) -> None:
+    """Those that live, or all that are not too old; by fields that Vertex documents for its filter."""
+    living, ended, old = vertex.add(), vertex.add("JOB_STATE_FAILED"), vertex.add("JOB_STATE_SUCCEEDED")
+    vertex.state.get(old).create_time = datetime.now(UTC) - timedelta(hours=2)
     vertex.add(launch_agent="theirs")
     vertex.add(parent=THERE)
-    old = vertex.add("JOB_STATE_SUCCEEDED")
-    vertex.state.get(old).end_time = datetime.now(UTC) - timedelta(hours=2)
     vertex.add(launch_attempt="no-number")
-    assert {job.name: job.error for job in vertex.listed()} == {living: "", ended: "because"}
+    assert {job.name: job.error for job in vertex.listed()} == {living: ""}
+    since = datetime.now(UTC) - timedelta(hours=1)
+    assert {job.name: job.error for job in vertex.listed(since)} == {living: "", ended: "because"}
 
 
 @pytest.mark.parametrize("state", [*(s.name for s in JobState), "JOB_STATE_99"])

@@ -45,12 +45,13 @@ class FakeVertex:
         found = (j.name for j in self.jobs.values() if j.name.startswith(parent) and (j.key, j.attempt) == wanted)
         return next(found, None)
 
-    def list_jobs(self, parent: str, ended_since: datetime) -> Iterator[Job]:
-        """Yield the jobs of a region that have not ended, or not before that time."""
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """Yield the jobs of a region that have not ended or, with a time, all that were created since."""
         self._reach()
         self.listings += 1
-        for job in list(self.jobs.values()):
-            if job.name.startswith(parent + "/") and (not job.ended_at or job.ended_at >= ended_since):
+        for job in list(self.jobs.values())[::-1]:
+            wanted = not job.ended_at if created_since is None else job.created_at >= created_since
+            if job.name.startswith(parent + "/") and wanted:
                 yield job
 
     def get_job(self, name: str) -> Job | None:

@@ -196,13 +196,24 @@ def test_a_deleted_job_is_asked_for_by_name_and_then_reported(scene: Scene) -> N
     assert list(scene.ledger.open) == [kept.key]
 
 
-def test_a_job_that_ended_long_ago_is_asked_for_by_name(scene: Scene) -> None:
-    """After an outage of status of a day, the listing does not show it any more."""
+def test_a_job_that_ended_long_ago_is_found(scene: Scene) -> None:
+    """After an outage of status of a day, and still without a call for any one job."""
     launch = scene.submitted()
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "out of memory")
     scene.clock.pass_(86_400)
     scene.tick()
     assert "out of memory" in scene.wandb.items["item"].error
+    assert scene.vertex.gets == 0
+
+
+def test_a_thousand_jobs_that_end_at_once_are_seen_in_one_listing(scene: Scene) -> None:
+    """Beside that of the living ones."""
+    for number in range(1000):
+        launch = scene.submitted(f"item{number}")
+        scene.run(launch, "finished")
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    assert scene.tick().done == {"Finish": 1000}
+    assert (scene.vertex.listings, scene.vertex.gets) == (2, 0)
 
 
 def test_what_is_due_is_published(scene: Scene) -> None:
@@ -242,10 +253,10 @@ def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, err
     scene.clock.pass_(300)
 
     class Half(FakeVertex):
-        def list_jobs(self, parent, ended_since):  # type: ignore[no-untyped-def]
+        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
             if "europe" in parent:
                 raise error
-            return super().list_jobs(parent, ended_since)
+            return super().list_jobs(parent, created_since)
 
     scene.vertex = Half(scene.clock, scene.vertex.jobs)
     report = scene.tick()
