@@ -63,8 +63,8 @@ class Submit:
         if not found.entry.claimable(self.clock()):
             return _tell("launch.nothing_to_do", found.key, state=found.entry.state)
         taken_over = found.entry.state is State.SUBMITTING
-        lease_until = self.clock() + self.policy.lease
-        claim = found.move(State.SUBMITTING, attempt=found.entry.attempt + (not taken_over), lease_until=lease_until)
+        attempt, lease_until = found.entry.attempt + (not taken_over), self.clock() + self.policy.lease
+        claim = found.move(State.SUBMITTING, attempt=attempt, lease_until=lease_until, retry_at=None)
         call = None if taken_over else self._rendered(claim)
         if isinstance(call, CustomJobCall):
             claim = replace(claim, entry=replace(claim.entry, parent=call.parent))
@@ -124,7 +124,8 @@ class Submit:
             return self._unknown(launch, exc), "launch.outcome_unknown"
         if name:
             return self._submitted(launch, name), "launch.found"
-        return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job"))
+        because = f" ({launch.reason})" if launch.reason else ""
+        return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job{because}"))
 
     def _again(self, launch: Launch, why: Exception, wait: timedelta, **counted: int) -> Launch:
         now = self.clock()
@@ -153,7 +154,15 @@ class Submit:
 
 
 def _tell(event: str, key: str, **fields: object) -> str:
-    serious = event in {"launch.denied", "launch.gave_up", "launch.claim_lost"}
     shown = {name: value for name, value in fields.items() if value}
-    log.log(logging.ERROR if serious else logging.INFO, event, extra={"fields": {"launch_key": key, **shown}})
+    log.log(_LEVELS.get(event, logging.INFO), event, extra={"fields": {"launch_key": key, **shown}})
     return event
+
+
+_LEVELS = {
+    "launch.denied": logging.ERROR,  # an operator has to act
+    "launch.gave_up": logging.ERROR,
+    "launch.claim_lost": logging.ERROR,
+    "launch.rejected": logging.WARNING,  # its author has to; of a request without an item this line is the only word
+    "launch.waiting": logging.WARNING,
+}

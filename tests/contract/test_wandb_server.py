@@ -321,6 +321,162 @@ def test_what_the_stand_in_shows_is_escaped_and_without_keys(state: State, url: 
     ]
 
 
+@pytest.mark.parametrize("spec", [{"name": {"a": 1}}, {"name": ["a"], "entity": 5, "project": [1]}, {"name": None}, {}])
+def test_an_odd_run_spec_is_shown(state: State, url: str, spec: dict[str, Any]) -> None:
+    """Whatever JSON object somebody pushes, the page and the list go on showing it and all the others."""
+    item = state.push("team", "gpus", spec)
+    state.queues.pop(item.queue, "agent")
+    state.queues.ack(item.id, "r1")
+    assert requests.get(url, timeout=10).ok
+    (row,) = requests.get(f"{url}/standin/items", timeout=10).json()
+    assert (row["run_spec"], row["agent_id"]) == (item.run_spec, "agent")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"", {}),
+        (b"[]", {}),
+        (b"{}", {}),
+        (b'{"query": 5}', {}),
+        (b'{"query": "{viewer{id}}", "variables": [1]}', {}),
+        (b"zz", {"Content-Encoding": "gzip"}),
+    ],
+)
+def test_what_is_no_request_is_refused(url: str, body: bytes, headers: dict[str, str]) -> None:
+    """A body that no client sends is answered with 400, as a GraphQL error."""
+    answer = requests.post(f"{url}/graphql", data=body, headers=headers, auth=("api", KEY), timeout=10)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("spec", ["[1]", "3", "null", "not JSON"])
+def test_only_an_object_is_a_run_spec(state: State, url: str, spec: str) -> None:
+    """Anything else is refused with a GraphQL error, and nothing is on the queue."""
+    push = """mutation Push($spec: JSONString!) { pushToRunQueueByName(input: {entityName: "team",
+        projectName: "model-registry", queueName: "gpus", runSpec: $spec}) { runQueueItemId } }"""
+    asked = {"query": push, "variables": {"spec": spec}}
+    answer = requests.post(f"{url}/graphql", json=asked, auth=("api", KEY), timeout=10)
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"pushToRunQueueByName": None}
+    assert answer.json()["errors"][0]["message"]
+    assert not state.queues.items
+
+
+@pytest.mark.parametrize(("project", "known"), [("vision", True), ("speech", False)])
+def test_a_run_belongs_to_the_item_that_was_claimed_for_it(state: State, project: str, known: bool) -> None:
+    """A run is the item's where entity, project and name agree with the ack, whatever the script was told."""
+    item = state.push("team", "gpus", SPEC)
+    state.queues.pop(item.queue, None)
+    state.queues.ack(item.id, "r1")
+    run, _ = state.upsert_run("team", project, "r1", {})
+    assert run.run_queue_item_id == (item.id if known else None)
+
+
+LAUNCH_CALLS = """
+import json
+from wandb.sdk.launch.api import LaunchApi
+
+api, spec = LaunchApi(), {"entity": "team", "project": "vision", "docker": {"docker_image": "img:1"}}
+queue = ("team", "model-registry")
+pushed = lambda: api.push_to_run_queue_by_name(*queue, "gpus", json.dumps(spec), {})["runQueueItemId"]
+lease = lambda: api.pop_from_run_queue("gpus", *queue, agent)["runQueueItemId"]
+agent = api.create_launch_agent(*queue, ["gpus"], {"max_jobs": 1}, "1")["launchAgentId"]
+item = pushed()
+calls = {
+    "get_project_run_queues": lambda call: call(*queue)[0]["name"],
+    "push_to_run_queue_by_name": lambda call: bool(call(*queue, "gpus", json.dumps(spec), {}, 0)["runSpec"]),
+    "push_to_run_queue": lambda call: bool(call("gpus", spec, {}, "model-registry", 1)["runQueueItemId"]),
+    "pop_from_run_queue": lambda call: call("gpus", *queue, agent)["runSpec"]["docker"],
+    "ack_run_queue_item": lambda call: call(lease(), "r1"),
+    "fail_run_queue_item": lambda call: call(item, "no quota", "run", ["log.txt"]),
+    "update_run_queue_item_warning": lambda call: call(item, "odd", "agent", None),
+    "create_launch_agent": lambda call: bool(call(*queue, ["gpus"], {}, "1")["launchAgentId"]),
+    "update_launch_agent_status": lambda call: call(agent, "RUNNING")["success"],
+    "get_launch_agent": lambda call: call(agent)["agentStatus"],
+    "entity_is_team": lambda call: call("team"),
+    "check_stop_requested": lambda call: call("vision", "team", "r0"),
+    "get_run_state": lambda call: call("team", "vision", "r0"),
+    "stop_run": lambda call: call(RUN_ID),
+}
+own = [name for name, held in vars(LaunchApi).items() if callable(held) and not name.startswith("_")]
+print(json.dumps({name: calls[name](getattr(api, name)) for name in own}))
+"""
+
+
+def test_every_call_of_the_launch_api_is_understood(
+    state: State, client_env: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each operation that the installed client has is valid here and answers what the client expects, none left out."""
+    run, _ = state.upsert_run("team", "vision", "r0", {})
+    script = LAUNCH_CALLS.replace("RUN_ID", repr(run.id))
+    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == 0, said
+    assert json.loads(said.splitlines()[-1]) == {
+        "get_project_run_queues": "gpus",
+        "push_to_run_queue_by_name": True,
+        "push_to_run_queue": True,
+        "pop_from_run_queue": {"docker_image": "img:1"},
+        "ack_run_queue_item": True,
+        "fail_run_queue_item": True,
+        "update_run_queue_item_warning": True,
+        "create_launch_agent": True,
+        "update_launch_agent_status": True,
+        "get_launch_agent": "RUNNING",
+        "entity_is_team": True,
+        "check_stop_requested": False,
+        "get_run_state": "running",
+        "stop_run": True,
+    }
+    assert run.stopped
+    assert not caplog.messages
+
+
+QUEUE_CALLS = """
+import json, wandb
+
+api, template = wandb.Api(), {"n": {"schema": {"type": "integer", "default": 1}}}
+config = {"spec": {"n": "{{n}}"}}
+api.create_run_queue("web", "gcp-vertex", "team", "V0", config, template)
+made = api.run_queue("team", "web")
+told = [made.access, made.prioritization_mode, made.type, made.default_resource_config, made.template_variables]
+links = {"docs": "http://x"}
+api.upsert_run_queue("web", {"spec": {}}, "gcp-vertex", "team", external_links=links, prioritization_mode="V0")
+changed = api.run_queue("team", "web")
+told += [changed.prioritization_mode, changed.external_links, changed.default_resource_config]
+item = api.run_queue("team", "gpus").items[0]
+told += [item.state, item._get_run_queue_item_legacy()["state"], [project.name for project in api.projects("team")]]
+item.delete()
+changed.delete()
+print(json.dumps(told))
+"""
+
+
+def test_queues_are_made_and_removed_from_the_client(
+    state: State, client_env: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`wandb.Api` makes a queue with a resource config and template variables, changes it, and removes items and it."""
+    state.push("team", "gpus", SPEC)
+    code, said = finished([sys.executable, "-c", QUEUE_CALLS], client_env, tmp_path)
+    assert code == 0, said
+    assert json.loads(said.splitlines()[-1]) == [
+        "PROJECT",
+        "V0",
+        "gcp-vertex",
+        {"resource_args": {"gcp-vertex": {"spec": {"n": "{{n}}"}}}},
+        [{"name": "n", "schema": '{"type": "integer", "default": 1}'}],
+        "V0",
+        {"links": [{"label": "docs", "url": "http://x"}]},
+        {"resource_args": {"gcp-vertex": {"spec": {}}}},
+        "pending",
+        "PENDING",
+        ["model-registry"],
+    ]
+    assert not state.queues.items
+    assert [queue.name for queue in state.queues.by_path.values()] == ["gpus"]
+    assert not caplog.messages
+
+
 def test_wandb_launch_pushes(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
     """The CLI puts a job on the queue with nothing but the URL and a key set."""
     (tmp_path / "config.json").write_text('{"overrides": {"args": ["--lr", "1"], "run_config": {"lr": 1}}}')

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,11 @@ class After:
 
 
 @contextmanager
-def stack(folder: Path, wandb: Any, vertex: Any, every: float = 0.5) -> Iterator[Stack]:
+def stack(folder: Path, wandb: Any, vertex: Any, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Run the three functions among these servers."""
     ports = Ports.free()
     made = Stack(
-        folder, ports, QUICK, every=every, emulator=False,
+        folder, ports, {**QUICK, **(settings or {})}, every=0.5, emulator=False,
         pubsub_options=("--shape", "cloudevent"), without=frozenset({"wandb", "vertex"}),
     )  # fmt: skip
     with ExitStack() as servers:
@@ -89,9 +89,9 @@ def restart(made: Stack, name: str) -> None:
         pytest.fail(str(exc))
 
 
-def closed(made: Stack) -> list[str]:
-    """Return what is closed in the ledger."""
-    listing = requests.get(f"{made.ports.url('gcs')}/storage/v1/b/launch-ledger/o?prefix=closed/", timeout=5).json()
+def ledger(made: Stack, prefix: str) -> list[str]:
+    """Return what is `open/` or `closed/` in the ledger."""
+    listing = requests.get(f"{made.ports.url('gcs')}/storage/v1/b/launch-ledger/o?prefix={prefix}", timeout=5).json()
     return [found["name"] for found in listing.get("items", [])]
 
 
@@ -114,7 +114,7 @@ def test_a_killed_submit_between_create_and_record_leaves_one_job(tmp_path: Path
         [job] = vertex.jobs()
         eventually(lambda: '"launch.found"' in running.processes.tail("submit", 200), "the job is found by its labels")
         vertex.force(job.name, "JOB_STATE_FAILED", "out of memory")
-        eventually(lambda: closed(running), "the launch is closed")
+        eventually(lambda: ledger(running, "closed/"), "the launch is closed")
         assert len(vertex.jobs()) == 1
         assert (item.state, "out of memory" in str(item.error)) == ("FAILED", True)
 
@@ -138,7 +138,7 @@ def test_a_killed_poll_between_ack_and_publish_leaves_one_job(tmp_path: Path) ->
         jobs = eventually(vertex.jobs, "the job is created")
         assert item.state == "CLAIMED"
         vertex.force(jobs[0].name, "JOB_STATE_FAILED", "out of memory")
-        eventually(lambda: closed(running), "the launch is closed")
+        eventually(lambda: ledger(running, "closed/"), "the launch is closed")
         assert len(vertex.jobs()) == 1
         assert item.state == "FAILED"
 
