@@ -6,6 +6,7 @@ import binascii
 import gzip
 import json
 import logging
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -37,7 +38,10 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
 
     async def graphql(request: Request) -> Response:
         body = await _json(request)
-        document = executor.read(body["query"])
+        query, variables = body["query"], body.get("variables") or {}
+        if not isinstance(query, str) or not isinstance(variables, dict):
+            raise ValueError("query is no string, or variables are no JSON object")
+        document = executor.read(query)
         with state.lock:
             state.requests[document.name] += 1
         for error in document.errors:
@@ -45,7 +49,7 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
         if latency:
             await asyncio.sleep(latency)
         asked = Asked(state, str(request.base_url).rstrip("/"))
-        result = executor.run(document, body.get("variables") or {}, body.get("operationName") or None, asked)
+        result = executor.run(document, variables, body.get("operationName") or None, asked)
         return JSONResponse(result.formatted, status_code=400 if document.errors else 200)
 
     async def file_stream(request: Request) -> Response:
@@ -117,7 +121,10 @@ def _run(state: State, request: Request) -> Run | None:
 async def _json(request: Request) -> dict[str, Any]:
     body = await request.body()
     if request.headers.get("content-encoding") == "gzip":
-        body = gzip.decompress(body)
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as exc:
+            raise ValueError("the body is no gzip") from exc
     message = json.loads(body)
     if not isinstance(message, dict):
         raise ValueError("the body is no JSON object")

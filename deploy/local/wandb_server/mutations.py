@@ -67,7 +67,7 @@ def push_to_run_queue_by_name(state: State, given: Input) -> Answer:
         state.push(
             given["entity_name"],
             given["queue_name"],
-            json.loads(given["run_spec"]),
+            _run_spec(given),
             priority=given.get("priority"),
             template_variables=json.loads(given.get("template_variable_values") or "{}"),
             project=given["project_name"],
@@ -81,7 +81,7 @@ def push_to_run_queue(state: State, given: Input) -> Answer:
     if queue is None:
         raise Refused(f"run queue {given['queue_id']} not found")
     variables = json.loads(given.get("template_variable_values") or "{}")
-    return _pushed(state.queues.push(queue, json.loads(given["run_spec"]), given.get("priority"), variables))
+    return _pushed(state.queues.push(queue, _run_spec(given), given.get("priority"), variables))
 
 
 def pop_from_run_queue(state: State, given: Input) -> Answer | None:
@@ -188,6 +188,13 @@ def notify_scriptable_run_alert(_: State, __: Input) -> Answer:
 def mark_run_files_uploaded(_: State, __: Input) -> Answer:
     """Take note that files were uploaded: they were seen to arrive."""
     return {"success": True}
+
+
+def _run_spec(given: Input) -> Answer:
+    spec = json.loads(given["run_spec"])
+    if not isinstance(spec, dict):
+        raise Refused("runSpec is no JSON object")
+    return spec
 
 
 def _pushed(item: Item) -> Answer:

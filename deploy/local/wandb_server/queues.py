@@ -86,6 +86,7 @@ class Queues:
         self.by_path: dict[tuple[str, str, str], RunQueue] = {}
         self.configs: dict[str, ResourceConfig] = {}
         self.items: dict[str, Item] = {}
+        self._claimed: dict[str, Item] = {}
         self._leases: deque[tuple[float, Item]] = deque()
 
     def in_project(self, entity: str, project: str) -> list[RunQueue]:
@@ -175,7 +176,14 @@ class Queues:
         if item is None or item.state != "LEASED":
             return False
         item.state, item.associated_run_id = "CLAIMED", run_name
+        self._claimed[run_name] = item
         return True
+
+    def claimed_for(self, entity: str, project: str, run_name: str) -> Item | None:
+        """Find the item that was claimed for a run, by the run's path."""
+        item = self._claimed.get(run_name)
+        wanted = (item.run_spec.get("entity"), item.run_spec.get("project")) if item else None
+        return item if wanted == (entity, project) else None
 
     def fail(self, item_id: str, error: Mapping[str, Any]) -> bool:
         """Show an item as FAILED, whatever it was."""

@@ -150,7 +150,9 @@ QUERIES: dict[str, dict[str, Any]] = {
         "access": lambda *_: "PRIVATE",
         "views": lambda *_: "{}",
         "isBenchmark": lambda *_: False,
-        "createdAt": lambda *_: None,
+        # when a project was made is not kept: each counts as old as the stand-in
+        "createdAt": lambda _, info: timestamp(_state(info).started_at),
+        "user": lambda _, info: _viewer(None, info),
         "readOnly": lambda *_: False,
         "runQueues": _run_queues,
         "runQueue": _run_queue,

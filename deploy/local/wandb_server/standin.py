@@ -25,6 +25,7 @@ def item_row(item: Item) -> dict[str, Any]:
         "project": queue.project,
         "state": item.state,
         "run_name": item.associated_run_id,
+        "agent_id": item.agent_id,
         "priority": item.priority,
         "error": item.error,
         "warning": item.warning,
@@ -42,6 +43,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "state": run.state,
         "stopped": run.stopped,
         "exit_code": run.exit_code,
+        "item_id": run.run_queue_item_id,
         "summary": run.summary,
         "config": plain_config(run),
         "history_count": len(lines(run, HISTORY)),
@@ -51,7 +53,7 @@ def run_row(run: Run) -> dict[str, Any]:
 def redacted(value: Any) -> Any:
     """Return a run spec without the API keys that it may carry, be it as an entry or as a container's variable."""
     if isinstance(value, Mapping):
-        hidden = KEYS | {"value"} if value.get("name") in KEYS else KEYS
+        hidden = KEYS | {"value"} if str(value.get("name")) in KEYS else KEYS
         return {key: "***" if key in hidden and inner else redacted(inner) for key, inner in value.items()}
     return [redacted(inner) for inner in value] if isinstance(value, list) else value
 

@@ -41,6 +41,7 @@ class State:
         start = int(time.time() * 1000) if first_number is None else first_number
         numbers = itertools.count(start)
         self.lock = threading.RLock()
+        self.started_at = clock()
         self.api_keys = frozenset(api_keys)
         self.entity = entity
         self.queues = Queues(numbers.__next__, global_id, clock, lease_seconds)
@@ -126,7 +127,10 @@ class State:
         with self.lock:
             entity, project = entity or self.entity, project or "uncategorized"
             self.project(entity, project)
-            return self.runs.upsert(entity, project, name, self.entity, given)
+            run, inserted = self.runs.upsert(entity, project, name, self.entity, given)
+            if run.run_queue_item_id is None and (item := self.queues.claimed_for(entity, project, name)):
+                run.run_queue_item_id = item.id
+            return run, inserted
 
 
 def global_id(kind: str, number: int) -> str:
