@@ -109,6 +109,16 @@ def test_every_job_state_is_acted_upon(state: str) -> None:
         assert decision == Leave()
 
 
+@pytest.mark.parametrize(
+    ("run", "report"), [(RUNNING, False), (RunStatus("failed", False), False), (PENDING, True), (None, True)]
+)
+def test_only_a_job_that_never_began_a_run_is_reported(run: RunStatus | None, report: bool) -> None:
+    """A sweep makes its runs in advance: they are pending until somebody calls wandb.init."""
+    decision = decide(SUBMITTED, Sighting(job=job("FAILED", ended_at=ago(hours=1)), run=run), NOW, Policy())
+    assert isinstance(decision, Finish)
+    assert (decision.outcome, decision.report) == (Outcome.FAILED, report)
+
+
 def test_an_unknown_future_state_counts_as_unfinished() -> None:
     """However long it lasts."""
     assert decide(SUBMITTED, Sighting(job=job("HIBERNATING", created_at=ago(days=3))), NOW, Policy()) == Leave()

@@ -79,8 +79,7 @@ def test_a_busy_queue_does_not_starve_the_others(scene: Scene) -> None:
     """The queues are asked in turn."""
     for number in range(10):
         scene.wandb.push(f"a{number}", A)
-    scene.wandb.push("b0", B)
-    scene.wandb.push("b1", B)
+        scene.wandb.push(f"b{number}", B)
     assert scene.poll(max_jobs=4).launched == {"a": 2, "b": 2}
 
 

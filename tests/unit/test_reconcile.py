@@ -262,6 +262,7 @@ def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, err
     report = scene.tick()
     assert len(report.errors) == 1
     assert list(scene.ledger.open) == [there.key]
+    assert scene.vertex.gets == 0
 
 
 def test_another_agent_s_item_is_withdrawn_and_not_reported(scene: Scene) -> None:
