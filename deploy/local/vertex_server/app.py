@@ -174,6 +174,7 @@ def _page(state: VertexState) -> str:
         rows.append(f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in ("log of job", "display name", "state", "labels", "error"))
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Vertex AI on this machine</title>
-<style>body{{font:15px/1.4 system-ui;margin:2rem}}td,th{{text-align:left;padding:.3rem .8rem;vertical-align:top}}
-tr:nth-child(even){{background:#f3f5f7}}</style>
+<style>:root{{color-scheme:light dark}}
+body{{font:15px/1.4 system-ui;margin:2rem}}td,th{{text-align:left;padding:.3rem .8rem;vertical-align:top}}
+tr:nth-child(even){{background:#8881}}</style>
 <h1>Custom jobs on this machine</h1><table><tr>{head}</tr>{"".join(rows)}</table>{"" if rows else "<p>None yet.</p>"}"""

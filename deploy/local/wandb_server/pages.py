@@ -12,10 +12,11 @@ from deploy.local.wandb_server.standin import redacted
 from deploy.local.wandb_server.state import State
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; margin-bottom: 2rem }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #ddd }
-pre { background: #f6f6f6; padding: .6rem; overflow: auto; margin: .3rem 0 }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #8884 }
+pre { background: #8881; padding: .6rem; overflow: auto; margin: .3rem 0 }
 .FAILED, .failed, .crashed, .killed { color: #b00020 } .finished { color: #0a7d33 } .warning { color: #8a5a00 }
 """
 
@@ -35,7 +36,7 @@ def page(state: State, path: str) -> str:
 
 def _overview(state: State) -> str:
     state.queues.end_leases()
-    queues = "".join(_queue(queue) for queue in state.queues.by_path.values()) or "<p>No queues yet.</p>"
+    queues = "".join(_queue(state, queue) for queue in state.queues.by_path.values()) or "<p>No queues yet.</p>"
     agents = _table(
         ("agent", "queues", "host", "status", "heartbeat"),
         (
@@ -52,12 +53,15 @@ def _overview(state: State) -> str:
     return f"<h2>Queues</h2>{queues}<h2>Agents</h2>{agents}<h2>Runs</h2>{_runs(state.runs.all())}"
 
 
-def _queue(queue: RunQueue) -> str:
+def _queue(state: State, queue: RunQueue) -> str:
     rows_ = []
     for item in reversed(queue.items.values()):
         run_name = item.associated_run_id or ""
         spec = item.run_spec
-        path = f"/{spec.get('entity') or queue.entity}/{spec.get('project') or ''}/runs/{run_name}"
+        where = (spec.get("entity") or queue.entity, spec.get("project") or "")
+        path = f"/{where[0]}/{where[1]}/runs/{run_name}"
+        run = state.runs.get(str(where[0]), str(where[1]).lower(), run_name)
+        run_state = f' <span class="{_text(run.state)}">{_text(run.state)}</span>' if run else ""
         notes = [
             f'<div class="{kind}">{_text(report["stage"])}: {_text(report["message"])}</div>'
             for kind, report in (("FAILED", item.error), ("warning", item.warning))
@@ -66,17 +70,17 @@ def _queue(queue: RunQueue) -> str:
         shown = _json(redacted(spec))
         rows_.append(
             (
-                _text(item.id),
+                f"<details><summary>{_text(spec.get('name') or run_name or 'no name yet')}</summary>"
+                f"item {_text(item.id)}{shown}</details>",
                 f'<span class="{_text(item.state)}">{_text(item.state)}</span>' + "".join(notes),
-                f'<a href="{_text(path)}">{_text(run_name)}</a>',
-                f"<details><summary>{_text(spec.get('name') or 'run spec')}</summary>{shown}</details>",
+                f'<a href="{_text(path)}">{_text(run_name)}</a>{run_state}' if run_name else "",
             )
         )
     title = (
         f"<h3>{_text(queue.entity)} / {_text(queue.name)} <small>{_text(queue.resource_config.resource)}</small></h3>"
     )
     config = f"<details><summary>resource config</summary>{_json(redacted(queue.resource_config.config))}</details>"
-    return title + config + _table(("item", "state", "run", "run spec"), rows_)
+    return title + config + _table(("job and its run spec", "item", "run"), rows_)
 
 
 def _runs(runs: list[Run]) -> str:
@@ -125,7 +129,7 @@ def _path(run: Run) -> str:
 def _table(heads: tuple[str, ...], rows_: Iterable[tuple[str, ...]]) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows_)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<table><tr>{head}</tr>{body}</table>" if body else "<p>Nothing here yet.</p>"
 
 
 def _whole(title: str, body: str) -> str:
