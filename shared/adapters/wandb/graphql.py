@@ -61,13 +61,15 @@ class Graphql:
             raise Denied(f"W&B at {where} answers {response.status_code}: check the API key and what its owner may do")
         if response.status_code == 429:
             raise Retry(f"W&B at {where} answers 429: too many requests")
+        answer = _object(response)
+        reason = _errors(answer)
         if response.status_code != 200:
-            raise OutcomeUnknown(f"W&B at {where} answers {response.status_code}: {_errors(response) or 'no reason'}")
-        if reason := _errors(response):
-            if "permission" in reason.lower():
-                raise Denied(f"W&B refuses: {reason}")
+            raise OutcomeUnknown(f"W&B at {where} answers {response.status_code}: {reason or response.reason}")
+        if "permission" in reason.lower():
+            raise Denied(f"W&B refuses: {reason}")
+        if reason:
             raise Retry(f"W&B refuses: {reason}")
-        data = response.json().get("data")
+        data = answer.get("data")
         if not isinstance(data, dict):
             raise OutcomeUnknown(f"W&B at {where} answers 200 without data")
         return data
@@ -85,10 +87,16 @@ class Graphql:
             return self._session
 
 
-def _errors(response: requests.Response) -> str:
-    """Return the messages of a GraphQL answer's errors, empty where there are none."""
+def _object(response: requests.Response) -> dict[str, Any]:
+    """Return the answer's JSON object; an empty one where it is none."""
     try:
-        errors = response.json().get("errors") or []
-    except (ValueError, AttributeError, RecursionError):
-        return response.reason if response.status_code != 200 else "the answer is no JSON object"
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _errors(answer: Mapping[str, Any]) -> str:
+    """Return the messages of a GraphQL answer's errors, empty where there are none."""
+    errors = answer.get("errors") or []
     return "; ".join(str(e.get("message", e) if isinstance(e, dict) else e) for e in errors)[:500]

@@ -38,9 +38,7 @@ class WandbRunQueue:
         popped = self._graphql.mutate(documents.POP, variables)["popFromRunQueue"]
         if not popped or not popped.get("runQueueItemId"):
             return None
-        spec = popped.get("runSpec")
-        # whatever it is, it is written down and told to its author: a run spec is an object
-        return QueueItem(popped["runQueueItemId"], spec if isinstance(spec, dict) else {"run_spec": spec})
+        return QueueItem(str(popped["runQueueItemId"]), _object(popped.get("runSpec")))
 
     def ack(self, item_id: str, run_id: str) -> bool:
         """Accept an item; a second ack is answered False, whoever the first was."""
@@ -141,6 +139,16 @@ class WandbRunQueue:
         answer = self._graphql.query(f"query Statuses({', '.join(declared)}) {{ {' '.join(fields)} }}", variables)
         for mark, values in zip(marks, asked, strict=True):
             yield values, answer.get(f"a{mark}" if mark else "project")
+
+
+def _object(spec: Any) -> dict[str, Any]:
+    """Return a run spec, which W&B gives as an object, push as JSON text; anything else is left to be refused."""
+    if isinstance(spec, str):
+        try:
+            spec = json.loads(spec)
+        except (ValueError, RecursionError):
+            log.warning("wandb.unreadable_run_spec")
+    return spec if isinstance(spec, dict) else {"run_spec": spec}
 
 
 def _pages(things: Sequence[T]) -> Iterator[Sequence[T]]:
