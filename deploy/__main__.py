@@ -1,17 +1,41 @@
-"""The command line: `python -m deploy COMMAND`."""
+"""The command line: `python -m deploy COMMAND`. A command is imported when it is asked for."""
+
+from importlib import import_module
 
 import click
 
-from deploy.local.commands import demo, up
+COMMANDS = {
+    "demo": "deploy.local.commands",
+    "up": "deploy.local.commands",
+    "migrate": "deploy.migrate",
+    "plan": "deploy.plan",
+    "bootstrap": "deploy.bootstrap",
+    "provision": "deploy.provision.command",
+    "smoke": "deploy.smoke",
+    "doctor": "deploy.doctor",
+    "destroy": "deploy.destroy",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """Return their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        """Return one of them."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Run and inspect W&B Launch on Vertex AI."""
+    """Run W&B Launch on Vertex AI: on a laptop (demo, up), and in a project of Google Cloud."""
 
-
-main.add_command(demo)
-main.add_command(up)
 
 if __name__ == "__main__":
     main(prog_name="python -m deploy")

@@ -44,6 +44,14 @@ class Environment(BaseModel):
         return value
 
 
+class Policy(BaseModel):
+    """The `policy` of a launch-config.yaml, which the agent does not know: what a launch may ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service_accounts: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = ()
+
+
 class LaunchConfig(BaseModel):
     """The agent's own configuration file, as far as it means something here; other keys are ignored."""
 
@@ -55,6 +63,7 @@ class LaunchConfig(BaseModel):
     secure_mode: bool = False
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
     environment: Environment = Environment()
+    policy: Policy = Policy()
 
 
 def _or_file(variable: str, key: str) -> Any:

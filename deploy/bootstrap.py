@@ -1,0 +1,228 @@
+"""`python -m deploy bootstrap`: once, by an owner of the project: what the build and the functions stand on."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import click
+from rich.console import Console
+
+from deploy import gcloud
+from deploy.deployment import ACCOUNTS, Deployment, deployment_options
+from deploy.gcloud import Step
+from deploy.iam import AT_BUILD, Binding, bindings, table
+from deploy.provision.ledger import LIFECYCLE
+
+APIS = (
+    "aiplatform",
+    "artifactregistry",
+    "cloudbuild",
+    "cloudfunctions",
+    "cloudresourcemanager",
+    "cloudscheduler",
+    "eventarc",
+    "iam",
+    "logging",
+    "pubsub",
+    "run",
+    "secretmanager",
+    "storage",
+)
+
+
+@click.command()
+@deployment_options
+@click.option("--print", "only_print", is_flag=True, help="Print the commands instead of running them.")
+def bootstrap(deployment: Deployment, only_print: bool) -> None:
+    """Prepare a project, once, as its owner: APIs, buckets, the secret, service accounts and what they may do.
+
+    Safe to repeat: what is there stays, what is missing is made. The API key of W&B is read from WANDB_API_KEY or asked
+    for, and goes into Secret Manager only.
+    """
+    console = Console(stderr=only_print)
+    deployment = replace(deployment, number=_number(deployment, only_print))
+    phases = {
+        "APIs": [[_apis(deployment)]],
+        "Buckets, secret, accounts and roles": [[step] for step in _things(deployment)],
+        "Who may do what": _by_resource(deployment),
+    }
+    if only_print:
+        _print(phases)
+        return
+    for title, groups in phases.items():
+        console.print(f"[bold]{title}[/]")
+        gcloud.carry_out_all(groups, console)
+    _key(deployment, console)
+    console.print(f"\n{deployment.project} is ready. Next:\n\n  {submit_command(deployment)}\n", soft_wrap=True)
+
+
+def submit_command(deployment: Deployment) -> str:
+    """Return the command that builds and deploys."""
+    told = {"_REGION": deployment.region, "_NAME": deployment.name, "_KMS_KEY": deployment.kms_key}
+    given = ",".join(f"{key}={value}" for key, value in told.items() if value)
+    return (
+        f"gcloud builds submit --project={deployment.project} --region={deployment.region} --config=cloudbuild.yaml "
+        f"--gcs-source-staging-dir=gs://{deployment.staging_bucket}/source "
+        f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'
+    )
+
+
+def _number(deployment: Deployment, only_print: bool) -> str:
+    if only_print:
+        return "PROJECT_NUMBER"
+    return str(gcloud.describe(("projects", "describe", deployment.project))["projectNumber"])
+
+
+def _apis(deployment: Deployment) -> Step:
+    names = [f"{api}.googleapis.com" for api in APIS]
+    return Step(f"{len(names)} APIs", ("services", "enable", *names, f"--project={deployment.project}"))
+
+
+def _things(deployment: Deployment) -> Iterator[Step]:
+    """Yield what has to be there before somebody can be let at it."""
+    project = f"--project={deployment.project}"
+    key = deployment.kms_key
+    yield Step(
+        f"Artifact Registry repository {deployment.name}",
+        (
+            *("artifacts", "repositories", "create", deployment.name, "--repository-format=docker"),
+            *(f"--location={deployment.region}", project, *([f"--kms-key={key}"] if key else [])),
+        ),
+        found=("artifacts", "repositories", "describe", deployment.name, f"--location={deployment.region}", project),
+    )
+    for bucket, rules in (
+        (deployment.ledger_bucket, (f"--lifecycle-file={LIFECYCLE}",)),
+        (deployment.staging_bucket, ()),
+    ):
+        yield Step(
+            f"bucket gs://{bucket}",
+            (
+                *("storage", "buckets", "create", f"gs://{bucket}", f"--location={deployment.region}", project),
+                *("--uniform-bucket-level-access", "--public-access-prevention", *rules),
+                *([f"--default-encryption-key={key}"] if key else []),
+            ),
+            found=("storage", "buckets", "describe", f"gs://{bucket}"),
+        )
+    yield Step(
+        f"secret {deployment.secret}",
+        (
+            *("secrets", "create", deployment.secret, "--replication-policy=user-managed"),
+            *(f"--locations={deployment.region}", project, *([f"--kms-key-name={key}"] if key else [])),
+        ),
+        found=("secrets", "describe", deployment.secret, project),
+    )
+    for role in ACCOUNTS:
+        email = deployment.account(role)
+        yield Step(
+            f"service account {email}",
+            (
+                "iam",
+                "service-accounts",
+                "create",
+                email.partition("@")[0],
+                f"--display-name={deployment.name}: {role}",
+                project,
+            ),
+            found=("iam", "service-accounts", "describe", email, project),
+        )
+    for name, custom in table().roles.items():
+        role_id, permissions = deployment.custom_role(name), ",".join(custom.permissions)
+        told = (f"--title={deployment.name}: {custom.title}", f"--permissions={permissions}", "--stage=GA")
+        yield Step(
+            f"custom role {role_id}",
+            ("iam", "roles", "create", role_id, project, *told),
+            found=("iam", "roles", "describe", role_id, project),
+            right=partial(_has_exactly, set(custom.permissions)),
+            mend=("iam", "roles", "update", role_id, project, *told),
+        )
+
+
+def _has_exactly(permissions: set[str], role: Mapping[str, Any]) -> bool:
+    return set(role.get("includedPermissions", ())) == permissions and not role.get("deleted")
+
+
+def _by_resource(deployment: Deployment) -> list[list[Step]]:
+    """Return the bindings, those of one resource one after another: each rewrites its whole policy."""
+    groups: dict[tuple[str, str], list[Step]] = defaultdict(list)
+    for binding in bindings(deployment):
+        if binding.kind not in AT_BUILD:
+            group = "project" if binding.kind == "sources" else binding.kind
+            groups[group, binding.resource].append(_bind(binding, deployment))
+    return list(groups.values())
+
+
+def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
+    """Return gcloud's command for one binding."""
+    project = f"--project={deployment.project}"
+    match binding.kind:
+        case "project" | "sources":
+            on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
+        case "ledger" | "staging":
+            on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
+        case "secret":
+            on = ("secrets", "add-iam-policy-binding", binding.resource, project)
+        case "repository":
+            on = (
+                "artifacts",
+                "repositories",
+                "add-iam-policy-binding",
+                binding.resource,
+                f"--location={deployment.region}",
+                project,
+            )
+        case "account" | "run_as":
+            on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
+        case "kms_key":
+            on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
+        case "topic" | "dead_letters":
+            on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
+        case "trigger":
+            on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)
+        case "function":
+            on = (
+                "run",
+                "services",
+                "add-iam-policy-binding",
+                binding.resource,
+                f"--region={deployment.region}",
+                project,
+            )
+        case other:
+            raise ValueError(f"no command binds on {other!r}")
+    condition: tuple[str, ...] = ()
+    if binding.condition:
+        condition = (f"--condition=title=functions-sources,expression={binding.condition}",)
+    elif binding.kind in ("project", "ledger", "staging"):
+        condition = ("--condition=None",) if binding.kind == "project" else ()
+    return (*on, f"--member={binding.member}", f"--role={binding.role}", *condition)
+
+
+def _bind(binding: Binding, deployment: Deployment) -> Step:
+    name = binding.role.rpartition("/")[2]
+    where = binding.resource if binding.kind != "sources" else "the buckets of functions' sources"
+    return Step(f"{binding.member.partition(':')[2]} gets {name} on {where}", bind_command(binding, deployment))
+
+
+def _key(deployment: Deployment, console: Console) -> None:
+    """Put W&B's API key into the secret, where it has none yet."""
+    project = f"--project={deployment.project}"
+    versions = gcloud.describe(("secrets", "versions", "list", deployment.secret, "--filter=state=ENABLED", project))
+    if versions:
+        console.print(
+            f"  the API key of W&B: is there, as {versions[0]['name'].rpartition('/')[2]} of {deployment.secret}"
+        )
+        return
+    key = os.environ.get("WANDB_API_KEY") or click.prompt("W&B's API key", hide_input=True)
+    gcloud.run(("secrets", "versions", "add", deployment.secret, "--data-file=-", project), given=key.strip())
+    console.print(f"  the API key of W&B: made, in {deployment.secret}")
+
+
+def _print(phases: dict[str, list[list[Step]]]) -> None:
+    for title, groups in phases.items():
+        click.echo(f"# {title}")
+        for steps in groups:
+            for step in steps:
+                click.echo(gcloud.shown(step.make))

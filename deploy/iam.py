@@ -1,0 +1,137 @@
+"""The table of bindings, deploy/iam.yaml: read, and turned into members and resources of one deployment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from deploy.deployment import Deployment
+
+TABLE = Path(__file__).with_name("iam.yaml")
+AT_BUILD = ("topic", "dead_letters", "trigger", "function")  # what comes with the build is bound by the build
+SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
+
+
+class Role(BaseModel):
+    """A custom role: exactly these permissions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    permissions: tuple[str, ...]
+
+
+class Row(BaseModel):
+    """A line of the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accounts: Annotated[tuple[str, ...], Field(min_length=1)]
+    role: str
+    resources: Annotated[tuple[str, ...], Field(min_length=1)]
+    why: str
+    needs: tuple[str, ...] = ()
+    only: str = ""
+
+
+class Table(BaseModel):
+    """All of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: dict[str, Role]
+    bindings: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One member with one role on one resource of a deployment.
+
+    `kind` is the table's word for the resource, up to its colon; `resource` what gcloud or a client calls it;
+    `condition` is empty or a CEL expression.
+    """
+
+    member: str
+    role: str
+    kind: str
+    resource: str
+    permissions: tuple[str, ...]
+    why: str
+    condition: str = ""
+
+
+@cache
+def table() -> Table:
+    """Read the table once."""
+    return Table.model_validate(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
+
+
+def bindings(deployment: Deployment) -> Iterator[Binding]:
+    """Yield every binding of a deployment, in the table's order; those of the trigger without its resource's name."""
+    for row in table().bindings:
+        if row.only and not getattr(deployment, row.only):
+            continue
+        custom = table().roles.get(row.role)
+        role = f"projects/{deployment.project}/roles/{deployment.custom_role(row.role)}" if custom else row.role
+        emails = [email for account in row.accounts for email in _emails(account, deployment)]
+        for on, email in product(row.resources, emails):
+            for resource in _resources(on, deployment):
+                yield Binding(
+                    member=f"serviceAccount:{email}",
+                    role=role,
+                    kind=on.partition(":")[0],
+                    resource=resource,
+                    permissions=custom.permissions if custom else row.needs,
+                    why=row.why,
+                    condition=SOURCES if on == "sources" else "",
+                )
+
+
+def _emails(account: str, deployment: Deployment) -> tuple[str, ...]:
+    if account == "run_as":
+        return deployment.run_as
+    if account.startswith("agent:"):
+        return (deployment.agent(account.removeprefix("agent:")),)
+    return (deployment.account(account),)
+
+
+def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
+    """Return what the table's word stands for, as gcloud and the clients call it."""
+    kind, _, which = on.partition(":")
+    return {
+        "project": (deployment.project,),
+        "sources": (deployment.project,),  # with a condition: the buckets have names of Google's making
+        "ledger": (f"gs://{deployment.ledger_bucket}",),
+        "staging": (f"gs://{deployment.staging_bucket}",),
+        "secret": (deployment.secret,),
+        "repository": (deployment.name,),
+        "account": (deployment.account(which),),
+        "run_as": deployment.run_as,
+        "topic": (f"projects/{deployment.project}/topics/{deployment.topic}",),
+        "dead_letters": (f"projects/{deployment.project}/topics/{deployment.dead_letters}",),
+        "trigger": ("",),  # Eventarc names it when submit is deployed
+        "function": (deployment.function(which),),
+        "kms_key": (deployment.kms_key,),
+    }[kind]
+
+
+def markdown() -> str:
+    """Return the table as the README shows it."""
+    lines = ["| account | may | on | why |", "|---|---|---|---|"]
+    for row in table().bindings:
+        custom = table().roles.get(row.role)
+        may = f"the custom role *{row.role}*" if custom else f"`{row.role}`"
+        lines.append(
+            f"| {', '.join(row.accounts)} | {may} | {', '.join(row.resources).replace('_', ' ')} | {row.why} |"
+        )
+    for name, role in table().roles.items():
+        lines += [
+            "",
+            f"The custom role *{name}* ({role.title}): " + ", ".join(f"`{p}`" for p in role.permissions) + ".",
+        ]
+    return "\n".join(lines) + "\n"
