@@ -1,0 +1,1 @@
+"""A little Google Cloud on loopback: the real gcloud and the unmodified Python clients run against it."""

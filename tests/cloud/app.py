@@ -1,0 +1,104 @@
+"""The server: records every call, keeps state, answers like Google's APIs."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.cloud.calls import Answer, Call, Json, Refusal
+from tests.cloud.permissions import UnknownCallError, needed
+from tests.cloud.state import State
+
+TOKEN = "token-of:"
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+Handler = Callable[[Call], Json | Answer]
+
+
+@dataclass
+class Fault:
+    """A rule that makes the next matching calls fail, before (or, if `lost`, after) they have had their effect."""
+
+    method: str
+    path: re.Pattern[str]
+    status: int
+    times: int
+    lost: bool
+
+    def strikes(self, call: Call) -> bool:
+        """Tell whether this call fails, and count it."""
+        if self.times == 0 or call.method != self.method or not self.path.search(call.path):
+            return False
+        self.times -= 1
+        return True
+
+
+@dataclass
+class Server:
+    """Leads each call to its API's handler, through faults and IAM enforcement, and writes it down."""
+
+    state: State
+    handlers: Mapping[str, Handler]
+    calls: list[Call] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        """Give the ASGI application: one route for whatever comes."""
+        return Starlette(routes=[Route("/{path:path}", self._serve, methods=METHODS)])
+
+    async def _serve(self, request: Request) -> Response:
+        raw = await request.body()
+        call = Call(
+            method=request.method,
+            host=request.headers["host"].partition(":")[0],
+            path=request.scope["path"],
+            query=dict(request.query_params),
+            body=_parsed(raw),
+            identity=request.headers.get("authorization", "").rpartition(TOKEN)[2],
+            raw=raw,
+            headers=dict(request.headers) | {"raw-path": request.scope["raw_path"].decode()},
+        )
+        answer = self.answer(call)
+        self.calls.append(dataclasses.replace(call, status=answer.status))
+        return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)
+
+    def answer(self, call: Call) -> Answer:
+        """Answer one call, by Google's JSON error where it is refused."""
+        fault = next((fault for fault in self.faults if fault.strikes(call)), None)
+        failed = Refusal(fault.status if fault else 503, "The service is currently unavailable.").answer()
+        if fault and not fault.lost:
+            return failed
+        try:
+            self._authorize(call)
+            answered = self.handlers[call.service](call)
+        except UnknownCallError as unknown:
+            return Refusal(501, str(unknown)).answer()
+        except Refusal as refusal:
+            return refusal.answer()
+        if fault:
+            return failed
+        return answered if isinstance(answered, Answer) else Answer(json.dumps(answered).encode())
+
+    def _authorize(self, call: Call) -> None:
+        permissions = needed(call)
+        if permissions and not call.identity:
+            raise Refusal(401, "Request is missing required authentication credential.")
+        for permission, named in sorted(permissions):
+            service, _, name = named.partition("/")
+            resource = f"{service}/{self.state.canonical(name)}"
+            if not self.state.allow(call.identity, permission, resource):
+                raise Refusal(403, f"Permission '{permission}' denied on resource '{resource}'")
+
+
+def _parsed(raw: bytes) -> Any:
+    """Give JSON as what it says, and anything else as it is."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw

@@ -1,0 +1,175 @@
+"""APIs of named resources which need few rules of their own."""
+
+import base64
+import json
+from typing import Any, ClassVar
+
+from tests.cloud.calls import Answer, Call, Json, Refusal
+from tests.cloud.service import Service, unknown
+from tests.cloud.state import now
+
+
+class ArtifactRegistry(Service):
+    """Repositories of images."""
+
+    name = "artifactregistry"
+    long_running: ClassVar[dict[str, str]] = {"repositories": "google.devtools.artifactregistry.v1.Repository"}
+
+
+class Eventarc(Service):
+    """Triggers; those of functions are made by Cloud Functions."""
+
+    name = "eventarc"
+    long_running: ClassVar[dict[str, str]] = {"triggers": "google.cloud.eventarc.v1.Trigger"}
+
+
+class KeyManagement(Service):
+    """Keys, which a test puts into `resources` itself."""
+
+    name = "cloudkms"
+
+
+class Logging(Service):
+    """A log without any entry."""
+
+    name = "logging"
+
+    def answer(self, call: Call) -> Json | Answer:
+        """List no entries."""
+        return {}
+
+
+class SecretManager(Service):
+    """Secrets and their versions."""
+
+    name = "secretmanager"
+
+    def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
+        """Add a version or read its payload, besides IAM's verbs."""
+        if verb == "addVersion":
+            self.state.get(self.full(name))
+            number = len(self.state.children(f"{self.full(name)}/versions")) + 1
+            version = f"{name}/versions/{number}"
+            self.state.secrets[version] = base64.b64decode(call.document["payload"]["data"])
+            made = {"name": version, "createTime": now(), "state": "ENABLED", "etag": '"1"'}
+            return self.state.add(self.full(version), made)
+        if verb == "access":
+            version = self.version(name)
+            return {"name": version, "payload": {"data": base64.b64encode(self.state.secrets[version]).decode()}}
+        return super().verb(call, name, verb)
+
+    def resource(self, call: Call, name: str) -> Json | Answer:
+        """Resolve `versions/latest`, besides the shared rules."""
+        return super().resource(call, self.version(name) if "/versions/" in name else name)
+
+    def version(self, name: str) -> str:
+        """Resolve `latest` to the number of the newest version."""
+        secret, _, version = name.partition("/versions/")
+        number = len(self.state.children(f"{self.full(secret)}/versions")) if version == "latest" else version
+        return str(self.state.get(self.full(f"{secret}/versions/{number}"))["name"])
+
+    def deleted(self, call: Call, name: str, resource: Json) -> None:
+        """Delete a secret's versions with it."""
+        for version in self.state.children(f"{self.full(name)}/versions"):
+            self.state.remove(self.full(version["name"]))
+
+
+class ServiceUsage(Service):
+    """Which APIs are on; each exists and is off until it is enabled."""
+
+    name = "serviceusage"
+
+    def answer(self, call: Call) -> Json | Answer:
+        """List, get or enable APIs."""
+        if call.path.endswith(("operations/noop.DONE_OPERATION",)):
+            return self.done([])
+        return super().answer(call)
+
+    def collection(self, call: Call, name: str, version: str) -> Json | Answer:
+        """List the APIs; a filter `state:ENABLED` leaves those that are on."""
+        return {"services": self.state.children(self.full(name))}
+
+    def resource(self, call: Call, name: str) -> Json | Answer:
+        """Get one API, on or off."""
+        return self.state.resources.get(self.full(name), self.described(name, "DISABLED"))
+
+    def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
+        """Turn APIs on or off."""
+        if verb == "batchEnable":
+            names = [f"{name}/{identifier}" for identifier in call.document["serviceIds"]]
+            return self.done([self.enable(each) for each in names])
+        if verb == "enable":
+            return self.done([self.enable(name)])
+        if verb == "disable":
+            self.state.resources.pop(self.full(name), None)
+            return self.done([])
+        raise unknown(call)
+
+    def enable(self, name: str) -> Json:
+        """Turn one API on."""
+        self.state.resources[self.full(name)] = self.described(name, "ENABLED")
+        return self.state.resources[self.full(name)]
+
+    def described(self, name: str, state: str) -> Json:
+        """Describe an API as Service Usage does."""
+        parent = f"projects/{self.state.number}"
+        identifier = name.rpartition("/")[2]
+        return {
+            "name": f"{parent}/services/{identifier}",
+            "config": {"name": identifier, "title": identifier},
+            "state": state,
+            "parent": parent,
+        }
+
+    def done(self, services: list[Json]) -> Json:
+        """Give the operation that was done at once."""
+        kind = "type.googleapis.com/google.api.serviceusage.v1.BatchEnableServicesResponse"
+        return {
+            "name": "operations/acat.p2-1-done",
+            "done": True,
+            "response": {"@type": kind, "services": services},
+        }
+
+
+class Tokens(Service):
+    """OAuth: the token of whoever asks says who they are."""
+
+    name = "oauth2"
+
+    def answer(self, call: Call) -> Json | Answer:
+        """Exchange a refresh token, which is `refresh:EMAIL`, for an access token."""
+        import urllib.parse
+
+        form = dict(urllib.parse.parse_qsl(call.body.decode())) if isinstance(call.body, bytes) else {}
+        identity = form.get("refresh_token", "").removeprefix("refresh:")
+        if not identity:
+            raise Refusal(400, "invalid_grant")
+        return {"access_token": access_token(identity), "id_token": id_token(identity), "expires_in": 3600,
+                "token_type": "Bearer", "scope": "https://www.googleapis.com/auth/cloud-platform"}  # fmt: skip
+
+
+class Credentials(Service):
+    """Tokens of service accounts for whoever may impersonate them."""
+
+    name = "iamcredentials"
+
+    def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
+        """Make an access token or an ID token of a service account."""
+        email = name.rpartition("/")[2]
+        if verb == "generateAccessToken":
+            return {"accessToken": access_token(email), "expireTime": "2099-01-01T00:00:00Z"}
+        if verb == "generateIdToken":
+            return {"token": id_token(email, call.document.get("audience", ""))}
+        raise unknown(call)
+
+
+def access_token(identity: str) -> str:
+    """Give the token by which the cloud knows `identity`."""
+    return f"token-of:{identity}"
+
+
+def id_token(identity: str, audience: str = "") -> str:
+    """Give an unsigned ID token of `identity`."""
+    parts: list[dict[str, Any]] = [{"alg": "none"}, {"email": identity, "aud": audience, "exp": 4070908800}]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "c2lnbmF0dXJl"])

@@ -1,0 +1,250 @@
+"""Which IAM permissions a call needs, and on which resource each is checked, as Google documents them."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.cloud.calls import Call
+
+Needed = frozenset[tuple[str, str]]
+
+# The kinds of resources of each API whose paths are plain names: path segment -> its word in permissions.
+_KINDS: dict[str, dict[str, str]] = {
+    "artifactregistry": {"repositories": "repositories", "operations": "operations"},
+    "cloudbuild": {"builds": "builds", "operations": "operations"},
+    "cloudfunctions": {"functions": "functions", "runtimes": "runtimes", "operations": "operations"},
+    "cloudkms": {"keyRings": "keyRings", "cryptoKeys": "cryptoKeys"},
+    "cloudresourcemanager": {"projects": "projects"},
+    "cloudscheduler": {"jobs": "jobs", "locations": "locations"},
+    "eventarc": {"triggers": "triggers", "operations": "operations"},
+    "iam": {
+        "serviceAccounts": "serviceAccounts",
+        "roles": "roles",
+        "workloadIdentityPools": "workloadIdentityPools",
+        "providers": "workloadIdentityPoolProviders",
+        "operations": "operations",
+    },
+    "pubsub": {"topics": "topics", "subscriptions": "subscriptions"},
+    "run": {"services": "services", "revisions": "revisions", "operations": "operations"},
+    "secretmanager": {"secrets": "secrets", "versions": "versions"},
+    "serviceusage": {"services": "services", "operations": "operations"},
+}
+_PREFIXES = {"cloudresourcemanager": "resourcemanager"}
+_VERBS = {
+    ("cloudbuild", "cancel"): "cloudbuild.builds.update",
+    ("cloudfunctions", "generateUploadUrl"): "cloudfunctions.functions.sourceCodeSet",
+    ("cloudscheduler", "pause"): "cloudscheduler.jobs.pause",
+    ("cloudscheduler", "resume"): "cloudscheduler.jobs.enable",
+    ("cloudscheduler", "run"): "cloudscheduler.jobs.run",
+    ("iam", "undelete"): "iam.roles.undelete",
+    ("iamcredentials", "generateAccessToken"): "iam.serviceAccounts.getAccessToken",
+    ("iamcredentials", "generateIdToken"): "iam.serviceAccounts.getOpenIdToken",
+    ("pubsub", "acknowledge"): "pubsub.subscriptions.consume",
+    ("pubsub", "modifyAckDeadline"): "pubsub.subscriptions.consume",
+    ("pubsub", "modifyPushConfig"): "pubsub.subscriptions.update",
+    ("pubsub", "publish"): "pubsub.topics.publish",
+    ("pubsub", "pull"): "pubsub.subscriptions.consume",
+    ("pubsub", "seek"): "pubsub.subscriptions.consume",
+    ("secretmanager", "access"): "secretmanager.versions.access",
+    ("secretmanager", "addVersion"): "secretmanager.versions.add",
+    ("serviceusage", "batchEnable"): "serviceusage.services.enable",
+    ("serviceusage", "disable"): "serviceusage.services.disable",
+    ("serviceusage", "enable"): "serviceusage.services.enable",
+}
+# What else a write needs: `actAs` on each service account that the new resource is to run as.
+_ACCOUNT_FIELDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "cloudfunctions": (
+        ("serviceConfig", "serviceAccountEmail"),
+        ("buildConfig", "serviceAccount"),
+        ("eventTrigger", "serviceAccountEmail"),
+    ),
+    "cloudscheduler": (
+        ("httpTarget", "oidcToken", "serviceAccountEmail"),
+        ("httpTarget", "oauthToken", "serviceAccountEmail"),
+    ),
+    "cloudbuild": (("serviceAccount",),),
+    "pubsub": (
+        ("pushConfig", "oidcToken", "serviceAccountEmail"),
+        ("subscription", "pushConfig", "oidcToken", "serviceAccountEmail"),
+    ),
+    "run": (("spec", "template", "spec", "serviceAccountName"), ("template", "serviceAccount")),
+}
+
+
+class UnknownCallError(LookupError):
+    """A call of a kind for which no permissions are written down."""
+
+
+def needed(call: Call) -> Needed:
+    """Give the (permission, full resource) pairs which `call` needs; an unknown kind of call raises.
+
+    Writing an object without `ifGenerationMatch` counts as creating it: that an overwrite needs
+    `storage.objects.delete` too cannot be seen from the call.
+    """
+    special = _SPECIAL.get(call.service)
+    return frozenset(special(call) if special else _named(call))
+
+
+def _named(call: Call) -> Iterator[tuple[str, str]]:
+    """Give the permissions of a call to `/VERSION/NAME[:VERB]`."""
+    name, verb = _name_and_verb(call)
+    segments = name.split("/")
+    kinds = _KINDS.get(call.service, {})
+    kind = segments[-1] if len(segments) % 2 else segments[-2]
+    if call.service != "iamcredentials" and kind not in kinds and kind != "locations":
+        raise _unknown(call)
+    prefix = _PREFIXES.get(call.service, call.service)
+    if verb in ("testIamPermissions", "queryTestablePermissions"):
+        return
+    if verb in ("getIamPolicy", "setIamPolicy"):
+        yield f"{prefix}.{kinds[kind]}.{verb}", _resource(call.service, name)
+    elif verb:
+        if (call.service, verb) not in _VERBS:
+            raise _unknown(call)
+        yield _VERBS[call.service, verb], _resource(call.service, name)
+    else:
+        yield f"{prefix}.{kinds.get(kind, kind)}.{_action(call, segments)}", _checked_on(call, segments, kind)
+    if call.method in ("POST", "PUT", "PATCH"):
+        yield from _written(call, segments)
+
+
+def _action(call: Call, segments: list[str]) -> str:
+    on_collection = len(segments) % 2 == 1
+    actions = {"GET": "list", "POST": "create"} if on_collection else {
+        "GET": "get",
+        "PUT": "create" if call.service == "pubsub" else "update",
+        "PATCH": "update",
+        "DELETE": "delete",
+    }  # fmt: skip
+    if call.method not in actions:
+        raise _unknown(call)
+    return actions[call.method]
+
+
+def _checked_on(call: Call, segments: list[str], kind: str) -> str:
+    """Creating and listing are checked on the project; so is what has no policy of its own."""
+    if call.service == "pubsub" and call.method == "PUT":
+        return _project(segments[1])
+    if call.service == "secretmanager" and kind == "versions":
+        return _resource(call.service, "/".join(segments[:4]))
+    has_no_policy = kind in ("operations", "builds", "roles", "workloadIdentityPools", "providers", "jobs", "triggers")
+    if len(segments) % 2 or has_no_policy or kind == "locations":
+        return _project(segments[1])
+    return _resource(call.service, "/".join(segments))
+
+
+def _written(call: Call, segments: list[str]) -> Iterator[tuple[str, str]]:
+    body = call.body if isinstance(call.body, dict) else {}
+    for path in _ACCOUNT_FIELDS.get(call.service, ()):
+        if account := _field(body, path):
+            yield "iam.serviceAccounts.actAs", service_account(account)
+    if call.service == "pubsub" and call.method == "PUT" and "subscriptions" in segments:
+        yield "pubsub.topics.attachSubscription", _resource("pubsub", body["topic"])
+
+
+def _storage(call: Call) -> Iterator[tuple[str, str]]:
+    found = re.fullmatch(
+        r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout)(?:/(.+))?)?)?", call.path
+    )
+    if call.path.startswith("/upload-source/") or "upload_id" in call.query:
+        return  # the address itself is the permission
+    if found is None or (found[2] == "iam" and found[3] not in (None, "testPermissions")):
+        raise _unknown(call)
+    bucket, part, name = found[1], found[2], found[3]
+    resource = f"storage.googleapis.com/projects/_/buckets/{bucket}"
+    if bucket is None:
+        action = {"GET": "list", "POST": "create"}[call.method]
+        yield f"storage.buckets.{action}", _project(call.query["project"])
+    elif part == "iam":
+        if name is None:
+            yield f"storage.buckets.{ {'GET': 'getIamPolicy', 'PUT': 'setIamPolicy'}[call.method] }", resource
+    elif part == "storageLayout" or (part == "o" and name is None and call.method == "GET"):
+        yield "storage.objects.list", resource
+    elif part == "o":
+        name = name or call.query.get("name") or (call.body.get("name") if isinstance(call.body, dict) else None)
+        action = {"GET": "get", "POST": "create", "PATCH": "update", "DELETE": "delete"}[call.method]
+        yield f"storage.objects.{action}", f"{resource}/objects/{name}" if name else resource
+        if action == "create" and call.query.get("ifGenerationMatch", "0") != "0":
+            yield "storage.objects.delete", f"{resource}/objects/{name}" if name else resource
+    else:
+        action = {"GET": "get", "PATCH": "update", "PUT": "update", "DELETE": "delete"}[call.method]
+        yield f"storage.buckets.{action}", resource
+
+
+def _run(call: Call) -> Iterator[tuple[str, str]]:
+    """Give the permissions of Cloud Run's v1 in Kubernetes' manner, of its v1 IAM methods and of its v2."""
+    found = re.fullmatch(
+        r"/apis/serving\.knative\.dev/v1/namespaces/([^/]+)/(services|revisions|routes)(?:/([^/]+))?", call.path
+    )
+    if found is None:
+        yield from _named(call)
+        return
+    project, kind, name = found.groups()
+    region = call.host.partition("-run.")[0]
+    actions = {"GET": "get", "PUT": "update", "DELETE": "delete"} if name else {"GET": "list", "POST": "create"}
+    full = f"run.googleapis.com/projects/{project}/locations/{region}/{kind}/{name}"
+    yield f"run.{kind}.{actions[call.method]}", full if name else _project(project)
+    if call.method in ("PUT", "POST"):
+        yield from _written(call, [])
+
+
+def _logging(call: Call) -> Iterator[tuple[str, str]]:
+    if call.path != "/v2/entries:list":
+        raise _unknown(call)
+    for name in call.body["resourceNames"]:
+        yield "logging.logEntries.list", _project(name.split("/")[1])
+
+
+def _web(call: Call) -> Iterator[tuple[str, str]]:
+    yield "run.routes.invoke", f"web/{call.host}{call.path}"
+
+
+def _nothing(call: Call) -> Iterator[tuple[str, str]]:
+    return iter(())
+
+
+_SPECIAL: dict[str, Callable[[Call], Iterator[tuple[str, str]]]] = {
+    "logging": _logging,
+    "oauth2": _nothing,
+    "run": _run,
+    "storage": _storage,
+    "web": _web,
+}
+
+
+def service_account(email: str) -> str:
+    """Write a service account (its email or its name) as a full resource, in the project of its address."""
+    email = email.rpartition("/")[2]
+    account, _, domain = email.partition("@")
+    project = account.partition("-")[0] if domain == "developer.gserviceaccount.com" else domain.partition(".")[0]
+    return f"iam.googleapis.com/projects/{project}/serviceAccounts/{email}"
+
+
+def _name_and_verb(call: Call) -> tuple[str, str]:
+    found = re.fullmatch(r"/v\d\w*/(projects/[^/:]+.*?)(?::([a-zA-Z]+))?", call.path)
+    if found is None:
+        raise _unknown(call)
+    return found[1], found[2] or ""
+
+
+def _resource(service: str, name: str) -> str:
+    segments = name.split("/")
+    if service == "iamcredentials":
+        return service_account(name)
+    if len(segments) % 2 or service == "serviceusage":
+        return _project(segments[1])
+    return f"{service}.googleapis.com/{name}"
+
+
+def _project(project: str) -> str:
+    return f"cloudresourcemanager.googleapis.com/projects/{project}"
+
+
+def _field(body: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        body = body.get(key) if isinstance(body, dict) else None
+    return body
+
+
+def _unknown(call: Call) -> UnknownCallError:
+    return UnknownCallError(f"no permissions are written down for {call.method} {call.host}{call.path}")

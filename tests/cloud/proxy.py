@@ -1,0 +1,53 @@
+"""A CONNECT proxy that knows only Google's hosts, and leads each of them to the local server."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.cloud.certificates import HOSTS
+
+
+@dataclass
+class Proxy:
+    """Connects Google's hosts to `target` (host, port) and answers 403 to whatever else is asked for."""
+
+    target: Callable[[], tuple[str, int]]
+    refused: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client's connection, to its end."""
+        try:
+            await self._serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the client went away: nothing to answer
+        finally:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        method, address, *_ = head.split(" ", 2)
+        host, _, port = address.rpartition(":")
+        if method != "CONNECT" or port != "443" or not is_google(host):
+            self.refused.append(address)
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            return
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self.target())
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_copy(reader, upstream_writer), _copy(upstream_reader, writer))
+
+
+def is_google(host: str) -> bool:
+    """Tell whether `host` is one that the local server has a certificate for."""
+    return any(host.endswith(pattern.removeprefix("*")) for pattern in HOSTS)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+    except ConnectionError:
+        return  # one side went away: the other is closed below
+    finally:
+        writer.close()

@@ -1,0 +1,177 @@
+"""A Google Cloud for one test: `with Cloud(tmp_path) as cloud`, and subprocesses run with `cloud.environ(...)`."""
+
+import asyncio
+import json
+import re
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from tests.cloud.app import Fault, Server
+from tests.cloud.calls import Call, Json
+from tests.cloud.certificates import make_certificates
+from tests.cloud.identity import Iam, ResourceManager
+from tests.cloud.messaging import CloudScheduler, PubSub
+from tests.cloud.names import (
+    ArtifactRegistry,
+    Credentials,
+    Eventarc,
+    KeyManagement,
+    Logging,
+    SecretManager,
+    ServiceUsage,
+    Tokens,
+    access_token,
+)
+from tests.cloud.proxy import Proxy
+from tests.cloud.service import Service
+from tests.cloud.state import Allow, State
+from tests.cloud.storage import Storage
+
+SERVICES: tuple[type[Service], ...] = (
+    ArtifactRegistry,
+    CloudScheduler,
+    Credentials,
+    Eventarc,
+    Iam,
+    KeyManagement,
+    Logging,
+    PubSub,
+    ResourceManager,
+    SecretManager,
+    ServiceUsage,
+    Storage,
+    Tokens,
+)
+_START_SECONDS = 10
+
+
+class Cloud:
+    """One project in a cloud of its own, served on loopback while the `with` lasts.
+
+    `resources`, `policies`: by full resource, such as `pubsub.googleapis.com/projects/p1/topics/t`.
+    `uploads`: archives of source code. `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
+    """
+
+    def __init__(self, folder: Path, project: str = "p1", number: str = "123456789012") -> None:
+        self.folder = folder
+        self.project = project
+        self.number = number
+        self.state = State(project, number)
+        self.resources = self.state.resources
+        self.policies = self.state.policies
+        self.uploads = self.state.uploads
+        self.scheduler_outcome = self.state.scheduler_outcome
+        self.resources[f"cloudresourcemanager.googleapis.com/projects/{project}"] = {}
+        self._server = Server(self.state, {service.name: service(self.state).answer for service in SERVICES})
+        self.calls: list[Call] = self._server.calls
+        self._proxy = Proxy(lambda: self._address)
+        self.refused = self._proxy.refused
+        self._started = threading.Event()
+        self._certificates = make_certificates(folder)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="cloud", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._started.wait(_START_SECONDS):
+            raise TimeoutError("the cloud did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_START_SECONDS)
+
+    def environ(self, identity: str) -> dict[str, str]:
+        """Give the whole environment of a subprocess in which gcloud and google-auth act as `identity` (an email)."""
+        home = self.folder / re.sub(r"\W", "-", identity)
+        home.mkdir(exist_ok=True)
+        token, credentials = home / "token", home / "credentials.json"
+        token.write_text(access_token(identity))
+        user = {"client_id": "client", "client_secret": "secret", "refresh_token": f"refresh:{identity}"}
+        credentials.write_text(json.dumps({"type": "authorized_user", **user, "quota_project_id": self.project}))
+        authority = str(self._certificates.authority)
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "CLOUDSDK_CONFIG": str(home / "gcloud"),
+            "CLOUDSDK_CORE_PROJECT": self.project,
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_CHECK_GCE_METADATA": "0",
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+            "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": authority,
+            "GOOGLE_CLOUD_PROJECT": self.project,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+            "NO_GCE_CHECK": "true",
+            "REQUESTS_CA_BUNDLE": authority,
+            "SSL_CERT_FILE": authority,
+            "https_proxy": self.proxy,
+            "HTTPS_PROXY": self.proxy,
+        }
+
+    @property
+    def proxy(self) -> str:
+        """Give the proxy's URL."""
+        return f"http://127.0.0.1:{self._proxy_port}"
+
+    def calls_to(self, host_part: str, method: str | None = None, path_regex: str | None = None) -> list[Call]:
+        """Give the calls so far to hosts with `host_part` in their name, of one method, with a path that matches."""
+        return [
+            call
+            for call in self.calls
+            if host_part in call.host
+            and method in (None, call.method)
+            and (path_regex is None or re.search(path_regex, call.path))
+        ]
+
+    def fail(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> None:
+        """Let the next `times` matching calls fail, without effect."""
+        self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=False))
+
+    def lose(self, method: str, path_regex: str, times: int = 1) -> None:
+        """Let the next `times` matching calls have their effect and then answer 503."""
+        self._server.faults.append(Fault(method, re.compile(path_regex), 503, times, lost=True))
+
+    def enforce(self, allow: Allow) -> None:
+        """Refuse from now on each call for which `allow(identity, permission, resource)` says no."""
+        self.state.allow = allow
+
+    def object(self, bucket: str, name: str) -> bytes:
+        """Give the content of an object."""
+        return self.state.objects[bucket, name].content
+
+    def policy_members(self, resource: str, role: str) -> list[str]:
+        """Give the members who have `role` by the policy of `resource` itself."""
+        bindings: list[Json] = self.policies.get(resource, {}).get("bindings", [])
+        return [member for binding in bindings if binding["role"] == role for member in binding["members"]]
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._address: tuple[str, int] = listener.getsockname()
+        config = uvicorn.Config(
+            self._server.app(),
+            ssl_certfile=self._certificates.leaf,
+            ssl_keyfile=str(self._certificates.key),
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        proxy = await asyncio.start_server(self._proxy.serve, "127.0.0.1", 0)
+        self._proxy_port = proxy.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        proxy.close()
+        server.should_exit = True
+        await serving
