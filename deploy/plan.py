@@ -1,0 +1,205 @@
+"""`python -m deploy plan`: shadow mode: what would become of the items that wait, without popping any."""
+
+import itertools
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from deploy.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
+from shared.adapters.wandb import Graphql
+from shared.core.errors import LaunchError, Reject
+from shared.core.launch import Launch, State, from_item
+from shared.core.message import Queue
+from shared.core.ports import CustomJobCall
+from shared.settings import CONFIG_FILE, PollSettings, SubmitSettings, load
+from shared.spec.render import ArgumentNames, Site, render
+
+IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
+LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
+_REDACTED = "[redacted]"
+_KEYS = frozenset({"_wandb_api_key", "WANDB_API_KEY"})
+_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+
+
+class PlanSettings(PollSettings, SubmitSettings):
+    """What poll and submit are told; the ledger is not opened here, so its bucket may be missing."""
+
+    ledger_bucket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would become of one item; of an item to come, where `item` is empty."""
+
+    queue: str
+    item: str
+    outcome: str
+    call: CustomJobCall | None = None
+    refusal: Reject | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def document(self) -> dict[str, Any]:
+        """Return what is shown of it, without any key."""
+        shown: dict[str, Any] = {"queue": self.queue}
+        if self.item:
+            shown |= {"item": self.item, "outcome": self.outcome}
+        else:
+            shown |= {"checked": "the queue's configuration, for any image", "outcome": self.outcome}
+        if self.call:
+            arguments = {"CustomJob": dict(self.call.constructor), "submit": dict(self.call.submit)}
+            shown |= {"warnings": list(self.call.warnings), "parent": self.call.parent, **arguments}
+        if self.refusal:
+            shown |= {"field": self.refusal.field, "reason": str(self.refusal)}
+        without: dict[str, Any] = _redacted(shown, self.secrets)
+        return without
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Renders what waits in the queues of an entity, as submit would."""
+
+    graphql: Graphql
+    entity: str
+    site: Site
+    names: ArgumentNames
+
+    def plan(self, name: str, item: str, limit: int) -> Iterator[Planned]:
+        """Yield what would become of a queue's items; its configuration is checked where none can be seen."""
+        queue = read_queue(self.graphql, self.entity, name)
+        if queue is None:
+            yield Planned(name, "", REFUSED, refusal=self._missing(name))
+            return
+        waiting = (one for one in pending_items(self.graphql, self.entity, name) if item in ("", one.id))
+        seen = False
+        for one in itertools.islice(waiting, limit):
+            seen = seen or one.run_spec is not None
+            yield self._item(queue, one)
+        if not (seen or item):
+            yield self._rendered(queue, "", queue.example_spec(IMAGE))
+
+    def _missing(self, name: str) -> Reject:
+        there = ", ".join(sorted(queue_names(self.graphql, self.entity))) or "none that this key may see"
+        return Reject("queues", f"{self.entity} has no queue named {name}", f"Its queues: {there}.")
+
+    def _item(self, queue: QueueView, item: PendingItem) -> Planned:
+        if item.run_spec is None:
+            return Planned(queue.name, item.id, UNSEEN)
+        return self._rendered(queue, item.id, item.run_spec)
+
+    def _rendered(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
+        launch = _claimed(queue, item, run_spec)
+        secrets = frozenset({self.site.api_key, *_keys(launch.run_spec), *_secrets_of(self.site.macros)})
+        try:
+            call = render(launch, self.site, self.names)
+        except Reject as refusal:
+            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
+        return Planned(queue.name, item, LAUNCHED, call=call, secrets=secrets)
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=f"The agent's configuration file.  [default: LAUNCH_CONFIG, or {CONFIG_FILE} where it exists]",
+)
+@click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; repeatable.  [default: all]")
+@click.option("--item", default="", metavar="ID", help="Only this item.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Items of each queue.")
+def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) -> None:
+    """Show what would become of the items that wait in W&B's queues. Nothing is popped, acked or changed.
+
+    Prints one YAML document for each item: the arguments of the CustomJob that submit would create, with its warnings,
+    or the field for which it would be refused. Of an empty queue, or where W&B does not show an item before it is
+    popped, the queue's own configuration is checked. API keys are not shown.
+
+    Settings are those of the functions: the environment, and the launch-config.yaml beneath it. Needed are
+    WANDB_API_KEY, LAUNCH_ENTITY (entity), LAUNCH_QUEUES (queues), GOOGLE_CLOUD_PROJECT (environment.project) and
+    VERTEX_LOCATION (environment.region).
+
+    Exit code 1 if anything would be refused.
+    """
+    if config:
+        os.environ["LAUNCH_CONFIG"] = str(config)  # as the functions are told of it
+    if queues:
+        os.environ["LAUNCH_QUEUES"] = ",".join(queues)
+    outcomes: Counter[str] = Counter()
+    try:
+        told = load(PlanSettings)
+        planner = _planner(told)
+        for planned in itertools.chain.from_iterable(planner.plan(name, item, limit) for name in told.queues):
+            outcomes[planned.outcome] += 1
+            click.echo("---\n" + _written(planned.document()), nl=False)
+    except LaunchError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if not outcomes:
+        raise click.ClickException(f"no item {item} waits in {', '.join(told.queues)} of {told.entity}")
+    click.echo(
+        "; ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) + ". Nothing was popped.", err=True
+    )
+    if outcomes[REFUSED]:
+        raise SystemExit(1)
+
+
+def _planner(told: PlanSettings) -> Planner:
+    """Wire as submit does."""
+    from shared.adapters.vertex_submit import argument_names  # Google's SDK takes seconds: no other command waits
+
+    if unset := sorted(name for name in told.launch_macros if name not in os.environ):
+        click.echo(f"Not set here, so left as they are: the macros {', '.join(unset)}.", err=True)
+    site = Site(
+        base_url=told.wandb_base_url,
+        api_key=told.api_key,
+        project=told.google_cloud_project,
+        location=told.vertex_location,
+        agent=told.launch_agent_name,
+        macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
+        secure_mode=told.secure_mode,
+    )
+    return Planner(Graphql(told.wandb_base_url, told.api_key), told.entity, site, ArgumentNames(**argument_names()))
+
+
+def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:
+    """Return the launch of an item as it is when submit renders it: at its first attempt."""
+    opened = from_item(item, Queue(entity=queue.entity, name=queue.name), run_spec, datetime.now(UTC))
+    return opened.move(State.SUBMITTING, attempt=1)
+
+
+def _written(document: dict[str, Any]) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _redacted(value: Any, secrets: frozenset[str]) -> Any:
+    """Return a value with no secret in it: by the name of an entry or a variable, or found inside a text."""
+    if isinstance(value, Mapping):
+        hidden = _KEYS | ({"value"} if _SECRET.search(str(value.get("name"))) else frozenset())
+        return {key: _REDACTED if key in hidden and one else _redacted(one, secrets) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_redacted(one, secrets) for one in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, _REDACTED)
+    return value
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Yield the API keys that a run spec carries, at any depth."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if key in _KEYS and isinstance(one, str) and one:
+                yield one
+            yield from _keys(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _keys(one)
+
+
+def _secrets_of(macros: Mapping[str, str]) -> Iterator[str]:
+    return (value for name, value in macros.items() if value and _SECRET.search(name))
