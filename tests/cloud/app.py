@@ -46,6 +46,7 @@ class Server:
     state: State
     handlers: Mapping[str, Handler]
     calls: list[Call] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def app(self) -> Starlette:
@@ -76,14 +77,20 @@ class Server:
             return failed
         try:
             self._authorize(call)
-            answered = self.handlers[call.service](call)
+            answered = self._handler(call)(call)
         except UnknownCallError as unknown:
-            return Refusal(501, str(unknown)).answer()
+            self.unknown.append(str(unknown))
+            return Refusal(400, str(unknown), "UNIMPLEMENTED").answer()  # not 501: clients would try again
         except Refusal as refusal:
             return refusal.answer()
         if fault:
             return failed
         return answered if isinstance(answered, Answer) else Answer(json.dumps(answered).encode())
+
+    def _handler(self, call: Call) -> Handler:
+        if call.service not in self.handlers:
+            raise UnknownCallError(f"tests/cloud has no {call.host}")
+        return self.handlers[call.service]
 
     def _authorize(self, call: Call) -> None:
         permissions = needed(call)

@@ -30,6 +30,12 @@ class Iam(Service):
         "providers": "google.iam.v1beta.WorkloadIdentityPoolProvider",
     }
 
+    def answer(self, call: Call) -> Json | Answer:
+        """Name no permission as one that a custom role cannot have, besides the shared rules."""
+        if call.path == "/v1/permissions:queryTestablePermissions":
+            return {"permissions": []}
+        return super().answer(call)
+
     def new(self, call: Call, collection: str) -> tuple[str, Json]:
         """Name a service account by its email, a role by its id."""
         body = call.document

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import urllib.parse
 from typing import Any, ClassVar
+
+import google_crc32c
 
 from tests.cloud.calls import Answer, Call, Json, Refusal
 from tests.cloud.service import Service, unknown
@@ -51,11 +54,14 @@ class SecretManager(Service):
             number = len(self.state.children(f"{self.full(name)}/versions")) + 1
             version = f"{name}/versions/{number}"
             self.state.secrets[version] = base64.b64decode(call.document["payload"]["data"])
-            made = {"name": version, "createTime": now(), "state": "ENABLED", "etag": '"1"'}
+            made: Json = {"name": version, "createTime": now(), "state": "ENABLED", "etag": '"1"'}
+            made["clientSpecifiedPayloadChecksum"] = "dataCrc32c" in call.document["payload"]
             return self.state.add(self.full(version), made)
         if verb == "access":
             version = self.version(name)
-            return {"name": version, "payload": {"data": base64.b64encode(self.state.secrets[version]).decode()}}
+            secret = self.state.secrets[version]
+            payload = {"data": base64.b64encode(secret).decode(), "dataCrc32c": str(google_crc32c.value(secret))}
+            return {"name": version, "payload": payload}
         return super().verb(call, name, verb)
 
     def resource(self, call: Call, name: str) -> Json | Answer:
@@ -138,8 +144,6 @@ class Tokens(Service):
 
     def answer(self, call: Call) -> Json | Answer:
         """Exchange a refresh token, which is `refresh:EMAIL`, for an access token."""
-        import urllib.parse
-
         form = dict(urllib.parse.parse_qsl(call.body.decode())) if isinstance(call.body, bytes) else {}
         identity = form.get("refresh_token", "").removeprefix("refresh:")
         if not identity:

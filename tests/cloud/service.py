@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 from tests.cloud.calls import Answer, Call, Json, Refusal
+from tests.cloud.permissions import UnknownCallError
 from tests.cloud.state import State, merge, now
 
 
@@ -154,6 +155,6 @@ def is_collection(name: str) -> bool:
     return len(name.split("/")) % 2 == 1
 
 
-def unknown(call: Call) -> Refusal:
-    """Refuse a call which this cloud does not know."""
-    return Refusal(501, f"tests/cloud does not know {call.method} {call.host}{call.path}")
+def unknown(call: Call) -> UnknownCallError:
+    """Say that this cloud has no rule for a call."""
+    return UnknownCallError(f"tests/cloud does not know {call.method} {call.host}{call.path}")

@@ -2,8 +2,6 @@
 
 import base64
 import dataclasses
-import email
-import email.policy
 import hashlib
 import json
 import re
@@ -183,11 +181,10 @@ def check_preconditions(call: Call, stored: StoredObject | None) -> None:
 
 def multipart(content_type: str, content: bytes) -> tuple[Json, bytes]:
     """Cut a multipart/related upload into its metadata and its content."""
-    head = f"Content-Type: {content_type}\r\nMIME-Version: 1.0\r\n\r\n".encode()
-    boundary = email.message_from_bytes(head, policy=email.policy.HTTP).get_boundary()
-    if boundary is None:
+    found = re.search(r"""boundary=["']?([^"';]+)""", content_type)
+    if found is None:
         raise Refusal(400, "The multipart upload has no boundary.")
-    _, metadata, media, *_ = content.split(f"--{boundary}".encode())
+    _, metadata, media, *_ = content.split(f"--{found[1]}".encode())
     fields: Json = json.loads(metadata.partition(b"\r\n\r\n" if b"\r\n\r\n" in metadata else b"\n\n")[2])
     separator, end = (b"\r\n\r\n", b"\r\n") if b"\r\n\r\n" in media else (b"\n\n", b"\n")
     return fields, media.partition(separator)[2].removesuffix(end)

@@ -12,8 +12,10 @@ from typing import Self
 import uvicorn
 
 from tests.cloud.app import Fault, Server
+from tests.cloud.building import CloudBuild
 from tests.cloud.calls import Call, Json
 from tests.cloud.certificates import make_certificates
+from tests.cloud.functions import CloudFunctions
 from tests.cloud.identity import Iam, ResourceManager
 from tests.cloud.messaging import CloudScheduler, PubSub
 from tests.cloud.names import (
@@ -28,12 +30,15 @@ from tests.cloud.names import (
     access_token,
 )
 from tests.cloud.proxy import Proxy
+from tests.cloud.run import Run
 from tests.cloud.service import Service
 from tests.cloud.state import Allow, State
 from tests.cloud.storage import Storage
 
 SERVICES: tuple[type[Service], ...] = (
     ArtifactRegistry,
+    CloudBuild,
+    CloudFunctions,
     CloudScheduler,
     Credentials,
     Eventarc,
@@ -42,6 +47,7 @@ SERVICES: tuple[type[Service], ...] = (
     Logging,
     PubSub,
     ResourceManager,
+    Run,
     SecretManager,
     ServiceUsage,
     Storage,
@@ -54,7 +60,9 @@ class Cloud:
     """One project in a cloud of its own, served on loopback while the `with` lasts.
 
     `resources`, `policies`: by full resource, such as `pubsub.googleapis.com/projects/p1/topics/t`.
-    `uploads`: archives of source code. `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
+    `uploads`: archives of source code, by the name of their object. `refused`: other hosts that were asked for.
+    `unknown`: calls this cloud has no rule for; leaving the `with` raises if there were any.
+    `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
     """
 
     def __init__(self, folder: Path, project: str = "p1", number: str = "123456789012") -> None:
@@ -69,6 +77,7 @@ class Cloud:
         self.resources[f"cloudresourcemanager.googleapis.com/projects/{project}"] = {}
         self._server = Server(self.state, {service.name: service(self.state).answer for service in SERVICES})
         self.calls: list[Call] = self._server.calls
+        self.unknown: list[str] = self._server.unknown
         self._proxy = Proxy(lambda: self._address)
         self.refused = self._proxy.refused
         self._started = threading.Event()
@@ -86,6 +95,8 @@ class Cloud:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_SECONDS)
+        if kind is None and self.unknown:
+            raise AssertionError(f"calls that this cloud does not know: {self.unknown}")
 
     def environ(self, identity: str) -> dict[str, str]:
         """Give the whole environment of a subprocess in which gcloud and google-auth act as `identity` (an email)."""

@@ -1,0 +1,55 @@
+"""Cloud Build: every build succeeds at once, with its source kept among the uploads."""
+
+from typing import ClassVar
+
+from tests.cloud.calls import Answer, Call, Json, Refusal
+from tests.cloud.service import Service, unknown
+from tests.cloud.state import now
+
+
+class CloudBuild(Service):
+    """Builds, of a region or of the whole project (`locations/global`)."""
+
+    name = "cloudbuild"
+    long_running: ClassVar[dict[str, str]] = {"builds": "google.devtools.cloudbuild.v1.Build"}
+
+    def new(self, call: Call, collection: str) -> tuple[str, Json]:
+        """Number the build."""
+        number = f"00000000-0000-4000-8000-{next(self.state.numbers):012d}"
+        return f"{_regional(collection)}/{number}", call.document
+
+    def created(self, call: Call, name: str, resource: Json) -> Json:
+        """Run the build: it succeeds."""
+        identifier, region = name.rpartition("/")[2], name.split("/")[3]
+        source = resource.get("source", {}).get("storageSource")
+        if source:
+            stored = self.state.objects.get((source["bucket"], source["object"]))
+            if stored is None:
+                raise Refusal(404, f"gs://{source['bucket']}/{source['object']} was not found.")
+            self.state.uploads[source["object"]] = stored.content
+        return {
+            **resource,
+            "id": identifier,
+            "projectId": self.state.project,
+            "status": "SUCCESS",
+            "startTime": now(),
+            "finishTime": now(),
+            "logUrl": f"https://console.cloud.google.com/cloud-build/builds;region={region}/{identifier}",
+        }
+
+    def resource(self, call: Call, name: str) -> Json | Answer:
+        """Get a build."""
+        if call.method != "GET":
+            raise unknown(call)
+        return self.state.get(self.full(_regional(name)))
+
+    def answered(self, kind: str, name: str, resource: Json, message: str | None = None) -> Json:
+        """Put the build into the operation's metadata too, where gcloud looks for it."""
+        operation = super().answered(kind, name, resource, message)
+        kind = "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata"
+        operation["metadata"] = {"@type": kind, "build": resource}
+        return operation
+
+
+def _regional(name: str) -> str:
+    return name if "/locations/" in name else name.replace("/builds", "/locations/global/builds")

@@ -1,0 +1,178 @@
+"""Cloud Run: services and revisions, kept in the form of v1 (Kubernetes' manner)."""
+
+import re
+from copy import deepcopy
+from typing import Any
+
+from tests.cloud.calls import Answer, Call, Json, Refusal
+from tests.cloud.service import Service, unknown
+from tests.cloud.state import State, now
+
+_REGION_CODES = {"us-central1": "uc", "europe-west4": "ez"}
+
+
+class Run(Service):
+    """Services, which Cloud Functions makes and `update-traffic` changes."""
+
+    name = "run"
+
+    def answer(self, call: Call) -> Json | Answer:
+        """Answer v1 on its regional host, or v1's IAM methods and v2 by the shared rules."""
+        pattern = r"/apis/serving\.knative\.dev/v1/namespaces/([^/]+)/(services|revisions)(?:/([^/]+))?"
+        found = re.fullmatch(pattern, call.path)
+        if found is None:
+            return super().answer(call)
+        project, kind, name = found.groups()
+        parent = self.state.canonical(f"projects/{project}/locations/{call.host.partition('-run.')[0]}")
+        if name is None and call.method == "GET":
+            return {"apiVersion": "serving.knative.dev/v1", "kind": "List", "items": self.listed(parent, kind)}
+        if name is None:
+            raise unknown(call)
+        if kind == "revisions":
+            return self.revision(parent, name)
+        full = self.full(f"{parent}/services/{name}")
+        if call.method == "PUT":
+            return replace_service(self.state, full, call.document)
+        if call.method == "DELETE":
+            delete_service(self.state, full)
+            return {"kind": "Status", "status": "Success"}
+        return self.state.get(full)
+
+    def resource(self, call: Call, name: str) -> Json | Answer:
+        """Get a service in the form of v2."""
+        if call.method != "GET":
+            raise unknown(call)
+        service = self.state.get(self.full(name))
+        if "/revisions/" in name:
+            return {"name": name, "service": name.split("/")[5], "createTime": service["metadata"]["creationTimestamp"]}
+        status = service["status"]
+        latest = f"{name}/revisions/{status['latestReadyRevisionName']}"
+        return {
+            "name": name,
+            "uri": status["url"],
+            "labels": service["metadata"]["labels"],
+            "latestReadyRevision": latest,
+            "latestCreatedRevision": latest,
+            "template": {"serviceAccount": service["spec"]["template"]["spec"].get("serviceAccountName", "")},
+            "traffic": [_traffic_v2(target) for target in service["spec"]["traffic"]],
+            "trafficStatuses": [_traffic_v2(target) for target in status["traffic"]],
+            "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
+        }
+
+    def listed(self, parent: str, kind: str) -> list[Json]:
+        """List the region's services, or all of their revisions."""
+        services = self.state.children(self.full(f"{parent}/services"))
+        if kind == "services":
+            return services
+        names = [self.full(f"{parent}/services/{service['metadata']['name']}/revisions") for service in services]
+        return [revision for name in names for revision in self.state.children(name)]
+
+    def revision(self, parent: str, name: str) -> Json:
+        """Get one revision, whichever service it is of."""
+        for revision in self.listed(parent, "revisions"):
+            if revision["metadata"]["name"] == name:
+                return revision
+        raise Refusal(404, f"Revision '{name}' was not found.")
+
+
+def deploy_revision(state: State, full: str, template: Json, labels: Json, *, all_traffic: bool) -> Json:
+    """Give the service a new revision `NAME-0000N-xyz`, creating the service where there is none."""
+    parent, _, name = full.rpartition("/")
+    region = parent.split("/")[4]
+    service = state.resources.get(full)
+    if service is None:
+        host = f"{name}-{abs(hash(state.project)) % 10**8:08d}ab-{_REGION_CODES.get(region, region)}.a.run.app"
+        service = state.add(full, _new_service(state, name, region, f"https://{host}"))
+    metadata, status = service["metadata"], service["status"]
+    metadata["generation"] += 1
+    metadata["labels"] = {"cloud.googleapis.com/location": region, **labels}
+    number = len(state.children(f"{full}/revisions")) + 1
+    suffix = "".join(chr(ord("a") + (number * step) % 26) for step in (3, 5, 7))
+    revision = f"{name}-{number:05d}-{suffix}"
+    service["spec"]["template"] = template
+    status["latestReadyRevisionName"] = status["latestCreatedRevisionName"] = revision
+    state.add(f"{full}/revisions/{revision}", _new_revision(state, name, revision, template))
+    if all_traffic:
+        service["spec"]["traffic"] = [{"latestRevision": True, "percent": 100}]
+    return _settled(service)
+
+
+def replace_service(state: State, full: str, wanted: Json) -> Json:
+    """Take a service's traffic, labels and annotations from `wanted`; every revision that it names must exist."""
+    service = state.get(full)
+    version = wanted.get("metadata", {}).get("resourceVersion")
+    if version not in (None, service["metadata"]["resourceVersion"]):
+        raise Refusal(409, "The resource was changed by another request.", "ABORTED")
+    for target in wanted["spec"].get("traffic", []):
+        if "revisionName" in target:
+            state.get(f"{full}/revisions/{target['revisionName']}")
+    service["metadata"] |= {
+        key: wanted["metadata"][key] for key in ("labels", "annotations") if key in wanted["metadata"]
+    }
+    service["metadata"]["generation"] += 1
+    service["spec"]["traffic"] = deepcopy(wanted["spec"].get("traffic", []))
+    return _settled(service)
+
+
+def delete_service(state: State, full: str) -> None:
+    """Delete a service and its revisions."""
+    for revision in state.children(f"{full}/revisions"):
+        state.remove(f"{full}/revisions/{revision['metadata']['name']}")
+    state.remove(full)
+
+
+def _settled(service: Json) -> Json:
+    """Bring a service's status to what its spec asks for."""
+    metadata, status = service["metadata"], service["status"]
+    metadata["resourceVersion"] = f"AAY{metadata['generation']}"
+    status["observedGeneration"] = metadata["generation"]
+    latest = status["latestReadyRevisionName"]
+    status["traffic"] = [
+        {**target, "revisionName": latest if target.get("latestRevision") else target["revisionName"]}
+        for target in service["spec"]["traffic"]
+    ]
+    return service
+
+
+def _new_service(state: State, name: str, region: str, url: str) -> Json:
+    conditions = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": state.number,
+        "uid": f"uid-{next(state.numbers)}",
+        "generation": 0,
+        "creationTimestamp": now(),
+        "selfLink": f"/apis/serving.knative.dev/v1/namespaces/{state.number}/services/{name}",
+        "labels": {"cloud.googleapis.com/location": region},
+        "annotations": {},
+    }
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"template": {}, "traffic": []},
+        "status": {"url": url, "address": {"url": url}, "conditions": conditions},
+    }
+
+
+def _new_revision(state: State, service: str, name: str, template: Json) -> Json:
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Revision",
+        "metadata": {
+            "name": name,
+            "namespace": state.number,
+            "creationTimestamp": now(),
+            "labels": {"serving.knative.dev/service": service},
+        },
+        "spec": deepcopy(template.get("spec", {})),
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def _traffic_v2(target: Json) -> Json:
+    latest = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    named = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
+    if target.get("latestRevision"):
+        return {"type": latest, "percent": target["percent"]}
+    return {"type": named, "revision": target["revisionName"], "percent": target.get("percent", 0)}
