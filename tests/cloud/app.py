@@ -1,5 +1,6 @@
 """The server: records every call, keeps state, answers like Google's APIs."""
 
+import base64
 import dataclasses
 import json
 import re
@@ -61,7 +62,7 @@ class Server:
             path=request.scope["path"],
             query=dict(request.query_params),
             body=_parsed(raw),
-            identity=request.headers.get("authorization", "").rpartition(TOKEN)[2],
+            identity=_identity(request.headers.get("authorization", "").removeprefix("Bearer ")),
             raw=raw,
             headers=dict(request.headers) | {"raw-path": request.scope["raw_path"].decode()},
         )
@@ -101,6 +102,16 @@ class Server:
             resource = f"{service}/{self.state.canonical(name)}"
             if not self.state.allow(call.identity, permission, resource):
                 raise Refusal(403, f"Permission '{permission}' denied on resource '{resource}'")
+
+
+def _identity(token: str) -> str:
+    """Tell whose token it is: an access token of this cloud, or an ID token."""
+    if token.startswith(TOKEN):
+        return token.removeprefix(TOKEN)
+    if token.count(".") == 2:
+        claims = token.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["email"])
+    return ""
 
 
 def _parsed(raw: bytes) -> Any:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from tests.cloud.calls import Answer, Call, Json, Refusal
 from tests.cloud.service import Service, unknown
-from tests.cloud.state import now
+from tests.cloud.state import StoredObject, now
 
 
 class CloudBuild(Service):
@@ -27,7 +27,12 @@ class CloudBuild(Service):
             if stored is None:
                 raise Refusal(404, f"gs://{source['bucket']}/{source['object']} was not found.")
             self.state.uploads[source["object"]] = stored.content
+        logs = resource.get("logsBucket", f"gs://{self.state.number}.cloudbuild-logs.googleusercontent.com")
+        bucket, _, folder = logs.removeprefix("gs://").partition("/")
+        log = f"{folder}/log-{identifier}.txt".lstrip("/")
+        self.state.objects[bucket, log] = StoredObject(b"DONE\n", next(self.state.numbers))
         return {
+            "logsBucket": logs,
             **resource,
             "id": identifier,
             "projectId": self.state.project,
@@ -37,10 +42,19 @@ class CloudBuild(Service):
             "logUrl": f"https://console.cloud.google.com/cloud-build/builds;region={region}/{identifier}",
         }
 
+    def collection(self, call: Call, name: str, version: str) -> Json | Answer:
+        """Give the default service account, whose name is no pair, besides the shared rules."""
+        if name.endswith("/defaultServiceAccount"):
+            return self.resource(call, name)
+        return super().collection(call, name, version)
+
     def resource(self, call: Call, name: str) -> Json | Answer:
         """Get a build."""
         if call.method != "GET":
             raise unknown(call)
+        if name.endswith("/defaultServiceAccount"):
+            email = f"{self.state.number}-compute@developer.gserviceaccount.com"
+            return {"name": name, "serviceAccountEmail": f"projects/{self.state.project}/serviceAccounts/{email}"}
         return self.state.get(self.full(_regional(name)))
 
     def answered(self, kind: str, name: str, resource: Json, message: str | None = None) -> Json:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 Json = dict[str, Any]
+REGION_CODES = {"us-central1": "uc", "us-east1": "ue", "europe-west1": "ew", "europe-west4": "ez"}
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.cloud.calls import REGION_CODES
+
 HOSTS = (
     "*.googleapis.com",
     "*.cloudfunctions.net",
     "*.run.app",
     "*.a.run.app",
-    "*.us-central1.run.app",
-    "*.europe-west4.run.app",
+    *(f"*.{region}.run.app" for region in REGION_CODES),
 )
 _LIFE = dt.timedelta(days=1)
 

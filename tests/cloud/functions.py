@@ -82,18 +82,20 @@ class CloudFunctions(Service):
         event, region, identifier = function["eventTrigger"], name.split("/")[3], name.rpartition("/")[2]
         event.setdefault("triggerRegion", region)
         parent = "/".join(name.split("/")[:4])
-        known = [each for each in self.state.children(f"eventarc.googleapis.com/{parent}/triggers")]
+        known = self.state.children(f"eventarc.googleapis.com/{parent}/triggers")
         mine = next((each for each in known if each["destination"]["cloudFunction"] == name), None)
         if mine is None:
             number = 100000 + next(self.state.numbers)
             trigger = f"{parent}/triggers/{identifier}-{number}"
-            subscription = f"projects/{self.state.project}/subscriptions/eventarc-{region}-{identifier}-{number}-sub-{number % 900 + 100}"
+            short = f"eventarc-{region}-{identifier}-{number}-sub-{number % 900 + 100}"
+            subscription = f"projects/{self.state.project}/subscriptions/{short}"
             mine = self.state.add(
                 f"eventarc.googleapis.com/{trigger}",
                 {
                     "name": trigger,
                     "uid": f"uid-{number}",
                     "createTime": now(),
+                    "updateTime": now(),
                     "eventFilters": [{"attribute": "type", "value": event["eventType"]}],
                     "destination": {"cloudFunction": name},
                     "transport": {"pubsub": {"topic": event["pubsubTopic"], "subscription": subscription}},

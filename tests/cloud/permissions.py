@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.cloud.calls import Call
+from tests.cloud.calls import REGION_CODES, Call
 
 Needed = frozenset[tuple[str, str]]
 
 # The kinds of resources of each API whose paths are plain names: path segment -> its word in permissions.
 _KINDS: dict[str, dict[str, str]] = {
     "artifactregistry": {"repositories": "repositories", "operations": "operations"},
-    "cloudbuild": {"builds": "builds", "operations": "operations"},
+    "cloudbuild": {"builds": "builds", "operations": "operations", "defaultServiceAccount": ""},
     "cloudfunctions": {"functions": "functions", "runtimes": "runtimes", "operations": "operations"},
     "cloudkms": {"keyRings": "keyRings", "cryptoKeys": "cryptoKeys"},
     "cloudresourcemanager": {"projects": "projects"},
@@ -100,6 +100,10 @@ def _named(call: Call) -> Iterator[tuple[str, str]]:
         return
     if verb in ("getIamPolicy", "setIamPolicy"):
         yield f"{prefix}.{kinds[kind]}.{verb}", _resource(call.service, name)
+    elif kind == "defaultServiceAccount":
+        yield "cloudbuild.builds.get", _project(segments[1])
+    elif call.service == "pubsub" and len(segments) == 5:  # a topic's subscriptions
+        yield "pubsub.topics.get", _resource(call.service, "/".join(segments[:4]))
     elif verb:
         if (call.service, verb) not in _VERBS:
             raise _unknown(call)
@@ -150,6 +154,10 @@ def _storage(call: Call) -> Iterator[tuple[str, str]]:
     )
     if call.path.startswith("/upload-source/") or "upload_id" in call.query:
         return  # the address itself is the permission
+    plain = re.fullmatch(r"/([^/]+)/(.+)", call.path)
+    if found is None and plain and call.method == "GET":
+        yield "storage.objects.get", f"storage.googleapis.com/projects/_/buckets/{plain[1]}/objects/{plain[2]}"
+        return
     if found is None or (found[2] == "iam" and found[3] not in (None, "testPermissions")):
         raise _unknown(call)
     bucket, part, name = found[1], found[2], found[3]
@@ -198,7 +206,21 @@ def _logging(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _web(call: Call) -> Iterator[tuple[str, str]]:
-    yield "run.routes.invoke", f"web/{call.host}{call.path}"
+    project, region, name = invoked(call)
+    yield "run.routes.invoke", f"run.googleapis.com/projects/{project}/locations/{region}/services/{name}"
+
+
+def invoked(call: Call) -> tuple[str, str, str]:
+    """Give the project (`-` where the address has none), region and name of the service that a web call reaches."""
+    regions = "|".join(REGION_CODES)
+    if found := re.fullmatch(rf"({regions})-(.+)\.cloudfunctions\.net", call.host):
+        return found[2], found[1], call.path.split("/")[1]
+    if found := re.fullmatch(rf"(.+)-(\d+)\.({regions})\.run\.app", call.host):
+        return found[2], found[3], found[1]
+    if found := re.fullmatch(rf"(.+)-[^-]+-({'|'.join(REGION_CODES.values())})\.a\.run\.app", call.host):
+        region = next(region for region, code in REGION_CODES.items() if code == found[2])
+        return "-", region, found[1]
+    raise _unknown(call)
 
 
 def _nothing(call: Call) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,14 @@
 """Cloud Run: services and revisions, kept in the form of v1 (Kubernetes' manner)."""
 
+import json
 import re
 from copy import deepcopy
 from typing import Any
 
-from tests.cloud.calls import Answer, Call, Json, Refusal
+from tests.cloud.calls import REGION_CODES, Answer, Call, Json, Refusal
+from tests.cloud.permissions import invoked
 from tests.cloud.service import Service, unknown
 from tests.cloud.state import State, now
-
-_REGION_CODES = {"us-central1": "uc", "europe-west4": "ez"}
 
 
 class Run(Service):
@@ -75,13 +75,28 @@ class Run(Service):
         raise Refusal(404, f"Revision '{name}' was not found.")
 
 
+class Invocations(Service):
+    """Calls to functions themselves, answered from `answers`: name -> (status, JSON); else 200 and `{}`."""
+
+    name = "web"
+
+    def answer(self, call: Call) -> Json | Answer:
+        """Answer as the test said that the function does."""
+        project, region, name = invoked(call)
+        self.state.get(
+            f"run.googleapis.com/{self.state.canonical(f'projects/{project}')}/locations/{region}/services/{name}"
+        )
+        status, body = self.state.answers.get(name, (200, {}))
+        return Answer(json.dumps(body).encode(), status)
+
+
 def deploy_revision(state: State, full: str, template: Json, labels: Json, *, all_traffic: bool) -> Json:
     """Give the service a new revision `NAME-0000N-xyz`, creating the service where there is none."""
     parent, _, name = full.rpartition("/")
     region = parent.split("/")[4]
     service = state.resources.get(full)
     if service is None:
-        host = f"{name}-{abs(hash(state.project)) % 10**8:08d}ab-{_REGION_CODES.get(region, region)}.a.run.app"
+        host = f"{name}-{int(state.number) % 10**8:08d}ab-{REGION_CODES[region]}.a.run.app"
         service = state.add(full, _new_service(state, name, region, f"https://{host}"))
     metadata, status = service["metadata"], service["status"]
     metadata["generation"] += 1

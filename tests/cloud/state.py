@@ -40,6 +40,7 @@ class State:
     secrets: dict[str, bytes] = field(default_factory=dict)
     messages: dict[str, list[Json]] = field(default_factory=dict)
     sessions: dict[str, Json] = field(default_factory=dict)
+    answers: dict[str, tuple[int, Json]] = field(default_factory=dict)
     scheduler_outcome: dict[str, int] = field(default_factory=dict)
     allow: Allow = lambda *_: True
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))

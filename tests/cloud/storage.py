@@ -31,6 +31,8 @@ class Storage(Service):
         found = re.fullmatch(
             r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout)(?:/([^/]+))?)?)?", path
         )
+        if found is None and call.method == "GET" and path.count("/") > 1:
+            return self.read_plainly(call)
         if found is None:
             raise unknown(call)
         bucket, part, name = (urllib.parse.unquote(each) if each else None for each in found.groups())
@@ -99,9 +101,12 @@ class Storage(Service):
 
     def listing(self, call: Call, bucket: str) -> Json:
         """List a bucket's objects, all in one page."""
-        prefix = call.query.get("prefix", "")
+        prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter")
         names = sorted(name for of, name in self.state.objects if of == bucket and name.startswith(prefix))
-        return {"kind": "storage#objects", "items": [self.described(bucket, name) for name in names]}
+        folders = {_folder(name, prefix, delimiter) for name in names} - {""} if delimiter else set()
+        items = [name for name in names if not delimiter or not _folder(name, prefix, delimiter)]
+        described = [self.described(bucket, name) for name in items]
+        return {"kind": "storage#objects", "items": described, "prefixes": sorted(folders)}
 
     def object(self, call: Call, bucket: str, name: str) -> Json | Answer:
         """Read, change or delete one object."""
@@ -147,6 +152,16 @@ class Storage(Service):
         self.state.objects[bucket, name] = StoredObject(content, generation, fields=fields)
         return self.described(bucket, name)
 
+    def read_plainly(self, call: Call) -> Answer:
+        """Give an object by `/BUCKET/NAME`, from where a Range says: so gcloud reads the log of a build."""
+        _, bucket, name = call.path.split("/", 2)
+        stored = self.state.objects.get((bucket, name))
+        if stored is None:
+            return Answer(status=404)
+        start = int(call.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        content = stored.content[start:]
+        return Answer(content, 206 if start else 200, "text/plain") if content else Answer(status=416)
+
     def described(self, bucket: str, name: str) -> Json:
         """Describe an object as the JSON API does."""
         stored = self.state.objects[bucket, name]
@@ -188,6 +203,12 @@ def multipart(content_type: str, content: bytes) -> tuple[Json, bytes]:
     fields: Json = json.loads(metadata.partition(b"\r\n\r\n" if b"\r\n\r\n" in metadata else b"\n\n")[2])
     separator, end = (b"\r\n\r\n", b"\r\n") if b"\r\n\r\n" in media else (b"\n\n", b"\n")
     return fields, media.partition(separator)[2].removesuffix(end)
+
+
+def _folder(name: str, prefix: str, delimiter: str) -> str:
+    """Give the folder right under `prefix` that the object is in, or nothing."""
+    head, found, _ = name[len(prefix) :].partition(delimiter)
+    return f"{prefix}{head}{delimiter}" if found else ""
 
 
 def merge_patch(target: Json, changes: Json) -> None:

@@ -30,7 +30,7 @@ from tests.cloud.names import (
     access_token,
 )
 from tests.cloud.proxy import Proxy
-from tests.cloud.run import Run
+from tests.cloud.run import Invocations, Run
 from tests.cloud.service import Service
 from tests.cloud.state import Allow, State
 from tests.cloud.storage import Storage
@@ -43,6 +43,7 @@ SERVICES: tuple[type[Service], ...] = (
     Credentials,
     Eventarc,
     Iam,
+    Invocations,
     KeyManagement,
     Logging,
     PubSub,
@@ -63,6 +64,7 @@ class Cloud:
     `uploads`: archives of source code, by the name of their object. `refused`: other hosts that were asked for.
     `unknown`: calls this cloud has no rule for; leaving the `with` raises if there were any.
     `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
+    `answers`: function -> (status, JSON) which it gives when it is called.
     """
 
     def __init__(self, folder: Path, project: str = "p1", number: str = "123456789012") -> None:
@@ -73,6 +75,7 @@ class Cloud:
         self.resources = self.state.resources
         self.policies = self.state.policies
         self.uploads = self.state.uploads
+        self.answers = self.state.answers
         self.scheduler_outcome = self.state.scheduler_outcome
         self.resources[f"cloudresourcemanager.googleapis.com/projects/{project}"] = {}
         self._server = Server(self.state, {service.name: service(self.state).answer for service in SERVICES})

@@ -1,0 +1,1 @@
+"""The deployment: by the real gcloud and the real clients, in a cloud of the tests' own."""

@@ -1,0 +1,55 @@
+"""IAM as far as the deployment needs it: who may do what follows from the policies that the deployment has set."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from deploy.iam import table
+from tests.cloud.world import Cloud
+
+FUNCTIONS_SOURCES = "storage.googleapis.com/projects/_/buckets/gcf-v2-sources-"
+
+
+@dataclass
+class Enforcement:
+    """Allows what a policy of the resource, of its bucket, or of the project allows; `owner` may do all.
+
+    A predefined role holds the permissions for whose sake the table takes it, and no others: so what the table does not
+    list is denied. `used` collects what was allowed: (identity, permission).
+    """
+
+    cloud: Cloud
+    owner: str
+    used: set[tuple[str, str]] = field(default_factory=set)
+    denied: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def allows(self, identity: str, permission: str, resource: str) -> bool:
+        """Tell, and note it."""
+        if identity == self.owner:
+            return True
+        if any(permission in self._permissions(role) for role in self._roles(identity, resource)):
+            self.used.add((identity, permission))
+            return True
+        self.denied.append((identity, permission, resource))
+        return False
+
+    def _roles(self, identity: str, resource: str) -> Iterator[str]:
+        """Yield the roles that hold on a resource: bound on itself, on what it is in, or on the project."""
+        for place in (*_above(resource), f"cloudresourcemanager.googleapis.com/projects/{self.cloud.project}"):
+            for binding in self.cloud.policies.get(place, {}).get("bindings", []):
+                if "condition" in binding and not resource.startswith(FUNCTIONS_SOURCES):
+                    continue
+                if f"serviceAccount:{identity}" in binding["members"]:
+                    yield binding["role"]
+
+    def _permissions(self, role: str) -> frozenset[str]:
+        custom = self.cloud.resources.get(f"iam.googleapis.com/{role}")
+        if custom is not None:
+            return frozenset(custom["includedPermissions"])
+        return frozenset(p for row in table().bindings if row.role == role for p in row.needs)
+
+
+def _above(resource: str) -> Iterator[str]:
+    """Yield a resource and what it is in: an object's bucket, a version's secret."""
+    while resource.count("/") >= 2:
+        yield resource
+        resource = resource.rpartition("/")[0]
