@@ -1,4 +1,4 @@
-"""What the configuration file of a `wandb launch-agent` means here: key by key, and what is missing.
+"""What the configuration file of a `wandb launch-agent` means here, key by key, and what keeps it from moving over.
 
 The keys are those that the agent of the installed `wandb` package reads, and its builders, registries and environments.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
-from deploy.deployment import Deployment
 from shared.core.errors import SettingsError
 from shared.settings import (
     CONFIG_FILE,
@@ -26,7 +26,7 @@ from shared.settings import (
 )
 
 KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
-AS_IS, CHANGES, NOTHING, UNKNOWN = "as is", "changes", "no meaning here", "unknown"
+AS_IS, CHANGES, NOTHING, UNKNOWN, WRONG = "as is", "changes", "no meaning here", "unknown", "wrong"
 NOT_SHOWN = "[not shown]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
@@ -51,34 +51,27 @@ def _below(section: str, *keys: str) -> tuple[str, ...]:
 KNOWN = (
     Known(("entity",), AS_IS, "It owns the queues."),
     Known(("queues",), AS_IS, "Each of them is polled."),
-    Known(("queue",), CHANGES, "Not read here: list its name under queues."),
+    Known(("queue",), CHANGES, "Only the list under queues is read."),
     Known(("max_jobs",), AS_IS, "Launches open at the same time, over all queues; -1: no limit."),
     Known(("max_schedulers",), NOTHING, "No sweep scheduler runs here: an item of one is refused, and says so."),
-    Known(("secure_mode",), AS_IS, "True refuses entry point overrides; Kubernetes' pods are none of ours."),
+    Known(("secure_mode",), AS_IS, "True refuses entry point overrides."),
     Known(("stopped_run_timeout",), AS_IS, "Seconds from stop in W&B to cancel."),
     Known(("verbosity",), CHANGES, "The functions log to Cloud Logging; DEBUG says more than INFO.", "LOG_LEVEL"),
     Known(("project",), NOTHING, "The agent does not use it either: queues belong to an entity."),
     Known(("environment", "environment.type"), AS_IS, "Vertex queues are served from gcp alone."),
     Known(("environment.region",), AS_IS, "Where jobs run, unless their queue names another region."),
-    Known(
-        ("environment.project",),
-        CHANGES,
-        "Where jobs run, unless their queue names another project; the agent took its credentials' project instead.",
-    ),
+    Known(("environment.project",), CHANGES, "Where jobs run, likewise; the agent took its credentials' project."),
     Known(
         (
             "registry",
-            *_below("registry", "type", "uri", "repository", "image-name", "region", "project", "credentials"),
+            *_below("registry", "type", "uri", "repository", "image-name", "region", "project", "account_id"),
+            "registry.credentials",
         ),
         NOTHING,
         "Nothing is built, so nothing is pushed: an item names its image, and Vertex AI pulls it.",
     ),
     Known(("builder.type",), AS_IS, "Nothing is built: images run as they are.", value="noop"),
-    Known(
-        ("builder", "builder.type"),
-        CHANGES,
-        "Nothing is built: an item that names no docker image is refused, and says so.",
-    ),
+    Known(("builder", "builder.type"), CHANGES, "Nothing is built: an item that needs it is refused, and says so."),
     Known(
         (
             *_below("builder", "destination", "platform", "credentials", "build-context-store", "build-job-name"),
@@ -87,29 +80,24 @@ KNOWN = (
         NOTHING,
         "Nothing is built.",
     ),
-    Known(("runner",), NOTHING, "The agent reads it for Kubernetes and SageMaker alone."),
-    Known(("policy", "policy.service_accounts"), AS_IS, "Not the agent's: the accounts that jobs may run as."),
+    Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
+    Known(
+        ("policy", "policy.service_accounts"),
+        AS_IS,
+        "The accounts that jobs may run as. Keep it out of the agent's own file: an agent does not start with it.",
+    ),
 )
+KEYS = tuple(key for known in KNOWN for key in known.keys)
 FIXES = {
-    "": "Write keys and values: entity: TEAM, queues: [NAME].",
     "entity": "Write the W&B entity that owns the queues: entity: TEAM.",
     "queues": "Write a list of names: queues: [NAME].",
-    "max_jobs": "Write a whole number, or -1 for no limit.",
-    "secure_mode": "Write true or false.",
-    "stopped_run_timeout": "Write a number of seconds.",
+    "max_jobs": "Write a whole number, -1 for no limit, or leave it out for 1.",
+    "secure_mode": "Write true or false, or leave it out for false.",
+    "stopped_run_timeout": "Write a number of seconds, or leave it out for 60.",
     "environment": "Write environment: {type: gcp, region: REGION, project: PROJECT}.",
     "environment.type": "Write type: gcp. Queues that are not for Vertex AI stay with their agent.",
     "policy": "Write policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}.",
 }
-WHERE = {
-    "WANDB_API_KEY": "bootstrap asks for it, and keeps it in Secret Manager",
-    "GOOGLE_CLOUD_PROJECT": "environment.project in this file, and --project of the commands below",
-    "VERTEX_LOCATION": "environment.region in this file, or --region of the commands below",
-    "LEDGER_BUCKET": "bootstrap makes it, the build tells the functions: gs://{ledger}",
-    "LAUNCH_ENTITY": "entity in this file; the agent took the key's owner",
-    "LAUNCH_QUEUES": "queues in this file",
-}
-RUN_AS = "policy.service_accounts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,56 +121,90 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.key or 'the file'} = {self.value}: {self.problem}. {self.fix}"
+        return f"{self.key} = {self.value}: {self.problem}. {self.fix}"
 
 
-def lines(found: Mapping[str, Any]) -> Iterator[Line]:
-    """Yield a line for each key of a file."""
-    for key, value in _flat(found):
-        known = next((k for k in KNOWN if key in k.keys and k.value in (None, value)), None)
-        if known:
-            yield Line(key, _shown(key, value), known.effect, known.meaning, known.setting or _variable(key))
-        else:
-            yield Line(key[:80], NOT_SHOWN, UNKNOWN, f"It is ignored.{_did_you_mean(key)}", "")
+@dataclass(frozen=True, slots=True)
+class AgentFile:
+    """A file as it is written, what it tells the functions, and what keeps it from moving over.
+
+    `config` is without the wrong values, so that all the rest can be told at once.
+    """
+
+    written: Mapping[str, Any]
+    config: LaunchConfig
+    problems: tuple[Problem, ...]
 
 
-def problems(path: Path, found: object) -> list[Problem]:
-    """Return what keeps a file from moving over: wrong values, and no queue to serve."""
+def read(path: Path) -> AgentFile:
+    """Read an agent's file.
+
+    Raises:
+        SettingsError: where it is no YAML, or has no keys.
+    """
+    errors: list[Any] = []
     try:
-        config = read_launch_config(path)
+        read_launch_config(path)
     except SettingsError as exc:
+        mark = getattr(exc.__cause__, "problem_mark", None)
+        if mark:
+            raise SettingsError(f"{exc}, line {mark.line + 1}") from exc
         if not isinstance(exc.__cause__, ValidationError):
             raise
-        return [_problem(error["loc"], str(error["msg"]), found) for error in exc.__cause__.errors(include_url=False)]
-    if config.queues and all(config.queues):
-        return []
-    single = found.get("queue") if isinstance(found, Mapping) else None
-    fix = f"Write queues: [{_shown('queue', single)}] in place of queue." if single else FIXES["queues"]
-    return [Problem("queues", "nothing", "there is no queue to serve", fix)]
+        errors = exc.__cause__.errors(include_url=False)
+    except ValueError as exc:  # the YAML library lets out what Python says of a 13th month
+        raise SettingsError(f"{path} cannot be read as YAML: {exc}") from exc
+    written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(written, Mapping):
+        raise SettingsError(f"{path} has no keys: write entity: TEAM, queues: [NAME]")
+    wrong = frozenset(tuple(str(step) for step in error["loc"]) for error in errors)
+    config = LaunchConfig.model_validate(_without(written, wrong))
+    problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
+    return AgentFile(written, config, (*problems, *_no_queue(written, config, wrong)))
 
 
-def missing(config: LaunchConfig) -> dict[str, str]:
-    """Return what the functions require and this file does not give, with where to set it."""
-    given = config.model_dump(exclude={"environment"}) | {
-        f"environment.{key}": value for key, value in config.environment.model_dump().items()
-    }
-    told = Deployment(config.environment.project or "PROJECT", config.environment.region or "REGION")
-    needed: dict[str, str] = {}
-    for kind in KINDS:
-        for name, names in variables(kind).items():
-            in_file = names[-1].partition(":")[2]
-            if kind.model_fields[name].is_required() and not given.get(in_file):
-                needed[names[0]] = WHERE[names[0]].format(ledger=told.ledger_bucket)
-    if not config.policy.service_accounts:
-        needed[RUN_AS] = f"{RUN_AS} in this file: each account that a queue names under run.service_account"
-    return needed
+def lines(file: AgentFile) -> Iterator[Line]:
+    """Yield a line for each key of a file."""
+    wrong = {problem.key for problem in file.problems}
+    for key, value in _flat(file.written):
+        known = next((k for k in KNOWN if key in k.keys and k.value in (None, value)), None)
+        if known:
+            effect = WRONG if any(f"{one}.".startswith(f"{key}.") for one in wrong) else known.effect
+            yield Line(key, _shown(key, value), effect, known.meaning, known.setting or _variable(key))
+        else:
+            meaning = f"It is {'refused' if key in wrong else 'ignored'}.{_did_you_mean(key)}"
+            yield Line(_shown("", key), NOT_SHOWN, UNKNOWN, meaning, "")
+
+
+def _no_queue(written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset[tuple[str, ...]]) -> Iterator[Problem]:
+    """Yield a problem where a queue would not be served: one that only `queue` names, and where there is none."""
+    single = written.get("queue")
+    if single and single not in config.queues:
+        names = _shown("queues", [*config.queues, single])
+        yield Problem("queue", _shown("queue", single), "it would not be served", f"Write queues: [{names}].")
+    elif not all((*config.queues, config.queues)) and not any(loc[0] == "queues" for loc in wrong):
+        yield Problem("queues", _shown("queues", written.get("queues")), "there is no queue to serve", FIXES["queues"])
+
+
+def _inside(value: object) -> dict[str, Any]:
+    """Return what stands in a section or a list, under the names by which a validation error has it."""
+    pairs = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    return {str(name): one for name, one in pairs}
+
+
+def _without(value: Any, wrong: frozenset[tuple[str, ...]], at: tuple[str, ...] = ()) -> Any:
+    """Return a copy of a section or a list without the places that are wrong."""
+    if not any(loc[: len(at)] == at for loc in wrong):
+        return value
+    kept = {name: _without(one, wrong, (*at, name)) for name, one in _inside(value).items() if (*at, name) not in wrong}
+    return list(kept.values()) if isinstance(value, list) else kept
 
 
 def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each key, those of a section that we know after a dot."""
     for name, value in found.items():
         key = f"{prefix}{name}"
-        if isinstance(value, dict) and value and any(one.startswith(f"{key}.") for k in KNOWN for one in k.keys):
+        if isinstance(value, dict) and value and any(one.startswith(f"{key}.") for one in KEYS):
             yield from _flat(value, f"{key}.")
         else:
             yield key, value
@@ -190,27 +212,30 @@ def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def _variable(key: str) -> str:
     """Return the environment variable that stands over a key of the file."""
-    for kind in KINDS:
-        for names in variables(kind).values():
-            if names[-1] == f"{CONFIG_FILE}:{key}":
-                return names[0]
-    return ""
+    all_names = (names for kind in KINDS for names in variables(kind).values())
+    return next((names[0] for names in all_names if names[-1] == f"{CONFIG_FILE}:{key}"), "")
 
 
 def _did_you_mean(key: str) -> str:
-    near = difflib.get_close_matches(key.replace("-", "_"), [one for k in KNOWN for one in k.keys], n=1, cutoff=0.7)
-    return f" Did you mean {near[0]}?" if near else ""
+    """Return a question where a key is none of ours, but near one; of two such, near one of its own section."""
+    section, _, name = key.rpartition(".")
+    ordered = sorted(reversed(KEYS), key=lambda one: one.rpartition(".")[0] == section)
+    names = {one.rpartition(".")[2]: one for one in ordered}
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.7)
+    return f" Did you mean {names[near[0]]}?" if near and key not in KEYS else ""
 
 
-def _problem(loc: tuple[int | str, ...], message: str, found: object) -> Problem:
+def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Problem:
     key = ".".join(str(step) for step in loc)
-    value: Any = found
+    value: Any = written
     for step in loc:
-        within = isinstance(value, Mapping) or (isinstance(value, list) and isinstance(step, int))
-        value = value[step] if within else value
-    known = ".".join(str(step) for step in loc if isinstance(step, str))
+        value = _inside(value).get(str(step))
+    known = ".".join(step for step in loc if isinstance(step, str))
     fix = FIXES.get(known) or FIXES[known.partition(".")[0]]
-    return Problem(key[:80], _shown(key, value), message.removeprefix("Value error, "), fix + _did_you_mean(known))
+    shown = _shown(key, value) if known in KEYS else NOT_SHOWN
+    return Problem(
+        _shown("", key), shown, _shown("", message.removeprefix("Value error, ")), fix + _did_you_mean(known)
+    )
 
 
 def _shown(key: str, value: object) -> str:
@@ -218,7 +243,7 @@ def _shown(key: str, value: object) -> str:
     if _SECRET.search(key) and value:
         return NOT_SHOWN
     if isinstance(value, list):
-        return ", ".join(_shown(key, one) for one in value) or "nothing"
+        return ", ".join("[…]" if isinstance(one, list) else _shown(key, one) for one in value) or "nothing"
     if isinstance(value, Mapping):
         return "{…}" if value else "nothing"
     if value is None or isinstance(value, bool):
