@@ -61,12 +61,9 @@ KNOWN = (
     Known(("environment", "environment.type"), AS_IS, "Vertex queues are served from gcp alone."),
     Known(("environment.region",), AS_IS, "Where jobs run, unless their queue names another region."),
     Known(("environment.project",), CHANGES, "Where jobs run, likewise; the agent took its credentials' project."),
+    Known(("registry", "registry.credentials"), NOTHING, "Nothing is built, so nothing is pushed."),
     Known(
-        (
-            "registry",
-            *_below("registry", "type", "uri", "repository", "image-name", "region", "project", "account_id"),
-            "registry.credentials",
-        ),
+        _below("registry", "type", "uri", "repository", "image-name", "region", "project", "account_id"),
         NOTHING,
         "Nothing is built, so nothing is pushed: an item names its image, and Vertex AI pulls it.",
     ),
@@ -217,12 +214,11 @@ def _variable(key: str) -> str:
 
 
 def _did_you_mean(key: str) -> str:
-    """Return a question where a key is none of ours, but near one; of two such, near one of its own section."""
-    section, _, name = key.rpartition(".")
-    ordered = sorted(reversed(KEYS), key=lambda one: one.rpartition(".")[0] == section)
-    names = {one.rpartition(".")[2]: one for one in ordered}
+    """Return a question where a key is none of ours, but near one of its section."""
+    section, dot, name = key.rpartition(".")
+    names = [one.rpartition(".")[2] for one in KEYS if one.rpartition(".")[0] == section]
     near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.7)
-    return f" Did you mean {names[near[0]]}?" if near and key not in KEYS else ""
+    return f" Did you mean {section}{dot}{near[0]}?" if near and key not in KEYS else ""
 
 
 def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Problem:
