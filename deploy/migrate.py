@@ -101,8 +101,11 @@ def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
 
 def _keys(console: Console, file: AgentFile) -> None:
     console.print("Key by key", style="bold")
-    rows = ((line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file))
-    _print(console, ("key", "value", "effect", "meaning", "setting"), rows)
+    if file.written:
+        rows = ((line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file))
+        _print(console, ("key", "value", "effect", "meaning", "setting"), rows)
+    else:
+        console.print("  None: the file is empty.")
 
 
 def _problems(console: Console, file: AgentFile) -> None:

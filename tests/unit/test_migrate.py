@@ -1,0 +1,371 @@
+"""`migrate`: what an agent's file means here, told whole, without a secret, and held to the installed wandb package."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import wandb.sdk.launch
+from click.testing import CliRunner, Result
+from pydantic import BaseModel, ValidationError
+from wandb.sdk.launch.agent.config import AgentConfig
+
+from deploy.__main__ import main
+from deploy.agent_config import KEYS, KINDS, KNOWN
+from deploy.bootstrap import submit_command
+from deploy.deployment import Deployment
+from deploy.iam import bindings
+from shared.core.errors import SettingsError
+from shared.settings import LaunchConfig, Settings, load, variables
+
+LAUNCH = Path(wandb.sdk.launch.__path__[0])
+FULL = """
+entity: acme
+queues: [vertex, vertex-large]
+max_jobs: 8
+max_schedulers: 2
+secure_mode: true
+stopped_run_timeout: 120
+verbosity: 1
+project: cats
+environment: {type: gcp, region: europe-west4, project: acme-ml}
+registry: {type: gcr, uri: europe-west4-docker.pkg.dev/acme-ml/launch/image}
+builder: {type: kaniko, build-context-store: gs://acme-build/context, kaniko-config: {spec: {}}}
+runner: {type: vertex}
+policy: {service_accounts: [trainer@acme-ml.iam.gserviceaccount.com]}
+"""
+MINIMAL = "entity: acme\nqueues: [vertex]\n"
+Run = Callable[[str], Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return what runs the command on a file, in a folder of its own and with none of the settings of this machine."""
+    monkeypatch.chdir(tmp_path)
+    for names in (names for kind in KINDS for names in variables(kind).values()):
+        monkeypatch.delenv(names[0], raising=False)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(text: str, name: str = "agent.yaml") -> Result:
+        Path(name).write_text(text, encoding="utf-8")
+        return CliRunner().invoke(main, ["migrate", name])
+
+    return run
+
+
+def rows(result: Result) -> dict[str, list[str]]:
+    """Return the table of keys: under each, its value, effect and meaning, and its setting where there is one."""
+    table = result.stdout.partition("setting\n")[2].partition("\n\n")[0]
+    return {key: rest for key, *rest in (re.split(" {2,}", line.strip()) for line in table.splitlines())}
+
+
+def section(result: Result, title: str) -> str:
+    """Return what stands under a title."""
+    return result.stdout.partition(f"{title}\n")[2].partition("\n\n")[0]
+
+
+def test_a_full_file_is_told_key_by_key(run: Run) -> None:
+    """Each key, those of sections after a dot, with its value, its effect and the setting that takes its place."""
+    result = run(FULL)
+    told = rows(result)
+    assert result.exit_code == 0, result.output
+    assert {key: (row[0], row[1], *row[3:]) for key, row in told.items()} == {
+        "entity": ("acme", "as is", "LAUNCH_ENTITY"),
+        "queues": ("vertex, vertex-large", "as is", "LAUNCH_QUEUES"),
+        "max_jobs": ("8", "as is", "LAUNCH_MAX_JOBS"),
+        "max_schedulers": ("2", "no meaning here"),
+        "secure_mode": ("true", "as is", "LAUNCH_SECURE_MODE"),
+        "stopped_run_timeout": ("120", "as is", "LAUNCH_STOPPED_RUN_TIMEOUT"),
+        "verbosity": ("1", "changes", "LOG_LEVEL"),
+        "project": ("cats", "no meaning here"),
+        "environment.type": ("gcp", "as is"),
+        "environment.region": ("europe-west4", "as is", "VERTEX_LOCATION"),
+        "environment.project": ("acme-ml", "changes", "GOOGLE_CLOUD_PROJECT"),
+        "registry.type": ("gcr", "no meaning here"),
+        "registry.uri": ("europe-west4-docker.pkg.dev/acme-ml/launch/image", "no meaning here"),
+        "builder.type": ("kaniko", "changes"),
+        "builder.build-context-store": ("gs://acme-build/context", "no meaning here"),
+        "builder.kaniko-config": ("{…}", "no meaning here"),
+        "runner": ("{…}", "no meaning here"),
+        "policy.service_accounts": ("trainer@acme-ml.iam.gserviceaccount.com", "as is"),
+    }
+    assert all(row[2].endswith(".") for row in told.values())
+    assert "it can move over" in section(result, "Problems")
+
+
+def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
+    """Unlike one that does."""
+    assert rows(run(f"{MINIMAL}builder: {{type: noop}}"))["builder.type"][1] == "as is"
+
+
+def test_every_setting_that_is_named_is_one_of_the_functions() -> None:
+    """Those that stand over a key are found by their place in the file, the others are written out."""
+    assert {k.setting for k in KNOWN if k.setting} <= {n[0] for kind in KINDS for n in variables(kind).values()}
+
+
+def test_what_is_told_as_missing_is_all_that_the_functions_ask_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the file and these settings each of them starts; without one of these, not all do."""
+    told = section(run(MINIMAL), "Required settings that the file does not give")
+    missing = [line.split()[0] for line in told.splitlines()[1:]]
+    assert missing == ["WANDB_API_KEY", "GOOGLE_CLOUD_PROJECT", "VERTEX_LOCATION", "LEDGER_BUCKET"]
+    monkeypatch.setenv("LAUNCH_CONFIG", "agent.yaml")
+    for name in missing:
+        monkeypatch.setenv(name, "given")
+    assert all(load(kind) for kind in KINDS)
+    for name in missing:
+        with monkeypatch.context() as without:
+            without.delenv(name)
+            assert any(name in refusal(kind) for kind in KINDS)
+
+
+def refusal(kind: type[Settings]) -> str:
+    """Return what a function says of its settings, empty where it starts."""
+    try:
+        load(kind)
+    except SettingsError as exc:
+        return str(exc)
+    return ""
+
+
+def test_the_ledgers_bucket_has_its_name(run: Run) -> None:
+    """That of the deployment in the file's project."""
+    assert "gs://acme-ml-launch-ledger" in section(run(FULL), "Required settings that the file does not give")
+
+
+def test_who_may_do_what_is_what_bootstrap_and_the_build_bind(run: Run) -> None:
+    """Every role of the table of bindings, with an account's permissions on jobs, and the accounts jobs run as."""
+    told = section(run(FULL), "Permissions")
+    deployment = Deployment("acme-ml", "europe-west4", config=LaunchConfig.model_validate({}))
+    named = {binding.role.rpartition("projects/acme-ml/roles/")[2] for binding in bindings(deployment)}
+    assert {role for role in named - {"launch_submit", "launch_status"} if role not in told} == set()
+    assert re.search(r"launch-submit +\S+create \S+get \S+list +acme-ml\n", told)
+    assert re.search(r"launch-status +\S+cancel \S+get \S+list +acme-ml\n", told)
+    assert re.search(r"launch-submit +roles/iam.serviceAccountUser +trainer@acme-ml.iam.gserviceaccount.com\n", told)
+    assert "Jobs may run as trainer@acme-ml.iam.gserviceaccount.com (policy.service_accounts)" in told
+
+
+def test_it_says_where_no_account_to_run_as_is_listed(run: Run) -> None:
+    """And how one is."""
+    told = section(run(MINIMAL), "Permissions")
+    assert "policy.service_accounts lists no account" in told
+    assert "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}" in told
+
+
+def test_the_next_commands_come_in_order_and_uncut(run: Run) -> None:
+    """To look, to prepare, to deploy and to check, before the agent is stopped."""
+    told = section(run(FULL), "Next")
+    where = "--project acme-ml --region europe-west4"
+    commands = [
+        "cp agent.yaml launch-config.yaml",
+        "WANDB_API_KEY=… python -m deploy plan",
+        f"python -m deploy bootstrap {where}",
+        submit_command(Deployment("acme-ml", "europe-west4")),
+        f"python -m deploy doctor {where}",
+        "Stop the agent",
+        f"gcloud ai custom-jobs list {where} --filter 'labels.wandb-run-id:* AND NOT labels.launch_agent:*",
+    ]
+    found = [told.find(command) for command in commands]
+    assert -1 not in found, told
+    assert found == sorted(found)
+
+
+def test_plan_is_told_what_the_file_does_not_give(run: Run) -> None:
+    """Its settings are those of the functions, but for the ledger."""
+    told = section(run(MINIMAL), "Next")
+    assert "WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=… VERTEX_LOCATION=… python -m deploy plan\n" in told
+    assert "--project PROJECT --region REGION" in told
+
+
+def test_a_file_in_its_place_is_not_copied(run: Run) -> None:
+    """The build takes launch-config.yaml from where it is."""
+    assert "cp " not in CliRunner().invoke(main, ["migrate", _written("launch-config.yaml")]).stdout
+
+
+def _written(name: str) -> str:
+    Path(name).write_text(MINIMAL, encoding="utf-8")
+    return name
+
+
+def test_in_a_narrow_terminal_tables_fold_and_commands_stay_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that they can be copied; in the tables nothing is cut."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", run(FULL).stdout)
+    assert submit_command(Deployment("acme-ml", "europe-west4")) in shown
+    assert "…" not in shown.replace("{…}", "").replace("=…", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem", "fix"),
+    [
+        ("max_jobs: many", "max_jobs = many: ", "Write a whole number"),
+        ("max_jobs:", "max_jobs = nothing: ", "or leave it out"),
+        ("max_jobs: -2", "max_jobs = -2: ", "-1 for no limit"),
+        ("secure_mode: perhaps", "secure_mode = perhaps: ", "Write true or false"),
+        ("stopped_run_timeout: soon", "stopped_run_timeout = soon: ", "Write a number of seconds"),
+        ("queues: vertex", "queues = vertex: ", "Write a list of names"),
+        ("queues: [vertex, [a]]", "queues.1 = a: ", "Write a list of names"),
+        ("queues: []", "queues = nothing: there is no queue to serve", "queues: [NAME]"),
+        ("entity: [acme]", "entity = acme: ", "entity: TEAM"),
+        ("environment: gcp", "environment = gcp: ", "{type: gcp, region: REGION, project: PROJECT}"),
+        ("environment: {type: aws}", "environment.type = aws: ", "Write type: gcp"),
+        ("policy: {service_accounts: [a@b.c, trainer]}", "policy.service_accounts.1 = trainer: ", "Write policy: {"),
+        ("policy: {service_account: a@b.c}", "policy.service_account = ", "Did you mean policy.service_accounts?"),
+        ("policy: {1: 2}", "policy.1 = ", "Write policy: {"),
+        ("queue: other", "queue = other: it would not be served", "Write queues: [vertex, other]."),
+    ],
+)
+def test_a_wrong_value_keeps_it_from_moving_over(run: Run, line: str, problem: str, fix: str) -> None:
+    """The key, its value and the fix are named, its line says so, and the exit code is 1."""
+    key = line.partition(":")[0]
+    result = run("\n".join(one for one in MINIMAL.splitlines() if not one.startswith(f"{key}:")) + f"\n{line}\n")
+    told = next(one for one in section(result, "Problems").splitlines() if problem in one)
+    assert fix in told
+    assert result.exit_code == 1
+    assert "cannot move over yet" in result.stderr
+    assert {row[1] for name, row in rows(result).items() if name.partition(".")[0] == key} <= {"wrong", "unknown"}
+
+
+def test_beside_wrong_values_all_the_rest_is_told(run: Run) -> None:
+    """Also of the same section and the same list."""
+    result = run("queues: [vertex]\nenvironment: {type: aws, region: r1}\npolicy: {service_accounts: [nobody, a@b.c]}")
+    assert len(section(result, "Problems").splitlines()) == 2
+    assert rows(result)["environment.region"][1] == "as is"
+    assert "--region r1" in section(result, "Next")
+    assert "Jobs may run as a@b.c (" in section(result, "Permissions")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "meant"),
+    [
+        ("maxjobs: 3", "maxjobs", "max_jobs"),
+        ("stopped-run-timeout: 5", "stopped-run-timeout", "stopped_run_timeout"),
+        ("environment: {Region: r1}", "environment.Region", "environment.region"),
+        ("builder: {build_context_store: gs://b}", "builder.build_context_store", "builder.build-context-store"),
+    ],
+)
+def test_an_unknown_key_is_asked_for(run: Run, line: str, key: str, meant: str) -> None:
+    """It is ignored, which is said, and no reason to stay."""
+    result = run(f"{MINIMAL}{line}\n")
+    assert rows(result)[key][1:] == ["unknown", f"It is ignored. Did you mean {meant}?"]
+    assert result.exit_code == 0
+
+
+def test_an_unknown_key_like_no_other_is_not_asked_for(run: Run) -> None:
+    """And neither markup nor anything else in it is taken for more than text."""
+    assert rows(run(f'{MINIMAL}"[bold]:x:": 1\n'))["[bold]:x:"] == ["[not shown]", "unknown", "It is ignored."]
+
+
+def test_no_secret_is_printed(run: Run) -> None:
+    """Wherever one has been put: under a key that says so, an unknown one, in an address, or by mistake."""
+    key = "0123456789abcdef" * 3
+    result = run(f"""
+entity: {key}
+queues: [local-{key}]
+max_jobs: {key}
+api_key: hunter1
+whatever: hunter2
+environment: {{type: {key}, region: r1}}
+registry: {{credentials: hunter3, uri: "https://me:hunter4@registry.example/image"}}
+builder: {{secret-key: hunter5, type: kaniko}}
+policy: {{token: hunter6, whatever: hunter7}}
+""")
+    assert "hunter" not in result.output
+    assert key not in result.output
+    assert rows(result)["registry.uri"][0] == "https://[not shown]@registry.example/image"
+    assert len(section(result, "Problems").splitlines()) == 4
+
+
+def test_an_empty_file_has_no_queue(run: Run) -> None:
+    """All that is required is told, and nothing else is wrong."""
+    result = run("")
+    assert section(result, "Problems").strip().startswith("queues = nothing: there is no queue to serve.")
+    assert "LAUNCH_ENTITY" in section(result, "Required settings that the file does not give")
+    assert section(result, "Key by key") == "  None: the file is empty."
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("entity: acme\nqueues: [vertex\n", "cannot be read as YAML: while parsing a flow sequence, line 3"),
+        ("entity: a: b", "cannot be read as YAML: mapping values are not allowed here, line 1"),
+        ("entity: \x07", "cannot be read as YAML"),
+        ("entity: 2026-13-01", "cannot be read as YAML: month must be in 1..12"),
+        ("[" * 5000, "is nested too deeply"),
+        ("- entity", "has no keys"),
+        ("vertex", "has no keys"),
+    ],
+)
+def test_what_is_no_file_of_an_agent_is_one_line(run: Run, text: str, said: str) -> None:
+    """Of what is wrong, and no traceback."""
+    result = run(text)
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"Error: agent.yaml {re.escape(said)}.*\n", result.stderr)
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_bytes_that_are_no_text_are_one_line(run: Run) -> None:
+    """As is a file that is not there, and a folder."""
+    Path("image").write_bytes(b"\xff\xfe\x00")
+    Path("folder").mkdir()
+    for name, said in {"image": "cannot be read", "none": "does not exist", "folder": "is a directory"}.items():
+        result = CliRunner().invoke(main, ["migrate", name])
+        assert said in result.stderr
+        assert isinstance(result.exception, SystemExit)
+        assert result.exit_code
+
+
+def test_a_file_that_holds_itself_is_told_like_any_other(run: Run) -> None:
+    """YAML allows it."""
+    result = run("queues: &a [*a]\nx: &b {c: *b}\nenvironment: &e {region: *e}\n")
+    assert len(section(result, "Problems").splitlines()) == 2
+
+
+def test_help_says_what_it_reads_and_when_it_fails() -> None:
+    """And where an agent has its file."""
+    told = " ".join(CliRunner().invoke(main, ["migrate", "--help"]).stdout.split())
+    assert "LAUNCH_CONFIG" in told
+    assert "Exit code 1 if something keeps the file from moving over." in told
+
+
+def agents_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Return the keys that a model of the agent's takes."""
+    found = set()
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        found.add(key)
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= agents_keys(kind, f"{key}.")
+    return found
+
+
+def read_in(section: str, folder: str) -> set[str]:
+    """Return the keys that the agent's builders or registries read by name, which its model lets through."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (LAUNCH / folder).glob("*.py"))
+    return {f"{section}.{key}" for key in re.findall(r'\bconfig(?:\.get\(|\[)\s*"([^"]+)"', sources)}
+
+
+def test_every_key_that_the_installed_agent_reads_is_known() -> None:
+    """So a wandb package that reads another fails here, and somebody says what that means."""
+    start = (LAUNCH / "_launch.py").read_text(encoding="utf-8")
+    reads: dict[str, set[str]] = {
+        "its model": agents_keys(AgentConfig),
+        "its start": set(re.findall(r'\bresolved_config(?:\.get\(|\[)\s*"([^"]+)"', start)),
+        "its builders": read_in("builder", "builder"),
+        "its registries": read_in("registry", "registry"),
+    }
+    assert all(reads.values()), "wandb reads its file in another way: find out how"
+    assert {where: keys - set(KEYS) for where, keys in reads.items()} == {where: set() for where in reads}
+
+
+@pytest.mark.parametrize("key", ["policy", "runner", "project", "queue"])
+def test_the_installed_agent_starts_with_no_other_key(key: str) -> None:
+    """As the table says of policy; so its model names all keys, and what older ones took is in no file it serves."""
+    agents: dict[str, Any] = {"entity": "acme", "queues": ["vertex"]}
+    AgentConfig(**agents)
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        AgentConfig(**agents, **{key: {}})
