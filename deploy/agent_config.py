@@ -217,7 +217,7 @@ def _did_you_mean(key: str) -> str:
     """Return a question where a key is none of ours, but near one of its section."""
     section, dot, name = key.rpartition(".")
     names = [one.rpartition(".")[2] for one in KEYS if one.rpartition(".")[0] == section]
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)
     return f" Did you mean {section}{dot}{near[0]}?" if near and key not in KEYS else ""
 
 

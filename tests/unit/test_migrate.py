@@ -241,6 +241,7 @@ def test_beside_wrong_values_all_the_rest_is_told(run: Run) -> None:
     ("line", "key", "meant"),
     [
         ("maxjobs: 3", "maxjobs", "max_jobs"),
+        ("PROJECT: cats", "PROJECT", "project"),
         ("stopped-run-timeout: 5", "stopped-run-timeout", "stopped_run_timeout"),
         ("environment: {Region: r1}", "environment.Region", "environment.region"),
         ("builder: {build_context_store: gs://b}", "builder.build_context_store", "builder.build-context-store"),
@@ -251,6 +252,12 @@ def test_an_unknown_key_is_asked_for(run: Run, line: str, key: str, meant: str) 
     result = run(f"{MINIMAL}{line}\n")
     assert rows(result)[key][1:] == ["unknown", f"It is ignored. Did you mean {meant}?"]
     assert result.exit_code == 0
+
+
+def test_an_unknown_key_of_policy_is_refused(run: Run) -> None:
+    """Not ignored, for it may have been meant to keep something out."""
+    result = run(f"{MINIMAL}policy: {{service_account: a@b.c}}\n")
+    assert rows(result)["policy.service_account"][2].startswith("It is refused.")
 
 
 def test_an_unknown_key_like_no_other_is_not_asked_for(run: Run) -> None:
