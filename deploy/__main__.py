@@ -12,7 +12,7 @@ COMMANDS = {
     "bootstrap": "deploy.bootstrap",
     "provision": "deploy.provision.command",
     "smoke": "deploy.smoke",
-    "doctor": "deploy.doctor",
+    "doctor": "deploy.doctor.command",
     "destroy": "deploy.destroy",
 }
 

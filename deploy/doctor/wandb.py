@@ -1,0 +1,114 @@
+"""W&B: the key, the queues, and whether what they ask for can be launched."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from deploy.bootstrap import submit_command
+from deploy.doctor.case import Case
+from deploy.doctor.finding import Check, Finding, failed, ok, warning
+from deploy.doctor.project import add_key, differs
+from deploy.plan import IMAGE, Planned, Planner
+from deploy.wandb import queue_names, viewer
+from shared.adapters.wandb import Graphql
+from shared.core.errors import Denied
+from shared.spec.fields import items, mapping, text
+from shared.spec.registries import refusal
+from shared.spec.render import RESOURCES, ArgumentNames, Site
+
+
+def checks(case: Case) -> Iterator[Check]:
+    """Yield this group's checks."""
+    look = partial(_key, case, "key in the secret", case.secret_key)
+    yield Check("key in the secret", look, ("secretmanager.versions.access",))
+    if case.environ.get("WANDB_API_KEY"):
+        yield Check("key of this shell", partial(_key, case, "key of this shell", case.api_key))
+    yield Check("queues", partial(_queues, case), ("secretmanager.versions.access",))
+
+
+def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
+    """See whether W&B knows a key, and whose it is; the key itself is never shown."""
+    try:
+        whose = viewer(Graphql(case.base_url, key()))
+    except Denied as exc:
+        renew = f"{add_key(case)}\n{submit_command(case.told)}"  # functions read it when they start
+        mend = renew if key == case.secret_key else "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
+        yield failed(title, str(exc), mend)
+        return
+    of = ", ".join(dict.fromkeys((whose.entity, *whose.teams)))
+    if case.entity in (whose.entity, *whose.teams):
+        yield ok(title, f"{whose.username}'s, of {of}")
+    else:
+        said = f"{whose.username}'s, who is not of {case.entity or 'any entity of the launch-config'}, but of {of}"
+        yield warning(title, said, f"Use a key of a member, better a service account, of {case.entity}.")
+
+
+def _queues(case: Case) -> Iterator[Finding]:
+    if not (case.entity and case.queues):
+        said = f"no {'queues are' if case.entity else 'entity is'} named"
+        yield failed("queues", said, f"Fill in entity and queues in {case.config}.")
+        return
+    for name in case.queues:
+        yield from case.examined(
+            Check(f"queue {name}", partial(_queue, case, name), ("secretmanager.versions.access",))
+        )
+
+
+def _queue(case: Case, name: str) -> Iterator[Finding]:
+    """See whether a queue is there, is of the right kind, and gives to its items what can be launched."""
+    title, queue = f"queue {name}", case.queue(name)
+    if queue is None:
+        there = ", ".join(sorted(queue_names(case.wandb(), case.entity))) or "none that this key may see"
+        said = f"{case.entity} has no such queue. Its queues: {there}"
+        yield failed(title, said, f"Name one of them under queues in {case.config}, or make it in W&B.")
+        return
+    if queue.resource and queue.resource not in RESOURCES:
+        said = f"is of type {queue.resource}, which is not served here"
+        yield failed(title, said, f"Make a queue of type GCP Vertex in W&B, and name it under queues in {case.config}.")
+        return
+    edit = f"In W&B, under Launch, edit the configuration of queue {name}."
+    planned = _planned(case, name)
+    if planned.refusal:
+        yield failed(title, str(planned.refusal), edit)
+        return
+    for said in planned.call.warnings if planned.call else ():
+        yield warning(title, said, edit)
+    yield ok(title, "is of type Vertex, and its configuration can be launched")
+    yield from _images(case, name)
+
+
+def _planned(case: Case, name: str) -> Planned:
+    """Return what would become of an item to come, of any image."""
+    from shared.adapters.vertex_submit import argument_names  # Google's SDK takes seconds
+
+    told = case.told
+    site = Site(
+        base_url=case.base_url,
+        api_key=case.api_key(),
+        project=told.project,
+        location=told.region,
+        agent=told.name,
+        macros=case.macros(),
+        secure_mode=told.config.secure_mode,
+    )
+    planner = Planner(case.wandb(), case.entity, site, ArgumentNames(**argument_names()))
+    return next(planner.plan(name, item="", limit=0))
+
+
+def _images(case: Case, name: str) -> Iterator[Finding]:
+    """See whether Vertex AI can pull the images that a queue's configuration itself names."""
+    spec = mapping(case.vertex(name).get("spec"), "spec")
+    images = [_image(pool) for pool in items(spec.get("worker_pool_specs"), "worker_pool_specs")]
+    for image in dict.fromkeys(image for image in images if not differs(image)):
+        title = f"image of queue {name}"
+        if reason := refusal(image):
+            to = f"{case.told.region}-docker.pkg.dev/{case.told.project}/REPOSITORY/{image.rpartition('/')[2]}"
+            copy = f"docker pull {image} && docker tag {image} {to} && docker push {to}"
+            yield failed(title, f"{image} {reason}", f"{copy}\nThen name {to} in the configuration of queue {name}.")
+        else:
+            yield ok(title, image)
+
+
+def _image(pool: Any) -> str:
+    container = mapping(mapping(pool, "worker_pool_specs").get("container_spec"), "container_spec")
+    return text(container.get("image_uri"), "image_uri", IMAGE)
