@@ -15,6 +15,7 @@ import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 
+from deploy import gcloud
 from deploy.deployment import Deployment
 from deploy.doctor.finding import Check, Finding, unknown
 from deploy.doctor.google import Google, words
@@ -29,7 +30,7 @@ from shared.spec.macros import substitute
 from shared.spec.render import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
-LOGIN = "gcloud auth application-default login"
+LOGIN = "gcloud auth application-default"
 
 
 class Once:
@@ -159,13 +160,17 @@ class Case:
     def _explained(self, check: Check, exc: Exception) -> Finding:
         match exc:
             case google_errors.Forbidden(reason="SERVICE_DISABLED"):
-                return unknown(check.name, f"its API is off: {words(exc)}", self.command("bootstrap"))
+                api = exc.metadata["service"]
+                enable = gcloud.shown(("services", "enable", api, f"--project={self.told.project}"))
+                return unknown(check.name, f"{api} is off", enable)
+            case google_errors.Forbidden(reason="USER_PROJECT_DENIED"):
+                return unknown(check.name, words(exc), f"{LOGIN} set-quota-project {self.told.project}")
             case google_errors.Forbidden():
                 needs = ", ".join(self._lacking(check.needs)) or words(exc)
                 mend = f"Ask an owner of {self.told.project} for a role with {needs}."
                 return unknown(check.name, f"you may not see this; needs {needs}", mend)
             case google_errors.Unauthorized() | auth_errors.GoogleAuthError():
-                return unknown(check.name, f"Google does not know you: {str(exc).splitlines()[0]}", LOGIN)
+                return unknown(check.name, f"Google does not know you: {str(exc).splitlines()[0]}", f"{LOGIN} login")
             case google_errors.GoogleAPICallError():
                 return unknown(check.name, f"Google answers {exc.code}: {words(exc)}")
             case requests.RequestException():

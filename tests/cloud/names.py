@@ -48,7 +48,7 @@ class SecretManager(Service):
     name = "secretmanager"
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Add a version or read its payload, besides IAM's verbs."""
+        """Add a version, read its payload, enable or disable it, besides IAM's verbs."""
         if verb == "addVersion":
             self.state.get(self.full(name))
             number = len(self.state.children(f"{self.full(name)}/versions")) + 1
@@ -62,6 +62,10 @@ class SecretManager(Service):
             secret = self.state.secrets[version]
             payload = {"data": base64.b64encode(secret).decode(), "dataCrc32c": str(google_crc32c.value(secret))}
             return {"name": version, "payload": payload}
+        if verb in ("enable", "disable"):
+            held = self.state.get(self.full(name))
+            held["state"] = f"{verb.upper()}D"
+            return held
         return super().verb(call, name, verb)
 
     def resource(self, call: Call, name: str) -> Json | Answer:

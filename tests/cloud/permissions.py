@@ -47,6 +47,8 @@ _VERBS = {
     ("pubsub", "seek"): "pubsub.subscriptions.consume",
     ("secretmanager", "access"): "secretmanager.versions.access",
     ("secretmanager", "addVersion"): "secretmanager.versions.add",
+    ("secretmanager", "disable"): "secretmanager.versions.disable",
+    ("secretmanager", "enable"): "secretmanager.versions.enable",
     ("serviceusage", "batchEnable"): "serviceusage.services.enable",
     ("serviceusage", "disable"): "serviceusage.services.disable",
     ("serviceusage", "enable"): "serviceusage.services.enable",

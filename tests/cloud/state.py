@@ -90,7 +90,8 @@ class State:
     def etag(self, full: str) -> str:
         """Give the etag of the resource's policy: the same policy has the same etag."""
         written = json.dumps(self.policies.get(full, {}), sort_keys=True).encode()
-        return base64.b64encode(hashlib.sha256(written).digest()[:6]).decode()
+        readable = hashlib.sha256(written).hexdigest()[:6].encode()  # no + and no /: some of gcloud writes them - and _
+        return base64.b64encode(readable).decode()
 
     def canonical(self, name: str) -> str:
         """Write a resource name with the project's id where it has the number, or `-`."""

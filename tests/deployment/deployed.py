@@ -1,0 +1,206 @@
+"""A deployment that is well: made by bootstrap and provision in the loopback cloud, with W&B's stand-in beside it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from deploy.deployment import FUNCTIONS, SCHEDULED, Deployment
+from deploy.iam import bindings
+from deploy.local.processes import Processes, free_port
+from deploy.provision.parts import LABEL
+from shared.adapters.wandb import Graphql, WandbRunQueue
+from tests.cloud.functions import CloudFunctions
+from tests.cloud.state import StoredObject, now
+from tests.cloud.world import Cloud
+from tests.deployment.build import python_environ
+from tests.unit.specs import PAGE_DEFAULT, put
+
+ROOT = Path(__file__).parent.parent.parent
+OWNER = "owner@example.com"
+KEY = "0123456789" * 4
+TRAINER = "trainer@p1.iam.gserviceaccount.com"
+DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
+VERTEX = put(
+    put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://p1-launch-staging/jobs"), ("run", "service_account"), TRAINER
+)
+KEPT = ("resources", "policies", "objects", "messages", "secrets")
+
+
+@dataclass
+class Line:
+    """A line of doctor's, with what stands below it."""
+
+    sign: str
+    name: str
+    said: str
+    mend: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Deployed:
+    """The deployment, with ways to put things wrong, and to `heal` all of it."""
+
+    cloud: Cloud
+    wandb: str
+    folder: Path
+    saved: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, *command: str, identity: str = OWNER, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of a shell, or one of ours with the deployment's options; no key is ever printed."""
+        told = ("--project=p1", "--region=us-central1", f"--config={self.folder / 'launch-config.yaml'}")
+        ours = [sys.executable, "-m", "deploy", *command, *told]
+        done = subprocess.run(
+            ["bash", "-c", command[0]] if " " in command[0] else ours,
+            env=python_environ(self.cloud.environ(identity)) | {"WANDB_BASE_URL": self.wandb} | environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert KEY not in done.stdout + done.stderr
+        return done
+
+    def doctor(self, *groups: str, identity: str = OWNER, **environ: str) -> tuple[int, list[Line]]:
+        """Run doctor in a narrow terminal; returns its exit code and its lines."""
+        only = (f"--only={group}" for group in groups)
+        done = self.run("doctor", *only, identity=identity, COLUMNS="40", **environ)
+        assert done.stderr == ""
+        lines: list[Line] = []
+        for text in done.stdout.splitlines():
+            if found := re.fullmatch(r"([✓!✗?]) (.+?): (.+)", text):
+                lines.append(Line(found[1], found[2], found[3]))
+            elif text.startswith("    "):
+                lines[-1].mend.append(text.strip())
+        return done.returncode, lines
+
+    def configure(self, **config: Any) -> None:
+        """Write the launch-config."""
+        told = {"entity": "team", "queues": ["vertex"], "policy": {"service_accounts": [TRAINER]}, **config}
+        (self.folder / "launch-config.yaml").write_text(yaml.safe_dump(told), encoding="utf-8")
+
+    def make_queue(self, name: str, config: dict[str, Any], resource: str = "gcp-vertex") -> None:
+        """Make a queue in W&B, or give one that is there another configuration."""
+        told = {"entity": "team", "queue": name, "config": config, "resource": resource}
+        requests.post(f"{self.wandb}/standin/queues", json=told, timeout=20).raise_for_status()
+
+    def save(self) -> None:
+        """Keep the state that `heal` goes back to."""
+        self.saved = {name: deepcopy(getattr(self.cloud.state, name)) for name in KEPT}
+
+    def heal(self) -> None:
+        """Go back to how all is well, with the schedule just called and the agent just seen."""
+        for name, saved in self.saved.items():
+            there = getattr(self.cloud.state, name)
+            there.clear()
+            there.update(deepcopy(saved))
+        self.cloud.enforce(lambda *_: True)
+        for verb in SCHEDULED:
+            self.job(verb).update(lastAttemptTime=now(), status={})
+        self.configure()
+        self.remember_agent(WandbRunQueue(Graphql(self.wandb, KEY)).register("team", ["vertex"], {}))
+
+    def remember_agent(self, agent_id: str) -> None:
+        """Write poll's record of its agent."""
+        note = json.dumps({"holder": "h", "agent_id": agent_id, "queues": ["vertex"], "lease_until": None})
+        self.cloud.state.objects["p1-launch-ledger", "agents/launch.json"] = StoredObject(note.encode(), 1)
+
+    def stop_agents(self) -> None:
+        """Ask every agent to stop polling, as one does on W&B's page."""
+        url = f"{self.wandb}/standin/agents"
+        for agent in requests.get(url, timeout=20).json():
+            requests.post(url, json={"id": agent["id"], "stop_polling": True}, timeout=20).raise_for_status()
+
+    def resource(self, full: str) -> dict[str, Any]:
+        """Return a resource of the cloud, to be changed."""
+        return self.cloud.resources[full]
+
+    def job(self, verb: str) -> dict[str, Any]:
+        """Return a Scheduler job."""
+        return self.resource(f"cloudscheduler.googleapis.com/{DEPLOYMENT.parent}/jobs/launch-{verb}")
+
+    def bucket(self, name: str) -> dict[str, Any]:
+        """Return a bucket."""
+        return self.resource(f"storage.googleapis.com/projects/_/buckets/{name}")
+
+    def function(self, verb: str) -> dict[str, Any]:
+        """Return a function."""
+        return self.resource(f"cloudfunctions.googleapis.com/{DEPLOYMENT.parent}/functions/launch-{verb}")
+
+    def role(self, name: str) -> dict[str, Any]:
+        """Return a custom role."""
+        return self.resource(f"iam.googleapis.com/projects/p1/roles/launch_{name}")
+
+    def trigger(self) -> str:
+        """Return the full name of the trigger's subscription."""
+        return next(full for full in self.cloud.resources if "/subscriptions/eventarc-" in full)
+
+    def unbind(self, resource: str, role: str) -> None:
+        """Take a role away from everybody who has it on a resource."""
+        policy = self.cloud.policies[resource]
+        policy["bindings"] = [binding for binding in policy["bindings"] if binding["role"] != role]
+
+    def deploy(self, verb: str) -> None:
+        """Deploy a function as cloudbuild.yaml does, and let its caller in."""
+        name = f"{DEPLOYMENT.parent}/functions/{DEPLOYMENT.function(verb)}"
+        made: dict[str, Any] = {
+            "name": name,
+            "labels": {"commit": "abc123", LABEL: "launch"},
+            "serviceConfig": {"serviceAccountEmail": DEPLOYMENT.account(verb), "environmentVariables": {}},
+        }
+        if verb == "submit":
+            made["eventTrigger"] = {
+                "eventType": "google.cloud.pubsub.topic.v1.messagePublished",
+                "pubsubTopic": "projects/p1/topics/launch-requests",
+                "retryPolicy": "RETRY_POLICY_RETRY",
+                "serviceAccountEmail": DEPLOYMENT.account("submit"),
+            }
+        self.cloud.resources[f"cloudfunctions.googleapis.com/{name}"] = made
+        CloudFunctions(self.cloud.state).deployed(name, made, all_traffic=True)
+        self.cloud.policies[f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}"] = {
+            "version": 1,
+            "bindings": [
+                {"role": b.role, "members": [b.member]}
+                for b in bindings(DEPLOYMENT)
+                if (b.kind, b.resource) == ("function", f"launch-{verb}")
+            ],
+        }
+
+
+@contextmanager
+def deployed(folder: Path) -> Iterator[Deployed]:
+    """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it."""
+    port = free_port()
+    processes = Processes(folder)
+    command = [sys.executable, "-m", "deploy.local.wandb_server", "--port", str(port), "--api-key", KEY]
+    try:
+        processes.start("wandb", [*command, "--entity", "team"], dict(os.environ))
+        processes.await_port("wandb", port, time.monotonic() + 30)
+        with Cloud(folder) as cloud:
+            trainer = f"projects/p1/serviceAccounts/{TRAINER}"
+            cloud.resources[f"iam.googleapis.com/{trainer}"] = {"name": trainer, "email": TRAINER}
+            made = Deployed(cloud, f"http://127.0.0.1:{port}", folder)
+            made.configure()
+            made.make_queue("vertex", VERTEX)
+            done = made.run("bootstrap", WANDB_API_KEY=KEY)
+            assert done.returncode == 0, done.stderr
+            for verb in FUNCTIONS:
+                made.deploy(verb)
+            done = made.run("provision", "--complete")
+            assert done.returncode == 0, done.stderr
+            made.save()
+            yield made
+    finally:
+        processes.stop()

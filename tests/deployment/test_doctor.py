@@ -1,0 +1,417 @@
+"""`doctor` as a process, against a deployment made by bootstrap and provision.
+
+Each thing that goes wrong in practice is put wrong, one at a time, and doctor has to say what it is and how to mend it.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.cloud.messaging import PubSub
+from tests.deployment.deployed import DEPLOYMENT, KEY, TRAINER, VERTEX, Deployed, deployed
+from tests.unit.specs import PAGE_DEFAULT, POOL, put
+
+GUEST = "guest@example.com"
+OTHER_KEY = "abcdef7890" * 4
+SECRET = "secretmanager.googleapis.com/projects/p1/secrets/launch-wandb-api-key"
+PROJECT = "cloudresourcemanager.googleapis.com/projects/p1"
+RUN = f"run.googleapis.com/{DEPLOYMENT.parent}/services"
+DEAD = "projects/p1/topics/launch-dead-letters"
+SCHEDULER_API = "serviceusage.googleapis.com/projects/p1/services/cloudscheduler.googleapis.com"
+BUILD = "gcloud builds submit --project=p1 --region=us-central1"
+
+pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: bootstrap needs it")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """Make the deployment once: it takes as long as all the tests."""
+    with deployed(tmp_path_factory.mktemp("doctor")) as made:
+        yield made
+
+
+@pytest.fixture
+def project(made: Deployed) -> Deployed:
+    """Give it, well."""
+    made.heal()
+    return made
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """Something wrong: in which group it is found, by whose line, and what that says."""
+
+    group: str
+    make: Callable[[Deployed], object]
+    line: str
+    sign: str
+    said: str
+    mend: str
+
+
+def bound_on_project_instead(project: Deployed) -> None:
+    """Give a role on the whole project instead of on one topic."""
+    project.unbind("pubsub.googleapis.com/" + DEAD, "roles/pubsub.publisher")
+    agent = "serviceAccount:" + DEPLOYMENT.agent("gcp-sa-pubsub")
+    project.cloud.policies[PROJECT]["bindings"].append({"role": "roles/pubsub.publisher", "members": [agent]})
+
+
+def called_an_hour_ago(project: Deployed) -> None:
+    """Let Cloud Scheduler have been idle."""
+    project.job("poll")["lastAttemptTime"] = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+
+
+def publish_dead_letter(project: Deployed) -> None:
+    """Let something arrive that submit could not take."""
+    PubSub(project.cloud.state).publish(DEAD, {"data": "Z2FyYmFnZQ=="})
+
+
+BREAKAGES = {
+    "an API is off": Breakage(
+        "project",
+        lambda p: p.cloud.resources.pop(SCHEDULER_API),
+        "APIs",
+        "✗",
+        "off: cloudscheduler.googleapis.com",
+        "gcloud services enable cloudscheduler.googleapis.com --project=p1",
+    ),
+    "a bucket is elsewhere": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").update(location="EUROPE-WEST4"),
+        "ledger bucket",
+        "✗",
+        "gs://p1-launch-ledger is in europe-west4, the jobs and the functions are in us-central1",
+        "gcloud storage buckets relocate gs://p1-launch-ledger --location=us-central1",
+    ),
+    "a bucket has access by object": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").update(iamConfiguration={}),
+        "ledger bucket",
+        "!",
+        "no uniform access",
+        "gcloud storage buckets update gs://p1-launch-ledger --uniform-bucket-level-access",
+    ),
+    "the ledger grows": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").pop("lifecycle"),
+        "ledger's rule",
+        "!",
+        "grows for ever",
+        "python -m deploy provision --project=p1 --region=us-central1 --name=launch",
+    ),
+    "the secret is disabled": Breakage(
+        "project",
+        lambda p: p.resource(f"{SECRET}/versions/1").update(state="DISABLED"),
+        "secret",
+        "✗",
+        "version 1 of launch-wandb-api-key, the newest, is DISABLED",
+        "gcloud secrets versions enable 1 --secret=launch-wandb-api-key --project=p1",
+    ),
+    "the key was never put in": Breakage(
+        "project",
+        lambda p: p.cloud.resources.pop(f"{SECRET}/versions/1"),
+        "secret",
+        "✗",
+        "has no version",
+        'printf %s "$WANDB_API_KEY" | gcloud secrets versions add launch-wandb-api-key --data-file=- --project=p1',
+    ),
+    "a binding is missing": Breakage(
+        "access",
+        lambda p: p.unbind(SECRET, "roles/secretmanager.secretAccessor"),
+        "secret launch-wandb-api-key",
+        "✗",
+        "launch-poll@p1.iam.gserviceaccount.com lacks secretmanager.secretAccessor: W&B's API key",
+        "gcloud secrets add-iam-policy-binding launch-wandb-api-key --project=p1 "
+        "--member=serviceAccount:launch-poll@p1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor",
+    ),
+    "a binding with a condition is missing": Breakage(
+        "access",
+        lambda p: p.unbind(PROJECT, "roles/storage.objectViewer"),
+        "project p1",
+        "✗",
+        "launch-build@p1.iam.gserviceaccount.com lacks storage.objectViewer",
+        "'--condition=title=functions-sources,expression=resource.name.startsWith("
+        '"projects/_/buckets/gcf-v2-sources-")\'',
+    ),
+    "the trigger's binding is missing": Breakage(
+        "access",
+        lambda p: p.unbind(p.trigger(), "roles/pubsub.subscriber"),
+        "trigger's subscription",
+        "✗",
+        "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com lacks pubsub.subscriber",
+        "gcloud pubsub subscriptions add-iam-policy-binding projects/p1/subscriptions/eventarc-us-central1-",
+    ),
+    "nobody may call poll": Breakage(
+        "access",
+        lambda p: p.unbind(f"{RUN}/launch-poll", "roles/run.invoker"),
+        "function launch-poll",
+        "✗",
+        "launch-scheduler@p1.iam.gserviceaccount.com lacks run.invoker",
+        "gcloud run services add-iam-policy-binding launch-poll --region=us-central1 --project=p1",
+    ),
+    "submit may not let jobs run as the account": Breakage(
+        "access",
+        lambda p: p.unbind(f"iam.googleapis.com/projects/p1/serviceAccounts/{TRAINER}", "roles/iam.serviceAccountUser"),
+        "account of queue vertex",
+        "✗",
+        "launch-submit@p1.iam.gserviceaccount.com lacks iam.serviceAccountUser",
+        f"gcloud iam service-accounts add-iam-policy-binding {TRAINER} --project=p1",
+    ),
+    "a role is bound on the whole project": Breakage(
+        "access",
+        bound_on_project_instead,
+        "dead letters launch-dead-letters",
+        "!",
+        "has pubsub.publisher on the whole project instead",
+        f"gcloud pubsub topics add-iam-policy-binding {DEAD}",
+    ),
+    "a custom role has a permission too many": Breakage(
+        "access",
+        lambda p: p.role("submit")["includedPermissions"].append("aiplatform.customJobs.delete"),
+        "role submit",
+        "!",
+        "launch_submit has what nobody needs: aiplatform.customJobs.delete",
+        "gcloud iam roles update launch_submit --project=p1 "
+        "--permissions=aiplatform.customJobs.create,aiplatform.customJobs.get,aiplatform.customJobs.list",
+    ),
+    "a custom role lacks a permission": Breakage(
+        "access",
+        lambda p: p.role("status")["includedPermissions"].remove("aiplatform.customJobs.cancel"),
+        "role status",
+        "✗",
+        "launch_status lacks aiplatform.customJobs.cancel",
+        "gcloud iam roles update launch_status --project=p1",
+    ),
+    "a custom role is deleted": Breakage(
+        "access",
+        lambda p: p.role("build").update(deleted=True),
+        "role build",
+        "✗",
+        "launch_build is deleted",
+        "gcloud iam roles undelete launch_build --project=p1",
+    ),
+    "the key is wrong": Breakage(
+        "wandb",
+        lambda p: p.cloud.state.secrets.update({"projects/p1/secrets/launch-wandb-api-key/versions/1": b"wrong"}),
+        "key in the secret",
+        "✗",
+        "answers 401",
+        'printf %s "$WANDB_API_KEY" | gcloud secrets versions add launch-wandb-api-key --data-file=- --project=p1',
+    ),
+    "a function is not deployed": Breakage(
+        "running",
+        lambda p: p.cloud.resources.pop(f"cloudfunctions.googleapis.com/{DEPLOYMENT.parent}/functions/launch-poll"),
+        "function poll",
+        "✗",
+        "launch-poll is not deployed",
+        BUILD,
+    ),
+    "a function did not start": Breakage(
+        "running",
+        lambda p: p.function("status").update(state="FAILED", stateMessages=[{"message": "Container is not ready"}]),
+        "function status",
+        "✗",
+        "launch-status is FAILED; Container is not ready",
+        BUILD,
+    ),
+    "a build stopped half-way": Breakage(
+        "running",
+        lambda p: p.function("submit")["labels"].update(commit="def456"),
+        "one commit",
+        "✗",
+        "poll is of abc123, submit is of def456, status is of abc123",
+        BUILD,
+    ),
+    "the schedule is paused": Breakage(
+        "running",
+        lambda p: p.job("poll").update(state="PAUSED"),
+        "schedule of poll",
+        "✗",
+        "launch-poll is paused: poll is not called",
+        "gcloud scheduler jobs resume launch-poll --location=us-central1 --project=p1",
+    ),
+    "the last call failed": Breakage(
+        "running",
+        lambda p: p.job("status").update(status={"code": 7, "message": "PERMISSION_DENIED"}),
+        "schedule of status",
+        "✗",
+        "launch-status's last call failed: code 7 PERMISSION_DENIED",
+        "gcloud logging read 'resource.labels.service_name=\"launch-status\"' --project=p1 --limit=20 --freshness=10m",
+    ),
+    "the schedule is idle": Breakage(
+        "running",
+        called_an_hour_ago,
+        "schedule of poll",
+        "✗",
+        "launch-poll last called 60 minutes ago",
+        "gcloud scheduler jobs run launch-poll --location=us-central1 --project=p1",
+    ),
+    "the trigger has lost its patience": Breakage(
+        "running",
+        lambda p: p.resource(p.trigger()).update(ackDeadlineSeconds=10),
+        "trigger",
+        "✗",
+        "ack_deadline_seconds: 10 → 600",
+        "python -m deploy provision",
+    ),
+    "a dead letter waits": Breakage(
+        "running",
+        publish_dead_letter,
+        "dead letters",
+        "!",
+        "1 that submit could not take",
+        "gcloud pubsub subscriptions pull launch-dead-letters --project=p1 --limit=10 --format=json",
+    ),
+    "poll has never come to register": Breakage(
+        "running",
+        lambda p: p.cloud.state.objects.pop(("p1-launch-ledger", "agents/launch.json")),
+        "agent",
+        "✗",
+        "poll has never registered one",
+        "gcloud logging read 'resource.labels.service_name=\"launch-poll\"'",
+    ),
+    "W&B has forgotten the agent": Breakage(
+        "running",
+        lambda p: p.remember_agent("TGF1bmNoQWdlbnQ6MQ=="),
+        "agent",
+        "✗",
+        "W&B does not know it",
+        "gcloud storage rm gs://p1-launch-ledger/agents/launch.json",
+    ),
+    "somebody stopped the agent in W&B": Breakage(
+        "running",
+        lambda p: p.stop_agents(),
+        "agent",
+        "✗",
+        "W&B asks it to stop polling",
+        "gcloud storage rm gs://p1-launch-ledger/agents/launch.json",
+    ),
+}
+MENDABLE = [
+    "an API is off",
+    "the ledger grows",
+    "the secret is disabled",
+    "a binding is missing",
+    "a binding with a condition is missing",
+    "the trigger's binding is missing",
+    "nobody may call poll",
+    "submit may not let jobs run as the account",
+    "a custom role has a permission too many",
+    "a custom role lacks a permission",
+    "a custom role is deleted",
+    "the schedule is paused",
+    "the trigger has lost its patience",
+]
+SAME_CAUSE = {"account of queue vertex": {f"account {TRAINER}"}}
+
+
+def test_a_deployment_that_is_well(project: Deployed) -> None:
+    """Every line is fine and nothing is to be done; exit code 0."""
+    code, lines = project.doctor()
+    assert [line for line in lines if line.sign != "✓" or line.mend] == []
+    assert {"APIs", "role build", "queue vertex", "agent"} <= {line.name for line in lines}
+    assert code == 0
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
+def test_what_goes_wrong_is_named_with_its_mend(project: Deployed, breakage: Breakage) -> None:
+    """The line of the thing says what is wrong and how to mend it; exit code 1 where it does not work."""
+    breakage.make(project)
+    code, lines = project.doctor(breakage.group, WANDB_API_KEY=KEY)
+    wrong = [line for line in lines if line.sign != "✓"]
+    named = next(line for line in wrong if line.name == breakage.line)
+    assert named.sign == breakage.sign
+    assert breakage.said in named.said
+    assert breakage.mend in "\n".join(named.mend)
+    assert {line.name for line in wrong} - {named.name} <= SAME_CAUSE.get(named.name, set())
+    assert code == (1 if breakage.sign == "✗" else 0)
+
+
+def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:
+    """What was looked at is put back at once, and never acknowledged."""
+    publish_dead_letter(project)
+    project.doctor("running")
+    calls = project.cloud.calls_to("pubsub", "POST", "launch-dead-letters:")
+    assert [call.path.rpartition(":")[2] for call in calls][-2:] == ["pull", "modifyAckDeadline"]
+    assert calls[-1].document["ackDeadlineSeconds"] == 0
+    assert project.cloud.state.messages["projects/p1/subscriptions/launch-dead-letters"]
+
+
+def test_what_queues_ask_for(project: Deployed) -> None:
+    """Each queue for itself: missing, of another type, with a configuration, an image, a bucket or an account amiss."""
+    ecr = "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
+    pools: list[dict[str, Any]] = [put(POOL, ("container_spec", "image_uri"), ecr)]
+    project.cloud.resources["storage.googleapis.com/projects/_/buckets/far"] = {
+        "location": "EUROPE-WEST4",
+        "locationType": "region",
+    }
+    project.make_queue("k8s", {}, resource="kubernetes")
+    project.make_queue("blank", PAGE_DEFAULT)
+    project.make_queue("ecr", put(VERTEX, ("spec", "worker_pool_specs"), pools))
+    project.make_queue("far", put(VERTEX, ("spec", "staging_bucket"), "gs://far"))
+    project.make_queue("gone-bucket", put(VERTEX, ("spec", "staging_bucket"), "gs://gone"))
+    project.make_queue("gone-account", put(VERTEX, ("run", "service_account"), "gone@p1.iam.gserviceaccount.com"))
+    project.make_queue("unlisted", VERTEX)
+    queues = ["vertex", "none", "k8s", "blank", "ecr", "far", "gone-bucket", "gone-account", "unlisted"]
+    project.configure(queues=queues, policy={"service_accounts": []})
+    code, lines = project.doctor("project", "access", "wandb")
+    wrong = {line.name: (line.sign, line.said, "\n".join(line.mend)) for line in lines if line.sign in "✗!"}
+    expected = {
+        "queue none": ("✗", "team has no such queue. Its queues: blank, ecr,", "Name one of them under queues in"),
+        "queue k8s": ("✗", "is of type kubernetes", "Make a queue of type GCP Vertex in W&B"),
+        "queue blank": ("✗", "staging_bucket: is empty", "edit the configuration of queue blank"),
+        "image of queue ecr": ("✗", f"{ecr} is in a private registry of AWS", f"docker pull {ecr} && docker tag {ecr}"),
+        "bucket of queue far": ("✗", "gs://far is in europe-west4", "gcloud storage buckets relocate gs://far"),
+        "bucket of queue gone-bucket": ("✗", "does not exist", "gcloud storage buckets create gs://gone --location="),
+        "account of queue gone-account": ("✗", "does not exist", "Name another one"),
+        "account of queue unlisted": ("!", "is not one of policy.service_accounts", "python -m deploy bootstrap"),
+    }
+    for name, (sign, said, mend) in expected.items():
+        assert wrong[name][0] == sign
+        assert said in wrong[name][1]
+        assert mend in wrong[name][2]
+    assert code == 1
+
+
+def test_what_may_not_be_seen_is_unknown_and_named(project: Deployed) -> None:
+    """A guest reads line by line which permission is missing; what is allowed is told, and nothing counts as failed."""
+    project.cloud.enforce(lambda who, permission, _: who != GUEST or permission == "serviceusage.services.list")
+    code, lines = project.doctor(identity=GUEST, WANDB_API_KEY=KEY)
+    assert code == 0
+    signs = {line.name: line.sign for line in lines}
+    assert signs.pop("APIs") == signs.pop("key of this shell") == signs.pop("queue vertex") == "✓"
+    assert set(signs.values()) == {"?"}
+    said = {line.name: line.said for line in lines}
+    assert said["secret"] == "you may not see this; needs secretmanager.versions.list"
+    assert "needs pubsub.subscriptions.consume" in said["dead letters"]
+    assert "needs resourcemanager.projects.getIamPolicy" in said["project p1"]
+
+
+def test_no_check_hangs_on_another(project: Deployed) -> None:
+    """W&B is away and Google fails once: two lines are unknown, and the others say what they see."""
+    project.cloud.fail("GET", "/b/p1-launch-staging$", status=500)
+    code, lines = project.doctor("project", "wandb", WANDB_BASE_URL="http://127.0.0.1:9", WANDB_API_KEY=OTHER_KEY)
+    signs = {line.name: line.sign for line in lines}
+    assert signs["APIs"] == signs["secret"] == signs["ledger's rule"] == "✓"
+    assert signs["key in the secret"] == signs["queue vertex"] == "?"
+    assert "Google answers 500" in next(line.said for line in lines if line.name == "staging bucket")
+    assert code == 0
+
+
+def test_the_mends_mend(project: Deployed) -> None:
+    """All that gcloud and our own commands can mend is mended by the very lines that doctor prints."""
+    for name in MENDABLE:
+        BREAKAGES[name].make(project)
+    _, lines = project.doctor()
+    commands = dict.fromkeys(command for line in lines if line.sign in "✗!" for command in line.mend)
+    assert len(commands) >= len(MENDABLE)
+    for command in commands:
+        done = project.run(command)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    code, lines = project.doctor()
+    assert [line for line in lines if line.sign != "✓"] == []
+    assert code == 0

@@ -1,0 +1,61 @@
+"""What a check of `doctor` trips over becomes a line of its own, with what can be done about it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import requests
+from google.api_core import exceptions as google_errors
+from google.auth import exceptions as auth_errors
+
+from deploy.deployment import Deployment
+from deploy.doctor.case import Case
+from deploy.doctor.finding import Check, Finding, ok
+from shared.core.errors import Retry
+
+
+def forbidden(reason: str, message: str, service: str) -> google_errors.GoogleAPICallError:
+    """Answer 403 as Google does, with a reason of its own."""
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": {"service": service}}
+    body = {"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED", "details": [info]}}
+    response = requests.Response()
+    response.status_code = 403
+    response._content = json.dumps(body).encode()  # noqa: SLF001 - a Response has no other way in
+    response.request = requests.Request("GET", "https://cloudscheduler.googleapis.com/v1/x").prepare()
+    return google_errors.from_http_response(response)
+
+
+ERRORS: list[tuple[Exception, str, str]] = [
+    (
+        forbidden("SERVICE_DISABLED", "Cloud Scheduler API has not been used in …", "cloudscheduler.googleapis.com"),
+        "cloudscheduler.googleapis.com is off",
+        "gcloud services enable cloudscheduler.googleapis.com --project=p1",
+    ),
+    (
+        forbidden("USER_PROJECT_DENIED", "Caller does not have required permission to use project p2.", "x"),
+        "Caller does not have required permission to use project p2.",
+        "gcloud auth application-default set-quota-project p1",
+    ),
+    (
+        auth_errors.DefaultCredentialsError("Your default credentials were not found.\nMore."),
+        "Google does not know you: Your default credentials were not found.",
+        "gcloud auth application-default login",
+    ),
+    (google_errors.ServiceUnavailable("GET https://x/y: come back later"), "Google answers 503: come back later", ""),
+    (requests.ConnectionError("refused"), "Google cannot be reached: ConnectionError", ""),
+    (Retry("W&B answers 429"), "W&B answers 429", ""),
+    (KeyError("state"), "this check itself failed: KeyError: 'state'", ""),
+]
+
+
+@pytest.mark.parametrize(("error", "said", "mend"), ERRORS, ids=[type(error).__name__ for error, *_ in ERRORS])
+def test_an_error_is_a_finding(error: Exception, said: str, mend: str) -> None:
+    """What was found before the error stays; the error is said in words, with a command where one helps."""
+
+    def look() -> Iterator[Finding]:
+        yield ok("thing", "is there")
+        raise error
+
+    first, second = Case(Deployment("p1", "us-central1")).examined(Check("thing", look))
+    assert first == ok("thing", "is there")
+    assert (second.outcome.name, second.said, second.mend) == ("UNKNOWN", said, mend)
