@@ -18,6 +18,7 @@ from deploy.provision.topics import trigger_subscription
 from shared.spec.fields import mapping, text
 
 ACT_AS = "roles/iam.serviceAccountUser"
+_WITH_CONDITIONS = {"options.requestedPolicyVersion": 3}
 _NEEDS = {
     "project": "resourcemanager.projects.getIamPolicy",
     "ledger": "storage.buckets.getIamPolicy",
@@ -121,7 +122,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
             return google.get(url, optionsRequestedPolicyVersion=3)
         case "account" | "run_as":
             url = f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{resource}:getIamPolicy"
-            return google.post(url, {"options": {"requestedPolicyVersion": 3}})
+            return google.post(url, query=_WITH_CONDITIONS)
     name = {
         "secret": f"secretmanager.googleapis.com/v1/projects/{told.project}/secrets/{resource}",
         "repository": f"artifactregistry.googleapis.com/v1/{told.repository}",
@@ -131,7 +132,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
         "trigger": f"pubsub.googleapis.com/v1/{resource}",
         "function": f"run.googleapis.com/v2/{told.parent}/services/{resource}",
     }[kind]
-    return google.get(f"https://{name}:getIamPolicy", **{"options.requestedPolicyVersion": 3})
+    return google.get(f"https://{name}:getIamPolicy", **_WITH_CONDITIONS)
 
 
 def _read_of_project(case: Case) -> Any:

@@ -3,9 +3,7 @@
 import base64
 import os
 import shlex
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +17,7 @@ from deploy import gcloud
 from deploy.deployment import Deployment
 from deploy.doctor.finding import Check, Finding, unknown
 from deploy.doctor.google import Google, words
+from deploy.doctor.once import Once
 from deploy.provision.command import with_number
 from deploy.provision.parts import NotYet
 from deploy.wandb import QueueView, read_queue
@@ -31,26 +30,6 @@ from shared.spec.render import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
 LOGIN = "gcloud auth application-default"
-
-
-class Once:
-    """Remembers the answer, or the error, to each question; whoever asks meanwhile waits for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._answers: dict[str, Future[Any]] = {}
-
-    def __call__(self, question: str, ask: Callable[[], Any]) -> Any:
-        """Ask, where nobody has asked before."""
-        with self._lock:
-            first = question not in self._answers
-            future = self._answers.setdefault(question, Future())
-        if first:
-            try:
-                future.set_result(ask())
-            except BaseException as exc:  # noqa: BLE001 - it is raised below, to each who asks
-                future.set_exception(exc)
-        return future.result()
 
 
 @dataclass(frozen=True)
@@ -169,6 +148,8 @@ class Case:
                 needs = ", ".join(self._lacking(check.needs)) or words(exc)
                 mend = f"Ask an owner of {self.told.project} for a role with {needs}."
                 return unknown(check.name, f"you may not see this; needs {needs}", mend)
+            case auth_errors.TransportError():
+                return unknown(check.name, "Google cannot be reached to sign in")
             case google_errors.Unauthorized() | auth_errors.GoogleAuthError():
                 return unknown(check.name, f"Google does not know you: {str(exc).splitlines()[0]}", f"{LOGIN} login")
             case google_errors.GoogleAPICallError():

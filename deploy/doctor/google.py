@@ -1,13 +1,14 @@
 """Read Google's REST APIs as whoever runs this command; an error becomes one of google.api_core's."""
 
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import google.auth
 from google.api_core import exceptions as google_errors
 from google.auth.transport.requests import AuthorizedSession
+
+from deploy.doctor.once import Once
 
 TIMEOUT = 20  # seconds
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -18,8 +19,7 @@ class Google:
     """The APIs; the credentials are looked for on first use, so that checks of W&B do without."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._session: AuthorizedSession | None = None
+        self._once = Once()
 
     def get(self, url: str, **query: str | int) -> Any:
         """Return what is there.
@@ -29,9 +29,15 @@ class Google:
         """
         return self._json("GET", url, params=query)
 
-    def post(self, url: str, body: Mapping[str, Any], timeout: float = TIMEOUT) -> Any:
+    def post(
+        self,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Any:
         """Ask by a POST; raises as `get` does."""
-        return self._json("POST", url, json=body, timeout=timeout)
+        return self._json("POST", url, json=body, params=query, timeout=timeout)
 
     def listed(self, url: str, field: str, **query: str | int) -> Iterator[Any]:
         """Yield what a collection holds, page by page."""
@@ -44,17 +50,15 @@ class Google:
                 return
 
     def _json(self, method: str, url: str, timeout: float = TIMEOUT, **what: Any) -> Any:
-        response = self._authorized().request(method, url, timeout=timeout, **what)
+        response = self._once("session", _open).request(method, url, timeout=timeout, **what)
         if not response.ok:
             raise google_errors.from_http_response(response)
         return response.json()
 
-    def _authorized(self) -> AuthorizedSession:
-        with self._lock:
-            if self._session is None:
-                credentials, _ = google.auth.default(scopes=[SCOPE])
-                self._session = AuthorizedSession(credentials)
-            return self._session
+
+def _open() -> AuthorizedSession:
+    credentials, _ = google.auth.default(scopes=[SCOPE])
+    return AuthorizedSession(credentials)
 
 
 def words(error: google_errors.GoogleAPICallError) -> str:

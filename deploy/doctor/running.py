@@ -133,7 +133,8 @@ def _subscriber() -> Any:
 def _provisioned(case: Case, title: str, make: Callable[[Deployment], Part]) -> Iterator[Finding]:
     changes = list(make(case.deployment).changes())
     for change in changes:
-        yield failed(title, f"{change.resource.rpartition('/')[2]} {change.difference}", case.command("provision"))
+        differs = "does not exist" if change.difference == "is made" else change.difference
+        yield failed(title, f"{change.resource.rpartition('/')[2]}: {differs}", case.command("provision"))
     if not changes:
         yield ok(title, "as provisioned")
 
@@ -144,12 +145,13 @@ def _dead_letters(case: Case) -> Iterator[Finding]:
     where = f"--project={told.project}"
     url = f"https://pubsub.googleapis.com/v1/projects/{told.project}/subscriptions/{told.dead_letters}"
     try:
-        seen = case.google.post(f"{url}:pull", {"maxMessages": LOOKED_AT}, PULL_SECONDS).get("receivedMessages", [])
+        answer = case.google.post(f"{url}:pull", {"maxMessages": LOOKED_AT}, timeout=PULL_SECONDS)
     except requests.Timeout:  # where nothing waits, Pub/Sub waits
-        seen = []
+        answer = {}
     except google_errors.NotFound:
         yield failed("dead letters", f"{told.dead_letters} does not exist", case.command("provision"))
         return
+    seen = answer.get("receivedMessages", [])
     if not seen:
         yield ok("dead letters", "none")
         return

@@ -8,7 +8,7 @@ from deploy.bootstrap import submit_command
 from deploy.doctor.case import Case
 from deploy.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.doctor.project import add_key, differs
-from deploy.plan import IMAGE, Planned, Planner
+from deploy.plan import Planned, Planner
 from deploy.wandb import queue_names, viewer
 from shared.adapters.wandb import Graphql
 from shared.core.errors import Denied
@@ -67,11 +67,11 @@ def _queue(case: Case, name: str) -> Iterator[Finding]:
         yield failed(title, said, f"Make a queue of type GCP Vertex in W&B, and name it under queues in {case.config}.")
         return
     edit = f"In W&B, under Launch, edit the configuration of queue {name}."
-    planned = _planned(case, name)
-    if planned.refusal:
-        yield failed(title, str(planned.refusal), edit)
+    shown = _planned(case, name).document()  # without any key
+    if "reason" in shown:
+        yield failed(title, shown["reason"], edit)
         return
-    for said in planned.call.warnings if planned.call else ():
+    for said in shown.get("warnings", ()):
         yield warning(title, said, edit)
     yield ok(title, "is of type Vertex, and its configuration can be launched")
     yield from _images(case, name)
@@ -99,7 +99,7 @@ def _images(case: Case, name: str) -> Iterator[Finding]:
     """See whether Vertex AI can pull the images that a queue's configuration itself names."""
     spec = mapping(case.vertex(name).get("spec"), "spec")
     images = [_image(pool) for pool in items(spec.get("worker_pool_specs"), "worker_pool_specs")]
-    for image in dict.fromkeys(image for image in images if not differs(image)):
+    for image in dict.fromkeys(image for image in images if image and not differs(image)):
         title = f"image of queue {name}"
         if reason := refusal(image):
             to = f"{case.told.region}-docker.pkg.dev/{case.told.project}/REPOSITORY/{image.rpartition('/')[2]}"
@@ -111,4 +111,4 @@ def _images(case: Case, name: str) -> Iterator[Finding]:
 
 def _image(pool: Any) -> str:
     container = mapping(mapping(pool, "worker_pool_specs").get("container_spec"), "container_spec")
-    return text(container.get("image_uri"), "image_uri", IMAGE)
+    return text(container.get("image_uri"), "image_uri", "")

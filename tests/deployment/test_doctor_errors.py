@@ -41,6 +41,7 @@ ERRORS: list[tuple[Exception, str, str]] = [
         "Google does not know you: Your default credentials were not found.",
         "gcloud auth application-default login",
     ),
+    (auth_errors.TransportError("oauth2.googleapis.com"), "Google cannot be reached to sign in", ""),
     (google_errors.ServiceUnavailable("GET https://x/y: come back later"), "Google answers 503: come back later", ""),
     (requests.ConnectionError("refused"), "Google cannot be reached: ConnectionError", ""),
     (Retry("W&B answers 429"), "W&B answers 429", ""),
