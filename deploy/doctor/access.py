@@ -10,7 +10,7 @@ from google.pubsub_v1 import PublisherClient
 
 from deploy import gcloud
 from deploy.bootstrap import bind_command, submit_command
-from deploy.doctor.case import UNSEEN, Case
+from deploy.doctor.case import NUMBER, UNSEEN, Case
 from deploy.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.doctor.project import differs
 from deploy.iam import AT_BUILD, Binding, Role, bindings, table
@@ -41,7 +41,7 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(f"role {name}", partial(_role, case, name, role), ("iam.roles.get",))
     on = dict.fromkeys((_kind(binding), binding.resource) for binding in bindings(case.told))
     for kind, resource in on:
-        yield Check(_title(kind, resource), partial(_resource, case, kind, resource), (_NEEDS[kind],))
+        yield Check(_title(kind, resource), partial(_resource, case, kind, resource), (_NEEDS[kind], NUMBER))
     yield Check("queues' accounts", partial(_of_queues, case), (_NEEDS["account"],))
 
 

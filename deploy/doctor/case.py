@@ -29,6 +29,7 @@ from shared.spec.macros import substitute
 from shared.spec.render import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
+NUMBER = "resourcemanager.projects.get"  # what `deployment` needs, besides what a check itself does
 LOGIN = "gcloud auth application-default"
 
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from deploy import gcloud
 from deploy.bootstrap import submit_command
 from deploy.deployment import FUNCTIONS, SCHEDULED, Deployment
-from deploy.doctor.case import Case
+from deploy.doctor.case import NUMBER, Case
 from deploy.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.doctor.project import STORAGE
 from deploy.provision import topics
@@ -39,7 +39,7 @@ def checks(case: Case) -> Iterator[Check]:
     for verb in SCHEDULED:
         yield Check(f"schedule of {verb}", partial(_scheduled, case, verb), ("cloudscheduler.jobs.get",))
     for title, (make, needs) in _parts().items():
-        yield Check(title, partial(_provisioned, case, title, make), needs)
+        yield Check(title, partial(_provisioned, case, title, make), (*needs, NUMBER))
     yield Check("dead letters", partial(_dead_letters, case), ("pubsub.subscriptions.consume",))
     yield Check("agent", partial(_agent, case), ("storage.objects.get", "secretmanager.versions.access"))
 
@@ -114,7 +114,7 @@ def _parts() -> dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]]:
     }
     for verb in SCHEDULED:
         made = partial(_scheduled_call, verb)
-        found[f"provision of {verb}'s schedule"] = (made, (job, "resourcemanager.projects.get"))
+        found[f"provision of {verb}'s schedule"] = (made, (job,))
     return found
 
 

@@ -10,7 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from deploy.local.serving import serving
 from tests.cloud.messaging import PubSub
 from tests.deployment.deployed import DEPLOYMENT, KEY, TRAINER, VERTEX, Deployed, deployed
 from tests.unit.specs import PAGE_DEFAULT, POOL, put
@@ -22,6 +27,7 @@ PROJECT = "cloudresourcemanager.googleapis.com/projects/p1"
 RUN = f"run.googleapis.com/{DEPLOYMENT.parent}/services"
 DEAD = "projects/p1/topics/launch-dead-letters"
 SCHEDULER_API = "serviceusage.googleapis.com/projects/p1/services/cloudscheduler.googleapis.com"
+NEVER = {"title": "never", "expression": "false"}
 BUILD = "gcloud builds submit --project=p1 --region=us-central1"
 
 pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: bootstrap needs it")
@@ -111,6 +117,14 @@ BREAKAGES = {
         "version 1 of launch-wandb-api-key, the newest, is DISABLED",
         "gcloud secrets versions enable 1 --secret=launch-wandb-api-key --project=p1",
     ),
+    "the newest version of the secret is disabled": Breakage(
+        "project",
+        lambda p: p.cloud.resources.update({f"{SECRET}/versions/2": {"name": "x/versions/2", "state": "DISABLED"}}),
+        "secret",
+        "✗",
+        "version 2 of launch-wandb-api-key, the newest, is DISABLED",
+        "gcloud secrets versions enable 2 --secret=launch-wandb-api-key --project=p1",
+    ),
     "the key was never put in": Breakage(
         "project",
         lambda p: p.cloud.resources.pop(f"{SECRET}/versions/1"),
@@ -136,6 +150,14 @@ BREAKAGES = {
         "launch-build@p1.iam.gserviceaccount.com lacks storage.objectViewer",
         "'--condition=title=functions-sources,expression=resource.name.startsWith("
         '"projects/_/buckets/gcf-v2-sources-")\'',
+    ),
+    "a binding has another condition": Breakage(
+        "access",
+        lambda p: next(b for b in p.cloud.policies[PROJECT]["bindings"] if "condition" in b).update(condition=NEVER),
+        "project p1",
+        "✗",
+        "launch-build@p1.iam.gserviceaccount.com lacks storage.objectViewer",
+        "gcloud projects add-iam-policy-binding p1",
     ),
     "the trigger's binding is missing": Breakage(
         "access",
@@ -379,16 +401,33 @@ def test_what_queues_ask_for(project: Deployed) -> None:
 
 def test_what_may_not_be_seen_is_unknown_and_named(project: Deployed) -> None:
     """A guest reads line by line which permission is missing; what is allowed is told, and nothing counts as failed."""
-    project.cloud.enforce(lambda who, permission, _: who != GUEST or permission == "serviceusage.services.list")
+    allowed = {"serviceusage.services.list", "resourcemanager.projects.get", "pubsub.topics.get"}
+    project.cloud.enforce(lambda who, permission, _: who != GUEST or permission in allowed)
     code, lines = project.doctor(identity=GUEST, WANDB_API_KEY=KEY)
     assert code == 0
-    signs = {line.name: line.sign for line in lines}
-    assert signs.pop("APIs") == signs.pop("key of this shell") == signs.pop("queue vertex") == "✓"
-    assert set(signs.values()) == {"?"}
-    said = {line.name: line.said for line in lines}
+    seen = {line.name for line in lines if line.sign == "✓"}
+    assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic"}
+    said = {line.name: line.said for line in lines if line.sign == "?"}
+    assert len(seen) + len(said) == len(lines)
     assert said["secret"] == "you may not see this; needs secretmanager.versions.list"
-    assert "needs pubsub.subscriptions.consume" in said["dead letters"]
-    assert "needs resourcemanager.projects.getIamPolicy" in said["project p1"]
+    assert said["project p1"] == "you may not see this; needs resourcemanager.projects.getIamPolicy"
+    assert said["trigger"] == "you may not see this; needs pubsub.subscriptions.get"
+    assert said["dead letters"] == "you may not see this; needs pubsub.subscriptions.consume"
+
+
+def test_an_agent_that_has_fallen_silent(project: Deployed) -> None:
+    """W&B knows the agent, but has not heard of it for long."""
+    agent = {"name": "agent-1", "agentStatus": "POLLING", "stopPolling": False, "heartbeatAt": "2020-01-01T00:00:00"}
+
+    async def graphql(_: Request) -> Response:
+        return JSONResponse({"data": {"launchAgent": agent}})
+
+    with serving(Starlette(routes=[Route("/graphql", graphql, methods=["POST"])])) as url:
+        code, lines = project.doctor("running", WANDB_BASE_URL=url)
+    line = next(line for line in lines if line.name == "agent")
+    assert "agent-1 is POLLING, but poll last showed it as alive" in line.said
+    assert "gcloud logging read" in line.mend[0]
+    assert code == 1
 
 
 def test_no_check_hangs_on_another(project: Deployed) -> None:
