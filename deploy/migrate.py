@@ -28,6 +28,7 @@ ELSEWHERE = {
     "--queue, --entity, --max-jobs, WANDB_ENTITY, WANDB_LAUNCH_MAX_JOBS": "queues, entity and max_jobs in this file",
     "--verbose": "LOG_LEVEL, in _SETTINGS of the build",
     "WANDB_BASE_URL": "_WANDB_BASE_URL of the build",
+    "REQUESTS_CA_BUNDLE, for a W&B of your own": "WANDB_CA_FILE, in _SETTINGS of the build",
     "WANDB_LAUNCH_START_TIMEOUT": "the same, in _SETTINGS of the build",
     "what a queue's ${NAME} stands for": "NAME=VALUE, and LAUNCH_MACROS=NAME, in _SETTINGS of the build",
     "no builder, but Docker on its machine": "it built images; an item for which one would have to be built is refused",

@@ -163,7 +163,8 @@ def _planner(told: PlanSettings) -> Planner:
         macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
         secure_mode=told.secure_mode,
     )
-    return Planner(Graphql(told.wandb_base_url, told.api_key), told.entity, site, ArgumentNames(**argument_names()))
+    graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
+    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()))
 
 
 def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:

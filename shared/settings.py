@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -22,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.certificates import certificates
 from shared.core.errors import SettingsError
 
 CONFIG_FILE = "launch-config.yaml"
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     wandb_base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.wandb.ai"
+    wandb_ca_file: Annotated[str, AfterValidator(certificates)] = ""
     wandb_api_key: SecretStr
     google_cloud_project: Annotated[
         str, Field(min_length=1, validation_alias=_or_file("GOOGLE_CLOUD_PROJECT", "environment.project"))

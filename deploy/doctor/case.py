@@ -22,7 +22,8 @@ from deploy.provision.command import with_number
 from deploy.provision.parts import NotYet
 from deploy.wandb import QueueView, read_queue
 from shared.adapters.wandb import Graphql
-from shared.core.errors import LaunchError
+from shared.certificates import certificates
+from shared.core.errors import LaunchError, SettingsError
 from shared.settings import CONFIG_FILE
 from shared.spec.fields import mapping
 from shared.spec.macros import substitute
@@ -108,9 +109,18 @@ class Case:
         """Return the API key by which W&B is looked at: that of this shell, else that of the functions."""
         return self.environ.get("WANDB_API_KEY", "").strip() or self.secret_key()
 
-    def wandb(self) -> Graphql:
-        """Return a connection to W&B."""
-        return Graphql(self.base_url, self.api_key())
+    @property
+    def ca_file(self) -> str:
+        """Return the path of the certificates that are trusted to be W&B's; empty: the public ones."""
+        told = self.environ.get("WANDB_CA_FILE") or self.settings().get("WANDB_CA_FILE", "")
+        try:
+            return certificates(told)
+        except ValueError as exc:
+            raise SettingsError(f"WANDB_CA_FILE: {exc}") from exc
+
+    def wandb(self, key: str | None = None) -> Graphql:
+        """Return a connection to W&B, by this API key."""
+        return Graphql(self.base_url, self.api_key() if key is None else key, ca_file=self.ca_file)
 
     def queue(self, name: str) -> QueueView | None:
         """Return one of the queues; None where there is none."""

@@ -10,8 +10,7 @@ from deploy.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.doctor.project import add_key, differs
 from deploy.plan import Planned, Planner
 from deploy.wandb import queue_names, viewer
-from shared.adapters.wandb import Graphql
-from shared.core.errors import Denied
+from shared.core.errors import Denied, SettingsError
 from shared.spec.fields import items, mapping, text
 from shared.spec.registries import refusal
 from shared.spec.render import RESOURCES, ArgumentNames, Site
@@ -28,8 +27,13 @@ def checks(case: Case) -> Iterator[Check]:
 
 def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
     """See whether W&B knows a key, and whose it is; the key itself is never shown."""
+    wandb = case.wandb(key())
     try:
-        whose = viewer(Graphql(case.base_url, key()))
+        whose = viewer(wandb)
+    except SettingsError as exc:
+        rebuild = f"{submit_command(case.told)}  # with WANDB_CA_FILE=NAME.pem in _SETTINGS too"
+        yield failed(title, str(exc), f"cp … NAME.pem  # W&B's authority, into the source's root\n{rebuild}")
+        return
     except Denied as exc:
         renew = f"{add_key(case)}\n{submit_command(case.told)}"  # functions read it when they start
         mend = renew if key == case.secret_key else "export WANDB_API_KEY=…  # https://wandb.ai/authorize"

@@ -41,8 +41,9 @@ def wired() -> Poll:
         window=timedelta(seconds=told.poll_window_seconds),
         agent_config={"entity": told.entity, "queues": list(told.queues), "max_jobs": told.max_jobs},
     )
+    graphql = Graphql(told.wandb_base_url, told.api_key, told.poll_connections, ca_file=told.wandb_ca_file)
     return Poll(
-        run_queue=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key, told.poll_connections)),
+        run_queue=WandbRunQueue(graphql),
         ledger=GcsLedger(told.ledger_bucket),
         agents=GcsAgentBook(told.ledger_bucket, told.launch_agent_name),
         publisher=PubsubPublisher(told.topic_path),

@@ -39,7 +39,7 @@ def wired() -> Status:
     return Status(
         ledger=GcsLedger(told.ledger_bucket),
         jobs=VertexJobs(told.launch_agent_name, told.vertex_endpoint),
-        tracker=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key)),
+        tracker=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)),
         publisher=PubsubPublisher(told.topic_path),
         clock=lambda: datetime.now(UTC),
         parents=(f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",),

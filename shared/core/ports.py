@@ -80,7 +80,7 @@ class ItemStatus:
 
 
 class RunQueue(Protocol):
-    """W&B's run queues, as poll sees them. Raises Retry, Denied, OutcomeUnknown."""
+    """W&B's run queues, as poll sees them. Raises Retry, Denied, OutcomeUnknown, SettingsError."""
 
     def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
         """Lease the next item."""
@@ -117,7 +117,7 @@ class RunStatus:
 
 
 class RunTracker(Protocol):
-    """W&B's runs and items, as status sees them. Raises Retry, Denied."""
+    """W&B's runs and items, as status sees them. Raises Retry, Denied, SettingsError."""
 
     def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
         """Return the state of those of these runs that exist, a hundred at a query."""

@@ -1,6 +1,7 @@
 """A certificate authority of the test's own, for the hosts of Google's APIs."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ HOSTS = (
     "*.a.run.app",
     *(f"*.{region}.run.app" for region in REGION_CODES),
 )
+NAMES = tuple(x509.DNSName(host) for host in HOSTS)
 _LIFE = dt.timedelta(days=1)
 
 
@@ -30,8 +32,8 @@ class Certificates:
     key: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Make an authority and one leaf for all of `HOSTS`, valid for a day, in `folder`."""
+def make_certificates(folder: Path, names: Sequence[x509.GeneralName] = NAMES) -> Certificates:
+    """Make an authority and one leaf for all of `HOSTS`, or for these names, valid for a day, in `folder`."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     leaf_key = ec.generate_private_key(ec.SECP256R1())
     issuer = _name("tests/cloud authority")
@@ -47,7 +49,7 @@ def make_certificates(folder: Path) -> Certificates:
         _builder(_name("googleapis.com"), issuer, leaf_key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(leaf_key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority_id), critical=False)

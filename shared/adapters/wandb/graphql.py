@@ -1,6 +1,7 @@
 """A connection to W&B: GraphQL over HTTPS, with our own rules of repetition."""
 
 import logging
+import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry as Repeat
 
-from shared.core.errors import Denied, OutcomeUnknown, Retry
+from shared.core.errors import Denied, OutcomeUnknown, Retry, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +21,20 @@ TIMEOUT = (5, 20)  # seconds to connect, and to wait for an answer
 class Graphql:
     """A connection to W&B: one session, made on first use, shared by the threads of one function.
 
+    `ca_file` is the path of the certificates to trust; empty: those that `requests` trusts.
+
     Raises, from every operation:
+        SettingsError: W&B's certificate is not trusted, so nothing was sent.
         Denied: the key is not accepted (401), or may not do this (403, or W&B says so).
         Retry: W&B did not do it (no connection, 429), or it was a query, which is harmless to repeat.
         OutcomeUnknown: a mutation whose answer was lost: it may have had its effect.
     """
 
-    def __init__(self, base_url: str, api_key: str, connections: int = 16) -> None:
+    def __init__(self, base_url: str, api_key: str, connections: int = 16, *, ca_file: str = "") -> None:
         self._url = f"{base_url.rstrip('/')}/graphql"
         self._api_key = api_key
         self._connections = connections
+        self._ca_file = ca_file
         self._session: requests.Session | None = None
         self._lock = threading.Lock()
 
@@ -52,10 +57,14 @@ class Graphql:
         body = {"query": document, "variables": variables}
         where = urlsplit(self._url).netloc
         try:
-            response = self._connected().post(self._url, json=body, timeout=TIMEOUT)
+            # told here, not to the session, over which REQUESTS_CA_BUNDLE would win
+            verify = self._ca_file or None
+            response = self._connected().post(self._url, json=body, timeout=TIMEOUT, verify=verify)
         except requests.ConnectTimeout as exc:
             raise Retry(f"W&B at {where} cannot be reached: {type(exc).__name__}") from exc
         except requests.RequestException as exc:
+            if refusal := _refusal(exc):
+                raise SettingsError(self._untrusted(where, refusal)) from exc
             raise OutcomeUnknown(f"W&B at {where} did not answer: {type(exc).__name__}") from exc
         if response.status_code in (401, 403):
             raise Denied(f"W&B at {where} answers {response.status_code}: check the API key and what its owner may do")
@@ -74,17 +83,33 @@ class Graphql:
             raise OutcomeUnknown(f"W&B at {where} answers 200 without data")
         return data
 
+    def _untrusted(self, where: str, refusal: ssl.SSLCertVerificationError) -> str:
+        told = f"is {self._ca_file}" if self._ca_file else "is not set"
+        fix = "for a self-hosted W&B it names the PEM file of the authority that signed this certificate"
+        why = refusal.verify_message
+        return f"W&B at {where} shows a certificate that is not trusted: {why}. WANDB_CA_FILE {told}; {fix}"
+
     def _connected(self) -> requests.Session:
         with self._lock:
             if self._session is None:
                 session = requests.Session()
                 session.auth = ("api", self._api_key)
                 # only connections that were never made are repeated; a stale one of the pool is replaced by urllib3
-                adapter = HTTPAdapter(pool_maxsize=self._connections, max_retries=Repeat(connect=2, read=0, status=0))
+                repeat = Repeat(connect=2, read=0, status=0, other=0)
+                adapter = HTTPAdapter(pool_maxsize=self._connections, max_retries=repeat)
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 self._session = session
             return self._session
+
+
+def _refusal(exc: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return the refusal of a certificate that an error comes from; None where it comes from something else."""
+    while exc:
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            return exc
+        exc = exc.__cause__ or exc.__context__
+    return None
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
