@@ -14,19 +14,11 @@ import yaml
 from pydantic import ValidationError
 
 from shared.core.errors import SettingsError
-from shared.settings import (
-    CONFIG_FILE,
-    LaunchConfig,
-    PollSettings,
-    Settings,
-    StatusSettings,
-    SubmitSettings,
-    read_launch_config,
-    variables,
-)
+from shared.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
+from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 
 KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
-AS_IS, CHANGES, NOTHING, UNKNOWN, WRONG = "as is", "changes", "no meaning here", "unknown", "wrong"
+AS_IS, CHANGES, NOTHING, UNKNOWN, UNSET, WRONG = "as is", "changes", "no meaning here", "unknown", "not set", "wrong"
 NOT_SHOWN = "[not shown]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
@@ -149,8 +141,6 @@ def read(path: Path) -> AgentFile:
         if not isinstance(exc.__cause__, ValidationError):
             raise
         errors = exc.__cause__.errors(include_url=False)
-    except ValueError as exc:  # the YAML library lets out what Python says of a 13th month
-        raise SettingsError(f"{path} cannot be read as YAML: {exc}") from exc
     written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     if not isinstance(written, Mapping):
         raise SettingsError(f"{path} has no keys: write entity: TEAM, queues: [NAME]")
@@ -166,8 +156,12 @@ def lines(file: AgentFile) -> Iterator[Line]:
     for key, value in _flat(file.written):
         known = next((k for k in KNOWN if key in k.keys and k.value in (None, value)), None)
         if known:
-            effect = WRONG if any(f"{one}.".startswith(f"{key}.") for one in wrong) else known.effect
-            yield Line(key, _shown(key, value), effect, known.meaning, known.setting or _variable(key))
+            effect, meaning = known.effect, known.meaning
+            if any(f"{one}.".startswith(f"{key}.") for one in wrong):
+                effect = WRONG
+            elif value is None:
+                effect, meaning = UNSET, f"As if it were left out. {meaning}"
+            yield Line(key, _shown(key, value), effect, meaning, known.setting or _variable(key))
         else:
             meaning = f"It is {'refused' if key in wrong else 'ignored'}.{_did_you_mean(key)}"
             yield Line(_shown("", key), NOT_SHOWN, UNKNOWN, meaning, "")

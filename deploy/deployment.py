@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from shared.core.errors import SettingsError
-from shared.settings import CONFIG_FILE, LaunchConfig, read_launch_config
+from shared.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")

@@ -13,7 +13,8 @@ from deploy.bootstrap import submit_command
 from deploy.deployment import ACCOUNTS, Deployment
 from deploy.iam import Binding, bindings
 from shared.core.errors import SettingsError
-from shared.settings import CONFIG_FILE, LaunchConfig, variables
+from shared.launch_config import CONFIG_FILE, LaunchConfig
+from shared.settings import variables
 
 UNCUT = 10_000  # columns, where no terminal has to show them
 WHERE = {

@@ -19,7 +19,8 @@ from shared.core.errors import LaunchError, Reject
 from shared.core.launch import Launch, State, from_item
 from shared.core.message import Queue
 from shared.core.ports import CustomJobCall
-from shared.settings import CONFIG_FILE, PollSettings, SubmitSettings, load
+from shared.launch_config import CONFIG_FILE
+from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.render import ArgumentNames, Site, render
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come

@@ -11,61 +11,18 @@ from typing import Annotated, Any, TypeVar
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     SecretStr,
     ValidationError,
-    field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.certificates import certificates
 from shared.core.errors import SettingsError
-
-CONFIG_FILE = "launch-config.yaml"
-
-
-class Environment(BaseModel):
-    """The `environment` of a launch-config.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    type: str = "gcp"
-    region: str = ""
-    project: str = ""
-
-    @field_validator("type")
-    @classmethod
-    def _is_gcp(cls, value: str) -> str:
-        if value != "gcp":
-            raise ValueError(f"is {value!r}: a Vertex queue is served from an environment of type gcp")
-        return value
-
-
-class Policy(BaseModel):
-    """The `policy` of a launch-config.yaml, which the agent does not know: what a launch may ask for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    service_accounts: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = ()
-
-
-class LaunchConfig(BaseModel):
-    """The agent's own configuration file, as far as it means something here; other keys are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    entity: str = ""
-    queues: tuple[str, ...] = ()
-    max_jobs: Annotated[int, Field(ge=-1)] = 1
-    secure_mode: bool = False
-    stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
-    environment: Environment = Environment()
-    policy: Policy = Policy()
+from shared.launch_config import CONFIG_FILE, read_launch_config
 
 
 def _or_file(variable: str, key: str) -> Any:
@@ -187,28 +144,6 @@ def variables(kind: type[Settings]) -> dict[str, list[str]]:
     return {name: _aliases(field.validation_alias) or [name.upper()] for name, field in kind.model_fields.items()}
 
 
-def read_launch_config(path: Path) -> LaunchConfig:
-    """Read an agent's launch-config.yaml.
-
-    Raises:
-        SettingsError: where it is no YAML, or a key's value is wrong.
-    """
-    import yaml  # only where there is a file to read
-
-    try:
-        with path.open(encoding="utf-8") as file:
-            return LaunchConfig.model_validate(yaml.safe_load(file) or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise SettingsError(f"{path} cannot be read as YAML: {str(exc).splitlines()[0]}") from exc
-    except RecursionError as exc:
-        raise SettingsError(f"{path} is nested too deeply") from exc
-    except ValidationError as exc:
-        errors = exc.errors(include_input=False, include_url=False)
-        raise SettingsError(
-            "; ".join(f"{path}: {'.'.join(map(str, e['loc'])) or 'it'}: {_words(e['msg'])}" for e in errors)
-        ) from exc
-
-
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     """Return what a launch-config.yaml sets, under the fields' own names; nothing where there is no file."""
     if not path.exists():
@@ -232,7 +167,7 @@ def _problem(kind: type[Settings], error: Any) -> str:
     names = _aliases(field.validation_alias) if field else []
     variable = names[0] if names else first.upper()
     other = f" (or {names[1].partition(':')[2]} in {CONFIG_FILE})" if len(names) > 1 else ""
-    said = "is missing" if error["type"] == "missing" else _words(error["msg"])
+    said = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
     return f"{variable}{other}: {said}"
 
 
@@ -240,7 +175,3 @@ def _aliases(alias: Any) -> list[str]:
     if isinstance(alias, AliasChoices):
         return [str(choice) for choice in alias.choices]
     return [alias] if isinstance(alias, str) else []
-
-
-def _words(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -24,7 +24,7 @@ from deploy.wandb import QueueView, read_queue
 from shared.adapters.wandb import Graphql
 from shared.certificates import certificates
 from shared.core.errors import LaunchError, SettingsError
-from shared.settings import CONFIG_FILE
+from shared.launch_config import CONFIG_FILE
 from shared.spec.fields import mapping
 from shared.spec.macros import substitute
 from shared.spec.render import RESOURCES

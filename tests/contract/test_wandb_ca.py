@@ -30,7 +30,8 @@ from functions.status import entry as status
 from shared.adapters.wandb import Graphql
 from shared.core.errors import SettingsError
 from shared.core.launch import RunPath
-from shared.settings import LaunchConfig, PollSettings, Settings, StatusSettings, SubmitSettings, load
+from shared.launch_config import LaunchConfig
+from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load
 from tests.cloud.certificates import Certificates, make_certificates
 
 ROOT = Path(__file__).parent.parent.parent

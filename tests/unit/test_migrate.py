@@ -17,7 +17,8 @@ from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
 from deploy.iam import bindings
 from shared.core.errors import SettingsError
-from shared.settings import LaunchConfig, Settings, load, variables
+from shared.launch_config import LaunchConfig
+from shared.settings import Settings, load, variables
 
 LAUNCH = Path(wandb.sdk.launch.__path__[0])
 FULL = """
@@ -201,10 +202,11 @@ def test_in_a_narrow_terminal_tables_fold_and_commands_stay_whole(run: Run, monk
     ("line", "problem", "fix"),
     [
         ("max_jobs: many", "max_jobs = many: ", "Write a whole number"),
-        ("max_jobs:", "max_jobs = nothing: ", "or leave it out"),
         ("max_jobs: -2", "max_jobs = -2: ", "-1 for no limit"),
         ("secure_mode: perhaps", "secure_mode = perhaps: ", "Write true or false"),
         ("stopped_run_timeout: soon", "stopped_run_timeout = soon: ", "Write a number of seconds"),
+        ("queues:", "queues = nothing: there is no queue to serve", "queues: [NAME]"),
+        ("policy: {service_accounts: }", "policy.service_accounts = nothing: ", "Write policy: {"),
         ("queues: vertex", "queues = vertex: ", "Write a list of names"),
         ("queues: [vertex, [a]]", "queues.1 = a: ", "Write a list of names"),
         ("queues: []", "queues = nothing: there is no queue to serve", "queues: [NAME]"),
@@ -226,6 +228,19 @@ def test_a_wrong_value_keeps_it_from_moving_over(run: Run, line: str, problem: s
     assert result.exit_code == 1
     assert "cannot move over yet" in result.stderr
     assert {row[1] for name, row in rows(result).items() if name.partition(".")[0] == key} <= {"wrong", "unknown"}
+
+
+@pytest.mark.parametrize("key", ["max_jobs", "secure_mode", "stopped_run_timeout", "entity", "environment", "policy"])
+def test_a_key_with_nothing_behind_it_is_as_if_it_were_left_out(run: Run, key: str) -> None:
+    """Which is said; what is missing then, is told where it would be told without the key."""
+    without = "\n".join(line for line in MINIMAL.splitlines() if not line.startswith(key))
+    left_out, result = run(without), run(f"{without}\n{key}:\n")
+    value, effect, meaning, *_ = rows(result)[key]
+    assert (value, effect) == ("nothing", "not set")
+    assert meaning.startswith("As if it were left out. ")
+    for title in ("Problems", "Required settings that the file does not give", "Permissions", "Next"):
+        assert section(result, title) == section(left_out, title)
+    assert result.exit_code == left_out.exit_code == 0
 
 
 def test_beside_wrong_values_all_the_rest_is_told(run: Run) -> None:
@@ -301,6 +316,7 @@ def test_an_empty_file_has_no_queue(run: Run) -> None:
         ("entity: a: b", "cannot be read as YAML: mapping values are not allowed here, line 1"),
         ("entity: \x07", "cannot be read as YAML"),
         ("entity: 2026-13-01", "cannot be read as YAML: month must be in 1..12"),
+        ("entity: !!bool acme", "cannot be read as YAML"),
         ("[" * 5000, "is nested too deeply"),
         ("- entity", "has no keys"),
         ("vertex", "has no keys"),

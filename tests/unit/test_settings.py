@@ -2,22 +2,17 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from wandb.sdk.launch.agent.config import AgentConfig
 
 from shared.core.errors import SettingsError
-from shared.settings import (
-    LaunchConfig,
-    PollSettings,
-    Settings,
-    StatusSettings,
-    SubmitSettings,
-    load,
-    read_launch_config,
-    variables,
-)
+from shared.launch_config import LaunchConfig, read_launch_config
+from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS: dict[str, type[Settings]] = {"poll": PollSettings, "submit": SubmitSettings, "status": StatusSettings}
@@ -98,6 +93,46 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, eno
     assert (told.entity, told.max_jobs) == ("team", -1)
 
 
+NOTHING_BEHIND = "queues: [one]\nenvironment: {type: , region: , project: }\n" + "".join(
+    f"{key}:\n" for key in ("entity", "max_jobs", "secure_mode", "stopped_run_timeout", "policy", "max_schedulers")
+)
+
+
+@pytest.mark.parametrize("text", [NOTHING_BEHIND, "environment:\nqueues:\nmax_jobs: ~\nentity: null\n"])
+def test_a_key_with_nothing_behind_it_is_not_set(enough: None, tmp_path: Path, text: str) -> None:
+    """So the default holds, and the environment, as with W&B's agent."""
+    (tmp_path / "launch-config.yaml").write_text(text)
+    told = load(PollSettings)
+    assert (told.entity, told.max_jobs, told.vertex_location) == ("team", 1, "us-central1")
+    assert load(SubmitSettings).secure_mode is False
+    assert load(StatusSettings).stopped_run_timeout == 60
+    assert read_launch_config(tmp_path / "launch-config.yaml").environment.type == "gcp"
+
+
+def test_what_is_required_and_has_nothing_behind_it_is_missing(
+    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As if its key were not there."""
+    (tmp_path / "launch-config.yaml").write_text("entity:\nenvironment: {region: }\n")
+    for name in ("LAUNCH_ENTITY", "VERTEX_LOCATION"):
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as wrong:
+        load(PollSettings)
+    assert set(str(wrong.value).split("; ")) == {
+        "VERTEX_LOCATION (or environment.region in launch-config.yaml): is missing",
+        "LAUNCH_ENTITY (or entity in launch-config.yaml): is missing",
+    }
+
+
+def test_the_installed_agent_takes_the_same_keys_with_nothing_behind_them() -> None:
+    """Of those that mean something here; queues, which it refuses, are missing here where nothing else names them."""
+    agents: dict[str, Any] = {"entity": "acme", "queues": ["vertex"]}
+    for key in LaunchConfig.model_fields.keys() - {"policy", "queues"}:
+        assert getattr(AgentConfig(**agents | {key: None}), key) is None
+    with pytest.raises(ValidationError, match="queues"):
+        AgentConfig(**agents | {"queues": None})
+
+
 def test_everything_missing_is_in_one_error() -> None:
     """By the names under which the reader knows it."""
     with pytest.raises(SettingsError) as wrong:
@@ -151,8 +186,17 @@ def test_a_wrong_value_names_its_variable(
         ("environment: [1]", "environment: "),
         ("\x00", "cannot be read as YAML"),
         ("[" * 5000, "launch-config.yaml"),
+        ("x: 2026-13-01", "launch-config.yaml cannot be read as YAML: month must be in 1..12"),
+        ("x: 2026-01-01T00:00:00+99:00", "cannot be read as YAML: offset must be"),
+        ("x: !!int many", "cannot be read as YAML: invalid literal"),
+        ("x: !!bool perhaps", "cannot be read as YAML: 'perhaps'"),
+        ("x: !!int ''", "cannot be read as YAML"),
+        ("x: !!timestamp soon", "cannot be read as YAML"),
+        ("queues: [null]", "queues.0: Input should be a valid string"),
+        ("policy: {service_account: }", "policy.service_account: Extra inputs"),
+        ("policy: {service_accounts: }", "policy.service_accounts: Input should be"),
     ],
-    ids=range(8),
+    ids=range(17),
 )
 def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, said: str) -> None:
     """Whatever is in it."""

@@ -1,0 +1,83 @@
+"""The agent's own configuration file, launch-config.yaml, as far as it means something here."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from shared.core.errors import SettingsError
+
+CONFIG_FILE = "launch-config.yaml"
+
+
+class Section(BaseModel):
+    """Keys and their values. A key that has nothing behind it is not set, as W&B's agent has it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set(cls, written: object) -> object:
+        if not isinstance(written, dict):
+            return written
+        return {key: value for key, value in written.items() if value is not None}
+
+
+class Environment(Section):
+    """The `environment` of a launch-config.yaml."""
+
+    type: str = "gcp"
+    region: str = ""
+    project: str = ""
+
+    @field_validator("type")
+    @classmethod
+    def _is_gcp(cls, value: str) -> str:
+        if value != "gcp":
+            raise ValueError(f"is {value!r}: a Vertex queue is served from an environment of type gcp")
+        return value
+
+
+class Policy(BaseModel):
+    """The `policy` of a launch-config.yaml, which the agent does not know: what a launch may ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service_accounts: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = ()
+
+
+class LaunchConfig(Section):
+    """The whole file; other keys are ignored."""
+
+    entity: str = ""
+    queues: tuple[str, ...] = ()
+    max_jobs: Annotated[int, Field(ge=-1)] = 1
+    secure_mode: bool = False
+    stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
+    environment: Environment = Environment()
+    policy: Policy = Policy()
+
+
+def read_launch_config(path: Path) -> LaunchConfig:
+    """Read an agent's launch-config.yaml.
+
+    Raises:
+        SettingsError: where it is no YAML, or a key's value is wrong.
+    """
+    import yaml  # only where there is a file to read
+
+    # what YAML's library lets out of what Python says of a date's 13th month, of !!int x, of !!bool x, of !!timestamp x
+    of_values = (ValueError, LookupError, AttributeError)
+    try:
+        with path.open(encoding="utf-8") as file:
+            written = yaml.safe_load(file) or {}
+    except (OSError, yaml.YAMLError, *of_values) as exc:
+        raise SettingsError(f"{path} cannot be read as YAML: {str(exc).splitlines()[0]}") from exc
+    except RecursionError as exc:
+        raise SettingsError(f"{path} is nested too deeply") from exc
+    try:
+        return LaunchConfig.model_validate(written)
+    except ValidationError as exc:
+        errors = exc.errors(include_input=False, include_url=False)
+        said = (f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}" for e in errors)
+        raise SettingsError("; ".join(f"{path}: {one}" for one in said)) from exc
