@@ -15,7 +15,7 @@ from rich.console import Console
 
 from deploy.deployment import SCHEDULED, Deployment, deployment_options
 from deploy.provision.schedule import job_name
-from shared.core.message import Request, encode, launch_key
+from shared.core.message import Request, encode
 
 T = TypeVar("T")
 SOURCE = "smoke-test"
@@ -85,7 +85,7 @@ def _ask(deployment: Deployment, build: str) -> str:
     )
     topic = f"projects/{deployment.project}/topics/{deployment.topic}"
     PublisherClient(transport="rest").publish(topic=topic, messages=[{"data": encode(request)}])
-    return launch_key(SOURCE, build)
+    return request.launch_key
 
 
 def _closed(deployment: Deployment, key: str, nudge: Callable[[], None], timeout: float, every: float) -> str:

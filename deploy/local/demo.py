@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Stack
-from shared.core.message import Request, encode, launch_key
+from shared.core.message import Request, encode
 
 WANDB_PROJECT = "demo"
 SOURCE = "nightly-pipeline"  # the other system
-PUBLISHED = launch_key(f"request:{SOURCE}", "published")
+PUBLISHED = Request(source=SOURCE, idempotency_key="published", run_spec={}).launch_key
 
 
 @dataclass(frozen=True)

@@ -175,8 +175,7 @@ def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetim
 
 def from_request(request: Request, now: datetime) -> Launch:
     """Open a launch for another system's request."""
-    key = launch_key(f"request:{request.source}", request.idempotency_key)
-    queue = request.queue
+    queue, key = request.queue, request.launch_key
     names = (queue.entity, queue.name) if queue else ("", "")
     entry = Entry(key, State.QUEUED, now, _run_path(request.run_spec, key), *names)
     return Launch(entry, storable(request.run_spec), source=request.source)

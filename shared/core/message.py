@@ -50,6 +50,11 @@ class Request(BaseModel):
     run_spec: Annotated[dict[str, Any], Field(description="a W&B Launch run spec: entity, project, docker, …")]
     queue: Annotated[Queue | None, Field(description="a W&B queue on whose behalf this runs")] = None
 
+    @property
+    def launch_key(self) -> str:
+        """Return the key of the launch that this asks for, however often it asks."""
+        return launch_key(f"request:{self.source}", self.idempotency_key)
+
 
 Message = Annotated[Ticket | Request, Field(discriminator="kind")]
 _MESSAGE: TypeAdapter[Ticket | Request] = TypeAdapter(Message)
