@@ -1,5 +1,6 @@
 """Cloud Build: every build succeeds at once, with its source kept among the uploads."""
 
+from string import Template
 from typing import ClassVar
 
 from tests.cloud.calls import Answer, Call, Json, Refusal
@@ -27,6 +28,11 @@ class CloudBuild(Service):
             if stored is None:
                 raise Refusal(404, f"gs://{source['bucket']}/{source['object']} was not found.")
             self.state.uploads[source["object"]] = stored.content
+            account = Template(resource.get("serviceAccount", "")).safe_substitute(
+                resource.get("substitutions", {}), PROJECT_ID=self.state.project
+            )
+            held = f"storage.googleapis.com/projects/_/buckets/{source['bucket']}/objects/{source['object']}"
+            self.state.demand(account.rpartition("/")[2], "storage.objects.get", held)
         logs = resource.get("logsBucket", f"gs://{self.state.number}.cloudbuild-logs.googleusercontent.com")
         bucket, _, folder = logs.removeprefix("gs://").partition("/")
         log = f"{folder}/log-{identifier}.txt".lstrip("/")

@@ -1,12 +1,13 @@
 """What a client asked of the cloud, and how the cloud refuses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 Json = dict[str, Any]
+Function = Callable[["Call"], tuple[int, bytes]]  # a deployed function: its status and what it says
 REGION_CODES = {"us-central1": "uc", "us-east1": "ue", "europe-west1": "ew", "europe-west4": "ez"}
 
 

@@ -52,12 +52,17 @@ class CloudFunctions(Service):
             self.state.resources.pop(f"pubsub.googleapis.com/{subscription}", None)
 
     def deployed(self, name: str, function: Json, *, all_traffic: bool) -> Json:
-        """Deploy a revision as the function describes it, and write its addresses into the function."""
+        """Build and deploy a revision as the function describes it, and write its addresses into the function."""
+        self.build(function.get("buildConfig", {}))
+        for secret in function.get("serviceConfig", {}).get("secretEnvironmentVariables", []):
+            held = f"secretmanager.googleapis.com/projects/{secret['projectId']}/secrets/{secret['secret']}"
+            account = function["serviceConfig"]["serviceAccountEmail"]
+            self.state.demand(account, "secretmanager.versions.access", held)
         region, identifier = name.split("/")[3], name.rpartition("/")[2]
         service = deploy_revision(
             self.state,
             _run(name),
-            _template(function),
+            _template(name, function),
             {**function.get("labels", {}), "goog-managed-by": "cloudfunctions"},
             all_traffic=all_traffic,
         )
@@ -76,6 +81,19 @@ class CloudFunctions(Service):
         if "eventTrigger" in function:
             self.trigger(name, function)
         return function
+
+    def build(self, config: Json) -> None:
+        """Build the image, as the account that the function names for it."""
+        account = config.get("serviceAccount", "").rpartition("/")[2]
+        if not account:
+            return
+        source = f"projects/_/buckets/gcf-v2-sources-{self.state.number}/objects/function-source.zip"
+        project = f"cloudresourcemanager.googleapis.com/projects/{self.state.project}"
+        repository = f"artifactregistry.googleapis.com/{config['dockerRepository']}"
+        self.state.demand(account, "storage.objects.get", f"storage.googleapis.com/{source}")
+        self.state.demand(account, "artifactregistry.repositories.get", repository)
+        self.state.demand(account, "artifactregistry.repositories.uploadArtifacts", repository)
+        self.state.demand(account, "logging.logEntries.create", project)
 
     def trigger(self, name: str, function: Json) -> None:
         """Make the function's Eventarc trigger and its subscription, where they are not there already."""
@@ -142,8 +160,9 @@ def _run(name: str) -> str:
     return f"run.googleapis.com/{name.replace('/functions/', '/services/')}"
 
 
-def _template(function: Json) -> Json:
-    config = function.get("serviceConfig", {})
+def _template(name: str, function: Json) -> Json:
+    config, build = function.get("serviceConfig", {}), function.get("buildConfig", {})
+    source = build.get("source", {}).get("storageSource", {}).get("object", "none").removesuffix(".zip")
     return deepcopy(
         {
             "metadata": {},
@@ -153,10 +172,17 @@ def _template(function: Json) -> Json:
                 "timeoutSeconds": config.get("timeoutSeconds", 60),
                 "containers": [
                     {
-                        "image": f"{function.get('buildConfig', {}).get('dockerRepository', '')}/function:latest",
+                        "image": f"{build.get('dockerRepository', '')}/{name.rpartition('/')[2]}:{source}",
                         "env": [
                             {"name": key, "value": value}
                             for key, value in config.get("environmentVariables", {}).items()
+                        ]
+                        + [
+                            {
+                                "name": secret["key"],
+                                "valueFrom": {"secretKeyRef": {"name": secret["secret"], "key": secret["version"]}},
+                            }
+                            for secret in config.get("secretEnvironmentVariables", [])
                         ],
                         "resources": {
                             "limits": {"memory": config.get("availableMemory"), "cpu": config.get("availableCpu")}

@@ -92,7 +92,10 @@ def subscription_defaults() -> Json:
 
 
 class CloudScheduler(Service):
-    """Jobs; a run ends at once, with the outcome in `scheduler_outcome` (a google.rpc code, 0: good)."""
+    """Jobs; a run ends at once, with the outcome in `scheduler_outcome` (a google.rpc code, 0: good).
+
+    Where `State.call_target` is set, it carries the run out instead.
+    """
 
     name = "cloudscheduler"
     defaults: ClassVar[Json] = {"timeZone": "Etc/UTC", "attemptDeadline": "180s"}
@@ -128,6 +131,9 @@ class CloudScheduler(Service):
         elif verb == "resume":
             job["state"] = "ENABLED"
         elif verb == "run":
+            if self.state.call_target:
+                self.state.call_target(job)
+                return job
             code = self.state.scheduler_outcome.get(name, self.state.scheduler_outcome.get(name.rpartition("/")[2], 0))
             job |= {"lastAttemptTime": now(), "status": {"code": code} if code else {}}
         else:

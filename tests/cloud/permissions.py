@@ -10,6 +10,7 @@ Needed = frozenset[tuple[str, str]]
 
 # The kinds of resources of each API whose paths are plain names: path segment -> its word in permissions.
 _KINDS: dict[str, dict[str, str]] = {
+    "aiplatform": {"customJobs": "customJobs"},
     "artifactregistry": {"repositories": "repositories", "operations": "operations"},
     "cloudbuild": {"builds": "builds", "operations": "operations", "defaultServiceAccount": ""},
     "cloudfunctions": {"functions": "functions", "runtimes": "runtimes", "operations": "operations"},
@@ -31,6 +32,7 @@ _KINDS: dict[str, dict[str, str]] = {
 }
 _PREFIXES = {"cloudresourcemanager": "resourcemanager"}
 _VERBS = {
+    ("aiplatform", "cancel"): "aiplatform.customJobs.cancel",
     ("cloudbuild", "cancel"): "cloudbuild.builds.update",
     ("cloudfunctions", "generateUploadUrl"): "cloudfunctions.functions.sourceCodeSet",
     ("cloudscheduler", "pause"): "cloudscheduler.jobs.pause",
@@ -55,6 +57,7 @@ _VERBS = {
 }
 # What else a write needs: `actAs` on each service account that the new resource is to run as.
 _ACCOUNT_FIELDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "aiplatform": (("jobSpec", "serviceAccount"),),
     "cloudfunctions": (
         ("serviceConfig", "serviceAccountEmail"),
         ("buildConfig", "serviceAccount"),
@@ -135,7 +138,7 @@ def _checked_on(call: Call, segments: list[str], kind: str) -> str:
         return _project(segments[1])
     if call.service == "secretmanager" and kind == "versions":
         return _resource(call.service, "/".join(segments[:4]))
-    has_no_policy = kind in ("operations", "builds", "roles", "workloadIdentityPools", "providers", "jobs", "triggers")
+    has_no_policy = kind in ("operations", "builds", "roles", "workloadIdentityPools", "providers", "jobs", "triggers", "customJobs")
     if len(segments) % 2 or has_no_policy or kind == "locations":
         return _project(segments[1])
     return _resource(call.service, "/".join(segments))

@@ -1,4 +1,4 @@
-"""A CONNECT proxy that knows only Google's hosts, and leads each of them to the local server."""
+"""A CONNECT proxy that knows only Google's hosts, and leads each of them to the local servers: of REST, and of gRPC."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from tests.cloud.certificates import HOSTS
 
 @dataclass
 class Proxy:
-    """Connects Google's hosts to `target` (host, port) and answers 403 to whatever else is asked for."""
+    """Connects Google's hosts to `rest` or `grpc` (host, port each), and answers 403 to whatever else is asked for."""
 
-    target: Callable[[], tuple[str, int]]
+    rest: Callable[[], tuple[str, int]]
+    grpc: Callable[[], tuple[str, int]]
     refused: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,14 +33,22 @@ class Proxy:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             await writer.drain()
             return
-        upstream_reader, upstream_writer = await asyncio.open_connection(*self.target())
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        hello = await reader.read(65536)
+        target = self.grpc() if speaks_http2(hello) else self.rest()
+        upstream_reader, upstream_writer = await asyncio.open_connection(*target)
+        upstream_writer.write(hello)
         await asyncio.gather(_copy(reader, upstream_writer), _copy(upstream_reader, writer))
 
 
 def is_google(host: str) -> bool:
     """Tell whether `host` is one that the local server has a certificate for."""
     return any(host.endswith(pattern.removeprefix("*")) for pattern in HOSTS)
+
+
+def speaks_http2(hello: bytes) -> bool:
+    """Tell whether a client's first TLS message offers HTTP/2 and nothing else (ALPN), as gRPC does."""
+    return b"\x02h2" in hello and b"\x08http/1.1" not in hello
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

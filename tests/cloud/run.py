@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from tests.cloud.calls import REGION_CODES, Answer, Call, Json, Refusal
+from tests.cloud.names import claims
 from tests.cloud.permissions import invoked
 from tests.cloud.service import Service, unknown
 from tests.cloud.state import State, now
@@ -76,18 +77,25 @@ class Run(Service):
 
 
 class Invocations(Service):
-    """Calls to functions themselves, answered from `answers`: name -> (status, JSON); else 200 and `{}`."""
+    """Calls to functions themselves, answered from `answers`: by (status, JSON), or by what calls it; else 200, `{}`."""
 
     name = "web"
 
     def answer(self, call: Call) -> Json | Answer:
-        """Answer as the test said that the function does."""
+        """Answer as the test said that the function does; a token for another audience lets nobody in."""
         project, region, name = invoked(call)
-        self.state.get(
+        service = self.state.get(
             f"run.googleapis.com/{self.state.canonical(f'projects/{project}')}/locations/{region}/services/{name}"
         )
-        status, body = self.state.answers.get(name, (200, {}))
-        return Answer(json.dumps(body).encode(), status)
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        mine = (service["status"]["url"], f"https://{name}-{self.state.number}.{region}.run.app")
+        if token.count(".") == 2 and claims(token)["aud"] not in mine:
+            raise Refusal(401, f"The access token could not be verified: it is for {claims(token)['aud']!r}.")
+        answered = self.state.answers.get(name, (200, {}))
+        if isinstance(answered, tuple):
+            return Answer(json.dumps(answered[1]).encode(), answered[0])
+        status, said = answered(call)
+        return Answer(said, status)
 
 
 def deploy_revision(state: State, full: str, template: Json, labels: Json, *, all_traffic: bool) -> Json:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.cloud.calls import Json, Refusal
+from tests.cloud.calls import Function, Json, Refusal
 
 Allow = Callable[[str, str, str], bool]
 
@@ -40,8 +40,10 @@ class State:
     secrets: dict[str, bytes] = field(default_factory=dict)
     messages: dict[str, list[Json]] = field(default_factory=dict)
     sessions: dict[str, Json] = field(default_factory=dict)
-    answers: dict[str, tuple[int, Json]] = field(default_factory=dict)
+    answers: dict[str, tuple[int, Json] | Function] = field(default_factory=dict)
     scheduler_outcome: dict[str, int] = field(default_factory=dict)
+    call_target: Callable[[Json], None] | None = None
+    vertex: str = ""
     allow: Allow = lambda *_: True
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -69,6 +71,13 @@ class State:
         """List the resources right under a collection, such as `….com/projects/p1/topics`; `-` is any location."""
         pattern = re.compile(re.escape(full_collection).replace(r"/\-/", "/[^/]+/") + "/[^/]+")
         return [resource for full, resource in sorted(self.resources.items()) if pattern.fullmatch(full)]
+
+    def demand(self, identity: str, permission: str, resource: str) -> None:
+        """Refuse, unless `identity` has the permission on a full resource."""
+        service, _, name = resource.partition("/")
+        resource = f"{service}/{self.canonical(name)}"
+        if not self.allow(identity, permission, resource):
+            raise Refusal(403, f"{identity}: permission '{permission}' denied on resource '{resource}'")
 
     def policy(self, full: str) -> Json:
         """Give the resource's IAM policy, with its etag."""

@@ -16,6 +16,7 @@ from tests.cloud.building import CloudBuild
 from tests.cloud.calls import Call, Json
 from tests.cloud.certificates import make_certificates
 from tests.cloud.functions import CloudFunctions
+from tests.cloud.grpc_calls import serve_grpc
 from tests.cloud.identity import Iam, ResourceManager
 from tests.cloud.messaging import CloudScheduler, PubSub
 from tests.cloud.names import (
@@ -34,6 +35,7 @@ from tests.cloud.run import Invocations, Run
 from tests.cloud.service import Service
 from tests.cloud.state import Allow, State
 from tests.cloud.storage import Storage
+from tests.cloud.vertex import VertexAi
 
 SERVICES: tuple[type[Service], ...] = (
     ArtifactRegistry,
@@ -53,6 +55,7 @@ SERVICES: tuple[type[Service], ...] = (
     ServiceUsage,
     Storage,
     Tokens,
+    VertexAi,
 )
 _START_SECONDS = 10
 
@@ -64,7 +67,7 @@ class Cloud:
     `uploads`: archives of source code, by the name of their object. `refused`: other hosts that were asked for.
     `unknown`: calls this cloud has no rule for; leaving the `with` raises if there were any.
     `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
-    `answers`: function -> (status, JSON) which it gives when it is called.
+    `answers`: function -> (status, JSON) which it gives when it is called, or what is called in its place.
     """
 
     def __init__(self, folder: Path, project: str = "p1", number: str = "123456789012") -> None:
@@ -81,7 +84,7 @@ class Cloud:
         self._server = Server(self.state, {service.name: service(self.state).answer for service in SERVICES})
         self.calls: list[Call] = self._server.calls
         self.unknown: list[str] = self._server.unknown
-        self._proxy = Proxy(lambda: self._address)
+        self._proxy = Proxy(lambda: self._address, lambda: ("127.0.0.1", self._grpc_port))
         self.refused = self._proxy.refused
         self._started = threading.Event()
         self._certificates = make_certificates(folder)
@@ -127,6 +130,7 @@ class Cloud:
             "NO_GCE_CHECK": "true",
             "REQUESTS_CA_BUNDLE": authority,
             "SSL_CERT_FILE": authority,
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": authority,
             "https_proxy": self.proxy,
             "HTTPS_PROXY": self.proxy,
         }
@@ -184,8 +188,10 @@ class Cloud:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         proxy = await asyncio.start_server(self._proxy.serve, "127.0.0.1", 0)
         self._proxy_port = proxy.sockets[0].getsockname()[1]
+        publishing, self._grpc_port = await serve_grpc(self._server.take, self._certificates)
         self._started.set()
         await self._stop.wait()
         proxy.close()
+        await publishing.stop(None)
         server.should_exit = True
         await serving

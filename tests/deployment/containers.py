@@ -1,0 +1,134 @@
+"""Starts what was deployed from what was uploaded: the source's own archive, with its requirements.txt and nothing else."""
+
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import requests
+
+from deploy.local.processes import HOST, Processes, free_port
+from tests.cloud.calls import Call, Json
+from tests.cloud.world import Cloud
+
+EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
+START_SECONDS = 60
+
+
+class Containers:
+    """One process for each revision that serves, started with its first call, as its own service account.
+
+    It knows nothing but its revision: the image (which names the archive), the environment, the secrets, the account.
+    """
+
+    def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self._cloud = cloud
+        self._folder = folder
+        self._processes = Processes(folder)
+        self._ports: dict[str, int] = {}
+        self._pythons: dict[str, Future[Path]] = {}
+        self._installer = ThreadPoolExecutor(1, thread_name_prefix="pip")
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """End all of them."""
+        self._processes.stop()
+        self._installer.shutdown()
+
+    def log(self, revision: str) -> str:
+        """Return what a revision has printed."""
+        return self._processes.log(revision).read_text(encoding="utf-8")
+
+    @property
+    def revisions(self) -> list[str]:
+        """Return the revisions that were started."""
+        return list(self._ports)
+
+    def call(self, function: str, call: Call) -> tuple[int, bytes]:
+        """Let the revision that has the function's traffic answer."""
+        service = next(found for full, found in self._cloud.resources.items() if full.endswith(f"/services/{function}"))
+        revision = service["status"]["traffic"][0]["revisionName"]
+        with self._lock:  # one cold start at a time is enough for a test
+            if revision not in self._ports:
+                self._ports[revision] = self._start(function, revision)
+        headers = {"Content-Type": "application/json"}
+        if "__GCP_CloudEventsMode" in call.query:
+            topic = self._cloud.resources[f"pubsub.googleapis.com/{call.document['subscription']}"]["topic"]
+            headers |= _cloud_event(topic, call.document["message"])
+        url = f"http://{HOST}:{self._ports[revision]}/"
+        said = requests.request(call.method, url, data=call.raw, headers=headers, timeout=120)
+        return said.status_code, said.content
+
+    def prepare(self, archive: bytes) -> "Future[Path]":
+        """Install an archive's requirements, once for archives that require the same; returns the python."""
+        with zipfile.ZipFile(BytesIO(archive)) as packed:
+            required = {name: packed.read(name) for name in ("requirements.txt", "constraints.txt")}
+        digest = sha256(b"".join(required.values())).hexdigest()[:12]
+        if digest not in self._pythons:
+            self._pythons[digest] = self._installer.submit(_install, self._folder / f"python-{digest}", required)
+        return self._pythons[digest]
+
+    def _start(self, function: str, revision: str) -> int:
+        described = next(
+            found for full, found in self._cloud.resources.items() if full.endswith(f"/revisions/{revision}")
+        )
+        container = described["spec"]["containers"][0]
+        archive = self._cloud.uploads[container["image"].rpartition(":")[2] + ".zip"]
+        source = self._folder / revision
+        with zipfile.ZipFile(BytesIO(archive)) as packed:
+            packed.extractall(source)
+        port = free_port()
+        environ = self._cloud.environ(described["spec"]["serviceAccountName"]) | {
+            "FUNCTION_TARGET": function.rpartition("-")[2],
+            "PORT": str(port),
+            "K_SERVICE": function,
+            "K_REVISION": revision,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        del environ["GOOGLE_CLOUD_PROJECT"]  # Cloud Run does not set it: the deployment has to
+        environ |= {each["name"]: self._value(each) for each in container["env"]}
+        python = self.prepare(archive).result()
+        framework = [str(python.parent / "functions-framework"), "--source", "main.py", "--port", str(port)]
+        self._processes.start(revision, ["sh", "-c", 'cd "$0" && exec "$@"', str(source), *framework], environ)
+        self._processes.await_port(revision, port, time.monotonic() + START_SECONDS)
+        return port
+
+    def _value(self, variable: Json) -> str:
+        if "value" in variable:
+            return str(variable["value"])
+        wanted = variable["valueFrom"]["secretKeyRef"]
+        secret = f"projects/{self._cloud.project}/secrets/{wanted['name']}"
+        versions = [name for name in self._cloud.state.secrets if name.startswith(f"{secret}/versions/")]
+        version = max(versions) if wanted["key"] == "latest" else f"{secret}/versions/{wanted['key']}"
+        return self._cloud.state.secrets[version].decode()
+
+
+def _install(folder: Path, required: Mapping[str, bytes]) -> Path:
+    """Make a virtual environment with these requirements and nothing else."""
+    python = folder / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    for name, content in required.items():
+        (folder / name).write_bytes(content)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", folder / "requirements.txt"]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"requirements.txt of the archive cannot be installed:\n{done.stderr}")
+    return python
+
+
+def _cloud_event(topic: str, message: Json) -> dict[str, str]:
+    """Give the headers that make a push a CloudEvent, as Cloud Run does for a function's trigger."""
+    return {
+        "ce-id": message["messageId"],
+        "ce-source": f"//pubsub.googleapis.com/{topic}",
+        "ce-type": EVENT,
+        "ce-specversion": "1.0",
+        "ce-time": message["publishTime"],
+    }

@@ -1,0 +1,121 @@
+"""A whole deployment as its owner makes it: bootstrap, `gcloud builds submit`, the build's steps; then it is run."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.bootstrap import submit_command
+from deploy.deployment import Deployment
+from deploy.local.serving import serving
+from deploy.local.vertex_server.app import create_app as vertex_app
+from deploy.local.vertex_server.state import VertexState
+from deploy.local.wandb_server.app import create_app as wandb_app
+from deploy.local.wandb_server.state import State as WandbState
+from tests.cloud.world import Cloud
+from tests.deployment.build import Build, python_environ
+from tests.deployment.enforcement import Enforcement
+from tests.deployment.platform import Platform
+
+ROOT = Path(__file__).parent.parent.parent
+OWNER = "owner@example.com"
+KEY = "0123456789" * 4
+TRAINER = "trainer@p1.iam.gserviceaccount.com"
+DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
+CONFIG = {"entity": "team", "queues": ["vertex"], "max_jobs": 10, "policy": {"service_accounts": [TRAINER]}}
+QUICK = "INIT_GRACE_SECONDS=0;SUBMIT_SETTLE_SECONDS=1;FIRST_RETRY_SECONDS=1;OVERDUE_SECONDS=1"
+
+
+@dataclass
+class Whole:
+    """The owner's folder, the cloud, and what runs in it."""
+
+    cloud: Cloud
+    platform: Platform
+    enforcement: Enforcement
+    wandb: WandbState
+    vertex: VertexState
+    wandb_url: str
+    folder: Path
+    builds: list[Build] = field(default_factory=list)
+
+    @property
+    def source(self) -> Path:
+        """Return the owner's checkout."""
+        return self.folder / "checkout"
+
+    def run(self, command: str, identity: str = OWNER, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout; no key is ever printed."""
+        told = python_environ(self.cloud.environ(identity)) | {"PYTHONDONTWRITEBYTECODE": "1"} | environ
+        done = subprocess.run(
+            ["bash", "-c", command], env=told, cwd=self.source, capture_output=True, text=True, timeout=400, check=False
+        )
+        assert KEY not in done.stdout + done.stderr
+        return done
+
+    def submit(self) -> subprocess.CompletedProcess[str]:
+        """Submit a build by the command that bootstrap prints, for a W&B of our own and with settings."""
+        told = f"_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK}"
+        return self.run(submit_command(DEPLOYMENT).replace(",COMMIT_SHA", f",{told},COMMIT_SHA"))
+
+    def build(self, skip: frozenset[str] = frozenset({"test"})) -> Build:
+        """Submit a build, and run its steps as the account that it asks for."""
+        done = self.submit()
+        assert done.returncode == 0, done.stderr
+        asked = list(self.cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))[-1]
+        workspace = self.folder / f"workspace-{len(self.builds)}"
+        account = DEPLOYMENT.account("build")
+        made = Build(workspace, python_environ(self.cloud.environ(account)), asked, skip)
+        made.unpack(self.cloud.uploads[asked["source"]["storageSource"]["object"]])
+        made.run()
+        self.builds.append(made)
+        return made
+
+    def call(self, verb: str) -> int:
+        """Let Cloud Scheduler's job call its function now, as each minute does; return the HTTP status."""
+        target = self.resource("cloudscheduler", f"jobs/launch-{verb}")["httpTarget"]
+        token = target["oidcToken"]
+        return self.platform.post(target["uri"], token["serviceAccountEmail"], token["audience"], {})
+
+    def resource(self, service: str, name: str) -> dict[str, Any]:
+        """Return a resource of the region."""
+        return self.cloud.resources[f"{service}.googleapis.com/{DEPLOYMENT.parent}/{name}"]
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Whole]:
+    """Give a project in which nothing is deployed yet, with W&B and Vertex AI's jobs beside it."""
+    wandb, vertex = WandbState(api_keys=[KEY], entity="team"), VertexState()
+    with ExitStack() as running:
+        wandb_url = running.enter_context(serving(wandb_app(wandb)))
+        vertex_url = running.enter_context(serving(vertex_app(vertex)))
+        cloud = running.enter_context(Cloud(folder))
+        cloud.state.vertex = vertex_url
+        name = f"projects/p1/serviceAccounts/{TRAINER}"
+        cloud.resources[f"iam.googleapis.com/{name}"] = {"name": name, "email": TRAINER}
+        enforcement = Enforcement(cloud, OWNER)
+        cloud.enforce(enforcement.allows)
+        platform = running.enter_context(Platform(cloud, DEPLOYMENT, folder))
+        made = Whole(cloud, platform, enforcement, wandb, vertex, wandb_url, folder)
+        _check_out(made.source)
+        yield made
+
+
+def _check_out(folder: Path) -> None:
+    """Copy this project's files as they are now, commit them, and add a launch-config.yaml, as a user does."""
+    git = ["git", "-C", str(ROOT)]
+    listed = subprocess.run([*git, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).chmod((ROOT / name).stat().st_mode)
+    (folder / "launch-config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    who = ["-c", "user.name=owner", "-c", f"user.email={OWNER}", "-c", "commit.gpgsign=false"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message=all"]):
+        subprocess.run(["git", *command], cwd=folder, check=True, env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull})
