@@ -138,7 +138,16 @@ def _checked_on(call: Call, segments: list[str], kind: str) -> str:
         return _project(segments[1])
     if call.service == "secretmanager" and kind == "versions":
         return _resource(call.service, "/".join(segments[:4]))
-    has_no_policy = kind in ("operations", "builds", "roles", "workloadIdentityPools", "providers", "jobs", "triggers", "customJobs")
+    has_no_policy = kind in (
+        "operations",
+        "builds",
+        "roles",
+        "workloadIdentityPools",
+        "providers",
+        "jobs",
+        "triggers",
+        "customJobs",
+    )
     if len(segments) % 2 or has_no_policy or kind == "locations":
         return _project(segments[1])
     return _resource(call.service, "/".join(segments))

@@ -77,7 +77,7 @@ class Run(Service):
 
 
 class Invocations(Service):
-    """Calls to functions themselves, answered from `answers`: by (status, JSON), or by what calls it; else 200, `{}`."""
+    """Calls to functions themselves, answered from `answers`: by (status, JSON) or what calls it; else 200, `{}`."""
 
     name = "web"
 

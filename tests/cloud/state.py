@@ -42,7 +42,7 @@ class State:
     sessions: dict[str, Json] = field(default_factory=dict)
     answers: dict[str, tuple[int, Json] | Function] = field(default_factory=dict)
     scheduler_outcome: dict[str, int] = field(default_factory=dict)
-    call_target: Callable[[Json], None] | None = None
+    call_target: Callable[[Json], object] | None = None
     vertex: str = ""
     allow: Allow = lambda *_: True
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))

@@ -1,4 +1,4 @@
-"""Starts what was deployed from what was uploaded: the source's own archive, with its requirements.txt and nothing else."""
+"""Starts what was deployed from the archive that was uploaded, with its requirements.txt and nothing else."""
 
 import subprocess
 import sys
@@ -116,7 +116,16 @@ def _install(folder: Path, required: Mapping[str, bytes]) -> Path:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     for name, content in required.items():
         (folder / name).write_bytes(content)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", folder / "requirements.txt"]
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        folder / "requirements.txt",
+    ]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"requirements.txt of the archive cannot be installed:\n{done.stderr}")

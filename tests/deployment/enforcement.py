@@ -14,32 +14,34 @@ class Enforcement:
     """Allows what a policy of the resource, of its bucket, or of the project allows; `owner` may do all.
 
     A predefined role holds the permissions for whose sake the table takes it, and no others: so what the table does not
-    list is denied. `used` collects what was allowed: (identity, permission).
+    list is denied. `used` collects by what it was allowed: (identity, role, where that is bound, permission).
     """
 
     cloud: Cloud
     owner: str
-    used: set[tuple[str, str]] = field(default_factory=set)
+    used: set[tuple[str, str, str, str]] = field(default_factory=set)
     denied: list[tuple[str, str, str]] = field(default_factory=list)
+    expected: set[tuple[str, str]] = field(default_factory=set)  # what a test lets be denied: (identity, permission)
 
     def allows(self, identity: str, permission: str, resource: str) -> bool:
         """Tell, and note it."""
         if identity == self.owner:
             return True
-        if any(permission in self._permissions(role) for role in self._roles(identity, resource)):
-            self.used.add((identity, permission))
-            return True
+        for role, place in self._roles(identity, resource):
+            if permission in self._permissions(role):
+                self.used.add((identity, role, place, permission))
+                return True
         self.denied.append((identity, permission, resource))
         return False
 
-    def _roles(self, identity: str, resource: str) -> Iterator[str]:
-        """Yield the roles that hold on a resource: bound on itself, on what it is in, or on the project."""
+    def _roles(self, identity: str, resource: str) -> Iterator[tuple[str, str]]:
+        """Yield the roles that hold on a resource, and where each is bound: there, on what it is in, on the project."""
         for place in (*_above(resource), f"cloudresourcemanager.googleapis.com/projects/{self.cloud.project}"):
             for binding in self.cloud.policies.get(place, {}).get("bindings", []):
                 if "condition" in binding and not resource.startswith(FUNCTIONS_SOURCES):
                     continue
                 if f"serviceAccount:{identity}" in binding["members"]:
-                    yield binding["role"]
+                    yield binding["role"], place
 
     def _permissions(self, role: str) -> frozenset[str]:
         custom = self.cloud.resources.get(f"iam.googleapis.com/{role}")

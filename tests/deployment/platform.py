@@ -107,7 +107,9 @@ class Platform:
             return
         policy = subscription.get("deadLetterPolicy", {})
         given_up = policy and self._attempts[number] >= policy["maxDeliveryAttempts"]
-        if 200 <= status < 300 or (given_up and self._give_up(subscription["name"], policy["deadLetterTopic"], message)):
+        if 200 <= status < 300 or (
+            given_up and self._give_up(subscription["name"], policy["deadLetterTopic"], message)
+        ):
             self._cloud.state.messages[subscription["name"]].remove(message)
 
     def _give_up(self, subscription: str, dead_letters: str, message: Json) -> bool:

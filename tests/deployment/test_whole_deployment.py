@@ -1,29 +1,328 @@
-"""x."""
-import shutil
-from collections.abc import Iterator
-import pytest
-from tests.deployment.whole import Whole, whole
-import time
+"""The whole deployment, by the real gcloud and Google's own clients, in a cloud on loopback where IAM is in force.
+
+What bootstrap sets up, what `gcloud builds submit` uploads and the build's own steps deploy is then run: the functions
+start from the archives that gcloud made, with requirements.txt and nothing else, each by its own account.
+"""
+
+import io
 import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from deploy.iam import bindings, table
+from shared.launch_config import LaunchConfig
+from tests.cloud.messaging import PubSub
+from tests.deployment.build import Build
+from tests.deployment.whole import CONFIG, DEPLOYMENT, KEY, OWNER, ROOT, TRAINER, Whole, whole
+from tests.unit.specs import PAGE_DEFAULT, put
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: it deploys")
+
+BOOTSTRAP = "python -m deploy bootstrap --project=p1 --region=us-central1"
+QUEUE = put(
+    put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://p1-launch-staging/jobs"), ("run", "service_account"), TRAINER
+)
+LOCATION = "projects/p1/locations/us-central1"
+TOPIC = "projects/p1/topics/launch-requests"
+DEPLOYED = replace(DEPLOYMENT, config=LaunchConfig.model_validate(CONFIG))
+DEAD = "launch-dead-letters"
+LEDGER = "storage.googleapis.com/projects/_/buckets/p1-launch-ledger"
+WRITTEN = ("etag", "updateTime", "updated", "metageneration")
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    """Give a project that was bootstrapped once."""
     with whole(tmp_path_factory.mktemp("whole")) as made:
+        made.wandb.make_queue("team", "vertex", "gcp-vertex", QUEUE)
+        done = made.run(BOOTSTRAP, WANDB_API_KEY=KEY)
+        assert done.returncode == 0, done.stderr
         yield made
 
-def test_all(project):
-    from tests.deployment.whole import KEY
-    t=time.time()
-    done = project.run("python -m deploy bootstrap --project=p1 --region=us-central1", WANDB_API_KEY=KEY)
-    print(done.returncode, done.stdout[-1500:], done.stderr[-2000:], time.time()-t); t=time.time()
-    from tests.unit.specs import PAGE_DEFAULT, put
-    project.wandb.make_queue("team", "vertex", "gcp-vertex", PAGE_DEFAULT)
-    b = project.build()
-    print(time.time()-t)
-    for k, v in b.outputs.items(): print("==",k, v[-800:])
-    print(b.failed)
-    print(project.enforcement.denied)
-    for r in project.platform.containers.revisions: print(project.platform.containers.log(r)[-1500:])
-    print(project.platform.problems)
-    print(sorted(project.enforcement.used))
+
+@pytest.fixture(scope="module")
+def build(project: Whole) -> Build:
+    """Give the first build; what it deployed stays for all tests."""
+    made = project.build()
+    assert made.failed == [], made.outputs
+    return made
+
+
+def what_is_there(project: Whole) -> dict[str, Any]:
+    """Return resources and policies, without what changes with every write."""
+    kept = {
+        full: {key: value for key, value in found.items() if key not in WRITTEN}
+        for full, found in project.cloud.resources.items()
+    }
+    return deepcopy({"resources": kept, "policies": project.cloud.policies})
+
+
+def test_a_second_bootstrap_changes_nothing(project: Whole) -> None:
+    """Nor does it ask for the key again, or make a second version of it."""
+    before, key = what_is_there(project), dict(project.cloud.state.secrets)
+    done = project.run(BOOTSTRAP)
+    assert done.returncode == 0, done.stderr
+    assert what_is_there(project) == before
+    assert project.cloud.state.secrets == key == {"projects/p1/secrets/launch-wandb-api-key/versions/1": KEY.encode()}
+
+
+def test_bootstrap_makes_buckets_in_the_jobs_region(project: Whole) -> None:
+    """With uniform access, closed to the public; what is closed is deleted from the ledger after 30 days."""
+    for name in ("p1-launch-ledger", "p1-launch-staging"):
+        bucket = project.cloud.resources[f"storage.googleapis.com/projects/_/buckets/{name}"]
+        assert bucket["location"].lower() == "us-central1"
+        access = bucket["iamConfiguration"]
+        assert access["uniformBucketLevelAccess"]["enabled"]
+        assert access["publicAccessPrevention"] == "enforced"
+    [rule] = project.cloud.resources[LEDGER]["lifecycle"]["rule"]
+    assert rule["action"] == {"type": "Delete"}
+    assert rule["condition"] == {"age": 30, "matchesPrefix": ["closed/"]}
+
+
+def test_bootstrap_makes_roles_with_exactly_what_the_table_says(project: Whole) -> None:
+    """Not one permission more."""
+    for name, role in table().roles.items():
+        made = project.cloud.resources[f"iam.googleapis.com/projects/p1/roles/launch_{name}"]
+        assert set(made["includedPermissions"]) == set(role.permissions)
+    assert set(table().roles["submit"].permissions) == {
+        f"aiplatform.customJobs.{do}" for do in ("create", "get", "list")
+    }
+    assert set(table().roles["status"].permissions) == {
+        f"aiplatform.customJobs.{do}" for do in ("cancel", "get", "list")
+    }
+
+
+def test_cloud_build_gets_the_file_and_its_own_account(build: Build) -> None:
+    """The build that gcloud asks for runs cloudbuild.yaml's steps as the account of the deployment."""
+    written = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text(encoding="utf-8"))
+    assert [(step["id"], step["script"]) for step in build.asked["steps"]] == [
+        (step["id"], step["script"]) for step in written["steps"]
+    ]
+    assert build.asked["serviceAccount"] == written["serviceAccount"]
+    assert re.fullmatch("[0-9a-f]{40}", build.asked["substitutions"]["COMMIT_SHA"])
+
+
+COMMON = {
+    "environment": "GEN_2",
+    "buildConfig": {
+        "runtime": "python312",
+        "dockerRepository": f"{LOCATION}/repositories/launch",
+        "serviceAccount": "projects/p1/serviceAccounts/launch-build@p1.iam.gserviceaccount.com",
+    },
+    "serviceConfig": {
+        "availableCpu": "1",
+        "ingressSettings": "ALLOW_INTERNAL_ONLY",
+        "allTrafficOnLatestRevision": True,
+    },
+}
+SIZES = ("availableMemory", "timeoutSeconds", "maxInstanceCount", "maxInstanceRequestConcurrency")
+FUNCTIONS = {"poll": ("256Mi", 120, 1, 1), "submit": ("512Mi", 540, 5, 4), "status": ("512Mi", 120, 1, 1)}
+
+
+@pytest.mark.parametrize("verb", FUNCTIONS)
+def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb: str) -> None:
+    """Runtime, source, account, secret, sizes, ingress, labels; and where it finds everything."""
+    function = project.resource("cloudfunctions", f"functions/launch-{verb}")
+    for part in ("buildConfig", "serviceConfig"):
+        assert COMMON[part].items() <= function[part].items()  # type: ignore[attr-defined]
+    config = function["serviceConfig"]
+    assert tuple(config[size] for size in SIZES) == FUNCTIONS[verb]
+    assert function["buildConfig"]["entryPoint"] == verb
+    assert function["labels"]["commit"] == build.asked["substitutions"]["COMMIT_SHA"]
+    assert function["labels"]["vertex-launch"] == "launch"
+    assert config["serviceAccountEmail"] == f"launch-{verb}@p1.iam.gserviceaccount.com"
+    [secret] = config["secretEnvironmentVariables"]
+    assert (secret["key"], secret["secret"], secret["version"]) == ("WANDB_API_KEY", "launch-wandb-api-key", "latest")
+    told = config["environmentVariables"]
+    assert (
+        told.items()
+        >= {
+            "GOOGLE_CLOUD_PROJECT": "p1",
+            "VERTEX_LOCATION": "us-central1",
+            "LEDGER_BUCKET": "p1-launch-ledger",
+            "LAUNCH_TOPIC": "launch-requests",
+            "WANDB_BASE_URL": project.wandb_url,
+            "OVERDUE_SECONDS": "1",
+        }.items()
+    )
+    assert KEY not in str(function)
+    assert ("eventTrigger" in function) == (verb == "submit")
+
+
+def test_submit_is_triggered_and_tried_again(project: Whole, build: Build) -> None:
+    """Retries are off by default; its trigger delivers as submit's own account, with patience, and to dead letters."""
+    trigger = project.resource("cloudfunctions", "functions/launch-submit")["eventTrigger"]
+    assert trigger["retryPolicy"] == "RETRY_POLICY_RETRY"
+    assert trigger["pubsubTopic"] == TOPIC
+    assert trigger["serviceAccountEmail"] == "launch-submit@p1.iam.gserviceaccount.com"
+    [subscription] = PubSub(project.cloud.state).subscriptions(TOPIC)
+    assert subscription["ackDeadlineSeconds"] == 600
+    assert subscription["retryPolicy"] == {"minimumBackoff": "10s", "maximumBackoff": "600s"}
+    assert subscription["deadLetterPolicy"] == {
+        "deadLetterTopic": f"projects/p1/topics/{DEAD}",
+        "maxDeliveryAttempts": 20,
+    }
+    assert subscription["expirationPolicy"] == {}
+    [kept] = PubSub(project.cloud.state).subscriptions(f"projects/p1/topics/{DEAD}")
+    assert kept["messageRetentionDuration"] == "2678400s"
+
+
+@pytest.mark.parametrize("verb", ["poll", "status"])
+def test_cloud_scheduler_calls_with_an_id_token(project: Whole, build: Build, verb: str) -> None:
+    """Each minute, as an account that may do nothing else, for the function's own address."""
+    job = project.resource("cloudscheduler", f"jobs/launch-{verb}")
+    address = f"https://launch-{verb}-123456789012.us-central1.run.app"
+    assert (job["schedule"], job["state"], job["attemptDeadline"]) == ("* * * * *", "ENABLED", "120s")
+    assert job["httpTarget"]["uri"] == address
+    token = {"serviceAccountEmail": "launch-scheduler@p1.iam.gserviceaccount.com", "audience": address}
+    assert job["httpTarget"]["oidcToken"] == token
+
+
+@pytest.mark.parametrize("verb", FUNCTIONS)
+def test_nobody_else_gets_in(project: Whole, build: Build, verb: str) -> None:
+    """Neither another account, nor the right one with a token for another address, nor nobody at all."""
+    address, caller = DEPLOYMENT.url(verb), DEPLOYMENT.account("submit" if verb == "submit" else "scheduler")
+    project.enforcement.expected.add(("guest@example.com", "run.routes.invoke"))
+    assert project.platform.post(address, "guest@example.com", address) == 403
+    assert project.platform.post(address, caller, "https://elsewhere.example.com") == 401
+    via = {"https": project.cloud.proxy}
+    authority = project.cloud.environ(OWNER)["REQUESTS_CA_BUNDLE"]
+    assert requests.post(address, proxies=via, verify=authority, timeout=30).status_code == 401
+
+
+def test_the_archive_holds_the_functions_and_nothing_else(project: Whole, build: Build) -> None:
+    """No test, no command of ours, no key: what runs is what main.py can reach."""
+    archive = next(content for name, content in project.cloud.uploads.items() if name.endswith(".zip"))
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        names = {name for name in packed.namelist() if not name.endswith("/")}
+    own = {str(path.relative_to(ROOT)) for part in ("functions", "shared") for path in (ROOT / part).rglob("*.py")}
+    assert names == own | {"main.py", "requirements.txt", "constraints.txt", "launch-config.yaml"}
+
+
+def test_each_function_served_from_its_archive(project: Whole, build: Build) -> None:
+    """The smoke test saw all three answer; no second start was needed."""
+    assert "was refused as it should be: docker.docker_image: is missing" in build.outputs["smoke"]
+    first = [f"launch-{verb}-00001" for verb in FUNCTIONS]
+    assert sorted(name.rpartition("-")[0] for name in project.platform.containers.revisions) == sorted(first)
+
+
+def test_a_launch_goes_all_the_way(project: Whole, build: Build) -> None:
+    """From W&B's queue to a job that runs as the queue's account, and back to W&B."""
+    item, job = project.launch("one")
+    assert job.message.job_spec.service_account == TRAINER
+    project.vertex.force(job.name, "JOB_STATE_FAILED", "out of memory")
+    project.until(lambda: item.state == "FAILED", "the item is told")
+    assert "out of memory" in str(item.error)
+
+
+def test_a_lost_answer_makes_no_second_job(project: Whole, build: Build) -> None:
+    """Vertex AI made the job, its answer was lost: submit looks for it by its labels."""
+    project.cloud.lose("POST", "/customJobs$")
+    item, job = project.launch("lost")
+    submit = DEPLOYMENT.account("submit")
+    project.until(
+        lambda: any(call.identity == submit for call in project.cloud.calls_to("aiplatform", "GET")),
+        "submit looks for the job",
+    )
+    project.vertex.force(job.name, "JOB_STATE_FAILED", "gone")
+    project.until(lambda: item.state == "FAILED", "the item is told")
+    assert [j.display_name for j in project.vertex.jobs()].count("lost") == 1
+
+
+def test_stop_in_wandb_cancels_the_job(project: Whole, build: Build) -> None:
+    """By status, the only one that may."""
+    _, job = project.launch("stopped")
+    project.vertex.force(job.name, "JOB_STATE_RUNNING")
+    told = {v.name: v.value for v in job.message.job_spec.worker_pool_specs[0].container_spec.env}
+    run, _ = project.wandb.upsert_run("team", "cats", told["WANDB_RUN_ID"], {})
+    project.wandb.runs.stop(run.id)
+    project.until(lambda: job.state == "JOB_STATE_CANCELLED", "it is cancelled")
+
+
+def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, build: Build) -> None:
+    """An account that policy.service_accounts does not name: Vertex AI denies submit to act as it, and W&B shows that."""
+    stranger = "boss@p1.iam.gserviceaccount.com"
+    project.enforcement.expected.add((DEPLOYMENT.account("submit"), "iam.serviceAccounts.actAs"))
+    args = {"gcp-vertex": put(QUEUE, ("run", "service_account"), stranger)}
+    spec = {
+        "entity": "team",
+        "project": "cats",
+        "name": "boss",
+        "docker": {"docker_image": "us-docker.pkg.dev/p/i/t:1"},
+    }
+    item = project.wandb.push("team", "vertex", {**spec, "resource_args": args})
+    assert project.call("poll") == 200
+    project.until(lambda: item.state == "FAILED", "the item is told")
+    assert "iam.serviceAccounts.actAs" in str(item.error)
+    assert "boss" not in [job.display_name for job in project.vertex.jobs()]
+
+
+def test_what_submit_cannot_take_ends_among_the_dead_letters(project: Whole, build: Build) -> None:
+    """Moved there by Pub/Sub's own agent, after as many deliveries as provision has set."""
+    PubSub(project.cloud.state).publish(TOPIC, {"data": "Z2FyYmFnZQ=="})
+    kept = f"projects/p1/subscriptions/{DEAD}"
+    [dead] = eventually(lambda: project.cloud.state.messages.get(kept), "the message is a dead letter")
+    assert dead["data"] == "Z2FyYmFnZQ=="
+    [subscription] = PubSub(project.cloud.state).subscriptions(TOPIC)
+    assert project.cloud.state.messages[subscription["name"]] == []
+
+
+def test_a_failed_smoke_test_brings_the_previous_revisions_back(project: Whole, build: Build) -> None:
+    """The build fails; the next good one takes the traffic again. What was provisioned once stays as it is."""
+    before = {verb: serving(project, verb) for verb in FUNCTIONS}
+    project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403, times=10)
+    bad = project.build()
+    project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403, times=0)
+    assert bad.failed == ["smoke", "roll-back-unless-good"]
+    assert {verb: serving(project, verb) for verb in FUNCTIONS} == before
+    for verb in FUNCTIONS:
+        function = project.resource("cloudfunctions", f"functions/launch-{verb}")
+        assert function["serviceConfig"]["revision"].startswith(f"launch-{verb}-00002")
+        assert f"launch-{verb}: {before[verb]} serves again." in bad.outputs["roll-back-unless-good"]
+    assert "Nothing to change." in bad.outputs["provision"]
+    assert "Nothing to change." in bad.outputs["provision-trigger"]
+    assert project.call("poll") == 200  # by the revision from before
+
+
+def test_the_next_build_takes_the_traffic_again(project: Whole, build: Build) -> None:
+    """Traffic that a roll-back has pinned goes to what is deployed next."""
+    others = {step["id"] for step in build.asked["steps"]} - {"deploy-poll"}
+    good = project.build(skip=frozenset(others))
+    assert good.failed == [], good.outputs
+    assert (
+        serving(project, "poll")
+        == project.resource("cloudfunctions", "functions/launch-poll")["serviceConfig"]["revision"]
+    )
+
+
+def serving(project: Whole, verb: str) -> str:
+    """Return the revision that has all the traffic."""
+    [target] = project.resource("run", f"services/launch-{verb}")["status"]["traffic"]
+    assert target["percent"] == 100
+    return str(target["revisionName"])
+
+
+def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build: Build) -> None:
+    """Every permission of every row was used by the tests above, and nothing was refused that should not have been."""
+    [trigger] = PubSub(project.cloud.state).subscriptions(TOPIC)
+    listed = {
+        (b.member.partition(":")[2], b.role, (b.resource or trigger["name"]).rpartition("/")[2], permission)
+        for b in bindings(DEPLOYED)
+        for permission in b.permissions
+        if b.member.partition(":")[2] != TRAINER  # what a job writes is no call of ours
+    }
+    used = {(who, role, place.rpartition("/")[2], what) for who, role, place, what in project.enforcement.used}
+    assert not listed - used, f"nobody needed {sorted(listed - used)}"
+    assert not used - listed, f"the table does not list {sorted(used - listed)}"
+    assert [
+        (who, what) for who, what, _ in project.enforcement.denied if (who, what) not in project.enforcement.expected
+    ] == []

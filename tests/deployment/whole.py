@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,15 @@ from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
 from deploy.local.serving import serving
 from deploy.local.vertex_server.app import create_app as vertex_app
-from deploy.local.vertex_server.state import VertexState
+from deploy.local.vertex_server.state import Job, VertexState
 from deploy.local.wandb_server.app import create_app as wandb_app
+from deploy.local.wandb_server.queues import Item
 from deploy.local.wandb_server.state import State as WandbState
 from tests.cloud.world import Cloud
 from tests.deployment.build import Build, python_environ
 from tests.deployment.enforcement import Enforcement
 from tests.deployment.platform import Platform
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 OWNER = "owner@example.com"
@@ -28,7 +30,7 @@ KEY = "0123456789" * 4
 TRAINER = "trainer@p1.iam.gserviceaccount.com"
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
 CONFIG = {"entity": "team", "queues": ["vertex"], "max_jobs": 10, "policy": {"service_accounts": [TRAINER]}}
-QUICK = "INIT_GRACE_SECONDS=0;SUBMIT_SETTLE_SECONDS=1;FIRST_RETRY_SECONDS=1;OVERDUE_SECONDS=1"
+QUICK = "INIT_GRACE_SECONDS=0;SUBMIT_SETTLE_SECONDS=1;FIRST_RETRY_SECONDS=1;OVERDUE_SECONDS=1;LAUNCH_MAX_FAILURES=2"
 
 
 @dataclass
@@ -81,6 +83,20 @@ class Whole:
         target = self.resource("cloudscheduler", f"jobs/launch-{verb}")["httpTarget"]
         token = target["oidcToken"]
         return self.platform.post(target["uri"], token["serviceAccountEmail"], token["audience"], {})
+
+    def launch(self, name: str, **spec: Any) -> tuple[Item, Job]:
+        """Enqueue a run in W&B, let poll find it, and wait for its job."""
+        docker = {"docker_image": "us-docker.pkg.dev/p1/images/train:1"}
+        item = self.wandb.push(
+            "team", "vertex", {"entity": "team", "project": "cats", "name": name, "docker": docker, **spec}
+        )
+        assert self.call("poll") == 200
+        job = eventually(lambda: next((j for j in self.vertex.jobs() if j.display_name == name), None), "the job")
+        return item, job
+
+    def until(self, holds: Callable[[], Any], what: str) -> None:
+        """Let Cloud Scheduler call status until this holds."""
+        eventually(lambda: self.call("status") == 200 and holds(), what)
 
     def resource(self, service: str, name: str) -> dict[str, Any]:
         """Return a resource of the region."""
