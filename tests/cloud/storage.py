@@ -112,6 +112,10 @@ class Storage(Service):
         """Read, change or delete one object."""
         stored = self.state.objects.get((bucket, name))
         if stored is None:
+            # who may not list does not learn what is not there
+            self.state.demand(
+                call.identity, "storage.objects.list", f"storage.googleapis.com/projects/_/buckets/{bucket}"
+            )
             raise Refusal(404, f"No such object: {bucket}/{name}")
         check_preconditions(call, stored)
         if call.method == "DELETE":

@@ -248,8 +248,17 @@ def test_stop_in_wandb_cancels_the_job(project: Whole, build: Build) -> None:
     project.until(lambda: job.state == "JOB_STATE_CANCELLED", "it is cancelled")
 
 
+def test_a_job_that_somebody_deleted_is_reported(project: Whole, build: Build) -> None:
+    """It is in no list any more; status asks for it by name before it says so."""
+    item, job = project.launch("deleted")
+    project.until(lambda: True, "status has seen the job")
+    project.vertex.forget(job.name)
+    project.until(lambda: item.state == "FAILED", "the item is told")
+    assert "deleted" in str(item.error)
+
+
 def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, build: Build) -> None:
-    """An account that policy.service_accounts does not name: Vertex AI denies submit to act as it, and W&B shows that."""
+    """Vertex AI denies submit to act as an account that policy.service_accounts does not name, and W&B shows that."""
     stranger = "boss@p1.iam.gserviceaccount.com"
     project.enforcement.expected.add((DEPLOYMENT.account("submit"), "iam.serviceAccounts.actAs"))
     args = {"gcp-vertex": put(QUEUE, ("run", "service_account"), stranger)}
@@ -304,11 +313,33 @@ def test_the_next_build_takes_the_traffic_again(project: Whole, build: Build) ->
     )
 
 
+def test_what_was_changed_by_hand_is_mended(project: Whole, build: Build) -> None:
+    """By the next build's provision, with the permissions of the build; --plan says it first, and does nothing."""
+    topic = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"]
+    job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
+    right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
+    topic["labels"], job["schedule"], ledger["lifecycle"] = {}, "0 0 1 1 *", {}
+    command = "python -m deploy provision --complete --project=p1 --region=us-central1"
+    account = DEPLOYMENT.account("build")
+    planned = project.run(f"{command} --plan", account)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "3 to change."):
+        assert difference in planned.stdout
+    assert job["schedule"] == "0 0 1 1 *"
+    assert "3 changed." in project.run(command, account).stdout
+    job = project.resource("cloudscheduler", "jobs/launch-poll")
+    topic, ledger = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"], project.cloud.resources[LEDGER]
+    assert (topic["labels"], job["schedule"], ledger["lifecycle"]) == right
+
+
 def serving(project: Whole, verb: str) -> str:
     """Return the revision that has all the traffic."""
     [target] = project.resource("run", f"services/launch-{verb}")["status"]["traffic"]
     assert target["percent"] == 100
     return str(target["revisionName"])
+
+
+DOCUMENTED = "aiplatform.customJobs.get"  # W&B's documentation asks for it; what submit calls today does without
 
 
 def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build: Build) -> None:
@@ -321,6 +352,7 @@ def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build:
         if b.member.partition(":")[2] != TRAINER  # what a job writes is no call of ours
     }
     used = {(who, role, place.rpartition("/")[2], what) for who, role, place, what in project.enforcement.used}
+    listed -= {row for row in listed if row[0] == DEPLOYMENT.account("submit") and row[3] == DOCUMENTED}
     assert not listed - used, f"nobody needed {sorted(listed - used)}"
     assert not used - listed, f"the table does not list {sorted(used - listed)}"
     assert [

@@ -29,8 +29,14 @@ OWNER = "owner@example.com"
 KEY = "0123456789" * 4
 TRAINER = "trainer@p1.iam.gserviceaccount.com"
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
-CONFIG = {"entity": "team", "queues": ["vertex"], "max_jobs": 10, "policy": {"service_accounts": [TRAINER]}}
-QUICK = "INIT_GRACE_SECONDS=0;SUBMIT_SETTLE_SECONDS=1;FIRST_RETRY_SECONDS=1;OVERDUE_SECONDS=1;LAUNCH_MAX_FAILURES=2"
+CONFIG = {
+    "entity": "team",
+    "queues": ["vertex"],
+    "max_jobs": 10,
+    "stopped_run_timeout": 0,
+    "policy": {"service_accounts": [TRAINER]},
+}
+QUICK = "INIT_GRACE_SECONDS=0;SUBMIT_SETTLE_SECONDS=1;FIRST_RETRY_SECONDS=1;OVERDUE_SECONDS=1;LAUNCH_MAX_FAILURES=2;LISTING_LAG_SECONDS=0"
 
 
 @dataclass
