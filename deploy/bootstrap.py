@@ -135,13 +135,23 @@ def _things(deployment: Deployment) -> Iterator[Step]:
             f"custom role {role_id}",
             ("iam", "roles", "create", role_id, project, *told),
             found=("iam", "roles", "describe", role_id, project),
-            right=partial(_has_exactly, set(custom.permissions)),
-            mend=("iam", "roles", "update", role_id, project, *told),
+            mends=partial(
+                _role_mends,
+                set(custom.permissions),
+                ("iam", "roles", "undelete", role_id, project),
+                ("iam", "roles", "update", role_id, project, *told),
+            ),
         )
 
 
-def _has_exactly(permissions: set[str], role: Mapping[str, Any]) -> bool:
-    return set(role.get("includedPermissions", ())) == permissions and not role.get("deleted")
+def _role_mends(
+    permissions: set[str], undelete: tuple[str, ...], update: tuple[str, ...], role: Mapping[str, Any]
+) -> Iterator[tuple[str, ...]]:
+    """Yield what a role lacks: for a week after its deletion it can, and has to, be brought back."""
+    if role.get("deleted"):
+        yield undelete
+    if set(role.get("includedPermissions", ())) != permissions:
+        yield update
 
 
 def _by_resource(deployment: Deployment) -> list[list[Step]]:

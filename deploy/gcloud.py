@@ -24,17 +24,14 @@ class GcloudError(click.ClickException):
 class Step:
     """Something that shall be so, and the command that makes it so.
 
-    `found` is a command that describes the thing where it exists, `right` tells of its description whether it is as it
-    shall be, and `mend` is the command for where it is not. A step without `found` is safe to repeat as it is.
+    `found` is a command that describes the thing where it exists; `mends` gives, for its description, the commands that
+    are missing to how it shall be. A step without `found` is safe to repeat as it is.
     """
 
     what: str
     make: tuple[str, ...]
     found: tuple[str, ...] = ()
-    right: Callable[[Any], bool] | None = None
-    mend: tuple[str, ...] = ()
-    given: str = ""  # standard input: what must not stand on a command line
-    safe: bool = True
+    mends: Callable[[Any], Iterable[tuple[str, ...]]] = lambda _: ()
 
 
 def run(command: Sequence[str], given: str = "") -> str:
@@ -66,16 +63,16 @@ def describe(command: Sequence[str]) -> Any:
 def carry_out(step: Step) -> str:
     """Make it so; return what was done: made, mended, or nothing, because it is so already."""
     if not step.found:
-        run(step.make, step.given)
+        run(step.make)
         return "done"
     there = describe(step.found)
     if there is None:
-        run(step.make, step.given)
+        run(step.make)
         return "made"
-    if step.right is None or step.right(there):
-        return "is there"
-    run(step.mend, step.given)
-    return "mended"
+    missing = list(step.mends(there))
+    for command in missing:
+        run(command)
+    return "mended" if missing else "is there"
 
 
 def carry_out_all(groups: Iterable[Sequence[Step]], console: Console) -> None:

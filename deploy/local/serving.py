@@ -10,11 +10,24 @@ from typing import Any
 import uvicorn
 
 
+def listener(port: int = 0) -> socket.socket:
+    """Listen on loopback, for asyncio.
+
+    Only where a socket says that it is TCP does asyncio turn Nagle's algorithm off; with it every answer that is
+    written in two pieces takes 40 ms longer.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(128)
+    return listening
+
+
 @contextmanager
 def serving(app: Any, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
     """Serve on loopback, over HTTPS with the PEM files of a certificate and its key; yields the URL."""
     certificate, key = tls or (None, None)
-    listening = socket.create_server(("127.0.0.1", port))
+    listening = listener(port)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", lifespan="off", ssl_certfile=certificate, ssl_keyfile=key)
     )

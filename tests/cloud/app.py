@@ -80,7 +80,7 @@ class Server:
     def answer(self, call: Call) -> Answer:
         """Answer one call, by Google's JSON error where it is refused."""
         fault = next((fault for fault in self.faults if fault.strikes(call)), None)
-        failed = Refusal(fault.status if fault else 503, "The service is currently unavailable.").answer()
+        failed = Refusal(fault.status if fault else 503, "The service failed.").answer()
         if fault and not fault.lost:
             return failed
         try:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tests.cloud.calls import Answer, Call, Json
+from tests.cloud.calls import Answer, Call, Json, Refusal
 from tests.cloud.service import Service
 from tests.cloud.state import now
 
@@ -61,6 +61,8 @@ class Iam(Service):
         if "/roles/" in name and call.method == "DELETE":
             self.state.get(self.full(name))["deleted"] = True
             return self.state.get(self.full(name))
+        if "/roles/" in name and call.method == "PATCH" and self.state.get(self.full(name)).get("deleted"):
+            raise Refusal(400, f"You can't update the role {name}: it has been deleted.", "FAILED_PRECONDITION")
         if "/serviceAccounts/" in name and call.method == "PATCH":
             return self.state.get(self.full(name)) | {"updated": now()}
         return super().resource(call, name)

@@ -164,7 +164,8 @@ def _written(call: Call, segments: list[str]) -> Iterator[tuple[str, str]]:
 
 def _storage(call: Call) -> Iterator[tuple[str, str]]:
     found = re.fullmatch(
-        r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout)(?:/(.+))?)?)?", call.path
+        r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout|managedFolders)(?:/(.+))?)?)?",
+        call.path,
     )
     if call.path.startswith("/upload-source/") or "upload_id" in call.query:
         return  # the address itself is the permission
@@ -184,6 +185,8 @@ def _storage(call: Call) -> Iterator[tuple[str, str]]:
             yield f"storage.buckets.{ {'GET': 'getIamPolicy', 'PUT': 'setIamPolicy'}[call.method] }", resource
     elif part == "storageLayout" or (part == "o" and name is None and call.method == "GET"):
         yield "storage.objects.list", resource
+    elif part == "managedFolders":
+        yield "storage.managedFolders.list", resource
     elif part == "o":
         name = name or call.query.get("name") or (call.body.get("name") if isinstance(call.body, dict) else None)
         action = {"GET": "get", "POST": "create", "PATCH": "update", "DELETE": "delete"}[call.method]

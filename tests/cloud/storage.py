@@ -29,9 +29,10 @@ class Storage(Service):
             return Answer()
         path = call.headers["raw-path"].partition("?")[0]
         found = re.fullmatch(
-            r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout)(?:/([^/]+))?)?)?", path
+            r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout|managedFolders)(?:/([^/]+))?)?)?",
+            path,
         )
-        if found is None and call.method == "GET" and path.count("/") > 1:
+        if found is None and call.method == "GET" and path.count("/") > 1 and not path.startswith("/storage/v1/"):
             return self.read_plainly(call)
         if found is None:
             raise unknown(call)
@@ -45,6 +46,8 @@ class Storage(Service):
             return self.iam(call, bucket, testing=name == "testPermissions")
         if part == "storageLayout":
             return {"kind": "storage#storageLayout", "bucket": bucket, "hierarchicalNamespace": {"enabled": False}}
+        if part == "managedFolders":
+            return {"kind": "storage#managedFolders", "items": []}
         if path.startswith("/upload/"):
             return self.upload(call, bucket)
         return self.object(call, bucket, name) if name else self.listing(call, bucket)

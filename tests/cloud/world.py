@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Self
 
 import uvicorn
 
+from deploy.local.serving import listener
 from tests.cloud.app import Fault, Server
 from tests.cloud.building import CloudBuild
 from tests.cloud.calls import Call, Json
@@ -150,13 +150,15 @@ class Cloud:
             and (path_regex is None or re.search(path_regex, call.path))
         ]
 
-    def fail(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> None:
-        """Let the next `times` matching calls fail, without effect."""
+    def fail(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> Fault:
+        """Let the next `times` matching calls fail, without effect; the fault counts them down."""
         self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=False))
+        return self._server.faults[-1]
 
-    def lose(self, method: str, path_regex: str, times: int = 1) -> None:
-        """Let the next `times` matching calls have their effect and then answer 503."""
-        self._server.faults.append(Fault(method, re.compile(path_regex), 503, times, lost=True))
+    def lose(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> Fault:
+        """Let the next `times` matching calls have their effect and then answer with an error."""
+        self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=True))
+        return self._server.faults[-1]
 
     def enforce(self, allow: Allow) -> None:
         """Refuse from now on each call for which `allow(identity, permission, resource)` says no."""
@@ -174,8 +176,8 @@ class Cloud:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        listener = socket.create_server(("127.0.0.1", 0))
-        self._address: tuple[str, int] = listener.getsockname()
+        listening = listener()
+        self._address: tuple[str, int] = listening.getsockname()
         config = uvicorn.Config(
             self._server.app(),
             ssl_certfile=self._certificates.leaf,
@@ -185,7 +187,7 @@ class Cloud:
             timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
         proxy = await asyncio.start_server(self._proxy.serve, "127.0.0.1", 0)
         self._proxy_port = proxy.sockets[0].getsockname()[1]
         publishing, self._grpc_port = await serve_grpc(self._server.take, self._certificates)
@@ -193,5 +195,5 @@ class Cloud:
         await self._stop.wait()
         proxy.close()
         await publishing.stop(None)
-        server.should_exit = True
+        server.should_exit = server.force_exit = True  # whoever still holds a connection has been answered
         await serving

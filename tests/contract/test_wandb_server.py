@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 import requests
 import uvicorn
 
+from deploy.local.serving import listener
 from deploy.local.wandb_server.app import create_app
 from deploy.local.wandb_server.errors import Refused
 from deploy.local.wandb_server.filters import matches
@@ -60,7 +60,7 @@ def state(clock: Clock) -> State:
 @pytest.fixture
 def url(state: State) -> Iterator[str]:
     """Serve the state on loopback, in a thread."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listener()
     server = uvicorn.Server(uvicorn.Config(create_app(state), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()

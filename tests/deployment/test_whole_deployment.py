@@ -288,9 +288,9 @@ def test_what_submit_cannot_take_ends_among_the_dead_letters(project: Whole, bui
 def test_a_failed_smoke_test_brings_the_previous_revisions_back(project: Whole, build: Build) -> None:
     """The build fails; the next good one takes the traffic again. What was provisioned once stays as it is."""
     before = {verb: serving(project, verb) for verb in FUNCTIONS}
-    project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403, times=10)
+    fault = project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403)
     bad = project.build()
-    project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403, times=0)
+    assert fault.times == 0
     assert bad.failed == ["smoke", "roll-back-unless-good"]
     assert {verb: serving(project, verb) for verb in FUNCTIONS} == before
     for verb in FUNCTIONS:
@@ -358,3 +358,42 @@ def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build:
     assert [
         (who, what) for who, what, _ in project.enforcement.denied if (who, what) not in project.enforcement.expected
     ] == []
+
+
+def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build: Build) -> None:
+    """After asking; the ledger stays until it is asked for too, and what is not ours stays always."""
+    cloud, foreign = (
+        project.cloud,
+        {"name": "projects/p1/topics/launch-b-requests", "labels": {"vertex-launch": "launch-b"}},
+    )
+    cloud.resources["pubsub.googleapis.com/projects/p1/topics/launch-b-requests"] = foreign
+    cloud.resources[f"pubsub.googleapis.com/projects/p1/topics/{DEAD}"]["labels"] = {}  # somebody has taken it over
+    destroy = "python -m deploy destroy --project=p1 --region=us-central1"
+    before = set(cloud.resources)
+    refused = project.run(f"{destroy} <<< n")
+    assert (refused.returncode, set(cloud.resources)) == (1, before)
+    assert "Delete all of this from p1?" in refused.stdout
+    done = project.run(f"{destroy} <<< y")
+    assert done.returncode == 0, done.stderr
+    gone = before - set(cloud.resources)
+    kinds = {full.split("/")[-2] for full in gone}
+    assert kinds == {"functions", "services", "revisions", "jobs", "topics", "subscriptions", "triggers"}
+    assert all("/launch-b" not in full for full in gone)
+    assert f"pubsub.googleapis.com/projects/p1/topics/{DEAD}" in cloud.resources
+    done = project.run(f"{destroy} --bootstrapped --yes")
+    assert done.returncode == 0, done.stderr
+    left = {full for full in cloud.resources if "launch" in full and not cloud.resources[full].get("deleted")}
+    assert {full.split("/")[-2] + "/" + full.split("/")[-1] for full in left if "/builds/" not in full} == {
+        f"topics/{DEAD}",
+        "topics/launch-b-requests",
+        "buckets/p1-launch-staging",
+    }
+    assert "Nothing of launch is left" in project.run(f"{destroy} --bootstrapped --yes").stdout
+
+
+def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
+    """Within the week, too, in which Google keeps deleted roles."""
+    done = project.run(BOOTSTRAP, WANDB_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    for name in table().roles:
+        assert not project.cloud.resources[f"iam.googleapis.com/projects/p1/roles/launch_{name}"].get("deleted")
