@@ -23,6 +23,8 @@ DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Give a project with a ledger and nothing else, in which this process is the build."""
+    for emulator in ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"):  # of other tests in this process
+        monkeypatch.delenv(emulator, raising=False)
     with Cloud(tmp_path) as made:
         for name, value in made.environ(BUILD).items():
             monkeypatch.setenv(name, value)
