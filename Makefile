@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench clean
+.PHONY: help setup demo up test check bench clean
 
 help: ## Show these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Only make .venv, for `.venv/bin/python -m deploy …`
 
 demo: $(READY) ## Run six jobs the whole way on this machine, with no cloud account
 	@$(BIN)/python -m deploy demo
