@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from string import Template
 from typing import Any
 
 from tests.cloud.calls import REGION_CODES, Call
@@ -157,7 +158,8 @@ def _written(call: Call, segments: list[str]) -> Iterator[tuple[str, str]]:
     body = call.body if isinstance(call.body, dict) else {}
     for path in _ACCOUNT_FIELDS.get(call.service, ()):
         if account := _field(body, path):
-            yield "iam.serviceAccounts.actAs", service_account(account)
+            told = {**body.get("substitutions", {}), "PROJECT_ID": segments[1] if segments else ""}
+            yield "iam.serviceAccounts.actAs", service_account(Template(account).safe_substitute(told))
     if call.service == "pubsub" and call.method == "PUT" and "subscriptions" in segments:
         yield "pubsub.topics.attachSubscription", _resource("pubsub", body["topic"])
 

@@ -26,7 +26,12 @@ class Run(Service):
         project, kind, name = found.groups()
         parent = self.state.canonical(f"projects/{project}/locations/{call.host.partition('-run.')[0]}")
         if name is None and call.method == "GET":
-            return {"apiVersion": "serving.knative.dev/v1", "kind": "List", "items": self.listed(parent, kind)}
+            return {
+                "apiVersion": "serving.knative.dev/v1",
+                "kind": "List",
+                "metadata": {},
+                "items": self.listed(parent, kind),
+            }
         if name is None:
             raise unknown(call)
         if kind == "revisions":

@@ -36,6 +36,9 @@ class Build:
     def run(self) -> bool:
         """Run the steps, those side by side that wait for the same; stop after one that fails and may not."""
         waiting: list[dict[str, Any]] = list(self.asked["steps"])
+        for step in waiting:  # before anything forks: a file that a child holds open for writing cannot be run
+            self.script(step).write_text(step["script"], encoding="utf-8")
+            self.script(step).chmod(0o755)
         done: set[str] = set()
         while waiting:
             ready = [step for step in waiting if set(step.get("waitFor", ())) <= done]
@@ -50,16 +53,17 @@ class Build:
             waiting = [step for step in waiting if step not in ready]
         return True
 
+    def script(self, step: Mapping[str, Any]) -> Path:
+        """Return where a step's script is put."""
+        return self.workspace.parent / f"{self.workspace.name}-{step['id']}.sh"
+
     def step(self, step: Mapping[str, Any]) -> int:
         """Run one step's script; return its exit code."""
         if step["id"] in self.skip:
             return 0
-        script = self.workspace.parent / f"{self.workspace.name}-{step['id']}.sh"
-        script.write_text(step["script"], encoding="utf-8")
-        script.chmod(0o755)
         told = {"PROJECT_ID": self.asked["projectId"], "BUILD_ID": self.asked["id"], "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            [script],
+            [self.script(step)],
             cwd=self.workspace,
             env={**self.environ, **self.asked["substitutions"], **told},
             capture_output=True,

@@ -1,7 +1,8 @@
 """The whole deployment, by the real gcloud and Google's own clients, in a cloud on loopback where IAM is in force.
 
-What bootstrap sets up, what `gcloud builds submit` uploads and the build's own steps deploy is then run: the functions
-start from the archives that gcloud made, with requirements.txt and nothing else, each by its own account.
+It is made by the commands of docs/deploying.md, line by line. What `gcloud builds submit` uploads and the build's own
+steps deploy is then run: the functions start from the archives that gcloud made, with requirements.txt and nothing
+else, each by its own account.
 """
 
 import io
@@ -18,22 +19,23 @@ import requests
 import yaml
 
 from deploy.iam import bindings, table
-from shared.launch_config import LaunchConfig
+from shared.launch_config import LaunchConfig, Policy
 from tests.cloud.messaging import PubSub
+from tests.cloud.state import now
 from tests.deployment.build import Build
-from tests.deployment.whole import CONFIG, DEPLOYMENT, KEY, OWNER, ROOT, TRAINER, Whole, whole
+from tests.deployment.whole import BUILD, DEPLOYMENT, ENTITY, GUIDE, KEY, OWNER, ROOT, TRAINER, Whole, blocks, whole
 from tests.unit.specs import PAGE_DEFAULT, put
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: it deploys")
 
-BOOTSTRAP = "python -m deploy bootstrap --project=p1 --region=us-central1"
+PREPARE = "2. Prepare the project, once"
 QUEUE = put(
     put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://p1-launch-staging/jobs"), ("run", "service_account"), TRAINER
 )
 LOCATION = "projects/p1/locations/us-central1"
 TOPIC = "projects/p1/topics/launch-requests"
-DEPLOYED = replace(DEPLOYMENT, config=LaunchConfig.model_validate(CONFIG))
+DEPLOYED = replace(DEPLOYMENT, config=LaunchConfig(policy=Policy(service_accounts=(TRAINER,))))
 DEAD = "launch-dead-letters"
 LEDGER = "storage.googleapis.com/projects/_/buckets/p1-launch-ledger"
 WRITTEN = ("etag", "updateTime", "updated", "metageneration")
@@ -43,9 +45,9 @@ WRITTEN = ("etag", "updateTime", "updated", "metageneration")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     """Give a project that was bootstrapped once."""
     with whole(tmp_path_factory.mktemp("whole")) as made:
-        made.wandb.make_queue("team", "vertex", "gcp-vertex", QUEUE)
-        done = made.run(BOOTSTRAP, WANDB_API_KEY=KEY)
-        assert done.returncode == 0, done.stderr
+        made.wandb.make_queue(ENTITY, "vertex", "gcp-vertex", QUEUE)
+        made.follow("1. Say which queues, and as whom jobs run")
+        made.follow(PREPARE)
         yield made
 
 
@@ -69,8 +71,7 @@ def what_is_there(project: Whole) -> dict[str, Any]:
 def test_a_second_bootstrap_changes_nothing(project: Whole) -> None:
     """Nor does it ask for the key again, or make a second version of it."""
     before, key = what_is_there(project), dict(project.cloud.state.secrets)
-    done = project.run(BOOTSTRAP)
-    assert done.returncode == 0, done.stderr
+    project.follow(PREPARE)
     assert what_is_there(project) == before
     assert project.cloud.state.secrets == key == {"projects/p1/secrets/launch-wandb-api-key/versions/1": KEY.encode()}
 
@@ -243,7 +244,7 @@ def test_stop_in_wandb_cancels_the_job(project: Whole, build: Build) -> None:
     _, job = project.launch("stopped")
     project.vertex.force(job.name, "JOB_STATE_RUNNING")
     told = {v.name: v.value for v in job.message.job_spec.worker_pool_specs[0].container_spec.env}
-    run, _ = project.wandb.upsert_run("team", "cats", told["WANDB_RUN_ID"], {})
+    run, _ = project.wandb.upsert_run(ENTITY, "cats", told["WANDB_RUN_ID"], {})
     project.wandb.runs.stop(run.id)
     project.until(lambda: job.state == "JOB_STATE_CANCELLED", "it is cancelled")
 
@@ -263,12 +264,12 @@ def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, buil
     project.enforcement.expected.add((DEPLOYMENT.account("submit"), "iam.serviceAccounts.actAs"))
     args = {"gcp-vertex": put(QUEUE, ("run", "service_account"), stranger)}
     spec = {
-        "entity": "team",
+        "entity": ENTITY,
         "project": "cats",
         "name": "boss",
         "docker": {"docker_image": "us-docker.pkg.dev/p/i/t:1"},
     }
-    item = project.wandb.push("team", "vertex", {**spec, "resource_args": args})
+    item = project.wandb.push(ENTITY, "vertex", {**spec, "resource_args": args})
     assert project.call("poll") == 200
     project.until(lambda: item.state == "FAILED", "the item is told")
     assert "iam.serviceAccounts.actAs" in str(item.error)
@@ -319,7 +320,7 @@ def test_what_was_changed_by_hand_is_mended(project: Whole, build: Build) -> Non
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
     topic["labels"], job["schedule"], ledger["lifecycle"] = {}, "0 0 1 1 *", {}
-    command = "python -m deploy provision --complete --project=p1 --region=us-central1"
+    command = ".venv/bin/python -m deploy provision --complete --project=p1 --region=us-central1"
     account = DEPLOYMENT.account("build")
     planned = project.run(f"{command} --plan", account)
     assert (planned.returncode, planned.stderr) == (0, "")
@@ -360,6 +361,44 @@ def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build:
     ] == []
 
 
+LOOK = "5. See that all is well"
+DONE = ("What you need", "1. Say which queues, and as whom jobs run", PREPARE, BUILD, LOOK, "Taking it away")
+SECTIONS = [part.partition("\n")[0] for part in GUIDE.read_text(encoding="utf-8").split("\n## ")[1:]]
+
+
+@pytest.mark.parametrize("section", [name for name in SECTIONS if blocks(name) and name not in DONE])
+def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -> None:
+    """Every command of its other sections, in a project in which the sections before have been followed."""
+    key = {"name": "projects/p1/locations/us-central1/keyRings/launch/cryptoKeys/launch"}
+    project.cloud.resources.setdefault(f"cloudkms.googleapis.com/{key['name']}", key)
+    (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())
+    project.follow(section)
+
+
+def test_doctor_is_content(project: Whole, build: Build) -> None:
+    """All that the guide has set up is as it shall be."""
+    for verb in ("poll", "status"):
+        project.cloud.resources[f"cloudscheduler.googleapis.com/{LOCATION}/jobs/launch-{verb}"]["lastAttemptTime"] = (
+            now()
+        )
+    said = project.follow(LOOK)
+    assert not [line for line in said.splitlines() if line.startswith(("✗", "?"))]
+
+
+def test_ci_submits_builds_and_nothing_else(project: Whole, build: Build) -> None:
+    """The account of the guide's pipeline: what step 3 needs of Google is what the guide gives it."""
+    project.enforcement.others = {
+        "roles/cloudbuild.builds.editor": frozenset({"cloudbuild.builds.create", "cloudbuild.builds.get"}),
+        "roles/storage.legacyBucketWriter": frozenset({"storage.buckets.get", "storage.objects.create"}),
+    }
+    pipeline = "launch-ci@p1.iam.gserviceaccount.com"
+    used = set(project.enforcement.used)
+    project.follow(BUILD, pipeline)
+    roles = {role for who, role, _, _ in project.enforcement.used if who == pipeline}
+    assert roles == {*project.enforcement.others, "roles/iam.serviceAccountUser"}
+    project.enforcement.used = used
+
+
 def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build: Build) -> None:
     """After asking; the ledger stays until it is asked for too, and what is not ours stays always."""
     cloud, foreign = (
@@ -368,7 +407,8 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     )
     cloud.resources["pubsub.googleapis.com/projects/p1/topics/launch-b-requests"] = foreign
     cloud.resources[f"pubsub.googleapis.com/projects/p1/topics/{DEAD}"]["labels"] = {}  # somebody has taken it over
-    destroy = "python -m deploy destroy --project=p1 --region=us-central1"
+    [block] = blocks("Taking it away")
+    destroy, all_of_it = block.splitlines()
     before = set(cloud.resources)
     refused = project.run(f"{destroy} <<< n")
     assert (refused.returncode, set(cloud.resources)) == (1, before)
@@ -380,20 +420,21 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     assert kinds == {"functions", "services", "revisions", "jobs", "topics", "subscriptions", "triggers"}
     assert all("/launch-b" not in full for full in gone)
     assert f"pubsub.googleapis.com/projects/p1/topics/{DEAD}" in cloud.resources
-    done = project.run(f"{destroy} --bootstrapped --yes")
+    done = project.run(f"{all_of_it} --yes")
     assert done.returncode == 0, done.stderr
     left = {full for full in cloud.resources if "launch" in full and not cloud.resources[full].get("deleted")}
     assert {full.split("/")[-2] + "/" + full.split("/")[-1] for full in left if "/builds/" not in full} == {
         f"topics/{DEAD}",
         "topics/launch-b-requests",
         "buckets/p1-launch-staging",
+        "serviceAccounts/launch-ci@p1.iam.gserviceaccount.com",  # these two the guide makes by hand
+        "cryptoKeys/launch",
     }
-    assert "Nothing of launch is left" in project.run(f"{destroy} --bootstrapped --yes").stdout
+    assert "Nothing of launch is left" in project.run(f"{all_of_it} --yes").stdout
 
 
 def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
     """Within the week, too, in which Google keeps deleted roles."""
-    done = project.run(BOOTSTRAP, WANDB_API_KEY=KEY)
-    assert done.returncode == 0, done.stderr
+    project.follow(PREPARE)
     for name in table().roles:
         assert not project.cloud.resources[f"iam.googleapis.com/projects/p1/roles/launch_{name}"].get("deleted")

@@ -1,16 +1,15 @@
 """A whole deployment as its owner makes it: bootstrap, `gcloud builds submit`, the build's steps; then it is run."""
 
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
 from deploy.local.serving import serving
 from deploy.local.vertex_server.app import create_app as vertex_app
@@ -29,16 +28,12 @@ OWNER = "owner@example.com"
 KEY = "0123456789" * 4
 TRAINER = "trainer@p1.iam.gserviceaccount.com"
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
-CONFIG = {
-    "entity": "team",
-    "queues": ["vertex"],
-    "max_jobs": 10,
-    "stopped_run_timeout": 0,
-    "policy": {"service_accounts": [TRAINER]},
-}
+GUIDE = ROOT / "docs" / "deploying.md"
+ENTITY = "my-team"  # as the guide's launch-config says
+BUILD = "3. Build and deploy"
 QUICK = (  # minutes of the cloud as seconds
     "INIT_GRACE_SECONDS=0;SUBMIT_SETTLE_SECONDS=1;FIRST_RETRY_SECONDS=1;OVERDUE_SECONDS=1;LISTING_LAG_SECONDS=0;"
-    "LAUNCH_MAX_FAILURES=2"
+    "LAUNCH_MAX_FAILURES=2;LAUNCH_STOPPED_RUN_TIMEOUT=0"
 )
 
 
@@ -60,23 +55,28 @@ class Whole:
         """Return the owner's checkout."""
         return self.folder / "checkout"
 
-    def run(self, command: str, identity: str = OWNER, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout; no key is ever printed."""
-        told = python_environ(self.cloud.environ(identity)) | {"PYTHONDONTWRITEBYTECODE": "1"} | environ
+    def run(self, command: str, identity: str = OWNER) -> subprocess.CompletedProcess[str]:
+        """Run commands in the checkout, with what the guide lets its reader export; no key is ever printed."""
+        told = {"PROJECT": "p1", "REGION": "us-central1", "WANDB_API_KEY": KEY, "WANDB_BASE_URL": self.wandb_url}
         done = subprocess.run(
-            ["bash", "-c", command], env=told, cwd=self.source, capture_output=True, text=True, timeout=400, check=False
-        )
+            ["bash", "-e", "-c", command],
+            env=self.cloud.environ(identity) | {"PYTHONDONTWRITEBYTECODE": "1"} | told,
+            cwd=self.source, capture_output=True, text=True, timeout=400, check=False,
+        )  # fmt: skip
         assert KEY not in done.stdout + done.stderr
         return done
 
-    def submit(self) -> subprocess.CompletedProcess[str]:
-        """Submit a build by the command that bootstrap prints, for a W&B of our own and with settings."""
-        told = f"_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK}"
-        return self.run(submit_command(DEPLOYMENT).replace(",COMMIT_SHA", f",{told},COMMIT_SHA"))
+    def follow(self, section: str, identity: str = OWNER) -> str:
+        """Run all commands of one section of the guide; return what they printed."""
+        done = self.run("\n".join(blocks(section)), identity)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def build(self, skip: frozenset[str] = frozenset({"test"})) -> Build:
-        """Submit a build, and run its steps as the account that it asks for."""
-        done = self.submit()
+        """Submit a build as the guide says, and run its steps as the account that it asks for."""
+        [command] = blocks(BUILD)
+        told = f",_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK},COMMIT_SHA="
+        done = self.run(command.replace(",COMMIT_SHA=", told))
         assert done.returncode == 0, done.stderr
         asked = list(self.cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))[-1]
         workspace = self.folder / f"workspace-{len(self.builds)}"
@@ -97,7 +97,7 @@ class Whole:
         """Enqueue a run in W&B, let poll find it, and wait for its job."""
         docker = {"docker_image": "us-docker.pkg.dev/p1/images/train:1"}
         item = self.wandb.push(
-            "team", "vertex", {"entity": "team", "project": "cats", "name": name, "docker": docker, **spec}
+            ENTITY, "vertex", {"entity": ENTITY, "project": "cats", "name": name, "docker": docker, **spec}
         )
         assert self.call("poll") == 200
         job = eventually(lambda: next((j for j in self.vertex.jobs() if j.display_name == name), None), "the job")
@@ -115,14 +115,12 @@ class Whole:
 @contextmanager
 def whole(folder: Path) -> Iterator[Whole]:
     """Give a project in which nothing is deployed yet, with W&B and Vertex AI's jobs beside it."""
-    wandb, vertex = WandbState(api_keys=[KEY], entity="team"), VertexState()
+    wandb, vertex = WandbState(api_keys=[KEY], entity=ENTITY), VertexState()
     with ExitStack() as running:
         wandb_url = running.enter_context(serving(wandb_app(wandb)))
         vertex_url = running.enter_context(serving(vertex_app(vertex)))
         cloud = running.enter_context(Cloud(folder))
         cloud.state.vertex = vertex_url
-        name = f"projects/p1/serviceAccounts/{TRAINER}"
-        cloud.resources[f"iam.googleapis.com/{name}"] = {"name": name, "email": TRAINER}
         enforcement = Enforcement(cloud, OWNER)
         cloud.enforce(enforcement.allows)
         platform = running.enter_context(Platform(cloud, DEPLOYMENT, folder))
@@ -132,7 +130,7 @@ def whole(folder: Path) -> Iterator[Whole]:
 
 
 def _check_out(folder: Path) -> None:
-    """Copy this project's files as they are now, commit them, and add a launch-config.yaml, as a user does."""
+    """Copy this project's files as they are now, commit them, and do what `make setup` does."""
     git = ["git", "-C", str(ROOT)]
     listed = subprocess.run([*git, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True)
     for name in listed.stdout.splitlines():
@@ -140,7 +138,13 @@ def _check_out(folder: Path) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
             (folder / name).chmod((ROOT / name).stat().st_mode)
-    (folder / "launch-config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     who = ["-c", "user.name=owner", "-c", f"user.email={OWNER}", "-c", "commit.gpgsign=false"]
     for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "--message=all"]):
         subprocess.run(["git", *command], cwd=folder, check=True, env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull})
+    (folder / ".venv").symlink_to(sys.prefix)
+
+
+def blocks(section: str) -> list[str]:
+    """Return the guide's blocks of commands under one heading."""
+    [text] = [part for part in GUIDE.read_text(encoding="utf-8").split("\n## ") if part.startswith(section + "\n")]
+    return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
