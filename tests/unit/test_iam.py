@@ -1,0 +1,64 @@
+"""The table of bindings, and the README's copy of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.bootstrap import bind_command
+from deploy.deployment import Deployment
+from deploy.iam import Table, bindings, markdown, table
+from shared.launch_config import LaunchConfig, Policy
+
+README = Path(__file__).parent.parent.parent / "README.md"
+DEPLOYMENT = Deployment(
+    "p1", "us-central1", number="1", config=LaunchConfig(policy=Policy(service_accounts=("a@p1.example.com",)))
+)
+KEY = "projects/p1/locations/us-central1/keyRings/r/cryptoKeys/k"
+BROAD = ("roles/owner", "roles/editor", "admin")
+
+
+def test_the_readme_shows_the_table() -> None:
+    """As it is now: `python -c "from deploy.iam import markdown; print(markdown())"` prints what belongs there."""
+    text = README.read_text(encoding="utf-8")
+    shown = text.partition("<!-- deploy/iam.yaml -->\n")[2].partition("<!-- end -->")[0]
+    assert shown == markdown()
+
+
+def test_no_role_is_broad() -> None:
+    """No owner, no editor, nobody's admin; and nobody but the build may act as one of the functions."""
+    assert not [row.role for row in table().bindings if any(word in row.role.lower() for word in BROAD)]
+    impersonators = {row.accounts for row in table().bindings if "iam.serviceAccounts.actAs" in row.needs}
+    assert impersonators == {("submit",), ("build",)}
+
+
+def test_a_key_adds_its_bindings_and_no_others() -> None:
+    """Rows with `only` hold where the deployment has what they name."""
+    plain, keyed = set(bindings(DEPLOYMENT)), set(bindings(replace(DEPLOYMENT, kms_key=KEY)))
+    assert plain < keyed
+    assert {binding.resource for binding in keyed - plain} == {KEY}
+
+
+def test_two_deployments_share_no_account_and_no_resource() -> None:
+    """But the project, and what jobs run as."""
+    first, second = (set(bindings(replace(DEPLOYMENT, name=name))) for name in ("launch", "research"))
+    shared = {b.resource for b in first} & {b.resource for b in second}
+    assert shared == {"p1", "", "a@p1.example.com"}
+    ours = {b.member for b in first} & {b.member for b in second}
+    assert all("a@p1.example.com" in member or "gcp-sa-pubsub" in member for member in ours)
+
+
+def test_each_binding_has_a_command() -> None:
+    """One that gcloud can run: whom, what, on what."""
+    for binding in bindings(replace(DEPLOYMENT, kms_key=KEY)):
+        command = bind_command(binding, DEPLOYMENT)
+        assert "add-iam-policy-binding" in command
+        assert {f"--member={binding.member}", f"--role={binding.role}"} <= set(command)
+
+
+def test_a_misspelt_row_is_refused() -> None:
+    """A key that the table does not know would be a permission that nobody gives."""
+    with pytest.raises(ValueError, match="neds"):
+        Table.model_validate(
+            {"roles": {}, "bindings": [{"accounts": ["poll"], "role": "r", "resources": ["x"], "why": "", "neds": []}]}
+        )
