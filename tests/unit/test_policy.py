@@ -1,0 +1,170 @@
+"""What a launch may ask for: each rule allows what it lists, refuses the rest by name, and means nothing unwritten."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.core.errors import Reject
+from shared.core.ports import CustomJobCall
+from shared.spec.policy import Policy, allowed, example_image
+
+IMAGE = "us-docker.pkg.dev/p/team/train:1"
+
+
+def pool(machine: Any = "n1-standard-4", accelerator: Any = None, image: Any = IMAGE, **more: Any) -> dict[str, Any]:
+    """Return a worker pool as it is rendered."""
+    machine_spec = {"machine_type": machine, "accelerator_type": accelerator}
+    given = {name: value for name, value in machine_spec.items() if value is not None}
+    return {"machine_spec": given, "container_spec": {"image_uri": image}, **more}
+
+
+def call(*pools: Any, project: str = "p", location: str = "us-central1", **submit: Any) -> CustomJobCall:
+    """Return a rendered call with these pools."""
+    return CustomJobCall(project, location, {"worker_pool_specs": list(pools or [pool()])}, submit)
+
+
+ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
+    ({}, call(pool("a3-megagpu-8g", "NVIDIA_H100_MEGA_80GB", "evil/x", replica_count=999), service_account="a@b")),
+    ({"service_accounts": ["a@b.c"]}, call(service_account="a@b.c")),
+    ({"service_accounts": ["a@b.c"]}, call()),
+    ({"service_accounts": []}, call()),
+    ({"service_accounts": []}, call(service_account="")),
+    ({"images": ["us-docker.pkg.dev/p"]}, call()),
+    ({"images": ["us-docker.pkg.dev/p/team/"]}, call()),
+    ({"images": ["us-docker.pkg.dev/p/team/train"]}, call()),
+    ({"images": ["us-docker.pkg.dev/p/team/train:1"]}, call()),
+    ({"images": ["gcr.io/x", "us-docker.pkg.dev/p/team"]}, call(pool(), pool(image="gcr.io/x@sha256:0"))),
+    ({"images": ["docker.io/library"]}, call(pool(image="python:3.11"))),
+    ({"images": ["docker.io/team"]}, call(pool(image="team/train"))),
+    ({"images": ["localhost:5000"]}, call(pool(image="localhost:5000/x"))),
+    ({"machine_types": ["n1-standard-4"]}, call(pool(), pool())),
+    ({"machine_types": ["n1-standard-4"]}, call(pool(), {}, pool(None))),
+    ({"accelerator_types": ["NVIDIA_L4"]}, call(pool(accelerator="NVIDIA_L4"), pool())),
+    ({"accelerator_types": []}, call(pool(accelerator="ACCELERATOR_TYPE_UNSPECIFIED"), pool(accelerator=""))),
+    ({"max_replicas": 3}, call(pool(replica_count=1), {}, pool(replica_count="2"))),
+    ({"max_replicas": 1}, call(pool())),
+    ({"max_replicas": 1}, call(pool(replica_count=None))),
+    ({"projects": ["p"], "regions": ["us-central1"]}, call()),
+    ({"projects": ["example.com:p"]}, call(project="example.com:p")),
+]
+
+
+@pytest.mark.parametrize(("policy", "asked"), ALLOWED, ids=range(len(ALLOWED)))
+def test_what_is_allowed_goes_as_it_is(policy: dict[str, Any], asked: CustomJobCall) -> None:
+    """By the rule that names it, or because there is none."""
+    assert allowed(asked, Policy(**policy)) is asked
+
+
+IMAGES = {"images": ["us-docker.pkg.dev/p/team", "gcr.io/x/"]}
+POOL_1 = "spec.worker_pool_specs[1]"
+REFUSED: list[tuple[dict[str, Any], CustomJobCall, str, str, str]] = [
+    ({"service_accounts": ["a@b.c", "d@e.f"]}, call(service_account="x@b.c"), "run.service_account",
+     "is 'x@b.c'", "a@b.c, d@e.f"),
+    ({"service_accounts": []}, call(service_account="x@b.c"), "run.service_account", "is 'x@b.c'", "none"),
+    (IMAGES, call(pool(), pool(image="evil/x:1")), f"{POOL_1}.container_spec.image_uri", "is 'evil/x:1'",
+     "us-docker.pkg.dev/p/team, gcr.io/x/"),
+    (IMAGES, call(pool(), pool(image="us-docker.pkg.dev/p/team-b/train")), f"{POOL_1}.container_spec.image_uri",
+     "team-b", "begin with"),
+    (IMAGES, call(pool(), pool(image="gcr.io/xy")), f"{POOL_1}.container_spec.image_uri", "gcr.io/xy", "begin with"),
+    (IMAGES, call(pool(), pool(image="gcr.io/x/../y/z")), f"{POOL_1}.container_spec.image_uri", "/../", "begin with"),
+    (IMAGES, call(pool(), pool(image="")), f"{POOL_1}.container_spec.image_uri", "is ''", "begin with"),
+    ({"machine_types": ["n1-standard-4"]}, call(pool(), pool("a2-highgpu-8g")),
+     f"{POOL_1}.machine_spec.machine_type", "is 'a2-highgpu-8g'", "n1-standard-4"),
+    ({"accelerator_types": ["NVIDIA_L4"]}, call(pool(), pool(accelerator="NVIDIA_A100_80GB")),
+     f"{POOL_1}.machine_spec.accelerator_type", "is 'NVIDIA_A100_80GB'", "NVIDIA_L4"),
+    ({"accelerator_types": []}, call(pool(), pool(accelerator="NVIDIA_L4")),
+     f"{POOL_1}.machine_spec.accelerator_type", "is 'NVIDIA_L4'", "none"),
+    ({"max_replicas": 3}, call(pool(), {}, pool(replica_count="3")), "spec.worker_pool_specs",
+     "asks for 4 replicas in all", "3 at the most"),
+    ({"projects": ["p", "q"]}, call(project="other"), "spec.project", "is 'other'", "p, q"),
+    ({"regions": ["us-central1"]}, call(location="europe-west4"), "spec.location", "is 'europe-west4'", "us-central1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "asked", "field", "value", "allows"), REFUSED, ids=range(len(REFUSED)))
+def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
+    policy: dict[str, Any], asked: CustomJobCall, field: str, value: str, allows: str
+) -> None:
+    """So that the author can mend it without asking anybody."""
+    with pytest.raises(Reject) as refused:
+        allowed(asked, Policy(**policy))
+    assert refused.value.field == field
+    said = str(refused.value)
+    assert value in said
+    assert f"which the rule policy.{next(iter(policy))} does not allow" in said
+    assert allows in said.partition("Allowed are")[2]
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "field"),
+    [
+        ({"max_replicas": 9}, call(pool(replica_count="many")), "spec.worker_pool_specs[0].replica_count"),
+        ({"max_replicas": 9}, call(pool(replica_count=-8)), "spec.worker_pool_specs[0].replica_count"),
+        ({"max_replicas": 9}, call(pool(replica_count=True)), "spec.worker_pool_specs[0].replica_count"),
+        ({"machine_types": ["x"]}, call(pool(["x"])), "spec.worker_pool_specs[0].machine_spec.machine_type"),
+        ({"accelerator_types": []}, call(pool(accelerator=8)), "spec.worker_pool_specs[0].machine_spec.accelerator_t"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
+    """A limit is never passed by a value of another type."""
+    with pytest.raises(Reject) as refused:
+        allowed(asked, Policy(**policy))
+    assert refused.value.field.startswith(field)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        *(({name: None}, "Input should be what is allowed") for name in Policy.model_fields),
+        *(({name: []}, "at least 1") for name in ("images", "machine_types", "projects", "regions")),
+        ({"images": ["python"]}, "match pattern"),
+        ({"images": ["team/train"]}, "match pattern"),
+        ({"images": "gcr.io/p"}, "valid tuple"),
+        ({"service_accounts": ["trainer"]}, "match pattern"),
+        ({"machine_types": [""]}, "match pattern"),
+        ({"max_replicas": 0}, "greater than or equal to 1"),
+        ({"replicas": 1}, "Extra inputs"),
+    ],
+)
+def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any], said: str) -> None:
+    """A slip in a limit must not go unseen: a key without a value, an empty list, a misspelt name."""
+    with pytest.raises(ValidationError, match=said):
+        Policy(**written)
+
+
+@pytest.mark.parametrize("prefix", [None, "gcr.io/p", "gcr.io/p/", "gcr.io/p/train"])
+def test_the_image_that_stands_for_any_is_allowed(prefix: str | None) -> None:
+    """What a queue gives to its items is checked before there is one."""
+    policy = Policy(images=(prefix,)) if prefix else Policy()
+    allowed(call(pool(image=example_image(policy, "REGION-docker.pkg.dev/PROJECT/IMAGE:TAG"))), policy)
+
+
+@given(
+    st.lists(st.sampled_from([{}, pool(), pool("m2", "T4", "x"), pool(replica_count=4)]), min_size=1, max_size=4),
+    st.sampled_from(["p", "q"]),
+    st.sampled_from([{}, {"service_account": "a@b"}]),
+)
+def test_one_rule_more_never_allows_more(pools: list[Any], project: str, submit: dict[str, str]) -> None:
+    """Whatever a policy of all rules lets through, each rule by itself lets through, and the other way round."""
+    rules: dict[str, Any] = {
+        "service_accounts": (),
+        "images": ("us-docker.pkg.dev/p",),
+        "machine_types": ("n1-standard-4",),
+        "accelerator_types": (),
+        "max_replicas": 6,
+        "projects": ("p",),
+    }
+    asked = call(*pools, project=project, **submit)
+    each = [passes(asked, Policy(**{name: value})) for name, value in rules.items()]
+    assert passes(asked, Policy(**rules)) == all(each)
+
+
+def passes(asked: CustomJobCall, policy: Policy) -> bool:
+    """Tell whether a policy allows a call."""
+    try:
+        return allowed(asked, policy) is asked
+    except Reject:
+        return False
