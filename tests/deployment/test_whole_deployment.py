@@ -27,7 +27,12 @@ from tests.deployment.whole import BUILD, DEPLOYMENT, ENTITY, GUIDE, KEY, OWNER,
 from tests.unit.specs import PAGE_DEFAULT, put
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: it deploys")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: it deploys"),
+    pytest.mark.skipif(
+        not (ROOT / ".git").exists(), reason="no clone of the repository: what is committed is deployed"
+    ),
+]
 
 PREPARE = "2. Prepare the project, once"
 QUEUE = put(
@@ -259,9 +264,8 @@ def test_a_job_that_somebody_deleted_is_reported(project: Whole, build: Build) -
 
 
 def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, build: Build) -> None:
-    """Vertex AI denies submit to act as an account that policy.service_accounts does not name, and W&B shows that."""
+    """Vertex AI is not asked for a job as an account that policy.service_accounts does not name; W&B shows the rule."""
     stranger = "boss@p1.iam.gserviceaccount.com"
-    project.enforcement.expected.add((DEPLOYMENT.account("submit"), "iam.serviceAccounts.actAs"))
     args = {"gcp-vertex": put(QUEUE, ("run", "service_account"), stranger)}
     spec = {
         "entity": ENTITY,
@@ -272,7 +276,7 @@ def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, buil
     item = project.wandb.push(ENTITY, "vertex", {**spec, "resource_args": args})
     assert project.call("poll") == 200
     project.until(lambda: item.state == "FAILED", "the item is told")
-    assert "iam.serviceAccounts.actAs" in str(item.error)
+    assert f"is '{stranger}', which the rule policy.service_accounts does not allow" in str(item.error["message"])
     assert "boss" not in [job.display_name for job in project.vertex.jobs()]
 
 
@@ -373,6 +377,27 @@ def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -
     project.cloud.resources.setdefault(f"cloudkms.googleapis.com/{key['name']}", key)
     (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())
     project.follow(section)
+
+
+def test_a_function_takes_the_connector_the_key_and_the_authority(project: Whole, build: Build) -> None:
+    """Of a deployment with another name, which the guide has bootstrapped; the authority's file goes along."""
+    key, connector = f"{LOCATION}/keyRings/launch/cryptoKeys/launch", f"{LOCATION}/connectors/wandb"
+    (project.source / "wandb-ca.pem").write_text("an authority", encoding="utf-8")
+    told = f"PROJECT_ID=p1 COMMIT_SHA=abc _REGION=us-central1 _NAME=research _KMS_KEY={key} _VPC_CONNECTOR={connector}"
+    done = project.run(
+        f"{told} _SETTINGS=WANDB_CA_FILE=wandb-ca.pem deploy/function.sh status scheduler --trigger-http"
+    )
+    assert done.returncode == 0, done.stderr
+    function = project.resource("cloudfunctions", "functions/research-status")
+    assert function["kmsKeyName"] == key
+    config = function["serviceConfig"]
+    assert config["vpcConnector"] == connector
+    assert config["vpcConnectorEgressSettings"] == "PRIVATE_RANGES_ONLY"
+    assert config["environmentVariables"]["WANDB_CA_FILE"] == "wandb-ca.pem"
+    assert config["serviceAccountEmail"] == "research-status@p1.iam.gserviceaccount.com"
+    source = function["buildConfig"]["source"]["storageSource"]["object"]
+    with zipfile.ZipFile(io.BytesIO(project.cloud.uploads[source])) as packed:
+        assert packed.read("wandb-ca.pem") == b"an authority"
 
 
 def test_doctor_is_content(project: Whole, build: Build) -> None:
