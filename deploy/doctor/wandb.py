@@ -74,6 +74,8 @@ def _queue(case: Case, name: str) -> Iterator[Finding]:
     shown = _planned(case, name).document()  # without any key
     if "reason" in shown:
         yield failed(title, shown["reason"], edit)
+        if ".image_uri: " in shown["reason"]:
+            yield from _images(case, name)  # says how to copy it
         return
     for said in shown.get("warnings", ()):
         yield warning(title, said, edit)

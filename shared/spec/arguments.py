@@ -1,63 +1,125 @@
 """The named arguments under `spec` and `run`: those of CustomJob(...) and CustomJob.run(...) of the installed SDK."""
 
-import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from shared.core.errors import Reject
-from shared.spec.fields import number, text
+from shared.core.launch import RunPath
+from shared.core.shape import Shape
+from shared.spec.fields import text, wrong
+from shared.spec.shapes import decimal, fit_all, nearest, whole
 
 MAX_DISPLAY_NAME = 128
+MAX_SECONDS = 315_576_000_000  # ten thousand years: the longest that Google's Duration can be
 _TENSORBOARD = re.compile(r"projects/[^/]+/locations/[^/]+/tensorboards/[^/]+")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}(/.*)?", re.DOTALL)
-_NUMBERS = ("timeout", "max_wait_duration", "create_request_timeout")
+_BARE_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}(/.*)?", re.DOTALL)
+_DURATIONS = ("timeout", "max_wait_duration")  # seconds; the SDK takes whole ones only
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class ArgumentNames:
-    """The names that the installed SDK takes, read from its signatures by the adapter."""
+    """The names that the installed SDK takes, and what each takes, read from its signatures by the adapter."""
 
     constructor: frozenset[str]
     run: frozenset[str]
     submit: frozenset[str]
+    shapes: Mapping[str, Shape] = field(default_factory=dict)  # no name means two things in these three
 
 
 def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> None:
     """Refuse a name that the SDK does not know, with the likeliest one that it does."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            fix = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(sorted(known))}."
+            near = nearest(str(name), known)
+            fix = f"Did you mean {near}?" if near else f"Known are: {', '.join(sorted(known))}."
             raise Reject(f"{path}.{str(name)[:80]}", "is no argument that CustomJob takes there", fix)
 
 
 def staging_bucket(value: object, path: str) -> str:
-    """Return the staging bucket. Raises Reject where it is missing or no gs:// address."""
+    """Return the staging bucket; as in the SDK, gs:// may be left out. Raises Reject where it is missing or none."""
     bucket = text(value, path, "").strip()
     if not bucket:
         raise Reject(path, "is empty", "Fill in a bucket in the job's region in the queue's configuration: gs://….")
+    if _BARE_BUCKET.fullmatch(bucket):
+        return f"gs://{bucket}"
     if not _BUCKET.fullmatch(bucket):
         raise Reject(path, f"is {bucket[:80]!r}, not a bucket", "Write it as gs://BUCKET or gs://BUCKET/FOLDER.")
     return bucket
 
 
+def base_output_dir(value: object, path: str, bucket: str, run: RunPath) -> str:
+    """Return where the job writes: a folder of the run's own, so that a retry finds what was there.
+
+    The SDK's own default is named by the time. The run's project is in it because another project may have such a run.
+    """
+    folder = text(value, path, "").strip()
+    if not folder:
+        return "/".join((bucket.rstrip("/"), *(quote(name, safe="") for name in (run.entity, run.project, run.run_id))))
+    if not _BUCKET.fullmatch(folder):
+        raise Reject(path, f"is {folder[:80]!r}, not in a bucket", "Write it as gs://BUCKET/FOLDER, or leave it out.")
+    return folder
+
+
 def display_name(wanted: object, path: str, run_name: str, run_id: str) -> str:
     """Return the job's name: never empty, or the SDK would make one of the time; never longer than Vertex AI takes."""
-    return (text(wanted, path, "").strip() or run_name.strip() or run_id)[:MAX_DISPLAY_NAME]
+    own = text(wanted, path, "").strip()
+    if len(own) > MAX_DISPLAY_NAME:
+        fix = f"Vertex AI takes at most {MAX_DISPLAY_NAME}. Left out, it is the run's name, shortened."
+        raise Reject(path, f"has {len(own)} characters: {own[:40]!r}…", fix)
+    return own or (run_name.strip() or run_id)[:MAX_DISPLAY_NAME]
 
 
-def check_run(run: Mapping[str, Any], path: str) -> None:
-    """Refuse what the SDK would trip over only after, or on its way to, creating the job."""
-    for name in _NUMBERS:
-        if run.get(name) is not None:
-            number(run[name], f"{path}.{name}")
-    tensorboard = text(run.get("tensorboard"), f"{path}.tensorboard", "")
+def run_arguments(run: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    """Return the arguments of submit as the SDK takes them; refuse what it trips over on its way to creating a job."""
+    given = dict(run)
+    for name in _DURATIONS:
+        if given.get(name) is not None:
+            given[name] = seconds(given[name], f"{path}.{name}")
+    _check_request_timeout(given, f"{path}.create_request_timeout")
+    fitted = fit_all(given, path, shapes)
+    tensorboard = text(fitted.get("tensorboard"), f"{path}.tensorboard", "")
     if tensorboard and not _TENSORBOARD.fullmatch(tensorboard):
         fix = "Write projects/PROJECT/locations/REGION/tensorboards/ID."
         raise Reject(f"{path}.tensorboard", f"is {tensorboard[:80]!r}, not a resource name", fix)
-    if tensorboard and run.get("experiment"):
+    if tensorboard and fitted.get("experiment"):
         raise Reject(f"{path}.experiment", "cannot be set together with tensorboard", "Leave one of them out.")
-    if tensorboard and not text(run.get("service_account"), f"{path}.service_account", ""):
+    if tensorboard and not text(fitted.get("service_account"), f"{path}.service_account", ""):
         raise Reject(f"{path}.service_account", "is missing", "Vertex AI wants one for a job with a tensorboard.")
+    return fitted
+
+
+def seconds(value: object, path: str) -> int:
+    """Read a duration: a number of seconds, as the SDK takes it, or Vertex AI's own way to write it, "3600s".
+
+    Neither knows other units; they are refused with what to write instead.
+    """
+    if isinstance(value, str):
+        read = re.fullmatch(r"(-?\d+)(?:\.0+)?(s|m|h|d)?", value.strip().lower().replace(" ", ""))
+        if not read:
+            raise Reject(path, f"should be a number of seconds, but is {value[:80]!r}", 'Write 3600 or "3600s".')
+        if read[2] in _UNITS:
+            meant = int(read[1]) * _UNITS[read[2]]
+            raise Reject(path, f"is {value[:80]!r}: Vertex AI counts in seconds", f'Write {meant} or "{meant}s".')
+        value = read[1]
+    if isinstance(value, bool):
+        raise wrong(path, "a number of seconds", value)
+    whole_seconds = whole(value, path)
+    if not 0 <= whole_seconds <= MAX_SECONDS:
+        raise Reject(path, f"is {whole_seconds} seconds", "Write a number of seconds that is not below zero.")
+    return whole_seconds
+
+
+def _check_request_timeout(given: dict[str, Any], path: str) -> None:
+    value = given.get("create_request_timeout")
+    if value is None:
+        return
+    if isinstance(value, str):
+        value = value.strip().removesuffix("s")
+    given["create_request_timeout"] = decimal(value, path)
+    if given["create_request_timeout"] <= 0:
+        raise Reject(path, f"is {given['create_request_timeout']}", "Write a number of seconds above zero.")

@@ -1,13 +1,16 @@
 """Worker pools: each with its own container, which gets the launch's entry point, arguments and environment."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.spec.fields import items, mapping, text, texts
+from shared.spec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container, says Vertex AI
 
+_MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = "A pool looks like {machine_spec: {…}, replica_count: 1, container_spec: {image_uri: ${image_uri}}}."
 
 
@@ -17,15 +20,22 @@ def worker_pools(
     """Return the pools as they go to CustomJob.
 
     An entry point replaces each container's `command`, args replace its `args`; where neither is given the queue's own
-    stay (the agent would clear them). Of two variables of one name ours wins, for W&B's SDK depends on it.
+    stay (the agent would clear them). Of two variables of one name ours wins, for W&B's SDK depends on it. A pool after
+    the first may be `{}`: by that Vertex AI lets a task be skipped, so a job may have an evaluator and no workers.
 
     Raises:
-        Reject: no pool, a pool without a container, a container without an image, too many variables.
+        Reject: no pool, one without a container, a container whose image cannot be pulled, too many variables.
     """
     pools = items(value, path)
     if not pools:
         raise Reject(path, "is empty: Vertex AI needs at least one worker pool", _POOL_FIX)
-    return [_pool(pool, f"{path}[{n}]", entry_point, args, variables) for n, pool in enumerate(pools)]
+    first = mapping(pools[0], f"{path}[0]")
+    if str(first.get("replica_count", 1)) == "0":
+        raise Reject(f"{path}[0].replica_count", "is 0", "The first pool is the one that leads: it needs a replica.")
+    return [
+        {} if n and pool in (None, {}) else _pool(pool, f"{path}[{n}]", entry_point, args, variables)
+        for n, pool in enumerate(pools)
+    ]
 
 
 def _pool(value: object, path: str, entry_point: list[str], args: list[str], ours: Mapping[str, str]) -> dict[str, Any]:
@@ -37,8 +47,7 @@ def _pool(value: object, path: str, entry_point: list[str], args: list[str], our
     container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
     if not container:
         raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
-    if not text(container.get("image_uri"), f"{path}.container_spec.image_uri", "").strip():
-        raise Reject(f"{path}.container_spec.image_uri", "is empty", "Write ${image_uri} for the image of the launch.")
+    _check_image(text(container.get("image_uri"), f"{path}.container_spec.image_uri", "").strip(), path)
     for name, override in (("command", entry_point), ("args", args)):
         if override:
             container[name] = override
@@ -55,6 +64,17 @@ def _pool(value: object, path: str, entry_point: list[str], args: list[str], our
     container["env"] = [{"name": name, "value": value} for name, value in both.items()]
     pool["container_spec"] = container
     return pool
+
+
+def _check_image(image: str, path: str) -> None:
+    field = f"{path}.container_spec.image_uri"
+    if not image:
+        raise Reject(field, "is empty", "Write ${image_uri} for the image of the launch.")
+    if left := _MACRO.search(image):
+        fix = "Write ${image_uri} for the image of the launch; further macros are those that LAUNCH_MACROS lists."
+        raise Reject(field, f"is {image[:200]!r}, in which nothing fills in {left[0]}", fix)
+    if reason := refusal(image):
+        raise Reject(field, f"is {image[:200]!r}, which {reason}", FIX)
 
 
 def _variables(value: object, path: str) -> dict[str, str]:

@@ -59,13 +59,6 @@ def texts(value: object, path: str) -> list[str]:
     return [_word(one, f"{path}[{number}]") for number, one in enumerate(items(value, path))]
 
 
-def number(value: object, path: str) -> float | int:
-    """Return a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e15:
-        raise wrong(path, "a number", value)
-    return value
-
-
 def check_depth(value: object, path: str) -> None:
     """Refuse what is nested so deeply that reading it would exhaust the stack."""
     level = [value]

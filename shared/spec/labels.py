@@ -8,9 +8,9 @@ from shared.spec.fields import mapping, text
 
 RUN_ID = "wandb-run-id"  # the agent's own label
 MAX_LABELS = 64
-_KEY = re.compile(r"[^\W\d_A-Z][\w-]{0,62}")
-_VALUE = re.compile(r"[\w-]{0,63}")
-_RULE = "Vertex AI takes lower-case letters, digits, _ and -, at most 63 of them, and a key starts with a letter."
+_KEY = re.compile(r"[^\W\d_A-Z][\w-]{0,63}")
+_VALUE = re.compile(r"[\w-]{0,64}")
+_RULE = "Vertex AI takes lower-case letters, digits, _ and -, at most 64 of them, and a key starts with a letter."
 
 
 def job_labels(launch: Launch, agent: str) -> dict[str, str]:

@@ -8,12 +8,20 @@ from typing import Any
 from shared.core.errors import Reject
 from shared.core.launch import MAX_NAME, Launch
 from shared.core.ports import CustomJobCall
-from shared.spec.arguments import ArgumentNames, check_names, check_run, display_name, staging_bucket
+from shared.spec.arguments import (
+    ArgumentNames,
+    base_output_dir,
+    check_names,
+    display_name,
+    run_arguments,
+    staging_bucket,
+)
 from shared.spec.containers import worker_pools
 from shared.spec.environment import docker_image, launch_variables
 from shared.spec.fields import check_depth, found, mapping, text, texts
 from shared.spec.labels import all_labels, job_labels
 from shared.spec.macros import substitute
+from shared.spec.shapes import fit_all
 
 __all__ = ["ArgumentNames", "Site", "job_labels", "render"]
 
@@ -63,13 +71,17 @@ def render(launch: Launch, site: Site, names: ArgumentNames) -> CustomJobCall:
     spec["staging_bucket"] = staging_bucket(spec.get("staging_bucket"), f"{resource}.spec.staging_bucket")
     labels, replaced = all_labels(spec.get("labels"), f"{resource}.spec.labels", launch, site.agent)
     run_name = text(run_spec.get("name"), "name", "")
-    shown = display_name(spec.get("display_name"), f"{resource}.spec.display_name", run_name, launch.entry.run.run_id)
-    check_run(run, f"{resource}.run")
+    spec["display_name"] = display_name(
+        spec.get("display_name"), f"{resource}.spec.display_name", run_name, launch.entry.run.run_id
+    )
+    spec["base_output_dir"] = base_output_dir(
+        spec.get("base_output_dir"), f"{resource}.spec.base_output_dir", spec["staging_bucket"], launch.entry.run
+    )
     return CustomJobCall(
         project=where["project"] or site.project,
         location=where["location"] or site.location,
-        constructor={**spec, "labels": labels, "display_name": shown},
-        submit={name: value for name, value in run.items() if value is not None},
+        constructor=fit_all({**spec, "labels": labels}, f"{resource}.spec", names.shapes),
+        submit=run_arguments(run, f"{resource}.run", names.shapes),
         warnings=(*warnings, *replaced),
     )
 
@@ -128,7 +140,7 @@ def _move(spec: dict[str, Any], run: dict[str, Any], resource: str) -> list[str]
         fix = "The job runs as run.service_account; Google's credentials have no place in a queue."
         raise Reject(f"{resource}.spec.credentials", "is not taken", fix)
     if account := spec.pop("service_account", None):
-        run.setdefault("service_account", account)
+        run["service_account"] = run.get("service_account") or account
         warnings.append("service_account belongs under run, not under spec; it was taken all the same")
     if run.pop("sync", None) is not None:
         warnings.append("sync was ignored: a launch never waits for its job")

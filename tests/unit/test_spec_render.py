@@ -130,6 +130,33 @@ def test_misplaced_arguments_are_taken_with_a_warning() -> None:
     assert rendered(put(spec, (*RUN, "service_account"), "b@p")).submit["service_account"] == "b@p"
 
 
+@pytest.mark.parametrize(
+    ("bucket", "sent"), [("gs://bkt/f/", "gs://bkt/f/"), ("bkt", "gs://bkt"), ("b.c/f", "gs://b.c/f")]
+)
+def test_a_bucket_may_be_written_as_the_sdk_takes_it(bucket: str, sent: str) -> None:
+    """With or without gs://."""
+    assert rendered(put(run_spec(), (*SPEC, "staging_bucket"), bucket)).constructor["staging_bucket"] == sent
+
+
+def test_each_attempt_of_a_run_writes_to_the_same_place() -> None:
+    """A folder of the staging bucket that is named by the run, where the queue names none."""
+    spec = put(run_spec(run_id="r/1"), (*SPEC, "staging_bucket"), "gs://staging/launch/")
+    first = launch_of(spec)
+    again = dataclasses.replace(first, entry=dataclasses.replace(first.entry, attempt=7))
+    folders = [render(launch, SITE, NAMES).constructor["base_output_dir"] for launch in (first, again)]
+    assert folders == ["gs://staging/launch/team/cats/r%2F1"] * 2
+    unnamed = launch_of(run_spec())
+    folder = render(unnamed, SITE, NAMES).constructor["base_output_dir"]
+    assert folder == f"gs://staging/team/cats/{unnamed.entry.run.run_id}"
+    assert rendered(put(spec, (*SPEC, "base_output_dir"), "gs://own")).constructor["base_output_dir"] == "gs://own"
+
+
+def test_a_pool_after_the_first_may_be_skipped() -> None:
+    """As Vertex AI's own requests write a job with an evaluator and no workers."""
+    spec = put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL, {}, None, POOL])
+    assert [bool(pool) for pool in rendered(spec).constructor["worker_pool_specs"]] == [True, False, False, True]
+
+
 def test_a_spec_may_name_its_own_project_and_region() -> None:
     """They decide where the job runs."""
     call = rendered(put(put(run_spec(), (*SPEC, "project"), "other"), (*SPEC, "location"), "europe-west4"))
@@ -176,8 +203,28 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("too many labels", put(run_spec(), (*SPEC, "labels"), {f"l{n}": "x" for n in range(64)}), "has 64 labels"),
     ("args is a text", run_spec(overrides={"args": "--lr 1"}), "overrides.args: should be a list, but is a text"),
     ("tensorboard", put(run_spec(), (*RUN, "tensorboard"), "tb"), "locations/REGION/tensorboards/ID"),
-    ("timeout", put(run_spec(), (*RUN, "timeout"), "1h"), "run.timeout: should be a number, but is a text"),
-    ("a job", run_spec(docker=None, job="team/cats/job:v1"), "job: is a kind of source that is not supported yet"),
+    ("timeout", put(run_spec(), (*RUN, "timeout"), "1h"), "run.timeout: is '1h': Vertex AI counts in seconds. Write 3"),
+    ("second pool", put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL, {"replica_count": 1}]), "[1].container_spec:"),
+    (
+        "empty pool",
+        put(run_spec(), (*SPEC, "worker_pool_specs"), [{}]),
+        "worker_pool_specs[0].container_spec: is missi",
+    ),
+    ("no replica", put(run_spec(), (*SPEC, "worker_pool_specs", 0, "replica_count"), 0), "needs a replica"),
+    (
+        "ECR",
+        put(run_spec(), (*CONTAINER, "image_uri"), "1.dkr.ecr.us-east-1.amazonaws.com/train:1"),
+        "[0].container_spec.image_uri: is '1.dkr.ecr.us-east-1.amazonaws.com/train:1', which is in a private registry",
+    ),
+    ("ACR", run_spec(docker={"docker_image": "team.azurecr.io/train"}), "Copy the image to Artifact Registry"),
+    (
+        "a macro without a meaning",
+        put(run_spec(), (*CONTAINER, "image_uri"), "${HOST}/train"),
+        "image_uri: is '${HOST}/train', in which nothing fills in ${HOST}",
+    ),
+    ("output", put(run_spec(), (*SPEC, "base_output_dir"), "s3://x"), "spec.base_output_dir: is 's3://x', not in a bu"),
+    ("long name", put(run_spec(), (*SPEC, "display_name"), "n" * 129), "spec.display_name: has 129 characters"),
+    ("long label", put(run_spec(), (*SPEC, "labels"), {"team": "x" * 65}), "spec.labels.team: is no valid label"),
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
     ("no entity", run_spec(entity=""), "entity: is empty (a text)"),
     ("no project", run_spec(project=None), "project: is null"),
