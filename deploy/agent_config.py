@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
+from shared.launch_config import CONFIG_FILE, LaunchConfig, Policy, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 
 KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
@@ -71,9 +71,9 @@ KNOWN = (
     ),
     Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
     Known(
-        ("policy", "policy.service_accounts"),
+        ("policy", *_below("policy", *Policy.model_fields)),
         AS_IS,
-        "The accounts that jobs may run as. Keep it out of the agent's own file: an agent does not start with it.",
+        "What a launch may ask for. Not for an agent's own file: with it no agent starts.",
     ),
 )
 KEYS = tuple(key for known in KNOWN for key in known.keys)
@@ -86,6 +86,12 @@ FIXES = {
     "environment": "Write environment: {type: gcp, region: REGION, project: PROJECT}.",
     "environment.type": "Write type: gcp. Queues that are not for Vertex AI stay with their agent.",
     "policy": "Write policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}.",
+    "policy.images": "Write what images may begin with, the registry first: images: [REGION-docker.pkg.dev/PROJECT].",
+    "policy.machine_types": "Write machine_types: [n1-standard-4], or leave it out for no limit.",
+    "policy.accelerator_types": "Write accelerator_types: [NVIDIA_L4], [] for none, or leave it out for no limit.",
+    "policy.max_replicas": "Write a whole number from 1 on, or leave it out for no limit.",
+    "policy.projects": "Write projects: [PROJECT], or leave it out for no limit.",
+    "policy.regions": "Write regions: [REGION], or leave it out for no limit.",
 }
 
 
@@ -184,10 +190,11 @@ def _inside(value: object) -> dict[str, Any]:
 
 
 def _without(value: Any, wrong: frozenset[tuple[str, ...]], at: tuple[str, ...] = ()) -> Any:
-    """Return a copy of a section or a list without the places that are wrong."""
+    """Return a copy of a section or a list without the places that are wrong, and without a list of nothing else."""
     if not any(loc[: len(at)] == at for loc in wrong):
         return value
     kept = {name: _without(one, wrong, (*at, name)) for name, one in _inside(value).items() if (*at, name) not in wrong}
+    kept = {name: one for name, one in kept.items() if one != [] or not _inside(value)[name]}
     return list(kept.values()) if isinstance(value, list) else kept
 
 

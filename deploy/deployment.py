@@ -81,7 +81,7 @@ class Deployment:
     @property
     def run_as(self) -> tuple[str, ...]:
         """Return the service accounts that jobs may run as: the launch-config's `policy.service_accounts`."""
-        return self.config.policy.service_accounts
+        return self.config.policy.service_accounts or ()
 
     def function(self, verb: str) -> str:
         """Return the name of a deployed function."""

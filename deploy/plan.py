@@ -21,6 +21,7 @@ from shared.core.message import Queue
 from shared.core.ports import CustomJobCall
 from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
+from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
@@ -71,6 +72,7 @@ class Planner:
     entity: str
     site: Site
     names: ArgumentNames
+    policy: Policy
 
     def plan(self, name: str, item: str, limit: int) -> Iterator[Planned]:
         """Yield what would become of a queue's items; its configuration is checked where none can be seen."""
@@ -84,7 +86,7 @@ class Planner:
             seen = seen or one.run_spec is not None
             yield self._item(queue, one)
         if not (seen or item):
-            yield self._rendered(queue, "", queue.example_spec(IMAGE))
+            yield self._rendered(queue, "", queue.example_spec(example_image(self.policy, IMAGE)))
 
     def _missing(self, name: str) -> Reject:
         there = ", ".join(sorted(queue_names(self.graphql, self.entity))) or "none that this key may see"
@@ -99,7 +101,7 @@ class Planner:
         launch = _claimed(queue, item, run_spec)
         secrets = frozenset({self.site.api_key, *_keys(launch.run_spec), *_secrets_of(self.site.macros)})
         try:
-            call = render(launch, self.site, self.names)
+            call = allowed(render(launch, self.site, self.names), self.policy)
         except Reject as refusal:
             return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
         return Planned(queue.name, item, LAUNCHED, call=call, secrets=secrets)
@@ -165,7 +167,7 @@ def _planner(told: PlanSettings) -> Planner:
         secure_mode=told.secure_mode,
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
-    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()))
+    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy)
 
 
 def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:

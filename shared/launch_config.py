@@ -6,6 +6,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.core.errors import SettingsError
+from shared.spec.policy import Policy
+
+__all__ = ["CONFIG_FILE", "Environment", "LaunchConfig", "Policy", "read_launch_config"]
 
 CONFIG_FILE = "launch-config.yaml"
 
@@ -38,14 +41,6 @@ class Environment(Section):
         return value
 
 
-class Policy(BaseModel):
-    """The `policy` of a launch-config.yaml, which the agent does not know: what a launch may ask for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    service_accounts: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = ()
-
-
 class LaunchConfig(Section):
     """The whole file; other keys are ignored."""
 
@@ -55,7 +50,7 @@ class LaunchConfig(Section):
     secure_mode: bool = False
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
     environment: Environment = Environment()
-    policy: Policy = Policy()
+    policy: Policy = Policy()  # which the agent does not know
 
 
 def read_launch_config(path: Path) -> LaunchConfig:

@@ -4,6 +4,7 @@ One frozen object per function, read once by its entry. Whatever is missing or w
 under which the reader knows it. Each setting is in the README's table; a test compares.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from shared.certificates import certificates
 from shared.core.errors import SettingsError
 from shared.launch_config import CONFIG_FILE, read_launch_config
+from shared.spec.policy import Policy
 
 
 def _or_file(variable: str, key: str) -> Any:
@@ -32,6 +34,10 @@ def _or_file(variable: str, key: str) -> Any:
 
 def _split(value: object) -> object:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+def _object(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -98,6 +104,9 @@ class SubmitSettings(Settings):
     """What submit is told."""
 
     secure_mode: Annotated[bool, Field(validation_alias=_or_file("LAUNCH_SECURE_MODE", "secure_mode"))] = False
+    policy: Annotated[
+        Policy, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_POLICY", "policy"))
+    ] = Policy()
     launch_macros: Names = ()
     submit_lease_seconds: PositiveFloat = 660
     submit_settle_seconds: PositiveFloat = 120
@@ -168,7 +177,8 @@ def _problem(kind: type[Settings], error: Any) -> str:
     variable = names[0] if names else first.upper()
     other = f" (or {names[1].partition(':')[2]} in {CONFIG_FILE})" if len(names) > 1 else ""
     said = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
-    return f"{variable}{other}: {said}"
+    within = "".join(f"{step}: " for step in error["loc"][1:] if isinstance(step, str))
+    return f"{variable}{other}: {within}{said}"
 
 
 def _aliases(alias: Any) -> list[str]:

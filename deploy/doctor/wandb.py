@@ -97,7 +97,7 @@ def _planned(case: Case, name: str) -> Planned:
         macros=case.macros(),
         secure_mode=told.config.secure_mode,
     )
-    planner = Planner(case.wandb(), case.entity, site, ArgumentNames(**argument_names()))
+    planner = Planner(case.wandb(), case.entity, site, ArgumentNames(**argument_names()), told.config.policy)
     return next(planner.plan(name, item="", limit=0))
 
 

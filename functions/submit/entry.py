@@ -18,6 +18,7 @@ from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
+from shared.spec.policy import allowed
 from shared.spec.render import ArgumentNames, Site, job_labels, render
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def wired() -> Submit:
     return Submit(
         ledger=GcsLedger(told.ledger_bucket),
         compute=VertexCompute(told.google_cloud_project, told.vertex_location, told.vertex_endpoint),
-        render=lambda launch: render(launch, site, names),
+        render=lambda launch: allowed(render(launch, site, names), told.policy),
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
         clock=lambda: datetime.now(UTC),
         policy=Policy(

@@ -4,10 +4,11 @@ They hold for every launch, be it an item of a W&B queue or another system's req
 that would be created, so it does not matter where in a run spec, or by which macro or override, something is asked for.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.core.errors import Reject
 from shared.core.ports import CustomJobCall
@@ -26,8 +27,16 @@ def _something(value: object) -> object:
 
 _Account = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
-# with a registry in front, or `python` would allow python/anything of Docker Hub
-_ImagePrefix = Annotated[str, Field(pattern=r"^(localhost|[^\s/]*[.:][^\s/]*)(/\S*)?$")]
+
+
+def _with_registry(prefix: str) -> str:
+    """Refuse a prefix without a registry, or `python` would allow python/anything of Docker Hub."""
+    if not re.fullmatch(r"(localhost|[^\s/]*[.:][^\s/]*)(/\S*)?", prefix):
+        raise ValueError(f"is {prefix!r}: the registry comes first, docker.io for Docker Hub")
+    return prefix
+
+
+_ImagePrefix = Annotated[str, AfterValidator(_with_registry)]
 _AtLeastOne = Field(min_length=1)
 
 

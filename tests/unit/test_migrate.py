@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
 from deploy.__main__ import main
-from deploy.agent_config import KEYS, KINDS, KNOWN
+from deploy.agent_config import FIXES, KEYS, KINDS, KNOWN
 from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
 from deploy.iam import bindings
 from shared.core.errors import SettingsError
-from shared.launch_config import LaunchConfig
+from shared.launch_config import LaunchConfig, Policy
 from shared.settings import Settings, load, variables
 
 LAUNCH = Path(wandb.sdk.launch.__path__[0])
@@ -34,7 +34,7 @@ environment: {type: gcp, region: europe-west4, project: acme-ml}
 registry: {type: gcr, uri: europe-west4-docker.pkg.dev/acme-ml/launch/image}
 builder: {type: kaniko, build-context-store: gs://acme-build/context, kaniko-config: {spec: {}}}
 runner: {type: vertex}
-policy: {service_accounts: [trainer@acme-ml.iam.gserviceaccount.com]}
+policy: {service_accounts: [trainer@acme-ml.iam.gserviceaccount.com], images: [gcr.io/acme], max_replicas: 8}
 """
 MINIMAL = "entity: acme\nqueues: [vertex]\n"
 Run = Callable[[str], Result]
@@ -91,9 +91,16 @@ def test_a_full_file_is_told_key_by_key(run: Run) -> None:
         "builder.kaniko-config": ("{…}", "no meaning here"),
         "runner": ("{…}", "no meaning here"),
         "policy.service_accounts": ("trainer@acme-ml.iam.gserviceaccount.com", "as is"),
+        "policy.images": ("gcr.io/acme", "as is"),
+        "policy.max_replicas": ("8", "as is"),
     }
     assert all(row[2].endswith(".") for row in told.values())
     assert "it can move over" in section(result, "Problems")
+
+
+def test_every_limit_of_the_policy_is_told() -> None:
+    """With what is to be written where it is wrong."""
+    assert {f"policy.{name}" for name in Policy.model_fields} - FIXES.keys() == {"policy.service_accounts"}
 
 
 def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
@@ -214,6 +221,8 @@ def test_in_a_narrow_terminal_tables_fold_and_commands_stay_whole(run: Run, monk
         ("environment: gcp", "environment = gcp: ", "{type: gcp, region: REGION, project: PROJECT}"),
         ("environment: {type: aws}", "environment.type = aws: ", "Write type: gcp"),
         ("policy: {service_accounts: [a@b.c, trainer]}", "policy.service_accounts.1 = trainer: ", "Write policy: {"),
+        ("policy: {images: [train]}", "policy.images.0 = train: ", "the registry first"),
+        ("policy: {max_replicas: 0}", "policy.max_replicas = 0: ", "Write a whole number"),
         ("policy: {service_account: a@b.c}", "policy.service_account = ", "Did you mean policy.service_accounts?"),
         ("policy: {1: 2}", "policy.1 = ", "Write policy: {"),
         ("queue: other", "queue = other: it would not be served", "Write queues: [vertex, other]."),

@@ -120,8 +120,8 @@ def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: Custo
     [
         *(({name: None}, "Input should be what is allowed") for name in Policy.model_fields),
         *(({name: []}, "at least 1") for name in ("images", "machine_types", "projects", "regions")),
-        ({"images": ["python"]}, "match pattern"),
-        ({"images": ["team/train"]}, "match pattern"),
+        ({"images": ["python"]}, "the registry comes first"),
+        ({"images": ["team/train"]}, "the registry comes first"),
         ({"images": "gcr.io/p"}, "valid tuple"),
         ({"service_accounts": ["trainer"]}, "match pattern"),
         ({"machine_types": [""]}, "match pattern"),

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
 from shared.core.errors import SettingsError
-from shared.launch_config import LaunchConfig, read_launch_config
+from shared.launch_config import LaunchConfig, Policy, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
 
 ROOT = Path(__file__).parent.parent.parent
@@ -203,6 +204,43 @@ def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, sai
     (tmp_path / "launch-config.yaml").write_text(text)
     with pytest.raises(SettingsError, match=re.escape(said)):
         load(PollSettings)
+
+
+def test_the_policy_comes_from_the_file_or_as_json(
+    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The variable wins as a whole; without either nothing is limited."""
+    assert load(SubmitSettings).policy == Policy()
+    (tmp_path / "launch-config.yaml").write_text("policy: {service_accounts: [], images: [gcr.io/p], max_replicas: 4}")
+    assert load(SubmitSettings).policy == Policy(service_accounts=(), images=("gcr.io/p",), max_replicas=4)
+    monkeypatch.setenv("LAUNCH_POLICY", '{"regions": ["us-central1"]}')
+    assert load(SubmitSettings).policy == Policy(regions=("us-central1",))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "LAUNCH_POLICY (or policy in launch-config.yaml): "),
+        ("[]", "LAUNCH_POLICY (or policy in launch-config.yaml): Input should be a valid dictionary"),
+        ('{"images": []}', "LAUNCH_POLICY (or policy in launch-config.yaml): images: Value should have at least 1"),
+        ('{"max_replica": 1}', "max_replica: Extra inputs"),
+    ],
+)
+def test_a_wrong_policy_keeps_submit_from_starting(
+    enough: None, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """Rather than that nothing is limited."""
+    monkeypatch.setenv("LAUNCH_POLICY", text)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load(SubmitSettings)
+
+
+def test_the_readme_has_every_limit() -> None:
+    """With an example that is one."""
+    readme = (ROOT / "README.md").read_text().partition("## What a launch may ask for")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_]+)` \| .+ \| `(.+)` \|$", readme, re.MULTILINE)
+    assert [name for name, _ in rows] == list(Policy.model_fields)
+    assert Policy(**{name: yaml.safe_load(example) for name, example in rows})
 
 
 @given(st.text() | st.binary())
