@@ -1,0 +1,19 @@
+"""What a part of the benchmarks yields."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    what: str
+    measured: float
+    bound: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether the bound holds."""
+        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
