@@ -365,16 +365,22 @@ def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build:
     ] == []
 
 
-LOOK = "5. See that all is well"
-DONE = ("What you need", "1. Say which queues, and as whom jobs run", PREPARE, BUILD, LOOK, "Taking it away")
+LOOK, ENCRYPTION = "5. See that all is well", "Encryption with your own key"
+DONE = (
+    "What you need",
+    "1. Say which queues, and as whom jobs run",
+    PREPARE,
+    BUILD,
+    LOOK,
+    "Taking it away",
+    ENCRYPTION,
+)
 SECTIONS = [part.partition("\n")[0] for part in GUIDE.read_text(encoding="utf-8").split("\n## ")[1:]]
 
 
 @pytest.mark.parametrize("section", [name for name in SECTIONS if blocks(name) and name not in DONE])
 def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -> None:
     """Every command of its other sections, in a project in which the sections before have been followed."""
-    key = {"name": "projects/p1/locations/us-central1/keyRings/launch/cryptoKeys/launch"}
-    project.cloud.resources.setdefault(f"cloudkms.googleapis.com/{key['name']}", key)
     (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())
     project.follow(section)
 
@@ -452,14 +458,20 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
         f"topics/{DEAD}",
         "topics/launch-b-requests",
         "buckets/p1-launch-staging",
-        "serviceAccounts/launch-ci@p1.iam.gserviceaccount.com",  # these two the guide makes by hand
-        "cryptoKeys/launch",
+        "serviceAccounts/launch-ci@p1.iam.gserviceaccount.com",  # this one the guide makes by hand
     }
     assert "Nothing of launch is left" in project.run(f"{all_of_it} --yes").stdout
 
 
 def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
-    """Within the week, too, in which Google keeps deleted roles."""
-    project.follow(PREPARE)
+    """Within the week, too, in which Google keeps deleted roles; and this time with a key of one's own."""
+    key = f"{LOCATION}/keyRings/launch/cryptoKeys/launch"
+    project.cloud.resources[f"cloudkms.googleapis.com/{key}"] = {"name": key}
+    project.follow(ENCRYPTION)
     for name in table().roles:
         assert not project.cloud.resources[f"iam.googleapis.com/projects/p1/roles/launch_{name}"].get("deleted")
+    assert project.cloud.resources[LEDGER]["encryption"] == {"defaultKmsKeyName": key}
+    agents = project.cloud.policy_members(
+        f"cloudkms.googleapis.com/{key}", "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+    )
+    assert f"serviceAccount:{DEPLOYMENT.agent('gcp-sa-aiplatform')}" in agents
