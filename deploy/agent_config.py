@@ -60,7 +60,8 @@ KNOWN = (
         "Nothing is built, so nothing is pushed: an item names its image, and Vertex AI pulls it.",
     ),
     Known(("builder.type",), AS_IS, "Nothing is built: images run as they are.", value="noop"),
-    Known(("builder", "builder.type"), CHANGES, "Nothing is built: an item that needs it is refused, and says so."),
+    Known(("builder", "builder.type"), CHANGES, "Nothing is built: a job's code runs in a base image, or is refused."),
+    Known(("builder.base_image",), AS_IS, "What a job's code runs in, where neither the job nor its queue says."),
     Known(
         (
             *_below("builder", "destination", "platform", "credentials", "build-context-store", "build-job-name"),

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "REQUESTS_CA_BUNDLE, for a W&B of your own": "WANDB_CA_FILE, in _SETTINGS of the build",
     "WANDB_LAUNCH_START_TIMEOUT": "the same, in _SETTINGS of the build",
     "what a queue's ${NAME} stands for": "NAME=VALUE, and LAUNCH_MACROS=NAME, in _SETTINGS of the build",
-    "no builder, but Docker on its machine": "it built images; an item for which one would have to be built is refused",
+    "no builder, but Docker on its machine": "it built images; here a job's code runs in a base image",
 }
 BEFORE = (
     "Before: one account, whichever the agent's credentials name. It may create, get, list and cancel CustomJobs "

@@ -14,7 +14,7 @@ import click
 import yaml
 
 from deploy.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
-from shared.adapters.wandb import Graphql
+from shared.adapters.wandb import Graphql, WandbJobs
 from shared.core.errors import LaunchError, Reject
 from shared.core.launch import Launch, State, from_item
 from shared.core.message import Queue
@@ -23,6 +23,7 @@ from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
+from shared.spec.source import resolved
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
 LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
@@ -101,7 +102,8 @@ class Planner:
         launch = _claimed(queue, item, run_spec)
         secrets = frozenset({self.site.api_key, *_keys(launch.run_spec), *_secrets_of(self.site.macros)})
         try:
-            call = allowed(render(launch, self.site, self.names), self.policy)
+            pinned, job = resolved(launch, WandbJobs(self.graphql))
+            call = allowed(render(pinned, self.site, self.names, job), self.policy)
         except Reject as refusal:
             return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
         return Planned(queue.name, item, LAUNCHED, call=call, secrets=secrets)
@@ -165,6 +167,7 @@ def _planner(told: PlanSettings) -> Planner:
         agent=told.launch_agent_name,
         macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
         secure_mode=told.secure_mode,
+        base_image=told.base_image,
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
     return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy)

@@ -41,6 +41,12 @@ class Environment(Section):
         return value
 
 
+class Builder(Section):
+    """The `builder` of a launch-config.yaml: nothing is built here, but code runs in the base image that it names."""
+
+    base_image: str = ""
+
+
 class LaunchConfig(Section):
     """The whole file; other keys are ignored."""
 
@@ -50,6 +56,7 @@ class LaunchConfig(Section):
     secure_mode: bool = False
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
     environment: Environment = Environment()
+    builder: Builder = Builder()
     policy: Policy = Policy()  # which the agent does not know
 
 

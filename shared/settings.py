@@ -108,6 +108,7 @@ class SubmitSettings(Settings):
         Policy, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_POLICY", "policy"))
     ] = Policy()
     launch_macros: Names = ()
+    base_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""
     submit_lease_seconds: PositiveFloat = 660
     submit_settle_seconds: PositiveFloat = 120
     first_retry_seconds: PositiveFloat = 15
@@ -165,7 +166,8 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
         problems.append(str(exc))
         return {}
     values = config.model_dump(exclude_unset=True)
-    values |= {f"environment.{key}": value for key, value in values.pop("environment", {}).items() if value}
+    for section in ("environment", "builder"):
+        values |= {f"{section}.{key}": value for key, value in values.pop(section, {}).items() if value}
     return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
 
 

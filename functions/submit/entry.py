@@ -15,6 +15,7 @@ from functions.submit.launch import Policy, Submit
 from shared import log as logs
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
+from shared.adapters.wandb import Graphql, WandbJobs
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
@@ -62,12 +63,14 @@ def wired() -> Submit:
         agent=told.launch_agent_name,
         macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
         secure_mode=told.secure_mode,
+        base_image=told.base_image,
     )
     names = ArgumentNames(**argument_names())
     return Submit(
         ledger=GcsLedger(told.ledger_bucket),
         compute=VertexCompute(told.google_cloud_project, told.vertex_location, told.vertex_endpoint),
-        render=lambda launch: allowed(render(launch, site, names), told.policy),
+        jobs=WandbJobs(Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)),
+        render=lambda launch, job: allowed(render(launch, site, names, job), told.policy),
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
         clock=lambda: datetime.now(UTC),
         policy=Policy(

@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.core.errors import Capacity, Conflict, Denied, OutcomeUnknown, Reject, Retry
+from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, Outcome, State, from_request
 from shared.core.message import Request, Ticket
-from shared.core.ports import Clock, Compute, CustomJobCall, Ledger
+from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger
+from shared.spec.source import resolved
 
 log = logging.getLogger(__name__)
 
-Render = Callable[[Launch], CustomJobCall]  # raises Reject
+Render = Callable[[Launch, JobSource | None], CustomJobCall]  # raises Reject
 Labels = Callable[[Launch], Mapping[str, str]]  # what the job of this attempt is found by
 
 
@@ -46,6 +48,7 @@ class Submit:
 
     ledger: Ledger
     compute: Compute
+    jobs: JobArtifacts
     render: Render
     labels: Labels
     clock: Clock
@@ -65,9 +68,7 @@ class Submit:
         taken_over = found.entry.state is State.SUBMITTING
         attempt, lease_until = found.entry.attempt + (not taken_over), self.clock() + self.policy.lease
         claim = found.move(State.SUBMITTING, attempt=attempt, lease_until=lease_until, retry_at=None)
-        call = None if taken_over else self._rendered(claim)
-        if isinstance(call, CustomJobCall):
-            claim = replace(claim, entry=replace(claim.entry, parent=call.parent))
+        claim, call = (claim, None) if taken_over else self._rendered(claim)
         try:
             claimed = self.ledger.write(claim)
         except Conflict:
@@ -91,17 +92,22 @@ class Submit:
         except Conflict:
             return self.ledger.read(wanted.key)
 
-    def _rendered(self, launch: Launch) -> CustomJobCall | Reject:
-        """Render before the claim is written, since the claim says where the job will be looked for."""
-        try:
-            return self.render(launch)
-        except Reject as refusal:
-            return refusal
+    def _rendered(self, launch: Launch) -> tuple[Launch, CustomJobCall | LaunchError]:
+        """Render before the claim is written, since the claim says where the job will be looked for, and what it runs.
 
-    def _create(self, launch: Launch, call: CustomJobCall | Reject) -> tuple[Launch, str]:
+        Nothing is sent to Vertex AI where W&B cannot be asked for the job that is to be launched.
+        """
+        try:
+            pinned, job = resolved(launch, self.jobs)
+            call = self.render(pinned, job)
+        except (Reject, Retry, Denied) as refusal:
+            return launch, refusal
+        return replace(pinned, entry=replace(pinned.entry, parent=call.parent)), call
+
+    def _create(self, launch: Launch, call: CustomJobCall | LaunchError) -> tuple[Launch, str]:
         """Create the job of a new attempt, and say what the ledger should know."""
         try:
-            if isinstance(call, Reject):
+            if isinstance(call, LaunchError):
                 raise call
             name = self.compute.create(call)
         except Reject as exc:

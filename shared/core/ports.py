@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
 
@@ -153,6 +154,17 @@ class CustomJobCall:
     def parent(self) -> str:
         """Return where the job will be, as a resource name."""
         return f"projects/{self.project}/locations/{self.location}"
+
+
+class JobArtifacts(Protocol):
+    """W&B's jobs, as submit sees them. Raises Retry, Denied."""
+
+    def resolve(self, path: str) -> JobSource:
+        """Return what the job entity/project/name:alias is now, under the name of its version.
+
+        Raises:
+            Reject: there is no such job that this deployment's key may see, or it cannot be launched.
+        """
 
 
 class Compute(Protocol):

@@ -4,7 +4,7 @@ The same as wandb's own LaunchProject.get_env_vars_dict gives (the tests compare
 - WANDB_RESUME=allow is always there, not only after a requeue, because Vertex AI restarts workers and retries jobs by
   itself, and a second wandb.init of the same run id has to be let in;
 - WANDB_RUN_ID is derived from the launch where the run spec leaves it open; the agent draws one at random;
-- the artifact `_wandb_job` and everything else of a `job` comes with the support of jobs.
+- `_wandb_job` names the job's version that was launched; the agent gives the alias, which may mean another one later.
 """
 
 import json
@@ -17,8 +17,10 @@ from shared.spec.fields import mapping, text
 MAX_VALUE = 32_670  # characters; a longer value is cut into NAME_0, NAME_1, …
 
 
-def launch_variables(run_spec: Mapping[str, Any], entry: Entry, base_url: str, api_key: str) -> dict[str, str]:
-    """Return the variables of a launch, in wandb's order. Raises Reject."""
+def launch_variables(
+    run_spec: Mapping[str, Any], entry: Entry, base_url: str, api_key: str, image: str
+) -> dict[str, str]:
+    """Return the variables of a launch that runs `image`, in wandb's order. Raises Reject."""
     own_key = text(run_spec.get("_wandb_api_key"), "_wandb_api_key", "")
     overrides = mapping(run_spec.get("overrides"), "overrides")
     variables = {
@@ -28,7 +30,7 @@ def launch_variables(run_spec: Mapping[str, Any], entry: Entry, base_url: str, a
         "WANDB_ENTITY": entry.run.entity,
         "WANDB_LAUNCH": "True",
         "WANDB_RUN_ID": entry.run.run_id,
-        "WANDB_DOCKER": docker_image(run_spec),
+        "WANDB_DOCKER": image,
         "WANDB_NAME": text(run_spec.get("name"), "name", ""),
         "WANDB_USERNAME": "" if own_key else text(run_spec.get("author"), "author", ""),
         "WANDB_SWEEP_ID": text(run_spec.get("sweep_id") or None, "sweep_id", ""),
@@ -40,7 +42,9 @@ def launch_variables(run_spec: Mapping[str, Any], entry: Entry, base_url: str, a
     variables = {name: value for name, value in variables.items() if value}
     variables |= _cut("WANDB_CONFIG", mapping(overrides.get("run_config"), "overrides.run_config"))
     variables |= _cut("WANDB_LAUNCH_FILE_OVERRIDES", mapping(overrides.get("files"), "overrides.files"))
-    variables["WANDB_ARTIFACTS"] = json.dumps(mapping(overrides.get("artifacts"), "overrides.artifacts"))
+    job = text(run_spec.get("job"), "job", "")
+    used = {"_wandb_job": job} if job else {}
+    variables["WANDB_ARTIFACTS"] = json.dumps(used | mapping(overrides.get("artifacts"), "overrides.artifacts"))
     return variables
 
 

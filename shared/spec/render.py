@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.errors import Reject
+from shared.core.jobsource import JobSource
 from shared.core.launch import MAX_NAME, Launch
 from shared.core.ports import CustomJobCall
 from shared.spec.arguments import (
@@ -17,11 +18,12 @@ from shared.spec.arguments import (
     staging_bucket,
 )
 from shared.spec.containers import worker_pools
-from shared.spec.environment import docker_image, launch_variables
+from shared.spec.environment import launch_variables
 from shared.spec.fields import check_depth, found, mapping, text, texts
 from shared.spec.labels import all_labels, job_labels
 from shared.spec.macros import substitute
 from shared.spec.shapes import fit_all
+from shared.spec.source import source_of
 
 __all__ = ["ArgumentNames", "Site", "job_labels", "render"]
 
@@ -40,31 +42,32 @@ class Site:
     agent: str = "vertex-launch"  # this deployment's name: a label value
     macros: Mapping[str, str] = field(default_factory=dict, repr=False)  # the variables that the operator lists
     secure_mode: bool = False
+    base_image: str = ""  # what the code of a job runs in, where neither the job nor its queue says
 
 
-def render(launch: Launch, site: Site, names: ArgumentNames) -> CustomJobCall:
-    """Return what to call CustomJob with; the launch's run spec is not changed.
+def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | None = None) -> CustomJobCall:
+    """Return what to call CustomJob with; the launch's run spec is not changed. `job` is what W&B says of its job.
 
     Raises:
         Reject: naming the field, what was found there, and the fix; never anything else, whatever the spec holds.
     """
     run_spec = launch.run_spec
     check_depth(run_spec, "run_spec")
-    image = _source(run_spec)
+    entry_point, args = _overrides(run_spec, site)
+    source = source_of(run_spec, job, entry_point, _base_images(run_spec, site))
     _check_names_of_run(run_spec)
-    resource, settings = _resource(run_spec, {**_macros(launch, image), **site.macros})
+    resource, settings = _resource(run_spec, {**_macros(launch, source.image), **site.macros})
     spec = copy.deepcopy(mapping(settings.get("spec"), f"{resource}.spec"))
     run = copy.deepcopy(mapping(settings.get("run"), f"{resource}.run"))
     check_names(spec, f"{resource}.spec", names.constructor | {"service_account"})
     check_names(run, f"{resource}.run", names.run | names.submit)
     warnings = _move(spec, run, resource)
     where = {name: text(spec.pop(name, None), f"{resource}.spec.{name}", "") for name in ("project", "location")}
-    entry_point, args = _overrides(run_spec, site)
-    variables = launch_variables(run_spec, launch.entry, site.base_url, site.api_key)
+    variables = launch_variables(run_spec, launch.entry, site.base_url, site.api_key, source.docker)
     spec["worker_pool_specs"] = worker_pools(
         spec.get("worker_pool_specs"),
         f"{resource}.spec.worker_pool_specs",
-        entry_point=entry_point,
+        entry_point=source.command,
         args=args,
         variables=variables,
     )
@@ -86,16 +89,17 @@ def render(launch: Launch, site: Site, names: ArgumentNames) -> CustomJobCall:
     )
 
 
-def _source(run_spec: Mapping[str, Any]) -> str:
-    """Return the image to run."""
-    image = docker_image(run_spec)
-    if image:
-        return image
-    for other in ("job", "uri", "git"):
-        if run_spec.get(other):
-            fix = "Enqueue a docker image: `wandb launch --docker-image …`."
-            raise Reject(other, "is a kind of source that is not supported yet", fix)
-    raise Reject("docker.docker_image", "is missing", "A launch needs an image to run.")
+def _base_images(run_spec: Mapping[str, Any], site: Site) -> dict[str, str]:
+    """Return the images that the code of a job may run in, by where each is set; the first that is set counts."""
+    arguments = mapping(run_spec.get("resource_args"), "resource_args")
+    part = next((name for name in RESOURCES if arguments.get(name)), RESOURCES[0])
+    builder = mapping(mapping(arguments.get(part), f"resource_args.{part}").get("builder"), f"{part}.builder")
+    return {
+        "builder.base_image in the queue's configuration": text(
+            builder.get("base_image"), f"resource_args.{part}.builder.base_image", ""
+        ),
+        "LAUNCH_BASE_IMAGE": site.base_image,
+    }
 
 
 def _check_names_of_run(run_spec: Mapping[str, Any]) -> None:

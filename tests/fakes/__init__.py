@@ -3,6 +3,6 @@
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
 from tests.fakes.vertex import FakeVertex
-from tests.fakes.wandb import FakePublisher, FakeWandb
+from tests.fakes.wandb import FakeJobs, FakePublisher, FakeWandb
 
-__all__ = ["FakeClock", "FakePublisher", "FakeVertex", "FakeWandb", "InMemoryAgentBook", "InMemoryLedger"]
+__all__ = ["FakeClock", "FakeJobs", "FakePublisher", "FakeVertex", "FakeWandb", "InMemoryAgentBook", "InMemoryLedger"]

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.core.errors import Reject
+from shared.core.jobsource import JobSource
 from shared.core.launch import RunPath
 from shared.core.message import Queue
 from shared.core.ports import ItemStatus, QueueItem, RunStatus
@@ -115,6 +117,22 @@ class FakeWandb:
     def _after(self, method: str) -> None:
         if method in self.lose:
             raise self.lose.pop(method)
+
+
+@dataclass
+class FakeJobs:
+    """Implements JobArtifacts: what each path means now."""
+
+    jobs: dict[str, JobSource] = field(default_factory=dict)
+    unreachable: Exception | None = None
+
+    def resolve(self, path: str) -> JobSource:
+        """Return what a job is now."""
+        if self.unreachable:
+            raise self.unreachable
+        if path not in self.jobs:
+            raise Reject("job", f"{path} was not found in W&B")
+        return self.jobs[path]
 
 
 @dataclass

@@ -1,15 +1,17 @@
 """What submit does with a message: at most one CustomJob, and everything written down."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from functions.submit.launch import Policy, Submit
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Launch, Outcome, State, from_item
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall
-from tests.fakes import FakeClock, FakeVertex, InMemoryLedger
+from tests.fakes import FakeClock, FakeJobs, FakeVertex, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
 
@@ -27,19 +29,23 @@ class Scene:
     ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
     refusal: Reject | None = None
     warnings: tuple[str, ...] = ()
+    rendered: list[tuple[Any, JobSource | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.vertex = FakeVertex(self.clock)
-        self.submit = Submit(self.ledger, self.vertex, self._render, labels, self.clock, Policy())
+        self.jobs = FakeJobs()
+        self.submit = Submit(self.ledger, self.vertex, self.jobs, self._render, labels, self.clock, Policy())
 
-    def _render(self, launch: Launch) -> CustomJobCall:
+    def _render(self, launch: Launch, job: JobSource | None) -> CustomJobCall:
+        self.rendered.append((launch.run_spec.get("job"), job))
         if self.refusal:
             raise self.refusal
         return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {}, self.warnings)
 
-    def open(self, item: str = "item-1") -> Ticket:
+    def open(self, item: str = "item-1", **changes: Any) -> Ticket:
         """Write a launch down, as poll does, and return its ticket."""
-        launch = self.ledger.write(from_item(item, QUEUE, {"entity": "team", "project": "Cats"}, self.clock()))
+        spec = {"entity": "team", "project": "Cats", **changes}
+        launch = self.ledger.write(from_item(item, QUEUE, spec, self.clock()))
         return Ticket(launch_key=launch.key)
 
     def deliver(self, message: Ticket | Request) -> str:
@@ -253,3 +259,43 @@ def test_a_claim_that_ended_under_its_holder_is_not_overwritten(scene: Scene) ->
 
     assert replace(scene.submit, ledger=Late()).launch(ticket) == "launch.claim_lost"
     assert scene.launch(ticket).reason == "taken over"
+
+
+def test_a_job_is_pinned_to_the_version_that_was_launched_first(scene: Scene) -> None:
+    """A later attempt runs the same code, wherever the alias has moved meanwhile."""
+    path = "team/cats/train:latest"
+    first, second = (JobSource(f"team/cats/train:v{n}", Kind.IMAGE, image=f"img:{n}") for n in (1, 2))
+    scene.jobs.jobs = {path: first, first.path: first}
+    ticket = scene.open(job=path)
+    scene.vertex.next_errors = [Capacity("no room")]
+    assert scene.deliver(ticket) == "launch.waiting"
+    scene.jobs.jobs[path] = second
+    scene.clock.pass_(1200)
+    assert scene.deliver(ticket) == "launch.submitted"
+    assert scene.rendered == [(first.path, first)] * 2
+    assert scene.launch(ticket).run_spec["job"] == first.path
+
+
+def test_a_job_that_is_not_there_ends_the_launch(scene: Scene) -> None:
+    """Its author reads which one; no job was created."""
+    ticket = scene.open(job="team/cats/gone:v1")
+    assert scene.deliver(ticket) == "launch.rejected"
+    launch = scene.launch(ticket)
+    assert (launch.entry.outcome, launch.reason) == (
+        Outcome.REJECTED,
+        "job: team/cats/gone:v1 was not found in W&B.",
+    )
+    assert not scene.vertex.jobs
+
+
+@pytest.mark.parametrize("error", [Retry("W&B does not answer"), Denied("W&B answers 401")])
+def test_a_launch_waits_for_a_wandb_that_cannot_be_asked(scene: Scene, error: LaunchError) -> None:
+    """Nothing is sent to Vertex AI before its job is known."""
+    job = JobSource("team/cats/train:v1", Kind.IMAGE, image="img:1")
+    scene.jobs.jobs, scene.jobs.unreachable = {job.path: job}, error
+    ticket = scene.open(job=job.path)
+    assert scene.deliver(ticket) == ("launch.denied" if isinstance(error, Denied) else "launch.retry")
+    assert (scene.launch(ticket).entry.state, scene.vertex.jobs) == (State.QUEUED, {})
+    scene.jobs.unreachable = None
+    scene.clock.pass_(60)
+    assert scene.deliver(ticket) == "launch.submitted"

@@ -12,7 +12,7 @@ from wandb.sdk.launch._project_spec import LaunchProject
 from wandb.sdk.launch.utils import MAX_ENV_LENGTHS, recursive_macro_sub
 
 from shared.core.errors import Reject
-from shared.spec.environment import launch_variables
+from shared.spec.environment import docker_image, launch_variables
 from shared.spec.macros import substitute
 from tests.unit.specs import SITE, launch_of, rendered, run_spec
 
@@ -41,7 +41,7 @@ def theirs(spec: dict[str, Any]) -> dict[str, str]:
 
 def ours(spec: dict[str, Any]) -> dict[str, str]:
     """Return what we put there."""
-    return launch_variables(spec, launch_of(spec).entry, SITE.base_url, SITE.api_key)
+    return launch_variables(spec, launch_of(spec).entry, SITE.base_url, SITE.api_key, docker_image(spec))
 
 
 def assert_equal_but_for_the_deliberate(spec: dict[str, Any]) -> None:
@@ -72,6 +72,7 @@ def assert_equal_but_for_the_deliberate(spec: dict[str, Any]) -> None:
         },
         {"overrides": {"run_config": {"big": "x" * 100_000}, "files": {"big": "ü" * 40_000}}},
         {"docker": None, "image_uri": "img:2"},
+        {"job": "team/cats/job:v1", "overrides": {"artifacts": {"data": "team/cats/d:v2"}}},
     ],
 )
 def test_the_environment_is_wandbs_own(changes: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
-"""W&B: its run queues, as poll needs them, and its runs and items, as status does."""
+"""W&B: its run queues, as poll needs them, its runs and items, as status does, and its jobs, as submit does."""
 
 from shared.adapters.wandb.graphql import Graphql
+from shared.adapters.wandb.jobs import WandbJobs
 from shared.adapters.wandb.queues import WandbRunQueue
 
-__all__ = ["Graphql", "WandbRunQueue"]
+__all__ = ["Graphql", "WandbJobs", "WandbRunQueue"]

@@ -45,3 +45,27 @@ AGENT = "query LaunchAgent($agentId: ID!) { launchAgent(id: $agentId) { id agent
 HEARTBEAT = """mutation updateLaunchAgent($agentId: ID!, $agentStatus: String) {
   updateLaunchAgent(input: {launchAgentId: $agentId, agentStatus: $agentStatus}) { success }
 }"""
+JOB = """query ArtifactMembershipByName($entity: String!, $project: String!, $name: String!) {
+  project(name: $project, entityName: $entity) {
+    artifactCollectionMembership(name: $name) {
+      versionIndex
+      artifactCollection { name project { name entity { name } } }
+      artifact { state artifactType { name } }
+    }
+  }
+}"""
+CODE = """query ArtifactByID($id: ID!) {
+  artifact(id: $id) { state versionIndex artifactSequence { name project { name entity { name } } } }
+}"""
+FILES = """query GetArtifactMembershipFileUrls($entity: String!, $project: String!, $collection: String!,
+                                            $alias: String!, $cursor: String, $perPage: Int) {
+  project(name: $project, entityName: $entity) {
+    artifactCollection(name: $collection) {
+      artifactMembership(aliasName: $alias) {
+        files(after: $cursor, first: $perPage) {
+          pageInfo { endCursor hasNextPage } edges { node { name directUrl } }
+        }
+      }
+    }
+  }
+}"""

@@ -5,10 +5,11 @@ import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry as Repeat
 
 from shared.core.errors import Denied, OutcomeUnknown, Retry, SettingsError
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 TIMEOUT = (5, 20)  # seconds to connect, and to wait for an answer
 
 
+class NotAllowed(Denied):
+    """W&B knows the key, and its owner may not do this."""
+
+
 class Graphql:
     """A connection to W&B: one session, made on first use, shared by the threads of one function.
 
@@ -25,7 +30,7 @@ class Graphql:
 
     Raises, from every operation:
         SettingsError: W&B's certificate is not trusted, so nothing was sent.
-        Denied: the key is not accepted (401), or may not do this (403, or W&B says so).
+        Denied: the key is not accepted (401); NotAllowed where it may not do this (403, or W&B says so).
         Retry: W&B did not do it (no connection, 429), or it was a query, which is harmless to repeat.
         OutcomeUnknown: a mutation whose answer was lost: it may have had its effect.
     """
@@ -53,6 +58,25 @@ class Graphql:
         """Change something, once."""
         return self._post(document, variables)
 
+    def download(self, address: str, limit: int) -> bytes:
+        """Fetch a file from where W&B says that it is, no more than `limit` bytes of it; safe to repeat.
+
+        W&B's key is shown to W&B itself only: another address has its permission in it.
+        """
+        url = urljoin(self._url, address)
+        where = urlsplit(url).netloc
+        own = where == urlsplit(self._url).netloc
+        auth, verify = (("api", self._api_key), self._ca_file or None) if own else (None, None)
+        try:
+            with requests.get(url, timeout=TIMEOUT, stream=True, auth=auth, verify=verify) as response:
+                if response.status_code != 200:
+                    raise Retry(f"the file at {where} is not to be had: {response.status_code} {response.reason}")
+                return response.raw.read(limit, decode_content=True)
+        except (requests.RequestException, HTTPError) as exc:
+            if refusal := _refusal(exc):
+                raise SettingsError(self._untrusted(where, refusal)) from exc
+            raise Retry(f"the file at {where} cannot be fetched: {type(exc).__name__}") from exc
+
     def _post(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         body = {"query": document, "variables": variables}
         where = urlsplit(self._url).netloc
@@ -67,7 +91,8 @@ class Graphql:
                 raise SettingsError(self._untrusted(where, refusal)) from exc
             raise OutcomeUnknown(f"W&B at {where} did not answer: {type(exc).__name__}") from exc
         if response.status_code in (401, 403):
-            raise Denied(f"W&B at {where} answers {response.status_code}: check the API key and what its owner may do")
+            kind = Denied if response.status_code == 401 else NotAllowed
+            raise kind(f"W&B at {where} answers {response.status_code}: check the API key and what its owner may do")
         if response.status_code == 429:
             raise Retry(f"W&B at {where} answers 429: too many requests")
         answer = _object(response)
@@ -75,7 +100,7 @@ class Graphql:
         if response.status_code != 200:
             raise OutcomeUnknown(f"W&B at {where} answers {response.status_code}: {reason or response.reason}")
         if "permission" in reason.lower():
-            raise Denied(f"W&B refuses: {reason}")
+            raise NotAllowed(f"W&B refuses: {reason}")
         if reason:
             raise Retry(f"W&B refuses: {reason}")
         data = answer.get("data")
