@@ -140,6 +140,23 @@ def test_a_bad_spec_is_no_error_of_the_function(outside: Outside) -> None:
     assert listing.json["open_launches"] == 1
 
 
+def test_the_policy_holds_for_items_and_for_requests(outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither becomes a job; the item's author reads the rule in W&B, the other system's operator in the log."""
+    item = outside.wandb.push("team", "vertex", ITEM)
+    outside.client("poll").post("/")
+    key = next(e["launch_key"] for e in events(capsys.readouterr().out) if e["message"] == "poll.item")
+    submit = outside.client("submit", LAUNCH_POLICY='{"images": ["us-docker.pkg.dev/p"]}')
+    for message in (Ticket(launch_key=key), REQUEST):
+        assert submit.post(**eventarc(encode(message))).status_code == 200
+    refused = [e["why"] for e in events(capsys.readouterr().out) if e["message"] == "launch.rejected"]
+    assert len(refused) == 2
+    assert all("is 'local/x', which the rule policy.images does not allow" in why for why in refused)
+    assert not outside.vertex.jobs()
+    outside.client("status").post("/")
+    assert item.state == "FAILED"
+    assert "Allowed are images that begin with: us-docker.pkg.dev/p" in str(item.error)
+
+
 @pytest.mark.parametrize("name", ["poll", "submit", "status"])
 def test_missing_settings_are_all_named_in_one_answer(outside: Outside, name: str, caplog: Any) -> None:
     """For who deployed it."""
