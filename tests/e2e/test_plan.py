@@ -267,24 +267,6 @@ def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_
         assert "'gcr.io/other/train', which the rule policy.images does not allow" in image["reason"]
 
 
-def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_path: Path) -> None:
-    """As submit would; the image that an item to come brings along is not held against its queue."""
-    config = tmp_path / "launch-config.yaml"
-    config.write_text("policy: {images: [us-docker.pkg.dev/p], machine_types: [n1-standard-4]}")
-    large = put(POOL, ("machine_spec", "machine_type"), "a3-ultragpu-8g")
-    foreign = put(POOL, ("container_spec", "image_uri"), "gcr.io/other/train")
-    with door_to(standin, shows_run_specs=False) as door:
-        door.make_queue("fits", VERTEX)
-        door.make_queue("large", put(VERTEX, ("spec", "worker_pool_specs"), [large]))
-        door.make_queue("foreign", put(VERTEX, ("spec", "worker_pool_specs"), [foreign]))
-        queues = ("--queue", "fits", "--queue", "large", "--queue", "foreign")
-        code, (good, machine, image), _ = planned(door, tmp_path, *queues)
-        assert (good["outcome"], code) == ("would be launched", 1)
-        assert "'a3-ultragpu-8g', which the rule policy.machine_types does not allow" in machine["reason"]
-        assert image["field"] == "spec.worker_pool_specs[0].container_spec.image_uri"
-        assert "'gcr.io/other/train', which the rule policy.images does not allow" in image["reason"]
-
-
 def test_a_key_that_is_not_accepted(standin: str, tmp_path: Path) -> None:
     """W&B's refusal is told in one line, without a traceback."""
     with door_to(standin, shows_run_specs=False) as door:
