@@ -101,15 +101,15 @@ def cpu_seconds(process: psutil.Process) -> float:
 def container_megabytes(process: psutil.Process) -> float:
     """Return what a process and all it has started would take in a container of their own.
 
-    Their own memory is the sum of PSS: what gunicorn's two processes share counts once. Files that are mapped count in
-    full, as in a container where nobody else has them mapped; their PSS would depend on what else the machine runs.
+    What they have written counts by its PSS: gunicorn's two processes share some, which counts once. The files that
+    they map count in full, for the one that maps most: their PSS would be less where other programs map them too.
     """
     own, files = 0, 0
     for one in [process, *process.children(recursive=True)]:
         kilobytes = {
             name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB", _smaps(one.pid), re.MULTILINE)
         }
-        own += kilobytes["Pss_Anon"] + kilobytes["Pss_Shmem"]
+        own += kilobytes["Pss_Anon"]
         files = max(files, kilobytes["Rss"] - kilobytes["Anonymous"])
     return (own + files) * 1024 / 1e6
 
