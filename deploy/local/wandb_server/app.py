@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.local.wandb_server.artifact_store import artifact_routes
 from deploy.local.wandb_server.errors import Refused
 from deploy.local.wandb_server.execution import Asked, Executor
 from deploy.local.wandb_server.mutations import MUTATIONS
@@ -86,6 +87,7 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
             # an upload url is its own permission, as W&B's signed ones are
             Route(STORAGE, put_file, methods=["PUT"]),
             Route(STORAGE, get_file, methods=["GET"]),
+            *artifact_routes(state),
             *standin_routes(state),
             Route("/{path:path}", human_page, methods=["GET"]),
         ],

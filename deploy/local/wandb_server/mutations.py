@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.local.wandb_server.artifact_fields import ARTIFACT_MUTATIONS
 from deploy.local.wandb_server.errors import Refused
 from deploy.local.wandb_server.execution import Info
 from deploy.local.wandb_server.nodes import project_node
@@ -235,4 +236,5 @@ MUTATIONS = {
     "createRunFiles": create_run_files,
     "markRunFilesUploaded": _resolver(mark_run_files_uploaded),
     "notifyScriptableRunAlert": _resolver(notify_scriptable_run_alert),
+    **ARTIFACT_MUTATIONS,
 }

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from deploy.local.wandb_server.agents import Agent
+from deploy.local.wandb_server.artifact_fields import ARTIFACT_FIELDS, ARTIFACT_PROJECT_FIELDS, ARTIFACT_QUERIES
 from deploy.local.wandb_server.execution import Info
 from deploy.local.wandb_server.filters import matches
 from deploy.local.wandb_server.nodes import EntityNode, ProjectNode, connection, entity_node, project_node
@@ -139,6 +140,7 @@ QUERIES: dict[str, dict[str, Any]] = {
         "models": _projects,
         "launchAgent": _agent,
         "organization": lambda _, __, name=None: {"name": name, "feature_flags": []},
+        **ARTIFACT_QUERIES,
     },
     "Organization": {"featureFlags": lambda *_, **__: []},
     "Entity": {"organization": lambda *_: None, "defaultResourceConfig": _config},
@@ -161,7 +163,7 @@ QUERIES: dict[str, dict[str, Any]] = {
         "runs": _runs,
         "runCount": _run_count,
         "sweep": _sweep,
-        "artifactType": lambda *_, **__: None,
+        **ARTIFACT_PROJECT_FIELDS,
     },
     "RunQueue": {
         "defaultResourceConfigID": lambda queue, _: queue.resource_config.id or None,
@@ -169,5 +171,6 @@ QUERIES: dict[str, dict[str, Any]] = {
         "runQueueItem": _item,
     },
     "Sweep": {"displayName": lambda sweep, _: sweep.name, "controllerRunName": lambda *_: None},
+    **ARTIFACT_FIELDS,
     "LaunchAgent": {"heartbeatAt": lambda agent, _: timestamp(agent.heartbeat_at)},
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from deploy.local.wandb_server.agents import Agent, Agents
+from deploy.local.wandb_server.artifacts import Artifacts
 from deploy.local.wandb_server.errors import Refused
 from deploy.local.wandb_server.queues import Item, Queues, RunQueue
 from deploy.local.wandb_server.runs import Run, Runs
@@ -46,6 +47,7 @@ class State:
         self.entity = entity
         self.queues = Queues(numbers.__next__, global_id, clock, lease_seconds)
         self.agents = Agents(numbers.__next__, global_id, clock)
+        self.artifacts = Artifacts(numbers.__next__, global_id, clock)
         self.runs = Runs(numbers.__next__, global_id, clock, crashed_after_seconds)
         self.projects: dict[tuple[str, str], int] = {}
         self.requests: Counter[str] = Counter()

@@ -1,0 +1,265 @@
+"""Jobs: made by the real `wandb job create`, resolved by our adapter; the real agent's own part is the judge."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.wandb_server.state import State
+from shared.adapters.wandb import Graphql, WandbJobs
+from shared.adapters.wandb.documents import FILES
+from shared.core.errors import Denied, Reject, Retry
+from shared.core.jobsource import JobSource, Kind
+from shared.spec.in_container import QUERY
+from shared.spec.source import source_of
+from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
+
+__all__ = ["client_env", "clock", "state", "url"]  # fixtures
+
+REMOTE = "https://git.example.test/code.git"
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """Return a folder with a script and what it needs."""
+    folder = tmp_path / "code"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "train.py").write_text("import sys\nfrom sub.part import SAID\nprint(SAID, sys.argv[1:])\n")
+    (folder / "sub" / "part.py").write_text("SAID = 'it ran'\n")
+    (folder / "requirements.txt").write_text("wandb\n")
+    return folder
+
+
+@pytest.fixture
+def repository(code: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Serve the code as a git repository; return the variables that lead git there for REMOTE."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.test", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "code"], ["update-server-info"]):
+        subprocess.run([*git, *command], cwd=code, check=True)
+    server = HTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(code / ".git")))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    led = {"GIT_CONFIG_KEY_0": f"url.http://127.0.0.1:{server.server_port}/.insteadOf", "GIT_CONFIG_VALUE_0": REMOTE}
+    try:
+        yield led | {"GIT_CONFIG_COUNT": "1", "GIT_TERMINAL_PROMPT": "0"}
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
+
+
+def created(env: dict[str, str], cwd: Path, *what: str) -> None:
+    """Run the real `wandb job create`."""
+    code, said = finished([WANDB, "job", "create", "-p", "vision", "-e", "team", "-n", "train", *what], env, cwd)
+    assert (code, "Created job: " in said) == (0, True), said
+
+
+def test_an_image_job_is_resolved(state: State, url: str, client_env: dict[str, str], tmp_path: Path) -> None:
+    """By any of its names, to its version's own."""
+    created(client_env, tmp_path, "image", "us-docker.pkg.dev/p/r/train:blue")
+    jobs = WandbJobs(Graphql(url, KEY))
+    image = JobSource("team/vision/train:v0", Kind.IMAGE, image="us-docker.pkg.dev/p/r/train:blue")
+    for name in ("train:latest", "train:blue", "train:v0", "train"):
+        assert jobs.resolve(f"team/vision/{name}") == image
+
+
+THEIRS = """
+import json, os, sys
+from types import SimpleNamespace
+import wandb
+from wandb.sdk.launch._project_spec import LaunchProject
+project = LaunchProject.from_spec({"entity": "team", "project": "vision", "job": sys.argv[1], "resource": "x"}, None)
+project.fetch_and_validate_project()
+files = sorted(os.path.relpath(os.path.join(at, name), project.project_dir)
+               for at, _, names in os.walk(project.project_dir) for name in names if ".git/" not in at + "/")
+print(json.dumps([project.get_job_entry_point().command, project.job_source_type, project.job_source_info, files]))
+"""
+
+
+def theirs(env: dict[str, str], cwd: Path, job: str) -> list[Any]:
+    """Return what the agent's own part makes of a job: entry point, kind, where the code is, and its files."""
+    code, said = finished([sys.executable, "-c", THEIRS, job], env, cwd)
+    assert code == 0, said
+    return list(json.loads(said.splitlines()[-1]))
+
+
+def test_a_code_job_is_what_the_agent_makes_of_it(
+    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
+) -> None:
+    """The same entry point, and the same version of the same code."""
+    created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
+    ours = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    command, kind, info, files = theirs(client_env, tmp_path, "team/vision/train:latest")
+    assert (list(ours.entry_point), ours.kind, ours.code) == (command, kind, info["artifact_string"])
+    assert (ours.path, info["job_artifact"]) == ("team/vision/train:v0", "team/vision/train:latest")
+    assert files == ["requirements.frozen.txt", "requirements.txt", "sub/part.py", "train.py"]
+
+
+def test_a_git_job_is_resolved(
+    state: State, url: str, client_env: dict[str, str], repository: dict[str, str], tmp_path: Path, code: Path
+) -> None:
+    """To the commit that it was made of."""
+    created(client_env | repository, tmp_path, "git", REMOTE, "--entry-point", "python train.py")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=code, check=True, capture_output=True, text=True)
+    found = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    assert found == JobSource(
+        "team/vision/train:v0", Kind.REPO, ("python", "train.py"), remote=REMOTE, commit=head.stdout.strip()
+    )
+
+
+def started(env: dict[str, str], cwd: Path, job: JobSource, *args: str, **overrides: Any) -> tuple[int, str]:
+    """Run the command of a job's container; returns its exit code and all it said."""
+    spec = {"entity": "team", "project": "vision", "job": job.path, "overrides": overrides}
+    command = source_of(spec, job, overrides.get("entry_point", []), {"a base image": "python:3.12"}).command
+    home = env | {"TMPDIR": str(cwd), "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
+    return finished([*command, *args], home, cwd)
+
+
+def test_the_code_of_an_artifact_runs(
+    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
+) -> None:
+    """It is fetched, what it needs is installed, and it gets its arguments as they are, whatever is in them."""
+    created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
+    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    exit_code, said = started(client_env, tmp_path, job, "--it's", "$HOME `x`")
+    assert exit_code == 0, said
+    assert """it ran ["--it's", '$HOME `x`']""" in said
+    assert KEY not in said
+    (fetched,) = tmp_path.glob("job-*/code")
+    _, _, _, files = theirs(client_env, tmp_path, "team/vision/train:latest")
+    mine = {str(path.relative_to(fetched)) for path in fetched.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert mine | {"requirements.frozen.txt"} == set(files)
+    assert (fetched.parent / "job" / "requirements.frozen.txt").is_file()
+
+
+def test_the_code_of_a_repository_runs(
+    state: State, url: str, client_env: dict[str, str], repository: dict[str, str], tmp_path: Path, code: Path
+) -> None:
+    """At the commit of the job, with the changes that were not committed; a folder of it may be worked in."""
+    created(client_env | repository, tmp_path, "git", REMOTE, "--entry-point", "python train.py")
+    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    patch = "--- a/sub/part.py\n+++ b/sub/part.py\n@@ -1 +1 @@\n-SAID = 'it ran'\n+SAID = 'patched'\n"
+    (artifact,) = (one for one in state.artifacts.by_id.values() if one.collection.type_name == "job")
+    artifact.files["diff.patch"] = patch.encode()
+    assert started(client_env | repository, tmp_path, job)[1].splitlines()[-1] == "patched []"
+    ran = started(
+        client_env | repository, tmp_path, job, working_dir="sub", entry_point=["python", "-c", "import part"]
+    )
+    assert ran[0] == 0, ran[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"code": "team/vision/gone:v0"}, "W&B does not show the files of team/vision/gone:v0"),
+        ({"entry_point": ("nothing-there",)}, "cannot be started: FileNotFoundError"),
+        ({"kind": Kind.REPO, "remote": "https://127.0.0.1:1/x", "commit": "c"}, "'clone'"),
+    ],
+)
+def test_code_that_cannot_be_started_says_why(
+    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    """In the last line of the job's log, and the job fails."""
+    created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
+    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    exit_code, said = started(client_env, tmp_path, replace(job, **changes))
+    assert exit_code == 1
+    assert told in said.splitlines()[-1]
+
+
+def test_a_python_of_another_name_is_the_images_own(
+    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
+) -> None:
+    """A job made by a run names the Python that it had then."""
+    created(client_env, tmp_path, "code", str(code), "--entry-point", "python3.999 train.py")
+    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    exit_code, said = started(client_env, tmp_path, job)
+    assert (exit_code, "there is no python3.999 here" in said) == (0, True), said
+
+
+def test_files_beyond_the_first_page_are_fetched(
+    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
+) -> None:
+    """A job's code may have more files than W&B lists at once."""
+    for number in range(501):
+        (code / f"data-{number}").write_text(str(number))
+    created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
+    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    assert started(client_env, tmp_path, job)[0] == 0
+    assert len(list(tmp_path.glob("job-*/code/data-*"))) == 501
+
+
+def test_the_container_asks_as_submit_does() -> None:
+    """One query, of wandb's own."""
+    assert QUERY == FILES
+
+
+def put(state: State, name: str, kind: str, files: dict[str, bytes]) -> str:
+    """Log an artifact; returns its id."""
+    state.project("team", "vision")
+    made = state.artifacts.create("team", "vision", kind, name, {"digest": name})
+    made.files |= files
+    return state.artifacts.commit(made.id).id
+
+
+def link(artifact_id: str) -> bytes:
+    """Return the wandb-job.json of a job with this code."""
+    source = {"artifact": f"wandb-artifact://_id/{artifact_id}", "entrypoint": ["python", "x.py"]}
+    return json.dumps({"source_type": "artifact", "source": source}).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("team/vision/gone:v0", "job: team/vision/gone:v0 was not found in W&B. Give it as entity/project/name:alias"),
+        ("team/nowhere/x", "job: team/nowhere/x was not found in W&B."),
+        ("team/vision/data:v0", "job: team/vision/data:v0 is an artifact of type 'dataset', not a job."),
+        ("team/vision/empty:v0", "job: team/vision/empty:v0 has no wandb-job.json. Create the job again"),
+        ("team/vision/bad:v0", "job: team/vision/bad:v0 has a wandb-job.json that is no JSON object"),
+        ("team/vision/lost:v0", "job: team/vision/lost:v0 has code that was not found in W&B."),
+        ("team/vision/old:v0", "job: team/vision/old:v0 has code that was deleted in W&B."),
+    ],
+)
+def test_a_job_that_cannot_be_launched_is_refused(state: State, url: str, path: str, told: str) -> None:
+    """By name, with what is wrong."""
+    put(state, "data", "dataset", {})
+    put(state, "empty", "job", {})
+    put(state, "bad", "job", {"wandb-job.json": b"no"})
+    put(state, "lost", "job", {"wandb-job.json": link("bm93aGVyZQ==")})
+    gone = put(state, "code-old", "code", {"x.py": b""})
+    state.artifacts.delete(gone)
+    put(state, "old", "job", {"wandb-job.json": link(gone)})
+    with pytest.raises(Reject) as refused:
+        WandbJobs(Graphql(url, KEY)).resolve(path)
+    assert str(refused.value).startswith(told)
+
+
+def test_a_deleted_job_is_not_found(state: State, url: str) -> None:
+    """And one that is not uploaded yet is not there yet."""
+    deleted = put(state, "train", "job", {})
+    state.artifacts.delete(deleted)
+    state.artifacts.create("team", "vision", "job", "draft", {"digest": "x"})
+    for name in ("train:v0", "draft:v0"):
+        with pytest.raises(Reject, match="was not found in W&B"):
+            WandbJobs(Graphql(url, KEY)).resolve(f"team/vision/{name}")
+
+
+def test_a_wandb_that_is_down_is_asked_again_later(url: str) -> None:
+    """As is one that does not take the key, while somebody mends that."""
+    with pytest.raises(Retry):
+        WandbJobs(Graphql("http://127.0.0.1:1", KEY)).resolve("team/vision/train:v0")
+    with pytest.raises(Denied):
+        WandbJobs(Graphql(url, "wrong" * 8)).resolve("team/vision/train:v0")
