@@ -1,5 +1,6 @@
 """`python -m deploy bootstrap`: once, by an owner of the project: what the build and the functions stand on."""
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -106,12 +107,13 @@ def _things(deployment: Deployment) -> Iterator[Step]:
             ),
             found=("storage", "buckets", "describe", f"gs://{bucket}"),
         )
+    # a file, because no flag of gcloud gives a secret that is kept in one region a key
+    replica = {"location": deployment.region}
+    encrypted = replica | {"customerManagedEncryption": {"kmsKeyName": key}}
     yield Step(
         f"secret {deployment.secret}",
-        (
-            *("secrets", "create", deployment.secret, "--replication-policy=user-managed"),
-            *(f"--locations={deployment.region}", project, *([f"--kms-key-name={key}"] if key else [])),
-        ),
+        ("secrets", "create", deployment.secret, "--replication-policy-file=-", project),
+        given=json.dumps({"userManaged": {"replicas": [encrypted if key else replica]}}),
         found=("secrets", "describe", deployment.secret, project),
     )
     for role in ACCOUNTS:
@@ -235,4 +237,4 @@ def _print(phases: dict[str, list[list[Step]]]) -> None:
         click.echo(f"# {title}")
         for steps in groups:
             for step in steps:
-                click.echo(gcloud.shown(step.make))
+                click.echo(gcloud.shown(step.make, step.given))

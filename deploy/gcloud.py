@@ -25,13 +25,15 @@ class Step:
     """Something that shall be so, and the command that makes it so.
 
     `found` is a command that describes the thing where it exists; `mends` gives, for its description, the commands that
-    are missing to how it shall be. A step without `found` is safe to repeat as it is.
+    are missing to how it shall be. A step without `found` is safe to repeat as it is. `given` is what `make` reads from its
+    standard input.
     """
 
     what: str
     make: tuple[str, ...]
     found: tuple[str, ...] = ()
     mends: Callable[[Any], Iterable[tuple[str, ...]]] = lambda _: ()
+    given: str = ""
 
 
 def run(command: Sequence[str], given: str = "") -> str:
@@ -63,11 +65,11 @@ def describe(command: Sequence[str]) -> Any:
 def carry_out(step: Step) -> str:
     """Make it so; return what was done: made, mended, or nothing, because it is so already."""
     if not step.found:
-        run(step.make)
+        run(step.make, step.given)
         return "done"
     there = describe(step.found)
     if there is None:
-        run(step.make)
+        run(step.make, step.given)
         return "made"
     missing = list(step.mends(there))
     for command in missing:
@@ -91,6 +93,6 @@ def carry_out_all(groups: Iterable[Sequence[Step]], console: Console) -> None:
             future.result()
 
 
-def shown(command: Sequence[str]) -> str:
+def shown(command: Sequence[str], given: str = "") -> str:
     """Return the command as one would type it."""
-    return "gcloud " + shlex.join(command)
+    return "gcloud " + shlex.join(command) + (f" <<< {shlex.quote(given)}" if given else "")

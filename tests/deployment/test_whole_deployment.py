@@ -472,6 +472,10 @@ def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Bui
     for name in table().roles:
         assert not project.cloud.resources[f"iam.googleapis.com/projects/p1/roles/launch_{name}"].get("deleted")
     assert project.cloud.resources[LEDGER]["encryption"] == {"defaultKmsKeyName": key}
+    [replica] = project.cloud.resources["secretmanager.googleapis.com/projects/p1/secrets/launch-wandb-api-key"][
+        "replication"
+    ]["userManaged"]["replicas"]
+    assert replica == {"location": "us-central1", "customerManagedEncryption": {"kmsKeyName": key}}
     agents = project.cloud.policy_members(
         f"cloudkms.googleapis.com/{key}", "roles/cloudkms.cryptoKeyEncrypterDecrypter"
     )
