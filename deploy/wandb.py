@@ -7,24 +7,16 @@ popped is asked first.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.local.wandb_server.specs import filled
-from shared.adapters.wandb import Graphql
+from shared.adapters.wandb import Graphql, read_config
 from shared.adapters.wandb.documents import QUEUES
 from shared.adapters.wandb.queues import PAGE, QUEUE_PROJECT
 from shared.core.errors import Denied
+from shared.spec.templates import filled
 
 VIEWER = "query GetViewer { viewer { username entity teams { edges { node { name } } } } }"
-METADATA = """query GetRunQueueMetadata($projectName: String!, $entityName: String!, $runQueue: String!) {
-  project(name: $projectName, entityName: $entityName) {
-    runQueue(name: $runQueue) { id access defaultResourceConfigID }
-  }
-}"""
-CONFIG = """query GetDefaultResourceConfig($entityName: String!, $id: ID!) {
-  entity(name: $entityName) { defaultResourceConfig(id: $id) { config resource templateVariables { name schema } } }
-}"""
 FIELDS = "query TypeFields($typeName: String!) { TypeInfo: __type(name: $typeName) { fields { name } } }"
 ITEMS = """query GetRunQueueItems($projectName: String!, $entityName: String!, $runQueue: String!, $first: Int!,
                                   $after: String) {
@@ -101,22 +93,10 @@ def queue_names(graphql: Graphql, entity: str) -> list[str]:
 
 def read_queue(graphql: Graphql, entity: str, name: str) -> QueueView | None:
     """Return a queue with its default resource config; None where there is none that the key may see."""
-    found = _queue(graphql.query(METADATA, _where(entity, name)))
-    if not found:
+    found = read_config(graphql, entity, name)
+    if found is None:
         return None
-    queue = QueueView(entity, name, found["id"], found.get("access") or "")
-    if not found.get("defaultResourceConfigID"):
-        return queue
-    answer = graphql.query(CONFIG, {"entityName": entity, "id": found["defaultResourceConfigID"]})["entity"]
-    config = (answer or {}).get("defaultResourceConfig") or {}
-    return replace(
-        queue,
-        resource=config.get("resource") or "",
-        config=_object(config.get("config") or {}),
-        template_variables={
-            each["name"]: _object(each.get("schema") or {}) for each in config.get("templateVariables") or []
-        },
-    )
+    return QueueView(entity, name, found.id, found.access, found.resource, found.config, found.template_variables)
 
 
 def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingItem]:

@@ -14,7 +14,8 @@ from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeU
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, Outcome, State, from_request
 from shared.core.message import Request, Ticket
-from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger
+from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs
+from shared.spec.defaults import completed
 from shared.spec.source import resolved
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Submit:
     ledger: Ledger
     compute: Compute
     jobs: JobArtifacts
+    queues: QueueConfigs
     render: Render
     labels: Labels
     clock: Clock
@@ -95,10 +97,10 @@ class Submit:
     def _rendered(self, launch: Launch) -> tuple[Launch, CustomJobCall | LaunchError]:
         """Render before the claim is written, since the claim says where the job will be looked for, and what it runs.
 
-        Nothing is sent to Vertex AI where W&B cannot be asked for the job that is to be launched.
+        Nothing is sent to Vertex AI where W&B cannot be asked for the job, or the queue, that the launch names.
         """
         try:
-            pinned, job = resolved(launch, self.jobs)
+            pinned, job = resolved(completed(launch, self.queues), self.jobs)
             call = self.render(pinned, job)
         except (Reject, Retry, Denied) as refusal:
             return launch, refusal

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from shared.core.errors import NotAMessage
 
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
+_RUN_SPEC = "a W&B Launch run spec: entity, project, docker, …; for a queue's configuration, template_variables"
+_QUEUE = "a W&B queue on whose behalf this runs; its configuration is taken where run_spec leaves resource_args out"
 
 
 class Queue(BaseModel):
@@ -47,8 +49,8 @@ class Request(BaseModel):
     kind: Literal["request"] = "request"
     source: Annotated[_Name, Field(description="who asks: the publishing system's own name")]
     idempotency_key: Annotated[_Name, Field(description="the publisher's own identity of this request")]
-    run_spec: Annotated[dict[str, Any], Field(description="a W&B Launch run spec: entity, project, docker, …")]
-    queue: Annotated[Queue | None, Field(description="a W&B queue on whose behalf this runs")] = None
+    run_spec: Annotated[dict[str, Any], Field(description=_RUN_SPEC)]
+    queue: Annotated[Queue | None, Field(description=_QUEUE)] = None
 
     @property
     def launch_key(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
+from shared.core.queueconfig import QueueConfig
 
 Clock = Callable[[], datetime]  # the time now, aware, in UTC
 
@@ -165,6 +166,13 @@ class JobArtifacts(Protocol):
         Raises:
             Reject: there is no such job that this deployment's key may see, or it cannot be launched.
         """
+
+
+class QueueConfigs(Protocol):
+    """The configurations of W&B's run queues, as submit sees them. Raises Retry, Denied."""
+
+    def config_of(self, queue: Queue) -> QueueConfig | None:
+        """Return what a queue gives to its items; None where there is none. Reject: the key may not see it."""
 
 
 class Compute(Protocol):

@@ -38,6 +38,10 @@ class Outside:
         served = functions_framework.create_app(name, str(MAIN))  # type: ignore[no-untyped-call]
         return served.test_client()
 
+    def rewire(self, name: str) -> None:
+        """Let a function wire itself anew, as a new container would."""
+        _forget(name)
+
 
 @pytest.fixture(scope="session")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

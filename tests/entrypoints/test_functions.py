@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
 
-from shared.core.message import Request, Ticket, encode
+from shared.core.message import Queue, Request, Ticket, encode
 from tests.entrypoints.conftest import KEY, MAIN, TOPIC, Outside
 
 ITEM = {"entity": "team", "project": "cats", "docker": {"docker_image": "local/x"}, "name": "one"}
@@ -82,6 +83,35 @@ def test_another_systems_request_is_launched_once(outside: Outside, shape: Any) 
     for _ in range(3):
         assert submit.post(**shape(encode(REQUEST))).status_code == 200
     assert [job.display_name for job in outside.vertex.jobs()] == ["from-ci"]
+
+
+def test_a_request_may_leave_the_resource_arguments_to_a_queue(outside: Outside) -> None:
+    """W&B is asked for its configuration, and template variables are filled in; while W&B is down the request waits."""
+    pool = {**POOL, "machine_spec": {"machine_type": "{{machine}}"}, "replica_count": "{{replicas}}"}
+    config = {"gcp-vertex": {"spec": {"worker_pool_specs": [pool], "staging_bucket": "gs://of-queue"}}}
+    schemas = {"machine": {"type": "string", "enum": ["n1-standard-8"]}, "replicas": {"type": "integer", "default": 2}}
+    outside.wandb.make_queue("team", "templates", config={"resource_args": config}, template_variables=schemas)
+    asked = {
+        "source": "ci",
+        "idempotency_key": "by-queue",
+        "run_spec": {**ITEM, "template_variables": {"machine": "n1-standard-8"}},
+        "queue": Queue(entity="team", name="templates"),
+    }
+    request, refused = Request(**asked), Request(**{**asked, "idempotency_key": "other", "run_spec": ITEM})
+    outside.monkeypatch.setenv("FIRST_RETRY_SECONDS", "0.01")
+    real = os.environ["WANDB_BASE_URL"]
+    down = outside.client("submit", WANDB_BASE_URL="http://127.0.0.1:9")
+    assert down.post(**eventarc(encode(request))).status_code == 200
+    assert not outside.vertex.jobs()
+    outside.rewire("submit")
+    submit = outside.client("submit", WANDB_BASE_URL=real)
+    for message in (Ticket(launch_key=request.launch_key), request, refused):
+        assert submit.post(**eventarc(encode(message))).status_code == 200
+    [job] = outside.vertex.jobs()
+    [rendered] = job.message.job_spec.worker_pool_specs
+    assert (rendered.machine_spec.machine_type, rendered.replica_count) == ("n1-standard-8", 2)
+    told = {variable.name: variable.value for variable in rendered.container_spec.env}
+    assert told["WANDB_LAUNCH_QUEUE_NAME"] == "templates"
 
 
 GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": "ticket"}', b'{"kind": "ticket"}',

@@ -3,6 +3,15 @@
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
 from tests.fakes.vertex import FakeVertex
-from tests.fakes.wandb import FakeJobs, FakePublisher, FakeWandb
+from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeWandb
 
-__all__ = ["FakeClock", "FakeJobs", "FakePublisher", "FakeVertex", "FakeWandb", "InMemoryAgentBook", "InMemoryLedger"]
+__all__ = [
+    "FakeClock",
+    "FakeJobs",
+    "FakePublisher",
+    "FakeQueueConfigs",
+    "FakeVertex",
+    "FakeWandb",
+    "InMemoryAgentBook",
+    "InMemoryLedger",
+]

@@ -9,6 +9,7 @@ from shared.core.jobsource import JobSource
 from shared.core.launch import RunPath
 from shared.core.message import Queue
 from shared.core.ports import ItemStatus, QueueItem, RunStatus
+from shared.core.queueconfig import QueueConfig
 
 
 @dataclass
@@ -133,6 +134,20 @@ class FakeJobs:
         if path not in self.jobs:
             raise Reject("job", f"{path} was not found in W&B")
         return self.jobs[path]
+
+
+@dataclass
+class FakeQueueConfigs:
+    """Implements QueueConfigs: what each queue gives now."""
+
+    configs: dict[Queue, QueueConfig] = field(default_factory=dict)
+    unreachable: Exception | None = None
+
+    def config_of(self, queue: Queue) -> QueueConfig | None:
+        """Return what a queue gives to its items."""
+        if self.unreachable:
+            raise self.unreachable
+        return self.configs.get(queue)
 
 
 @dataclass

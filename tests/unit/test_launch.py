@@ -11,7 +11,8 @@ from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Launch, Outcome, State, from_item
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall
-from tests.fakes import FakeClock, FakeJobs, FakeVertex, InMemoryLedger
+from shared.core.queueconfig import QueueConfig
+from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeVertex, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
 
@@ -30,14 +31,19 @@ class Scene:
     refusal: Reject | None = None
     warnings: tuple[str, ...] = ()
     rendered: list[tuple[Any, JobSource | None]] = field(default_factory=list)
+    resource_args: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.vertex = FakeVertex(self.clock)
         self.jobs = FakeJobs()
-        self.submit = Submit(self.ledger, self.vertex, self.jobs, self._render, labels, self.clock, Policy())
+        self.queues = FakeQueueConfigs()
+        self.submit = Submit(
+            self.ledger, self.vertex, self.jobs, self.queues, self._render, labels, self.clock, Policy()
+        )
 
     def _render(self, launch: Launch, job: JobSource | None) -> CustomJobCall:
         self.rendered.append((launch.run_spec.get("job"), job))
+        self.resource_args.append(launch.run_spec.get("resource_args"))
         if self.refusal:
             raise self.refusal
         return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {}, self.warnings)
@@ -274,6 +280,55 @@ def test_a_job_is_pinned_to_the_version_that_was_launched_first(scene: Scene) ->
     assert scene.deliver(ticket) == "launch.submitted"
     assert scene.rendered == [(first.path, first)] * 2
     assert scene.launch(ticket).run_spec["job"] == first.path
+
+
+NAMING = Request(
+    source="ci",
+    idempotency_key="42",
+    run_spec={"entity": "e", "project": "p", "template_variables": {"machine": "large"}},
+    queue=QUEUE,
+)
+CONFIG = QueueConfig(
+    "q1",
+    resource="gcp-vertex",
+    config={"resource_args": {"gcp-vertex": {"spec": {"machine": "{{machine}}"}}}},
+    template_variables={"machine": {"type": "string"}},
+)
+FILLED = {"gcp-vertex": {"spec": {"machine": "large"}}}
+
+
+@pytest.mark.parametrize("error", [Retry("W&B does not answer"), Denied("W&B answers 401")])
+def test_a_request_waits_for_a_wandb_that_cannot_be_asked_for_its_queue(scene: Scene, error: LaunchError) -> None:
+    """It is in the ledger all the while, with its template variables; nothing is sent to Vertex AI."""
+    ticket = Ticket(launch_key=NAMING.launch_key)
+    scene.queues.configs, scene.queues.unreachable = {QUEUE: CONFIG}, error
+    assert scene.deliver(NAMING) == ("launch.denied" if isinstance(error, Denied) else "launch.retry")
+    assert (scene.launch(ticket).entry.state, scene.vertex.jobs, scene.rendered) == (State.QUEUED, {}, [])
+    assert scene.deliver(NAMING) == "launch.nothing_to_do"
+    scene.queues.unreachable = None
+    scene.clock.pass_(60)
+    assert scene.deliver(ticket) == "launch.submitted"
+    assert scene.resource_args == [FILLED]
+
+
+def test_what_a_queue_gave_first_is_what_a_later_attempt_asks_for(scene: Scene) -> None:
+    """It is in the ledger from the claim on; the queue may change or go, and W&B may be down."""
+    scene.queues.configs = {QUEUE: CONFIG}
+    scene.vertex.next_errors = [Capacity("no room")]
+    assert scene.deliver(NAMING) == "launch.waiting"
+    scene.queues.configs, scene.queues.unreachable = {}, Retry("W&B does not answer")
+    scene.clock.pass_(60)
+    assert scene.deliver(Ticket(launch_key=NAMING.launch_key)) == "launch.submitted"
+    assert scene.resource_args == [FILLED, FILLED]
+
+
+def test_a_queue_that_is_not_there_ends_the_request(scene: Scene) -> None:
+    """The log names it; no job was created."""
+    assert scene.deliver(NAMING) == "launch.rejected"
+    assert scene.launch(Ticket(launch_key=NAMING.launch_key)).reason.startswith(
+        "queue: there is no queue vertex of team in W&B. Name a queue"
+    )
+    assert not scene.vertex.jobs
 
 
 def test_a_job_that_is_not_there_ends_the_launch(scene: Scene) -> None:

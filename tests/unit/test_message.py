@@ -24,6 +24,17 @@ def test_the_schema_in_the_repository_is_the_models_own() -> None:
     assert (DOCS / "message.schema.json").read_text() == schema()
 
 
+def test_the_requests_in_the_readme_are_requests() -> None:
+    """One with everything itself, one that names a queue."""
+    written = re.findall(r"^```json\n(.+?)^```", (DOCS.parent / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    whole, naming = (decode(one.encode()) for one in written)
+    assert isinstance(whole, Request)
+    assert (whole.queue, "resource_args" in whole.run_spec) == (None, True)
+    assert isinstance(naming, Request)
+    assert naming.queue == Queue(entity="team", name="vertex")
+    assert naming.run_spec.keys() >= {"template_variables", "docker"}
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -36,6 +36,14 @@ WARN = """mutation updateRunQueueItemWarning($runQueueItemId: ID!, $message: Str
 QUEUES = """query ProjectRunQueues($entity: String!, $projectName: String!) {
   project(entityName: $entity, name: $projectName) { runQueues { id name createdBy access } }
 }"""
+QUEUE = """query GetRunQueueMetadata($projectName: String!, $entityName: String!, $runQueue: String!) {
+  project(name: $projectName, entityName: $entityName) {
+    runQueue(name: $runQueue) { id access defaultResourceConfigID }
+  }
+}"""
+QUEUE_CONFIG = """query GetDefaultResourceConfig($entityName: String!, $id: ID!) {
+  entity(name: $entityName) { defaultResourceConfig(id: $id) { config resource templateVariables { name schema } } }
+}"""
 REGISTER = """mutation createLaunchAgent($entity: String!, $project: String!, $queues: [ID!]!, $hostname: String!,
                                         $agentConfig: JSONString, $version: String) {
   createLaunchAgent(input: {entityName: $entity, projectName: $project, runQueues: $queues, hostname: $hostname,
