@@ -1,4 +1,4 @@
-"""Six jobs that travel the whole way, and how each has to end."""
+"""Eight jobs that travel the whole way, and how each has to end."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -31,10 +32,12 @@ class Case:
     run: tuple[str, ...]  # the run's state in W&B: one of these
     config: dict[str, Any] = field(default_factory=dict)
     resource_args: dict[str, Any] | None = None
+    made_of: tuple[str, ...] = ()  # what `wandb job create` is told; without it the item names an image
     stop: bool = False
     published: bool = False
 
 
+CODE = Path(__file__).parent / "images" / "train"
 _BAD = {"spec": {**DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"], "worker_pool_spec": [], "staging_bucket": ""}}
 _ENDED = ("killed", "crashed", "failed")  # how W&B shows a run whose script did not end by itself
 CASES = (
@@ -50,6 +53,22 @@ CASES = (
         ("killed", "crashed", "failed"),
         {"epochs": 900},
         stop=True,
+    ),
+    Case(
+        "image-job",
+        "is a W&B job of an image",
+        "CLAIMED",
+        "SUCCEEDED",
+        ("finished",),
+        made_of=("image", "local/train:latest"),
+    ),
+    Case(
+        "code-job",
+        "is a W&B job of code, which nobody built an image of",
+        "CLAIMED",
+        "SUCCEEDED",
+        ("finished",),
+        made_of=("code", str(CODE), "--entry-point", "python train.py"),
     ),
     Case("published", "comes from another system", "", "SUCCEEDED", ("finished",), published=True),
 )
@@ -94,7 +113,7 @@ class Row:
 
 
 class Demo:
-    """The six cases on a running stack."""
+    """The cases on a running stack."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -140,17 +159,28 @@ class Demo:
             config["resource_args"] = {"gcp-vertex": case.resource_args}
         path = self._stack.folder / f"{case.name}.json"
         path.write_text(json.dumps(config), encoding="utf-8")
-        told = ["--queue", QUEUE, "--entity", ENTITY, "--project", WANDB_PROJECT, "--name", case.name]
-        command = [sys.executable, "-m", "wandb", "launch", *told, "--docker-image", "local/train:latest"]
+        told = ["--entity", ENTITY, "--project", WANDB_PROJECT, "--name", case.name]
+        source = ["--docker-image", "local/train:latest"]
+        if case.made_of:
+            self._wandb(case, "job", "create", *told, *case.made_of)
+            source = ["--job", f"{ENTITY}/{WANDB_PROJECT}/{case.name}:latest"]
+        self._wandb(case, "launch", "--queue", QUEUE, *told, *source, "--config", str(path.resolve()))
+
+    def _wandb(self, case: Case, *command: str) -> None:
+        """Run W&B's own command line."""
+        if self.errors:
+            return
         home = {"HOME": str(self._stack.folder.resolve()), "WANDB_DIR": str(self._stack.folder.resolve())}
         environ = os.environ | self._stack.user_settings() | home | {"WANDB_SILENT": "true"}
         done = subprocess.run(
-            [*command, "--config", str(path.resolve())],
+            [sys.executable, "-m", "wandb", *command],
             env=environ, capture_output=True, text=True, check=False, cwd=self._stack.folder,
         )  # fmt: skip
-        (self._stack.folder / f"{case.name}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+        with (self._stack.folder / f"{case.name}.log").open("a", encoding="utf-8") as log:
+            log.write(done.stdout + done.stderr)
         if done.returncode:
-            self.errors.append(f"wandb launch of {case.name} ended with {done.returncode}: see {case.name}.log")
+            said = f"wandb {command[0]} of {case.name} ended with {done.returncode}"
+            self.errors.append(f"{said}: see {case.name}.log")
 
     def _publish(self, case: Case) -> None:
         spec = {

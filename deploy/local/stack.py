@@ -153,6 +153,7 @@ class Stack:
             "LAUNCH_ENTITY": ENTITY,
             "LAUNCH_QUEUES": QUEUE,
             "LAUNCH_MAX_JOBS": "8",
+            "LAUNCH_BASE_IMAGE": "local/python:3",
             "WANDB_BASE_URL": self.ports.url("wandb"),
             "WANDB_API_KEY": API_KEY,
             "VERTEX_ENDPOINT": self.ports.url("vertex"),

@@ -291,7 +291,7 @@ def test_a_container_sees_a_clean_environment(sdk: Callable[..., Any], url: str,
         (pool(["sh", "-c", "kill -9 $$"]), "exited with a non-zero status of 137"),
         (pool(["no-such-program"]), "Termination reason: StartError. Termination log message: failed to start"),
         (pool(image="gcr.io/p/train:1"), "Failed to pull image gcr.io/p/train:1: it does not exist here."),
-        (pool(image="local/nothing"), "there are: local/noinit, local/train."),
+        (pool(image="local/nothing"), "there are: local/noinit, local/python, local/train."),
         (pool(image="local/../vertex_server"), "Failed to pull image local/../vertex_server"),
     ],
 )

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from deploy.local.processes import free_port
 from deploy.local.serving import serving
-from shared.adapters.wandb import Graphql, WandbRunQueue
+from shared.adapters.wandb import Graphql, WandbJobs, WandbRunQueue
+from shared.adapters.wandb.graphql import NotAllowed
 from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.launch import RunPath
 from shared.core.message import Queue
@@ -41,8 +42,8 @@ def data(**fields: Any) -> Response:
 
 BROKEN = [
     (JSONResponse({"errors": [{"message": "who are you?"}]}, 401), Denied, Denied),
-    (JSONResponse({"errors": [{"message": "not yours"}]}, 403), Denied, Denied),
-    (JSONResponse({"errors": [{"message": "permission denied"}], "data": None}), Denied, Denied),
+    (JSONResponse({"errors": [{"message": "not yours"}]}, 403), NotAllowed, NotAllowed),
+    (JSONResponse({"errors": [{"message": "permission denied"}], "data": None}), NotAllowed, NotAllowed),
     (Response("slow down", 429), Retry, Retry),
     (Response("<html>bad gateway</html>", 502), OutcomeUnknown, Retry),
     (JSONResponse({"errors": [{"message": "boom"}]}, 500), OutcomeUnknown, Retry),
@@ -129,3 +130,35 @@ def test_a_queue_that_does_not_exist_is_named_with_those_that_do() -> None:
     queues = data(project={"runQueues": [{"id": "1", "name": "vertex"}]})
     with answering(queues) as (wandb, _), pytest.raises(Reject, match=r"no queue named vertx\. Its queues: vertex"):
         wandb.register("team", ["vertx"], {})
+
+
+@pytest.mark.parametrize("answer", [answer for answer, of_a_mutation, _ in BROKEN if of_a_mutation is NotAllowed])
+def test_a_job_that_may_not_be_read_is_refused(answer: Response) -> None:
+    """Its author named it; no repetition helps."""
+    with answering(answer) as (wandb, _), pytest.raises(Reject, match="job: other/p/j:v1 may not be read"):
+        WandbJobs(wandb._graphql).resolve("other/p/j:v1")  # noqa: SLF001 - the same connection
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_only_wandb_itself_is_shown_the_key(own: bool) -> None:
+    """A file's address elsewhere has its permission in it, and no more of the file is read than was asked for."""
+    shown: list[str] = []
+
+    async def file(request: Request) -> Response:
+        shown.append(request.headers.get("authorization", ""))
+        return Response(b"0123456789")
+
+    with serving(Starlette(routes=[Route("/file", file)])) as url:
+        base = url if own else "http://127.0.0.1:1"
+        assert Graphql(base, KEY).download("/file" if own else f"{url}/file", 4) == b"0123"
+    assert [bool(one) for one in shown] == [own]
+
+
+def test_a_file_that_is_not_to_be_had_is_asked_for_later() -> None:
+    """Its address may have grown old; no part of it is told, for it is a permission."""
+    with serving(Starlette(routes=[])) as url, pytest.raises(Retry) as failed:
+        Graphql("http://127.0.0.1:1", KEY).download(f"{url}/file?signature=s3cret", 4)
+    assert "404" in str(failed.value)
+    with pytest.raises(Retry) as failed:
+        Graphql("http://127.0.0.1:1", KEY).download("http://127.0.0.1:1/file?signature=s3cret", 4)
+    assert "s3cret" not in str(failed.value)

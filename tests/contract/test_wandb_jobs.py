@@ -167,39 +167,29 @@ def test_the_code_of_a_repository_runs(
         ({"code": "team/vision/gone:v0"}, "W&B does not show the files of team/vision/gone:v0"),
         ({"entry_point": ("nothing-there",)}, "cannot be started: FileNotFoundError"),
         ({"kind": Kind.REPO, "remote": "https://127.0.0.1:1/x", "commit": "c"}, "'clone'"),
+        ({"path": "other/vision/train:v0"}, "W&B does not show the files of other/vision/train:v0"),
     ],
 )
 def test_code_that_cannot_be_started_says_why(
-    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path, changes: dict[str, Any], told: str
+    state: State, client_env: dict[str, str], tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     """In the last line of the job's log, and the job fails."""
-    created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
-    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+    put(state, "code", "code", {"x.py": b""})
+    put(state, "train", "job", {})
+    job = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python", "x.py"), code="team/vision/code:v0")
     exit_code, said = started(client_env, tmp_path, replace(job, **changes))
     assert exit_code == 1
     assert told in said.splitlines()[-1]
 
 
-def test_a_python_of_another_name_is_the_images_own(
-    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
-) -> None:
-    """A job made by a run names the Python that it had then."""
-    created(client_env, tmp_path, "code", str(code), "--entry-point", "python3.999 train.py")
-    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
+def test_a_python_of_another_name_is_the_images_own(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
+    """A job made by a run names the Python that it had then. And code may have more files than W&B lists at once."""
+    put(state, "code", "code", {"x.py": b"print('it ran')"} | {f"a folder/data {n}": b"" for n in range(501)})
+    put(state, "train", "job", {"requirements.frozen.txt": b""})
+    job = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python3.999", "x.py"), code="team/vision/code:v0")
     exit_code, said = started(client_env, tmp_path, job)
-    assert (exit_code, "there is no python3.999 here" in said) == (0, True), said
-
-
-def test_files_beyond_the_first_page_are_fetched(
-    state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
-) -> None:
-    """A job's code may have more files than W&B lists at once."""
-    for number in range(501):
-        (code / f"data-{number}").write_text(str(number))
-    created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
-    job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
-    assert started(client_env, tmp_path, job)[0] == 0
-    assert len(list(tmp_path.glob("job-*/code/data-*"))) == 501
+    assert (exit_code, said.splitlines()[-1], "there is no python3.999 here" in said) == (0, "it ran", True)
+    assert len(list(tmp_path.glob("job-*/code/a folder/data *"))) == 501
 
 
 def test_the_container_asks_as_submit_does() -> None:
@@ -263,3 +253,26 @@ def test_a_wandb_that_is_down_is_asked_again_later(url: str) -> None:
         WandbJobs(Graphql("http://127.0.0.1:1", KEY)).resolve("team/vision/train:v0")
     with pytest.raises(Denied):
         WandbJobs(Graphql(url, "wrong" * 8)).resolve("team/vision/train:v0")
+
+
+USES = """
+import wandb
+with wandb.init() as run:
+    used = run.use_artifact("team/vision/train:latest")
+    print("used", used.id, used.version, sorted(entry.path for entry in used.manifest.entries.values()))
+"""
+
+
+def test_a_run_uses_the_job_that_it_was_launched_from(
+    state: State, client_env: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As W&B's SDK does by itself where `_wandb_job` names one: it reads the job, and W&B is told; nothing is odd."""
+    created(client_env, tmp_path, "image", "us-docker.pkg.dev/p/r/train:blue")
+    (job,) = state.artifacts.by_id.values()
+    where = {"WANDB_ENTITY": "team", "WANDB_PROJECT": "vision", "WANDB_RUN_ID": "r1", "WANDB_LAUNCH": "True"}
+    launched = where | {"WANDB_ARTIFACTS": json.dumps({"_wandb_job": "team/vision/train:v0"})}
+    code, said = finished([sys.executable, "-c", USES], client_env | launched, tmp_path)
+    assert code == 0, said
+    assert f"used {job.id} v0 ['requirements.frozen.txt', 'wandb-job.json']" in said
+    assert "WARNING" not in said
+    assert not caplog.messages

@@ -128,14 +128,16 @@ def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
 
 def _environment(job: Job, root: Path, container: Any) -> dict[str, str]:
     """Return a clean environment, as a container's: nothing of this process but where Python is."""
-    home = root / "home"
-    home.mkdir()
+    home, scratch = root / "home", root / "tmp"
+    for folder in (home, scratch):
+        folder.mkdir()
     bins = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
     base = {"PATH": os.pathsep.join(bins), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    base["TMPDIR"] = str(scratch)
     vertex = {"CLOUD_ML_JOB_ID": job.name.rpartition("/")[2]}
     if output := job.message.job_spec.base_output_directory.output_uri_prefix:
-        folder = output.rstrip("/")
-        vertex |= {f"AIP_{what}_DIR".upper(): f"{folder}/{path}/" for what, path in _OUTPUTS.items()}
+        below = output.rstrip("/")
+        vertex |= {f"AIP_{what}_DIR".upper(): f"{below}/{path}/" for what, path in _OUTPUTS.items()}
     return base | vertex | {variable.name: variable.value for variable in container.env}
 
 

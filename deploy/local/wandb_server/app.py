@@ -8,6 +8,7 @@ import json
 import logging
 import zlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -87,7 +88,7 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
             # an upload url is its own permission, as W&B's signed ones are
             Route(STORAGE, put_file, methods=["PUT"]),
             Route(STORAGE, get_file, methods=["GET"]),
-            *artifact_routes(state),
+            *artifact_routes(state, partial(_authorized, state)),
             *standin_routes(state),
             Route("/{path:path}", human_page, methods=["GET"]),
         ],

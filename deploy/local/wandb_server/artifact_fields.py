@@ -10,6 +10,7 @@ from deploy.local.wandb_server.execution import Info
 from deploy.local.wandb_server.nodes import ProjectNode, connection, project_node
 from deploy.local.wandb_server.run_fields import timestamp
 
+STORE = "/artifact-store"
 MANIFEST, FILES = "manifest", "files/"  # of an artifact, in the store
 
 
@@ -18,7 +19,7 @@ def _artifacts(info: Info) -> Artifacts:
 
 
 def _url(info: Info, artifact: Artifact, path: str) -> str:
-    return f"{info.context.base_url}/artifacts/{quote(artifact.id)}/{quote(path)}"
+    return f"{info.context.base_url}{STORE}/{quote(artifact.id)}/{quote(path)}"
 
 
 def _file(info: Info, artifact: Artifact, name: str) -> dict[str, Any]:

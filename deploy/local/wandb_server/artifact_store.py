@@ -1,15 +1,18 @@
-"""Where artifacts' files are put and fetched. An address is its own permission, as W&B's signed ones are."""
+"""Where artifacts' files are put and fetched: by addresses that are their own permission, or by their checksum."""
+
+from collections.abc import Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deploy.local.wandb_server.artifact_fields import FILES, MANIFEST
+from deploy.local.wandb_server.artifact_fields import FILES, MANIFEST, STORE
 from deploy.local.wandb_server.state import State
 
 
-def artifact_routes(state: State) -> list[Route]:
-    """Return the routes of the store."""
+def artifact_routes(state: State, authorized: Callable[[Any], Any]) -> list[Route]:
+    """Return the routes of the store; what is asked for by its checksum, without a signed address, needs a key."""
 
     async def put(request: Request) -> Response:
         content = await request.body()
@@ -33,8 +36,18 @@ def artifact_routes(state: State) -> list[Route]:
             )
             return _missing() if held is None else Response(held, media_type="application/octet-stream")
 
-    path = "/artifacts/{artifact}/{path:path}"
-    return [Route(path, put, methods=["PUT"]), Route(path, get, methods=["GET"])]
+    async def get_by_checksum(request: Request) -> Response:
+        with state.lock:
+            held = state.artifacts.content(request.path_params["entity"], request.path_params["md5"])
+        return _missing() if held is None else Response(held, media_type="application/octet-stream")
+
+    signed = STORE + "/{artifact}/{path:path}"
+    of_layouts = "/artifacts/{entity}/{md5}", "/artifactsV2/{region}/{entity}/{project}/{name}/{birth}/{md5}/{file}"
+    return [
+        Route(signed, put, methods=["PUT"]),
+        Route(signed, get, methods=["GET"]),
+        *(Route(path, authorized(get_by_checksum), methods=["GET"]) for path in of_layouts),
+    ]
 
 
 def _missing() -> Response:

@@ -1,5 +1,6 @@
 """Artifacts: versions of named collections, each with its files and its manifest; jobs are artifacts too."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -128,6 +129,13 @@ class Artifacts:
         collection, _, alias = name.partition(":")
         found = self.collections.get((entity, project, collection))
         return found.find(alias or LATEST) if found else None
+
+    def content(self, entity: str, md5: str) -> bytes | None:
+        """Find a file of an entity by its checksum."""
+        held = (
+            one for made in self.by_id.values() if made.collection.entity_name == entity for one in made.files.values()
+        )
+        return next((one for one in held if hashlib.md5(one).hexdigest() == md5), None)  # noqa: S324 - W&B's own
 
     def _new(self, kind: str) -> str:
         return self._new_id(kind, self._new_number())
