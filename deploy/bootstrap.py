@@ -14,7 +14,7 @@ from rich.console import Console
 from deploy import gcloud
 from deploy.deployment import ACCOUNTS, Deployment, deployment_options
 from deploy.gcloud import Step
-from deploy.iam import AT_BUILD, Binding, bindings, table
+from deploy.iam import AT_BUILD, Binding, bind_command, bindings, table
 from deploy.provision.ledger import LIFECYCLE
 
 APIS = (
@@ -45,11 +45,15 @@ def bootstrap(deployment: Deployment, only_print: bool) -> None:
     """
     console = Console(stderr=only_print)
     deployment = replace(deployment, number=_number(deployment, only_print))
+    bound = _by_resource(deployment)
     phases = {
         "APIs": [[_apis(deployment)]],
+        "Google's service agents": [[step] for step in _agents(deployment)],
+        "Who may use the key": [bound.pop("kms_key", [])],  # whoever encrypts with it has to be let at it before
         "Buckets, secret, accounts and roles": [[step] for step in _things(deployment)],
-        "Who may do what": _by_resource(deployment),
+        "Who may do what": list(bound.values()),
     }
+    phases = {title: groups for title, groups in phases.items() if any(groups)}
     if only_print:
         _print(phases)
         return
@@ -80,6 +84,16 @@ def _number(deployment: Deployment, only_print: bool) -> str:
 def _apis(deployment: Deployment) -> Step:
     names = [f"{api}.googleapis.com" for api in APIS]
     return Step(f"{len(names)} APIs", ("services", "enable", *names, f"--project={deployment.project}"))
+
+
+def _agents(deployment: Deployment) -> Iterator[Step]:
+    """Yield the making of Google's accounts that are to be let at the key; some come only with their first use."""
+    if not deployment.kms_key:
+        return
+    project = f"--project={deployment.project}"
+    yield Step("Cloud Storage's", ("storage", "service-agent", project))
+    for api in ("aiplatform", "artifactregistry", "cloudfunctions", "eventarc", "pubsub", "run", "secretmanager"):
+        yield Step(f"{api}'s", ("beta", "services", "identity", "create", f"--service={api}.googleapis.com", project))
 
 
 def _things(deployment: Deployment) -> Iterator[Step]:
@@ -156,60 +170,15 @@ def _role_mends(
         yield update
 
 
-def _by_resource(deployment: Deployment) -> list[list[Step]]:
+def _by_resource(deployment: Deployment) -> dict[str, list[Step]]:
     """Return the bindings, those of one resource one after another: each rewrites its whole policy."""
-    groups: dict[tuple[str, str], list[Step]] = defaultdict(list)
+    groups: dict[str, list[Step]] = defaultdict(list)
     for binding in bindings(deployment):
         if binding.kind not in AT_BUILD:
-            group = "project" if binding.kind == "sources" else binding.kind
-            groups[group, binding.resource].append(_bind(binding, deployment))
-    return list(groups.values())
-
-
-def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
-    """Return gcloud's command for one binding."""
-    project = f"--project={deployment.project}"
-    match binding.kind:
-        case "project" | "sources":
-            on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
-        case "ledger" | "staging":
-            on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
-        case "secret":
-            on = ("secrets", "add-iam-policy-binding", binding.resource, project)
-        case "repository":
-            on = (
-                "artifacts",
-                "repositories",
-                "add-iam-policy-binding",
-                binding.resource,
-                f"--location={deployment.region}",
-                project,
-            )
-        case "account" | "run_as":
-            on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
-        case "kms_key":
-            on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
-        case "topic" | "dead_letters":
-            on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
-        case "trigger":
-            on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)
-        case "function":
-            on = (
-                "run",
-                "services",
-                "add-iam-policy-binding",
-                binding.resource,
-                f"--region={deployment.region}",
-                project,
-            )
-        case other:
-            raise ValueError(f"no command binds on {other!r}")
-    condition: tuple[str, ...] = ()
-    if binding.condition:
-        condition = (f"--condition=title=functions-sources,expression={binding.condition}",)
-    elif binding.kind in ("project", "ledger", "staging"):
-        condition = ("--condition=None",) if binding.kind == "project" else ()
-    return (*on, f"--member={binding.member}", f"--role={binding.role}", *condition)
+            on_project = binding.kind in ("project", "sources")
+            group = "project" if on_project else binding.kind if binding.kind == "kms_key" else binding.resource
+            groups[group].append(_bind(binding, deployment))
+    return groups
 
 
 def _bind(binding: Binding, deployment: Deployment) -> Step:

@@ -25,8 +25,8 @@ class Step:
     """Something that shall be so, and the command that makes it so.
 
     `found` is a command that describes the thing where it exists; `mends` gives, for its description, the commands that
-    are missing to how it shall be. A step without `found` is safe to repeat as it is. `given` is what `make` reads from its
-    standard input.
+    are missing to how it shall be. A step without `found` is safe to repeat as it is. `given` is what `make` reads from
+    its standard input.
     """
 
     what: str

@@ -120,6 +120,52 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
     }[kind]
 
 
+def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
+    """Return gcloud's command for one binding."""
+    project = f"--project={deployment.project}"
+    match binding.kind:
+        case "project" | "sources":
+            on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
+        case "ledger" | "staging":
+            on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
+        case "secret":
+            on = ("secrets", "add-iam-policy-binding", binding.resource, project)
+        case "repository":
+            on = (
+                "artifacts",
+                "repositories",
+                "add-iam-policy-binding",
+                binding.resource,
+                f"--location={deployment.region}",
+                project,
+            )
+        case "account" | "run_as":
+            on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
+        case "kms_key":
+            on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
+        case "topic" | "dead_letters":
+            on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
+        case "trigger":
+            on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)
+        case "function":
+            on = (
+                "run",
+                "services",
+                "add-iam-policy-binding",
+                binding.resource,
+                f"--region={deployment.region}",
+                project,
+            )
+        case other:
+            raise ValueError(f"no command binds on {other!r}")
+    condition: tuple[str, ...] = ()
+    if binding.condition:
+        condition = (f"--condition=title=functions-sources,expression={binding.condition}",)
+    elif binding.kind in ("project", "ledger", "staging"):
+        condition = ("--condition=None",) if binding.kind == "project" else ()
+    return (*on, f"--member={binding.member}", f"--role={binding.role}", *condition)
+
+
 def markdown() -> str:
     """Return the table as the README shows it."""
     lines = ["| account | may | on | why |", "|---|---|---|---|"]

@@ -9,11 +9,11 @@ from google.api_core import exceptions as google_errors
 from google.pubsub_v1 import PublisherClient
 
 from deploy import gcloud
-from deploy.bootstrap import bind_command, submit_command
+from deploy.bootstrap import submit_command
 from deploy.doctor.case import NUMBER, UNSEEN, Case
 from deploy.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.doctor.project import differs
-from deploy.iam import AT_BUILD, Binding, Role, bindings, table
+from deploy.iam import AT_BUILD, Binding, Role, bind_command, bindings, table
 from deploy.provision.topics import trigger_subscription
 from shared.spec.fields import mapping, text
 

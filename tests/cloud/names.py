@@ -113,6 +113,10 @@ class ServiceUsage(Service):
         if verb == "disable":
             self.state.resources.pop(self.full(name), None)
             return self.done([])
+        if verb == "generateServiceIdentity":
+            api = name.rpartition("/")[2].partition(".")[0]
+            email = f"service-{self.state.number}@gcp-sa-{api}.iam.gserviceaccount.com"
+            return {**self.done([]), "response": {"email": email, "uniqueId": "1"}}
         raise unknown(call)
 
     def enable(self, name: str) -> Json:

@@ -55,6 +55,7 @@ _VERBS = {
     ("serviceusage", "batchEnable"): "serviceusage.services.enable",
     ("serviceusage", "disable"): "serviceusage.services.disable",
     ("serviceusage", "enable"): "serviceusage.services.enable",
+    ("serviceusage", "generateServiceIdentity"): "serviceusage.services.generateServiceIdentity",
 }
 # What else a write needs: `actAs` on each service account that the new resource is to run as.
 _ACCOUNT_FIELDS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -165,6 +166,9 @@ def _written(call: Call, segments: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _storage(call: Call) -> Iterator[tuple[str, str]]:
+    if agent := re.fullmatch("/storage/v1/projects/([^/]+)/serviceAccount", call.path):
+        yield "resourcemanager.projects.get", _project(agent[1])
+        return
     found = re.fullmatch(
         r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout|managedFolders)(?:/(.+))?)?)?",
         call.path,

@@ -28,6 +28,9 @@ class Storage(Service):
             self.state.uploads[call.path.rpartition("/")[2]] = call.raw
             return Answer()
         path = call.headers["raw-path"].partition("?")[0]
+        if re.fullmatch("/storage/v1/projects/[^/]+/serviceAccount", path):
+            agent = f"service-{self.state.number}@gs-project-accounts.iam.gserviceaccount.com"
+            return {"kind": "storage#serviceAccount", "email_address": agent}
         found = re.fullmatch(
             r"/(?:upload/|download/)?storage/v1/b(?:/([^/]+)(?:/(iam|o|storageLayout|managedFolders)(?:/([^/]+))?)?)?",
             path,

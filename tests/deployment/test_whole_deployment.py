@@ -468,7 +468,12 @@ def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Bui
     """Within the week, too, in which Google keeps deleted roles; and this time with a key of one's own."""
     key = f"{LOCATION}/keyRings/launch/cryptoKeys/launch"
     project.cloud.resources[f"cloudkms.googleapis.com/{key}"] = {"name": key}
+    before = len(project.cloud.calls)
     project.follow(ENCRYPTION)
+    called = [f"{call.method} {call.path}" for call in project.cloud.calls[before:]]
+    assert max(n for n, call in enumerate(called) if call.endswith("cryptoKeys/launch:setIamPolicy")) < called.index(
+        "POST /storage/v1/b"
+    )
     for name in table().roles:
         assert not project.cloud.resources[f"iam.googleapis.com/projects/p1/roles/launch_{name}"].get("deleted")
     assert project.cloud.resources[LEDGER]["encryption"] == {"defaultKmsKeyName": key}

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bootstrap import bind_command
 from deploy.deployment import Deployment
-from deploy.iam import Table, bindings, markdown, table
+from deploy.iam import Table, bind_command, bindings, markdown, table
 from shared.launch_config import LaunchConfig, Policy
 
 README = Path(__file__).parent.parent.parent / "README.md"
