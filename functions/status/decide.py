@@ -16,6 +16,8 @@ class Policy:
     start_timeout: timedelta = timedelta(minutes=30)  # a job that is pending for longer is cancelled; 0: never
     init_grace: timedelta = timedelta(seconds=60)  # from a job's end until its run must be seen in W&B
     overdue_after: timedelta = timedelta(seconds=60)  # a QUEUED launch is published again
+    max_resumes: int = 5  # of a preempted run; the agent's own number
+    preempting: timedelta = timedelta(minutes=10)  # from a job's end until W&B shows its preempting run as preempted
     listing_lag: timedelta = timedelta(minutes=2)  # a job younger than that may be missing from a listing
 
 
@@ -71,7 +73,14 @@ class Finish:
     report: bool = True
 
 
-Decision = Leave | Publish | Withdraw | Confirm | NoteStop | Cancel | Finish
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The run was preempted: it is launched again, as often as the budget allows."""
+
+    budget: int
+
+
+Decision = Leave | Publish | Withdraw | Confirm | NoteStop | Cancel | Finish | Resume
 
 
 def decide(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decision:
@@ -133,6 +142,13 @@ def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> D
 
 
 def _ended(entry: Entry, job: Job, phase: Phase, run: RunStatus | None, now: datetime, policy: Policy) -> Decision:
+    wanted = run is not None and not run.stopped and not entry.cancel_reason and phase is not Phase.CANCELLED
+    if run and wanted and run.state == "preempted":
+        if entry.resumes < policy.max_resumes:
+            return Resume(policy.max_resumes)
+        return Finish(Outcome.FAILED, f"The run was preempted after {entry.resumes} resumes.", report=False)
+    if run and wanted and run.state == "preempting" and job.ended_at and job.ended_at + policy.preempting > now:
+        return Leave()
     if run and run.started:
         return Finish(_OUTCOMES[phase], entry.cancel_reason or job.error, report=False)
     if job.ended_at and job.ended_at + policy.init_grace > now:

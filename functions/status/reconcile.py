@@ -175,6 +175,8 @@ class Status:
                 if not entry.cancel_reason:  # written first: who sees the job cancelled must know why
                     self.ledger.write(_changed(launch, cancel_reason=reason))
                 self.jobs.cancel_job(entry.job_name)
+            case decide.Resume(budget):  # the next tick publishes its ticket
+                self.ledger.write(launch.resume(self.clock(), budget))
             case decide.Finish():
                 self._finish(launch, decision)
         name = type(decision).__name__

@@ -80,6 +80,7 @@ class Entry:
     parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
     job_name: str = ""  # projects/P/locations/L/customJobs/N
     submitted_at: datetime | None = None
+    resumes: int = 0  # how often this run was preempted and launched again, here or by another agent
     outcome: Outcome | None = None
     stop_seen_at: datetime | None = None  # when status first saw that the run was stopped in W&B
     cancel_reason: str = ""  # set before customJobs.cancel is called, so that a repeat knows why
@@ -159,6 +160,17 @@ class Launch:
         """Return this launch with one more line in its history (the last 50 are kept)."""
         return replace(self, history=(*self.history, Attempt(self.entry.attempt, at, result))[-50:])
 
+    def resume(self, at: datetime, budget: int) -> "Launch":
+        """Return this launch queued once more after its machines were taken away: the same run goes on.
+
+        As the agent's requeue, it counts in `_resume_count` and leaves its sweep, which may be over by then.
+        """
+        times = self.entry.resumes + 1
+        again = self.move(State.QUEUED, resumes=times, job_name="", submitted_at=None, stop_seen_at=None)
+        spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {"_resume_count": times}
+        said = f"Preempted; launched again ({times} of {budget} times)"
+        return replace(again.note(at, f"{said}: {self.entry.job_name}"), run_spec=spec).tell(said)
+
     def end(self, outcome: Outcome, reason: str, at: datetime, *, report: bool = True) -> "Launch":
         """Return this launch ended, for this reason; `report` tells whether its item has to be failed."""
         owed = report and self.entry.from_queue
@@ -169,7 +181,8 @@ class Launch:
 def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime) -> Launch:
     """Open a launch for an item of a W&B queue."""
     key = launch_key("wandb", item_id)
-    entry = Entry(key, State.QUEUED, now, _run_path(run_spec, key), queue.entity, queue.name, item_id)
+    run, resumes = _run_path(run_spec, key), _resumes(run_spec)
+    entry = Entry(key, State.QUEUED, now, run, queue.entity, queue.name, item_id, resumes=resumes)
     return Launch(entry, storable(run_spec))
 
 
@@ -177,7 +190,8 @@ def from_request(request: Request, now: datetime) -> Launch:
     """Open a launch for another system's request."""
     queue, key = request.queue, request.launch_key
     names = (queue.entity, queue.name) if queue else ("", "")
-    entry = Entry(key, State.QUEUED, now, _run_path(request.run_spec, key), *names)
+    run, resumes = _run_path(request.run_spec, key), _resumes(request.run_spec)
+    entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes)
     return Launch(entry, storable(request.run_spec), source=request.source)
 
 
@@ -198,6 +212,12 @@ def storable(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [storable(one, depth + 1) for one in value]
     return value
+
+
+def _resumes(run_spec: Mapping[str, Any]) -> int:
+    """Return how often the run was preempted before: an agent that requeues it says so."""
+    count = run_spec.get("_resume_count")
+    return min(count, 1000) if type(count) is int and count > 0 else 0
 
 
 def _run_path(run_spec: Mapping[str, Any], key: str) -> RunPath:

@@ -14,6 +14,9 @@ Assumption: a submit's lease outlives its process and any create that it sent (l
 timeout; a submit that lets go keeps the claim for a create's time). So a lease ends only when its holder is gone and
 nothing that it sent is still to land.
 
+A run whose job was preempted is queued again by status (once in the model): the next claim makes a new job, which is no
+second one beside it, for the first has ended.
+
 Invariants: never two CustomJobs; never ours beside another agent's; never closed before W&B was told; never closed
 without a job or a reason (refused, given up); never both. Liveness: from every state an end can be reached without
 another crash or loss.
@@ -55,6 +58,7 @@ class Bug(StrEnum):
     DELETE_THEN_CLOSE = "delete_then_close"  # status deletes the open record before it writes the closed one
     NO_LOOKUP = "no_lookup"  # a takeover queues the launch again without looking for its predecessor's job
     PUBLISH_BEFORE_ACK = "publish_before_ack"  # poll publishes the ticket before W&B has acked the item
+    BLIND_RESUME = "blind_resume"  # status queues a preempted run again though its record has changed meanwhile
     SHORT_LEASE = "short_lease"  # a submit's lease can end while it lives, or while its create is under way
 
 
@@ -191,6 +195,8 @@ def status(world: World, me: Process, bug: Bug | None) -> Steps:
     match me.step:
         case Step.IDLE if world.record:
             yield from _reconcile(world, world.record, me, bug)
+        case Step.END | Step.RESUME:
+            yield _end(world, me, bug)
         case Step.REPORT:
             reported = world._replace(reported=True)
             yield "reports", reported.at(me, Step.DELETE if bug is Bug.DELETE_THEN_CLOSE else Step.CLOSE)
@@ -203,11 +209,28 @@ def status(world: World, me: Process, bug: Bug | None) -> Steps:
             yield "deletes the open record", world.write(None).at(me, then)
 
 
+def _end(world: World, me: Process, bug: Bug | None) -> tuple[str, World]:
+    """Return the write that ends a launch or resumes it, which succeeds only on the record that status has read."""
+    changed = me.claim is None or me.claim.generation != world.generation
+    if changed and not (bug is Bug.BLIND_RESUME and me.step is Step.RESUME and world.record):
+        return "finds the record changed", world.at(me, Step.IDLE)
+    if me.step is Step.END:
+        return "records the job's end", world.write(Record(Phase.ENDED)).at(me, Step.REPORT)
+    queued = world.write(Record(Phase.QUEUED)).at(me, Step.IDLE)
+    lives = world.jobs if changed else 0  # what has changed is that a job of the next attempt runs
+    return "queues the preempted run again", queued._replace(jobs=lives, resumed=True)
+
+
 def _reconcile(world: World, record: Record, me: Process, bug: Bug | None) -> Steps:
     if world.closed:
         yield "finishes a close", world.write(None)
-    elif record.phase is Phase.ENDED or (record.phase is Phase.SUBMITTED and world.jobs):
+    elif record.phase is Phase.ENDED:
         yield "sees the end", world.at(me, Step.CLOSE if bug is Bug.CLOSE_BEFORE_REPORT else Step.REPORT)
+    elif record.phase is Phase.SUBMITTED and world.jobs:
+        read = Claim(world.generation, takeover=False)
+        yield "sees the job's end", world.at(me, Step.END, read)
+        if not world.resumed:
+            yield "sees the job's end, its run preempted", world.at(me, Step.RESUME, read)
     elif record.phase is Phase.QUEUED and world.tickets < MAX_TICKETS:
         if world.item is Item.OURS or bug is Bug.RING_UNACKED:
             yield "publishes for a launch that waits", world.publish()

@@ -8,7 +8,7 @@ from tests.model.ledger_protocol import Bug, check, main
 def test_the_protocol_never_doubles_loses_or_sticks() -> None:
     """Every interleaving keeps the invariants and can come to an end; the number shows that none was left out."""
     result = check()
-    assert (result.states, result.violation, result.unfinishable) == (59_940, "", 0)
+    assert (result.states, result.violation, result.unfinishable) == (221_268, "", 0)
 
 
 @pytest.mark.parametrize("bug", Bug)

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     QUEUED = "queued"
     SUBMITTING = "submitting"
     SUBMITTED = "submitted"
-    ENDED = "ended without a job"  # refused or given up; W&B is owed the report
+    ENDED = "ended"  # the outcome is known; W&B is owed the report
 
 
 class Step(StrEnum):
@@ -40,6 +40,8 @@ class Step(StrEnum):
     RECORD = "record"
     RECORD_END = "record the end"
     REQUEUE = "queue again"
+    END = "end"  # status, at the end of a job
+    RESUME = "resume"  # status, at the end of a job whose run was preempted
     REPORT = "report"  # status, at the end of a launch
     CLOSE = "close"
     DELETE = "delete"
@@ -79,7 +81,8 @@ class World(NamedTuple):
     record: Record | None = None
     generation: int = 0
     closed: bool = False
-    jobs: int = 0
+    jobs: int = 0  # that run, or ended and were not followed by another
+    resumed: bool = False  # the job of a preempted run ended, and the launch was queued again
     landing: bool = False  # a create was sent and will still make its job
     tickets: int = 0
     reported: bool = False

@@ -14,6 +14,7 @@ from functions.status.decide import (
     NoteStop,
     Policy,
     Publish,
+    Resume,
     Sighting,
     Withdraw,
     console_link,
@@ -30,6 +31,7 @@ FRESH = Entry("k", State.QUEUED, NOW - timedelta(seconds=5), RUN, "team", "verte
 LATE = replace(FRESH, opened_at=NOW - timedelta(minutes=5))
 SUBMITTED = replace(LATE, state=State.SUBMITTED, attempt=1, job_name=NAME, submitted_at=NOW - timedelta(minutes=5))
 OURS, NOBODYS, THEIRS = ItemStatus("CLAIMED", "run1"), ItemStatus("PENDING", ""), ItemStatus("CLAIMED", "theirs")
+PREEMPTED = RunStatus("preempted", False)
 RUNNING, STOPPED, PENDING = RunStatus("running", False), RunStatus("running", True), RunStatus("pending", False)
 
 
@@ -85,6 +87,20 @@ TABLE: list[tuple[str, Entry, Sighting, type[Decision]]] = [
     ("ended, and no run came", SUBMITTED, Sighting(job=job("SUCCEEDED", ended_at=ago(seconds=61))), Finish),
     ("ended, and a sweep's run never began", SUBMITTED, Sighting(job=job("FAILED", ended_at=ago(hours=1)), run=PENDING),
      Finish),
+    ("preempted", SUBMITTED, Sighting(job=job("FAILED", ended_at=ago(seconds=1)), run=PREEMPTED), Resume),
+    ("preempted, though its container ended well", SUBMITTED,
+     Sighting(job=job("SUCCEEDED", ended_at=ago(seconds=1)), run=PREEMPTED), Resume),
+    ("preempted for the fifth time", replace(SUBMITTED, resumes=4), Sighting(job=job("FAILED"), run=PREEMPTED), Resume),
+    ("preempted once too often", replace(SUBMITTED, resumes=5), Sighting(job=job("FAILED"), run=PREEMPTED), Finish),
+    ("preempted, and Vertex AI itself restarts it", SUBMITTED, Sighting(job=job("RUNNING"), run=PREEMPTED), Leave),
+    ("preempted, and cancelled by somebody", SUBMITTED, Sighting(job=job("CANCELLED"), run=PREEMPTED), Finish),
+    ("preempted, and cancelled by us", replace(SUBMITTED, cancel_reason="stop"),
+     Sighting(job=job("FAILED"), run=PREEMPTED), Finish),
+    ("preempted, and stopped in W&B", SUBMITTED, Sighting(job=job("FAILED"), run=RunStatus("preempted", True)), Finish),
+    ("W&B waits for the end of a run that is being preempted", SUBMITTED,
+     Sighting(job=job("FAILED", ended_at=ago(minutes=9)), run=RunStatus("preempting", False)), Leave),
+    ("and does not show it", SUBMITTED,
+     Sighting(job=job("FAILED", ended_at=ago(minutes=10)), run=RunStatus("preempting", False)), Finish),
     ("ended and recorded", replace(SUBMITTED, state=State.ENDED, outcome=Outcome.REJECTED), Sighting(), Finish),
 ]  # fmt: skip
 

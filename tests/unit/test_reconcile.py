@@ -117,6 +117,26 @@ def test_a_report_whose_answer_was_lost_is_made_again(scene: Scene) -> None:
     assert launch.key in scene.ledger.closed
 
 
+def test_a_preempted_run_is_launched_again_as_the_same_run(scene: Scene) -> None:
+    """Its launch keeps its run id, counts, tells its author once, and gets a job of its own; the slot stays taken."""
+    pushed = scene.wandb.push("item", QUEUE, sweep_id="sw1")
+    opened = scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock()))
+    pushed.state, pushed.run_name = "CLAIMED", opened.entry.run.run_id
+    launch = scene.submit(opened)
+    scene.run(launch, "preempted")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "the machine was taken away")
+    assert scene.tick().done["Resume"] == 1
+    again = scene.ledger.open[launch.key]
+    assert (again.entry.state, again.entry.run, again.entry.resumes) == (State.QUEUED, launch.entry.run, 1)
+    assert again.run_spec["_resume_count"] == 1
+    assert "sweep_id" not in again.run_spec
+    assert launch.entry.job_name in again.history[-1].result
+    assert scene.publisher.published == []
+    scene.tick()
+    assert scene.publisher.published == [launch.key]
+    assert pushed.warning == "Preempted; launched again (1 of 5 times)"
+
+
 def test_a_report_that_wandb_refuses_keeps_its_launch_open_for_a_day(scene: Scene) -> None:
     """And no slot for ever."""
     launch = scene.queued()

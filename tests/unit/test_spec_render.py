@@ -10,6 +10,7 @@ from google.cloud import aiplatform
 
 from shared.adapters.vertex_submit import argument_names
 from shared.core.errors import Reject
+from shared.core.launch import State
 from shared.spec.render import ArgumentNames, render
 from tests.unit.specs import NAMES, PAGE_DEFAULT, POOL, SITE, environment, launch_of, put, rendered, run_spec
 
@@ -128,6 +129,20 @@ def test_misplaced_arguments_are_taken_with_a_warning() -> None:
     assert "sync" not in call.submit
     assert len(call.warnings) == 2
     assert rendered(put(spec, (*RUN, "service_account"), "b@p")).submit["service_account"] == "b@p"
+
+
+def test_a_preempted_run_goes_on_where_it_was() -> None:
+    """The same run id, which W&B lets in again, and the same folder; its sweep may be over by then."""
+    first = launch_of(run_spec(sweep_id="sw1"))
+    submitted = first.move(State.SUBMITTING, attempt=1).move(State.SUBMITTED, job_name="j")
+    resumed = submitted.resume(first.entry.opened_at, 5).move(State.SUBMITTING, attempt=2)
+    before, after = render(submitted, SITE, NAMES), render(resumed, SITE, NAMES)
+    assert environment(before)["WANDB_RESUME"] == "allow"
+    assert environment(before)["WANDB_SWEEP_ID"] == "sw1"
+    changed = {name: value for name, value in environment(before).items() if name != "WANDB_SWEEP_ID"}
+    assert environment(after) == changed
+    assert after.constructor["base_output_dir"] == before.constructor["base_output_dir"]
+    assert [call.constructor["labels"]["launch_attempt"] for call in (before, after)] == ["1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,26 @@ def test_the_same_request_has_the_same_key_and_run_id() -> None:
     assert from_item("a", QUEUE, {"run_id": "mine"}, NOW).entry.run.run_id == "mine"
 
 
+def test_a_run_that_another_agent_has_requeued_goes_on_counting() -> None:
+    """An agent's requeue is a new item with its run id and its count; whatever else the count may be is none."""
+    counts = [3, 0, -1, "2", None, True, 10**9]
+    opened = [from_item("a", QUEUE, {"run_id": "mine", "_resume_count": count}, NOW) for count in counts]
+    assert [launch.entry.resumes for launch in opened] == [3, 0, 0, 0, 0, 0, 1000]
+    requested = from_request(Request(source="ci", idempotency_key="1", run_spec={"_resume_count": 2}), NOW)
+    assert requested.entry.resumes == 2
+
+
+def test_each_attempt_and_each_resume_is_the_same_run() -> None:
+    """Also where nobody has named it."""
+    launch = from_item("a", QUEUE, {"sweep_id": "s"}, NOW)
+    submitted = launch.move(State.SUBMITTING, attempt=1).move(State.SUBMITTED, job_name="j", submitted_at=NOW)
+    resumed = submitted.resume(NOW, 5)
+    assert (resumed.entry.run, resumed.entry.attempt, resumed.entry.resumes) == (launch.entry.run, 1, 1)
+    assert resumed.entry.claimable(NOW)
+    assert resumed.run_spec == {"_resume_count": 1}
+    assert submitted.run_spec == {"sweep_id": "s"}
+
+
 def test_the_same_notice_is_told_once() -> None:
     """Another one is told again, and a long one is cut to what metadata may hold."""
     told = from_item("a", QUEUE, {}, NOW).tell("no room")
