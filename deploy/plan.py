@@ -23,7 +23,7 @@ from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
-from shared.spec.source import resolved
+from shared.spec.source import FETCH, resolved
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
 LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
@@ -184,13 +184,14 @@ def _written(document: dict[str, Any]) -> str:
 
 
 def _redacted(value: Any, secrets: frozenset[str]) -> Any:
-    """Return a value with no secret in it: by the name of an entry or a variable, or found inside a text."""
+    """Return a value with no secret in it, by the name of an entry or a variable, or found inside a text."""
     if isinstance(value, Mapping):
         hidden = _KEYS | ({"value"} if _SECRET.search(str(value.get("name"))) else frozenset())
         return {key: _REDACTED if key in hidden and one else _redacted(one, secrets) for key, one in value.items()}
     if isinstance(value, list):
         return [_redacted(one, secrets) for one in value]
     if isinstance(value, str):
+        value = "[the program that fetches the code]" if value == FETCH else value
         for secret in secrets:
             value = value.replace(secret, _REDACTED)
     return value

@@ -203,6 +203,34 @@ def test_what_waits_is_rendered_as_submit_would_and_a_bad_item_is_refused(standi
         assert "no item none waits in vertex of team" in said
 
 
+def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
+    """By its alias; an item of code shows the base image that it would run in, one of no job its refusal."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").write_text("")
+    with door_to(standin, shows_run_specs=True) as door:
+        created = [sys.executable, "-m", "wandb", "job", "create", "-e", "team", "-p", "cats", "-n", "train"]
+        told = {"WANDB_BASE_URL": standin, "HOME": str(tmp_path), "WANDB_DIR": str(tmp_path)}
+        made_of = ["code", str(tmp_path / "code"), "--entry-point", "python train.py"]
+        subprocess.run([*created, *made_of], env=environment(door) | told, cwd=tmp_path, check=True, timeout=60)
+        door.make_queue("with-jobs", VERTEX)
+        for name in ("train:latest", "gone:v0"):
+            door.push("with-jobs", run_spec(VERTEX, docker=None, job=f"team/cats/{name}"))
+        environ = {"LAUNCH_QUEUES": "with-jobs", "LAUNCH_BASE_IMAGE": "python:3.12"}
+        code, (launched, refused), _ = planned(door, tmp_path, **environ)
+        container = launched["CustomJob"]["worker_pool_specs"][0]["container_spec"]
+        assert container["image_uri"] == "python:3.12"
+        assert container["command"] == [
+            "python3",
+            "-c",
+            "[the program that fetches the code]",
+            '{"job": "team/cats/train:v0", "code": "team/cats/code-train:v0", "install": true}',
+            "python",
+            "train.py",
+        ]
+        assert (refused["field"], code) == ("job", 1)
+        assert "team/cats/gone:v0 was not found in W&B" in refused["reason"]
+
+
 def test_where_wandb_shows_no_run_spec_the_configuration_is_checked(standin: str, tmp_path: Path) -> None:
     """Items that cannot be seen are listed, and what their queue gives to each of them is rendered."""
     with door_to(standin, shows_run_specs=False) as door:
