@@ -99,7 +99,7 @@ def seconds(value: object, path: str) -> int:
     Neither knows other units; they are refused with what to write instead.
     """
     if isinstance(value, str):
-        read = re.fullmatch(r"(-?\d+)(?:\.0+)?(s|m|h|d)?", value.strip().lower().replace(" ", ""))
+        read = re.fullmatch(r"(-?\d{1,15})(?:\.0+)?(s|m|h|d)?", value.strip().lower().replace(" ", ""))
         if not read:
             raise Reject(path, f"should be a number of seconds, but is {value[:80]!r}", 'Write 3600 or "3600s".')
         if read[2] in _UNITS:

@@ -6,6 +6,7 @@ Compared is the CreateCustomJobRequest as it arrives at the Vertex AI stand-in.
 import copy
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from google.cloud.aiplatform_v1.types import PscInterfaceConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.errors import Reject
 from tests.contract.sending import CONTAINERS, NAMES, Sent, Vertex, differing, vertex
-from tests.unit.specs import SITE, launch_of, run_spec
+from tests.unit.specs import SITE, launch_of, put, run_spec
 
 PAGE = Path("docs/differences-from-launch-agent.md")
 OUR_LABELS = {"wandb-run-id", "launch_key", "launch_attempt", "launch_agent"}
@@ -251,6 +253,33 @@ def test_it_is_what_the_sdk_sends_for_any_configuration(server: Vertex, configur
     """Whatever a queue says, in any combination."""
     strategy = configuration["run"].get("scheduling_strategy")
     assert_as_the_sdk_sends(server, configuration, {"scheduling_strategy": Strategy[strategy]} if strategy else {})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9) | st.just("7" * 5000),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every part of a configuration."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield (*path, key)
+        yield from places(one, (*path, key))
+
+
+ANYTHING = yaml.safe_load(MANY_POOLS + EVERYTHING)
+ANYTHING["run"] |= {"scheduling_strategy": "SPOT", "psc_interface_config": {"network_attachment": "na"}, "network": "n"}
+
+
+@given(st.sampled_from(list(places(ANYTHING))), JSON)
+@settings(max_examples=150, deadline=None)
+def test_one_odd_value_is_sent_or_refused(server: Vertex, place: tuple[Any, ...], value: Any) -> None:
+    """The SDK never trips over it on its way to Vertex AI, of which nobody could tell whether there is a job."""
+    with suppress(Reject):
+        server.ours(queue_item(put(ANYTHING, place, value)))
 
 
 # --- the agent

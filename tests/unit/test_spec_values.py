@@ -117,6 +117,7 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     ),
     ((*RUN, "timeout"), "2h", "run.timeout: is '2h': Vertex AI counts in seconds. Write 7200 or \"7200s\"."),
     ((*RUN, "max_wait_duration"), "1 d", "run.max_wait_duration: is '1 d': Vertex AI counts in seconds. Write 86400"),
+    ((*RUN, "timeout"), "9" * 5000, "run.timeout: should be a number of seconds, but is '99999"),
     ((*RUN, "timeout"), "soon", "run.timeout: should be a number of seconds, but is 'soon'. Write 3600"),
     ((*RUN, "timeout"), 1.5, "run.timeout: is 1.5. Write a whole number."),
     ((*RUN, "timeout"), True, "run.timeout: should be a number of seconds, but is true or false"),
