@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from deploy.local.demo import CASES, Demo, summary, table
+from deploy.local.cases import CASES
+from deploy.local.demo import Demo, summary, table
 from deploy.local.processes import NotStartedError
 from deploy.local.stack import ENTITY, QUEUE, Ports, Stack
 

@@ -1,4 +1,4 @@
-"""Eight jobs that travel the whole way, and how each has to end."""
+"""The demo on a running stack: enqueue its jobs, look at them, draw and judge what is seen."""
 
 import json
 import os
@@ -6,72 +6,19 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import requests
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local.cases import CASES, Case
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Stack
 from shared.core.message import Request, encode
 
 WANDB_PROJECT = "demo"
 SOURCE = "nightly-pipeline"  # the other system
 PUBLISHED = Request(source=SOURCE, idempotency_key="published", run_spec={}).launch_key
-
-
-@dataclass(frozen=True)
-class Case:
-    """One job of the demo: how it is enqueued, and how its item, CustomJob and run have to end."""
-
-    name: str
-    about: str
-    item: str  # the item's state in W&B, empty where there is no item
-    job: str  # the CustomJob's state, empty where there must be none
-    run: tuple[str, ...]  # the run's state in W&B: one of these
-    config: dict[str, Any] = field(default_factory=dict)
-    resource_args: dict[str, Any] | None = None
-    made_of: tuple[str, ...] = ()  # what `wandb job create` is told; without it the item names an image
-    stop: bool = False
-    published: bool = False
-
-
-CODE = Path(__file__).parent / "images" / "train"
-_BAD = {"spec": {**DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"], "worker_pool_spec": [], "staging_bucket": ""}}
-_ENDED = ("killed", "crashed", "failed")  # how W&B shows a run whose script did not end by itself
-CASES = (
-    Case("train-1", "trains and succeeds", "CLAIMED", "SUCCEEDED", ("finished",)),
-    Case("train-2", "with another learning rate", "CLAIMED", "SUCCEEDED", ("finished",), {"learning_rate": 0.1}),
-    Case("diverges", "fails in its third epoch", "CLAIMED", "FAILED", ("failed", "crashed"), {"fail_at": 2}),
-    Case("bad-spec", "asks for a misspelt argument", "FAILED", "", (), resource_args=_BAD),
-    Case(
-        "stopped",
-        "is stopped in W&B",
-        "CLAIMED",
-        "CANCELLED",
-        ("killed", "crashed", "failed"),
-        {"epochs": 900},
-        stop=True,
-    ),
-    Case(
-        "image-job",
-        "is a W&B job of an image",
-        "CLAIMED",
-        "SUCCEEDED",
-        ("finished",),
-        made_of=("image", "local/train:latest"),
-    ),
-    Case(
-        "code-job",
-        "is a W&B job of code, which nobody built an image of",
-        "CLAIMED",
-        "SUCCEEDED",
-        ("finished",),
-        made_of=("code", str(CODE), "--entry-point", "python train.py"),
-    ),
-    Case("published", "comes from another system", "", "SUCCEEDED", ("finished",), published=True),
-)
 
 
 @dataclass

@@ -65,7 +65,10 @@ def read_job(path: str, content: bytes) -> JobSource:
     _check_code(path, source)
     if not entry_point:
         raise _bad(path, "has no entrypoint to start its code with")
-    job = JobSource(path, kind, tuple(entry_point), base_image=str(source.get("base_image") or ""))
+    base_image = source.get("base_image") or ""
+    if not isinstance(base_image, str):
+        raise _bad(path, "has a base_image that is no text")
+    job = JobSource(path, kind, tuple(entry_point), base_image=base_image)
     if kind is Kind.ARTIFACT:
         return replace(job, code=_artifact(path, _text(path, source, "artifact")))
     git = _mapping(source.get("git"))

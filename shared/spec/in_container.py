@@ -99,7 +99,7 @@ def fetched(address: str, body: "bytes | None" = None) -> bytes:
             code = getattr(exc, "code", 500)
             if attempt == ATTEMPTS or (code < 500 and code != 429):
                 # a signed address is a permission: only its host is told
-                raise ValueError(f"{urlsplit(url).netloc} does not give a file: {exc}") from None
+                raise ValueError(f"nothing can be fetched from {urlsplit(url).netloc}: {exc}") from None
             time.sleep(2**attempt)
     raise AssertionError("not reached")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.demo import CASES
+from deploy.local.cases import CASES
 from deploy.local.stack import API_KEY
 
 ROOT = Path(__file__).parent.parent.parent

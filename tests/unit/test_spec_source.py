@@ -195,6 +195,7 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
         (source("artifact", artifact="wandb-artifact://https://w.test"), "no link to an artifact"),
         (source("artifact", entrypoint=[]), "no entrypoint"),
         (source("artifact", notebook=True), "is a notebook"),
+        (source("artifact", base_image={"a": 1}), "base_image that is no text"),
         (source("artifact", dockerfile="Dockerfile"), "built from its dockerfile, and no image is built here"),
         (source("repo", build_context="x"), "built from its build_context"),
         (source("repo", git={"remote": "https://g.test/a"}), "without commit"),
