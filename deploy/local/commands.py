@@ -27,7 +27,7 @@ DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".demo"), show_default=True, help="For logs.")
-@click.option("--timeout", default=100, show_default=True, help="Give up after this many seconds.")
+@click.option("--timeout", default=180, show_default=True, help="Give up after this many seconds.")
 def demo(folder: Path, timeout: int) -> None:
     """Run eight jobs the whole way on this machine; exit code 0 only if each had the right outcome."""
     console = Console()
