@@ -61,6 +61,8 @@ def test_the_names_of_enums_are_the_installed_sdks() -> None:
         ("disable_retries", True, True),
         ("psc_interface_config", PSC, PSC),
         ("network", "projects/1/global/networks/n", "projects/1/global/networks/n"),
+        ("experiment", "cats", "cats"),
+        ("experiment_run", "cats-1", "cats-1"),
     ],
 )
 def test_what_yaml_writes_becomes_what_the_sdk_takes(name: str, written: Any, sent: Any) -> None:
