@@ -14,7 +14,7 @@ import click
 import yaml
 
 from deploy.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
-from shared.adapters.wandb import Graphql, WandbJobs
+from shared.adapters.wandb import Graphql, WandbJobs, WandbSweeps
 from shared.core.errors import LaunchError, Reject
 from shared.core.launch import Launch, State, from_item
 from shared.core.message import Queue
@@ -24,6 +24,7 @@ from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
 from shared.spec.source import FETCH, resolved
+from shared.spec.sweep import check_sweep
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
 LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
@@ -104,6 +105,7 @@ class Planner:
         try:
             pinned, job = resolved(launch, WandbJobs(self.graphql))
             call = allowed(render(pinned, self.site, self.names, job), self.policy)
+            check_sweep(pinned.run_spec, WandbSweeps(self.graphql))
         except Reject as refusal:
             return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
         return Planned(queue.name, item, LAUNCHED, call=call, secrets=secrets)

@@ -15,7 +15,7 @@ from functions.submit.launch import Policy, Submit
 from shared import log as logs
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
-from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs
+from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
@@ -72,6 +72,7 @@ def wired() -> Submit:
         compute=VertexCompute(told.google_cloud_project, told.vertex_location, told.vertex_endpoint),
         jobs=WandbJobs(wandb),
         queues=WandbQueueConfigs(wandb),
+        sweeps=WandbSweeps(wandb),
         render=lambda launch, job: allowed(render(launch, site, names, job), told.policy),
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
         clock=lambda: datetime.now(UTC),

@@ -14,9 +14,10 @@ from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeU
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, Outcome, State, from_request
 from shared.core.message import Request, Ticket
-from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs
+from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
 from shared.spec.defaults import completed
 from shared.spec.source import resolved
+from shared.spec.sweep import check_sweep
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Submit:
     compute: Compute
     jobs: JobArtifacts
     queues: QueueConfigs
+    sweeps: Sweeps
     render: Render
     labels: Labels
     clock: Clock
@@ -97,11 +99,12 @@ class Submit:
     def _rendered(self, launch: Launch) -> tuple[Launch, CustomJobCall | LaunchError]:
         """Render before the claim is written, since the claim says where the job will be looked for, and what it runs.
 
-        Nothing is sent to Vertex AI where W&B cannot be asked for the job, or the queue, that the launch names.
+        Nothing is sent to Vertex AI where W&B cannot be asked for the job, the queue or the sweep that the launch names.
         """
         try:
             pinned, job = resolved(completed(launch, self.queues), self.jobs)
             call = self.render(pinned, job)
+            check_sweep(pinned.run_spec, self.sweeps)  # last: it can end at any time
         except (Reject, Retry, Denied) as refusal:
             return launch, refusal
         return replace(pinned, entry=replace(pinned.entry, parent=call.parent)), call

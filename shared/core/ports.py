@@ -175,6 +175,13 @@ class QueueConfigs(Protocol):
         """Return what a queue gives to its items; None where there is none. Reject: the key may not see it."""
 
 
+class Sweeps(Protocol):
+    """W&B's sweeps, as submit sees them. Raises Retry, Denied."""
+
+    def state_of(self, entity: str, project: str, sweep: str) -> str:
+        """Return a sweep's state (RUNNING, PAUSED, …), empty where there is none. Reject: the key may not see it."""
+
+
 class Compute(Protocol):
     """Vertex AI, as submit sees it."""
 

@@ -3,13 +3,14 @@
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
 from tests.fakes.vertex import FakeVertex
-from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeWandb
+from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSweeps, FakeWandb
 
 __all__ = [
     "FakeClock",
     "FakeJobs",
     "FakePublisher",
     "FakeQueueConfigs",
+    "FakeSweeps",
     "FakeVertex",
     "FakeWandb",
     "InMemoryAgentBook",

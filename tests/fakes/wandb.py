@@ -151,6 +151,20 @@ class FakeQueueConfigs:
 
 
 @dataclass
+class FakeSweeps:
+    """Implements Sweeps: the state of each, by entity, project and name."""
+
+    states: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    unreachable: Exception | None = None
+
+    def state_of(self, entity: str, project: str, sweep: str) -> str:
+        """Return a sweep's state."""
+        if self.unreachable:
+            raise self.unreachable
+        return self.states.get((entity, project, sweep), "")
+
+
+@dataclass
 class FakePublisher:
     """Implements Publisher."""
 

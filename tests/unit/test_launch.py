@@ -12,7 +12,7 @@ from shared.core.launch import Launch, Outcome, State, from_item
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
-from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeVertex, InMemoryLedger
+from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
 
@@ -37,8 +37,17 @@ class Scene:
         self.vertex = FakeVertex(self.clock)
         self.jobs = FakeJobs()
         self.queues = FakeQueueConfigs()
+        self.sweeps = FakeSweeps()
         self.submit = Submit(
-            self.ledger, self.vertex, self.jobs, self.queues, self._render, labels, self.clock, Policy()
+            self.ledger,
+            self.vertex,
+            self.jobs,
+            self.queues,
+            self.sweeps,
+            self._render,
+            labels,
+            self.clock,
+            Policy(),
         )
 
     def _render(self, launch: Launch, job: JobSource | None) -> CustomJobCall:
@@ -354,3 +363,31 @@ def test_a_launch_waits_for_a_wandb_that_cannot_be_asked(scene: Scene, error: La
     scene.jobs.unreachable = None
     scene.clock.pass_(60)
     assert scene.deliver(ticket) == "launch.submitted"
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "PAUSED", "FINISHED", "CANCELED", "CRASHED", "PENDING", ""])
+def test_a_sweeps_run_is_launched_while_the_sweep_goes_on(scene: Scene, state: str) -> None:
+    """As the agent has it; otherwise its author reads how the sweep stands, and no job is made."""
+    scene.sweeps.states["team", "Cats", "sw1"] = state
+    ticket = scene.open(sweep_id="sw1")
+    if state in ("RUNNING", "PAUSED"):
+        assert scene.deliver(ticket) == "launch.submitted"
+        return
+    assert scene.deliver(ticket) == "launch.rejected"
+    launch = scene.launch(ticket)
+    said = f"is {state}. Its runs are launched only while it is RUNNING or PAUSED" if state else "was not found in W&B"
+    assert f"sweep_id: the sweep sw1 of team/Cats {said}" in launch.reason
+    assert (launch.entry.outcome, launch.entry.report_owed, scene.vertex.jobs) == (Outcome.REJECTED, True, {})
+
+
+def test_a_sweeps_run_waits_while_wandb_is_down(scene: Scene) -> None:
+    """It is launched when W&B is back, once; a run of no sweep does not wait."""
+    scene.sweeps.unreachable = Retry("W&B cannot be reached")
+    ticket = scene.open(sweep_id="sw1")
+    assert scene.deliver(ticket) == "launch.retry"
+    assert scene.deliver(scene.open("item-2")) == "launch.submitted"
+    scene.sweeps.unreachable = None
+    scene.sweeps.states["team", "Cats", "sw1"] = "RUNNING"
+    scene.clock.pass_(Policy().first_retry.total_seconds() + 1)
+    assert scene.deliver(ticket) == "launch.submitted"
+    assert len(scene.vertex.jobs) == 2

@@ -1,8 +1,9 @@
-"""W&B: its run queues, as poll needs them, its runs and items, as status does, its jobs and queues, as submit does."""
+"""W&B: its queues, as poll needs them, its runs and items, as status does, its jobs, sweeps and configs, as submit."""
 
 from shared.adapters.wandb.configs import WandbQueueConfigs, read_config
 from shared.adapters.wandb.graphql import Graphql
 from shared.adapters.wandb.jobs import WandbJobs
 from shared.adapters.wandb.queues import WandbRunQueue
+from shared.adapters.wandb.sweeps import WandbSweeps
 
-__all__ = ["Graphql", "WandbJobs", "WandbQueueConfigs", "WandbRunQueue", "read_config"]
+__all__ = ["Graphql", "WandbJobs", "WandbQueueConfigs", "WandbRunQueue", "WandbSweeps", "read_config"]

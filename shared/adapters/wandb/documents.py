@@ -44,6 +44,9 @@ QUEUE = """query GetRunQueueMetadata($projectName: String!, $entityName: String!
 QUEUE_CONFIG = """query GetDefaultResourceConfig($entityName: String!, $id: ID!) {
   entity(name: $entityName) { defaultResourceConfig(id: $id) { config resource templateVariables { name schema } } }
 }"""
+SWEEP = """query GetSweepState($entity: String!, $project: String!, $sweep: String!) {
+  project(name: $project, entityName: $entity) { sweep(sweepName: $sweep) { state } }
+}"""
 REGISTER = """mutation createLaunchAgent($entity: String!, $project: String!, $queues: [ID!]!, $hostname: String!,
                                         $agentConfig: JSONString, $version: String) {
   createLaunchAgent(input: {entityName: $entity, projectName: $project, runQueues: $queues, hostname: $hostname,
