@@ -99,7 +99,7 @@ class Submit:
     def _rendered(self, launch: Launch) -> tuple[Launch, CustomJobCall | LaunchError]:
         """Render before the claim is written, since the claim says where the job will be looked for, and what it runs.
 
-        Nothing is sent to Vertex AI where W&B cannot be asked for the job, the queue or the sweep that the launch names.
+        Nothing is sent to Vertex AI where W&B cannot be asked for the job, queue or sweep that the launch names.
         """
         try:
             pinned, job = resolved(completed(launch, self.queues), self.jobs)
