@@ -72,6 +72,11 @@ KNOWN = (
     ),
     Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
     Known(
+        ("scheduler", "scheduler.image", "scheduler.machine_type"),
+        AS_IS,
+        "What a sweep's scheduler runs in, and on. Not for an agent's own file: with it no agent starts.",
+    ),
+    Known(
         ("policy", *_below("policy", *Policy.model_fields)),
         AS_IS,
         "What a launch may ask for. Not for an agent's own file: with it no agent starts.",

@@ -14,7 +14,7 @@ import click
 import yaml
 
 from deploy.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
-from shared.adapters.wandb import Graphql, WandbJobs, WandbSweeps
+from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import LaunchError, Reject
 from shared.core.launch import Launch, State, from_item
 from shared.core.message import Queue
@@ -23,6 +23,7 @@ from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
+from shared.spec.scheduler import Scheduler, as_job
 from shared.spec.source import FETCH, resolved
 from shared.spec.sweep import check_sweep
 
@@ -75,6 +76,7 @@ class Planner:
     site: Site
     names: ArgumentNames
     policy: Policy
+    scheduler: Scheduler = field(default_factory=Scheduler)
 
     def plan(self, name: str, item: str, limit: int) -> Iterator[Planned]:
         """Yield what would become of a queue's items; its configuration is checked where none can be seen."""
@@ -103,7 +105,8 @@ class Planner:
         launch = _claimed(queue, item, run_spec)
         secrets = frozenset({self.site.api_key, *_keys(launch.run_spec), *_secrets_of(self.site.macros)})
         try:
-            pinned, job = resolved(launch, WandbJobs(self.graphql))
+            placed = as_job(launch, WandbQueueConfigs(self.graphql), self.scheduler)
+            pinned, job = resolved(placed, WandbJobs(self.graphql))
             call = allowed(render(pinned, self.site, self.names, job), self.policy)
             check_sweep(pinned.run_spec, WandbSweeps(self.graphql))
         except Reject as refusal:
@@ -172,7 +175,8 @@ def _planner(told: PlanSettings) -> Planner:
         base_image=told.base_image,
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
-    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy)
+    scheduler = Scheduler(told.scheduler_image, told.scheduler_machine)
+    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy, scheduler)
 
 
 def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:

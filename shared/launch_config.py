@@ -47,6 +47,13 @@ class Builder(Section):
     base_image: str = ""
 
 
+class Scheduler(Section):
+    """The `scheduler` of a launch-config.yaml: what the schedulers of sweeps run in. The agent does not know it."""
+
+    image: str = ""
+    machine_type: str = ""
+
+
 class LaunchConfig(Section):
     """The whole file; other keys are ignored."""
 
@@ -57,6 +64,7 @@ class LaunchConfig(Section):
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
     environment: Environment = Environment()
     builder: Builder = Builder()
+    scheduler: Scheduler = Scheduler()
     policy: Policy = Policy()  # which the agent does not know
 
 

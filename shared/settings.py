@@ -109,6 +109,10 @@ class SubmitSettings(Settings):
     ] = Policy()
     launch_macros: Names = ()
     base_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""
+    scheduler_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"))] = ""
+    scheduler_machine: Annotated[
+        str, Field(validation_alias=_or_file("LAUNCH_SCHEDULER_MACHINE", "scheduler.machine_type"))
+    ] = ""
     submit_lease_seconds: PositiveFloat = 660
     submit_settle_seconds: PositiveFloat = 120
     first_retry_seconds: PositiveFloat = 15
@@ -166,7 +170,7 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
         problems.append(str(exc))
         return {}
     values = config.model_dump(exclude_unset=True)
-    for section in ("environment", "builder"):
+    for section in ("environment", "builder", "scheduler"):
         values |= {f"{section}.{key}": value for key, value in values.pop(section, {}).items() if value}
     return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
 

@@ -21,6 +21,7 @@ from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
 from shared.spec.policy import allowed
 from shared.spec.render import ArgumentNames, Site, job_labels, render
+from shared.spec.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -82,4 +83,5 @@ def wired() -> Submit:
             max_failures=told.max_failures,
             first_retry=timedelta(seconds=told.first_retry_seconds),
         ),
+        scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
     )

@@ -7,7 +7,7 @@ be reached is raised, so that Pub/Sub brings the message again; everything else 
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeUnknown, Reject, Retry
@@ -16,6 +16,7 @@ from shared.core.launch import Launch, Outcome, State, from_request
 from shared.core.message import Request, Ticket
 from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
 from shared.spec.defaults import completed
+from shared.spec.scheduler import Scheduler, as_job
 from shared.spec.source import resolved
 from shared.spec.sweep import check_sweep
 
@@ -57,6 +58,7 @@ class Submit:
     labels: Labels
     clock: Clock
     policy: Policy = Policy()
+    scheduler: Scheduler = field(default_factory=Scheduler)
 
     def launch(self, message: Ticket | Request) -> str:
         """Do what this message asks for, and return the event that came of it.
@@ -102,7 +104,8 @@ class Submit:
         Nothing is sent to Vertex AI where W&B cannot be asked for the job, queue or sweep that the launch names.
         """
         try:
-            pinned, job = resolved(completed(launch, self.queues), self.jobs)
+            placed = as_job(launch, self.queues, self.scheduler)
+            pinned, job = resolved(completed(placed, self.queues), self.jobs)
             call = self.render(pinned, job)
             check_sweep(pinned.run_spec, self.sweeps)  # last: it can end at any time
         except (Reject, Retry, Denied) as refusal:

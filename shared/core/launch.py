@@ -13,6 +13,7 @@ from typing import Any
 from shared.core.errors import LaunchError
 from shared.core.message import Queue, Request, launch_key
 
+SCHEDULER_URI = "placeholder-uri-scheduler"  # of the items that `wandb launch-sweep` enqueues
 NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
 MAX_NAME = 256  # characters of an entity, a project or a run id; W&B's own are shorter
 MAX_DEPTH = 100  # of nesting; readers of JSON give up at about twice that
@@ -84,6 +85,7 @@ class Entry:
     outcome: Outcome | None = None
     stop_seen_at: datetime | None = None  # when status first saw that the run was stopped in W&B
     cancel_reason: str = ""  # set before customJobs.cancel is called, so that a repeat knows why
+    scheduler: bool = False  # of a sweep: it makes launches for hours, so it takes no slot of theirs
     notice: str = ""  # what the item's author should know meanwhile: why it waits, what was ignored
     noticed: bool = False  # W&B has taken the notice
     report_owed: bool = False  # ENDED: the item has to be shown as FAILED; nobody else tells its author
@@ -182,7 +184,8 @@ def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetim
     """Open a launch for an item of a W&B queue."""
     key = launch_key("wandb", item_id)
     run, resumes = _run_path(run_spec, key), _resumes(run_spec)
-    entry = Entry(key, State.QUEUED, now, run, queue.entity, queue.name, item_id, resumes=resumes)
+    names, scheduler = (queue.entity, queue.name, item_id), is_scheduler(run_spec)
+    entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes, scheduler=scheduler)
     return Launch(entry, storable(run_spec))
 
 
@@ -191,8 +194,14 @@ def from_request(request: Request, now: datetime) -> Launch:
     queue, key = request.queue, request.launch_key
     names = (queue.entity, queue.name) if queue else ("", "")
     run, resumes = _run_path(request.run_spec, key), _resumes(request.run_spec)
-    entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes)
+    scheduler = is_scheduler(request.run_spec)
+    entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes, scheduler=scheduler)
     return Launch(entry, storable(request.run_spec), source=request.source)
+
+
+def is_scheduler(run_spec: Mapping[str, Any]) -> bool:
+    """Tell whether this is the scheduler of a sweep, not a run."""
+    return run_spec.get("uri") == SCHEDULER_URI
 
 
 def storable(value: Any, depth: int = 0) -> Any:

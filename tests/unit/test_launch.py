@@ -12,6 +12,7 @@ from shared.core.launch import Launch, Outcome, State, from_item
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
+from shared.spec.scheduler import Scheduler
 from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
@@ -391,3 +392,18 @@ def test_a_sweeps_run_waits_while_wandb_is_down(scene: Scene) -> None:
     scene.clock.pass_(Policy().first_retry.total_seconds() + 1)
     assert scene.deliver(ticket) == "launch.submitted"
     assert len(scene.vertex.jobs) == 2
+
+
+def test_a_sweeps_scheduler_is_refused_where_nothing_says_what_it_runs_on(scene: Scene) -> None:
+    """Its author reads which settings are missing; with them it is launched."""
+    spec: dict[str, Any] = {
+        "uri": "placeholder-uri-scheduler",
+        "overrides": {"entry_point": ["wandb", "scheduler", "sw1"]},
+    }
+    ticket = scene.open(**spec)
+    assert scene.deliver(ticket) == "launch.rejected"
+    assert "LAUNCH_SCHEDULER_MACHINE" in scene.launch(ticket).reason
+    assert scene.launch(ticket).entry.report_owed
+    scene.submit = replace(scene.submit, scheduler=Scheduler("wandb:1", "e2-standard-4"))
+    assert scene.deliver(scene.open("item-2", **spec)) == "launch.submitted"
+    assert "e2-standard-4" in str(scene.resource_args[-1])

@@ -1,0 +1,142 @@
+"""The scheduler of a sweep becomes a small CustomJob, or is refused with what is missing."""
+
+from typing import Any
+
+import pytest
+
+from shared.core.errors import Reject, Retry
+from shared.core.launch import Launch
+from shared.core.message import Queue
+from shared.core.queueconfig import QueueConfig
+from shared.spec.render import render
+from shared.spec.scheduler import Scheduler, as_job
+from shared.spec.source import resolved
+from tests.fakes import FakeJobs, FakeQueueConfigs
+from tests.unit.specs import NAMES, SITE, launch_of, run_spec
+
+QUEUE = Queue(entity="queue-team", name="vertex")
+SCHEDULER = Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
+TRAINING: dict[str, Any] = run_spec()["resource_args"]["gcp-vertex"]
+
+
+def item(**changes: Any) -> Launch:
+    """Return the launch of what `wandb launch-sweep` enqueues."""
+    spec = {
+        "uri": "placeholder-uri-scheduler",
+        "entity": "team",
+        "project": "cats",
+        "name": "Scheduler.sw1",
+        "run_id": "sw1",
+        "docker": {},
+        "git": {},
+        "resource": "local-process",
+        "overrides": {
+            "run_config": {"scheduler": {"num_workers": 2}},
+            "args": ["--queue", "'vertex'", "--project", '"it\'s"', "--image_uri", "us-docker.pkg.dev/p/r/train:1"],
+            "entry_point": ["wandb", "scheduler", "sw1"],
+        },
+    }
+    return launch_of({**spec, **changes})
+
+
+def configured(**spec: Any) -> FakeQueueConfigs:
+    """Return the queue's configuration, with changes to its spec."""
+    given = {"resource_args": {"gcp-vertex": {**TRAINING, "spec": {**TRAINING["spec"], **spec}}}}
+    return FakeQueueConfigs({QUEUE: QueueConfig("q1", "PROJECT", "gcp-vertex", given)})
+
+
+def test_a_scheduler_is_a_small_job_of_its_own() -> None:
+    """The settings give it image and machine, its queue the place; the sweep's id is its run, as the agent has it."""
+    queues = configured(labels={"team": "red"}, worker_pool_specs=[{"machine_spec": {"machine_type": "a3-highgpu-8g"}}])
+    placed, job = resolved(as_job(item(), queues, SCHEDULER), FakeJobs())
+    call = render(placed, SITE, NAMES, job)
+    [pool] = call.constructor["worker_pool_specs"]
+    container = pool.pop("container_spec")
+    assert pool == {"machine_spec": {"machine_type": "e2-standard-4"}, "replica_count": 1}
+    assert (container["image_uri"], container["command"]) == (SCHEDULER.image, ["wandb", "scheduler", "sw1"])
+    assert container["args"] == [
+        "--queue",
+        "vertex",
+        "--project",
+        "it's",
+        "--image_uri",
+        "us-docker.pkg.dev/p/r/train:1",
+    ]
+    said = {one["name"]: one["value"] for one in container["env"]}
+    assert (said["WANDB_RUN_ID"], said["WANDB_CONFIG"]) == ("sw1", '{"scheduler": {"num_workers": 2}}')
+    assert (call.constructor["staging_bucket"], call.constructor["labels"]["team"]) == ("gs://staging", "red")
+
+
+def test_what_places_a_job_comes_from_the_item_where_wandb_has_put_it_there() -> None:
+    """And nothing else of it: neither its machines, nor how long or on which capacity a training may run."""
+    run = {"service_account": "a@p.iam.gserviceaccount.com", "timeout": 60, "scheduling_strategy": "SPOT"}
+    arguments = {"vertex": {"spec": {**TRAINING["spec"], "persistent_resource_id": "r", "location": "l"}, "run": run}}
+    unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
+    placed = as_job(item(resource_args=arguments), unasked, SCHEDULER)
+    given = placed.run_spec["resource_args"]["gcp-vertex"]
+    assert given["run"] == {"service_account": "a@p.iam.gserviceaccount.com"}
+    assert given["spec"].keys() == {"staging_bucket", "location", "worker_pool_specs"}
+    assert as_job(placed, unasked, SCHEDULER) is placed, "a later attempt launches the same"
+
+
+def test_template_variables_take_their_defaults() -> None:
+    """Nobody gives a scheduler other values."""
+    queues = configured(staging_bucket="gs://{{bucket}}")
+    found = queues.configs[QUEUE]
+    queues.configs[QUEUE] = QueueConfig(found.id, config=found.config, template_variables={"bucket": {"default": "b"}})
+    placed = as_job(item(), queues, SCHEDULER)
+    assert placed.run_spec["resource_args"]["gcp-vertex"]["spec"]["staging_bucket"] == "gs://b"
+
+
+def test_a_scheduler_for_vertex_ai_and_a_run_are_left_alone() -> None:
+    """The first brings its own machine, the second is none."""
+    unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
+    for launch in (item(resource="gcp-vertex"), launch_of(run_spec(sweep_id="sw1"))):
+        assert as_job(launch, unasked, Scheduler()) is launch
+
+
+def test_a_schedulers_own_job_or_image_wins() -> None:
+    """Only the machine has to be set then."""
+    machine = Scheduler(machine_type="e2-standard-4")
+    named = as_job(item(docker={"docker_image": "own:1"}, resource="local-container"), configured(), machine)
+    assert named.run_spec["docker"] == {"docker_image": "own:1"}
+    overrides = {"run_config": {"sweep_args": {"queue": "'kept'"}}}
+    job = as_job(item(job="t/p/j:v0", resource="local-container", overrides=overrides), configured(), machine)
+    assert (job.run_spec["job"], job.run_spec["docker"], job.run_spec["overrides"]) == ("t/p/j:v0", {}, overrides)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "changes", "said"),
+    [
+        (
+            Scheduler(),
+            {},
+            r"uri: is a sweep's scheduler.*LAUNCH_SCHEDULER_MACHINE .* and LAUNCH_SCHEDULER_IMAGE .* not",
+        ),
+        (Scheduler(image="i:1"), {}, r"and LAUNCH_SCHEDULER_MACHINE \(scheduler.machine_type in the .*\) is not set"),
+        (Scheduler(machine_type="m"), {}, r"and LAUNCH_SCHEDULER_IMAGE \(scheduler.image\) is not set"),
+        (SCHEDULER, {"overrides": {"entry_point": ["sh", "-c", "x"]}}, r"overrides.entry_point: is not `wandb schedul"),
+        (SCHEDULER, {"overrides": {"entry_point": ["wandb", "scheduler"]}}, r"Enqueue it with `wandb launch-sweep`"),
+        (SCHEDULER, {"overrides": None}, r"overrides.entry_point"),
+        (SCHEDULER, {"overrides": []}, r"overrides: should be an object"),
+        (SCHEDULER, {"job": 1}, r"job: should be a text"),
+        (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.spec: should be an object"),
+    ],
+)
+def test_what_cannot_run_is_refused(scheduler: Scheduler, changes: dict[str, Any], said: str) -> None:
+    """With the setting that is missing, or the field that is wrong."""
+    with pytest.raises(Reject, match=said):
+        as_job(item(**changes), configured(), scheduler)
+
+
+def test_wandb_out_of_reach_is_tried_again() -> None:
+    """The queue's configuration is needed."""
+    with pytest.raises(Retry):
+        as_job(item(), FakeQueueConfigs(unreachable=Retry("down")), SCHEDULER)
+
+
+def test_a_queue_without_a_configuration_is_refused_for_its_bucket() -> None:
+    """As any launch without one is."""
+    placed, job = resolved(as_job(item(), FakeQueueConfigs(), SCHEDULER), FakeJobs())
+    with pytest.raises(Reject, match="staging_bucket"):
+        render(placed, SITE, NAMES, job)
