@@ -21,6 +21,7 @@ KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSetting
 AS_IS, CHANGES, NOTHING, UNKNOWN, UNSET, WRONG = "as is", "changes", "no meaning here", "unknown", "not set", "wrong"
 NOT_SHOWN = "[not shown]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_OURS = "Not for an agent's own file: with it no agent starts."
 _KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 
@@ -45,7 +46,7 @@ KNOWN = (
     Known(("queues",), AS_IS, "Each of them is polled."),
     Known(("queue",), CHANGES, "Only the list under queues is read."),
     Known(("max_jobs",), AS_IS, "Launches open at the same time, over all queues; -1: no limit."),
-    Known(("max_schedulers",), NOTHING, "No sweep scheduler runs here: an item of one is refused, and says so."),
+    Known(("max_schedulers",), AS_IS, "Schedulers of sweeps open at the same time, beside max_jobs; -1: no limit."),
     Known(("secure_mode",), AS_IS, "True refuses entry point overrides."),
     Known(("stopped_run_timeout",), AS_IS, "Seconds from stop in W&B to cancel."),
     Known(("verbosity",), CHANGES, "The functions log to Cloud Logging; DEBUG says more than INFO.", "LOG_LEVEL"),
@@ -71,22 +72,16 @@ KNOWN = (
         "Nothing is built.",
     ),
     Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
-    Known(
-        ("scheduler", "scheduler.image", "scheduler.machine_type"),
-        AS_IS,
-        "What a sweep's scheduler runs in, and on. Not for an agent's own file: with it no agent starts.",
-    ),
-    Known(
-        ("policy", *_below("policy", *Policy.model_fields)),
-        AS_IS,
-        "What a launch may ask for. Not for an agent's own file: with it no agent starts.",
-    ),
+    Known(("scheduler", "scheduler.image"), AS_IS, "What a sweep's scheduler runs in. " + _OURS),
+    Known(("scheduler.machine_type",), AS_IS, "What a sweep's scheduler runs on. " + _OURS),
+    Known(("policy", *_below("policy", *Policy.model_fields)), AS_IS, "What a launch may ask for. " + _OURS),
 )
 KEYS = tuple(key for known in KNOWN for key in known.keys)
 FIXES = {
     "entity": "Write the W&B entity that owns the queues: entity: TEAM.",
     "queues": "Write a list of names: queues: [NAME].",
     "max_jobs": "Write a whole number, -1 for no limit, or leave it out for 1.",
+    "max_schedulers": "Write a whole number, -1 for no limit, or leave it out for 1.",
     "secure_mode": "Write true or false, or leave it out for false.",
     "stopped_run_timeout": "Write a number of seconds, or leave it out for 60.",
     "environment": "Write environment: {type: gcp, region: REGION, project: PROJECT}.",

@@ -60,6 +60,7 @@ class LaunchConfig(Section):
     entity: str = ""
     queues: tuple[str, ...] = ()
     max_jobs: Annotated[int, Field(ge=-1)] = 1
+    max_schedulers: Annotated[int, Field(ge=-1)] = 1
     secure_mode: bool = False
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
     environment: Environment = Environment()

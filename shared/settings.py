@@ -92,6 +92,9 @@ class PollSettings(Settings):
     entity: Annotated[str, Field(min_length=1, validation_alias=_or_file("LAUNCH_ENTITY", "entity"))]
     queues: Annotated[Names, Field(min_length=1, validation_alias=_or_file("LAUNCH_QUEUES", "queues"))]
     max_jobs: Annotated[int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
+    max_schedulers: Annotated[
+        int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_SCHEDULERS", "max_schedulers"))
+    ] = 1
     max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
     poll_connections: Annotated[int, Field(ge=1, le=64)] = 32
     poll_budget_seconds: PositiveFloat = 40

@@ -30,6 +30,7 @@ class Policy:
 
     queues: tuple[Queue, ...]
     max_jobs: int = 1  # -1: no limit
+    max_schedulers: int = 1  # of sweeps; they do not count as jobs, or a sweep would wait for itself
     max_queued: int = 100
     connections: int = 32
     budget: timedelta = timedelta(seconds=40)
@@ -78,20 +79,20 @@ class Poll:
             return Report(polled=False, why_not="another poll is at work")
         report = Report()
         try:
-            room = self._room(report)
+            turn = self._turn(report)
             note = self._agent(note, report)
             while report.polled:
-                self._round(room, note.agent_id, started + self.policy.budget, report)
+                self._round(turn, note.agent_id, started + self.policy.budget, report)
                 if self.clock() + self.policy.interval > started + min(self.policy.window, self.policy.budget):
                     break
                 self.wait(self.policy.interval.total_seconds())
-                room = self._room(report)
+                turn = self._turn(report)
         finally:
             self.agents.give_back(note)
         return report
 
-    def _room(self, report: Report) -> int:
-        """Return how many launches may be opened, counted afresh from the ledger: nothing eats a slot for good.
+    def _turn(self, report: Report) -> "_Turn":
+        """Say how many launches may be opened, counted afresh from the ledger: nothing eats a slot for good.
 
         A launch that was opened and never acked (a poll died in between) is left out: its item is back in W&B's queue,
         and holding a slot for it would keep it there.
@@ -99,16 +100,16 @@ class Poll:
         now = self.clock()
         entries = list(self.ledger.list_open())
         report.open_launches = len(entries)
-        states = Counter(entry.state for entry in entries)
         stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, self.policy.overdue_after)]
         if stale:
             statuses = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
-            unacked = sum(1 for e in stale if e.item_id in statuses and not statuses[e.item_id].run_name)
-            states[State.QUEUED] -= unacked
-        room = self.policy.max_queued - states[State.QUEUED]
+            unacked = {e.key for e in stale if e.item_id in statuses and not statuses[e.item_id].run_name}
+            entries = [entry for entry in entries if entry.key not in unacked]
+        schedulers = {entry.key for entry in entries if entry.scheduler}
+        room = self.policy.max_queued - sum(entry.state is State.QUEUED for entry in entries)
         if self.policy.max_jobs >= 0:
-            room = min(room, self.policy.max_jobs - states.total())
-        return max(room, 0)
+            room = min(room, self.policy.max_jobs - (len(entries) - len(schedulers)))
+        return _Turn(self.policy.queues, max(room, 0), schedulers, self.policy.max_schedulers)
 
     def _agent(self, note: AgentNote, report: Report) -> AgentNote:
         """Show our agent as active; register it where W&B does not know it for these queues."""
@@ -125,10 +126,9 @@ class Poll:
         report.agent_id = note.agent_id
         return note
 
-    def _round(self, room: int, agent_id: str, deadline: datetime, report: Report) -> None:
+    def _round(self, turn: "_Turn", agent_id: str, deadline: datetime, report: Report) -> None:
         """Empty the queues once, over several connections, then publish what is ours."""
-        turn = _Turn(self.policy.queues, room)
-        workers = min(self.policy.connections, room)
+        workers = min(self.policy.connections, turn.room)
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             futures = [pool.submit(self._work, turn, agent_id, deadline) for _ in range(workers)]
         taken = [one for future in futures for one in future.result()]
@@ -157,7 +157,7 @@ class Poll:
                     turn.drop(queue)
                     turn.give_back()
                     continue
-                one = self._take(queue, item)
+                one = self._take(turn, queue, item)
             except Exception as exc:  # whatever it is, what others acked is still published
                 turn.drop(queue)
                 taken.append(_Taken(queue, error=str(exc) or type(exc).__name__))
@@ -168,9 +168,12 @@ class Poll:
             log.info("poll.item", extra={"fields": fields})
         return taken
 
-    def _take(self, queue: Queue, item: QueueItem) -> "_Taken":
+    def _take(self, turn: "_Turn", queue: Queue, item: QueueItem) -> "_Taken":
         """Open the launch of an item, then ack the item."""
         launch = from_item(item.id, queue, item.run_spec, self.clock())
+        if launch.entry.scheduler and not turn.admits(launch.key):
+            turn.give_back()
+            return _Taken(queue, launch.key, left="max_schedulers are open")  # W&B gives it again in a minute
         try:
             self.ledger.write(launch)
         except Conflict:
@@ -207,19 +210,29 @@ class _Taken:
 class _Turn:
     """Hand out the queues in turn, as long as there is headroom, leaving out those that proved empty."""
 
-    def __init__(self, queues: Sequence[Queue], headroom: int) -> None:
+    def __init__(self, queues: Sequence[Queue], room: int, schedulers: set[str], max_schedulers: int) -> None:
+        self.room = room
         self._queues = deque(queues)
-        self._room = headroom
+        self._schedulers = schedulers
+        self._max_schedulers = max_schedulers
         self._lock = threading.Lock()
 
     def next(self) -> Queue | None:
         """Reserve room for one item of the next queue; None where there is no room or no queue."""
         with self._lock:
-            if not self._room or not self._queues:
+            if not self.room or not self._queues:
                 return None
-            self._room -= 1
+            self.room -= 1
             self._queues.rotate(-1)
             return self._queues[-1]
+
+    def admits(self, key: str) -> bool:
+        """Reserve a place for the scheduler of a sweep; one that an earlier poll has opened has its own."""
+        with self._lock:
+            if key not in self._schedulers and 0 <= self._max_schedulers <= len(self._schedulers):
+                return False
+            self._schedulers.add(key)
+            return True
 
     def drop(self, queue: Queue) -> None:
         """Do not ask this queue again."""
@@ -230,4 +243,4 @@ class _Turn:
     def give_back(self) -> None:
         """Free the room of an item that was not there."""
         with self._lock:
-            self._room += 1
+            self.room += 1

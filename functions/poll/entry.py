@@ -33,6 +33,7 @@ def wired() -> Poll:
     policy = Policy(
         queues=tuple(Queue(entity=told.entity, name=name) for name in told.queues),
         max_jobs=told.max_jobs,
+        max_schedulers=told.max_schedulers,
         max_queued=told.max_queued,
         connections=told.poll_connections,
         budget=timedelta(seconds=told.poll_budget_seconds),

@@ -284,3 +284,49 @@ def test_a_closed_launch_does_not_come_back_through_a_queue(scene: Scene) -> Non
     scene.wandb.push("i", A)
     scene.poll()
     assert scene.ledger.is_closed(launch.key)
+
+
+SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "cats"}
+
+
+@pytest.mark.parametrize(("most", "taken"), [(1, 1), (2, 2), (-1, 3), (0, 0)])
+@pytest.mark.parametrize("connections", [1, 4])
+def test_no_more_schedulers_of_sweeps_than_told(scene: Scene, most: int, taken: int, connections: int) -> None:
+    """Another is not acked, so that W&B keeps it; it is taken when one has ended."""
+    for number in range(3):
+        scene.wandb.push(f"s{number}", A, **SCHEDULER)
+    report = scene.poll(max_schedulers=most, connections=connections)
+    assert report.left == ({"max_schedulers are open": 3 - taken} if taken < 3 else {})
+    scene.wandb.end_leases()
+    scene.poll(max_schedulers=most, connections=connections)
+    assert scene.states().count("CLAIMED") == taken == len(scene.ledger.open)
+    if 0 < taken < 3:
+        [first, *_] = scene.ledger.open.values()
+        scene.ledger.close(first.end(Outcome.SUCCEEDED, "", scene.clock()))
+        scene.wandb.end_leases()
+        scene.poll(max_schedulers=most, connections=connections)
+        assert scene.states().count("CLAIMED") == taken + 1
+
+
+def test_a_scheduler_takes_no_slot_of_its_runs(scene: Scene) -> None:
+    """With max_jobs 1 the sweep would wait for itself; nor does one that has to wait hold back the runs behind it."""
+    scene.wandb.push("s1", A, **SCHEDULER)
+    scene.poll(max_jobs=1)
+    scene.wandb.push("s2", A, **SCHEDULER)
+    scene.wandb.push("run", A, sweep_id="sw1")
+    report = scene.poll(max_jobs=1)
+    assert (scene.wandb.items["s1"].state, scene.wandb.items["run"].state) == ("CLAIMED", "CLAIMED")
+    assert (report.left, report.launched) == ({"max_schedulers are open": 1}, {"a": 1})
+
+
+@pytest.mark.parametrize("passed", [0, 61], ids=["at once", "overdue"])
+def test_a_scheduler_that_was_never_acked_is_taken_again(scene: Scene, passed: int) -> None:
+    """A poll died before its ack: the launch that it opened does not count against itself."""
+    scene.wandb.push("s1", A, **SCHEDULER)
+    scene.wandb.fail["ack"] = Retry("died")
+    assert scene.poll().errors
+    scene.wandb.fail.clear()
+    scene.wandb.end_leases()
+    scene.clock.pass_(passed)
+    assert scene.poll().launched == {"a": 1}
+    assert scene.states() == ["CLAIMED"]

@@ -76,7 +76,7 @@ def test_a_full_file_is_told_key_by_key(run: Run) -> None:
         "entity": ("acme", "as is", "LAUNCH_ENTITY"),
         "queues": ("vertex, vertex-large", "as is", "LAUNCH_QUEUES"),
         "max_jobs": ("8", "as is", "LAUNCH_MAX_JOBS"),
-        "max_schedulers": ("2", "no meaning here"),
+        "max_schedulers": ("2", "as is", "LAUNCH_MAX_SCHEDULERS"),
         "secure_mode": ("true", "as is", "LAUNCH_SECURE_MODE"),
         "stopped_run_timeout": ("120", "as is", "LAUNCH_STOPPED_RUN_TIMEOUT"),
         "verbosity": ("1", "changes", "LOG_LEVEL"),
