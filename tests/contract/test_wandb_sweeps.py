@@ -1,6 +1,8 @@
 """Sweeps: their state, asked of the W&B stand-in over HTTP as wandb's own client does."""
 
+import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,17 +14,30 @@ from starlette.routing import Route
 from deploy.local.processes import free_port
 from deploy.local.serving import serving
 from deploy.local.wandb_server.state import State
-from shared.adapters.wandb import Graphql, WandbSweeps
+from shared.adapters.wandb import Graphql, WandbQueueConfigs, WandbRunQueue, WandbSweeps
 from shared.core.errors import Denied, LaunchError, Reject, Retry
-from tests.contract.test_wandb_server import KEY, client_env, clock, finished, state, url
+from shared.core.launch import from_item
+from shared.core.message import Queue
+from shared.spec.render import render
+from shared.spec.scheduler import Scheduler, as_job
+from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
+from tests.unit.specs import NAMES, SITE
 
 __all__ = ["client_env", "clock", "state", "url"]  # fixtures
 
+QUEUE = Queue(entity="team", name="vertex")
 THEIRS = """
 import sys
 from wandb.apis.public.sweeps import _get_sweep_state
 from wandb.sdk.launch.api import LaunchApi
 print(_get_sweep_state(LaunchApi(), sys.argv[1], entity="team", project="vision"))
+"""
+
+
+AGENTS = """
+import json, sys
+from wandb.sdk.launch.agent.agent import LaunchAgent
+print(LaunchAgent._is_scheduler_job(None, json.loads(sys.argv[1])))
 """
 
 
@@ -73,3 +88,44 @@ def test_wandb_out_of_reach_is_tried_again() -> None:
     """Nothing listens there."""
     with pytest.raises(Retry, match=r"cannot be reached|did not answer"):
         WandbSweeps(Graphql(f"http://127.0.0.1:{free_port()}", KEY)).state_of("team", "vision", "sw1")
+
+
+SWEEP = {
+    "method": "grid",
+    "image_uri": "us-docker.pkg.dev/p/r/train:1",
+    "parameters": {"lr": {"values": [0.1, 0.2]}},
+    "launch": {"queue": "vertex"},
+    "scheduler": {"num_workers": 2},
+}
+
+
+def test_what_launch_sweep_enqueues_becomes_a_small_job(
+    state: State, url: str, client_env: dict[str, str], tmp_path: Path
+) -> None:
+    """The real `wandb launch-sweep`: its item is a scheduler to us as it is to the agent, and has all that it needs."""
+    training = {"spec": {"staging_bucket": "gs://staging", "labels": {"a": "1"}}, "run": {"timeout": 60}}
+    state.make_queue("team", "vertex", config=training)
+    (tmp_path / "sweep.yaml").write_text(json.dumps(SWEEP))
+    command = [WANDB, "launch-sweep", "sweep.yaml", "--entity", "team", "--project", "vision"]
+    code, said = finished(command, client_env, tmp_path)
+    assert (code, "Scheduler added to launch queue (vertex)" in said) == (0, True), said
+    graphql = Graphql(url, KEY)
+    item = WandbRunQueue(graphql).pop(QUEUE, "")
+    assert item
+    assert WandbSweeps(graphql).state_of("team", "vision", item.run_spec["run_id"]) == "PENDING"
+    code, said = finished([sys.executable, "-c", AGENTS, json.dumps(item.run_spec)], client_env, tmp_path)
+    assert (code, said.splitlines()[-1]) == (0, "True"), said
+    launch = from_item(item.id, QUEUE, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC))
+    assert launch.entry.scheduler
+    placed = as_job(launch, WandbQueueConfigs(graphql), Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"))
+    call = render(placed, SITE, NAMES)
+    [pool] = call.constructor["worker_pool_specs"]
+    container = pool["container_spec"]
+    assert container["command"] == ["wandb", "scheduler", launch.entry.run.run_id]
+    assert container["args"][:4] == ["--queue", "vertex", "--project", "vision"]
+    assert container["args"][-2:] == ["--image_uri", "us-docker.pkg.dev/p/r/train:1"]
+    assert (pool["machine_spec"], call.constructor["staging_bucket"]) == (
+        {"machine_type": "e2-standard-4"},
+        "gs://staging",
+    )
+    assert (call.constructor["labels"]["a"], dict(call.submit)) == ("1", {})

@@ -12,6 +12,7 @@ from deploy.local.wandb_server.queues import Item
 from deploy.local.wandb_server.run_fields import create_run_files
 from deploy.local.wandb_server.specs import variable_schemas
 from deploy.local.wandb_server.state import State
+from deploy.local.wandb_server.sweeps import upsert_sweep
 
 Input = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -170,15 +171,6 @@ def delete_run(state: State, given: Input) -> Answer:
     """Forget a run."""
     state.runs.delete(given["id"])
     return {"success": True}
-
-
-def upsert_sweep(state: State, given: Input) -> Answer:
-    """Change the state of a sweep."""
-    sweep = next((sweep for sweep in state.runs.sweeps.values() if sweep.id == given.get("id")), None)
-    if sweep is None:
-        raise Refused(f"sweep {given.get('id')} not found")
-    sweep.state = given.get("state") or sweep.state
-    return {"sweep": sweep}
 
 
 def notify_scriptable_run_alert(_: State, __: Input) -> Answer:

@@ -170,7 +170,11 @@ QUERIES: dict[str, dict[str, Any]] = {
         "runQueueItems": _items,
         "runQueueItem": _item,
     },
-    "Sweep": {"displayName": lambda sweep, _: sweep.name, "controllerRunName": lambda *_: None},
+    "Sweep": {
+        "displayName": lambda sweep, _: sweep.name,
+        "controllerRunName": lambda *_: None,
+        "project": lambda sweep, info: project_node(_state(info), sweep.entity, sweep.project),
+    },
     **ARTIFACT_FIELDS,
     "LaunchAgent": {"heartbeatAt": lambda agent, _: timestamp(agent.heartbeat_at)},
 }
