@@ -12,7 +12,7 @@ from deploy.local.wandb_server.queues import Item
 from deploy.local.wandb_server.run_fields import create_run_files
 from deploy.local.wandb_server.specs import variable_schemas
 from deploy.local.wandb_server.state import State
-from deploy.local.wandb_server.sweeps import upsert_sweep
+from deploy.local.wandb_server.sweeps import agent_heartbeat, create_agent, upsert_sweep
 
 Input = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -225,6 +225,8 @@ MUTATIONS = {
     "stopRun": _resolver(stop_run),
     "deleteRun": _resolver(delete_run),
     "upsertSweep": _resolver(upsert_sweep),
+    "createAgent": _resolver(create_agent),
+    "agentHeartbeat": _resolver(agent_heartbeat),
     "createRunFiles": create_run_files,
     "markRunFilesUploaded": _resolver(mark_run_files_uploaded),
     "notifyScriptableRunAlert": _resolver(notify_scriptable_run_alert),

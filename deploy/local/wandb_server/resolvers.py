@@ -15,6 +15,7 @@ from deploy.local.wandb_server.queues import Item, ResourceConfig, RunQueue
 from deploy.local.wandb_server.run_fields import timestamp
 from deploy.local.wandb_server.runs import Run, Sweep
 from deploy.local.wandb_server.state import State, global_id
+from deploy.local.wandb_server.sweeps import SWEEP_FIELDS
 
 
 def _state(info: Info) -> State:
@@ -170,11 +171,7 @@ QUERIES: dict[str, dict[str, Any]] = {
         "runQueueItems": _items,
         "runQueueItem": _item,
     },
-    "Sweep": {
-        "displayName": lambda sweep, _: sweep.name,
-        "controllerRunName": lambda *_: None,
-        "project": lambda sweep, info: project_node(_state(info), sweep.entity, sweep.project),
-    },
+    "Sweep": SWEEP_FIELDS,
     **ARTIFACT_FIELDS,
     "LaunchAgent": {"heartbeatAt": lambda agent, _: timestamp(agent.heartbeat_at)},
 }

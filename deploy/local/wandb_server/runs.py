@@ -70,6 +70,8 @@ class Sweep:
     name: str
     state: str = "RUNNING"
     config: str = ""
+    scheduler: str = ""  # the run spec of what makes its runs, as JSON
+    agents: list[str] = field(default_factory=list)
 
 
 class Runs:
