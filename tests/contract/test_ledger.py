@@ -134,6 +134,7 @@ ENTRIES = st.builds(
     outcome=st.none() | st.sampled_from(Outcome),
     noticed=st.booleans(),
     report_owed=st.booleans(),
+    scheduler=st.booleans(),
 )
 
 
