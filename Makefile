@@ -19,7 +19,7 @@ up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C
 	@$(BIN)/python -m deploy up
 
 test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(READY) ## The whole gate: format, lint, types, imports, tests
 	$(BIN)/ruff format --check .
