@@ -16,8 +16,9 @@ import yaml
 from deploy.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
 from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import LaunchError, Reject
-from shared.core.launch import Launch, State, from_item
+from shared.core.launch import Launch, State
 from shared.core.message import Queue
+from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load

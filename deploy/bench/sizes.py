@@ -26,8 +26,8 @@ from deploy.bench.stacks import fill, full
 from deploy.local.stack import BUCKET, DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, ROOT, TOPIC, Stack
 from deploy.local.vertex_server.state import VertexState
 from shared.adapters.gcs import GcsLedger
-from shared.core import launch as launches
 from shared.core.message import Queue, Ticket, encode
+from shared.core.opening import from_item
 
 LAUNCHES = 300
 HEADROOM = 0.75  # of its memory is what a function may need: a container that takes more than all of it is killed
@@ -149,7 +149,7 @@ def _submit(stack: Stack, vertex: VertexState) -> None:
 
     def put(item: int) -> str:
         spec = {"entity": ENTITY, "project": "bench", "name": f"run-{item}", "docker": {"docker_image": "local/train"}}
-        launch = launches.from_item(f"item-{item}", queue, spec | DEFAULT_CONFIG, datetime.now(UTC))
+        launch = from_item(f"item-{item}", queue, spec | DEFAULT_CONFIG, datetime.now(UTC))
         return ledger.write(launch).key
 
     def deliver(key: str) -> None:

@@ -27,8 +27,9 @@ from deploy.local.wandb_server.app import create_app as wandb_app
 from deploy.local.wandb_server.state import State as WandbState
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.wandb import Graphql
-from shared.core import launch as launches
+from shared.core.launch import State
 from shared.core.message import Queue
+from shared.core.opening import from_item
 
 PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
 
@@ -50,15 +51,15 @@ def full(
 
         def put(item: int) -> None:
             spec = {"entity": ENTITY, "project": "bench", "name": f"run-{item}", **DEFAULT_CONFIG}
-            launch = launches.from_item(f"item-{item}", queue, spec, datetime.now(UTC))
+            launch = from_item(f"item-{item}", queue, spec, datetime.now(UTC))
             entry = launch.entry
             labels = {"launch_key": launch.key, "launch_attempt": "1", "launch_agent": "vertex-launch"}
             pools = [{"replicaCount": 1, "containerSpec": {"imageUri": "local/train"}}]
             message = parse_custom_job({"displayName": "b", "labels": labels, "jobSpec": {"workerPoolSpecs": pools}})
             job = vertex.add(PARENT, message, "JOB_STATE_RUNNING")
             wandb.upsert_run(ENTITY, "bench", entry.run.run_id, {"state": "running"})
-            claim = launch.move(launches.State.SUBMITTING, attempt=1, parent=PARENT)
-            ledger.write(claim.move(launches.State.SUBMITTED, job_name=job.name, submitted_at=datetime.now(UTC)))
+            claim = launch.move(State.SUBMITTING, attempt=1, parent=PARENT)
+            ledger.write(claim.move(State.SUBMITTED, job_name=job.name, submitted_at=datetime.now(UTC)))
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(put, range(number)))

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core.errors import Conflict, LaunchError, OutcomeUnknown
-from shared.core.launch import State, from_item
+from shared.core.launch import State
 from shared.core.message import Queue
+from shared.core.opening import from_item
 from shared.core.ports import AgentBook, AgentNote, Clock, Ledger, Publisher, QueueItem, RunQueue
 
 log = logging.getLogger(__name__)

@@ -5,36 +5,21 @@ one tick. The calls grow with pages of jobs and hundreds of runs; only a launch 
 """
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 
-from functions.status import decide
+from functions.status import decide, look
 from functions.status.decide import Decision, Sighting
+from functions.status.report import Report
 from shared.core.errors import Conflict, LaunchError, Reject
-from shared.core.jobstate import PHASES, phase_of
 from shared.core.launch import Entry, Launch, State
-from shared.core.ports import Clock, Job, Jobs, Ledger, Publisher, RunTracker
+from shared.core.ports import Clock, Jobs, Ledger, Publisher, RunTracker
 
 log = logging.getLogger(__name__)
 
-SKEW = timedelta(minutes=5)  # between our clock and Vertex AI's, at the most
 REFUSED_FOR = timedelta(days=1)  # how long a report that W&B refuses keeps its launch open
-ORPHAN_AGE = timedelta(minutes=5)  # a job younger than that may belong to a launch opened after the ledger was listed
-
-
-@dataclass(slots=True)
-class Report:
-    """What one tick saw and did; its JSON is the answer to Cloud Scheduler."""
-
-    open_launches: int = 0
-    jobs_listed: int = 0
-    done: Counter[str] = field(default_factory=Counter)  # per decision
-    orphans: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +43,14 @@ class Status:
         entries = list(self.ledger.list_open())
         report.open_launches = len(entries)
         self._publish([entry for entry in entries if self._due_for_certain(entry)], report)
-        jobs, unlisted = self._list_jobs(entries, report)
+        listing = look.list_jobs(self.jobs, self.parents, entries, report)
         try:
-            sightings = self._sightings(entries, jobs, unlisted)
+            sightings = look.sightings(self.tracker, listing, entries, self.clock(), self.policy.overdue_after)
         except LaunchError as exc:  # without W&B nothing more can be decided; what is owed stays in the ledger
-            _failed(report, "W&B", exc)
+            report.failed("W&B", exc)
         else:
             self._act(entries, sightings, deadline, report)
-        self._report_orphans(entries, jobs, report)
+        look.report_orphans(listing, entries, self.clock(), report)
         return report
 
     def _due_for_certain(self, entry: Entry) -> bool:
@@ -82,58 +67,10 @@ class Status:
             self.publisher.publish(entry.key for entry in due)
             report.done["Publish"] += len(due)
         except LaunchError as exc:
-            _failed(report, "topic", exc)
-
-    def _list_jobs(self, entries: Sequence[Entry], report: Report) -> tuple[dict[tuple[str, int], Job], set[str]]:
-        """List each region; return the jobs by key and attempt, and the regions that did not answer."""
-        seen: dict[tuple[str, int], Job] = {}
-        unlisted: set[str] = set()
-        submitted = [entry for entry in entries if entry.state is State.SUBMITTED]
-        for parent in sorted({*self.parents, *(entry.parent for entry in submitted)}):
-            try:
-                for job in self.jobs.list_jobs(parent):
-                    _see(job, seen, report)
-                ours = {(entry.key, entry.attempt): entry for entry in submitted if entry.parent == parent}
-                self._find_ended(parent, {k: entry for k, entry in ours.items() if k not in seen}, seen, report)
-            except LaunchError as exc:
-                unlisted.add(parent)
-                _failed(report, parent, exc)
-        report.jobs_listed = len(seen)
-        return seen, unlisted
-
-    def _find_ended(
-        self, parent: str, missing: dict[tuple[str, int], Entry], seen: dict[tuple[str, int], Job], report: Report
-    ) -> None:
-        """Find the jobs that do not live any more: list back to the oldest of these launches, until each is found."""
-        if not missing:
-            return
-        for job in self.jobs.list_jobs(parent, min(entry.opened_at for entry in missing.values()) - SKEW):
-            if (job.key, job.attempt) in missing:
-                _see(job, seen, report)
-                del missing[job.key, job.attempt]
-                if not missing:
-                    return
-
-    def _sightings(
-        self, entries: Sequence[Entry], jobs: dict[tuple[str, int], Job], unlisted: set[str]
-    ) -> dict[str, Sighting]:
-        now = self.clock()
-        tracked = [entry.run for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)]
-        runs = self.tracker.run_statuses(tracked)
-        overdue = [e for e in entries if e.from_queue and e.overdue(now, self.policy.overdue_after)]
-        items = self.tracker.item_statuses([(entry.queue, entry.item_id) for entry in overdue])
-        return {
-            entry.key: Sighting(
-                job=jobs.get((entry.key, entry.attempt)),
-                listed=entry.parent not in unlisted,
-                run=runs.get(entry.run),
-                item=items.get(entry.item_id),
-            )
-            for entry in entries
-        }
+            report.failed("topic", exc)
 
     def _act(
-        self, entries: Sequence[Entry], sightings: dict[str, Sighting], deadline: datetime, report: Report
+        self, entries: Sequence[Entry], sightings: Mapping[str, Sighting], deadline: datetime, report: Report
     ) -> None:
         """Decide for each launch; publish what is due together, and do the rest over several connections."""
         decided = [(e, decide.decide(e, sightings[e.key], self.clock(), self.policy)) for e in entries]
@@ -148,7 +85,7 @@ class Status:
             except Conflict:
                 return "Changed"  # somebody else wrote meanwhile: the next tick decides afresh
             except Exception as exc:  # noqa: BLE001 - one launch that cannot be served does not stop the others
-                _failed(report, entry.key, exc)
+                report.failed(entry.key, exc)
                 return "Fail"
 
         with ThreadPoolExecutor(self.connections) as pool:
@@ -203,27 +140,6 @@ class Status:
                 raise
             log.exception("status.never_told", extra={"fields": {"launch_key": launch.key, "problem": str(exc)}})
 
-    def _report_orphans(self, entries: Sequence[Entry], jobs: dict[tuple[str, int], Job], report: Report) -> None:
-        """Name the jobs that run under our label with no open launch: something else made or closed them."""
-        attempts = {entry.key: entry.attempt for entry in entries}
-        old = self.clock() - ORPHAN_AGE
-        for (key, attempt), job in jobs.items():
-            if phase_of(job.state).ended or job.created_at > old or attempts.get(key, 0) >= attempt:
-                continue
-            report.orphans.append(job.name)
-            log.error("status.orphan", extra={"fields": {"launch_key": key, "job": job.name, "state": job.state}})
-
-
-def _see(job: Job, seen: dict[tuple[str, int], Job], report: Report) -> None:
-    """Note a job; sound the alarm where it is the second of its attempt."""
-    twin = seen.get((job.key, job.attempt))
-    if twin and twin.name != job.name:
-        report.errors.append(f"two CustomJobs of one attempt: {twin.name} and {job.name}")
-        log.critical("status.doubled", extra={"fields": {"launch_key": job.key, "job": job.name}})
-    if PHASES.get(job.state) is None or job.state == "JOB_STATE_UNSPECIFIED":
-        _warn_of_unknown_state(job.state)
-    seen[job.key, job.attempt] = job
-
 
 def _unheard(entry: Entry) -> bool:
     return bool(entry.notice) and not entry.noticed and entry.from_queue
@@ -231,14 +147,3 @@ def _unheard(entry: Entry) -> bool:
 
 def _changed(launch: Launch, **changes: object) -> Launch:
     return replace(launch, entry=replace(launch.entry, **changes))  # type: ignore[arg-type]
-
-
-def _failed(report: Report, where: str, exc: Exception) -> None:
-    report.errors.append(f"{where}: {type(exc).__name__}: {exc}")
-    log.error("status.failed", extra={"fields": {"where": where}}, exc_info=exc)
-
-
-@cache
-def _warn_of_unknown_state(state: str) -> None:
-    """Log a JobState that this version does not know: once, though it is seen at every tick."""
-    log.warning("status.unknown_job_state", extra={"fields": {"state": state}})

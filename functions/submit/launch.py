@@ -12,8 +12,9 @@ from datetime import timedelta
 
 from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
-from shared.core.launch import Launch, Outcome, State, from_request
+from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Request, Ticket
+from shared.core.opening import from_request
 from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
 from shared.spec.defaults import completed
 from shared.spec.scheduler import Scheduler, as_job

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.core.errors import Reject
-from shared.core.launch import Launch, storable
+from shared.core.launch import Launch
+from shared.core.opening import storable
 from shared.core.ports import QueueConfigs
 from shared.spec.fields import mapping
 from shared.spec.render import RESOURCES

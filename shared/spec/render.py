@@ -7,7 +7,8 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource
-from shared.core.launch import MAX_NAME, Launch
+from shared.core.launch import Launch
+from shared.core.opening import MAX_NAME
 from shared.core.ports import CustomJobCall
 from shared.spec.arguments import (
     ArgumentNames,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.core.errors import Reject
-from shared.core.launch import Launch, is_scheduler, storable
+from shared.core.launch import Launch
+from shared.core.opening import is_scheduler, storable
 from shared.core.ports import QueueConfigs
 from shared.spec.environment import docker_image
 from shared.spec.fields import mapping, text, texts

@@ -17,8 +17,9 @@ from requests.adapters import HTTPAdapter
 
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
-from shared.core.launch import Entry, Launch, Outcome, RunPath, State, from_item
+from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue
+from shared.core.opening import from_item
 from shared.core.ports import AgentBook, Ledger
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.fakes import InMemoryAgentBook, InMemoryLedger

@@ -16,8 +16,8 @@ from deploy.local.serving import serving
 from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbQueueConfigs, WandbRunQueue, WandbSweeps
 from shared.core.errors import Denied, LaunchError, Reject, Retry
-from shared.core.launch import from_item
 from shared.core.message import Queue
+from shared.core.opening import from_item
 from shared.spec.render import render
 from shared.spec.scheduler import Scheduler, as_job
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url

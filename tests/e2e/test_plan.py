@@ -41,7 +41,8 @@ SUBMIT = """
 import json, sys
 from datetime import UTC, datetime
 from functions.submit.entry import wired
-from shared.core.launch import State, from_item
+from shared.core.launch import State
+from shared.core.opening import from_item
 from shared.core.message import Queue
 item, spec = json.load(sys.stdin)
 launch = from_item(item, Queue(entity="team", name="vertex"), spec, datetime.now(UTC))

@@ -4,8 +4,9 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.core.launch import Launch, from_item
+from shared.core.launch import Launch
 from shared.core.message import Queue
+from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.spec.render import ArgumentNames, Site, render
 

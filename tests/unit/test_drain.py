@@ -7,8 +7,9 @@ import pytest
 
 from functions.poll.drain import Policy, Poll, Report
 from shared.core.errors import OutcomeUnknown, Retry
-from shared.core.launch import Launch, Outcome, State, from_item
+from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue
+from shared.core.opening import from_item
 from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
 from tests.fakes.wandb import Item
 

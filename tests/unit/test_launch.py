@@ -8,8 +8,9 @@ import pytest
 from functions.submit.launch import Policy, Submit
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
-from shared.core.launch import Launch, Outcome, State, from_item
+from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, Ticket
+from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
 from shared.spec.scheduler import Scheduler

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from functions.status.reconcile import Report, Status
+from functions.status.reconcile import Status
+from functions.status.report import Report
 from shared.core.errors import Denied, LaunchError, Reject, Retry
-from shared.core.launch import Launch, Outcome, State, from_item, from_request
+from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
+from shared.core.opening import from_item, from_request
 from shared.core.ports import CustomJobCall, RunStatus
 from tests.fakes import FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 

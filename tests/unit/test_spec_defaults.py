@@ -14,8 +14,9 @@ from wandb.sdk.launch.utils import fetch_and_validate_template_variables
 
 from deploy.local.wandb_server.state import State
 from shared.core.errors import Reject
-from shared.core.launch import Launch, from_item, from_request
+from shared.core.launch import Launch
 from shared.core.message import Queue, Request
+from shared.core.opening import from_item, from_request
 from shared.core.queueconfig import QueueConfig
 from shared.spec.defaults import completed
 from shared.spec.templates import template_values

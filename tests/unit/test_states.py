@@ -11,18 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from shared.core.launch import (
-    MAX_DEPTH,
-    TRANSITIONS,
-    IllegalTransition,
-    Launch,
-    Outcome,
-    State,
-    from_item,
-    from_request,
-    storable,
-)
+from shared.core.launch import TRANSITIONS, IllegalTransition, Launch, Outcome, State
 from shared.core.message import Queue, Request
+from shared.core.opening import MAX_DEPTH, from_item, from_request, storable
 from shared.spec.fields import MAX_DEPTH as RENDERED_DEPTH
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
