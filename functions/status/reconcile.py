@@ -14,7 +14,7 @@ from functions.status import decide, look
 from functions.status.decide import Decision, Sighting
 from functions.status.report import Report
 from shared.core.errors import Conflict, LaunchError, Reject
-from shared.core.launch import Entry, Launch, State
+from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, Jobs, Ledger, Publisher, RunTracker
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,18 @@ class Status:
             launch = self.ledger.write(ended)
         if launch.entry.report_owed:
             self._report_to(launch)
+        if launch.entry.scheduler and launch.entry.outcome is Outcome.FAILED:
+            self._cancel_sweep(launch)
         self.ledger.close(launch)
+
+    def _cancel_sweep(self, launch: Launch) -> None:
+        """End the sweep of a scheduler that has failed, or it would wait for ever; its run's id is the sweep's."""
+        try:
+            self.tracker.cancel_sweep(launch.entry.run)
+        except Reject as exc:
+            log.exception(
+                "status.sweep_not_cancelled", extra={"fields": {"launch_key": launch.key, "problem": str(exc)}}
+            )
 
     def _report_to(self, launch: Launch) -> None:
         """Tell the item's author. A W&B that is down is told later, however much; one that says no, for a day."""

@@ -119,7 +119,7 @@ class RunStatus:
 
 
 class RunTracker(Protocol):
-    """W&B's runs and items, as status sees them. Raises Retry, Denied, SettingsError."""
+    """W&B's runs, items and sweeps, as status sees them. Raises Retry, Denied, SettingsError."""
 
     def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
         """Return the state of those of these runs that exist, a hundred at a query."""
@@ -132,6 +132,12 @@ class RunTracker(Protocol):
 
     def warn_item(self, item_id: str, message: str, stage: str) -> None:
         """Show this warning at the item; safe to repeat."""
+
+    def cancel_sweep(self, sweep: RunPath) -> None:
+        """End a sweep whose scheduler has failed; safe to repeat, and one that is over is left as it is.
+
+        Reject: the key may not do that.
+        """
 
 
 class Publisher(Protocol):

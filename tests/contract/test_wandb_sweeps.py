@@ -16,6 +16,7 @@ from deploy.local.serving import serving
 from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbQueueConfigs, WandbRunQueue, WandbSweeps
 from shared.core.errors import Denied, LaunchError, Reject, Retry
+from shared.core.launch import RunPath
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.spec.render import render
@@ -31,6 +32,12 @@ import sys
 from wandb.apis.public.sweeps import _get_sweep_state
 from wandb.sdk.launch.api import LaunchApi
 print(_get_sweep_state(LaunchApi(), sys.argv[1], entity="team", project="vision"))
+"""
+CANCEL = """
+import sys
+from wandb.apis.public.sweeps import _set_sweep_state
+from wandb.sdk.launch.api import LaunchApi
+_set_sweep_state(LaunchApi(), sys.argv[1], "CANCELED", entity="team", project="vision")
 """
 
 
@@ -52,6 +59,35 @@ def test_a_sweeps_state_is_what_the_agent_reads(
     code, said = finished([sys.executable, "-c", THEIRS, "sw1"], client_env, tmp_path)
     assert code == 0, said
     assert WandbSweeps(Graphql(url, KEY)).state_of("team", "vision", "sw1") == said.splitlines()[-1] == as_it_is
+
+
+@pytest.mark.parametrize("by", ["us", "the agent"])
+@pytest.mark.parametrize(
+    ("as_it_is", "becomes"), [("RUNNING", "CANCELED"), ("PENDING", "CANCELED"), ("FINISHED", "FINISHED")]
+)
+def test_a_sweep_is_cancelled_as_the_agent_does_it(
+    state: State, url: str, client_env: dict[str, str], tmp_path: Path, by: str, as_it_is: str, becomes: str
+) -> None:
+    """By the function of the installed wandb that the agent calls when a scheduler has failed."""
+    with state.lock:
+        state.project("team", "vision")
+        sweep = state.runs.add_sweep("team", "vision", "sw1", as_it_is)
+    if by == "us":
+        for _ in range(2):
+            WandbRunQueue(Graphql(url, KEY)).cancel_sweep(RunPath("team", "vision", "sw1"))
+    else:
+        _, said = finished([sys.executable, "-c", CANCEL, "sw1"], client_env, tmp_path)
+        assert ("Sweep already" in said) is (as_it_is == becomes), said
+    assert sweep.state == becomes
+
+
+def test_a_sweep_that_is_gone_or_may_not_be_changed_is_left(state: State, url: str) -> None:
+    """There is nothing to end, or its owner has to: neither keeps a launch open."""
+    WandbRunQueue(Graphql(url, KEY)).cancel_sweep(RunPath("team", "vision", "gone"))
+    app = Starlette(routes=[Route("/graphql", lambda _: Response(status_code=403), methods=["POST"])])
+    port = free_port()
+    with serving(app, port), pytest.raises(Reject, match=r"sw1 of team/vision .* Stop it in W&B"):
+        WandbRunQueue(Graphql(f"http://127.0.0.1:{port}", KEY)).cancel_sweep(RunPath("team", "vision", "sw1"))
 
 
 def test_a_sweep_that_is_not_there_has_no_state(state: State, url: str) -> None:

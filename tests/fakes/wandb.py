@@ -38,6 +38,7 @@ class FakeWandb:
     lose: dict[str, Exception] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     pops: list[str] = field(default_factory=list)
+    cancelled_sweeps: list[RunPath] = field(default_factory=list)
 
     def push(self, item_id: str, queue: Queue, **run_spec: Any) -> Item:
         """Enqueue an item."""
@@ -109,6 +110,11 @@ class FakeWandb:
         """Show a warning."""
         self._before("warn_item")
         self.items[item_id].warning = message
+
+    def cancel_sweep(self, sweep: RunPath) -> None:
+        """Note which sweep was ended."""
+        self._before("cancel_sweep")
+        self.cancelled_sweeps.append(sweep)
 
     def _before(self, method: str) -> None:
         self.calls.append(method)

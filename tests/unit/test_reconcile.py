@@ -384,3 +384,32 @@ def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
     scene.tick()
     assert (scene.ledger.listings, scene.ledger.reads, scene.vertex.listings, scene.vertex.gets) == (1, 0, 1, 0)
     assert scene.wandb.calls == ["run_statuses", "item_statuses"]
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"), [("JOB_STATE_FAILED", True), ("JOB_STATE_SUCCEEDED", False), ("JOB_STATE_CANCELLED", False)]
+)
+def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: str, ended: bool) -> None:
+    """Nobody else would make its runs; a W&B that is down is asked again, and one that says no does not keep us."""
+    pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
+    launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
+    scene.run(launch, "failed")
+    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, state)
+    scene.wandb.fail["cancel_sweep"] = Retry("W&B is down")
+    scene.tick()
+    assert (launch.key in scene.ledger.open) is ended
+    scene.wandb.fail.clear()
+    scene.tick()
+    assert scene.wandb.cancelled_sweeps == [launch.entry.run] * ended
+    assert launch.key in scene.ledger.closed
+
+
+def test_a_sweep_that_may_not_be_cancelled_does_not_keep_its_launch_open(scene: Scene) -> None:
+    """The log says so; its owner stops it."""
+    pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
+    launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
+    scene.run(launch, "failed")
+    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, "JOB_STATE_FAILED")
+    scene.wandb.fail["cancel_sweep"] = Reject("sweep", "may not be cancelled")
+    scene.tick()
+    assert launch.key in scene.ledger.closed

@@ -47,6 +47,12 @@ QUEUE_CONFIG = """query GetDefaultResourceConfig($entityName: String!, $id: ID!)
 SWEEP = """query GetSweepState($entity: String!, $project: String!, $sweep: String!) {
   project(name: $project, entityName: $entity) { sweep(sweepName: $sweep) { state } }
 }"""
+SWEEP_TO_CANCEL = """query GetSweepToCancel($entity: String!, $project: String!, $sweep: String!) {
+  project(name: $project, entityName: $entity) { sweep(sweepName: $sweep) { id state } }
+}"""
+CANCEL_SWEEP = """mutation UpsertSweep($id: ID, $state: String, $entityName: String, $projectName: String) {
+  upsertSweep(input: {id: $id, state: $state, entityName: $entityName, projectName: $projectName}) { sweep { name } }
+}"""
 REGISTER = """mutation createLaunchAgent($entity: String!, $project: String!, $queues: [ID!]!, $hostname: String!,
                                         $agentConfig: JSONString, $version: String) {
   createLaunchAgent(input: {entityName: $entity, projectName: $project, runQueues: $queues, hostname: $hostname,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from shared.adapters.wandb import documents
-from shared.adapters.wandb.graphql import Graphql
+from shared.adapters.wandb.graphql import Graphql, NotAllowed
 from shared.core.errors import Reject
 from shared.core.launch import RunPath
 from shared.core.message import Queue
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 QUEUE_PROJECT = "model-registry"  # where W&B keeps the launch queues of an entity
 PAGE = 100  # runs or items per query
+SWEEP_GOES_ON = ("PENDING", "RUNNING", "PAUSED")
 VERSION = "vertex-launch@0.1.0"  # shown as the agent's version on W&B's page
 
 
@@ -118,6 +119,20 @@ class WandbRunQueue:
         """Show this warning at the item; where W&B does not take it the author misses a hint, no more."""
         if not self._report(documents.WARN, "updateRunQueueItemWarning", item_id, message, stage):
             log.warning("wandb.warning_not_taken", extra={"fields": {"item": item_id}})
+
+    def cancel_sweep(self, sweep: RunPath) -> None:
+        """Set a sweep that is not over to CANCELED, as the agent does when its scheduler has failed."""
+        where = {"entity": sweep.entity, "project": sweep.project, "sweep": sweep.run_id}
+        try:
+            answer = self._graphql.query(documents.SWEEP_TO_CANCEL, where)
+            found = (answer.get("project") or {}).get("sweep") or {}
+            if str(found.get("state")).upper() in SWEEP_GOES_ON:
+                change = {"id": found["id"], "state": "CANCELED"}
+                asked = {**change, "entityName": sweep.entity, "projectName": sweep.project}
+                self._graphql.query(documents.CANCEL_SWEEP, asked)  # the same again changes nothing
+        except NotAllowed as exc:
+            problem = f"{sweep.run_id} of {sweep.entity}/{sweep.project} may not be cancelled with this key"
+            raise Reject("sweep", problem, "Stop it in W&B.") from exc
 
     def _report(self, document: str, operation: str, item_id: str, message: str, stage: str) -> bool:
         variables = {"runQueueItemId": item_id, "message": message, "stage": stage}
