@@ -390,7 +390,7 @@ def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
     ("state", "ended"), [("JOB_STATE_FAILED", True), ("JOB_STATE_SUCCEEDED", False), ("JOB_STATE_CANCELLED", False)]
 )
 def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: str, ended: bool) -> None:
-    """Nobody else would make its runs; a W&B that is down is asked again, and one that says no does not keep us."""
+    """Nobody else would make its runs; a W&B that is down is asked again."""
     pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
