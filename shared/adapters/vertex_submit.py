@@ -114,8 +114,9 @@ class VertexCompute:
             raise Denied(f"no Google credentials: {exc}") from exc
         except Exception as exc:
             raise Reject("spec", f"not accepted by CustomJob: {_short(exc)}") from exc
+        arguments = {"create_request_timeout": CREATE_TIMEOUT, **_typed(call.submit), **_experiment(call)}
         try:
-            job.submit(**{"create_request_timeout": CREATE_TIMEOUT, **_typed(call.submit)})
+            job.submit(**arguments)
         except Exception as exc:  # noqa: BLE001 - the SDK also raises after the job has been created
             return self._after_error(job, exc)
         return str(job.resource_name)
@@ -169,6 +170,28 @@ def _typed(arguments: Mapping[str, Any]) -> dict[str, Any]:
             elif issubclass(each, proto.Message) and isinstance(value, Mapping):
                 typed[name] = each(dict(value))
     return typed
+
+
+def _experiment(call: CustomJobCall) -> dict[str, Any]:
+    """Look up the experiment that a job belongs to, where the job will be; the SDK would look in our own region.
+
+    It is done before anything is sent, so no error of it leaves a doubt.
+    """
+    name, run = call.submit.get("experiment"), call.submit.get("experiment_run")
+    if not name:
+        return {}
+    where = {"project": call.project, "location": call.location}
+    try:
+        experiment = aiplatform.Experiment(name, **where)
+        return {
+            "experiment": experiment,
+            "experiment_run": aiplatform.ExperimentRun(run, experiment, **where) if run else None,
+        }
+    except (google_errors.NotFound, google_errors.BadRequest, ValueError) as exc:
+        said = f"{run} of {name} cannot be used" if run else f"{name} cannot be used"
+        raise Reject("run.experiment", f"{said} in {call.location}: {_short(exc)}", "Create it there first.") from exc
+    except Exception as exc:
+        raise _refusal(exc) or Retry(f"Vertex AI cannot be asked for the experiment: {_short(exc)}") from exc
 
 
 def _refusal(exc: Exception) -> LaunchError | None:

@@ -91,6 +91,8 @@ class _Environment:
 def vertex() -> Iterator[Vertex]:
     """Serve a stand-in that runs nothing."""
     state = VertexState()
+    contexts = f"projects/{SITE.project}/locations/{SITE.location}/metadataStores/default/contexts"
+    state.contexts |= {f"{contexts}/cats": "system.Experiment", f"{contexts}/cats-blue": "system.ExperimentRun"}
     with serving(create_app(state)) as url:
         yield Vertex(url, state)
 

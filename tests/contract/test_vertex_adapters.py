@@ -252,3 +252,33 @@ def test_flex_start_may_wait_for_as_long_as_it_was_told(
     job = vertex.jobs.get_job(name)
     assert job
     assert job.max_wait == patience
+
+
+@pytest.mark.parametrize(
+    ("parent", "experiment", "status", "meaning"),
+    [
+        (THERE, "cats", None, None),
+        (HERE, "cats", None, Reject),  # it is in the job's region that the experiment has to be
+        (THERE, "dogs", None, Reject),
+        (THERE, "a run", None, Reject),
+        (THERE, "cats", (403, "PERMISSION_DENIED"), Denied),
+        (THERE, "cats", (501, "UNIMPLEMENTED"), Retry),  # one that the SDK itself does not repeat
+    ],
+)
+def test_an_experiment_is_looked_up_before_anything_is_sent(
+    vertex: Vertex, parent: str, experiment: str, status: tuple[int, str] | None, meaning: type[LaunchError] | None
+) -> None:
+    """Where the job will be; whatever goes wrong then has created nothing."""
+    store = f"{THERE}/metadataStores/default/contexts"
+    vertex.state.contexts |= {f"{store}/cats": "system.Experiment", f"{store}/a run": "system.ExperimentRun"}
+    if status:
+        vertex.state.faults.refuse_next(*status, "no", times=9, method="get")
+    call = replace(CALL, location=parent.rpartition("/")[2], submit={"experiment": experiment})
+    if meaning:
+        with pytest.raises(meaning, match="experiment" if meaning is not Denied else "refuses"):
+            vertex.compute.create(call)
+        assert vertex.state.requests["create"] == 0
+        return
+    vertex.compute.create(call)
+    [job] = vertex.state.jobs()
+    assert job.message.job_spec.experiment == f"{store}/cats"

@@ -19,6 +19,7 @@ from deploy.local.vertex_server.messages import masked, parse_custom_job, parse_
 from deploy.local.vertex_server.state import Job, VertexState
 
 _PARENT = "/v1/projects/{project}/locations/{location}/customJobs"
+_METADATA = "/v1/projects/{project}/locations/{location}/metadataStores/default/{kind}/{id}"
 _REDACTED = "[redacted]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
@@ -60,6 +61,7 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             Route(_PARENT + "/{number}:cancel", serve("cancel", _cancel), methods=["POST"]),
             Route(_PARENT + "/{number}", serve("get", _get), methods=["GET"]),
             Route(_PARENT + "/{number}", serve("delete", _delete), methods=["DELETE"]),
+            Route(_METADATA, serve("get", _metadata), methods=["GET"]),
             Route("/standin/jobs", jobs),
             Route("/standin/requests", requests),
             Route("/standin/jobs/{number}/log", log),
@@ -131,6 +133,15 @@ async def _delete(state: VertexState, request: Request, parent: str) -> dict[str
     state.delete(name)
     empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
     return {"name": f"{parent}/operations/{name.rpartition('/')[2]}", "done": True, "response": empty}
+
+
+async def _metadata(state: VertexState, request: Request, parent: str) -> dict[str, Any]:
+    """Show an experiment, or a run of one, which the SDK looks up before it creates a job that belongs to it."""
+    kind, name = request.path_params["kind"], request.path_params["id"]
+    full = f"{parent}/metadataStores/default/{kind}/{name}"
+    if kind != "contexts" or full not in state.contexts:
+        raise ApiError(404, "NOT_FOUND", f"The {kind.capitalize()} does not exist: {full}.")
+    return {"name": full, "schemaTitle": state.contexts[full], "schemaVersion": "0.0.1", "metadata": {}}
 
 
 def _row(job: Job) -> dict[str, Any]:

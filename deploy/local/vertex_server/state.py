@@ -80,6 +80,7 @@ class VertexState:
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
         self.faults = Faults()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
+        self.contexts: dict[str, str] = {}  # of the metadata store: the schemas of experiments and their runs, by name
         self._start = start
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count(time.time_ns())  # 19 digits, and new ones after a restart
