@@ -97,21 +97,20 @@ def decide(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decis
 
 
 def _queued(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decision:
+    if not entry.attempt and not entry.overdue(now, policy.overdue_after):
+        return Leave()  # its ticket is on the way, or a poll is still at work on it
+    if not entry.attempt and entry.from_queue:
+        if seen.item is None:
+            return Finish(Outcome.CANCELLED, "The item was removed from its queue.", report=False)
+        if not seen.item.run_name:
+            return Leave()  # never acked: its lease ends and it will be popped again
+        if seen.item.run_name != entry.run.run_id:
+            return Withdraw()
     if seen.run and seen.run.stopped:
         return Finish(
             Outcome.CANCELLED, "The run was stopped in W&B before it was launched.", report=not seen.run.started
         )
-    if entry.attempt:
-        return Publish() if entry.claimable(now) else Leave()
-    if not entry.overdue(now, policy.overdue_after):
-        return Leave()
-    if not entry.from_queue:
-        return Publish()
-    if seen.item is None:
-        return Finish(Outcome.CANCELLED, "The item was removed from its queue.", report=False)
-    if not seen.item.run_name:
-        return Leave()  # never acked: its lease ends and it will be popped again
-    return Publish() if seen.item.run_name == entry.run.run_id else Withdraw()
+    return Publish() if entry.claimable(now) else Leave()
 
 
 def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decision:
