@@ -44,13 +44,14 @@ class Status:
         report.open_launches = len(entries)
         self._publish([entry for entry in entries if self._due_for_certain(entry)], report)
         listing = look.list_jobs(self.jobs, self.parents, entries, report)
+        now = self.clock()  # what was asked and what is decided go by one time: looking takes some
         try:
-            sightings = look.sightings(self.tracker, listing, entries, self.clock(), self.policy.overdue_after)
+            sightings = look.sightings(self.tracker, listing, entries, now, self.policy.overdue_after)
         except LaunchError as exc:  # without W&B nothing more can be decided; what is owed stays in the ledger
             report.failed("W&B", exc)
         else:
-            self._act(entries, sightings, deadline, report)
-        look.report_orphans(listing, entries, self.clock(), report)
+            self._act(entries, sightings, now, deadline, report)
+        look.report_orphans(listing, entries, now, report)
         return report
 
     def _due_for_certain(self, entry: Entry) -> bool:
@@ -70,10 +71,15 @@ class Status:
             report.failed("topic", exc)
 
     def _act(
-        self, entries: Sequence[Entry], sightings: Mapping[str, Sighting], deadline: datetime, report: Report
+        self,
+        entries: Sequence[Entry],
+        sightings: Mapping[str, Sighting],
+        now: datetime,
+        deadline: datetime,
+        report: Report,
     ) -> None:
         """Decide for each launch; publish what is due together, and do the rest over several connections."""
-        decided = [(e, decide.decide(e, sightings[e.key], self.clock(), self.policy)) for e in entries]
+        decided = [(e, decide.decide(e, sightings[e.key], now, self.policy)) for e in entries]
         self._publish([e for e, d in decided if isinstance(d, decide.Publish) and not self._due_for_certain(e)], report)
         busy = [(e, d) for e, d in decided if not isinstance(d, decide.Leave | decide.Publish) or _unheard(e)]
 

@@ -1,5 +1,6 @@
 """What status does: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,7 +11,7 @@ from shared.core.errors import Denied, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.opening import from_item, from_request
-from shared.core.ports import CustomJobCall, RunStatus
+from shared.core.ports import CustomJobCall, ItemStatus, RunStatus
 from tests.fakes import FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
@@ -354,6 +355,22 @@ def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> N
     scene.wandb = Slow(items=scene.wandb.items)
     assert scene.tick().done == {"Finish": 1, "Postpone": 1}
     assert scene.tick().done == {"Finish": 1}
+
+
+def test_a_launch_that_becomes_overdue_while_wandb_is_asked_is_not_taken_for_removed(scene: Scene) -> None:
+    """Its item was not asked for in this tick; the next one publishes its ticket."""
+    launch = scene.queued()
+
+    class Slow(FakeWandb):
+        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+            scene.clock.pass_(61)
+            return super().item_statuses(items)
+
+    scene.wandb = Slow(items=scene.wandb.items)
+    assert scene.tick().done == {}
+    assert list(scene.ledger.open) == [launch.key]
+    assert scene.tick().done == {"Publish": 1}
+    assert scene.publisher.published == [launch.key]
 
 
 def test_a_launch_that_cannot_be_read_does_not_stop_the_others(scene: Scene) -> None:
