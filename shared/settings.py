@@ -131,6 +131,7 @@ class StatusSettings(Settings):
     start_timeout: Annotated[float, Field(ge=0, validation_alias="WANDB_LAUNCH_START_TIMEOUT")] = 1800
     init_grace_seconds: Annotated[float, Field(ge=0)] = 60
     overdue_seconds: PositiveFloat = 60
+    first_retry_seconds: PositiveFloat = 15
     listing_lag_seconds: Annotated[float, Field(ge=0)] = 120
     status_budget_seconds: PositiveFloat = 45
 

@@ -5,16 +5,15 @@ launch. Died after it: status publishes the ticket.
 """
 
 import logging
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.poll.turn import Turn
 from shared.core.errors import Conflict, LaunchError, OutcomeUnknown
-from shared.core.launch import State
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.core.ports import AgentBook, AgentNote, Clock, Ledger, Publisher, QueueItem, RunQueue
@@ -52,6 +51,7 @@ class Report:
     open_launches: int = 0
     launched: Counter[str] = field(default_factory=Counter)  # per queue: acked to us and published
     left: Counter[str] = field(default_factory=Counter)  # per reason: popped, and not ours to launch now
+    held: dict[str, str] = field(default_factory=dict)  # per queue that was not popped: why
     errors: list[str] = field(default_factory=list)
 
 
@@ -92,7 +92,7 @@ class Poll:
             self.agents.give_back(note)
         return report
 
-    def _turn(self, report: Report) -> "_Turn":
+    def _turn(self, report: Report) -> Turn:
         """Say how many launches may be opened, counted afresh from the ledger: nothing eats a slot for good.
 
         A launch that was opened and never acked (a poll died in between) is left out: its item is back in W&B's queue,
@@ -106,11 +106,10 @@ class Poll:
             statuses = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
             unacked = {e.key for e in stale if e.item_id in statuses and not statuses[e.item_id].run_name}
             entries = [entry for entry in entries if entry.key not in unacked]
-        schedulers = {entry.key for entry in entries if entry.scheduler}
-        room = self.policy.max_queued - sum(entry.state is State.QUEUED for entry in entries)
-        if self.policy.max_jobs >= 0:
-            room = min(room, self.policy.max_jobs - (len(entries) - len(schedulers)))
-        return _Turn(self.policy.queues, max(room, 0), schedulers, self.policy.max_schedulers)
+        limits = (self.policy.max_jobs, self.policy.max_schedulers, self.policy.max_queued)
+        turn = Turn(self.policy.queues, entries, *limits)
+        report.held = {queue.name: why for queue, why in turn.held.items()}
+        return turn
 
     def _agent(self, note: AgentNote, report: Report) -> AgentNote:
         """Show our agent as active; register it where W&B does not know it for these queues."""
@@ -127,7 +126,7 @@ class Poll:
         report.agent_id = note.agent_id
         return note
 
-    def _round(self, turn: "_Turn", agent_id: str, deadline: datetime, report: Report) -> None:
+    def _round(self, turn: Turn, agent_id: str, deadline: datetime, report: Report) -> None:
         """Empty the queues once, over several connections, then publish what is ours."""
         workers = min(self.policy.connections, turn.room)
         with ThreadPoolExecutor(max(workers, 1)) as pool:
@@ -148,7 +147,7 @@ class Poll:
                 report.errors.append(f"topic: {exc}")
                 log.exception("poll.not_published", extra={"fields": {"launches": len(ours)}})
 
-    def _work(self, turn: "_Turn", agent_id: str, deadline: datetime) -> "list[_Taken]":
+    def _work(self, turn: Turn, agent_id: str, deadline: datetime) -> "list[_Taken]":
         """Take queues in turn until nothing is left, no room is left, or the time is over."""
         taken: list[_Taken] = []
         while self.clock() < deadline and (queue := turn.next()):
@@ -169,7 +168,7 @@ class Poll:
             log.info("poll.item", extra={"fields": fields})
         return taken
 
-    def _take(self, turn: "_Turn", queue: Queue, item: QueueItem) -> "_Taken":
+    def _take(self, turn: Turn, queue: Queue, item: QueueItem) -> "_Taken":
         """Open the launch of an item, then ack the item."""
         launch = from_item(item.id, queue, item.run_spec, self.clock())
         if launch.entry.scheduler and not turn.admits(launch.key):
@@ -206,42 +205,3 @@ class _Taken:
     key: str = ""
     left: str = ""
     error: str = ""
-
-
-class _Turn:
-    """Hand out the queues in turn, as long as there is headroom, leaving out those that proved empty."""
-
-    def __init__(self, queues: Sequence[Queue], room: int, schedulers: set[str], max_schedulers: int) -> None:
-        self.room = room
-        self._queues = deque(queues)
-        self._schedulers = schedulers
-        self._max_schedulers = max_schedulers
-        self._lock = threading.Lock()
-
-    def next(self) -> Queue | None:
-        """Reserve room for one item of the next queue; None where there is no room or no queue."""
-        with self._lock:
-            if not self.room or not self._queues:
-                return None
-            self.room -= 1
-            self._queues.rotate(-1)
-            return self._queues[-1]
-
-    def admits(self, key: str) -> bool:
-        """Reserve a place for the scheduler of a sweep; one that an earlier poll has opened has its own."""
-        with self._lock:
-            if key not in self._schedulers and 0 <= self._max_schedulers <= len(self._schedulers):
-                return False
-            self._schedulers.add(key)
-            return True
-
-    def drop(self, queue: Queue) -> None:
-        """Do not ask this queue again."""
-        with self._lock:
-            if queue in self._queues:
-                self._queues.remove(queue)
-
-    def give_back(self) -> None:
-        """Free the room of an item that was not there."""
-        with self._lock:
-            self.room += 1

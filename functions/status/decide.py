@@ -1,11 +1,12 @@
 """Decide what is owed to one launch: a pure function of what the ledger, Vertex AI and W&B say of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.core.jobstate import Phase, phase_of
-from shared.core.launch import Entry, Outcome, State
+from shared.core.launch import Backoff, Entry, Outcome, State
 from shared.core.ports import ItemStatus, Job, RunStatus
+from shared.core.shortage import Shortage, shortage_of_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Policy:
     max_resumes: int = 5  # of a preempted run; the agent's own number
     preempting: timedelta = timedelta(minutes=10)  # from a job's end until W&B shows its preempting run as preempted
     listing_lag: timedelta = timedelta(minutes=2)  # a job younger than that may be missing from a listing
+    backoff: Backoff = field(default_factory=Backoff)  # of a launch whose job found no machines
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,15 @@ class Resume:
     budget: int
 
 
-Decision = Leave | Publish | Withdraw | Confirm | NoteStop | Cancel | Finish | Resume
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The job found no machines and never began: the launch waits for room, and is launched again."""
+
+    shortage: Shortage
+    why: str
+
+
+Decision = Leave | Publish | Withdraw | Confirm | NoteStop | Cancel | Finish | Resume | Wait
 
 
 def decide(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decision:
@@ -132,7 +142,8 @@ def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> D
             return Cancel("The run was stopped in W&B.")
         return Leave()
     patience = max(policy.start_timeout, seen.job.max_wait)
-    if phase is Phase.WAITING and policy.start_timeout and seen.job.created_at + patience < now:
+    pending = phase is Phase.WAITING and not seen.job.started_at  # not where Vertex AI replaces machines that it lost
+    if pending and policy.start_timeout and seen.job.created_at + patience < now:
         return Cancel(
             f"The job was pending in Vertex AI for more than {patience.total_seconds():.0f} seconds and was cancelled. "
             "Ask for other machines or another region, or raise START_TIMEOUT_SECONDS."
@@ -141,18 +152,48 @@ def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> D
 
 
 def _ended(entry: Entry, job: Job, phase: Phase, run: RunStatus | None, now: datetime, policy: Policy) -> Decision:
-    wanted = run is not None and not run.stopped and not entry.cancel_reason and phase is not Phase.CANCELLED
-    if run and wanted and run.state == "preempted":
-        if entry.resumes < policy.max_resumes:
-            return Resume(policy.max_resumes)
-        return Finish(Outcome.FAILED, f"The run was preempted after {entry.resumes} resumes.", report=False)
-    if run and wanted and run.state == "preempting" and job.ended_at and job.ended_at + policy.preempting > now:
-        return Leave()
+    stopped = run is not None and run.stopped
+    if phase is not Phase.CANCELLED and not entry.cancel_reason and not stopped:  # stop wins over another attempt
+        shortage = shortage_of_job(job.error) or _waited_in_vain(job)
+        if phase is Phase.FAILED and shortage and not _began(entry, job, run):
+            return Wait(shortage, f"{job.error or 'it found no machines'} {console_link(job.name)}")
+        if _preempted(entry, run, shortage):
+            return _resumed(entry, job, run, policy)
+        if run and run.state == "preempting" and job.ended_at and job.ended_at + policy.preempting > now:
+            return Leave()
     if run and run.started:
         return Finish(_OUTCOMES[phase], entry.cancel_reason or job.error, report=False)
     if job.ended_at and job.ended_at + policy.init_grace > now:
         return Leave()  # W&B may show a run a little later than it began
     return Finish(Outcome.CANCELLED if phase is Phase.CANCELLED else Outcome.FAILED, _never_started(entry, job, phase))
+
+
+def _waited_in_vain(job: Job) -> Shortage | None:
+    """Tell whether a job that was told how long to wait for machines has waited for so long and found none."""
+    waited = job.ended_at and job.max_wait and job.ended_at >= job.created_at + job.max_wait
+    return Shortage.STOCKOUT if waited and not job.started_at else None
+
+
+def _began(entry: Entry, job: Job, run: RunStatus | None) -> bool:
+    """Tell whether a container has run in this job; a run that was resumed may show what it did in the job before."""
+    return job.started_at is not None or (run is not None and run.started and not entry.resumes)
+
+
+def _preempted(entry: Entry, run: RunStatus | None, shortage: Shortage | None) -> bool:
+    """Tell whether the machines of a job that had begun were taken away: as W&B shows it, or as Vertex AI says.
+
+    A run that ended by itself, well or not, did not end by that; and a scheduler goes on where its sweep stands.
+    """
+    if run and run.state == "preempted":
+        return True
+    return shortage is not None and not entry.scheduler and not (run and run.state in ("finished", "failed", "killed"))
+
+
+def _resumed(entry: Entry, job: Job, run: RunStatus | None, policy: Policy) -> Decision:
+    if entry.resumes < policy.max_resumes:
+        return Resume(policy.max_resumes)
+    reason = f"The run was preempted after {entry.resumes} resumes. {job.error}".strip()
+    return Finish(Outcome.FAILED, reason, report=not (run and run.started))
 
 
 def _never_started(entry: Entry, job: Job, phase: Phase) -> str:

@@ -15,6 +15,7 @@ from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
+from shared.core.launch import Backoff
 from shared.settings import StatusSettings, load
 
 
@@ -35,6 +36,7 @@ def wired() -> Status:
         init_grace=timedelta(seconds=told.init_grace_seconds),
         overdue_after=timedelta(seconds=told.overdue_seconds),
         listing_lag=timedelta(seconds=told.listing_lag_seconds),
+        backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
     )
     return Status(
         ledger=GcsLedger(told.ledger_bucket),

@@ -120,6 +120,8 @@ class Status:
                 self.jobs.cancel_job(entry.job_name)
             case decide.Resume(budget):  # the next tick publishes its ticket
                 self.ledger.write(launch.resume(self.clock(), budget))
+            case decide.Wait(shortage, why):
+                self.ledger.write(launch.short(self.clock(), shortage, why, self.policy.backoff))
             case decide.Finish():
                 self._finish(launch, decision)
         name = type(decision).__name__

@@ -17,6 +17,7 @@ from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import NotAMessage
+from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
 from shared.spec.policy import allowed
@@ -81,7 +82,7 @@ def wired() -> Submit:
             lease=timedelta(seconds=told.submit_lease_seconds),
             settle=timedelta(seconds=told.submit_settle_seconds),
             max_failures=told.max_failures,
-            first_retry=timedelta(seconds=told.first_retry_seconds),
+            backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
         ),
         scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
     )

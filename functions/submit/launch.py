@@ -12,10 +12,11 @@ from datetime import timedelta
 
 from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
-from shared.core.launch import Launch, Outcome, State
+from shared.core.launch import Backoff, Launch, Outcome, State
 from shared.core.message import Request, Ticket
 from shared.core.opening import from_request
 from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
+from shared.core.shortage import Shortage
 from shared.spec.defaults import completed
 from shared.spec.scheduler import Scheduler, as_job
 from shared.spec.source import resolved
@@ -38,12 +39,7 @@ class Policy:
     lease: timedelta = timedelta(minutes=11)
     settle: timedelta = timedelta(minutes=2)
     max_failures: int = 30  # about four hours of an outage
-    first_retry: timedelta = timedelta(seconds=15)
-    longest_retry: timedelta = timedelta(minutes=10)
-
-    def retry_after(self, times: int) -> timedelta:
-        """Return how long to wait after the nth failure: doubling, up to the longest."""
-        return min(self.first_retry * (1 << min(times - 1, 20)), self.longest_retry)
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +118,7 @@ class Submit:
         except Reject as exc:
             return launch.end(Outcome.REJECTED, str(exc), self.clock()), "launch.rejected"
         except Capacity as exc:
-            waits = launch.entry.waits + 1
-            return self._again(launch, exc, self.policy.retry_after(waits), waits=waits), "launch.waiting"
+            return self._short(launch, exc)
         except OutcomeUnknown as exc:
             return self._unknown(launch, exc), "launch.outcome_unknown"
         except (Retry, Denied) as exc:
@@ -142,10 +137,15 @@ class Submit:
         because = f" ({launch.reason})" if launch.reason else ""
         return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job{because}"))
 
-    def _again(self, launch: Launch, why: Exception, wait: timedelta, **counted: int) -> Launch:
-        now = self.clock()
-        queued = launch.move(State.QUEUED, retry_at=now + wait, lease_until=None, **counted)
-        return replace(queued.note(now, f"{type(why).__name__}: {why}"), reason=str(why)).tell(f"Waiting: {why}")
+    def _short(self, launch: Launch, why: Capacity) -> tuple[Launch, str]:
+        """Wait for room, or say that there will never be any."""
+        if why.shortage is Shortage.ZERO:
+            fix = "Waiting would not help. Ask Google for a larger quota, or launch other machines or elsewhere."
+            return launch.end(
+                Outcome.REJECTED, str(Reject("Vertex AI", str(why), fix)), self.clock()
+            ), "launch.rejected"
+        waiting = launch.short(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
+        return waiting, "launch.waiting"
 
     def _failed(self, launch: Launch, why: Exception) -> tuple[Launch, str]:
         failures = launch.entry.failures + 1
@@ -153,12 +153,14 @@ class Submit:
             reason = f"not launched after {failures} attempts; the last one: {why}"
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
         event = "launch.denied" if isinstance(why, Denied) else "launch.retry"
-        again = self._again(launch, why, self.policy.retry_after(failures), failures=failures)
-        return again, event
+        wait, said = self.policy.backoff.after(failures), f"{type(why).__name__}: {why}"
+        return launch.again(self.clock(), wait, said, str(why), failures=failures), event
 
     def _submitted(self, launch: Launch, name: str, warnings: tuple[str, ...] = ()) -> Launch:
         now = self.clock()
-        submitted = launch.move(State.SUBMITTED, job_name=name, submitted_at=now, lease_until=None, failures=0, waits=0)
+        submitted = launch.move(
+            State.SUBMITTED, job_name=name, submitted_at=now, lease_until=None, failures=0, short_of=None
+        )
         return replace(submitted.note(now, f"created {name}"), reason="").tell("; ".join(warnings))
 
     def _unknown(self, launch: Launch, why: Exception) -> Launch:

@@ -109,6 +109,7 @@ def _job(job: CustomJob) -> Job | None:
         attempt=int(attempt),
         state=getattr(state, "name", None) or f"JOB_STATE_{int(state)}",
         created_at=job.create_time,
+        started_at=job.start_time or None,
         ended_at=job.end_time or None,
         error=job.error.message if job.error else "",
         max_wait=_max_wait(scheduling),

@@ -23,6 +23,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.ports import CustomJobCall
 from shared.core.shape import Shape
+from shared.core.shortage import Shortage, quota_of, retry_delay, shortage_of
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +199,7 @@ def _refusal(exc: Exception) -> LaunchError | None:
     """Return what Vertex's definite answer means; None where there was none. Nothing was created in each case."""
     match exc:
         case google_errors.ResourceExhausted() | google_errors.TooManyRequests():
-            return Capacity(f"Vertex AI has no room: {_short(exc)}")
+            return _capacity(exc)
         case google_errors.Unauthorized() | google_errors.Forbidden():
             return Denied(f"Vertex AI refuses this service account: {_short(exc)}")
         case google_errors.BadRequest() | google_errors.NotFound() | google_errors.Conflict():
@@ -208,6 +209,13 @@ def _refusal(exc: Exception) -> LaunchError | None:
         case auth_errors.GoogleAuthError():
             return Denied(f"no Google credentials: {_short(exc)}")
     return None
+
+
+def _capacity(exc: google_errors.GoogleAPICallError) -> Capacity:
+    """Return what there is too little of, for how long at least, and the quota where its limit is zero."""
+    shortage = shortage_of(exc.details, _short(exc))
+    zero = f" the quota {quota_of(exc.details) or 'that it names'} is 0;" if shortage is Shortage.ZERO else ""
+    return Capacity(f"Vertex AI has no room:{zero} {_short(exc)}", shortage, retry_delay(exc.details))
 
 
 def _redacted(said: str, call: CustomJobCall) -> str:

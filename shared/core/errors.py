@@ -4,6 +4,10 @@ An adapter turns whatever its SDK raises into one of these (`raise ... from exc`
 answer. The table in the README says what each means for a launch and what its author sees.
 """
 
+from datetime import timedelta
+
+from shared.core.shortage import Shortage
+
 
 class LaunchError(Exception):
     """The base of all errors that this project raises on purpose."""
@@ -21,7 +25,15 @@ class Reject(LaunchError):
 
 
 class Capacity(LaunchError):
-    """Vertex AI has no room now (a quota, a stockout): the launch waits in the ledger, however long."""
+    """Vertex AI has no room now (a quota, a stockout): the launch waits in the ledger, however long.
+
+    `at_least` is how long Google asks to wait.
+    """
+
+    def __init__(self, said: str, shortage: Shortage = Shortage.AMOUNT, at_least: timedelta = timedelta(0)) -> None:
+        self.shortage = shortage
+        self.at_least = at_least
+        super().__init__(said)
 
 
 class Retry(LaunchError):

@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.core.errors import LaunchError
 from shared.core.message import Queue
+from shared.core.shortage import Shortage
 
 NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
 
@@ -47,6 +48,20 @@ class IllegalTransition(LaunchError):
 
 
 @dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after the nth time: doubling, up to the longest."""
+
+    first: timedelta = timedelta(seconds=15)
+    longest: timedelta = timedelta(minutes=10)
+    longest_for_rate: timedelta = timedelta(minutes=1)  # what is counted by the minute has passed by then
+
+    def after(self, times: int, shortage: Shortage | None = None) -> timedelta:
+        """Return the wait after so many times in a row."""
+        longest = self.longest_for_rate if shortage is Shortage.RATE else self.longest
+        return min(self.first * (1 << min(times - 1, 20)), longest)
+
+
+@dataclass(frozen=True, slots=True)
 class RunPath:
     """Where a run is found in W&B."""
 
@@ -71,7 +86,8 @@ class Entry:
     item_id: str = ""
     attempt: int = 0  # the create that is being tried, or that made the job; the first is 1
     failures: int = 0  # attempts that failed without an answer about the request itself; bounded
-    waits: int = 0  # attempts that found no capacity; not bounded
+    waits: int = 0  # attempts that found no capacity, and no job of theirs began; not bounded
+    short_of: Shortage | None = None  # QUEUED, or claimed since: what there was too little of, until a job exists
     lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
     retry_at: datetime | None = None  # QUEUED: not before then
     parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
@@ -95,6 +111,12 @@ class Entry:
     def queue(self) -> Queue:
         """Return the W&B queue of a launch that came from one."""
         return Queue(entity=self.queue_entity, name=self.queue_name)
+
+    @property
+    def holds_queue(self) -> bool:
+        """Tell whether what else is in this launch's queue would find no room either."""
+        waiting = self.state in (State.QUEUED, State.SUBMITTING)
+        return waiting and bool(self.queue_name) and self.short_of is not None and self.short_of.holds
 
     def overdue(self, now: datetime, after: timedelta) -> bool:
         """Tell whether nobody has claimed this launch though its ticket, if there was one, should be long through.
@@ -158,13 +180,34 @@ class Launch:
         """Return this launch with one more line in its history (the last 50 are kept)."""
         return replace(self, history=(*self.history, Attempt(self.entry.attempt, at, result))[-50:])
 
+    def again(self, at: datetime, wait: timedelta, said: str, why: str, **changes: Any) -> "Launch":
+        """Return this launch queued once more, not before this wait is over; its author is told why it waits."""
+        queued = self.move(
+            State.QUEUED,
+            **{"short_of": None, **changes},
+            retry_at=at + wait,
+            lease_until=None,
+            job_name="",
+            submitted_at=None,
+            stop_seen_at=None,
+        )
+        return replace(queued.note(at, said), reason=why).tell(f"Waiting: {why}")
+
+    def short(
+        self, at: datetime, shortage: Shortage, why: str, backoff: Backoff, least: timedelta = timedelta(0)
+    ) -> "Launch":
+        """Return this launch queued once more because Vertex AI had no room: it waits longer each time, unbounded."""
+        waits = self.entry.waits + 1
+        wait = max(backoff.after(waits, shortage), least)
+        return self.again(at, wait, f"{shortage}: {why}", why, waits=waits, short_of=shortage)
+
     def resume(self, at: datetime, budget: int) -> "Launch":
         """Return this launch queued once more after its machines were taken away: the same run goes on.
 
         As the agent's requeue, it counts in `_resume_count` and leaves its sweep, which may be over by then.
         """
         times = self.entry.resumes + 1
-        again = self.move(State.QUEUED, resumes=times, job_name="", submitted_at=None, stop_seen_at=None)
+        again = self.move(State.QUEUED, resumes=times, waits=0, job_name="", submitted_at=None, stop_seen_at=None)
         spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {"_resume_count": times}
         said = f"Preempted; launched again ({times} of {budget} times)"
         return replace(again.note(at, f"{said}: {self.entry.job_name}"), run_spec=spec).tell(said)

@@ -205,7 +205,10 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A CustomJob; `key` and `attempt` are its labels, `max_wait` how long it was told that it may be pending."""
+    """A CustomJob; `key` and `attempt` are its labels, `max_wait` how long it was told that it may be pending.
+
+    `started_at` is when it first ran: one whose machines were taken away may be pending once more.
+    """
 
     name: str
     key: str
@@ -215,6 +218,7 @@ class Job:
     ended_at: datetime | None = None
     error: str = ""
     max_wait: timedelta = timedelta(0)
+    started_at: datetime | None = None
 
 
 class Jobs(Protocol):

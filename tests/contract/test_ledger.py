@@ -21,6 +21,7 @@ from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.core.ports import AgentBook, Ledger
+from shared.core.shortage import Shortage
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.fakes import InMemoryAgentBook, InMemoryLedger
 
@@ -136,6 +137,7 @@ ENTRIES = st.builds(
     noticed=st.booleans(),
     report_owed=st.booleans(),
     scheduler=st.booleans(),
+    short_of=st.none() | st.sampled_from(Shortage),
 )
 
 

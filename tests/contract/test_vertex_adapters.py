@@ -12,11 +12,13 @@ from deploy.local.processes import free_port
 from deploy.local.serving import serving
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.messages import parse_custom_job
+from deploy.local.vertex_server.shortages import Lack
 from deploy.local.vertex_server.state import VertexState
 from shared.adapters.vertex_jobs import DEFAULT_FLEX_START_WAIT, NO_LIMIT, VertexJobs
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.ports import CustomJobCall
+from shared.core.ports import CustomJobCall, Job
+from shared.core.shortage import Shortage, shortage_of_job
 
 HERE, THERE = "projects/p/locations/us-central1", "projects/p/locations/europe-west4"
 LABELS = {"launch_key": "k1", "launch_attempt": "1", "launch_agent": "ours"}
@@ -53,6 +55,12 @@ class Vertex:
         if state != "JOB_STATE_RUNNING":
             self.state.force(name, state, "because" if "FAILED" in state else "")
         return name
+
+    def vertex_job(self, name: str) -> Job:
+        """Get a job that is there."""
+        job = self.jobs.get_job(name)
+        assert job
+        return job
 
     def listed(self, created_since: datetime | None = None) -> list[Any]:
         """List what lives, or what was created since."""
@@ -98,6 +106,40 @@ def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, 
     assert "the value [redacted] is odd" in str(failed.value)
     assert "http://" not in str(failed.value)
     assert vertex.state.jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("lack", "shortage", "at_least", "said"),
+    [
+        (Lack.RATE, Shortage.RATE, 21, "Job submission requests per minute per region"),
+        (Lack.AMOUNT, Shortage.AMOUNT, 0, "aiplatform.googleapis.com/custom_model_training_cpus"),
+        (Lack.ZERO, Shortage.ZERO, 21, "the quota aiplatform.googleapis.com/job_submission_requests is 0"),
+    ],
+)
+def test_why_there_is_no_capacity_is_told_apart(
+    vertex: Vertex, lack: Lack, shortage: Shortage, at_least: int, said: str
+) -> None:
+    """By the details of Google's errors, as they come through the SDK."""
+    vertex.state.shortages.begin("us-central1", "STANDARD", lack)
+    with pytest.raises(Capacity, match=said) as failed:
+        vertex.compute.create(CALL)
+    assert (failed.value.shortage, failed.value.at_least) == (shortage, timedelta(seconds=at_least))
+    assert vertex.state.jobs() == []
+    vertex.compute.create(replace(CALL, submit={"scheduling_strategy": "SPOT"}))
+    vertex.compute.create(replace(CALL, location="europe-west4"))
+    vertex.state.shortages.end("us-central1", "STANDARD")
+    vertex.compute.create(CALL)
+
+
+def test_a_job_whose_machines_are_taken_away_shows_that_it_had_begun(vertex: Vertex) -> None:
+    """And one that found none does not."""
+    [found_none, lost_them] = (vertex.vertex_job(vertex.add("JOB_STATE_PENDING")) for _ in range(2))
+    assert found_none.started_at is None
+    vertex.state.force(lost_them.name, "JOB_STATE_RUNNING")
+    vertex.state.preempt(lost_them.name)
+    seen = vertex.vertex_job(lost_them.name)
+    assert seen.started_at
+    assert (seen.state, shortage_of_job(seen.error)) == ("JOB_STATE_FAILED", Shortage.STOCKOUT)
 
 
 @pytest.mark.parametrize("worked_with", [None, 503])

@@ -14,8 +14,8 @@ Assumption: a submit's lease outlives its process and any create that it sent (l
 timeout; a submit that lets go keeps the claim for a create's time). So a lease ends only when its holder is gone and
 nothing that it sent is still to land.
 
-A run whose job was preempted is queued again by status (once in the model): the next claim makes a new job, which is no
-second one beside it, for the first has ended.
+A run whose job was preempted, or failed for want of machines before it began, is queued again by status (once in the
+model): the next claim makes a new job, which is no second one beside it, for the first has ended.
 
 Invariants: never two CustomJobs; never ours beside another agent's; never closed before W&B was told; never closed
 without a job or a reason (refused, given up); never both. Liveness: from every state an end can be reached without
@@ -218,7 +218,7 @@ def _end(world: World, me: Process, bug: Bug | None) -> tuple[str, World]:
         return "records the job's end", world.write(Record(Phase.ENDED)).at(me, Step.REPORT)
     queued = world.write(Record(Phase.QUEUED)).at(me, Step.IDLE)
     lives = world.jobs if changed else 0  # what has changed is that a job of the next attempt runs
-    return "queues the preempted run again", queued._replace(jobs=lives, resumed=True)
+    return "queues the run again", queued._replace(jobs=lives, resumed=True)
 
 
 def _reconcile(world: World, record: Record, me: Process, bug: Bug | None) -> Steps:
@@ -230,7 +230,7 @@ def _reconcile(world: World, record: Record, me: Process, bug: Bug | None) -> St
         read = Claim(world.generation, takeover=False)
         yield "sees the job's end", world.at(me, Step.END, read)
         if not world.resumed:
-            yield "sees the job's end, its run preempted", world.at(me, Step.RESUME, read)
+            yield "sees the job's end, its run preempted or no machines found", world.at(me, Step.RESUME, read)
     elif record.phase is Phase.QUEUED and world.tickets < MAX_TICKETS:
         if world.item is Item.OURS or bug is Bug.RING_UNACKED:
             yield "publishes for a launch that waits", world.publish()

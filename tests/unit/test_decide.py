@@ -16,6 +16,7 @@ from functions.status.decide import (
     Publish,
     Resume,
     Sighting,
+    Wait,
     Withdraw,
     console_link,
     decide,
@@ -31,6 +32,10 @@ FRESH = Entry("k", State.QUEUED, NOW - timedelta(seconds=5), RUN, "team", "verte
 LATE = replace(FRESH, opened_at=NOW - timedelta(minutes=5))
 SUBMITTED = replace(LATE, state=State.SUBMITTED, attempt=1, job_name=NAME, submitted_at=NOW - timedelta(minutes=5))
 OURS, NOBODYS, THEIRS = ItemStatus("CLAIMED", "run1"), ItemStatus("PENDING", ""), ItemStatus("CLAIMED", "theirs")
+STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."
+QUOTA = "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_cpus"
+OWN = "The replica workerpool0-0 exited with a non-zero status of 1."
+CRASHED = RunStatus("crashed", False)
 PREEMPTED = RunStatus("preempted", False)
 RUNNING, STOPPED, PENDING = RunStatus("running", False), RunStatus("running", True), RunStatus("pending", False)
 
@@ -104,6 +109,42 @@ TABLE: list[tuple[str, Entry, Sighting, type[Decision]]] = [
      Sighting(job=job("FAILED", ended_at=ago(minutes=9)), run=RunStatus("preempting", False)), Leave),
     ("and does not show it", SUBMITTED,
      Sighting(job=job("FAILED", ended_at=ago(minutes=10)), run=RunStatus("preempting", False)), Finish),
+    ("no machines were found", SUBMITTED, Sighting(job=job("FAILED", error=STOCKOUT, ended_at=NOW)), Wait),
+    ("no machines were found, for a run of a sweep", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, ended_at=NOW), run=PENDING), Wait),
+    ("no machines were found for a run that was preempted before", replace(SUBMITTED, resumes=5),
+     Sighting(job=job("FAILED", error=STOCKOUT), run=PREEMPTED), Wait),
+    ("no quota was left for an accepted job", SUBMITTED, Sighting(job=job("FAILED", error=QUOTA)), Wait),
+    ("Flex-start waited in vain", SUBMITTED, Sighting(job=job("EXPIRED", max_wait=timedelta(minutes=5), ended_at=NOW)),
+     Wait),
+    ("Flex-start ended before its time", SUBMITTED,
+     Sighting(job=job("FAILED", max_wait=timedelta(hours=1), ended_at=ago(minutes=2))), Finish),
+    ("no machines were found, and it was stopped in W&B", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, ended_at=ago(hours=1)), run=STOPPED), Finish),
+    ("no machines were found while we cancelled it", replace(SUBMITTED, cancel_reason="stop"),
+     Sighting(job=job("FAILED", error=STOCKOUT, ended_at=ago(hours=1))), Finish),
+    ("its machines were taken away, and W&B has not noticed", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4)), run=RUNNING), Resume),
+    ("its machines were taken away, and W&B shows a crash", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4)), run=CRASHED), Resume),
+    ("its machines were taken away before wandb.init", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4))), Resume),
+    ("its machines were taken away before all of them were there", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT), run=CRASHED), Resume),
+    ("its machines were taken away once too often", replace(SUBMITTED, resumes=5),
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4)), run=CRASHED), Finish),
+    ("its machines were taken away, and it was stopped", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4)), run=STOPPED), Finish),
+    ("its machines were taken away when its run had ended", SUBMITTED,
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4)), run=RunStatus("failed", False)), Finish),
+    ("the machines of a scheduler were taken away", replace(SUBMITTED, scheduler=True),
+     Sighting(job=job("FAILED", error=STOCKOUT, started_at=ago(minutes=4), ended_at=ago(hours=1))), Finish),
+    ("its own failure", SUBMITTED, Sighting(job=job("FAILED", error=OWN, started_at=ago(minutes=4)), run=CRASHED),
+     Finish),
+    ("its own failure, which names a stockout", SUBMITTED,
+     Sighting(job=job("FAILED", error=f"{OWN} {STOCKOUT}", started_at=ago(minutes=4)), run=CRASHED), Finish),
+    ("Vertex AI replaces machines that were taken away", SUBMITTED,
+     Sighting(job=job("PENDING", created_at=ago(hours=9), started_at=ago(hours=8)), run=RUNNING), Leave),
     ("ended and recorded", replace(SUBMITTED, state=State.ENDED, outcome=Outcome.REJECTED), Sighting(), Finish),
 ]  # fmt: skip
 

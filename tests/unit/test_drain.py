@@ -10,6 +10,7 @@ from shared.core.errors import OutcomeUnknown, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
+from shared.core.shortage import Shortage
 from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
 from tests.fakes.wandb import Item
 
@@ -74,6 +75,35 @@ def test_what_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
         scene.wandb.push(f"i{number}", A)
     scene.poll(max_queued=4)
     assert scene.states().count("CLAIMED") == 4
+
+
+@pytest.mark.parametrize(
+    ("state", "shortage", "held"),
+    [
+        (State.QUEUED, Shortage.STOCKOUT, True),
+        (State.QUEUED, Shortage.AMOUNT, True),
+        (State.SUBMITTING, Shortage.AMOUNT, True),  # it is being tried again at this moment
+        (State.QUEUED, Shortage.RATE, False),
+        (State.QUEUED, None, False),
+    ],
+)
+def test_a_queue_with_a_launch_that_waits_for_capacity_is_not_popped(
+    scene: Scene, state: State, shortage: Shortage | None, held: bool
+) -> None:
+    """What would not run either stays in W&B, where its priority counts; other queues go on, and the report says so."""
+    launch = scene.ledger.write(from_item("old", A, {}, scene.clock()))
+    launch = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, short_of=shortage))
+    if state is State.QUEUED:
+        launch = scene.ledger.write(launch.move(State.QUEUED, short_of=shortage))
+    for queue in (A, B):
+        scene.wandb.push(f"i{queue.name}", queue)
+    report = scene.poll()
+    assert report.launched == ({"b": 1} if held else {"a": 1, "b": 1})
+    assert report.held == ({"a": f"1 of its launches wait for capacity ({shortage})"} if held else {})
+    if state is State.QUEUED:
+        launch = scene.ledger.write(launch.move(State.SUBMITTING, attempt=2))
+    scene.ledger.write(launch.move(State.SUBMITTED, short_of=None))
+    assert scene.poll().launched == ({"a": 1} if held else {})
 
 
 def test_a_busy_queue_does_not_starve_the_others(scene: Scene) -> None:

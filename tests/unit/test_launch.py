@@ -1,6 +1,7 @@
 """What submit does with a message: at most one CustomJob, and everything written down."""
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared.core.message import Queue, Request, Ticket
 from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
+from shared.core.shortage import Shortage
 from shared.spec.scheduler import Scheduler
 from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 
@@ -199,6 +201,49 @@ def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -
     assert waits[-1] == 600
     assert scene.launch(ticket).entry.notice == "Waiting: Vertex AI has no room: quota"
     assert scene.deliver(ticket) == "launch.submitted"
+
+
+@pytest.mark.parametrize(
+    ("shortage", "longest"), [(Shortage.RATE, 60), (Shortage.AMOUNT, 600), (Shortage.STOCKOUT, 600)]
+)
+def test_a_quota_of_calls_waits_briefly_and_a_lack_of_machines_long(
+    scene: Scene, shortage: Shortage, longest: int
+) -> None:
+    """And the listing shows why, until a job exists: poll looks at it."""
+    ticket = scene.open()
+    for _ in range(10):
+        scene.vertex.next_errors = [Capacity("no room", shortage)]
+        scene.deliver(ticket)
+        entry = scene.launch(ticket).entry
+        assert entry.short_of is shortage
+        assert entry.holds_queue is (shortage is not Shortage.RATE)
+        assert entry.retry_at
+        wait, scene.clock.now = entry.retry_at - scene.clock(), entry.retry_at
+    assert wait.total_seconds() == longest
+    scene.deliver(ticket)
+    entry = scene.launch(ticket).entry
+    assert (entry.short_of, entry.holds_queue) == (None, False)
+
+
+def test_google_says_how_long_to_wait_at_least(scene: Scene) -> None:
+    """RetryInfo, where it asks for more than the usual wait."""
+    ticket = scene.open()
+    for at_least, waited in ((5, 15), (90, 90)):
+        scene.vertex.next_errors = [Capacity("no room", Shortage.RATE, timedelta(seconds=at_least))]
+        scene.deliver(ticket)
+        retry_at = scene.launch(ticket).entry.retry_at
+        assert retry_at == scene.clock() + timedelta(seconds=waited)
+        scene.clock.pass_(waited)
+
+
+def test_a_quota_of_zero_is_not_waited_for(scene: Scene) -> None:
+    """Its author reads which quota it is, and what to do."""
+    ticket = scene.open()
+    scene.vertex.next_errors = [Capacity("Vertex AI has no room: the quota x/cpus is 0", Shortage.ZERO)]
+    assert scene.deliver(ticket) == "launch.rejected"
+    launch = scene.launch(ticket)
+    assert (launch.entry.outcome, launch.entry.report_owed) == (Outcome.REJECTED, True)
+    assert "the quota x/cpus is 0. Waiting would not help. Ask Google for a larger quota" in launch.reason
 
 
 @pytest.mark.parametrize("error", [Retry("token service down"), Denied("needs customJobs.create")])
@@ -390,7 +435,7 @@ def test_a_sweeps_run_waits_while_wandb_is_down(scene: Scene) -> None:
     assert scene.deliver(scene.open("item-2")) == "launch.submitted"
     scene.sweeps.unreachable = None
     scene.sweeps.states["team", "Cats", "sw1"] = "RUNNING"
-    scene.clock.pass_(Policy().first_retry.total_seconds() + 1)
+    scene.clock.pass_(Policy().backoff.first.total_seconds() + 1)
     assert scene.deliver(ticket) == "launch.submitted"
     assert len(scene.vertex.jobs) == 2
 

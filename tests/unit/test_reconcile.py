@@ -16,6 +16,7 @@ from tests.fakes import FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemor
 
 QUEUE = Queue(entity="team", name="vertex")
 PARENT = "projects/p/locations/us-central1"
+STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."
 
 
 @dataclass
@@ -47,13 +48,13 @@ class Scene:
         """Open a launch whose job exists and runs."""
         return self.submit(self.queued(item), parent)
 
-    def submit(self, launch: Launch, parent: str = PARENT) -> Launch:
+    def submit(self, launch: Launch, parent: str = PARENT, attempt: int = 1) -> Launch:
         """Do what submit does."""
         _, project, _, location = parent.split("/")
-        labels = {"launch_key": launch.key, "launch_attempt": "1"}
+        labels = {"launch_key": launch.key, "launch_attempt": str(attempt)}
         name = self.vertex.create(CustomJobCall(project, location, {"labels": labels}, {}))
         self.vertex.put(name, "JOB_STATE_RUNNING")
-        claimed = self.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=parent))
+        claimed = self.ledger.write(launch.move(State.SUBMITTING, attempt=attempt, parent=parent))
         moved = claimed.move(State.SUBMITTED, job_name=name, submitted_at=self.clock())
         return self.ledger.write(moved)
 
@@ -138,6 +139,58 @@ def test_a_preempted_run_is_launched_again_as_the_same_run(scene: Scene) -> None
     scene.tick()
     assert scene.publisher.published == [launch.key]
     assert pushed.warning == "Preempted; launched again (1 of 5 times)"
+
+
+def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(scene: Scene) -> None:
+    """It never began, so nothing is its author's fault: who is told each time; the wait grows, the queue is held."""
+    launch, waits = scene.queued(), []
+    for attempt in range(1, 12):
+        launch = scene.submit(launch, attempt=attempt)
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", STOCKOUT)
+        assert scene.tick().done["Wait"] == 1
+        launch = scene.ledger.open[launch.key]
+        entry = launch.entry
+        assert (entry.state, entry.holds_queue, entry.job_name, entry.resumes) == (State.QUEUED, True, "", 0)
+        assert entry.retry_at
+        waits.append((entry.retry_at - scene.clock()).total_seconds())
+        scene.tick()
+        assert STOCKOUT in str(scene.wandb.items["item"].warning)
+        assert f"training/{attempt}?" in str(scene.wandb.items["item"].warning)
+        launch, scene.clock.now = scene.ledger.open[launch.key], entry.retry_at
+    assert waits == [15, 30, 60, 120, 240, 480] + [600] * 5
+    scene.publisher.published.clear()
+    scene.tick()
+    assert scene.publisher.published == [launch.key]
+
+
+def test_stop_wins_over_a_preempted_runs_next_job(scene: Scene) -> None:
+    """Stopped after it was queued again: no job is made."""
+    launch = scene.submitted()
+    scene.run(launch, "preempted")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "the machine was taken away")
+    scene.tick()
+    scene.run(launch, "preempted", stopped=True)
+    assert scene.tick().done["Finish"] == 1
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.CANCELLED
+    assert scene.wandb.items["item"].state == "CLAIMED"
+    assert scene.publisher.published == []
+
+
+def test_stop_wins_over_a_claim_that_was_quicker(scene: Scene) -> None:
+    """The next job is made, and cancelled: the run is not preempted into another one."""
+    launch = scene.submitted()
+    scene.run(launch, "preempted")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "the machine was taken away")
+    scene.tick()
+    scene.run(launch, "preempted", stopped=True)
+    again = scene.submit(scene.ledger.open[launch.key], attempt=2)
+    assert scene.tick().done["NoteStop"] == 1
+    scene.clock.pass_(60)
+    assert scene.tick().done["Cancel"] == 1
+    assert scene.vertex.cancelled == [again.entry.job_name]
+    scene.vertex.put(again.entry.job_name, "JOB_STATE_CANCELLED", "cancelled")
+    scene.tick()
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.CANCELLED
 
 
 def test_a_report_that_wandb_refuses_keeps_its_launch_open_for_a_day(scene: Scene) -> None:

@@ -9,18 +9,46 @@ import uvicorn
 
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.runner import Runner
+from deploy.local.vertex_server.shortages import Lack
 from deploy.local.vertex_server.state import VertexState
 
 IMAGES = Path(__file__).parent.parent / "images"
+
+
+def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> list[tuple[str, str, Lack]]:
+    """Read what is lacking where; say what is wrong with it."""
+    read = []
+    for one in written:
+        match one.split(":"):
+            case [region, strategy, kind] if kind in tuple(Lack):
+                read.append((region, strategy, Lack(kind)))
+            case _:
+                raise click.BadParameter(f"{one!r} is not REGION:STRATEGY:KIND with a KIND of {', '.join(Lack)}")
+    return read
 
 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep the jobs' logs here.")
+@click.option(
+    "--shortage",
+    "shortages",
+    multiple=True,
+    metavar="REGION:STRATEGY:KIND",
+    callback=_shortages,
+    help=f"Have no machines there. KIND is one of {', '.join(Lack)}. Repeatable.",
+)
 @click.option("--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits.")
 @click.option("--kill-grace-seconds", type=float, default=5.0, show_default=True, help="From SIGTERM to SIGKILL.")
-def main(port: int, images: Path, state_dir: Path | None, pending_seconds: float, kill_grace_seconds: float) -> None:
+def main(
+    port: int,
+    images: Path,
+    state_dir: Path | None,
+    shortages: list[tuple[str, str, Lack]],
+    pending_seconds: float,
+    kill_grace_seconds: float,
+) -> None:
     """Stand in for Vertex AI's custom jobs on this machine."""
     folder = state_dir or Path(tempfile.mkdtemp(prefix="vertex-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +59,10 @@ def main(port: int, images: Path, state_dir: Path | None, pending_seconds: float
         if state_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    app = create_app(VertexState(runner.start), close)
+    state = VertexState(runner.start)
+    for shortage in shortages:
+        state.shortages.begin(*shortage)
+    app = create_app(state, close)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
 
 

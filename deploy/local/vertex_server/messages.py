@@ -45,7 +45,7 @@ def _packages_only() -> Iterator[None]:
 
 
 with _packages_only():
-    from google.cloud.aiplatform_v1.types.custom_job import CustomJob
+    from google.cloud.aiplatform_v1.types.custom_job import CustomJob, Scheduling
     from google.cloud.aiplatform_v1.types.job_state import JobState
 
 JOB_STATES: dict[str, int] = {state.name: state.value for state in list[Any](JobState)}
@@ -66,6 +66,12 @@ def parse_custom_job(body: object) -> Any:
     for field in _OUTPUT_ONLY:
         message.ClearField(field)
     return message
+
+
+def strategy_of(message: Any) -> str:
+    """Return the strategy by which a job's machines are found, Vertex AI's own default where it names none."""
+    strategy = Scheduling.Strategy(message.job_spec.scheduling.strategy)
+    return strategy.name if strategy else "STANDARD"
 
 
 def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class Runner:
             if job.stop.wait(self._pending / 2):
                 state.move(job, "JOB_STATE_CANCELLED", "The job was cancelled before it began.")
                 return
+        if error := state.shortages.stockout(job.parent, job.message):
+            state.move(job, "JOB_STATE_FAILED", error)
+            return
         processes: list[subprocess.Popen[bytes]] = []
         try:
             for replica, container in _replicas(job):

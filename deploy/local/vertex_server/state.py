@@ -15,6 +15,7 @@ from deploy.local.vertex_server.faults import Faults
 from deploy.local.vertex_server.filters import compile_filter
 from deploy.local.vertex_server.messages import JOB_STATES
 from deploy.local.vertex_server.rules import check
+from deploy.local.vertex_server.shortages import Shortages, stockout
 
 MAX_PAGE = 100
 _HAVE_AN_ERROR = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
@@ -62,10 +63,20 @@ class Job:
             if value := getattr(self, moment):
                 getattr(message, moment).FromDatetime(value)
         if self.error:
-            # 3 is what Vertex AI gives to a job whose replica exited with an error
-            message.error.code = code_pb2.CANCELLED if self.state.endswith("CANCELLED") else code_pb2.INVALID_ARGUMENT
+            message.error.code = _error_code(self)
             message.error.message = self.error
         return message
+
+
+def _error_code(job: Job) -> int:
+    """Return the code of its error: 3 is what Vertex AI gives to a job whose replica exited with one."""
+    if job.state.endswith("CANCELLED"):
+        return int(code_pb2.CANCELLED)
+    return int(code_pb2.RESOURCE_EXHAUSTED if job.error == stockout(_location(job)) else code_pb2.INVALID_ARGUMENT)
+
+
+def _location(job: Job) -> str:
+    return job.parent.rpartition("/")[2]
 
 
 def _future_state(name: str) -> int:
@@ -79,6 +90,7 @@ class VertexState:
 
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
         self.faults = Faults()
+        self.shortages = Shortages()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
         self.contexts: dict[str, str] = {}  # of the metadata store: the schemas of experiments and their runs, by name
         self._start = start
@@ -89,6 +101,7 @@ class VertexState:
     def create(self, parent: str, message: Any) -> Job:
         """Accept a job or raise ApiError, and let it begin."""
         check(message)
+        self.shortages.check(parent, message)
         job = self.add(parent, message)
         if self._start:
             job.runs = True
@@ -163,6 +176,12 @@ class VertexState:
         job = self.get(name)
         with self._lock:
             self._enter(job, state, error)
+
+    def preempt(self, name: str) -> None:
+        """Take a running job's machines away, as happens to Spot VMs."""
+        job = self.get(name)
+        self.force(name, "JOB_STATE_FAILED", stockout(_location(job)))
+        job.stop.set()
 
     def move(self, job: Job, state: str, error: str = "") -> None:
         """Change a job's state; an ended job stays as it is, and one that is being cancelled can only end."""

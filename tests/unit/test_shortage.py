@@ -1,0 +1,111 @@
+"""What Vertex AI is short of: a table of what it says."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.shortage import Shortage, quota_of, retry_delay, shortage_of, shortage_of_job
+
+TYPE = "type.googleapis.com/google.rpc."
+CPUS = "aiplatform.googleapis.com/custom_model_training_cpus"
+EXCEEDED = f"The following quota metrics exceed quota limits: {CPUS}"
+STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region or use a different accelerator."
+
+
+def info(reason: str, **metadata: str) -> list[Any]:
+    """Return the details with an ErrorInfo."""
+    return [{"@type": f"{TYPE}ErrorInfo", "reason": reason, "domain": "googleapis.com", "metadata": metadata}]
+
+
+def failure(**violation: str) -> list[Any]:
+    """Return the details with a QuotaFailure."""
+    return [{"@type": f"{TYPE}QuotaFailure", "violations": [violation]}]
+
+
+DEBUG = [{"@type": f"{TYPE}DebugInfo", "detail": f"[ORIGINAL ERROR] generic::resource_exhausted: {EXCEEDED}"}]
+
+TABLE: list[tuple[str, list[Any], str, Shortage]] = [
+    ("a quota of calls", info("RATE_LIMIT_EXCEEDED", quota_limit_value="60"), "Quota exceeded", Shortage.RATE),
+    ("a quota of calls of nothing", info("RATE_LIMIT_EXCEEDED", quota_limit_value="0"), "Quota exceeded",
+     Shortage.ZERO),
+    ("a quota of machines, by its reason", info("RESOURCE_QUOTA_EXCEEDED"), "no", Shortage.AMOUNT),
+    ("a quota of machines, by Vertex AI's words", DEBUG, EXCEEDED, Shortage.AMOUNT),
+    ("a violation of a quota of machines", failure(quotaMetric=CPUS, quotaValue="42"), "no", Shortage.AMOUNT),
+    ("a violation of a quota of nothing", failure(quotaMetric=CPUS, quotaValue="0"), "no", Shortage.ZERO),
+    ("one that says so in its description", failure(subject=CPUS, description="Quota exceeded, limit: 0"), "no",
+     Shortage.ZERO),
+    ("a limit that only begins with 0", failure(subject=CPUS, description="Quota exceeded, limit: 0.5"), "no",
+     Shortage.AMOUNT),
+    ("a violation of a quota of calls", failure(quotaId="JobSubmissionRequestsPerMinutePerProjectPerRegion"), "no",
+     Shortage.RATE),
+    ("a stockout, by its reason", info("ZONE_RESOURCE_POOL_EXHAUSTED"), "no", Shortage.STOCKOUT),
+    ("the details win over the words", info("RATE_LIMIT_EXCEEDED"), STOCKOUT, Shortage.RATE),
+    ("words of a stockout", [], STOCKOUT, Shortage.STOCKOUT),
+    ("words of a quota of calls", [], "Quota exceeded for quota metric 'a' and limit 'a per minute'", Shortage.RATE),
+    ("words of a quota of machines", [], f"Quota exceeded: {CPUS}", Shortage.AMOUNT),
+    ("words of a quota of nothing", [], f"Quota exceeded for metric: {CPUS}, limit: 0", Shortage.ZERO),
+    ("nothing that says anything", [], "Too many requests", Shortage.RATE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("details", "said", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) -> None:
+    """By its details first."""
+    assert shortage_of(details, said) is wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (STOCKOUT, Shortage.STOCKOUT),
+        ("STOCKOUT", Shortage.STOCKOUT),
+        (EXCEEDED, Shortage.AMOUNT),
+        ("The replica workerpool0-0 exited with a non-zero status of 1.", None),
+        (f"The replica workerpool0-0 exited with a non-zero status of 1. Termination log message: {STOCKOUT}", None),
+        ("The replica workerpool0-0 ran out of memory and exited with a non-zero status of 137.", None),
+        ("Internal error occurred for the current attempt", None),
+        ("", None),
+    ],
+)
+def test_the_error_of_a_job_is_its_machines_or_its_authors(error: str, wanted: Shortage | None) -> None:
+    """What the author's code printed is quoted there, too, and means nothing."""
+    assert shortage_of_job(error) is wanted
+
+
+@pytest.mark.parametrize(
+    ("delay", "wanted"), [("21s", 21), ("1.5s", 1.5), ("soon", 0), ("-3s", 0), (None, 0), ("9" * 30 + "s", 0)]
+)
+def test_google_says_how_long_to_wait(delay: object, wanted: float) -> None:
+    """As JSON writes a Duration."""
+    assert retry_delay([{"@type": f"{TYPE}RetryInfo", "retryDelay": delay}]) == timedelta(seconds=wanted)
+
+
+def test_the_quota_has_a_name() -> None:
+    """Where the details have one."""
+    named = info("RATE_LIMIT_EXCEEDED", quota_metric=CPUS)
+    assert [quota_of(each) for each in (named, failure(quotaMetric=CPUS), failure(subject=CPUS), DEBUG)] == [
+        CPUS
+    ] * 3 + [""]
+
+
+ODD = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["@type", "metadata", "violations", "reason", "quotaValue", "retryDelay"]),
+            inner | st.sampled_from([f"{TYPE}{kind}" for kind in ("ErrorInfo", "QuotaFailure", "RetryInfo")]),
+        )
+    ),
+)
+
+
+@given(st.lists(ODD, max_size=4), st.text())
+def test_no_answer_is_too_odd(details: list[Any], said: str) -> None:
+    """It is read, whatever its shape."""
+    assert shortage_of(details, said) in Shortage
+    assert retry_delay(details) >= timedelta(0)
+    assert isinstance(quota_of(details), str)
