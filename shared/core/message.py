@@ -13,6 +13,7 @@ import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.core.errors import NotAMessage
 
@@ -71,8 +72,15 @@ def decode(data: bytes) -> Ticket | Request:
     try:
         return _MESSAGE.validate_json(data)
     except ValidationError as exc:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in exc.errors(include_input=False)]
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {_said(e)}" for e in exc.errors(include_input=False)]
         raise NotAMessage("; ".join(problems[:5])) from None
+
+
+def _said(error: ErrorDetails) -> str:
+    """Return pydantic's words; those of a wrong `kind` would quote it, whatever it holds and however long it is."""
+    if error["type"] == "union_tag_invalid":
+        return f"kind is none of {error['ctx']['expected_tags']}"
+    return error["msg"]
 
 
 def encode(message: Ticket | Request) -> bytes:
