@@ -13,6 +13,7 @@ COMMANDS = {
     "provision": "deploy.provision.command",
     "smoke": "deploy.smoke",
     "doctor": "deploy.doctor.command",
+    "dead-letters": "deploy.dead_letters.command",
     "destroy": "deploy.destroy",
 }
 
@@ -28,7 +29,7 @@ class Commands(click.Group):
         """Return one of them."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        command: click.Command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
         return command
 
 

@@ -142,7 +142,6 @@ def _provisioned(case: Case, title: str, make: Callable[[Deployment], Part]) -> 
 def _dead_letters(case: Case) -> Iterator[Finding]:
     """Look at what submit could not take, without taking it: each is put back at once."""
     told = case.told
-    where = f"--project={told.project}"
     url = f"https://pubsub.googleapis.com/v1/projects/{told.project}/subscriptions/{told.dead_letters}"
     try:
         answer = case.google.post(f"{url}:pull", {"maxMessages": LOOKED_AT}, timeout=PULL_SECONDS)
@@ -158,12 +157,11 @@ def _dead_letters(case: Case) -> Iterator[Finding]:
     case.google.post(f"{url}:modifyAckDeadline", {"ackIds": [one["ackId"] for one in seen], "ackDeadlineSeconds": 0})
     count = f"{len(seen)}{' or more' if len(seen) == LOOKED_AT else ''}"
     oldest = min(one["message"].get("publishTime", "") for one in seen)
-    show = gcloud.shown(("pubsub", "subscriptions", "pull", told.dead_letters, where, f"--limit={LOOKED_AT}"))
-    clear = gcloud.shown(("pubsub", "subscriptions", "seek", told.dead_letters, where))
+    show = case.command("dead-letters")
     yield warning(
         "dead letters",
         f"{count} that submit could not take, the oldest of {oldest}",
-        f"{show} --format=json\n{clear} --time=$(date -u +%FT%TZ)  # when you have seen them",
+        f"{show}\n{show} --replay  # when what it tripped over is mended",
     )
 
 

@@ -25,7 +25,7 @@ from deploy.local.processes import HOST, Processes, free_port
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT, LOCATION, BUCKET, TOPIC = "local-project", "us-central1", "launch-ledger", "launch-requests"
-DEAD_LETTERS = "launch-requests-dead"
+DEAD_LETTERS = "launch-dead-letters"
 ENTITY, QUEUE = "local-team", "vertex"
 API_KEY = "local" * 8  # 40 characters, as W&B's clients want; the stand-in accepts any
 FUNCTIONS = ("poll", "submit", "status")

@@ -41,6 +41,7 @@ class Place:
     """A Pub/Sub, with clients that speak to it."""
 
     kind: str
+    host: str
     publisher: pubsub_v1.PublisherClient
     subscriber: pubsub_v1.SubscriberClient
 
@@ -101,7 +102,7 @@ def connected(kind: str, port: int) -> Iterator[Place]:
         patch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{port}")
         publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
     with closing(publisher.transport), subscriber:
-        yield Place(kind, publisher, subscriber)
+        yield Place(kind, f"127.0.0.1:{port}", publisher, subscriber)
         publisher.stop()
 
 

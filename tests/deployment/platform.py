@@ -120,5 +120,13 @@ class Platform:
             state.demand(self._agent, "pubsub.topics.publish", f"pubsub.googleapis.com/{dead_letters}")
         except Refusal:
             return False
-        PubSub(state).publish(dead_letters, {"data": message["data"], "attributes": message.get("attributes", {})})
+        source = {
+            "DeliveryCount": str(self._attempts[message["messageId"]]),
+            "Subscription": subscription.rpartition("/")[2],
+            "SubscriptionProject": self._cloud.project,
+            "TopicPublishTime": message["publishTime"],
+        }
+        attributes = {f"CloudPubSubDeadLetterSource{name}": value for name, value in source.items()}
+        dead = {"data": message["data"], "attributes": message.get("attributes", {}) | attributes}
+        PubSub(state).publish(dead_letters, dead)
         return True

@@ -286,7 +286,7 @@ BREAKAGES = {
         "dead letters",
         "!",
         "1 that submit could not take",
-        "gcloud pubsub subscriptions pull launch-dead-letters --project=p1 --limit=10 --format=json",
+        "python -m deploy dead-letters --project=p1 --region=us-central1 --name=launch",
     ),
     "poll has never come to register": Breakage(
         "running",

@@ -1,9 +1,11 @@
 """Functions killed (-9) at the worst moments, on the embedded stack: one CustomJob each, every item told."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.local.processes import NotStartedError
+from deploy.local.processes import HOST, NotStartedError
 from deploy.local.serving import serving
-from deploy.local.stack import DEAD_LETTERS, DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Ports, Stack
+from deploy.local.stack import DEFAULT_CONFIG, ENTITY, LOCATION, PROJECT, QUEUE, TOPIC, Ports, Stack
 from deploy.local.vertex_server.app import create_app as vertex_app
 from deploy.local.vertex_server.state import VertexState
 from deploy.local.wandb_server.app import create_app as wandb_app
@@ -177,15 +179,17 @@ def test_garbage_ends_in_the_dead_letters_and_the_next_message_is_served(tmp_pat
         request = Request(source="ci", idempotency_key="1", run_spec={**SPEC, **DEFAULT_CONFIG})
         client.publish(topic, encode(request)).result(timeout=20)
         eventually(vertex.jobs, "the request after it is launched")
-        dead = eventually(lambda: _pull(running), "the garbage is a dead letter", 90)
-        assert dead == b"garbage \xff"
+        [dead] = eventually(lambda: dead_letters(running), "the garbage is a dead letter", 90)
+        assert (dead["kind"], dead["attempts"], dead["subscription"]) == (None, 5, "submit")
         said = [json.loads(line) for line in running.processes.tail("submit", 200).splitlines() if line.startswith("{")]
         assert {e["problem"] for e in said if e["message"] == "submit.not_a_message"}
 
 
-def _pull(running: Stack) -> bytes | None:
-    with running.subscriber() as subscriber, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of return_immediately: there is no better for a test
-        request = {"subscription": subscriber.subscription_path(PROJECT, DEAD_LETTERS), "max_messages": 1}
-        found = subscriber.pull(request={**request, "return_immediately": True}).received_messages
-        return bytes(found[0].message.data) if found else None
+def dead_letters(running: Stack) -> list[dict[str, Any]]:
+    """Return what the operator's command shows."""
+    command = [sys.executable, "-m", "deploy", "dead-letters", "--json", "--wait=0.5", f"--project={PROJECT}"]
+    environ = {**os.environ, "PUBSUB_EMULATOR_HOST": f"{HOST}:{running.ports.pubsub}", "VERTEX_LOCATION": LOCATION}
+    found: list[dict[str, Any]] = json.loads(
+        subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True).stdout
+    )
+    return found

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
+from deploy.__main__ import COMMANDS
 from shared.core.errors import SettingsError
 from shared.launch_config import LaunchConfig, Policy, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
@@ -279,3 +280,9 @@ def test_the_readme_has_every_make_target() -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help", "clean"}
     assert targets <= set(re.findall(r"`?(?:make )?([a-z]+)`?", readme))
     assert set(re.findall(r"`make ([a-z]+)`", readme)) <= targets | {"help", "clean"}
+
+
+def test_the_readme_has_every_command() -> None:
+    """Of `python -m deploy`; two of them are make's."""
+    shown = re.findall(r"^\| `python -m deploy ([a-z-]+)\b", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted([*shown, "demo", "up"]) == sorted(COMMANDS)

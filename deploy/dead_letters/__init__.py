@@ -1,0 +1,1 @@
+"""What submit could not take: seen, published once more, or dropped."""

@@ -1,0 +1,183 @@
+"""`python -m deploy dead-letters` on every Pub/Sub that the project may run on: nothing is lost by looking."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner, Result
+from google.pubsub_v1 import SubscriberClient
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+from deploy.dead_letters.box import PAGE
+from deploy.dead_letters.command import dead_letters
+from shared.core.message import Request, Ticket, encode, launch_key
+from tests.contract.pubsub import PROJECT, Place, until
+
+KEY = launch_key("wandb", "item")
+TICKET = encode(Ticket(launch_key=KEY))
+REQUEST = Request(source="nightly", idempotency_key="42", run_spec={"_wandb_api_key": "s3cret", "entity": "team"})
+GARBAGE = b'{"kind": "s3cret"}'
+SOURCE = "CloudPubSubDeadLetterSource"
+
+
+class Letters:
+    """A deployment's launch topic and dead letters, and the command."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.name = place, f"d{uuid.uuid4().hex[:10]}"
+        topics = [f"{PROJECT}/topics/{self.name}-{kind}" for kind in ("requests", "dead-letters")]
+        for topic in topics:
+            place.publisher.create_topic(name=topic)
+        self._requests, self._dead = topics
+        self.requests = place.subscribe(self._requests)
+        self.kept = f"{PROJECT}/subscriptions/{self.name}-dead-letters"
+        place.subscriber.create_subscription(request={"name": self.kept, "topic": self._dead})
+
+    def bury(self, *messages: bytes, **attributes: str) -> list[str]:
+        """Let messages be given up, as Pub/Sub says it; return their ids."""
+        said = {"DeliveryCount": "20", "Subscription": "trigger-1", "SubscriptionProject": "contract"}
+        return self.place.publish(
+            self._dead, *messages, **{f"{SOURCE}{name}": value for name, value in said.items()}, **attributes
+        )
+
+    def run(self, *arguments: str, answer: str = "", code: int = 0) -> Result:
+        """Run the command; it ends with this exit code, and no run spec's key is ever in its words."""
+        told = ["--project=contract", "--region=us-central1", f"--name={self.name}", "--wait=0.5", *arguments]
+        environ = {"PUBSUB_EMULATOR_HOST": self.place.host, "COLUMNS": "200"}
+        done = CliRunner().invoke(dead_letters, told, input=answer, env=environ)
+        assert done.exit_code == code, done.output
+        assert "s3cret" not in done.output
+        return done
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return what the command lists."""
+        found: list[dict[str, Any]] = json.loads(self.run("--json").stdout)
+        return found
+
+    def replayed(self) -> list[bytes]:
+        """Take what is on the launch topic now."""
+        return [received.message.data for received in self.place.pull(self.requests)]
+
+
+@pytest.fixture
+def letters(place: Place) -> Letters:
+    """Make them."""
+    return Letters(place)
+
+
+def test_an_empty_box_says_so(letters: Letters) -> None:
+    """In words, and as JSON."""
+    assert letters.run().stdout == "No dead letters.\n"
+    assert letters.listed() == []
+
+
+def test_what_waits_is_listed_and_left_where_it_is(letters: Letters) -> None:
+    """What it is, how often it was tried and by whom; the second look shows the same, and nothing is launched."""
+    ids = letters.bury(TICKET, encode(REQUEST), GARBAGE)
+    shown = letters.run().stdout
+    for word in (*ids, "20 times by trigger-1", f"ticket of launch {KEY}", "request of nightly: 42", "3 dead letters."):
+        assert word in shown
+    assert "no message: message: kind is none of 'ticket', 'request'" in shown
+    for _ in range(2):
+        assert {letter["message_id"] for letter in letters.listed()} == set(ids)
+    by_id = {letter["message_id"]: letter for letter in letters.listed()}
+    assert [by_id[one]["kind"] for one in ids] == ["ticket", "request", None]
+    assert [by_id[one]["launch_key"] for one in ids] == [KEY, REQUEST.launch_key, None]
+    assert [bool(by_id[one]["stays"]) for one in ids] == [False, False, True]
+    assert by_id[ids[1]].items() >= {"source": "nightly", "idempotency_key": "42", "attempts": 20}.items()
+    assert letters.replayed() == []
+
+
+def test_more_than_one_pull_brings_are_listed(letters: Letters) -> None:
+    """Each once."""
+    ids = letters.bury(*(b"%d" % number for number in range(2 * PAGE + 1)))
+    assert sorted(letter["message_id"] for letter in letters.listed()) == sorted(ids)
+
+
+def test_all_are_replayed_but_what_is_no_message(letters: Letters) -> None:
+    """The same bytes are on the launch topic again, and gone from here; garbage stays, and why is said."""
+    _, _, garbage = letters.bury(TICKET, encode(REQUEST), GARBAGE)
+    said = letters.run("--replay").stdout
+    assert f"{garbage} stays, no message: message: kind is none of" in said
+    assert "submit would refuse it again" in said
+    assert "2 dead letters replayed, 1 left." in said
+    first = until(letters.replayed)
+    received = first if len(first) == 2 else first + until(letters.replayed)
+    assert sorted(received) == sorted([TICKET, encode(REQUEST)])
+    assert [letter["message_id"] for letter in letters.listed()] == [garbage]
+    assert "0 dead letters replayed, 1 left." in letters.run("--replay").stdout
+
+
+def test_only_what_is_named_is_replayed(letters: Letters) -> None:
+    """A name that is not there, and one that stays, make the exit code 1; what can be replayed is, all the same."""
+    ticket, other, garbage = letters.bury(TICKET, TICKET, GARBAGE)
+    assert f"not there, or it stays: 7, {garbage}" in letters.run("--replay", ticket, "7", garbage, code=1).output
+    assert until(letters.replayed) == [TICKET]
+    assert {letter["message_id"] for letter in letters.listed()} == {other, garbage}
+    assert ticket not in letters.run(other).stdout
+    letters.run(ticket, code=1)
+
+
+def test_what_nobody_will_mend_is_dropped_after_asking(letters: Letters) -> None:
+    """No leaves it, yes takes it away for good; all at once is not offered."""
+    garbage, other = letters.bury(GARBAGE, b"x")
+    assert "Delete 1 dead letter for good?" in letters.run("--drop", garbage, answer="n\n", code=1).output
+    assert len(letters.listed()) == 2
+    assert f"{garbage} is dropped, no message" in letters.run("--drop", garbage, answer="y\n").output
+    assert "needs the MESSAGE_ID" in letters.run("--drop", "--yes", code=2).output
+    letters.run("--drop", "--yes", other)
+    assert letters.listed() == []
+    assert letters.replayed() == []
+
+
+def test_a_request_that_the_ledger_may_have_forgotten_stays(letters: Letters) -> None:
+    """Else what was launched and closed more than 30 days ago would be launched again; a ticket launches nothing."""
+    old = (datetime.now(UTC) - timedelta(days=30, hours=1)).isoformat()
+    request, ticket = (letters.bury(one, **{f"{SOURCE}TopicPublishTime": old})[0] for one in (encode(REQUEST), TICKET))
+    assert "Ask for it anew" in letters.run("--replay").stdout
+    assert until(letters.replayed) == [TICKET]
+    [left] = letters.listed()
+    assert (left["message_id"], left["published"]) == (request, old)
+    assert ticket not in letters.run().stdout
+
+
+@pytest.mark.parametrize("options", [["--replay", "--drop", "1"], ["--json", "--replay"], ["--wait=0"]])
+def test_what_makes_no_sense_is_refused(letters: Letters, options: list[str]) -> None:
+    """As a wrong use of the command."""
+    letters.run(*options, code=2)
+
+
+def test_a_missing_subscription_or_topic_is_named_with_its_mend(letters: Letters) -> None:
+    """What makes it is a command to copy; a letter that could not be published stays, and is there at once."""
+    letters.bury(TICKET)
+    letters.place.publisher.delete_topic(topic=f"{PROJECT}/topics/{letters.name}-requests")
+    mend = f"python -m deploy provision --project=contract --region=us-central1 --name={letters.name}"
+    said = letters.run("--replay", code=1).output
+    assert f"{letters.name}-requests does not exist" in said
+    assert mend in said
+    assert len(letters.listed()) == 1
+    letters.place.subscriber.delete_subscription(subscription=letters.kept)
+    assert mend in letters.run(code=1).output
+
+
+def test_a_publisher_moves_no_cursor(letters: Letters) -> None:
+    """What stands in a message is shown as plain text, whatever it holds."""
+    names = {"source": "\x1b[2J[red]ci", "idempotency_key": "a\nb"}
+    letters.bury(encode(Request(**names, run_spec={})))
+    assert "·[2J[red]ci: a·b" in letters.run().stdout
+
+
+def test_the_largest_message_is_replayed(letters: Letters) -> None:
+    """As a publisher may send it, ten million bytes."""
+    spec = {"entity": "e", "x": ""}
+    empty = len(encode(Request(source="ci", idempotency_key="1", run_spec=spec)))
+    largest = encode(Request(source="ci", idempotency_key="1", run_spec={**spec, "x": "x" * (9_999_000 - empty)}))
+    letters.bury(largest)
+    assert "1 dead letter replayed." in letters.run("--replay").stdout
+    channel = grpc.insecure_channel(letters.place.host, options=[("grpc.max_receive_message_length", -1)])
+    subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+    [received] = subscriber.pull(subscription=letters.requests, max_messages=1, timeout=20).received_messages
+    assert received.message.data == largest
