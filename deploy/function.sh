@@ -23,7 +23,9 @@ fi
 
 settings="GOOGLE_CLOUD_PROJECT=${PROJECT_ID};VERTEX_LOCATION=${_REGION};LEDGER_BUCKET=${bucket_prefix}-ledger"
 settings+=";LAUNCH_TOPIC=${_NAME}-requests;LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CONFIG=${_LAUNCH_CONFIG:-launch-config.yaml}"
-settings+=";WANDB_BASE_URL=${_WANDB_BASE_URL:-https://api.wandb.ai}"
+# A file, because it always has the newest version, where a variable would keep the one that an instance has started with.
+key_file=/etc/secrets/wandb/api-key
+settings+=";WANDB_API_KEY_FILE=${key_file};WANDB_BASE_URL=${_WANDB_BASE_URL:-https://api.wandb.ai}"
 if [[ -n ${_SETTINGS:-} ]]; then settings+=";${_SETTINGS}"; fi
 
 optional=()
@@ -37,7 +39,7 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --build-service-account="projects/${PROJECT_ID}/serviceAccounts/$(account build)" \
   --docker-repository="projects/${PROJECT_ID}/locations/${_REGION}/repositories/${_NAME}" \
   --set-env-vars="^;^${settings}" \
-  --set-secrets="WANDB_API_KEY=${_NAME}-wandb-api-key:latest" \
+  --set-secrets="${key_file}=${_NAME}-wandb-api-key:latest" \
   --update-labels="commit=${COMMIT_SHA},vertex-launch=${_NAME}" \
   --serve-all-traffic-latest-revision \
   "${optional[@]}" "$@"

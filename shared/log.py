@@ -1,6 +1,7 @@
 """Logs as Cloud Logging reads them: a JSON object a line, with severity, message, the event's fields and the trace."""
 
 import contextvars
+import itertools
 import json
 import logging
 import sys
@@ -21,7 +22,7 @@ class CloudLogging(logging.Formatter):
     def __init__(self, project: str, secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._project = project
-        self._secrets = tuple(secret for secret in secrets if secret)
+        self.secrets = tuple(secret for secret in secrets if secret)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -38,16 +39,20 @@ class CloudLogging(logging.Formatter):
         if trace := _trace.get():
             entry["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"
         line = json.dumps(entry, default=str)
-        for secret in self._secrets:
+        for secret in self.secrets:
             line = line.replace(secret, "[redacted]")
         return line
 
 
 def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
-    """Send all logs of this process to standard output, as Cloud Logging reads them."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(CloudLogging(project, secrets))
+    """Send all logs of this process to standard output, as Cloud Logging reads them.
+
+    The secrets of an earlier call stay: a key that was replaced is no less secret.
+    """
     root = logging.getLogger()
+    earlier = [one.formatter.secrets for one in root.handlers if isinstance(one.formatter, CloudLogging)]
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(CloudLogging(project, dict.fromkeys(itertools.chain(secrets, *earlier))))
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, logger in logging.root.manager.loggerDict.items():

@@ -40,6 +40,7 @@ def _object(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+KEY_FILE = "WANDB_API_KEY_FILE"  # names a file that holds the key: Secret Manager puts it there, and a new one after it
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
 
     wandb_base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.wandb.ai"
     wandb_ca_file: Annotated[str, AfterValidator(certificates)] = ""
-    wandb_api_key: SecretStr
+    wandb_api_key: SecretStr = Field(validation_alias=AliasChoices("WANDB_API_KEY", f"{KEY_FILE}:"))
     google_cloud_project: Annotated[
         str, Field(min_length=1, validation_alias=_or_file("GOOGLE_CLOUD_PROJECT", "environment.project"))
     ]
@@ -140,14 +141,14 @@ S = TypeVar("S", bound=Settings)
 
 
 def load(kind: type[S]) -> S:
-    """Read a function's settings.
+    """Read a function's settings, as they are now: a key that was replaced in its file holds from the next call on.
 
     Raises:
         SettingsError: naming each setting that is missing or wrong; never a secret's value.
     """
     path = Path(os.environ.get("LAUNCH_CONFIG", CONFIG_FILE))
     problems: list[str] = []
-    beneath = _from_file(path, problems)
+    beneath = _from_file(path, problems) | _from_key_file(problems)
     try:
         settings = kind(**beneath)
     except ValidationError as exc:
@@ -179,13 +180,30 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
 
 
+def _from_key_file(problems: list[str]) -> dict[str, str]:
+    """Return the key that is in its file; nothing where no file is named, or none is needed."""
+    path = os.environ.get(KEY_FILE, "")
+    if not path or os.environ.get("WANDB_API_KEY"):
+        return {}
+    key, why = "", "is empty"
+    try:
+        key = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as exc:
+        why = f"cannot be read: {getattr(exc, 'strerror', None) or type(exc).__name__}"
+    if not key:
+        fix = "It holds W&B's API key: in the cloud the newest version of a secret, which has to be enabled"
+        problems.append(f"{KEY_FILE}: {path} {why}. {fix}")
+    return {f"{KEY_FILE}:": key or "unknown"}
+
+
 def _problem(kind: type[Settings], error: Any) -> str:
     """Say what is wrong with one setting, under the name of its environment variable."""
     first = str(error["loc"][0]) if error["loc"] else ""
     field = next((f for name, f in kind.model_fields.items() if first in (name, *_aliases(f.validation_alias))), None)
     names = _aliases(field.validation_alias) if field else []
     variable = names[0] if names else first.upper()
-    other = f" (or {names[1].partition(':')[2]} in {CONFIG_FILE})" if len(names) > 1 else ""
+    file, _, key = names[1].partition(":") if len(names) > 1 else ("", "", "")
+    other = f" (or {key} in {file})" if key else f" (or {file})" if file else ""
     said = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
     within = "".join(f"{step}: " for step in error["loc"][1:] if isinstance(step, str))
     return f"{variable}{other}: {within}{said}"

@@ -3,7 +3,7 @@
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import flask
@@ -22,13 +22,12 @@ from shared.settings import PollSettings, load
 @functions_framework.http
 def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
     """Drain the queues."""
-    return answer(request, lambda: wired().run(holder=uuid.uuid4().hex))
+    return answer(request, lambda: wired(load(PollSettings)).run(holder=uuid.uuid4().hex))
 
 
-@cache
-def wired() -> Poll:
-    """Wire the parts once; none of them connects before it is used."""
-    told = load(PollSettings)
+@lru_cache(maxsize=1)
+def wired(told: PollSettings) -> Poll:
+    """Wire the parts, once for the same settings; none of them connects before it is used."""
     logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
     policy = Policy(
         queues=tuple(Queue(entity=told.entity, name=name) for name in told.queues),

@@ -1,7 +1,7 @@
 """Cloud Scheduler calls this function: read the settings, wire the parts, reconcile, answer what was done."""
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import flask
@@ -22,13 +22,12 @@ from shared.settings import StatusSettings, load
 @functions_framework.http
 def status(request: flask.Request) -> tuple[dict[str, Any], int]:
     """Reconcile all open launches."""
-    return answer(request, lambda: wired().run())
+    return answer(request, lambda: wired(load(StatusSettings)).run())
 
 
-@cache
-def wired() -> Status:
-    """Wire the parts once; none of them connects before it is used."""
-    told = load(StatusSettings)
+@lru_cache(maxsize=1)
+def wired(told: StatusSettings) -> Status:
+    """Wire the parts, once for the same settings; none of them connects before it is used."""
     logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
     policy = Policy(
         stopped_run_timeout=timedelta(seconds=told.stopped_run_timeout),

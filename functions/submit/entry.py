@@ -5,7 +5,7 @@ import binascii
 import logging
 import os
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 
 import flask
 import functions_framework
@@ -32,7 +32,7 @@ def submit(event: CloudEvent) -> None:
     """Launch the training job that one Pub/Sub message asks for; whatever is raised brings the message again."""
     if flask.has_request_context():
         logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
-    parts = wired()
+    parts = wired(load(SubmitSettings))
     try:
         message = message_of(event)
     except NotAMessage as exc:
@@ -52,10 +52,9 @@ def message_of(event: CloudEvent) -> Ticket | Request:
     raise NotAMessage("the event carries no message.data")
 
 
-@cache
-def wired() -> Submit:
-    """Wire the parts once; none of them connects before it is used."""
-    told = load(SubmitSettings)
+@lru_cache(maxsize=1)
+def wired(told: SubmitSettings) -> Submit:
+    """Wire the parts, once for the same settings; none of them connects before it is used."""
     logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
     site = Site(
         base_url=told.wandb_base_url,

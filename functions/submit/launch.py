@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.core.errors import Capacity, Conflict, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.errors import Capacity, Conflict, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Backoff, Launch, Outcome, State
 from shared.core.message import Request, Ticket
@@ -119,6 +119,8 @@ class Submit:
             return launch.end(Outcome.REJECTED, str(exc), self.clock()), "launch.rejected"
         except Capacity as exc:
             return self._short(launch, exc)
+        except KeyRefused as exc:
+            return self._locked_out(launch, exc), "launch.denied"
         except OutcomeUnknown as exc:
             return self._unknown(launch, exc), "launch.outcome_unknown"
         except (Retry, Denied) as exc:
@@ -146,6 +148,12 @@ class Submit:
             ), "launch.rejected"
         waiting = launch.short(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
         return waiting, "launch.waiting"
+
+    def _locked_out(self, launch: Launch, why: KeyRefused) -> Launch:
+        """Wait for another key."""
+        waits = launch.entry.waits + 1
+        said = f"{type(why).__name__}: {why}"
+        return launch.again(self.clock(), self.policy.backoff.after(waits), said, str(why), waits=waits)
 
     def _failed(self, launch: Launch, why: Exception) -> tuple[Launch, str]:
         failures = launch.entry.failures + 1

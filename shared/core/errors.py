@@ -44,6 +44,10 @@ class Denied(LaunchError):
     """A credential or a permission is missing (401, 403): an operator has to mend it, retried meanwhile."""
 
 
+class KeyRefused(Denied):
+    """W&B does not take this deployment's key (401): no launch is to blame, each waits for a new key, however long."""
+
+
 class OutcomeUnknown(LaunchError):
     """A call may or may not have had its effect: look before repeating it."""
 

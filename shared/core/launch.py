@@ -86,7 +86,7 @@ class Entry:
     item_id: str = ""
     attempt: int = 0  # the create that is being tried, or that made the job; the first is 1
     failures: int = 0  # attempts that failed without an answer about the request itself; bounded
-    waits: int = 0  # attempts that found no capacity, and no job of theirs began; not bounded
+    waits: int = 0  # attempts that found no capacity, or W&B's key refused, and no job of theirs began; not bounded
     short_of: Shortage | None = None  # QUEUED, or claimed since: what there was too little of, until a job exists
     lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
     retry_at: datetime | None = None  # QUEUED: not before then

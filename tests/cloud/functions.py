@@ -54,10 +54,10 @@ class CloudFunctions(Service):
     def deployed(self, name: str, function: Json, *, all_traffic: bool) -> Json:
         """Build and deploy a revision as the function describes it, and write its addresses into the function."""
         self.build(function.get("buildConfig", {}))
-        for secret in function.get("serviceConfig", {}).get("secretEnvironmentVariables", []):
+        told = function.get("serviceConfig", {})
+        for secret in told.get("secretEnvironmentVariables", []) + told.get("secretVolumes", []):
             held = f"secretmanager.googleapis.com/projects/{secret['projectId']}/secrets/{secret['secret']}"
-            account = function["serviceConfig"]["serviceAccountEmail"]
-            self.state.demand(account, "secretmanager.versions.access", held)
+            self.state.demand(told["serviceAccountEmail"], "secretmanager.versions.access", held)
         region, identifier = name.split("/")[3], name.rpartition("/")[2]
         service = deploy_revision(
             self.state,
@@ -184,10 +184,27 @@ def _template(name: str, function: Json) -> Json:
                             }
                             for secret in config.get("secretEnvironmentVariables", [])
                         ],
+                        "volumeMounts": [
+                            {"name": f"secret-{number}", "mountPath": volume["mountPath"]}
+                            for number, volume in enumerate(config.get("secretVolumes", []))
+                        ],
                         "resources": {
                             "limits": {"memory": config.get("availableMemory"), "cpu": config.get("availableCpu")}
                         },
                     }
+                ],
+                "volumes": [
+                    {
+                        "name": f"secret-{number}",
+                        "secret": {
+                            "secretName": volume["secret"],
+                            "items": [
+                                {"key": each["version"], "path": each["path"].lstrip("/")}
+                                for each in volume["versions"]
+                            ],
+                        },
+                    }
+                    for number, volume in enumerate(config.get("secretVolumes", []))
                 ],
             },
         }

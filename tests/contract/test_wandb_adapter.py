@@ -14,7 +14,7 @@ from deploy.local.processes import free_port
 from deploy.local.serving import serving
 from shared.adapters.wandb import Graphql, WandbJobs, WandbRunQueue
 from shared.adapters.wandb.graphql import NotAllowed
-from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.errors import KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.launch import RunPath
 from shared.core.message import Queue
 
@@ -41,7 +41,7 @@ def data(**fields: Any) -> Response:
 
 
 BROKEN = [
-    (JSONResponse({"errors": [{"message": "who are you?"}]}, 401), Denied, Denied),
+    (JSONResponse({"errors": [{"message": "who are you?"}]}, 401), KeyRefused, KeyRefused),
     (JSONResponse({"errors": [{"message": "not yours"}]}, 403), NotAllowed, NotAllowed),
     (JSONResponse({"errors": [{"message": "permission denied"}], "data": None}), NotAllowed, NotAllowed),
     (Response("slow down", 429), Retry, Retry),

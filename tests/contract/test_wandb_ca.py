@@ -176,9 +176,9 @@ def test_a_refused_certificate_is_refused_once(made: Certificates) -> None:
 def registered(kind: str) -> None:
     """Let one function, wired anew, ask W&B what it asks for."""
     if kind == "poll":
-        poll.wired.__wrapped__().run_queue.register("team", ["vertex"], {})
+        poll.wired.__wrapped__(load(PollSettings)).run_queue.register("team", ["vertex"], {})
     else:
-        status.wired.__wrapped__().tracker.run_statuses([RunPath("team", "cats", "r1")])
+        status.wired.__wrapped__(load(StatusSettings)).tracker.run_statuses([RunPath("team", "cats", "r1")])
 
 
 @pytest.mark.usefixtures("_logs")

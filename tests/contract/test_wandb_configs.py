@@ -16,7 +16,7 @@ from deploy.local.serving import serving
 from deploy.local.wandb_server.app import create_app
 from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbQueueConfigs
-from shared.core.errors import Denied, LaunchError, Reject, Retry
+from shared.core.errors import KeyRefused, LaunchError, Reject, Retry
 from shared.core.message import Queue
 
 KEY = "planted-key-" * 4
@@ -47,7 +47,7 @@ def test_a_queue_is_read_with_its_template_variables() -> None:
         assert (found.resource, found.config, found.template_variables) == ("gcp-vertex", ARGUMENTS, schemas)
         assert configs.config_of(Queue(entity="team", name="other")) is None
         assert configs.config_of(Queue(entity="nobody", name="vertex")) is None
-        with pytest.raises(Denied, match="check the API key"):
+        with pytest.raises(KeyRefused, match="check the API key"):
             WandbQueueConfigs(Graphql(url, "wrong-key-" * 4)).config_of(QUEUE)
 
 
@@ -87,7 +87,7 @@ def test_objects_may_come_as_text() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (JSONResponse({}, 401), Denied),
+        (JSONResponse({}, 401), KeyRefused),
         (JSONResponse({}, 403), Reject),
         (JSONResponse({"errors": [{"message": "permission denied"}]}), Reject),
         (JSONResponse({"errors": [{"message": "try later"}]}), Retry),

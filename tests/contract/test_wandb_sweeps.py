@@ -15,7 +15,7 @@ from deploy.local.processes import free_port
 from deploy.local.serving import serving
 from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbQueueConfigs, WandbRunQueue, WandbSweeps
-from shared.core.errors import Denied, LaunchError, Reject, Retry
+from shared.core.errors import KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import RunPath
 from shared.core.message import Queue
 from shared.core.opening import from_item
@@ -102,7 +102,7 @@ def test_a_sweep_that_is_not_there_has_no_state(state: State, url: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (JSONResponse({}, 401), Denied),
+        (JSONResponse({}, 401), KeyRefused),
         (JSONResponse({}, 403), Reject),
         (JSONResponse({}, 429), Retry),
         (JSONResponse({}, 502), Retry),

@@ -54,6 +54,7 @@ class Containers:
         """Let the revision that has the function's traffic answer."""
         service = next(found for full, found in self._cloud.resources.items() if full.endswith(f"/services/{function}"))
         revision = service["status"]["traffic"][0]["revisionName"]
+        self._mount(revision)
         with self._lock:  # one cold start at a time is enough for a test
             if revision not in self._ports:
                 self._ports[revision] = self._start(function, revision)
@@ -75,9 +76,7 @@ class Containers:
         return self._pythons[digest]
 
     def _start(self, function: str, revision: str) -> int:
-        described = next(
-            found for full, found in self._cloud.resources.items() if full.endswith(f"/revisions/{revision}")
-        )
+        described = self._described(revision)
         container = described["spec"]["containers"][0]
         archive = self._cloud.uploads[container["image"].rpartition(":")[2] + ".zip"]
         source = self._folder / revision
@@ -94,6 +93,10 @@ class Containers:
         }
         del environ["GOOGLE_CLOUD_PROJECT"]  # Cloud Run does not set it: the deployment has to
         environ |= {each["name"]: self._value(each) for each in container["env"]}
+        for mount in container["volumeMounts"]:  # no root of its own to mount it in: whoever is told the path finds it
+            for name, value in environ.items():
+                if value.startswith(mount["mountPath"]):
+                    environ[name] = f"{self._folder / revision}-mounted{value}"
         python = self.prepare(archive).result()
         framework = [str(python.parent / "functions-framework"), "--source", "main.py", "--port", str(port)]
         self._processes.start(revision, ["sh", "-c", 'cd "$0" && exec "$@"', str(source), *framework], environ)
@@ -104,10 +107,25 @@ class Containers:
         if "value" in variable:
             return str(variable["value"])
         wanted = variable["valueFrom"]["secretKeyRef"]
-        secret = f"projects/{self._cloud.project}/secrets/{wanted['name']}"
-        versions = [name for name in self._cloud.state.secrets if name.startswith(f"{secret}/versions/")]
-        version = max(versions) if wanted["key"] == "latest" else f"{secret}/versions/{wanted['key']}"
-        return self._cloud.state.secrets[version].decode()
+        return self._secret(wanted["name"], wanted["key"]).decode()
+
+    def _secret(self, name: str, wanted: str) -> bytes:
+        secret = f"projects/{self._cloud.project}/secrets/{name}"
+        versions = [int(one.rpartition("/")[2]) for one in self._cloud.state.secrets if one.startswith(f"{secret}/")]
+        return self._cloud.state.secrets[f"{secret}/versions/{max(versions) if wanted == 'latest' else wanted}"]
+
+    def _described(self, revision: str) -> Json:
+        return next(each for full, each in self._cloud.resources.items() if full.endswith(f"/revisions/{revision}"))
+
+    def _mount(self, revision: str) -> None:
+        """Let the files of its secrets be what Secret Manager has now, as Cloud Run does whenever one is read."""
+        spec = self._described(revision)["spec"]
+        secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"]}
+        for mount in spec["containers"][0]["volumeMounts"]:
+            for item in secrets[mount["name"]]["items"]:
+                path = Path(f"{self._folder / revision}-mounted{mount['mountPath']}/{item['path']}")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._secret(secrets[mount["name"]]["secretName"], item["key"]))
 
 
 def _install(folder: Path, required: Mapping[str, bytes]) -> Path:

@@ -146,9 +146,12 @@ def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb:
     assert function["labels"]["commit"] == build.asked["substitutions"]["COMMIT_SHA"]
     assert function["labels"]["vertex-launch"] == "launch"
     assert config["serviceAccountEmail"] == f"launch-{verb}@p1.iam.gserviceaccount.com"
-    [secret] = config["secretEnvironmentVariables"]
-    assert (secret["key"], secret["secret"], secret["version"]) == ("WANDB_API_KEY", "launch-wandb-api-key", "latest")
+    assert "secretEnvironmentVariables" not in config
+    [volume] = config["secretVolumes"]
+    [version] = volume["versions"]
+    assert (volume["secret"], version["version"]) == ("launch-wandb-api-key", "latest")
     told = config["environmentVariables"]
+    assert told["WANDB_API_KEY_FILE"] == f"{volume['mountPath']}/{version['path'].lstrip('/')}"
     assert (
         told.items()
         >= {
@@ -384,6 +387,23 @@ def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -
     """Every command of its other sections, in a project in which the sections before have been followed."""
     (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())
     project.follow(section)
+
+
+def test_a_key_that_was_revoked_is_replaced_without_a_build(project: Whole, build: Build) -> None:
+    """Poll is refused, the guide's command is run, and the same processes go on with the new key."""
+    new, started = "9876543210" * 4, list(project.platform.containers.revisions)
+    project.wandb.api_keys = frozenset({new})
+    assert project.call("poll") == 503
+    [rotate] = blocks("A new API key")
+    done = project.run(f"WANDB_API_KEY={new}\n{rotate}")
+    assert (done.returncode, new in done.stdout + done.stderr) == (0, False)
+    _, job = project.launch("rotated")
+    told = {one.name: one.value for one in job.message.job_spec.worker_pool_specs[0].container_spec.env}
+    assert told["WANDB_API_KEY"] == new
+    project.vertex.force(job.name, "JOB_STATE_SUCCEEDED")
+    project.until(lambda: True, "status is let in, too")
+    assert project.platform.containers.revisions == started
+    project.wandb.api_keys = frozenset({KEY, new})
 
 
 def test_a_function_takes_the_connector_the_key_and_the_authority(project: Whole, build: Build) -> None:

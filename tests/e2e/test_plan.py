@@ -41,12 +41,13 @@ SUBMIT = """
 import json, sys
 from datetime import UTC, datetime
 from functions.submit.entry import wired
+from shared.settings import SubmitSettings, load
 from shared.core.launch import State
 from shared.core.opening import from_item
 from shared.core.message import Queue
 item, spec = json.load(sys.stdin)
 launch = from_item(item, Queue(entity="team", name="vertex"), spec, datetime.now(UTC))
-call = wired().render(launch.move(State.SUBMITTING, attempt=1), None)
+call = wired(load(SubmitSettings)).render(launch.move(State.SUBMITTING, attempt=1), None)
 print(json.dumps([call.parent, call.constructor, call.submit]))
 """
 VERTEX = put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://staging")
@@ -273,7 +274,7 @@ def test_settings_may_come_from_the_agents_file(standin: str, tmp_path: Path) ->
         assert (documents[-1]["parent"], code) == ("projects/p/locations/r", 0)
         code, documents, said = planned(door, tmp_path, **empty | {"WANDB_API_KEY": ""})
         assert (documents, code) == ([], 1)
-        assert "WANDB_API_KEY: is missing" in said
+        assert "WANDB_API_KEY (or WANDB_API_KEY_FILE): is missing" in said
         assert "LAUNCH_QUEUES (or queues in launch-config.yaml): is missing" in said
         assert "LEDGER_BUCKET" not in said
 

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,12 @@ SHAPES = pytest.mark.parametrize("shape", [emulator_push, eventarc])
 def events(printed: str) -> list[dict[str, Any]]:
     """Return the log lines."""
     return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+
+def polled(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the key of the launch that poll has just opened."""
+    [item] = [e for e in events(capsys.readouterr().out) if e["message"] == "poll.item"]
+    return str(item["launch_key"])
 
 
 @SHAPES
@@ -196,7 +204,8 @@ def test_missing_settings_are_all_named_in_one_answer(outside: Outside, name: st
     answer = client.post(**eventarc(encode(REQUEST))) if name == "submit" else client.post("/")
     assert answer.status_code == 500
     said = answer.json["error"] if name != "submit" else caplog.text
-    for variable in ("LEDGER_BUCKET", "WANDB_API_KEY", "VERTEX_LOCATION (or environment.region in launch-config.yaml)"):
+    also = "VERTEX_LOCATION (or environment.region in launch-config.yaml)"
+    for variable in ("LEDGER_BUCKET", "WANDB_API_KEY (or WANDB_API_KEY_FILE)", also):
         assert f"{variable}: is missing" in said
 
 
@@ -209,6 +218,62 @@ def test_a_refused_key_is_named_and_not_shown(outside: Outside, name: str, capsy
     assert answer.status_code == 503
     assert "check the API key" in answer.text
     assert wrong not in answer.text + "".join(capsys.readouterr())
+
+
+def test_a_key_that_was_revoked_is_replaced_without_a_deploy(
+    outside: Outside, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Meanwhile nothing is popped, launched, reported or lost; then all of it happens, with the new key in the jobs."""
+    file, old, new = tmp_path / "api-key", KEY, "second-key-" * 4
+    file.write_text(old)
+    outside.monkeypatch.delenv("WANDB_API_KEY")
+    outside.monkeypatch.setenv("WANDB_API_KEY_FILE", str(file))
+    outside.monkeypatch.setenv("FIRST_RETRY_SECONDS", "0.01")
+    poll, submit, status = (outside.client(name) for name in ("poll", "submit", "status"))
+    naming = REQUEST.model_copy(update={"run_spec": ITEM, "queue": Queue(entity="team", name="vertex")})
+    first = outside.wandb.push("team", "vertex", {**ITEM, "name": "first"})
+    assert poll.post("/").status_code == 200
+    submit.post(**eventarc(encode(Ticket(launch_key=polled(capsys)))))
+    outside.vertex.force(outside.vertex.jobs()[0].name, "JOB_STATE_FAILED", "out of memory")
+    second = outside.wandb.push("team", "vertex", {**ITEM, "name": "second"})
+
+    outside.wandb.api_keys = frozenset({new})
+    assert submit.post(**eventarc(encode(naming))).status_code == 200
+    for function in (poll, status):
+        answer = function.post("/")
+        assert (answer.status_code, "401: check the API key" in answer.text) == (503, True)
+    denied = [e for e in events(capsys.readouterr().out) if e["message"] == "launch.denied"]
+    assert [(e["severity"], e["launch_key"]) for e in denied] == [("ERROR", naming.launch_key)]
+    assert (first.state, second.state, len(outside.vertex.jobs())) == ("CLAIMED", "PENDING", 1)
+
+    file.write_text(new)
+    assert poll.post("/").status_code == 200
+    for key in (polled(capsys), naming.launch_key):
+        assert submit.post(**eventarc(encode(Ticket(launch_key=key)))).status_code == 200
+    assert status.post("/").status_code == 200
+    assert "out of memory" in str(first.error)
+    jobs = {job.display_name: job.message.job_spec.worker_pool_specs[0].container_spec for job in outside.vertex.jobs()}
+    told = {name: {one.name: one.value for one in container.env} for name, container in jobs.items()}
+    assert {name: one["WANDB_API_KEY"] for name, one in told.items()} == {"first": old, "second": new, "one": new}
+    logging.getLogger("x").error("%s, once %s", new, old)
+    printed = capsys.readouterr().out
+    assert events(printed)[-1]["message"] == "[redacted], once [redacted]"
+    assert not any(key in printed for key in (old, new))
+
+
+@pytest.mark.parametrize("name", ["poll", "submit", "status"])
+def test_a_key_file_that_cannot_be_read_is_named(outside: Outside, name: str, caplog: Any, tmp_path: Path) -> None:
+    """Its message is delivered again, its tick comes again; with the file back it goes on."""
+    file = tmp_path / "api-key"
+    outside.monkeypatch.delenv("WANDB_API_KEY")
+    client = outside.client(name, WANDB_API_KEY_FILE=str(file))
+    called = eventarc(encode(REQUEST)) if name == "submit" else {"path": "/"}
+    answer = client.post(**called)
+    assert answer.status_code == 500
+    said = answer.json["error"] if name != "submit" else caplog.text
+    assert f"WANDB_API_KEY_FILE: {file} cannot be read: No such file or directory" in said
+    file.write_text(KEY)
+    assert client.post(**called).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["poll", "submit", "status"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.submit.launch import Policy, Submit
-from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.errors import Capacity, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, Ticket
@@ -262,6 +262,23 @@ def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
     assert str(error) in launch.reason
 
 
+def test_a_key_that_wandb_does_not_take_fails_no_launch(scene: Scene) -> None:
+    """Not over a weekend: operators are told at each attempt, and with a new key the launch goes on."""
+    job = JobSource("team/cats/train:v1", Kind.IMAGE, image="img:1")
+    scene.jobs.jobs, scene.jobs.unreachable = {job.path: job}, KeyRefused("W&B answers 401: check the API key")
+    ticket, began = scene.open(job=job.path), scene.clock()
+    while scene.clock() < began + timedelta(days=3):
+        assert scene.deliver(ticket) == "launch.denied"
+        entry = scene.launch(ticket).entry
+        assert entry.retry_at
+        assert entry.retry_at - scene.clock() <= Policy().backoff.longest
+        scene.clock.now = entry.retry_at
+    assert (entry.state, entry.failures, scene.vertex.jobs) == (State.QUEUED, 0, {})
+    assert entry.notice == "Waiting: W&B answers 401: check the API key"
+    scene.jobs.unreachable = None
+    assert scene.deliver(ticket) == "launch.submitted"
+
+
 def test_warnings_of_the_rendering_reach_the_author(scene: Scene) -> None:
     """They wait in the ledger until status shows them."""
     scene.warnings = ("service_account belongs under run",)
@@ -353,7 +370,9 @@ CONFIG = QueueConfig(
 FILLED = {"gcp-vertex": {"spec": {"machine": "large"}}}
 
 
-@pytest.mark.parametrize("error", [Retry("W&B does not answer"), Denied("W&B answers 401")])
+@pytest.mark.parametrize(
+    "error", [Retry("W&B does not answer"), Denied("W&B's certificate"), KeyRefused("W&B answers 401")]
+)
 def test_a_request_waits_for_a_wandb_that_cannot_be_asked_for_its_queue(scene: Scene, error: LaunchError) -> None:
     """It is in the ledger all the while, with its template variables; nothing is sent to Vertex AI."""
     ticket = Ticket(launch_key=NAMING.launch_key)
@@ -399,7 +418,9 @@ def test_a_job_that_is_not_there_ends_the_launch(scene: Scene) -> None:
     assert not scene.vertex.jobs
 
 
-@pytest.mark.parametrize("error", [Retry("W&B does not answer"), Denied("W&B answers 401")])
+@pytest.mark.parametrize(
+    "error", [Retry("W&B does not answer"), Denied("W&B's certificate"), KeyRefused("W&B answers 401")]
+)
 def test_a_launch_waits_for_a_wandb_that_cannot_be_asked(scene: Scene, error: LaunchError) -> None:
     """Nothing is sent to Vertex AI before its job is known."""
     job = JobSource("team/cats/train:v1", Kind.IMAGE, image="img:1")

@@ -3,7 +3,9 @@
 import json
 import logging
 
-from shared.log import CloudLogging, follow
+import pytest
+
+from shared.log import CloudLogging, configure, follow
 
 KEY = "planted-key-0123456789"
 
@@ -41,6 +43,19 @@ def test_no_key_is_in_a_line_whoever_wrote_it() -> None:
     assert KEY not in text
     assert text.count("[redacted]") >= 4
     json.loads(text)
+
+
+def test_a_key_that_was_replaced_is_no_less_secret(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something that began with it may still end."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    for key in (KEY, "another-key"):
+        configure("p", secrets=[key])
+    logging.getLogger("x").error("%s and %s", KEY, "another-key")
+    assert json.loads(capsys.readouterr().out)["message"] == "[redacted] and [redacted]"
 
 
 def test_what_no_encoding_can_write_is_still_a_line() -> None:

@@ -48,6 +48,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         for names in variables(kind).values():
             for name in names:
                 monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("WANDB_API_KEY_FILE", raising=False)
 
 
 @pytest.fixture
@@ -140,13 +141,52 @@ def test_everything_missing_is_in_one_error() -> None:
     with pytest.raises(SettingsError) as wrong:
         load(PollSettings)
     assert set(str(wrong.value).split("; ")) == {
-        "WANDB_API_KEY: is missing",
+        "WANDB_API_KEY (or WANDB_API_KEY_FILE): is missing",
         "GOOGLE_CLOUD_PROJECT (or environment.project in launch-config.yaml): is missing",
         "VERTEX_LOCATION (or environment.region in launch-config.yaml): is missing",
         "LEDGER_BUCKET: is missing",
         "LAUNCH_ENTITY (or entity in launch-config.yaml): is missing",
         "LAUNCH_QUEUES (or queues in launch-config.yaml): is missing",
     }
+
+
+def test_the_key_is_what_its_file_holds_now(enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Read at each call, without the line's end that an editor leaves; a key in the environment wins."""
+    file = tmp_path / "key"
+    monkeypatch.setenv("WANDB_API_KEY_FILE", str(file))
+    assert load(PollSettings).api_key == ENOUGH["WANDB_API_KEY"]
+    monkeypatch.delenv("WANDB_API_KEY")
+    for key in ("first-key", "second-key"):
+        file.write_text(f"{key}\n")
+        told = load(PollSettings)
+        assert told.api_key == key
+        assert key not in repr(told)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file or directory. It holds"),
+        (b" \n", "is empty. It holds"),
+        (b"\xff\xfe", "cannot be read: UnicodeDecodeError"),
+    ],
+    ids=["missing", "empty", "no text"],
+)
+def test_a_file_without_a_key_is_told_with_everything_else(
+    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    """It is the file that is wrong then, not the variable that is missing."""
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("WANDB_API_KEY_FILE", str(file))
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.delenv("LEDGER_BUCKET")
+    with pytest.raises(SettingsError) as wrong:
+        load(PollSettings)
+    told = str(wrong.value).split("; ")
+    assert [one.partition(":")[0] for one in told] == ["WANDB_API_KEY_FILE", "LEDGER_BUCKET"]
+    assert f"{file} {said}" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +302,7 @@ def test_the_readmes_table_has_every_setting_of_each_function() -> None:
         r"^\| `([A-Z_]+)`(?: or `([a-z_.]+)`)? \| ([a-z, ]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE
     )
     told = {variable: (key, functions) for variable, key, functions in rows}
-    of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG"}
+    of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG", "WANDB_API_KEY_FILE"}
     wanted: dict[str, tuple[str, set[str]]] = {}
     for function, kind in KINDS.items():
         for names in variables(kind).values():

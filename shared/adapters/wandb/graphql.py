@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry as Repeat
 
-from shared.core.errors import Denied, OutcomeUnknown, Retry, SettingsError
+from shared.core.errors import Denied, KeyRefused, OutcomeUnknown, Retry, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ class Graphql:
 
     Raises, from every operation:
         SettingsError: W&B's certificate is not trusted, so nothing was sent.
-        Denied: the key is not accepted (401); NotAllowed where it may not do this (403, or W&B says so).
+        KeyRefused: the key is not accepted (401).
+        NotAllowed: it may not do this (403, or W&B says so).
         Retry: W&B did not do it (no connection, 429), or it was a query, which is harmless to repeat.
         OutcomeUnknown: a mutation whose answer was lost: it may have had its effect.
     """
@@ -91,7 +92,7 @@ class Graphql:
                 raise SettingsError(self._untrusted(where, refusal)) from exc
             raise OutcomeUnknown(f"W&B at {where} did not answer: {type(exc).__name__}") from exc
         if response.status_code in (401, 403):
-            kind = Denied if response.status_code == 401 else NotAllowed
+            kind = KeyRefused if response.status_code == 401 else NotAllowed
             raise kind(f"W&B at {where} answers {response.status_code}: check the API key and what its owner may do")
         if response.status_code == 429:
             raise Retry(f"W&B at {where} answers 429: too many requests")
