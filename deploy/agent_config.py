@@ -74,6 +74,7 @@ KNOWN = (
     Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
     Known(("scheduler", "scheduler.image"), AS_IS, "What a sweep's scheduler runs in. " + _OURS),
     Known(("scheduler.machine_type",), AS_IS, "What a sweep's scheduler runs on. " + _OURS),
+    Known(("key_secret",), AS_IS, "Jobs read W&B's key from this secret; it is in no CustomJob. " + _OURS),
     Known(("policy", *_below("policy", *Policy.model_fields)), AS_IS, "What a launch may ask for. " + _OURS),
 )
 KEYS = tuple(key for known in KNOWN for key in known.keys)
@@ -86,6 +87,7 @@ FIXES = {
     "stopped_run_timeout": "Write a number of seconds, or leave it out for 60.",
     "environment": "Write environment: {type: gcp, region: REGION, project: PROJECT}.",
     "environment.type": "Write type: gcp. Queues that are not for Vertex AI stay with their agent.",
+    "key_secret": "Write the secret's name: key_secret: projects/PROJECT/secrets/SECRET.",
     "policy": "Write policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}.",
     "policy.images": "Write what images may begin with, the registry first: images: [REGION-docker.pkg.dev/PROJECT].",
     "policy.machine_types": "Write machine_types: [n1-standard-4], or leave it out for no limit.",

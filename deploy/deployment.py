@@ -83,6 +83,11 @@ class Deployment:
         """Return the service accounts that jobs may run as: the launch-config's `policy.service_accounts`."""
         return self.config.policy.service_accounts or ()
 
+    @property
+    def key_secret(self) -> str:
+        """Return the secret that jobs read W&B's key from, where the launch-config names one: projects/P/secrets/S."""
+        return self.config.key_secret.partition("/versions/")[0]
+
     def function(self, verb: str) -> str:
         """Return the name of a deployed function."""
         return f"{self.name}-{verb}"

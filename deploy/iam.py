@@ -109,6 +109,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "ledger": (f"gs://{deployment.ledger_bucket}",),
         "staging": (f"gs://{deployment.staging_bucket}",),
         "secret": (deployment.secret,),
+        "key_secret": (deployment.key_secret,),
         "repository": (deployment.name,),
         "account": (deployment.account(which),),
         "run_as": deployment.run_as,
@@ -128,7 +129,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
         case "ledger" | "staging":
             on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
-        case "secret":
+        case "secret" | "key_secret":
             on = ("secrets", "add-iam-policy-binding", binding.resource, project)
         case "repository":
             on = (

@@ -22,6 +22,7 @@ from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
+from shared.spec.key_secret import READ_KEY
 from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
 from shared.spec.scheduler import Scheduler, as_job
@@ -31,6 +32,7 @@ from shared.spec.sweep import check_sweep
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
 LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
 _REDACTED = "[redacted]"
+_PROGRAMS = {FETCH: "[the program that fetches the code]", READ_KEY: "[the program that reads the key]"}
 _KEYS = frozenset({"_wandb_api_key", "WANDB_API_KEY"})
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
@@ -173,6 +175,7 @@ def _planner(told: PlanSettings) -> Planner:
         agent=told.launch_agent_name,
         macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
         secure_mode=told.secure_mode,
+        key_secret=told.key_secret,
         base_image=told.base_image,
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
@@ -198,7 +201,7 @@ def _redacted(value: Any, secrets: frozenset[str]) -> Any:
     if isinstance(value, list):
         return [_redacted(one, secrets) for one in value]
     if isinstance(value, str):
-        value = "[the program that fetches the code]" if value == FETCH else value
+        value = _PROGRAMS.get(value, value)
         for secret in secrets:
             value = value.replace(secret, _REDACTED)
     return value

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from shared.core.errors import SettingsError
 from shared.spec.policy import Policy
 
-__all__ = ["CONFIG_FILE", "Environment", "LaunchConfig", "Policy", "read_launch_config"]
+__all__ = ["CONFIG_FILE", "Environment", "KeySecret", "LaunchConfig", "Policy", "read_launch_config"]
 
 CONFIG_FILE = "launch-config.yaml"
+KeySecret = Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")]
 
 
 class Section(BaseModel):
@@ -67,6 +68,7 @@ class LaunchConfig(Section):
     builder: Builder = Builder()
     scheduler: Scheduler = Scheduler()
     policy: Policy = Policy()  # which the agent does not know
+    key_secret: KeySecret = ""  # nor this
 
 
 def read_launch_config(path: Path) -> LaunchConfig:

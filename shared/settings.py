@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from shared.certificates import certificates
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, read_launch_config
+from shared.launch_config import CONFIG_FILE, KeySecret, read_launch_config
 from shared.spec.policy import Policy
 
 
@@ -112,6 +112,7 @@ class SubmitSettings(Settings):
         Policy, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_POLICY", "policy"))
     ] = Policy()
     launch_macros: Names = ()
+    key_secret: Annotated[KeySecret, Field(validation_alias=_or_file("LAUNCH_KEY_SECRET", "key_secret"))] = ""
     base_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""
     scheduler_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"))] = ""
     scheduler_machine: Annotated[

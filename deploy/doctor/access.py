@@ -24,6 +24,7 @@ _NEEDS = {
     "ledger": "storage.buckets.getIamPolicy",
     "staging": "storage.buckets.getIamPolicy",
     "secret": "secretmanager.secrets.getIamPolicy",
+    "key_secret": "secretmanager.secrets.getIamPolicy",
     "repository": "artifactregistry.repositories.getIamPolicy",
     "account": "iam.serviceAccounts.getIamPolicy",
     "run_as": "iam.serviceAccounts.getIamPolicy",
@@ -125,6 +126,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
             return google.post(url, query=_WITH_CONDITIONS)
     name = {
         "secret": f"secretmanager.googleapis.com/v1/projects/{told.project}/secrets/{resource}",
+        "key_secret": f"secretmanager.googleapis.com/v1/{resource}",
         "repository": f"artifactregistry.googleapis.com/v1/{told.repository}",
         "kms_key": f"cloudkms.googleapis.com/v1/{resource}",
         "topic": f"pubsub.googleapis.com/v1/{resource}",

@@ -64,6 +64,7 @@ def wired(told: SubmitSettings) -> Submit:
         agent=told.launch_agent_name,
         macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
         secure_mode=told.secure_mode,
+        key_secret=told.key_secret,
         base_image=told.base_image,
     )
     names = ArgumentNames(**argument_names())

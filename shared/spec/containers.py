@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.spec.fields import items, mapping, text, texts
+from shared.spec.key_secret import with_reader
 from shared.spec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container, says Vertex AI
@@ -15,7 +16,13 @@ _POOL_FIX = "A pool looks like {machine_spec: {…}, replica_count: 1, container
 
 
 def worker_pools(
-    value: object, path: str, *, entry_point: list[str], args: list[str], variables: Mapping[str, str]
+    value: object,
+    path: str,
+    *,
+    entry_point: list[str],
+    args: list[str],
+    variables: Mapping[str, str],
+    before: list[str],
 ) -> list[dict[str, Any]]:
     """Return the pools as they go to CustomJob.
 
@@ -24,7 +31,8 @@ def worker_pools(
     the first may be `{}`: by that Vertex AI lets a task be skipped, so a job may have an evaluator and no workers.
 
     Raises:
-        Reject: no pool, one without a container, a container whose image cannot be pulled, too many variables.
+        Reject: no pool, one without a container, a container whose image cannot be pulled, too many variables, or
+            no command to put `before` in front of.
     """
     pools = items(value, path)
     if not pools:
@@ -33,12 +41,14 @@ def worker_pools(
     if str(first.get("replica_count", 1)) == "0":
         raise Reject(f"{path}[0].replica_count", "is 0", "The first pool is the one that leads: it needs a replica.")
     return [
-        {} if n and pool in (None, {}) else _pool(pool, f"{path}[{n}]", entry_point, args, variables)
+        {} if n and pool in (None, {}) else _pool(pool, f"{path}[{n}]", entry_point, args, variables, before)
         for n, pool in enumerate(pools)
     ]
 
 
-def _pool(value: object, path: str, entry_point: list[str], args: list[str], ours: Mapping[str, str]) -> dict[str, Any]:
+def _pool(
+    value: object, path: str, entry_point: list[str], args: list[str], ours: Mapping[str, str], before: list[str]
+) -> dict[str, Any]:
     pool = dict(mapping(value, path))
     if "python_package_spec" in pool:
         raise Reject(
@@ -62,7 +72,7 @@ def _pool(value: object, path: str, entry_point: list[str], args: list[str], our
             f"Vertex AI allows {MAX_VARIABLES} in a container.",
         )
     container["env"] = [{"name": name, "value": value} for name, value in both.items()]
-    pool["container_spec"] = container
+    pool["container_spec"] = with_reader(container, before, f"{path}.container_spec") if before else container
     return pool
 
 

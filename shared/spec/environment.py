@@ -20,7 +20,7 @@ MAX_VALUE = 32_670  # characters; a longer value is cut into NAME_0, NAME_1, …
 def launch_variables(
     run_spec: Mapping[str, Any], entry: Entry, base_url: str, api_key: str, image: str
 ) -> dict[str, str]:
-    """Return the variables of a launch that runs `image`, in wandb's order. Raises Reject."""
+    """Return the variables of a launch that runs `image`, in wandb's order; none that is empty. Raises Reject."""
     own_key = text(run_spec.get("_wandb_api_key"), "_wandb_api_key", "")
     overrides = mapping(run_spec.get("overrides"), "overrides")
     variables = {

@@ -21,6 +21,7 @@ from shared.spec.arguments import (
 from shared.spec.containers import worker_pools
 from shared.spec.environment import launch_variables
 from shared.spec.fields import check_depth, found, mapping, text, texts
+from shared.spec.key_secret import check_own_key, reader
 from shared.spec.labels import all_labels, job_labels
 from shared.spec.macros import substitute
 from shared.spec.shapes import fit_all
@@ -43,6 +44,7 @@ class Site:
     agent: str = "vertex-launch"  # this deployment's name: a label value
     macros: Mapping[str, str] = field(default_factory=dict, repr=False)  # the variables that the operator lists
     secure_mode: bool = False
+    key_secret: str = ""  # where jobs read the key themselves: projects/P/secrets/S; empty: it stands in the CustomJob
     base_image: str = ""  # what the code of a job runs in, where neither the job nor its queue says
 
 
@@ -57,6 +59,8 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
     entry_point, args = _overrides(run_spec, site)
     source = source_of(run_spec, job, entry_point, _base_images(run_spec, site))
     _check_names_of_run(run_spec)
+    if site.key_secret:
+        check_own_key(run_spec)
     resource, settings = _resource(run_spec, {**_macros(launch, source.image), **site.macros})
     spec = copy.deepcopy(mapping(settings.get("spec"), f"{resource}.spec"))
     run = copy.deepcopy(mapping(settings.get("run"), f"{resource}.run"))
@@ -64,13 +68,15 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
     check_names(run, f"{resource}.run", names.run | names.submit)
     warnings = _move(spec, run, resource)
     where = {name: text(spec.pop(name, None), f"{resource}.spec.{name}", "") for name in ("project", "location")}
-    variables = launch_variables(run_spec, launch.entry, site.base_url, site.api_key, source.docker)
+    api_key = "" if site.key_secret else site.api_key
+    variables = launch_variables(run_spec, launch.entry, site.base_url, api_key, source.docker)
     spec["worker_pool_specs"] = worker_pools(
         spec.get("worker_pool_specs"),
         f"{resource}.spec.worker_pool_specs",
         entry_point=source.command,
         args=args,
         variables=variables,
+        before=reader(site.key_secret),
     )
     spec["staging_bucket"] = staging_bucket(spec.get("staging_bucket"), f"{resource}.spec.staging_bucket")
     labels, replaced = all_labels(spec.get("labels"), f"{resource}.spec.labels", launch, site.agent)

@@ -130,7 +130,7 @@ def test_what_is_required_and_has_nothing_behind_it_is_missing(
 def test_the_installed_agent_takes_the_same_keys_with_nothing_behind_them() -> None:
     """Of those that mean something here; queues, which it refuses, are missing here where nothing else names them."""
     agents: dict[str, Any] = {"entity": "acme", "queues": ["vertex"]}
-    for key in LaunchConfig.model_fields.keys() - {"policy", "scheduler", "queues"}:
+    for key in LaunchConfig.model_fields.keys() - {"policy", "scheduler", "key_secret", "queues"}:
         assert getattr(AgentConfig(**agents | {key: None}), key) is None
     with pytest.raises(ValidationError, match="queues"):
         AgentConfig(**agents | {"queues": None})
