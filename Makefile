@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench clean
+.PHONY: help setup demo up test simulate check bench clean
 
 help: ## Show these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -20,6 +20,10 @@ up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C
 
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
+
+SECONDS := 600
+simulate: $(READY) ## Let everything go wrong for SECONDS=600, by every fault, pairs of faults and at random
+	@$(BIN)/python -m tests.simulation --seconds $(SECONDS)
 
 check: $(READY) ## The whole gate: format, lint, types, imports, tests
 	$(BIN)/ruff format --check .

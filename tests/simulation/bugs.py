@@ -1,0 +1,282 @@
+"""Mistakes on purpose, each small and each likely: the simulation has to find every one of them."""
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from functions.submit import launch as submit
+from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
+from shared.core.launch import Entry, Launch, RunPath, State
+from shared.core.message import Queue, Request, Ticket
+from shared.core.ports import CustomJobCall, ItemStatus, QueueItem, RunStatus
+from tests.simulation.deployment import Deployment, Parts
+from tests.simulation.ports import Ledger, Topic, Vertex, Wandb
+from tests.simulation.processes import Call
+from tests.simulation.wandb import key_of
+from tests.simulation.world import API_KEY, World
+
+log = logging.getLogger("functions.planted")
+_drawn = itertools.count()
+
+
+class RingsBeforeAck(Ledger):
+    """Poll publishes a ticket as soon as it has opened the launch."""
+
+    def write(self, launch: Launch) -> Launch:
+        """Write, and publish."""
+        written = super().write(launch)
+        Topic(self.cross).publish([launch.key])
+        return written
+
+
+class AcksBeforeOpening(Wandb):
+    """Poll acks an item before it has written it down."""
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Pop, and ack."""
+        item = super().pop(queue, agent_id)
+        if item:
+            self.ack(item.id, key_of(item.id)[1:13])
+        return item
+
+
+class TakesAllForAcked(Wandb):
+    """Status takes each item that it asks for, for one that W&B has acked to us."""
+
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        """Say that they are ours."""
+        return {one: ItemStatus("CLAIMED", key_of(one)[1:13]) for one in super().item_statuses(items)}
+
+
+class DrawsRunIds(Wandb):
+    """Poll draws the id of a run that has none, anew each time that its item comes."""
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Pop, and draw."""
+        item = super().pop(queue, agent_id)
+        return replace(item, run_spec={**item.run_spec, "run_id": f"drawn{next(_drawn)}"}) if item else None
+
+
+class TakesSlot(Ledger):
+    """Poll keeps count of slots beside the ledger: one is taken with each launch that is opened."""
+
+    def write(self, launch: Launch) -> Launch:
+        """Write, and take a slot."""
+        written, name = super().write(launch), f"slots/{launch.key}"
+
+        def take(world: World) -> None:
+            world.bucket.delete(name)
+            world.bucket.write(name, launch, 0)
+
+        self.cross(Call("ledger", "ledger.write", name, take, changes=True))
+        return written
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield a launch for each slot."""
+        slots, _ = self.cross(Call("ledger", "ledger.list", "slots/", lambda w: w.bucket.page("slots/", "")))
+        yield from (launch.entry for launch in slots)
+
+
+class GivesSlotBack(Ledger):
+    """Status gives that slot back after a close."""
+
+    def close(self, launch: Launch) -> None:
+        """Close, and give the slot back."""
+        super().close(launch)
+        name = f"slots/{launch.key}"
+        self.cross(Call("ledger", "ledger.delete", name, lambda w: w.bucket.delete(name), changes=True))
+
+
+class ListsOnePage(Ledger):
+    """The listing of the ledger ends after its first page."""
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield the first page."""
+        yield from next(self.pages())
+
+
+class ClaimsNothing(Ledger):
+    """Submit goes on without having written its claim."""
+
+    def write(self, launch: Launch) -> Launch:
+        """Write anything but a claim."""
+        return launch if launch.entry.state is State.SUBMITTING else super().write(launch)
+
+
+class CountsNoAttempts(Ledger):
+    """Submit makes each of its attempts under the number of the first."""
+
+    def write(self, launch: Launch) -> Launch:
+        """Write."""
+        return super().write(replace(launch, entry=replace(launch.entry, attempt=min(launch.entry.attempt, 1))))
+
+    def read(self, key: str) -> Launch | None:
+        """Read a launch as if it had never been tried."""
+        launch = super().read(key)
+        queued = launch and launch.entry.state is State.QUEUED
+        return replace(launch, entry=replace(launch.entry, attempt=0)) if launch and queued else launch
+
+
+class LooksAtNothingClosed(Ledger):
+    """Submit does not look whether the launch was closed before."""
+
+    def is_closed(self, key: str) -> bool:
+        """Say no."""
+        return False
+
+
+class LooksNothingUp(Vertex):
+    """A takeover does not look for the job of the attempt that it resolves."""
+
+    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+        """Find nothing."""
+        return None
+
+
+class RepeatsCreate(Vertex):
+    """Submit sends a create without an answer once more."""
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create, perhaps twice."""
+        try:
+            return super().create(call)
+        except OutcomeUnknown:
+            return super().create(call)
+
+
+class TakesErrorForRefusal(Vertex):
+    """Whatever comes out of the SDK's submit(), such as a KeyError after the create, is taken for a refusal."""
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create."""
+        try:
+            return super().create(call)
+        except OutcomeUnknown as exc:
+            raise Reject("Vertex AI", f"refuses the job: {exc}") from exc
+
+
+class LabelsWithKey(Vertex):
+    """A job's labels carry the API key."""
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create."""
+        labels = {**call.constructor["labels"], "wandb_api_key": API_KEY}
+        return super().create(replace(call, constructor={**call.constructor, "labels": labels}))
+
+
+class LogsRequest(Vertex):
+    """What is sent to Vertex AI is logged, its containers' environment included."""
+
+    def create(self, call: CustomJobCall) -> str:
+        """Log, and create."""
+        log.info("launch.creating", extra={"fields": {"request": call.constructor}})
+        return super().create(call)
+
+
+class SwallowsErrors(submit.Submit):
+    """Submit answers well although the ledger could not be reached, so its message does not come again."""
+
+    def launch(self, message: Ticket | Request) -> str:
+        """Launch, or not."""
+        try:
+            return super().launch(message)
+        except (Retry, Denied):
+            return "launch.failed"
+
+
+class ClosesBeforeReport(Ledger):
+    """Status closes a launch as soon as it has recorded its end."""
+
+    def write(self, launch: Launch) -> Launch:
+        """Write, and close."""
+        written = super().write(launch)
+        if launch.entry.state is State.ENDED:
+            self.close(written)
+        return written
+
+
+class DeletesBeforeClose(Ledger):
+    """Status deletes the open record before it writes the closed one."""
+
+    def close(self, launch: Launch) -> None:
+        """Close in the wrong order."""
+        self.withdraw(launch.key)
+        self.write_closed(launch)
+
+
+class OverlooksStop(Wandb):
+    """Status does not see that a run which was preempted had been stopped."""
+
+    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+        """See."""
+        found = super().run_statuses(runs)
+        return {run: RunStatus(one.state, one.stopped and one.state != "preempted") for run, one in found.items()}
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
+
+    violates: str
+    scenario: str
+    deployment: Deployment
+    faults: int = field(default=1)  # how many it takes
+
+
+def _parts(**verbs: Parts) -> Deployment:
+    return Deployment(parts=verbs)
+
+
+_SHORT = timedelta(seconds=20)
+_NOT_OURS, _FOREIGN = "a CustomJob for an item that is not ours", "a report for an item that is not ours"
+_TWO_OF_ATTEMPT, _TWO_OF_LAUNCH = "two CustomJobs of one attempt", "two CustomJobs of one launch"
+_NEITHER = "an item is left without a run and without a message"
+
+BUGS = {
+    "rings before the ack": Bug(_NOT_OURS, "trains", _parts(poll=Parts(ledger=RingsBeforeAck))),
+    "rings for what is not acked": Bug(_NOT_OURS, "trains", _parts(status=Parts(wandb=TakesAllForAcked))),
+    "reports what is not acked": Bug(
+        _FOREIGN, "stopped before it is launched", _parts(status=Parts(wandb=TakesAllForAcked))
+    ),
+    "acks before it is written down": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=AcksBeforeOpening))),
+    "run id at random": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=DrawsRunIds))),
+    "headroom from a counter": Bug(
+        "more launches are open than max_jobs",
+        "one at a time",
+        _parts(poll=Parts(ledger=TakesSlot), status=Parts(ledger=GivesSlotBack)),
+    ),
+    "lists without paging": Bug(
+        "more launches are open than max_jobs", "six items", _parts(poll=Parts(ledger=ListsOnePage)), faults=0
+    ),
+    "poll's lease shorter than its timeout": Bug(
+        "more launches are open than max_jobs", "one at a time", Deployment(poll_lease=timedelta(seconds=45))
+    ),
+    "no claim": Bug(_TWO_OF_ATTEMPT, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
+    "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
+    "no look at closed": Bug(_TWO_OF_ATTEMPT, "request", _parts(submit=Parts(ledger=LooksAtNothingClosed))),
+    "no look-up by label": Bug(_TWO_OF_LAUNCH, "trains", _parts(submit=Parts(vertex=LooksNothingUp))),
+    "submit's lease shorter than its timeout": Bug(
+        _TWO_OF_LAUNCH, "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
+    ),
+    "settles before a create has landed": Bug(
+        _TWO_OF_LAUNCH, "trains", Deployment(submit_policy=submit.Policy(settle=_SHORT))
+    ),
+    "blind retry of create": Bug(_TWO_OF_ATTEMPT, "trains", _parts(submit=Parts(vertex=RepeatsCreate))),
+    "an error taken for a refusal": Bug(
+        "an item is FAILED though its run finished", "trains", _parts(submit=Parts(vertex=TakesErrorForRefusal))
+    ),
+    "a key in a label": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LabelsWithKey)), faults=0),
+    "a key in the log": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LogsRequest)), faults=0),
+    "swallows an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
+    "closes before the report": Bug(
+        "closed before W&B was told", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0
+    ),
+    "deletes before the close": Bug(
+        "a launch is neither open nor closed", "trains", _parts(status=Parts(ledger=DeletesBeforeClose))
+    ),
+    "resumes a stopped run": Bug(
+        "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0
+    ),
+}

@@ -1,0 +1,75 @@
+"""The three functions as they are deployed into the simulation: the real verbs, on ports that a test can spoil."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from functions.poll import drain
+from functions.status.reconcile import Status
+from functions.submit import launch
+from shared.core.ports import Clock
+from shared.spec.render import Site, job_labels, render
+from tests.simulation.ports import Agents, Ledger, Topic, Vertex, Wandb
+from tests.simulation.processes import Cross
+from tests.simulation.world import API_KEY, QUEUE, Delivery
+from tests.unit.specs import NAMES
+
+SITE = Site("https://api.wandb.ai", API_KEY, "gcp-project", "us-central1")
+PARENT = "projects/gcp-project/locations/us-central1"
+TIMEOUTS = {  # of the functions, as cloudbuild.yaml deploys them
+    "poll": timedelta(seconds=120),
+    "submit": timedelta(seconds=540),
+    "status": timedelta(seconds=120),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one verb sees of the outside; a planted bug is a subclass in one of these places."""
+
+    ledger: type[Ledger] = Ledger
+    agents: type[Agents] = Agents
+    wandb: type[Wandb] = Wandb
+    vertex: type[Vertex] = Vertex
+    topic: type[Topic] = Topic
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How the functions are set up."""
+
+    max_jobs: int = 1
+    poll_lease: timedelta = timedelta(seconds=150)
+    submit_policy: launch.Policy = field(default_factory=launch.Policy)
+    submit: type[launch.Submit] = launch.Submit
+    parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
+
+    def work(self, verb: str, cross: Cross, clock: Clock, name: str, delivery: Delivery | None) -> Callable[[], Any]:
+        """Return what one invocation of a verb does. One connection: so one of its threads works at a time."""
+        parts = self.parts.get(verb, Parts())
+        ledger, wandb, vertex, topic = parts.ledger(cross), parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
+        if verb == "poll":
+            policy = drain.Policy((QUEUE,), max_jobs=self.max_jobs, connections=1, lease=self.poll_lease)
+            poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, wait=_never)
+            return lambda: poll.run(holder=name)
+        if verb == "status":
+            return Status(ledger, vertex, wandb, topic, clock, (PARENT,), connections=1).run
+        submit = self.submit(
+            ledger=ledger,
+            compute=vertex,
+            jobs=wandb,
+            queues=wandb,
+            sweeps=wandb,
+            render=lambda launch, job: render(launch, SITE, NAMES, job),
+            labels=lambda launch: job_labels(launch, SITE.agent),
+            clock=clock,
+            policy=self.submit_policy,
+        )
+        if delivery is None:
+            raise ValueError("submit is called by Pub/Sub only")
+        return lambda: submit.launch(delivery.message)
+
+
+def _never(seconds: float) -> None:
+    raise AssertionError(f"poll waits {seconds} seconds, with a window of none")

@@ -1,0 +1,66 @@
+"""What can go wrong with one call, and what the adapters make of it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+
+from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from tests.simulation.processes import Call
+
+LATE = timedelta(seconds=45)  # after its caller has given up, or died, a request can still land
+SLOW = timedelta(seconds=70)  # longer than a lease of W&B's, and than the time between two ticks
+LONG_AFTER = timedelta(minutes=6)  # when a message that was acked can come once more
+
+
+class Fault(StrEnum):
+    """One thing that goes wrong with one call."""
+
+    DIES = "dies"  # the invocation, before the call
+    DIES_LATE = "dies-late"  # likewise, and the request that it has sent lands later
+    LOST = "lost"  # the effect is there, its answer is not
+    LATE = "late"  # the caller gives up, and the effect comes later
+    UNAVAILABLE = "unavailable"  # 503, with no effect
+    BUSY = "busy"  # 429
+    DENIED = "denied"  # 401
+    REFUSED = "refused"  # 400, of a create
+    SLOW = "slow"  # the invocation is held up before the call, while others go on
+    TWIN = "twin"  # the same comes again, and runs while this one is held up before the call
+    DOUBLE = "double"  # the request arrives twice; of a submit's answer: the message is delivered again, much later
+    EXPIRES = "expires"  # the leases of W&B's items end before the call
+    LAGS = "lags"  # a listing of Vertex AI's leaves out what is young
+
+
+def possible(call: Call) -> Iterator[Fault]:
+    """Yield what can go wrong with a call, each once: nothing that would look the same as another."""
+    yield Fault.DIES
+    if call.system == "platform":
+        if call.about:
+            yield Fault.DOUBLE
+        return
+    yield Fault.UNAVAILABLE
+    yield Fault.DENIED
+    yield Fault.SLOW
+    yield Fault.TWIN
+    if call.name == "vertex.create":
+        yield from (Fault.BUSY, Fault.REFUSED)
+    if call.changes:
+        yield from (Fault.LOST, Fault.LATE, Fault.DIES_LATE)
+    if call.once and call.system == "wandb":
+        yield from (Fault.BUSY, Fault.EXPIRES)
+    if call.name in ("wandb.pop", "wandb.ack", "topic.publish"):
+        yield Fault.DOUBLE
+    if call.name in ("vertex.list", "vertex.find"):
+        yield Fault.LAGS
+
+
+def error_of(fault: Fault, call: Call) -> LaunchError:
+    """Return what the adapter raises for a call that met this fault."""
+    said = f"{call.name}: {fault}"
+    match fault:
+        case Fault.DENIED:
+            return Denied(said)
+        case Fault.REFUSED:
+            return Reject("Vertex AI", said)
+        case Fault.BUSY:
+            return Capacity(said) if call.name == "vertex.create" else Retry(said)
+    return OutcomeUnknown(said) if call.once else Retry(said)

@@ -1,0 +1,51 @@
+"""When two worlds are the same: everything that follows from them is, but for the time on the clock."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from shared.core.launch import Entry, Launch
+from tests.simulation.world import Delivery, Happening, Tick, World
+
+_NAMES = tuple(field.name for field in fields(Entry))
+
+
+def fingerprint(world: World) -> str:
+    """Return a text that is the same for worlds that are; only for one in which no invocation lives.
+
+    Times count from now. Generations do not matter, because nobody remembers one, nor do names of agents and reasons.
+    """
+
+    def ago(value: Any) -> Any:
+        return (value - world.now).total_seconds() if isinstance(value, datetime) else value
+
+    launches = {
+        name: [ago(getattr(content.entry, field)) for field in _NAMES]
+        if isinstance(content, Launch) and name.startswith("open/")
+        else ago(getattr(content, "lease_until", None))
+        for name, (_, content) in sorted(world.bucket.objects.items())
+    }
+    items = [(i.id, i.state, ago(i.leased_until), i.acker, i.run_name, bool(i.error)) for i in world.wandb.everything()]
+    opened = {launch.key for launch in world.launches("open")}
+    jobs = [
+        (j.name, j.attempt, j.state, ago(j.created_at), ago(j.ended_at)) if j.key in opened else (j.key, j.state)
+        for j in world.vertex.jobs.values()
+    ]
+    agenda = sorted((ago(due.at), _event(due.event)) for due in world.agenda)
+    rest = (
+        sorted(map(str, world.wandb.runs.items())),
+        world.vertex.deleted,
+        world.dead_letters,
+        bool(world.wandb.agents),
+    )
+    return repr((launches, items, jobs, agenda, rest))
+
+
+def _event(event: Tick | Delivery | Happening) -> str:
+    match event:
+        case Tick(verb):
+            return verb
+        case Delivery():
+            return f"{event.message.kind} {event.key} {event.times}"
+        case Happening(what):
+            return what

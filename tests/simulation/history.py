@@ -1,0 +1,106 @@
+"""A long history, choice by choice. Each choice is a word, so a history is a text that can be kept and done again."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.simulation.deployment import Deployment
+from tests.simulation.faults import Fault, possible
+from tests.simulation.scripts import ENDLESS
+from tests.simulation.simulation import Outage, Simulation
+from tests.simulation.wandb import key_of
+from tests.simulation.world import Happening, World
+
+MAX_ITEMS, MAX_JOBS = 6, 2
+SWEEP = "sweep"
+
+
+class History:
+    """A simulation that is told what to do, word by word."""
+
+    def __init__(self, deployment: Deployment, logged: list[str]) -> None:
+        self.simulation = Simulation(replace(deployment, max_jobs=MAX_JOBS), logged=logged)
+        self.simulation.world.wandb.sweeps[SWEEP] = "RUNNING"
+        self.simulation.begin()
+        self.words: list[str] = []
+        self.requests = 0
+
+    @property
+    def items(self) -> list[str]:
+        """Return the names of all items so far."""
+        return [item.id for item in self.simulation.world.wandb.everything()]
+
+    def do(self, word: str) -> None:
+        """Do what a word says; raises Violation. What cannot be done now is left out."""
+        self.words.append(word)
+        match word.split(":"):
+            case ["calm", steps]:
+                for _ in range(int(steps)):
+                    self.simulation.step()
+            case ["time"]:
+                self.simulation.let_time_pass()
+            case ["go", number, *fault]:
+                self._go(int(number), Fault(fault[0]) if fault else None)
+            case ["call", verb]:
+                self.simulation.call(verb)
+            case ["rest"]:
+                self._rest()
+            case [what, *told]:
+                self._outside(what, told)
+
+    def _outside(self, what: str, told: list[str]) -> None:
+        """Do what people and other systems do."""
+        world, items = self.simulation.world, sorted(self.items)
+        match what, told:
+            case "item" | "swept", [script] if len(items) < MAX_ITEMS:
+                self._enqueue(f"item-{len(items) + 1}", script, swept=what == "swept")
+            case "request", [script]:
+                self.requests += 1
+                world.request(str(self.requests), script)
+            case "stop" | "remove" | "compete" | "delete", [number] if items:
+                item = items[int(number) % len(items)]
+                people = {
+                    "stop": world.stop,
+                    "remove": world.remove,
+                    "compete": world.compete,
+                    "delete": world.delete_job,
+                }
+                people[what](item)
+            case "sweep-ends", []:
+                world.wandb.sweeps[SWEEP] = "FINISHED"
+            case "outage", [system, minutes]:
+                until = world.now + timedelta(minutes=int(minutes))
+                self.simulation.outages += (Outage(system, world.now, until),)
+        self.simulation.note(f"[{self.words[-1]}]")
+
+    def _enqueue(self, name: str, script: str, *, swept: bool) -> None:
+        """Put an item on the queue; that of a sweep has a run already."""
+        changes = {"sweep_id": SWEEP, "run_id": f"run-of-{name}"} if swept else {}
+        self.simulation.world.enqueue(name, script, **changes)
+        if swept:
+            self.simulation.world.prepare_run(name)
+
+    def _go(self, number: int, fault: Fault | None) -> None:
+        """Let one of those that are ready go on, and its call meet a fault, if it can."""
+        ready = [process for process in self.simulation.live if process.ready]
+        if ready:
+            process = ready[number % len(ready)]
+            can = set(possible(process.call)) if process.call else set()
+            self.simulation.go(process, fault if fault in can else None)
+
+    def _rest(self) -> None:
+        """Let nothing more go wrong; what would go on for ever is stopped."""
+        world = self.simulation.world
+        for item in world.wandb.everything():
+            if item.script in ENDLESS:
+                _stop_some_time(world, item.id)
+        self.simulation.rest()
+
+
+def _stop_some_time(world: World, item: str) -> None:
+    """Press stop as soon as there is a run to press it on; not where the launch is over."""
+    world.stop(item)
+    found, key = world.wandb.items.get(item), key_of(item)
+    over = key in world.stopped_at or any(launch.key == key for launch in world.launches("closed"))
+    if found and found.acker != "them" and found.state != "FAILED" and not over:
+        again = Happening(f"somebody will stop {item}", lambda w: _stop_some_time(w, item))
+        world.plan(timedelta(seconds=30), again)

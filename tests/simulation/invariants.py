@@ -1,0 +1,93 @@
+"""What must hold after every step, and what must hold once nothing more happens."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.core.launch import Outcome
+from tests.simulation.world import World
+
+LEFT_OVER = timedelta(seconds=150)  # how long after a stop what somebody had decided before it may come to pass
+PREEMPTED = "The machine was taken away"  # the error of a job that another may follow
+
+
+class Violation(AssertionError):
+    """Something that must hold does not; `name` is the invariant's."""
+
+    def __init__(self, name: str, detail: str = "") -> None:
+        self.name, self.detail = name, detail
+        super().__init__(f"{name}: {detail}" if detail else name)
+
+
+def always(world: World, max_jobs: int) -> Iterator[Violation]:
+    """Yield what is wrong now."""
+    attempts = Counter((job.key, job.attempt) for job in world.vertex.jobs.values())
+    gone = world.vertex.deleted  # before its name was known to us it might as well never have been
+    launched = Counter(
+        job.key for name, job in world.vertex.jobs.items() if job.error != PREEMPTED and name not in gone
+    )
+    for key, attempt in (one for one, count in attempts.items() if count > 1):
+        yield Violation("two CustomJobs of one attempt", f"{key} attempt {attempt}")
+    for key in (key for key, count in launched.items() if count > 1):
+        yield Violation("two CustomJobs of one launch", key)
+    closed = {launch.key: launch for launch in world.launches("closed")}
+    opened = {launch.key for launch in world.launches("open")}
+    for item in world.wandb.everything():
+        if item.acker != "us" and item.key in launched:
+            yield Violation("a CustomJob for an item that is not ours", item.id)
+        if item.acker != "us" and (item.error or item.warning):
+            yield Violation("a report for an item that is not ours", f"{item.id}: {item.error or item.warning}")
+        told = item.state == "FAILED" or item.id in world.wandb.removed
+        if item.key in closed and closed[item.key].entry.report_owed and not told:
+            yield Violation("closed before W&B was told", item.id)
+    for key, at in world.stopped_at.items():
+        if any(
+            job.created_at > at + LEFT_OVER for job in world.vertex.jobs.values() if job.key == key and job.attempt > 1
+        ):
+            yield Violation("launched again after a stop", key)
+    ours = [item.id for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
+    if len(ours) > max_jobs:
+        yield Violation("more launches are open than max_jobs", f"{', '.join(ours)}: more than {max_jobs}")
+    for where in world.leaks:
+        yield Violation("a key can be read", where)
+
+
+def at_rest(world: World) -> bool:
+    """Tell whether nothing is under way any more, but the ticks."""
+    waits = any(item.state in ("PENDING", "LEASED") for item in world.wandb.items.values())
+    return not (waits or any(world.launches("open")) or world.vertex.alive() or world.busy)
+
+
+def in_the_end(world: World) -> Iterator[Violation]:
+    """Yield what is wrong in a world at rest."""
+    closed = {launch.key: launch for launch in world.launches("closed")}
+    launched = {job.key for job in world.vertex.jobs.values()}
+    for item in world.wandb.items.values():
+        if item.acker == "them":
+            continue
+        run = world.wandb.runs.get(replace(world.run_of(item.key), run_id=item.run_name))
+        if item.state == "FAILED" and not item.error:
+            yield Violation("an item is FAILED without a message", item.id)
+        if item.state == "FAILED" and run and run.state == "finished":
+            yield Violation("an item is FAILED though its run finished", item.id)
+        if item.state == "CLAIMED" and (run is None or not run.started):
+            yield Violation("an item is left without a run and without a message", item.id)
+        if item.key not in closed:
+            yield Violation("a launch is neither open nor closed", item.id)
+    for key in world.requests:
+        if key not in closed and key not in world.dead_letters:
+            yield Violation("a request was lost", key)
+        elif key in closed and closed[key].entry.outcome is Outcome.SUCCEEDED and key not in launched:
+            yield Violation("a request succeeded without a CustomJob", key)
+    for key in world.dead_letters:
+        if key in world.requests:
+            yield Violation("a request ended among the dead letters", key)
+
+
+def left(world: World) -> str:
+    """Say what is still under way in a world that does not come to rest."""
+    items = [f"{item.id} {item.state}" for item in world.wandb.items.values()]
+    entries = [f"{launch.key} {launch.entry.state}" for launch in world.launches("open")]
+    jobs = [f"{job.name.rpartition('/')[2]} {job.state}" for job in world.vertex.alive()]
+    return f"items: {', '.join(items)}; open: {', '.join(entries)}; jobs: {', '.join(jobs)}"

@@ -1,0 +1,158 @@
+"""Long histories at random: Hypothesis chooses word by word, and makes a history that goes wrong as short as it can."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.simulation.deployment import Deployment
+from tests.simulation.faults import Fault
+from tests.simulation.history import History
+from tests.simulation.invariants import Violation
+from tests.simulation.logs import listening
+from tests.simulation.scripts import ENDLESS, SCRIPTS
+from tests.simulation.simulation import Simulation
+
+_number = st.integers(0, 5)
+_fault = st.sampled_from(Fault)
+_ending = st.sampled_from([script for script in SCRIPTS if script not in ENDLESS])
+
+
+@dataclass
+class Explored:
+    """What random histories have seen."""
+
+    histories: int = 0
+    calls: int = 0
+    faults: int = 0
+
+    def add(self, simulation: Simulation) -> None:
+        """Count a history."""
+        self.histories += 1
+        self.calls += simulation.calls
+        self.faults += simulation.faults.total()
+
+
+class LongHistory(RuleBasedStateMachine):
+    """Each rule says one word; in the end nothing more goes wrong, and all has to come to rest."""
+
+    deployment = Deployment()
+    explored = Explored()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listening = listening()
+        self.history = History(self.deployment, self.listening.__enter__())
+
+    def say(self, word: str) -> None:
+        """Let it be done; where something is wrong then, show the whole history and how to see it again."""
+        try:
+            self.history.do(word)
+        except Violation as violation:
+            told = "\n".join(self.history.simulation.lines())
+            words = ",".join(self.history.words)
+            replay = f".venv/bin/python -m tests.simulation --replay '{words}'"
+            raise Violation(violation.name, f"{violation.detail}\n{told}\nSee it again:\n  {replay}") from violation
+
+    @initialize(scripts=st.lists(st.sampled_from(list(SCRIPTS)), max_size=3))
+    def begin(self, scripts: list[str]) -> None:
+        """Begin with some items on the queue."""
+        for script in scripts:
+            self.say(f"item:{script}")
+
+    @rule(steps=st.integers(1, 40))
+    def calm(self, steps: int) -> None:
+        """For a while nothing goes wrong."""
+        self.say(f"calm:{steps}")
+
+    @rule(number=_number)
+    def go(self, number: int) -> None:
+        """One of those that live goes on."""
+        self.say(f"go:{number}")
+
+    @rule(number=_number, fault=_fault)
+    def go_wrong(self, number: int, fault: Fault) -> None:
+        """The call of one of those that live meets a fault."""
+        self.say(f"go:{number}:{fault}")
+
+    @rule(steps=st.integers(0, 12), number=_number, fault=_fault)
+    def go_wrong_soon(self, steps: int, number: int, fault: Fault) -> None:
+        """Likewise, some steps later."""
+        self.say(f"calm:{steps}")
+        self.say(f"go:{number}:{fault}")
+
+    @rule()
+    def time(self) -> None:
+        """Time passes, whoever is at work."""
+        self.say("time")
+
+    @rule(verb=st.sampled_from(["poll", "status"]))
+    def call(self, verb: str) -> None:
+        """Cloud Scheduler calls once more than it should."""
+        self.say(f"call:{verb}")
+
+    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "item", "swept"]))
+    def enqueue(self, kind: str, script: str) -> None:
+        """Somebody puts an item on the queue."""
+        self.say(f"{kind}:{script}")
+
+    @rule(script=_ending)
+    def request(self, script: str) -> None:
+        """Another system publishes a request."""
+        self.say(f"request:{script}")
+
+    @rule(what=st.sampled_from(["stop", "stop", "remove", "compete", "delete"]), number=_number)
+    def somebody(self, what: str, number: int) -> None:
+        """Somebody does something to an item or its job."""
+        self.say(f"{what}:{number}")
+
+    @rule(system=st.sampled_from(["wandb", "vertex", "ledger", "topic"]), minutes=st.integers(1, 12))
+    def outage(self, system: str, minutes: int) -> None:
+        """A system is out of order for a while."""
+        self.say(f"outage:{system}:{minutes}")
+
+    @rule()
+    def sweep_ends(self) -> None:
+        """The sweep is over."""
+        self.say("sweep-ends")
+
+    def teardown(self) -> None:
+        """Let nothing more go wrong."""
+        try:
+            if not self.history.simulation.broken:
+                self.say("rest")
+        finally:
+            self.history.simulation.end()
+            self.explored.add(self.history.simulation)
+            self.listening.__exit__(None, None, None)
+
+
+def run_at_random(
+    histories: int, number: int | None = None, *, deployment: Deployment | None = None, shorten: bool = True
+) -> Explored:
+    """Run so many histories: of this number's choice or, without one, the same at each time.
+
+    Raises:
+        Violation: with the history, made as short as it can be in a minute or a few, if that is wanted.
+    """
+
+    class Machine(LongHistory):
+        explored = Explored()
+
+    if deployment:
+        Machine.deployment = deployment
+    told: dict[str, Any] = {"derandomize": True} if number is None else {}
+    how = settings(
+        max_examples=histories,
+        stateful_step_count=60,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        phases=(Phase.generate, Phase.shrink) if shorten else (Phase.generate,),
+        **told,
+    )
+    run_state_machine_as_test(Machine if number is None else seed(number)(Machine), settings=how)
+    return Machine.explored

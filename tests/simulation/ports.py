@@ -1,0 +1,285 @@
+"""The ports of one invocation, over the simulation's world: every request that the adapters would send is one call."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from shared.core.errors import Conflict
+from shared.core.jobsource import JobSource
+from shared.core.launch import Entry, Launch, RunPath
+from shared.core.message import Queue
+from shared.core.ports import AgentNote, CustomJobCall, ItemStatus, Job, QueueItem, RunStatus
+from shared.core.queueconfig import QueueConfig
+from tests.simulation.processes import Call, Cross
+from tests.simulation.world import World
+
+
+class Ledger:
+    """Implements Ledger, request by request: a close is two of them, a listing one per page."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def read(self, key: str) -> Launch | None:
+        """Return the open launch, or None."""
+        found = self.cross(Call("ledger", "ledger.read", f"open/{key}", lambda w: w.bucket.read(f"open/{key}")))
+        return replace(found[1], generation=found[0]) if found else None
+
+    def write(self, launch: Launch) -> Launch:
+        """Write by compare-and-swap; raises Conflict."""
+        return replace(launch, generation=self._write("open", launch, launch.generation))
+
+    def is_closed(self, key: str) -> bool:
+        """Tell whether this launch was closed before."""
+        name = f"closed/{key}"
+        return bool(self.cross(Call("ledger", "ledger.read", name, lambda w: w.bucket.read(name) is not None)))
+
+    def close(self, launch: Launch) -> None:
+        """Write `closed/<key>`, then delete `open/<key>`."""
+        self.write_closed(launch)
+        self.withdraw(launch.key)
+
+    def write_closed(self, launch: Launch) -> None:
+        """Write `closed/<key>`, unless it is there."""
+        try:
+            self._write("closed", launch, 0)
+        except Conflict:
+            return
+
+    def withdraw(self, key: str) -> None:
+        """Delete `open/<key>`."""
+        name = f"open/{key}"
+        self.cross(Call("ledger", "ledger.delete", name, lambda w: w.bucket.delete(name), changes=True))
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield the entries of all open launches, page by page."""
+        for page in self.pages():
+            yield from page
+
+    def pages(self) -> Iterator[list[Entry]]:
+        """Yield a listing's pages."""
+        after = ""
+        while True:
+            page, after = self._page(after)
+            yield [launch.entry for launch in page]
+            if not after:
+                return
+
+    def _page(self, after: str) -> tuple[list[Launch], str]:
+        page: tuple[list[Launch], str] = self.cross(
+            Call("ledger", "ledger.list", after, lambda w: w.bucket.page("open/", after))
+        )
+        return page
+
+    def _write(self, folder: str, launch: Launch, generation: int) -> int:
+        name = f"{folder}/{launch.key}"
+
+        def effect(world: World) -> int:
+            world.said(f"the log of a launch, {name}", f"{launch.entry.notice} {launch.reason} {launch.history}")
+            return world.bucket.write(name, launch, generation)
+
+        about = f"{name} as {launch.entry.state}"
+        return int(self.cross(Call("ledger", "ledger.write", about, effect, changes=True)))
+
+
+class Agents:
+    """Implements AgentBook."""
+
+    NAME = "agents/vertex-launch.json"
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
+        """Take the lease by compare-and-swap; None where somebody else holds it or was quicker."""
+        found = self.cross(Call("ledger", "ledger.read", self.NAME, lambda w: w.bucket.read(self.NAME)))
+        note = replace(found[1], generation=found[0]) if found else AgentNote(holder)
+        if note.lease_until and note.lease_until > now and note.holder != holder:
+            return None
+        try:
+            return self._write(replace(note, holder=holder, lease_until=until))
+        except Conflict:
+            return None
+
+    def give_back(self, note: AgentNote) -> None:
+        """End the lease and keep what the note says."""
+        try:
+            self._write(replace(note, lease_until=None))
+        except Conflict:
+            return
+
+    def _write(self, note: AgentNote) -> AgentNote:
+        about = f"{self.NAME} {'held' if note.lease_until else 'free'}"
+        generation = self.cross(
+            Call(
+                "ledger",
+                "ledger.write",
+                about,
+                lambda w: w.bucket.write(self.NAME, note, note.generation),
+                changes=True,
+            )
+        )
+        return replace(note, generation=generation)
+
+
+class Wandb:
+    """Implements RunQueue, RunTracker, JobArtifacts, QueueConfigs and Sweeps."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Lease the next item."""
+        call = Call("wandb", "wandb.pop", queue.name, lambda w: w.wandb.pop(queue, w.now), changes=True, once=True)
+        item: QueueItem | None = self.cross(call)
+        return item
+
+    def ack(self, item_id: str, run_id: str) -> bool:
+        """Accept an item."""
+        about = f"{item_id} as {run_id}"
+        return bool(
+            self.cross(
+                Call(
+                    "wandb", "wandb.ack", about, lambda w: w.wandb.ack(item_id, run_id, w.now), changes=True, once=True
+                )
+            )
+        )
+
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        """Return those of these items that exist; asks nothing where there are none."""
+        ids = [item_id for _, item_id in items]
+        if not ids:
+            return {}
+        call = Call("wandb", "wandb.items", " ".join(ids), lambda w: w.wandb.item_statuses(ids, w.now))
+        found: Mapping[str, ItemStatus] = self.cross(call)
+        return found
+
+    def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
+        """Register an agent."""
+        self.cross(Call("wandb", "wandb.queues", entity, lambda _: None))
+        call = Call("wandb", "wandb.register", entity, lambda w: w.wandb.register(), changes=True, once=True)
+        return str(self.cross(call))
+
+    def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
+        """Ask for the agent, then show it as active."""
+        if not self.cross(Call("wandb", "wandb.agent", agent_id, lambda w: w.wandb.agents > 0)):
+            return None
+        self.cross(Call("wandb", "wandb.heartbeat", agent_id, lambda _: None))
+        return False
+
+    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+        """Return those of these runs that exist; asks nothing where there are none."""
+        if not runs:
+            return {}
+        ids = " ".join(run.run_id for run in runs)
+        found: Mapping[RunPath, RunStatus] = self.cross(
+            Call("wandb", "wandb.runs", ids, lambda w: {run: w.wandb.runs[run] for run in runs if run in w.wandb.runs})
+        )
+        return found
+
+    def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+        """Show the item as FAILED."""
+
+        def effect(world: World) -> None:
+            world.said(f"the error of {item_id}", message)
+            world.wandb.fail(item_id, message)
+
+        self.cross(Call("wandb", "wandb.fail", f"{item_id}: {message}", effect, changes=True))
+
+    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+        """Show a warning."""
+
+        def effect(world: World) -> None:
+            world.said(f"the warning of {item_id}", message)
+            world.wandb.warn(item_id, message)
+
+        self.cross(Call("wandb", "wandb.warn", f"{item_id}: {message}", effect, changes=True))
+
+    def cancel_sweep(self, sweep: RunPath) -> None:
+        """End a sweep."""
+        self.cross(
+            Call(
+                "wandb",
+                "wandb.cancel_sweep",
+                sweep.run_id,
+                lambda w: w.wandb.sweeps.update({sweep.run_id: "CANCELED"}),
+                changes=True,
+            )
+        )
+
+    def resolve(self, path: str) -> JobSource:
+        """No launch of the simulation names a job."""
+        raise NotImplementedError(path)
+
+    def config_of(self, queue: Queue) -> QueueConfig | None:
+        """No launch of the simulation lacks its queue's configuration."""
+        raise NotImplementedError(queue)
+
+    def state_of(self, entity: str, project: str, sweep: str) -> str:
+        """Return a sweep's state."""
+        return str(self.cross(Call("wandb", "wandb.sweep", sweep, lambda w: w.wandb.sweeps.get(sweep, ""))))
+
+
+class Vertex:
+    """Implements Compute and Jobs."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def create(self, call: CustomJobCall) -> str:
+        """Create the job."""
+        labels = call.constructor["labels"]
+        about = f"{labels['launch_key']} attempt {labels['launch_attempt']}"
+        return str(
+            self.cross(Call("vertex", "vertex.create", about, lambda w: w.create(call), changes=True, once=True))
+        )
+
+    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+        """Find a job by its labels."""
+        about = f"{labels['launch_key']} attempt {labels['launch_attempt']}"
+        found: str | None = self.cross(
+            Call("vertex", "vertex.find", about, lambda w: w.vertex.find(parent, labels, w.now))
+        )
+        return found
+
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """Yield jobs page by page."""
+        start = 0
+        while True:
+            jobs, start = self._page(parent, created_since, start)
+            yield from jobs
+            if not start:
+                return
+
+    def _page(self, parent: str, since: datetime | None, start: int) -> tuple[list[Job], int]:
+        about = f"{'that live' if since is None else 'that were created since'}, from {start}"
+        page: tuple[list[Job], int] = self.cross(
+            Call("vertex", "vertex.list", about, lambda w: w.vertex.page(parent, since, start, w.now))
+        )
+        return page
+
+    def get_job(self, name: str) -> Job | None:
+        """Return one job."""
+        job: Job | None = self.cross(Call("vertex", "vertex.get", name, lambda w: w.vertex.get(name)))
+        return job
+
+    def cancel_job(self, name: str) -> None:
+        """Ask for a job to be cancelled."""
+        self.cross(Call("vertex", "vertex.cancel", name, lambda w: w.cancel(name), changes=True))
+
+
+class Topic:
+    """Implements Publisher: a message is a call."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def publish(self, keys: Iterable[str]) -> None:
+        """Publish tickets."""
+        for key in keys:
+            self.publish_one(key)
+
+    def publish_one(self, key: str) -> None:
+        """Publish one ticket."""
+        self.cross(Call("topic", "topic.publish", key, lambda w: w.publish(key), changes=True))

@@ -1,0 +1,103 @@
+"""Small histories: what people, jobs and other agents do, while the functions do their work and things go wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from tests.simulation.deployment import Deployment
+from tests.simulation.simulation import Simulation
+from tests.simulation.world import Happening, World
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A beginning, and a deployment's limit that goes with it."""
+
+    begin: Callable[[World], None]
+    max_jobs: int = 1
+
+    def simulation(self, deployment: Deployment, logged: list[str]) -> Simulation:
+        """Return a simulation that is about to begin."""
+        simulation = Simulation(replace(deployment, max_jobs=self.max_jobs), logged=logged)
+        self.begin(simulation.world)
+        simulation.begin()
+        return simulation
+
+
+def _at(world: World, seconds: float, what: str, happen: Callable[[World], object]) -> None:
+    world.plan(timedelta(seconds=seconds), Happening(what, happen))
+
+
+def _item(script: str) -> Callable[[World], None]:
+    return lambda world: world.enqueue("a", script)
+
+
+def _two(world: World) -> None:
+    world.enqueue("a", "trains")
+    world.enqueue("b", "never starts")
+
+
+def _many(world: World) -> None:
+    for name in "abcdef":
+        world.enqueue(name, "trains")
+
+
+def _press(world: World) -> None:
+    """Press stop as soon as there is a run to press it on."""
+    world.stop("a")
+    if not world.stopped_at and world.wandb.items["a"].state != "FAILED":
+        _at(world, 15, "stop is pressed", _press)
+
+
+def _stop(world: World) -> None:
+    world.enqueue("a", "goes on")
+    _at(world, 40, "stop is pressed", _press)
+
+
+def _stop_early(world: World) -> None:
+    world.enqueue("a", "goes on")
+    world.prepare_run("a")
+    _at(world, 0.5, "stop is pressed", lambda w: w.stop("a"))
+
+
+def _stop_preempted(world: World) -> None:
+    world.enqueue("a", "preempted twice")
+    _at(world, 40, "stop is pressed", _press)
+
+
+def _compete(world: World) -> None:
+    """Let another agent be quicker, whenever the item's lease has ended."""
+    world.enqueue("a", "trains")
+    for seconds in (30, 70, 130):
+        _at(world, seconds, "another agent asks for work", lambda w: w.compete("a"))
+
+
+def _remove(world: World) -> None:
+    world.enqueue("a", "trains")
+    _at(world, 65, "the item is removed, if it waits", lambda w: w.remove("a"))
+
+
+def _delete(world: World) -> None:
+    world.enqueue("a", "trains")
+    _at(world, 50, "the job is deleted", lambda w: w.delete_job("a"))
+
+
+SCENARIOS = {
+    "trains": Scenario(_item("trains")),
+    "never starts": Scenario(_item("never starts")),
+    "says nothing": Scenario(_item("says nothing")),
+    "crashes": Scenario(_item("crashes")),
+    "preempted once": Scenario(_item("preempted once")),
+    "always preempted": Scenario(_item("always preempted")),
+    "two items": Scenario(_two, max_jobs=2),
+    "one at a time": Scenario(_two),
+    "six items": Scenario(_many, max_jobs=3),
+    "stopped": Scenario(_stop),
+    "stopped before it is launched": Scenario(_stop_early),
+    "stopped and then preempted": Scenario(_stop_preempted),
+    "another agent": Scenario(_compete),
+    "removed": Scenario(_remove),
+    "deleted in the console": Scenario(_delete),
+    "request": Scenario(lambda world: world.request("42", "trains")),
+    "request that never starts": Scenario(lambda world: world.request("42", "never starts")),
+}

@@ -1,0 +1,41 @@
+"""What the container of a job does, step by step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """After this time the job goes into `state`, its run into `run`; empty: as it was."""
+
+    after: timedelta
+    state: str = ""
+    run: str = ""
+    error: str = ""
+
+    def __str__(self) -> str:
+        """Say what becomes of the two."""
+        return " and its run ".join(filter(None, (self.state.removeprefix("JOB_STATE_"), self.run)))
+
+
+def _s(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+_BEGINS = (Step(_s(20), "JOB_STATE_RUNNING"), Step(_s(25), run="running"))
+_TRAINS = (*_BEGINS, Step(_s(80), "JOB_STATE_SUCCEEDED", "finished"))
+_PREEMPTED = (*_BEGINS, Step(_s(50), "JOB_STATE_FAILED", "preempted", "The machine was taken away"))
+
+SCRIPTS: dict[str, Callable[[int], tuple[Step, ...]]] = {  # each by the number of the attempt
+    "trains": lambda _: _TRAINS,
+    "crashes": lambda _: (*_BEGINS, Step(_s(60), "JOB_STATE_FAILED", "crashed", "exit code 1")),
+    "never starts": lambda _: (Step(_s(30), "JOB_STATE_FAILED", error="The image was not found"),),
+    "says nothing": lambda _: (Step(_s(20), "JOB_STATE_RUNNING"), Step(_s(40), "JOB_STATE_SUCCEEDED")),
+    "preempted once": lambda attempt: _PREEMPTED if attempt == 1 else _TRAINS,
+    "always preempted": lambda _: _PREEMPTED,
+    "goes on": lambda _: _BEGINS,  # until it is cancelled: a script that does not heed a stop
+    "preempted twice": lambda attempt: _PREEMPTED if attempt < 3 else _BEGINS,
+}
+
+ENDLESS = frozenset({"goes on", "preempted twice"})

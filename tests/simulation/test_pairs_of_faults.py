@@ -1,0 +1,11 @@
+"""The smallest history of an item, with every pair of faults; `make simulate` takes the others too."""
+
+from tests.simulation.systematic import explore
+
+
+def test_no_pair_of_faults_breaks_the_way_of_an_item() -> None:
+    """Poll, submit and status, whichever two calls meet whichever two faults."""
+    result = explore("trains", faults=2)
+    assert result.violation is None, result.replay
+    assert result.whole
+    assert result.histories > 10_000

@@ -1,0 +1,41 @@
+"""The test of the test: each mistake that is planted is found, by the invariant that it breaks."""
+
+import pytest
+
+from tests.simulation.__main__ import main
+from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.invariants import Violation
+from tests.simulation.machine import run_at_random
+from tests.simulation.systematic import explore, read_plan, replay
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
+def test_a_planted_bug_is_found(bug: Bug) -> None:
+    """Within a few hundred histories of a single fault at the most; and the same history shows it again."""
+    result = explore(bug.scenario, bug.faults, bug.deployment)
+    assert result.violation is not None
+    assert result.violation.name == bug.violates
+    _, again = replay(*read_plan(result.replay), bug.deployment)
+    assert str(again) == str(result.violation)
+
+
+def test_a_long_history_can_be_seen_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is found at random ends in a line for the command, which shows the history step by step."""
+    bug = "blind retry of create"
+    with pytest.raises(Violation, match="two CustomJobs of one attempt") as found:
+        run_at_random(200, deployment=BUGS[bug].deployment, shorten=False)
+    history = str(found.value).rpartition("--replay '")[2].partition("'")[0]
+    assert main(["--bug", bug, "--replay", history]) == 1
+    *steps, last = capsys.readouterr().out.splitlines()
+    assert "VIOLATED two CustomJobs of one attempt" in last
+    assert any("vertex.create" in step and "!!" in step for step in steps)
+
+
+def test_the_command_says_what_it_explored(capsys: pytest.CaptureFixture[str]) -> None:
+    """And ends with 1 where an invariant is broken, with the history and the way to see it again."""
+    assert main(["--seconds", "0.1", "--seed", "1"]) == 0
+    assert "0 violations" in capsys.readouterr().out
+    assert main(["--seconds", "60", "--bug", "no claim"]) == 1
+    told = capsys.readouterr().out
+    assert "VIOLATED two CustomJobs of one attempt" in told
+    assert "--bug 'no claim' --replay 'trains," in told

@@ -1,0 +1,21 @@
+"""Small histories, each with every fault at every call that crosses a port."""
+
+import pytest
+
+from tests.simulation.faults import Fault
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.systematic import explore
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_single_fault_breaks_anything(name: str) -> None:
+    """Nothing lost, nothing doubled, nothing stuck; and the number shows that each call of the history was spoilt."""
+    result = explore(name, faults=1)
+    assert result.violation is None, result.replay
+    assert result.whole
+    assert result.histories > 200, "a history has dozens of calls, and each can meet several faults"
+
+
+def test_every_fault_is_met() -> None:
+    """None of them is only a name."""
+    assert set(explore("trains", faults=1).faults) == set(Fault)

@@ -1,0 +1,77 @@
+"""Vertex AI as the simulation has it: CustomJobs, and a listing that may lag."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.core.jobstate import phase_of
+from shared.core.ports import CustomJobCall, Job
+
+LAG = timedelta(seconds=45)  # how old a job can be and still be missing from a listing
+PAGE = 2  # jobs a page, so that a page is not all
+
+
+@dataclass
+class Vertex:
+    """All jobs by name; `deleted` ones are out of everybody's sight."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    run_ids: dict[str, str] = field(default_factory=dict)  # per job, what its container was told
+    deleted: frozenset[str] = frozenset()
+    lags: bool = False  # for the call under way
+
+    def fork(self) -> "Vertex":
+        """Return a Vertex AI of its own that is in the same state."""
+        return Vertex(dict(self.jobs), dict(self.run_ids), self.deleted, self.lags)
+
+    def create(self, call: CustomJobCall, now: datetime) -> Job:
+        """Create a job."""
+        labels: Mapping[str, str] = call.constructor["labels"]
+        env = call.constructor["worker_pool_specs"][0]["container_spec"]["env"]
+        name = f"{call.parent}/customJobs/{len(self.jobs) + 1}"
+        job = Job(name, labels["launch_key"], int(labels["launch_attempt"]), "JOB_STATE_PENDING", now)
+        self.jobs[name] = job
+        self.run_ids[name] = next(one["value"] for one in env if one["name"] == "WANDB_RUN_ID")
+        return job
+
+    def find(self, parent: str, labels: Mapping[str, str], now: datetime) -> str | None:
+        """Find a job by its labels."""
+        wanted = (labels["launch_key"], int(labels["launch_attempt"]))
+        return next((job.name for job in self._seen(parent, now) if (job.key, job.attempt) == wanted), None)
+
+    def page(self, parent: str, since: datetime | None, start: int, now: datetime) -> tuple[list[Job], int]:
+        """Return a page of the jobs that have not ended, or that were created since; and where the next one starts."""
+        wanted = [
+            job
+            for job in self._seen(parent, now)[::-1]
+            if (not phase_of(job.state).ended if since is None else job.created_at >= since)
+        ]
+        more = start + PAGE if start + PAGE < len(wanted) else 0
+        return wanted[start : start + PAGE], more
+
+    def get(self, name: str) -> Job | None:
+        """Return one job."""
+        return None if name in self.deleted else self.jobs.get(name)
+
+    def put(self, name: str, state: str, now: datetime, error: str = "") -> None:
+        """Put a job into a state; one that has ended stays as it is."""
+        job = self.jobs[name]
+        if not phase_of(job.state).ended:
+            ended_at = now if phase_of(state).ended else None
+            self.jobs[name] = replace(job, state=state, ended_at=ended_at, error=error)
+
+    def delete(self, name: str, now: datetime) -> None:
+        """Delete a job, as somebody in the console may; it ends."""
+        self.put(name, "JOB_STATE_CANCELLED", now)
+        self.deleted |= {name}
+
+    def alive(self, key: str = "") -> list[Job]:
+        """Return the jobs, of this launch or of all, that have not ended."""
+        return [job for job in self.jobs.values() if key in ("", job.key) and not phase_of(job.state).ended]
+
+    def _seen(self, parent: str, now: datetime) -> list[Job]:
+        hidden = now - LAG if self.lags else now + LAG
+        jobs = self.jobs.values()
+        return [
+            j for j in jobs if j.name.startswith(parent + "/") and j.name not in self.deleted and j.created_at <= hidden
+        ]

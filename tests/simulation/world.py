@@ -1,0 +1,222 @@
+"""Everything outside the three functions as one state: W&B, Vertex AI, the bucket, the topic, and what time brings."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.core.jobstate import phase_of
+from shared.core.launch import Launch, RunPath
+from shared.core.message import Queue, Request, Ticket
+from shared.core.opening import from_item, from_request
+from shared.core.ports import AgentNote
+from tests.simulation.bucket import Bucket
+from tests.simulation.scripts import SCRIPTS, Step
+from tests.simulation.vertex import Vertex
+from tests.simulation.wandb import Item, Wandb, key_of
+from tests.unit.specs import run_spec
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+QUEUE = Queue(entity="queue-team", name="vertex")
+EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
+CANCELLING = timedelta(seconds=20)
+API_KEY = "this-is-the-deployments-own-api-key-0001"
+OWN_KEY = "this-is-the-key-of-an-items-author-00002"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Cloud Scheduler calls a function, and will again."""
+
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Pub/Sub delivers a message, for the nth time."""
+
+    message: Ticket | Request = field(repr=False)
+    key: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something else that happens in its time; `what` tells it from others."""
+
+    what: str
+    happen: Callable[["World"], object] = field(repr=False, compare=False)
+
+
+Event = Tick | Delivery | Happening
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """When an event is due; of several at the same time, the one that was planned first."""
+
+    at: datetime
+    number: int
+    event: Event = field(compare=False)
+
+
+@dataclass
+class World:
+    """All that the functions can see or have done. Its parts hold values that never change, so a fork is cheap."""
+
+    now: datetime = START
+    wandb: Wandb = field(default_factory=Wandb)
+    vertex: Vertex = field(default_factory=Vertex)
+    bucket: Bucket[Launch | AgentNote] = field(default_factory=Bucket)
+    agenda: list[Due] = field(default_factory=list)
+    requests: dict[str, Request] = field(default_factory=dict)  # by launch key
+    scripts: dict[str, str] = field(default_factory=dict)  # by launch key
+    stopped_at: dict[str, datetime] = field(default_factory=dict)  # by launch key
+    dead_letters: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()  # where a key was seen
+    planned: int = 0
+
+    def fork(self) -> "World":
+        """Return a world of its own that is in the same state."""
+        return World(
+            self.now,
+            self.wandb.fork(),
+            self.vertex.fork(),
+            self.bucket.fork(),
+            list(self.agenda),
+            dict(self.requests),
+            dict(self.scripts),
+            dict(self.stopped_at),
+            self.dead_letters,
+            self.leaks,
+            self.planned,
+        )
+
+    def plan(self, after: timedelta, event: Event) -> None:
+        """Let something happen later."""
+        self.planned += 1
+        heapq.heappush(self.agenda, Due(self.now + after, self.planned, event))
+
+    def next(self) -> Event:
+        """Let time pass until the next event."""
+        due = heapq.heappop(self.agenda)
+        self.now = max(self.now, due.at)
+        return due.event
+
+    def said(self, where: str, text: str) -> None:
+        """Note where a key can be read that must not be."""
+        if API_KEY in text or OWN_KEY in text:
+            self.leaks += (where,)
+
+    # what people and other systems do
+
+    def enqueue(self, item_id: str, script: str, **changes: Any) -> None:
+        """Put an item on the queue."""
+        item = Item(item_id, QUEUE, run_spec(_wandb_api_key=OWN_KEY, **changes), script)
+        self.wandb.items[item_id] = item
+        self.scripts[item.key] = script
+
+    def request(self, name: str, script: str) -> None:
+        """Let another system publish a request."""
+        request = Request(source="pipeline", idempotency_key=name, run_spec=run_spec(_wandb_api_key=OWN_KEY))
+        self.requests[request.launch_key] = request
+        self.scripts[request.launch_key] = script
+        self.plan(timedelta(seconds=1), Delivery(request, request.launch_key))
+
+    def publish(self, key: str, after: timedelta = timedelta(seconds=1)) -> None:
+        """Take a ticket and deliver it."""
+        self.said("a ticket", key)
+        self.plan(after, Delivery(Ticket(launch_key=key), key))
+
+    def stop(self, item_id: str) -> None:
+        """Press stop in W&B, where there is a run to press it on."""
+        run = self.run_of(key_of(item_id))
+        if run in self.wandb.runs and not self.wandb.runs[run].ended:
+            self.wandb.stop(run)
+            self.stopped_at.setdefault(key_of(item_id), self.now)
+
+    def prepare_run(self, item_id: str) -> None:
+        """Make an item's run in advance, as a sweep does."""
+        self.wandb.show(self.run_of(key_of(item_id)), "pending")
+
+    def remove(self, item_id: str) -> None:
+        """Take an item off its queue, as its author may while it waits."""
+        item = self.wandb.items.get(item_id)
+        if item and item.state in ("PENDING", "LEASED"):
+            self.wandb.remove(item_id)
+
+    def compete(self, item_id: str) -> None:
+        """Let another agent on the same queue pop this item, if it waits, and ack it two seconds later."""
+        item = self.wandb.items.get(item_id)
+        if item and item.state == "PENDING" and self.wandb.pop(QUEUE, self.now):
+            acks = Happening(f"another agent acks {item_id}", lambda w: w.wandb.ack(item_id, "theirs", w.now, "them"))
+            self.plan(timedelta(seconds=2), acks)
+
+    def delete_job(self, item_id: str) -> None:
+        """Delete the living job of an item in Google's console."""
+        for job in self.vertex.alive(key_of(item_id)):
+            self.vertex.delete(job.name, self.now)
+            if self.run_of(job.key) in self.wandb.runs:
+                self.wandb.show(self.run_of(job.key), "crashed")
+
+    # what Vertex AI does with a job
+
+    def create(self, call: Any) -> str:
+        """Create a job, and let its script begin."""
+        for name, value in call.constructor["labels"].items():
+            self.said("a label", f"{name}={value}")
+        job = self.vertex.create(call, self.now)
+        for step in SCRIPTS[self.scripts[job.key]](job.attempt):
+            self.plan(step.after, Happening(f"{job.name} {step}", _progress(job.name, step)))
+        return job.name
+
+    def cancel(self, name: str) -> None:
+        """Begin to cancel a job."""
+        if name in self.vertex.jobs and name not in self.vertex.deleted:
+            job = self.vertex.jobs[name]
+            if not phase_of(job.state).ended and job.state != "JOB_STATE_CANCELLING":
+                self.vertex.put(name, "JOB_STATE_CANCELLING", self.now)
+                end = Step(CANCELLING, "JOB_STATE_CANCELLED", "killed")
+                self.plan(CANCELLING, Happening(f"{name} is cancelled", _progress(name, end)))
+
+    def run_of(self, key: str) -> RunPath:
+        """Return the run that a launch should be."""
+        request = self.requests.get(key)
+        if request:
+            return from_request(request, self.now).entry.run
+        item = next(item for item in self.wandb.everything() if item.key == key)
+        return from_item(item.id, item.queue, item.run_spec, self.now).entry.run
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether anything but a tick is planned."""
+        return any(not isinstance(due.event, Tick) for due in self.agenda)
+
+    def launches(self, folder: str) -> Iterator[Launch]:
+        """Yield the launches that are `open` or `closed`."""
+        for name, (_, content) in self.bucket.objects.items():
+            if name.startswith(f"{folder}/") and isinstance(content, Launch):
+                yield content
+
+
+def _progress(name: str, step: Step) -> Callable[[World], None]:
+    """Return one step of a job's script; nothing of a job that has ended, or is being cancelled, goes on."""
+
+    def happen(world: World) -> None:
+        job = world.vertex.jobs[name]
+        cancelling = job.state == "JOB_STATE_CANCELLING" and step.state != "JOB_STATE_CANCELLED"
+        if phase_of(job.state).ended or cancelling:
+            return
+        run = RunPath(*_path(world, job.key), world.vertex.run_ids[name])
+        if step.run and (run in world.wandb.runs or step.run == "running"):
+            world.wandb.show(run, step.run)
+        if step.state:
+            world.vertex.put(name, step.state, world.now, step.error)
+
+    return happen
+
+
+def _path(world: World, key: str) -> tuple[str, str]:
+    run = world.run_of(key)
+    return run.entity, run.project
