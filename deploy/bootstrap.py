@@ -108,16 +108,18 @@ def _things(deployment: Deployment) -> Iterator[Step]:
         ),
         found=("artifacts", "repositories", "describe", deployment.name, f"--location={deployment.region}", project),
     )
-    for bucket, rules in (
-        (deployment.ledger_bucket, (f"--lifecycle-file={LIFECYCLE}",)),
-        (deployment.staging_bucket, ()),
+    home = deployment.region
+    for bucket, region, rules in (
+        (deployment.ledger_bucket, home, (f"--lifecycle-file={LIFECYCLE}",)),
+        (deployment.staging_bucket, home, ()),
+        *((bucket, region, ()) for bucket, region in deployment.ladder_buckets.items()),
     ):
         yield Step(
             f"bucket gs://{bucket}",
             (
-                *("storage", "buckets", "create", f"gs://{bucket}", f"--location={deployment.region}", project),
+                *("storage", "buckets", "create", f"gs://{bucket}", f"--location={region}", project),
                 *("--uniform-bucket-level-access", "--public-access-prevention", *rules),
-                *([f"--default-encryption-key={key}"] if key else []),
+                *([f"--default-encryption-key={key}"] if key and region == home else []),  # a key is of one region
             ),
             found=("storage", "buckets", "describe", f"gs://{bucket}"),
         )

@@ -54,6 +54,12 @@ class Deployment:
         return self.staging.removeprefix("gs://").strip("/") or f"{self._bucket_prefix}-staging"
 
     @property
+    def ladder_buckets(self) -> dict[str, str]:
+        """Return, by name, the region of each further bucket that jobs write to where the ladder has brought them."""
+        named = {each.staging_bucket.split("/")[2]: each.region for each in self.config.ladder.regions}
+        return {bucket: region for bucket, region in named.items() if bucket != self.staging_bucket}
+
+    @property
     def secret(self) -> str:
         """Return the id of the secret that holds W&B's API key."""
         return f"{self.name}-wandb-api-key"

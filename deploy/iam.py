@@ -108,6 +108,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "sources": (deployment.project,),  # with a condition: the buckets have names of Google's making
         "ledger": (f"gs://{deployment.ledger_bucket}",),
         "staging": (f"gs://{deployment.staging_bucket}",),
+        "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
         "secret": (deployment.secret,),
         "key_secret": (deployment.key_secret,),
         "repository": (deployment.name,),
@@ -127,7 +128,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
     match binding.kind:
         case "project" | "sources":
             on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
-        case "ledger" | "staging":
+        case "ledger" | "staging" | "ladder":
             on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
         case "secret" | "key_secret":
             on = ("secrets", "add-iam-policy-binding", binding.resource, project)

@@ -23,6 +23,7 @@ from shared.core.ports import CustomJobCall
 from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.key_secret import READ_KEY
+from shared.spec.ladder import Ladder, places
 from shared.spec.policy import Policy, allowed, example_image
 from shared.spec.render import ArgumentNames, Site, render
 from shared.spec.scheduler import Scheduler, as_job
@@ -51,6 +52,8 @@ class Planned:
     item: str
     outcome: str
     call: CustomJobCall | None = None
+    ladder: tuple[str, ...] = ()  # where it would go from its own place for want of machines
+    left_out: str = ""
     refusal: Reject | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
@@ -63,7 +66,9 @@ class Planned:
             shown |= {"checked": "the queue's configuration, for any image", "outcome": self.outcome}
         if self.call:
             arguments = {"CustomJob": dict(self.call.constructor), "submit": dict(self.call.submit)}
-            shown |= {"warnings": list(self.call.warnings), "parent": self.call.parent, **arguments}
+            then: dict[str, Any] = {"without machines there, next": list(self.ladder)} if self.ladder else {}
+            then |= {"left out of the ladder": self.left_out} if self.left_out else {}
+            shown |= {"warnings": list(self.call.warnings), "parent": self.call.parent, **then, **arguments}
         if self.refusal:
             shown |= {"field": self.refusal.field, "reason": str(self.refusal)}
         without: dict[str, Any] = _redacted(shown, self.secrets)
@@ -80,6 +85,7 @@ class Planner:
     names: ArgumentNames
     policy: Policy
     scheduler: Scheduler = field(default_factory=Scheduler)
+    ladder: Ladder = field(default_factory=Ladder)
 
     def plan(self, name: str, item: str, limit: int) -> Iterator[Planned]:
         """Yield what would become of a queue's items; its configuration is checked where none can be seen."""
@@ -111,10 +117,12 @@ class Planner:
             placed = as_job(launch, WandbQueueConfigs(self.graphql), self.scheduler)
             pinned, job = resolved(placed, WandbJobs(self.graphql))
             call = allowed(render(pinned, self.site, self.names, job), self.policy)
+            then, left_out = places(call, self.ladder, launch.entry.run, lambda moved: allowed(moved, self.policy))
             check_sweep(pinned.run_spec, WandbSweeps(self.graphql))
         except Reject as refusal:
             return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
-        return Planned(queue.name, item, LAUNCHED, call=call, secrets=secrets)
+        _, *ladder = then
+        return Planned(queue.name, item, LAUNCHED, call, tuple(ladder), left_out, secrets=secrets)
 
 
 @click.command()
@@ -180,7 +188,7 @@ def _planner(told: PlanSettings) -> Planner:
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
     scheduler = Scheduler(told.scheduler_image, told.scheduler_machine)
-    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy, scheduler)
+    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy, scheduler, told.ladder)
 
 
 def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.core.errors import SettingsError
+from shared.spec.ladder import Ladder
 from shared.spec.policy import Policy
 
 __all__ = ["CONFIG_FILE", "Environment", "KeySecret", "LaunchConfig", "Policy", "read_launch_config"]
@@ -68,6 +69,7 @@ class LaunchConfig(Section):
     builder: Builder = Builder()
     scheduler: Scheduler = Scheduler()
     policy: Policy = Policy()  # which the agent does not know
+    ladder: Ladder = Ladder()  # nor this
     key_secret: KeySecret = ""  # nor this
 
 

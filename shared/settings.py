@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from shared.certificates import certificates
 from shared.core.errors import SettingsError
 from shared.launch_config import CONFIG_FILE, KeySecret, read_launch_config
+from shared.spec.ladder import Ladder
 from shared.spec.policy import Policy
 
 
@@ -111,6 +112,9 @@ class SubmitSettings(Settings):
     policy: Annotated[
         Policy, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_POLICY", "policy"))
     ] = Policy()
+    ladder: Annotated[
+        Ladder, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_LADDER", "ladder"))
+    ] = Ladder()
     launch_macros: Names = ()
     key_secret: Annotated[KeySecret, Field(validation_alias=_or_file("LAUNCH_KEY_SECRET", "key_secret"))] = ""
     base_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""

@@ -23,6 +23,7 @@ _NEEDS = {
     "project": "resourcemanager.projects.getIamPolicy",
     "ledger": "storage.buckets.getIamPolicy",
     "staging": "storage.buckets.getIamPolicy",
+    "ladder": "storage.buckets.getIamPolicy",
     "secret": "secretmanager.secrets.getIamPolicy",
     "key_secret": "secretmanager.secrets.getIamPolicy",
     "repository": "artifactregistry.repositories.getIamPolicy",
@@ -117,7 +118,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
     match kind:
         case "project":
             return case.once("policy", lambda: _read_of_project(case))
-        case "ledger" | "staging":
+        case "ledger" | "staging" | "ladder":
             bucket = resource.removeprefix("gs://")
             url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/iam"
             return google.get(url, optionsRequestedPolicyVersion=3)

@@ -22,9 +22,10 @@ def checks(case: Case) -> Iterator[Check]:
     told = case.told
     made = case.command("bootstrap")
     yield Check("APIs", partial(_apis, case), ("serviceusage.services.list",))
-    for title, name in (("ledger", told.ledger_bucket), ("staging", told.staging_bucket)):
-        look = partial(_bucket, case, f"{title} bucket", name, told.region, made)
-        yield Check(f"{title} bucket", look, ("storage.buckets.get",))
+    own = (("ledger bucket", told.ledger_bucket, told.region), ("staging bucket", told.staging_bucket, told.region))
+    climbed = ((f"ladder's bucket in {region}", bucket, region) for bucket, region in told.ladder_buckets.items())
+    for title, name, region in (*own, *climbed):
+        yield Check(title, partial(_bucket, case, title, name, region, made), ("storage.buckets.get",))
     yield Check("ledger's rule", partial(_rule, case), ("storage.buckets.get",))
     yield Check("secret", partial(_secret, case), ("secretmanager.versions.list",))
     yield Check("queues' buckets", partial(_of_queues, case), ("storage.buckets.get",))

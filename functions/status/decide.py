@@ -153,6 +153,9 @@ def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> D
 
 def _ended(entry: Entry, job: Job, phase: Phase, run: RunStatus | None, now: datetime, policy: Policy) -> Decision:
     stopped = run is not None and run.stopped
+    gave_up_pending = phase is Phase.CANCELLED and entry.cancel_reason and not entry.stop_seen_at
+    if gave_up_pending and entry.climbs and not stopped and not _began(entry, job, run):
+        return Wait(Shortage.STOCKOUT, entry.cancel_reason)
     if phase is not Phase.CANCELLED and not entry.cancel_reason and not stopped:  # stop wins over another attempt
         shortage = shortage_of_job(job.error) or _waited_in_vain(job)
         if phase is Phase.FAILED and shortage and not _began(entry, job, run):

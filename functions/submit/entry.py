@@ -20,6 +20,7 @@ from shared.core.errors import NotAMessage
 from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
 from shared.settings import SubmitSettings, load
+from shared.spec.ladder import climbed
 from shared.spec.policy import allowed
 from shared.spec.render import ArgumentNames, Site, job_labels, render
 from shared.spec.scheduler import Scheduler
@@ -76,6 +77,7 @@ def wired(told: SubmitSettings) -> Submit:
         queues=WandbQueueConfigs(wandb),
         sweeps=WandbSweeps(wandb),
         render=lambda launch, job: allowed(render(launch, site, names, job), told.policy),
+        climbed=lambda launch, call: climbed(launch, call, told.ladder, lambda moved: allowed(moved, told.policy)),
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
         clock=lambda: datetime.now(UTC),
         policy=Policy(

@@ -18,6 +18,7 @@ from shared.core.opening import from_request
 from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
 from shared.core.shortage import Shortage
 from shared.spec.defaults import completed
+from shared.spec.ladder import Ladder, climbed
 from shared.spec.scheduler import Scheduler, as_job
 from shared.spec.source import resolved
 from shared.spec.sweep import check_sweep
@@ -25,6 +26,7 @@ from shared.spec.sweep import check_sweep
 log = logging.getLogger(__name__)
 
 Render = Callable[[Launch, JobSource | None], CustomJobCall]  # raises Reject
+Climbed = Callable[[Launch, CustomJobCall], tuple[Launch, CustomJobCall]]  # in which place this attempt is made
 Labels = Callable[[Launch], Mapping[str, str]]  # what the job of this attempt is found by
 
 
@@ -55,6 +57,7 @@ class Submit:
     labels: Labels
     clock: Clock
     policy: Policy = Policy()
+    climbed: Climbed = lambda launch, call: climbed(launch, call, Ladder(), lambda allowed: allowed)
     scheduler: Scheduler = field(default_factory=Scheduler)
 
     def launch(self, message: Ticket | Request) -> str:
@@ -107,15 +110,18 @@ class Submit:
             check_sweep(pinned.run_spec, self.sweeps)  # last: it can end at any time
         except (Reject, Retry, Denied) as refusal:
             return launch, refusal
-        return replace(pinned, entry=replace(pinned.entry, parent=call.parent)), call
+        return self.climbed(pinned, call)
 
     def _create(self, launch: Launch, call: CustomJobCall | LaunchError) -> tuple[Launch, str]:
         """Create the job of a new attempt, and say what the ledger should know."""
+        elsewhere = launch.climb.elsewhere and not isinstance(call, LaunchError)
         try:
             if isinstance(call, LaunchError):
                 raise call
             name = self.compute.create(call)
         except Reject as exc:
+            if elsewhere:  # only the ladder has brought it there
+                return self._short(launch, Capacity(f"{launch.climb.place}: {exc}", Shortage.ZERO))
             return launch.end(Outcome.REJECTED, str(exc), self.clock()), "launch.rejected"
         except Capacity as exc:
             return self._short(launch, exc)
@@ -140,12 +146,12 @@ class Submit:
         return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job{because}"))
 
     def _short(self, launch: Launch, why: Capacity) -> tuple[Launch, str]:
-        """Wait for room, or say that there will never be any."""
-        if why.shortage is Shortage.ZERO:
+        """Wait for room or go where there may be some, or say that there will never be any."""
+        if why.shortage is Shortage.ZERO and launch.climb.hopeless:
+            nor = f"; nor in {', '.join(launch.climb.barred)}" if launch.climb.barred else ""
             fix = "Waiting would not help. Ask Google for a larger quota, or launch other machines or elsewhere."
-            return launch.end(
-                Outcome.REJECTED, str(Reject("Vertex AI", str(why), fix)), self.clock()
-            ), "launch.rejected"
+            reason = str(Reject("Vertex AI", f"{why}{nor}", fix))
+            return launch.end(Outcome.REJECTED, reason, self.clock()), "launch.rejected"
         waiting = launch.short(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
         return waiting, "launch.waiting"
 
@@ -169,7 +175,9 @@ class Submit:
         submitted = launch.move(
             State.SUBMITTED, job_name=name, submitted_at=now, lease_until=None, failures=0, short_of=None
         )
-        return replace(submitted.note(now, f"created {name}"), reason="").tell("; ".join(warnings))
+        climb = launch.climb
+        moved = (f"Launched in {climb.place}, because: {climb.because}",) if climb.elsewhere else ()
+        return replace(submitted.note(now, f"created {name}"), reason="").tell("; ".join((*warnings, *moved)))
 
     def _unknown(self, launch: Launch, why: Exception) -> Launch:
         """Keep the claim until whatever was sent has landed; then somebody looks the job up."""

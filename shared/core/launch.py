@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.core.climb import Climb
 from shared.core.errors import LaunchError
 from shared.core.message import Queue
 from shared.core.shortage import Shortage
@@ -88,6 +89,7 @@ class Entry:
     failures: int = 0  # attempts that failed without an answer about the request itself; bounded
     waits: int = 0  # attempts that found no capacity, or W&B's key refused, and no job of theirs began; not bounded
     short_of: Shortage | None = None  # QUEUED, or claimed since: what there was too little of, until a job exists
+    climbs: bool = False  # the operator's ladder has another place for it: a job that stays pending is tried there
     lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
     retry_at: datetime | None = None  # QUEUED: not before then
     parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
@@ -153,6 +155,7 @@ class Launch:
     source: str = "wandb"  # or the publisher's own name
     reason: str = ""
     history: tuple[Attempt, ...] = ()
+    climb: Climb = field(default_factory=Climb)
     generation: int = field(default=0, compare=False)
 
     @property
@@ -180,7 +183,7 @@ class Launch:
         """Return this launch with one more line in its history (the last 50 are kept)."""
         return replace(self, history=(*self.history, Attempt(self.entry.attempt, at, result))[-50:])
 
-    def again(self, at: datetime, wait: timedelta, said: str, why: str, **changes: Any) -> "Launch":
+    def again(self, at: datetime, wait: timedelta, said: str, why: str, notice: str = "", **changes: Any) -> "Launch":
         """Return this launch queued once more, not before this wait is over; its author is told why it waits."""
         queued = self.move(
             State.QUEUED,
@@ -190,16 +193,24 @@ class Launch:
             job_name="",
             submitted_at=None,
             stop_seen_at=None,
+            cancel_reason="",
         )
-        return replace(queued.note(at, said), reason=why).tell(f"Waiting: {why}")
+        return replace(queued.note(at, said), reason=why).tell(f"Waiting: {notice or why}")
 
     def short(
         self, at: datetime, shortage: Shortage, why: str, backoff: Backoff, least: timedelta = timedelta(0)
     ) -> "Launch":
-        """Return this launch queued once more because Vertex AI had no room: it waits longer each time, unbounded."""
-        waits = self.entry.waits + 1
-        wait = max(backoff.after(waits, shortage), least)
-        return self.again(at, wait, f"{shortage}: {why}", why, waits=waits, short_of=shortage)
+        """Return this launch queued once more because Vertex AI had no room.
+
+        It goes on to the next place of its ladder; after the last it waits, longer each time, for as long as it takes.
+        """
+        moves = shortage.holds and bool(self.climb.next_place)
+        waits = self.entry.waits + (not moves)
+        wait = max(backoff.first if moves else backoff.after(waits, shortage), least)
+        climb = self.climb.leave(why, bar=shortage is Shortage.ZERO) if shortage.holds else self.climb
+        told = "; ".join(each for each in (why, f"next: {climb.next_place}" if moves else "", climb.left_out) if each)
+        queued = self.again(at, wait, f"{shortage}: {why}", why, told, waits=waits, short_of=shortage)
+        return replace(queued, climb=climb)
 
     def resume(self, at: datetime, budget: int) -> "Launch":
         """Return this launch queued once more after its machines were taken away: the same run goes on.
@@ -210,7 +221,8 @@ class Launch:
         again = self.move(State.QUEUED, resumes=times, waits=0, job_name="", submitted_at=None, stop_seen_at=None)
         spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {"_resume_count": times}
         said = f"Preempted; launched again ({times} of {budget} times)"
-        return replace(again.note(at, f"{said}: {self.entry.job_name}"), run_spec=spec).tell(said)
+        noted = again.note(at, f"{said}: {self.entry.job_name}")
+        return replace(noted, run_spec=spec, climb=self.climb.again()).tell(said)
 
     def end(self, outcome: Outcome, reason: str, at: datetime, *, report: bool = True) -> "Launch":
         """Return this launch ended, for this reason; `report` tells whether its item has to be failed."""

@@ -137,6 +137,7 @@ ENTRIES = st.builds(
     noticed=st.booleans(),
     report_owed=st.booleans(),
     scheduler=st.booleans(),
+    climbs=st.booleans(),
     short_of=st.none() | st.sampled_from(Shortage),
 )
 

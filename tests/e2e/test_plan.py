@@ -297,6 +297,25 @@ def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_
         assert "'gcr.io/other/train', which the rule policy.images does not allow" in image["reason"]
 
 
+def test_where_a_launch_would_go_for_want_of_machines_is_shown(standin: str, tmp_path: Path) -> None:
+    """The places of the ladder behind its own, and those that are none for it."""
+    config = tmp_path / "launch-config.yaml"
+    eu = "{region: europe-west4, staging_bucket: gs://team-eu}"
+    config.write_text(f"ladder: {{strategies: [SPOT, STANDARD], regions: [{eu}]}}")
+    tied = put(put(VERTEX, ("run", "scheduling_strategy"), "SPOT"), ("run", "network"), "projects/1/global/networks/n")
+    with door_to(standin, shows_run_specs=False) as door:
+        door.make_queue("fits", put(VERTEX, ("run", "scheduling_strategy"), "SPOT"))
+        door.make_queue("tied", tied)
+        door.make_queue("standard", VERTEX)
+        queues = ("--queue", "fits", "--queue", "tied", "--queue", "standard")
+        _, (fits, tied, standard), _ = planned(door, tmp_path, *queues)
+        there = "without machines there, next"
+        assert fits[there] == ["europe-west4 with SPOT", "europe-west4 with STANDARD"]
+        assert there not in tied
+        assert tied["left out of the ladder"] == "europe-west4 is left out, because of run.network"
+        assert standard[there] == ["europe-west4 with STANDARD"]
+
+
 def test_a_key_that_is_not_accepted(standin: str, tmp_path: Path) -> None:
     """W&B's refusal is told in one line, without a traceback."""
     with door_to(standin, shows_run_specs=False) as door:

@@ -145,6 +145,17 @@ TABLE: list[tuple[str, Entry, Sighting, type[Decision]]] = [
      Sighting(job=job("FAILED", error=f"{OWN} {STOCKOUT}", started_at=ago(minutes=4)), run=CRASHED), Finish),
     ("Vertex AI replaces machines that were taken away", SUBMITTED,
      Sighting(job=job("PENDING", created_at=ago(hours=9), started_at=ago(hours=8)), run=RUNNING), Leave),
+    ("pending for too long, and the ladder goes on", replace(SUBMITTED, cancel_reason="pending", climbs=True),
+     Sighting(job=job("CANCELLED")), Wait),
+    ("pending for too long, without a ladder", replace(SUBMITTED, cancel_reason="pending"),
+     Sighting(job=job("CANCELLED")), Finish),
+    ("cancelled by stop, with a ladder", replace(SUBMITTED, cancel_reason="stop", stop_seen_at=NOW, climbs=True),
+     Sighting(job=job("CANCELLED"), run=STOPPED), Finish),
+    ("stopped while it was cancelled for pending", replace(SUBMITTED, cancel_reason="pending", climbs=True),
+     Sighting(job=job("CANCELLED"), run=RunStatus("pending", True)), Finish),
+    ("began while it was cancelled for pending", replace(SUBMITTED, cancel_reason="pending", climbs=True),
+     Sighting(job=job("CANCELLED", started_at=NOW)), Finish),
+    ("cancelled by somebody, with a ladder", replace(SUBMITTED, climbs=True), Sighting(job=job("CANCELLED")), Finish),
     ("ended and recorded", replace(SUBMITTED, state=State.ENDED, outcome=Outcome.REJECTED), Sighting(), Finish),
 ]  # fmt: skip
 

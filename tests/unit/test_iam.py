@@ -8,6 +8,7 @@ import pytest
 from deploy.deployment import Deployment
 from deploy.iam import Table, bind_command, bindings, markdown, table
 from shared.launch_config import LaunchConfig, Policy
+from shared.spec.ladder import Ladder
 
 README = Path(__file__).parent.parent.parent / "README.md"
 DEPLOYMENT = Deployment(
@@ -36,6 +37,20 @@ def test_a_key_adds_its_bindings_and_no_others() -> None:
     plain, keyed = set(bindings(DEPLOYMENT)), set(bindings(replace(DEPLOYMENT, kms_key=KEY)))
     assert plain < keyed
     assert {binding.resource for binding in keyed - plain} == {KEY}
+
+
+def test_a_ladder_adds_its_buckets_and_nothing_else() -> None:
+    """For what jobs run as; the deployment's own staging bucket is there already."""
+    regions = [
+        {"region": "us-central1", "staging_bucket": f"gs://{DEPLOYMENT.staging_bucket}/jobs"},
+        {"region": "europe-west4", "staging_bucket": "gs://team-eu/jobs"},
+    ]
+    config = DEPLOYMENT.config.model_copy(update={"ladder": Ladder.model_validate({"regions": regions})})
+    with_ladder = set(bindings(replace(DEPLOYMENT, config=config)))
+    [added] = with_ladder - set(bindings(DEPLOYMENT))
+    assert (added.resource, added.role) == ("gs://team-eu", "roles/storage.objectUser")
+    assert added.member == "serviceAccount:a@p1.example.com"
+    assert "gs://team-eu" in bind_command(added, DEPLOYMENT)
 
 
 def test_two_deployments_share_no_account_and_no_resource() -> None:

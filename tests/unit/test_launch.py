@@ -15,6 +15,7 @@ from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
 from shared.core.shortage import Shortage
+from shared.spec.ladder import Ladder, climbed
 from shared.spec.scheduler import Scheduler
 from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 
@@ -244,6 +245,64 @@ def test_a_quota_of_zero_is_not_waited_for(scene: Scene) -> None:
     launch = scene.launch(ticket)
     assert (launch.entry.outcome, launch.entry.report_owed) == (Outcome.REJECTED, True)
     assert "the quota x/cpus is 0. Waiting would not help. Ask Google for a larger quota" in launch.reason
+
+
+LADDER = Ladder.model_validate({"regions": [{"region": "europe-west4", "staging_bucket": "gs://team-eu"}]})
+
+
+@pytest.fixture
+def ladder(scene: Scene) -> Scene:
+    """Return a scene with a ladder of two regions."""
+    scene.submit = replace(scene.submit, climbed=lambda launch, call: climbed(launch, call, LADDER, lambda same: same))
+    return scene
+
+
+def test_a_launch_without_room_is_tried_in_the_next_place(ladder: Scene) -> None:
+    """Its author reads where it goes and, when it is there, why; a claim that ended is looked up where it was."""
+    ticket = ladder.open()
+    ladder.vertex.next_errors = [Capacity("no T4 in us-central1", Shortage.STOCKOUT)]
+    assert ladder.deliver(ticket) == "launch.waiting"
+    assert ladder.launch(ticket).entry.notice == "Waiting: no T4 in us-central1; next: europe-west4 with STANDARD"
+    ladder.clock.pass_(15)
+    ladder.vertex.next_errors, ladder.vertex.lost = [OutcomeUnknown("timed out")], True
+    ladder.deliver(ticket)
+    assert ladder.launch(ticket).entry.parent == "projects/p/locations/europe-west4"
+    ladder.clock.pass_(Policy().settle.total_seconds() + 1)
+    assert ladder.deliver(ticket) == "launch.found"
+    entry = ladder.launch(ticket).entry
+    assert entry.job_name.startswith("projects/p/locations/europe-west4/")
+    assert entry.notice == "Launched in europe-west4 with STANDARD, because: no T4 in us-central1"
+    assert len(ladder.vertex.jobs) == 1
+
+
+def test_a_job_that_is_refused_in_another_place_is_not_wrong(ladder: Scene) -> None:
+    """Only the ladder has brought it there: it goes on without that place; in its own a refusal is the end."""
+    ticket = ladder.open()
+    ladder.vertex.next_errors = [Capacity("full", Shortage.AMOUNT), Reject("Vertex AI", "no such machine type there")]
+    assert ladder.deliver(ticket) == "launch.waiting"
+    ladder.clock.pass_(15)
+    assert ladder.deliver(ticket) == "launch.waiting"
+    assert "no such machine type there" in ladder.launch(ticket).entry.notice
+    ladder.clock.pass_(15)
+    ladder.vertex.next_errors = [Capacity("full", Shortage.AMOUNT)]
+    ladder.deliver(ticket)
+    assert "next" not in ladder.launch(ticket).entry.notice
+    ladder.clock.pass_(30)
+    ladder.vertex.next_errors = [Reject("Vertex AI", "refuses the job")]
+    assert ladder.deliver(ticket) == "launch.rejected"
+
+
+def test_a_quota_of_zero_sends_it_on_and_everywhere_ends_it(ladder: Scene) -> None:
+    """Its author reads of each place."""
+    ticket = ladder.open()
+    ladder.vertex.next_errors = [
+        Capacity("the quota a is 0", Shortage.ZERO),
+        Capacity("the quota b is 0", Shortage.ZERO),
+    ]
+    assert ladder.deliver(ticket) == "launch.waiting"
+    ladder.clock.pass_(15)
+    assert ladder.deliver(ticket) == "launch.rejected"
+    assert "the quota b is 0; nor in us-central1 with STANDARD" in ladder.launch(ticket).reason
 
 
 @pytest.mark.parametrize("error", [Retry("token service down"), Denied("needs customJobs.create")])

@@ -15,6 +15,7 @@ from deploy.__main__ import COMMANDS
 from shared.core.errors import SettingsError
 from shared.launch_config import LaunchConfig, Policy, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
+from shared.spec.ladder import Ladder, Region
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS: dict[str, type[Settings]] = {"poll": PollSettings, "submit": SubmitSettings, "status": StatusSettings}
@@ -97,7 +98,8 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, eno
 
 
 NOTHING_BEHIND = "queues: [one]\nenvironment: {type: , region: , project: }\n" + "".join(
-    f"{key}:\n" for key in ("entity", "max_jobs", "secure_mode", "stopped_run_timeout", "policy", "max_schedulers")
+    f"{key}:\n"
+    for key in ("entity", "max_jobs", "secure_mode", "stopped_run_timeout", "policy", "ladder", "max_schedulers")
 )
 
 
@@ -130,7 +132,7 @@ def test_what_is_required_and_has_nothing_behind_it_is_missing(
 def test_the_installed_agent_takes_the_same_keys_with_nothing_behind_them() -> None:
     """Of those that mean something here; queues, which it refuses, are missing here where nothing else names them."""
     agents: dict[str, Any] = {"entity": "acme", "queues": ["vertex"]}
-    for key in LaunchConfig.model_fields.keys() - {"policy", "scheduler", "key_secret", "queues"}:
+    for key in LaunchConfig.model_fields.keys() - {"policy", "ladder", "scheduler", "key_secret", "queues"}:
         assert getattr(AgentConfig(**agents | {key: None}), key) is None
     with pytest.raises(ValidationError, match="queues"):
         AgentConfig(**agents | {"queues": None})
@@ -256,6 +258,21 @@ def test_the_policy_comes_from_the_file_or_as_json(
     assert load(SubmitSettings).policy == Policy(service_accounts=(), images=("gcr.io/p",), max_replicas=4)
     monkeypatch.setenv("LAUNCH_POLICY", '{"regions": ["us-central1"]}')
     assert load(SubmitSettings).policy == Policy(regions=("us-central1",))
+
+
+def test_the_ladder_comes_from_the_file_or_as_json(
+    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without either every launch stays in its own place; one that is wrong names what is."""
+    assert load(SubmitSettings).ladder == Ladder()
+    eu = {"region": "europe-west4", "staging_bucket": "gs://team-eu"}
+    (tmp_path / "launch-config.yaml").write_text(yaml.safe_dump({"ladder": {"regions": [eu]}}))
+    assert load(SubmitSettings).ladder == Ladder(regions=(Region(**eu),))
+    monkeypatch.setenv("LAUNCH_LADDER", '{"strategies": ["SPOT", "STANDARD"]}')
+    assert load(SubmitSettings).ladder == Ladder(strategies=("SPOT", "STANDARD"))
+    monkeypatch.setenv("LAUNCH_LADDER", '{"strategies": ["CHEAP"]}')
+    with pytest.raises(SettingsError, match=r"LAUNCH_LADDER \(or ladder in launch-config.yaml\): strategies: "):
+        load(SubmitSettings)
 
 
 @pytest.mark.parametrize(
