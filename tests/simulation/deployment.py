@@ -10,6 +10,7 @@ from functions.status.reconcile import Status
 from functions.submit import launch
 from shared.core.ports import Clock
 from shared.spec.render import Site, job_labels, render
+from shared.spec.scheduler import Scheduler
 from tests.simulation.ports import Agents, Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Cross
 from tests.simulation.world import API_KEY, QUEUE, Delivery
@@ -65,6 +66,7 @@ class Deployment:
             labels=lambda launch: job_labels(launch, SITE.agent),
             clock=clock,
             policy=self.submit_policy,
+            scheduler=Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"),
         )
         if delivery is None:
             raise ValueError("submit is called by Pub/Sub only")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.shortage import Shortage
 from tests.simulation.processes import Call
 
 LATE = timedelta(seconds=45)  # after its caller has given up, or died, a request can still land
@@ -20,7 +21,9 @@ class Fault(StrEnum):
     LOST = "lost"  # the effect is there, its answer is not
     LATE = "late"  # the caller gives up, and the effect comes later
     UNAVAILABLE = "unavailable"  # 503, with no effect
-    BUSY = "busy"  # 429
+    BUSY = "busy"  # 429: too many calls
+    SHORT = "short"  # 429, of a create: no machines
+    NO_QUOTA = "no-quota"  # 429, of a create: nor will there ever be any
     DENIED = "denied"  # 401
     REFUSED = "refused"  # 400, of a create
     SLOW = "slow"  # the invocation is held up before the call, while others go on
@@ -28,6 +31,11 @@ class Fault(StrEnum):
     DOUBLE = "double"  # the request arrives twice; of a submit's answer: the message is delivered again, much later
     EXPIRES = "expires"  # the leases of W&B's items end before the call
     LAGS = "lags"  # a listing of Vertex AI's leaves out what is young
+
+
+NO_EFFECT = frozenset(
+    {Fault.UNAVAILABLE, Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.DENIED, Fault.REFUSED},
+)
 
 
 def possible(call: Call) -> Iterator[Fault]:
@@ -42,7 +50,7 @@ def possible(call: Call) -> Iterator[Fault]:
     yield Fault.SLOW
     yield Fault.TWIN
     if call.name == "vertex.create":
-        yield from (Fault.BUSY, Fault.REFUSED)
+        yield from (Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.REFUSED)
     if call.changes:
         yield from (Fault.LOST, Fault.LATE, Fault.DIES_LATE)
     if call.once and call.system == "wandb":
@@ -62,5 +70,9 @@ def error_of(fault: Fault, call: Call) -> LaunchError:
         case Fault.REFUSED:
             return Reject("Vertex AI", said)
         case Fault.BUSY:
-            return Capacity(said) if call.name == "vertex.create" else Retry(said)
+            return Capacity(said, Shortage.RATE) if call.name == "vertex.create" else Retry(said)
+        case Fault.SHORT:
+            return Capacity(said, Shortage.STOCKOUT)
+        case Fault.NO_QUOTA:
+            return Capacity(said, Shortage.ZERO)
     return OutcomeUnknown(said) if call.once else Retry(said)

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 from tests.simulation.deployment import Deployment
 from tests.simulation.faults import Fault, possible
+from tests.simulation.processes import Process
 from tests.simulation.scripts import ENDLESS
 from tests.simulation.simulation import Outage, Simulation
 from tests.simulation.wandb import key_of
 from tests.simulation.world import Happening, World
 
-MAX_ITEMS, MAX_JOBS = 6, 2
+MAX_ITEMS, MAX_JOBS = 8, 3
+SOON = 80  # steps
 SWEEP = "sweep"
 
 
@@ -40,6 +42,8 @@ class History:
                 self.simulation.let_time_pass()
             case ["go", number, *fault]:
                 self._go(int(number), Fault(fault[0]) if fault else None)
+            case ["until", name]:
+                self._until(name)
             case ["call", verb]:
                 self.simulation.call(verb)
             case ["rest"]:
@@ -51,8 +55,8 @@ class History:
         """Do what people and other systems do."""
         world, items = self.simulation.world, sorted(self.items)
         match what, told:
-            case "item" | "swept", [script] if len(items) < MAX_ITEMS:
-                self._enqueue(f"item-{len(items) + 1}", script, swept=what == "swept")
+            case "item" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
+                self._enqueue(what, f"item-{len(items) + 1}", script)
             case "request", [script]:
                 self.requests += 1
                 world.request(str(self.requests), script)
@@ -67,29 +71,52 @@ class History:
                 people[what](item)
             case "sweep-ends", []:
                 world.wandb.sweeps[SWEEP] = "FINISHED"
+            case "stop-polling", []:
+                world.wandb.stop_polling = not world.wandb.stop_polling
             case "outage", [system, minutes]:
                 until = world.now + timedelta(minutes=int(minutes))
                 self.simulation.outages += (Outage(system, world.now, until),)
         self.simulation.note(f"[{self.words[-1]}]")
 
-    def _enqueue(self, name: str, script: str, *, swept: bool) -> None:
-        """Put an item on the queue; that of a sweep has a run already."""
-        changes = {"sweep_id": SWEEP, "run_id": f"run-of-{name}"} if swept else {}
-        self.simulation.world.enqueue(name, script, **changes)
-        if swept:
-            self.simulation.world.prepare_run(name)
+    def _enqueue(self, what: str, name: str, script: str) -> None:
+        """Put an item on the queue: by itself, of a sweep, which has made its run already, or a sweep's scheduler."""
+        world = self.simulation.world
+        if what == "scheduler":
+            world.enqueue_scheduler(name, script)
+        elif what == "swept":
+            world.enqueue(name, script, sweep_id=SWEEP, run_id=f"run-of-{name}")
+            world.prepare_run(name)
+        else:
+            world.enqueue(name, script)
+
+    def _until(self, name: str) -> None:
+        """Let nothing go wrong until somebody who may go on stands before this call, if that comes soon."""
+        for _ in range(SOON):
+            ready = next((process for process in self.simulation.live if process.ready), None)
+            if ready and ready.call and ready.call.name == name:
+                return
+            self.simulation.step()
+
+    def ready(self, number: int) -> Process | None:
+        """Return one of those that may go on."""
+        ready = [process for process in self.simulation.live if process.ready]
+        return ready[number % len(ready)] if ready else None
+
+    def faults(self, number: int) -> list[Fault]:
+        """Return what can go wrong with the next call of one of those that may go on."""
+        process = self.ready(number)
+        return list(possible(process.call)) if process and process.call else []
 
     def _go(self, number: int, fault: Fault | None) -> None:
-        """Let one of those that are ready go on, and its call meet a fault, if it can."""
-        ready = [process for process in self.simulation.live if process.ready]
-        if ready:
-            process = ready[number % len(ready)]
-            can = set(possible(process.call)) if process.call else set()
-            self.simulation.go(process, fault if fault in can else None)
+        """Let one of those that may go on do so, and its call meet a fault, if it can."""
+        process = self.ready(number)
+        if process:
+            self.simulation.go(process, fault if fault in self.faults(number) else None)
 
     def _rest(self) -> None:
         """Let nothing more go wrong; what would go on for ever is stopped."""
         world = self.simulation.world
+        world.wandb.stop_polling = False
         for item in world.wandb.everything():
             if item.script in ENDLESS:
                 _stop_some_time(world, item.id)

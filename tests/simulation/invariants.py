@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.launch import Outcome
+from tests.simulation.scripts import AGAIN
+from tests.simulation.wandb import Item
 from tests.simulation.world import World
 
 LEFT_OVER = timedelta(seconds=150)  # how long after a stop what somebody had decided before it may come to pass
-PREEMPTED = "The machine was taken away"  # the error of a job that another may follow
+MAX_SCHEDULERS = 1  # of sweeps
 
 
 class Violation(AssertionError):
@@ -25,14 +27,14 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
     attempts = Counter((job.key, job.attempt) for job in world.vertex.jobs.values())
     gone = world.vertex.deleted  # before its name was known to us it might as well never have been
     launched = Counter(
-        job.key for name, job in world.vertex.jobs.items() if job.error != PREEMPTED and name not in gone
+        job.key for name, job in world.vertex.jobs.items() if job.error not in AGAIN and name not in gone
     )
     for key, attempt in (one for one, count in attempts.items() if count > 1):
         yield Violation("two CustomJobs of one attempt", f"{key} attempt {attempt}")
     for key in (key for key, count in launched.items() if count > 1):
         yield Violation("two CustomJobs of one launch", key)
     closed = {launch.key: launch for launch in world.launches("closed")}
-    opened = {launch.key for launch in world.launches("open")}
+    opened = {launch.key: launch for launch in world.launches("open")}
     for item in world.wandb.everything():
         if item.acker != "us" and item.key in launched:
             yield Violation("a CustomJob for an item that is not ours", item.id)
@@ -46,9 +48,14 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
             job.created_at > at + LEFT_OVER for job in world.vertex.jobs.values() if job.key == key and job.attempt > 1
         ):
             yield Violation("launched again after a stop", key)
-    ours = [item.id for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
-    if len(ours) > max_jobs:
-        yield Violation("more launches are open than max_jobs", f"{', '.join(ours)}: more than {max_jobs}")
+    ours = [item for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
+    schedulers = [item.id for item in ours if opened[item.key].entry.scheduler]
+    if len(ours) - len(schedulers) > max_jobs:
+        yield Violation(
+            "more launches are open than max_jobs", f"{', '.join(i.id for i in ours)}: more than {max_jobs}"
+        )
+    if len(schedulers) > MAX_SCHEDULERS:
+        yield Violation("more schedulers are open than max_schedulers", ", ".join(schedulers))
     for where in world.leaks:
         yield Violation("a key can be read", where)
 
@@ -62,27 +69,33 @@ def at_rest(world: World) -> bool:
 def in_the_end(world: World) -> Iterator[Violation]:
     """Yield what is wrong in a world at rest."""
     closed = {launch.key: launch for launch in world.launches("closed")}
-    launched = {job.key for job in world.vertex.jobs.values()}
     for item in world.wandb.items.values():
-        if item.acker == "them":
-            continue
-        run = world.wandb.runs.get(replace(world.run_of(item.key), run_id=item.run_name))
-        if item.state == "FAILED" and not item.error:
-            yield Violation("an item is FAILED without a message", item.id)
-        if item.state == "FAILED" and run and run.state == "finished":
-            yield Violation("an item is FAILED though its run finished", item.id)
-        if item.state == "CLAIMED" and (run is None or not run.started):
-            yield Violation("an item is left without a run and without a message", item.id)
-        if item.key not in closed:
-            yield Violation("a launch is neither open nor closed", item.id)
+        if item.acker != "them":
+            yield from _told(world, item)
+            if item.key not in closed:
+                yield Violation("a launch is neither open nor closed", item.id)
+    for launch in closed.values():
+        sweep = launch.entry.run.run_id
+        failed = launch.entry.scheduler and launch.entry.outcome is Outcome.FAILED
+        if failed and world.wandb.sweeps.get(sweep) != "CANCELED":
+            yield Violation("a sweep waits for a scheduler that has failed", sweep)
+    launched = {job.key for job in world.vertex.jobs.values()}
     for key in world.requests:
-        if key not in closed and key not in world.dead_letters:
+        if key in world.dead_letters or key not in closed:
             yield Violation("a request was lost", key)
-        elif key in closed and closed[key].entry.outcome is Outcome.SUCCEEDED and key not in launched:
+        elif closed[key].entry.outcome is Outcome.SUCCEEDED and key not in launched:
             yield Violation("a request succeeded without a CustomJob", key)
-    for key in world.dead_letters:
-        if key in world.requests:
-            yield Violation("a request ended among the dead letters", key)
+
+
+def _told(world: World, item: Item) -> Iterator[Violation]:
+    """Yield what is wrong with what an item's author sees."""
+    run = world.wandb.runs.get(replace(world.run_of(item.key), run_id=item.run_name))
+    if item.state == "FAILED" and not item.error:
+        yield Violation("an item is FAILED without a message", item.id)
+    if item.state == "FAILED" and run and run.state == "finished":
+        yield Violation("an item is FAILED though its run finished", item.id)
+    if item.state == "CLAIMED" and (run is None or not run.started):
+        yield Violation("an item is left without a run and without a message", item.id)
 
 
 def left(world: World) -> str:

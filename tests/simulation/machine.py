@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.simulation.deployment import Deployment
-from tests.simulation.faults import Fault
 from tests.simulation.history import History
 from tests.simulation.invariants import Violation
 from tests.simulation.logs import listening
@@ -16,8 +15,13 @@ from tests.simulation.scripts import ENDLESS, SCRIPTS
 from tests.simulation.simulation import Simulation
 
 _number = st.integers(0, 5)
-_fault = st.sampled_from(Fault)
+_nth = st.integers(0, 11)
 _ending = st.sampled_from([script for script in SCRIPTS if script not in ENDLESS])
+
+CHANGES = [
+    *("wandb.pop", "wandb.ack", "wandb.fail", "wandb.warn"),
+    *("ledger.write", "ledger.delete", "vertex.create", "vertex.cancel", "topic.publish"),
+]
 
 
 @dataclass
@@ -72,16 +76,23 @@ class LongHistory(RuleBasedStateMachine):
         """One of those that live goes on."""
         self.say(f"go:{number}")
 
-    @rule(number=_number, fault=_fault)
-    def go_wrong(self, number: int, fault: Fault) -> None:
-        """The call of one of those that live meets a fault."""
-        self.say(f"go:{number}:{fault}")
+    @rule(number=_number, nth=_nth)
+    def go_wrong(self, number: int, nth: int) -> None:
+        """The next call of one of those that live meets one of the faults that it can meet."""
+        if faults := self.history.faults(number):
+            self.say(f"go:{number}:{faults[nth % len(faults)]}")
 
-    @rule(steps=st.integers(0, 12), number=_number, fault=_fault)
-    def go_wrong_soon(self, steps: int, number: int, fault: Fault) -> None:
+    @rule(steps=st.integers(1, 12), number=_number, nth=_nth)
+    def go_wrong_soon(self, steps: int, number: int, nth: int) -> None:
         """Likewise, some steps later."""
         self.say(f"calm:{steps}")
-        self.say(f"go:{number}:{fault}")
+        self.go_wrong(number, nth)
+
+    @rule(name=st.sampled_from(CHANGES), nth=_nth)
+    def change_goes_wrong(self, name: str, nth: int) -> None:
+        """A call that changes something outside meets a fault, before long."""
+        self.say(f"until:{name}")
+        self.go_wrong(0, nth)
 
     @rule()
     def time(self) -> None:
@@ -93,7 +104,7 @@ class LongHistory(RuleBasedStateMachine):
         """Cloud Scheduler calls once more than it should."""
         self.say(f"call:{verb}")
 
-    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "item", "swept"]))
+    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "item", "swept", "scheduler"]))
     def enqueue(self, kind: str, script: str) -> None:
         """Somebody puts an item on the queue."""
         self.say(f"{kind}:{script}")
@@ -112,6 +123,11 @@ class LongHistory(RuleBasedStateMachine):
     def outage(self, system: str, minutes: int) -> None:
         """A system is out of order for a while."""
         self.say(f"outage:{system}:{minutes}")
+
+    @rule()
+    def stop_polling(self) -> None:
+        """Somebody tells our agent on W&B's page to stop polling, or to go on."""
+        self.say("stop-polling")
 
     @rule()
     def sweep_ends(self) -> None:

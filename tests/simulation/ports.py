@@ -13,6 +13,7 @@ from shared.core.ports import AgentNote, CustomJobCall, ItemStatus, Job, QueueIt
 from shared.core.queueconfig import QueueConfig
 from tests.simulation.processes import Call, Cross
 from tests.simulation.world import World
+from tests.unit.specs import run_spec
 
 
 class Ledger:
@@ -162,11 +163,11 @@ class Wandb:
         return str(self.cross(call))
 
     def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
-        """Ask for the agent, then show it as active."""
-        if not self.cross(Call("wandb", "wandb.agent", agent_id, lambda w: w.wandb.agents > 0)):
-            return None
-        self.cross(Call("wandb", "wandb.heartbeat", agent_id, lambda _: None))
-        return False
+        """Ask for the agent, then show it as active; True where W&B asks it to stop polling."""
+        stops: bool | None = self.cross(Call("wandb", "wandb.agent", agent_id, lambda w: w.wandb.agent()))
+        if stops is not None:
+            self.cross(Call("wandb", "wandb.heartbeat", agent_id, lambda _: None))
+        return stops
 
     def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
         """Return those of these runs that exist; asks nothing where there are none."""
@@ -213,8 +214,10 @@ class Wandb:
         raise NotImplementedError(path)
 
     def config_of(self, queue: Queue) -> QueueConfig | None:
-        """No launch of the simulation lacks its queue's configuration."""
-        raise NotImplementedError(queue)
+        """Return what a queue gives; only a scheduler of a sweep asks for it."""
+        given = {"resource_args": run_spec()["resource_args"]}
+        self.cross(Call("wandb", "wandb.config", queue.name, lambda _: None))
+        return QueueConfig("q1", "PROJECT", "gcp-vertex", given)
 
     def state_of(self, entity: str, project: str, sweep: str) -> str:
         """Return a sweep's state."""

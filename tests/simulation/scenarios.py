@@ -89,6 +89,8 @@ SCENARIOS = {
     "crashes": Scenario(_item("crashes")),
     "preempted once": Scenario(_item("preempted once")),
     "always preempted": Scenario(_item("always preempted")),
+    "taken away once": Scenario(_item("taken away once")),
+    "finds machines at last": Scenario(_item("finds machines at last")),
     "two items": Scenario(_two, max_jobs=2),
     "one at a time": Scenario(_two),
     "six items": Scenario(_many, max_jobs=3),
@@ -98,6 +100,7 @@ SCENARIOS = {
     "another agent": Scenario(_compete),
     "removed": Scenario(_remove),
     "deleted in the console": Scenario(_delete),
+    "scheduler of a sweep": Scenario(lambda world: world.enqueue_scheduler("a", "never starts")),
     "request": Scenario(lambda world: world.request("42", "trains")),
     "request that never starts": Scenario(lambda world: world.request("42", "never starts")),
 }

@@ -25,7 +25,11 @@ def _s(seconds: float) -> timedelta:
 
 _BEGINS = (Step(_s(20), "JOB_STATE_RUNNING"), Step(_s(25), run="running"))
 _TRAINS = (*_BEGINS, Step(_s(80), "JOB_STATE_SUCCEEDED", "finished"))
-_PREEMPTED = (*_BEGINS, Step(_s(50), "JOB_STATE_FAILED", "preempted", "The machine was taken away"))
+_PREEMPTED = (*_BEGINS, Step(_s(50), "JOB_STATE_FAILED", "preempted", "exit code 143"))
+_TAKEN_AWAY = (*_BEGINS, Step(_s(50), "JOB_STATE_FAILED", "crashed", "STOCKOUT: the machines were taken away"))
+_NO_MACHINES = (Step(_s(40), "JOB_STATE_FAILED", error="Resources are insufficient in region: us-central1"),)
+
+AGAIN = frozenset(one[-1].error for one in (_PREEMPTED, _TAKEN_AWAY, _NO_MACHINES))  # what another job may follow
 
 SCRIPTS: dict[str, Callable[[int], tuple[Step, ...]]] = {  # each by the number of the attempt
     "trains": lambda _: _TRAINS,
@@ -34,6 +38,8 @@ SCRIPTS: dict[str, Callable[[int], tuple[Step, ...]]] = {  # each by the number 
     "says nothing": lambda _: (Step(_s(20), "JOB_STATE_RUNNING"), Step(_s(40), "JOB_STATE_SUCCEEDED")),
     "preempted once": lambda attempt: _PREEMPTED if attempt == 1 else _TRAINS,
     "always preempted": lambda _: _PREEMPTED,
+    "taken away once": lambda attempt: _TAKEN_AWAY if attempt == 1 else _TRAINS,
+    "finds machines at last": lambda attempt: _NO_MACHINES if attempt < 3 else _TRAINS,
     "goes on": lambda _: _BEGINS,  # until it is cancelled: a script that does not heed a stop
     "preempted twice": lambda attempt: _PREEMPTED if attempt < 3 else _BEGINS,
 }

@@ -10,7 +10,7 @@ from shared.core.errors import LaunchError
 from shared.core.launch import IllegalTransition
 from tests.simulation import invariants
 from tests.simulation.deployment import TIMEOUTS, Deployment
-from tests.simulation.faults import LATE, LONG_AFTER, SLOW, Fault, error_of
+from tests.simulation.faults import LATE, LONG_AFTER, NO_EFFECT, SLOW, Fault, error_of
 from tests.simulation.invariants import Violation
 from tests.simulation.processes import Call, Process
 from tests.simulation.shown import shown
@@ -193,7 +193,7 @@ class Simulation:
                     process.die()
                 else:
                     process.answer(_raiser(error_of(fault, call)))
-            case Fault.UNAVAILABLE | Fault.BUSY | Fault.DENIED | Fault.REFUSED:
+            case Fault() if fault in NO_EFFECT:
                 self._tell(process.name, said)
                 process.answer(_raiser(error_of(fault, call)))
             case _:

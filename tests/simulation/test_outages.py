@@ -11,6 +11,7 @@ from shared.core.errors import Denied, LaunchError, Retry
 from tests.simulation.deployment import Deployment
 from tests.simulation.faults import Fault
 from tests.simulation.logs import listening
+from tests.simulation.scripts import AGAIN
 from tests.simulation.simulation import Outage, Simulation
 from tests.simulation.world import START, Happening, World
 
@@ -53,7 +54,7 @@ def in_order(simulation: Simulation) -> None:
     world = simulation.world
     for item in world.wandb.items.values():
         assert item.state == ("FAILED" if item.script in ("never starts", "says nothing") else "CLAIMED"), item
-    jobs = [job for job in world.vertex.jobs.values() if job.error != "The machine was taken away"]
+    jobs = [job for job in world.vertex.jobs.values() if job.error not in AGAIN]
     assert len(jobs) == len({job.key for job in jobs}) == len(world.wandb.items) + len(world.requests)
     assert world.now < ENDS + SOON
 

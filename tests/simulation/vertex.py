@@ -58,7 +58,8 @@ class Vertex:
         job = self.jobs[name]
         if not phase_of(job.state).ended:
             ended_at = now if phase_of(state).ended else None
-            self.jobs[name] = replace(job, state=state, ended_at=ended_at, error=error)
+            started_at = now if state == "JOB_STATE_RUNNING" else job.started_at
+            self.jobs[name] = replace(job, state=state, started_at=started_at, ended_at=ended_at, error=error)
 
     def delete(self, name: str, now: datetime) -> None:
         """Delete a job, as somebody in the console may; it ends."""

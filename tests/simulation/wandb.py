@@ -49,10 +49,12 @@ class Wandb:
     runs: dict[RunPath, RunStatus] = field(default_factory=dict)
     sweeps: dict[str, str] = field(default_factory=dict)
     agents: int = 0
+    stop_polling: bool = False
 
     def fork(self) -> "Wandb":
         """Return a W&B of its own that is in the same state."""
-        return Wandb(dict(self.items), dict(self.removed), dict(self.runs), dict(self.sweeps), self.agents)
+        dicts = (dict(self.items), dict(self.removed), dict(self.runs), dict(self.sweeps))
+        return Wandb(*dicts, self.agents, self.stop_polling)
 
     def pop(self, queue: Queue, now: datetime) -> QueueItem | None:
         """Lease the next item."""
@@ -98,6 +100,10 @@ class Wandb:
         """Register an agent."""
         self.agents += 1
         return f"agent-{self.agents}"
+
+    def agent(self) -> bool | None:
+        """Tell whether our agent should stop polling; None where there is none."""
+        return self.stop_polling if self.agents else None
 
     def show(self, run: RunPath, state: str) -> None:
         """Put a run into a state; whether stop was pressed stays."""

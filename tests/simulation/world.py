@@ -9,7 +9,7 @@ from typing import Any
 from shared.core.jobstate import phase_of
 from shared.core.launch import Launch, RunPath
 from shared.core.message import Queue, Request, Ticket
-from shared.core.opening import from_item, from_request
+from shared.core.opening import SCHEDULER_URI, from_item, from_request
 from shared.core.ports import AgentNote
 from tests.simulation.bucket import Bucket
 from tests.simulation.scripts import SCRIPTS, Step
@@ -116,6 +116,13 @@ class World:
         item = Item(item_id, QUEUE, run_spec(_wandb_api_key=OWN_KEY, **changes), script)
         self.wandb.items[item_id] = item
         self.scripts[item.key] = script
+
+    def enqueue_scheduler(self, item_id: str, script: str) -> None:
+        """Put the scheduler of a sweep on the queue, as `wandb launch-sweep` does; the sweep has the item's name."""
+        command = {"entry_point": ["wandb", "scheduler", item_id], "args": ["--queue", "vertex"]}
+        kind = {"uri": SCHEDULER_URI, "resource": "local-process", "resource_args": {}, "docker": {}}
+        self.wandb.sweeps[item_id] = "RUNNING"
+        self.enqueue(item_id, script, **kind, run_id=item_id, overrides=command)
 
     def request(self, name: str, script: str) -> None:
         """Let another system publish a request."""
