@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from shared.core.launch import Launch, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
+from shared.core.redaction import KEYS, REDACTED, is_secret, secrets_in, without
 from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.key_secret import READ_KEY
@@ -32,10 +32,7 @@ from shared.spec.sweep import check_sweep
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
 LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
-_REDACTED = "[redacted]"
 _PROGRAMS = {FETCH: "[the program that fetches the code]", READ_KEY: "[the program that reads the key]"}
-_KEYS = frozenset({"_wandb_api_key", "WANDB_API_KEY"})
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
 
 class PlanSettings(PollSettings, SubmitSettings):
@@ -112,7 +109,8 @@ class Planner:
 
     def _rendered(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
         launch = _claimed(queue, item, run_spec)
-        secrets = frozenset({self.site.api_key, *_keys(launch.run_spec), *_secrets_of(self.site.macros)})
+        macros = (value for name, value in self.site.macros.items() if is_secret(name))
+        secrets = frozenset({self.site.api_key, *secrets_in(launch.run_spec), *macros})
         try:
             placed = as_job(launch, WandbQueueConfigs(self.graphql), self.scheduler)
             pinned, job = resolved(placed, WandbJobs(self.graphql))
@@ -204,28 +202,10 @@ def _written(document: dict[str, Any]) -> str:
 def _redacted(value: Any, secrets: frozenset[str]) -> Any:
     """Return a value with no secret in it, by the name of an entry or a variable, or found inside a text."""
     if isinstance(value, Mapping):
-        hidden = _KEYS | ({"value"} if _SECRET.search(str(value.get("name"))) else frozenset())
-        return {key: _REDACTED if key in hidden and one else _redacted(one, secrets) for key, one in value.items()}
+        hidden = KEYS | ({"value"} if is_secret(value.get("name")) else frozenset())
+        return {key: REDACTED if key in hidden and one else _redacted(one, secrets) for key, one in value.items()}
     if isinstance(value, list):
         return [_redacted(one, secrets) for one in value]
     if isinstance(value, str):
-        value = _PROGRAMS.get(value, value)
-        for secret in secrets:
-            value = value.replace(secret, _REDACTED)
+        return without(_PROGRAMS.get(value, value), secrets)
     return value
-
-
-def _keys(value: Any) -> Iterator[str]:
-    """Yield the API keys that a run spec carries, at any depth."""
-    if isinstance(value, Mapping):
-        for key, one in value.items():
-            if key in _KEYS and isinstance(one, str) and one:
-                yield one
-            yield from _keys(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _keys(one)
-
-
-def _secrets_of(macros: Mapping[str, str]) -> Iterator[str]:
-    return (value for name, value in macros.items() if value and _SECRET.search(name))

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.core.redaction import without
+
 _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
 
 
 class CloudLogging(logging.Formatter):
     """Format a record as a JSON line; an event's fields come in `extra={"fields": {...}}`.
 
-    `secrets` are replaced wherever they appear, whatever library wrote the line.
+    `secrets` are replaced wherever they appear, whatever library wrote the line; so are the logins of URLs.
     """
 
     def __init__(self, project: str, secrets: Iterable[str] = ()) -> None:
@@ -38,10 +40,7 @@ class CloudLogging(logging.Formatter):
             entry["stack_trace"] = "".join(traceback.format_exception(record.exc_info[1]))
         if trace := _trace.get():
             entry["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"
-        line = json.dumps(entry, default=str)
-        for secret in self.secrets:
-            line = line.replace(secret, "[redacted]")
-        return line
+        return without(json.dumps(entry, default=str), self.secrets)
 
 
 def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
@@ -59,7 +58,7 @@ def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) ->
         if isinstance(logger, logging.Logger):  # some libraries print through handlers of their own, as plain text
             logger.handlers.clear()
             logger.propagate = True
-            if name.startswith("google."):
+            if name.startswith(("google.", "urllib3.")):  # at DEBUG the latter tells addresses that are permissions
                 logger.setLevel(max(logging.WARNING, root.level))
 
 

@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -41,6 +42,12 @@ def _object(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _without_login(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("has a user or a password in it, which would stand in every job. Leave it out")
+    return url
+
+
 KEY_FILE = "WANDB_API_KEY_FILE"  # names a file that holds the key: Secret Manager puts it there, and a new one after it
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -50,7 +57,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    wandb_base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.wandb.ai"
+    wandb_base_url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_login)] = (
+        "https://api.wandb.ai"
+    )
     wandb_ca_file: Annotated[str, AfterValidator(certificates)] = ""
     wandb_api_key: SecretStr = Field(validation_alias=AliasChoices("WANDB_API_KEY", f"{KEY_FILE}:"))
     google_cloud_project: Annotated[

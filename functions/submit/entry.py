@@ -19,6 +19,7 @@ from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSw
 from shared.core.errors import NotAMessage
 from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
+from shared.core.redaction import is_secret
 from shared.settings import SubmitSettings, load
 from shared.spec.ladder import climbed
 from shared.spec.policy import allowed
@@ -56,14 +57,16 @@ def message_of(event: CloudEvent) -> Ticket | Request:
 @lru_cache(maxsize=1)
 def wired(told: SubmitSettings) -> Submit:
     """Wire the parts, once for the same settings; none of them connects before it is used."""
-    logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
+    macros = {name: os.environ[name] for name in told.launch_macros if name in os.environ}
+    secrets = (told.api_key, *(value for name, value in macros.items() if is_secret(name)))
+    logs.configure(told.google_cloud_project, told.log_level, secrets)
     site = Site(
         base_url=told.wandb_base_url,
         api_key=told.api_key,
         project=told.google_cloud_project,
         location=told.vertex_location,
         agent=told.launch_agent_name,
-        macros={name: os.environ[name] for name in told.launch_macros if name in os.environ},
+        macros=macros,
         secure_mode=told.secure_mode,
         key_secret=told.key_secret,
         base_image=told.base_image,
@@ -87,4 +90,5 @@ def wired(told: SubmitSettings) -> Submit:
             backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
         ),
         scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
+        secrets=secrets,
     )

@@ -16,6 +16,7 @@ from shared.core.launch import Backoff, Launch, Outcome, State
 from shared.core.message import Request, Ticket
 from shared.core.opening import from_request
 from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
+from shared.core.redaction import redact, secrets_in
 from shared.core.shortage import Shortage
 from shared.spec.defaults import completed
 from shared.spec.ladder import Ladder, climbed
@@ -59,6 +60,7 @@ class Submit:
     policy: Policy = Policy()
     climbed: Climbed = lambda launch, call: climbed(launch, call, Ladder(), lambda allowed: allowed)
     scheduler: Scheduler = field(default_factory=Scheduler)
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
 
     def launch(self, message: Ticket | Request) -> str:
         """Do what this message asks for, and return the event that came of it.
@@ -114,24 +116,32 @@ class Submit:
 
     def _create(self, launch: Launch, call: CustomJobCall | LaunchError) -> tuple[Launch, str]:
         """Create the job of a new attempt, and say what the ledger should know."""
-        elsewhere = launch.climb.elsewhere and not isinstance(call, LaunchError)
         try:
             if isinstance(call, LaunchError):
                 raise call
             name = self.compute.create(call)
-        except Reject as exc:
-            if elsewhere:  # only the ladder has brought it there
-                return self._short(launch, Capacity(f"{launch.climb.place}: {exc}", Shortage.ZERO))
-            return launch.end(Outcome.REJECTED, str(exc), self.clock()), "launch.rejected"
-        except Capacity as exc:
-            return self._short(launch, exc)
-        except KeyRefused as exc:
-            return self._locked_out(launch, exc), "launch.denied"
-        except OutcomeUnknown as exc:
-            return self._unknown(launch, exc), "launch.outcome_unknown"
-        except (Retry, Denied) as exc:
-            return self._failed(launch, exc)
+        except LaunchError as exc:  # its text goes to W&B, the ledger and the log
+            redact(exc, [*self.secrets, *secrets_in(launch.run_spec)])
+            sent_elsewhere = launch.climb.elsewhere and exc is not call
+            return self._without_job(launch, exc, sent_elsewhere)
         return self._submitted(launch, name, call.warnings), "launch.submitted"
+
+    def _without_job(self, launch: Launch, why: LaunchError, sent_elsewhere: bool) -> tuple[Launch, str]:
+        """Say what the ledger should know of an attempt that made no job, or of which nobody can tell."""
+        match why:
+            case Reject() if sent_elsewhere:  # only the ladder has brought it there
+                return self._short(launch, Capacity(f"{launch.climb.place}: {why}", Shortage.ZERO))
+            case Reject():
+                return launch.end(Outcome.REJECTED, str(why), self.clock()), "launch.rejected"
+            case Capacity():
+                return self._short(launch, why)
+            case KeyRefused():
+                return self._locked_out(launch, why), "launch.denied"
+            case OutcomeUnknown():
+                return self._unknown(launch, why), "launch.outcome_unknown"
+            case Retry() | Denied():
+                return self._failed(launch, why)
+        raise why
 
     def _resolve(self, launch: Launch) -> tuple[Launch, str]:
         """Find out what the dead holder of this attempt left: a job, or (it has landed by now or never will) none."""

@@ -16,6 +16,7 @@ from google.cloud.aiplatform_v1.types import CustomJob, ListCustomJobsRequest, S
 from shared.core.errors import Denied, LaunchError, Retry
 from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.ports import Job
+from shared.core.redaction import secrets_in, without
 
 TIMEOUT = 30.0  # seconds a call
 PAGE = 100  # what Vertex gives at most
@@ -111,9 +112,15 @@ def _job(job: CustomJob) -> Job | None:
         created_at=job.create_time,
         started_at=job.start_time or None,
         ended_at=job.end_time or None,
-        error=job.error.message if job.error else "",
+        error=without(job.error.message, _secrets(job)) if job.error else "",
         max_wait=_max_wait(scheduling),
     )
+
+
+def _secrets(job: CustomJob) -> Iterator[str]:
+    """Yield what Vertex AI must not quote of a job's variables."""
+    containers = (pool.container_spec for pool in job.job_spec.worker_pool_specs)
+    return secrets_in([{"name": one.name, "value": one.value} for each in containers for one in each.env])
 
 
 def _max_wait(scheduling: Scheduling) -> timedelta:

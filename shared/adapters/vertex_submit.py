@@ -22,13 +22,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.ports import CustomJobCall
+from shared.core.redaction import redact, secrets_in, without
 from shared.core.shape import Shape
 from shared.core.shortage import Shortage, quota_of, retry_delay, shortage_of
 
 log = logging.getLogger(__name__)
 
 _REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # with which REST errors begin
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 CREATE_TIMEOUT = 60.0  # seconds; the SDK itself would wait for ever
 _SCALARS = {bool: Shape("flag"), int: Shape("whole"), float: Shape("number"), str: Shape("text")}
 _FIELDS = {
@@ -104,7 +104,7 @@ class VertexCompute:
         try:
             return self._create(call)
         except LaunchError as exc:  # Vertex may quote a variable's value; this text goes to W&B, the ledger and the log
-            exc.args = tuple(_redacted(str(arg), call) for arg in exc.args)
+            redact(exc, secrets_in(call.constructor))
             raise
 
     def _create(self, call: CustomJobCall) -> str:
@@ -119,7 +119,7 @@ class VertexCompute:
         try:
             job.submit(**arguments)
         except Exception as exc:  # noqa: BLE001 - the SDK also raises after the job has been created
-            return self._after_error(job, exc)
+            return self._after_error(call, job, exc)
         return str(job.resource_name)
 
     def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
@@ -136,7 +136,7 @@ class VertexCompute:
             raise Retry(f"Vertex AI cannot be asked for the job: {_short(exc)}") from exc
         return str(jobs[0].resource_name) if jobs else None
 
-    def _after_error(self, job: aiplatform.CustomJob, exc: Exception) -> str:
+    def _after_error(self, call: CustomJobCall, job: aiplatform.CustomJob, exc: Exception) -> str:
         """Tell Vertex's definite refusal from an error that says nothing about the job."""
         if refusal := _refusal(exc):
             raise refusal from exc
@@ -144,7 +144,8 @@ class VertexCompute:
             name = str(job.resource_name)
         except RuntimeError:
             raise OutcomeUnknown(f"the create call has no answer: {_short(exc)}") from exc
-        log.warning("vertex.error_after_create", extra={"fields": {"job": name, "error": _short(exc)}})
+        said = without(_short(exc), secrets_in(call.constructor))
+        log.warning("vertex.error_after_create", extra={"fields": {"job": name, "error": said}})
         return name
 
     def _prepare(self) -> None:
@@ -216,14 +217,6 @@ def _capacity(exc: google_errors.GoogleAPICallError) -> Capacity:
     shortage = shortage_of(exc.details, _short(exc))
     zero = f" the quota {quota_of(exc.details) or 'that it names'} is 0;" if shortage is Shortage.ZERO else ""
     return Capacity(f"Vertex AI has no room:{zero} {_short(exc)}", shortage, retry_delay(exc.details))
-
-
-def _redacted(said: str, call: CustomJobCall) -> str:
-    for pool in call.constructor.get("worker_pool_specs", ()):
-        for variable in pool.get("container_spec", {}).get("env", ()):
-            if _SECRET.search(variable["name"]) and variable["value"]:
-                said = said.replace(variable["value"], "[redacted]")
-    return said
 
 
 def _short(exc: Exception) -> str:

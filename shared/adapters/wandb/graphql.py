@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry as Repeat
 
 from shared.core.errors import Denied, KeyRefused, OutcomeUnknown, Retry, SettingsError
+from shared.core.redaction import without
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ class Graphql:
         W&B's key is shown to W&B itself only: another address has its permission in it.
         """
         url = urljoin(self._url, address)
-        where = urlsplit(url).netloc
-        own = where == urlsplit(self._url).netloc
+        where = _place(url)
+        own = urlsplit(url).netloc == urlsplit(self._url).netloc
         auth, verify = (("api", self._api_key), self._ca_file or None) if own else (None, None)
         try:
             with requests.get(url, timeout=TIMEOUT, stream=True, auth=auth, verify=verify) as response:
@@ -80,7 +81,7 @@ class Graphql:
 
     def _post(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         body = {"query": document, "variables": variables}
-        where = urlsplit(self._url).netloc
+        where = _place(self._url)
         try:
             # told here, not to the session, over which REQUESTS_CA_BUNDLE would win
             verify = self._ca_file or None
@@ -97,7 +98,7 @@ class Graphql:
         if response.status_code == 429:
             raise Retry(f"W&B at {where} answers 429: too many requests")
         answer = _object(response)
-        reason = _errors(answer)
+        reason = without(_errors(answer), [self._api_key])
         if response.status_code != 200:
             raise OutcomeUnknown(f"W&B at {where} answers {response.status_code}: {reason or response.reason}")
         if "permission" in reason.lower():
@@ -136,6 +137,11 @@ def _refusal(exc: BaseException | None) -> ssl.SSLCertVerificationError | None:
             return exc
         exc = exc.__cause__ or exc.__context__
     return None
+
+
+def _place(url: str) -> str:
+    """Return the host of an address, and its port; no login."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
