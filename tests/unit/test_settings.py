@@ -201,6 +201,7 @@ def test_a_file_without_a_key_is_told_with_everything_else(
         ),
         ("LAUNCH_MAX_JOBS", "-2", "greater than or equal to -1"),
         ("WANDB_BASE_URL", "api.wandb.ai", "WANDB_BASE_URL: String should match pattern"),
+        ("WANDB_BASE_URL", "https://u:s3cret@w.test", "WANDB_BASE_URL: has a user or a password in it"),
         ("POLL_CONNECTIONS", "0", "POLL_CONNECTIONS: Input should be greater than"),
         ("LAUNCH_QUEUES", " , ", "LAUNCH_QUEUES (or queues in launch-config.yaml): "),
         ("LAUNCH_AGENT_NAME", "My Agent", "LAUNCH_AGENT_NAME: "),
@@ -212,8 +213,9 @@ def test_a_wrong_value_names_its_variable(
 ) -> None:
     """And says what would be right."""
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError, match=re.escape(said)):
+    with pytest.raises(SettingsError, match=re.escape(said)) as wrong:
         load(PollSettings)
+    assert "s3cret" not in str(wrong.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Texts without what is secret, found by its name or by its form."""
+
+import pytest
+
+from shared.core.errors import Reject
+from shared.core.redaction import redact, secrets_in, without
+
+SPEC = {
+    "_wandb_api_key": "own-key-1",
+    "idempotency_key": "42",
+    "overrides": {"run_config": {"key": "C major", "tokens": "many"}},
+    "resource_args": {
+        "vertex": {
+            "spec": {
+                "encryption_spec_key_name": "projects/p/k",
+                "worker_pool_specs": [
+                    {"container_spec": {"env": [{"name": "DB_PASSWORD", "value": "pass-word"}]}},
+                    {"container_spec": {"env": [{"name": "my_token", "value": "to-ken"}, {"name": "A", "value": "b"}]}},
+                    {"container_spec": {"env": [{"name": "X_KEY", "value": {"x": "y"}}, {"name": 5, "value": "n"}, 7]}},
+                    {"container_spec": {"env": [{"name": "WANDB_API_KEY", "value": "queues-key"}]}},
+                ],
+            }
+        }
+    },
+}
+
+
+def test_secrets_are_found_by_their_names() -> None:
+    """Keys of W&B wherever they are, and variables; no other entry, whatever it is called."""
+    assert list(secrets_in(SPEC)) == ["own-key-1", "pass-word", "to-ken", "queues-key"]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("a secret-1, a secret-12", "a [redacted], a [redacted]"),
+        ("pools[1] and 1", "pools[1] and 1"),
+        ("https://u:p@h.test/x and git+ssh://git@h/y", "https://[redacted]@h.test/x and git+ssh://[redacted]@h/y"),
+        ("https://h.test/@scope a@b.test", "https://h.test/@scope a@b.test"),
+        (
+            "?X-Goog-Signature=ab%2F&Expires=1 Signature=x/y=",
+            "?X-Goog-Signature=[redacted]&Expires=1 Signature=[redacted]",
+        ),
+        ('{"url": "https://u:p@h"}', '{"url": "https://[redacted]@h"}'),
+    ],
+)
+def test_a_text_is_left_without_them(said: str, left: str) -> None:
+    """The longest first; what is too short to be one stays, or nothing could be read; logins and signatures go."""
+    assert without(said, ["secret-1", "secret-12", "1", ""]) == left
+
+
+def test_an_error_keeps_all_but_the_secret() -> None:
+    """Its kind, its field and the rest of its words."""
+    refusal = Reject("labels.x", "is 'own-key-1'", "Write another.")
+    redact(refusal, ["own-key-1"])
+    assert (str(refusal), refusal.field) == ("labels.x: is '[redacted]'. Write another.", "labels.x")
