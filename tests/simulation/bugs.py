@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from functions.status import decide
 from functions.submit import launch as submit
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.launch import Entry, Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall, ItemStatus, QueueItem, RunStatus
-from tests.simulation.deployment import Deployment, Parts
+from tests.simulation.deployment import PARENT, Deployment, Parts
 from tests.simulation.ports import Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Call
 from tests.simulation.wandb import key_of
@@ -133,6 +134,14 @@ class LooksNothingUp(Vertex):
     def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
         """Find nothing."""
         return None
+
+
+class LooksUpAtHome(Vertex):
+    """A takeover looks for the job in the deployment's own region, wherever the ladder has brought it."""
+
+    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+        """Find a job."""
+        return super().find(PARENT, labels)
 
 
 class RepeatsCreate(Vertex):
@@ -257,6 +266,9 @@ BUGS = {
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
     "no look at closed": Bug(_TWO_OF_ATTEMPT, "request", _parts(submit=Parts(ledger=LooksAtNothingClosed))),
     "no look-up by label": Bug(_TWO_OF_LAUNCH, "trains", _parts(submit=Parts(vertex=LooksNothingUp))),
+    "looks up in its own region": Bug(
+        _TWO_OF_LAUNCH, "finds machines elsewhere", _parts(submit=Parts(vertex=LooksUpAtHome))
+    ),
     "submit's lease shorter than its timeout": Bug(
         _TWO_OF_LAUNCH, "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
     ),
@@ -275,6 +287,12 @@ BUGS = {
     ),
     "deletes before the close": Bug(
         "a launch is neither open nor closed", "trains", _parts(status=Parts(ledger=DeletesBeforeClose))
+    ),
+    "no patience with a run that shows late": Bug(
+        "an item is FAILED though its run finished",
+        "shows its run late",
+        Deployment(status_policy=decide.Policy(init_grace=timedelta(0))),
+        faults=0,
     ),
     "resumes a stopped run": Bug(
         "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0

@@ -6,9 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from functions.poll import drain
+from functions.status import decide
 from functions.status.reconcile import Status
 from functions.submit import launch
+from shared.core.message import Queue
 from shared.core.ports import Clock
+from shared.spec.ladder import Ladder, Region, climbed
 from shared.spec.render import Site, job_labels, render
 from shared.spec.scheduler import Scheduler
 from tests.simulation.ports import Agents, Ledger, Topic, Vertex, Wandb
@@ -17,6 +20,10 @@ from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
 
 SITE = Site("https://api.wandb.ai", API_KEY, "gcp-project", "us-central1")
+LADDER = Ladder(
+    regions=tuple(Region(region=name, staging_bucket="gs://other") for name in ("us-central1", "europe-west4")),
+    strategies=("SPOT", "STANDARD"),
+)
 PARENT = "projects/gcp-project/locations/us-central1"
 TIMEOUTS = {  # of the functions, as cloudbuild.yaml deploys them
     "poll": timedelta(seconds=120),
@@ -41,8 +48,11 @@ class Deployment:
     """How the functions are set up."""
 
     max_jobs: int = 1
+    ladder: Ladder = field(default_factory=Ladder)
+    queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
     submit_policy: launch.Policy = field(default_factory=launch.Policy)
+    status_policy: decide.Policy = field(default_factory=decide.Policy)
     submit: type[launch.Submit] = launch.Submit
     parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
 
@@ -51,11 +61,11 @@ class Deployment:
         parts = self.parts.get(verb, Parts())
         ledger, wandb, vertex, topic = parts.ledger(cross), parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
-            policy = drain.Policy((QUEUE,), max_jobs=self.max_jobs, connections=1, lease=self.poll_lease)
+            policy = drain.Policy(self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease)
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, wait=_never)
             return lambda: poll.run(holder=name)
         if verb == "status":
-            return Status(ledger, vertex, wandb, topic, clock, (PARENT,), connections=1).run
+            return Status(ledger, vertex, wandb, topic, clock, (PARENT,), self.status_policy, connections=1).run
         submit = self.submit(
             ledger=ledger,
             compute=vertex,
@@ -63,6 +73,7 @@ class Deployment:
             queues=wandb,
             sweeps=wandb,
             render=lambda launch, job: render(launch, SITE, NAMES, job),
+            climbed=lambda launch, call: climbed(launch, call, self.ladder, lambda moved: moved),
             labels=lambda launch: job_labels(launch, SITE.agent),
             clock=clock,
             policy=self.submit_policy,

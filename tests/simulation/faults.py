@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.errors import Capacity, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.shortage import Shortage
 from tests.simulation.processes import Call
 
@@ -66,7 +66,7 @@ def error_of(fault: Fault, call: Call) -> LaunchError:
     said = f"{call.name}: {fault}"
     match fault:
         case Fault.DENIED:
-            return Denied(said)
+            return KeyRefused(said) if call.system == "wandb" else Denied(said)
         case Fault.REFUSED:
             return Reject("Vertex AI", said)
         case Fault.BUSY:

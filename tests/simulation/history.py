@@ -3,15 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.simulation.deployment import Deployment
+from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.faults import Fault, possible
 from tests.simulation.processes import Process
 from tests.simulation.scripts import ENDLESS
 from tests.simulation.simulation import Outage, Simulation
 from tests.simulation.wandb import key_of
-from tests.simulation.world import Happening, World
+from tests.simulation.world import OTHER_QUEUE, QUEUE, Happening, World
 
 MAX_ITEMS, MAX_JOBS = 8, 3
+QUEUES = (QUEUE, OTHER_QUEUE)
 SOON = 80  # steps
 SWEEP = "sweep"
 
@@ -20,7 +21,9 @@ class History:
     """A simulation that is told what to do, word by word."""
 
     def __init__(self, deployment: Deployment, logged: list[str]) -> None:
-        self.simulation = Simulation(replace(deployment, max_jobs=MAX_JOBS), logged=logged)
+        self.simulation = Simulation(
+            replace(deployment, max_jobs=MAX_JOBS, ladder=LADDER, queues=QUEUES), logged=logged
+        )
         self.simulation.world.wandb.sweeps[SWEEP] = "RUNNING"
         self.simulation.begin()
         self.words: list[str] = []
@@ -55,7 +58,7 @@ class History:
         """Do what people and other systems do."""
         world, items = self.simulation.world, sorted(self.items)
         match what, told:
-            case "item" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
+            case "item" | "other" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
                 self._enqueue(what, f"item-{len(items) + 1}", script)
             case "request", [script]:
                 self.requests += 1
@@ -84,10 +87,10 @@ class History:
         if what == "scheduler":
             world.enqueue_scheduler(name, script)
         elif what == "swept":
-            world.enqueue(name, script, sweep_id=SWEEP, run_id=f"run-of-{name}")
+            world.enqueue(name, script, {"sweep_id": SWEEP, "run_id": f"run-of-{name}"})
             world.prepare_run(name)
         else:
-            world.enqueue(name, script)
+            world.enqueue(name, script, queue=OTHER_QUEUE if what == "other" else QUEUE)
 
     def _until(self, name: str) -> None:
         """Let nothing go wrong until somebody who may go on stands before this call, if that comes soon."""

@@ -104,7 +104,7 @@ class LongHistory(RuleBasedStateMachine):
         """Cloud Scheduler calls once more than it should."""
         self.say(f"call:{verb}")
 
-    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "item", "swept", "scheduler"]))
+    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "other", "swept", "scheduler"]))
     def enqueue(self, kind: str, script: str) -> None:
         """Somebody puts an item on the queue."""
         self.say(f"{kind}:{script}")

@@ -1,10 +1,11 @@
 """Small histories: what people, jobs and other agents do, while the functions do their work and things go wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from tests.simulation.deployment import Deployment
+from shared.spec.ladder import Ladder
+from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.simulation import Simulation
 from tests.simulation.world import Happening, World
 
@@ -15,10 +16,11 @@ class Scenario:
 
     begin: Callable[[World], None]
     max_jobs: int = 1
+    ladder: Ladder = field(default_factory=Ladder)
 
     def simulation(self, deployment: Deployment, logged: list[str]) -> Simulation:
         """Return a simulation that is about to begin."""
-        simulation = Simulation(replace(deployment, max_jobs=self.max_jobs), logged=logged)
+        simulation = Simulation(replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder), logged=logged)
         self.begin(simulation.world)
         simulation.begin()
         return simulation
@@ -91,6 +93,9 @@ SCENARIOS = {
     "always preempted": Scenario(_item("always preempted")),
     "taken away once": Scenario(_item("taken away once")),
     "finds machines at last": Scenario(_item("finds machines at last")),
+    "shows its run late": Scenario(_item("shows its run late")),
+    "shows its preemption late": Scenario(_item("shows its preemption late")),
+    "finds machines elsewhere": Scenario(_item("finds machines elsewhere"), ladder=LADDER),
     "two items": Scenario(_two, max_jobs=2),
     "one at a time": Scenario(_two),
     "six items": Scenario(_many, max_jobs=3),

@@ -28,6 +28,12 @@ _TRAINS = (*_BEGINS, Step(_s(80), "JOB_STATE_SUCCEEDED", "finished"))
 _PREEMPTED = (*_BEGINS, Step(_s(50), "JOB_STATE_FAILED", "preempted", "exit code 143"))
 _TAKEN_AWAY = (*_BEGINS, Step(_s(50), "JOB_STATE_FAILED", "crashed", "STOCKOUT: the machines were taken away"))
 _NO_MACHINES = (Step(_s(40), "JOB_STATE_FAILED", error="Resources are insufficient in region: us-central1"),)
+_LATE = (_BEGINS[0], Step(_s(75), "JOB_STATE_SUCCEEDED"), Step(_s(110), run="running"), Step(_s(115), run="finished"))
+_PREEMPTING = (
+    *_BEGINS,
+    Step(_s(50), "JOB_STATE_FAILED", "preempting", "exit code 143"),
+    Step(_s(200), run="preempted"),
+)
 
 AGAIN = frozenset(one[-1].error for one in (_PREEMPTED, _TAKEN_AWAY, _NO_MACHINES))  # what another job may follow
 
@@ -39,7 +45,11 @@ SCRIPTS: dict[str, Callable[[int], tuple[Step, ...]]] = {  # each by the number 
     "preempted once": lambda attempt: _PREEMPTED if attempt == 1 else _TRAINS,
     "always preempted": lambda _: _PREEMPTED,
     "taken away once": lambda attempt: _TAKEN_AWAY if attempt == 1 else _TRAINS,
+    "finds machines elsewhere": lambda attempt: _NO_MACHINES if attempt == 1 else _TRAINS,
     "finds machines at last": lambda attempt: _NO_MACHINES if attempt < 3 else _TRAINS,
+    "shows its run late": lambda _: _LATE,
+    "shows its preemption late": lambda attempt: _PREEMPTING if attempt == 1 else _TRAINS,
+    "stays pending": lambda attempt: () if attempt == 1 else _TRAINS,
     "goes on": lambda _: _BEGINS,  # until it is cancelled: a script that does not heed a stop
     "preempted twice": lambda attempt: _PREEMPTED if attempt < 3 else _BEGINS,
 }

@@ -36,7 +36,9 @@ def simulated(*outages: Outage, deployment: Deployment | None = None) -> Simulat
 
 def _arrives(number: int) -> Callable[[World], None]:
     def arrives(world: World) -> None:
-        world.enqueue(f"item-{number:02}", SCRIPTS[number % len(SCRIPTS)])
+        of_sweep = {"sweep_id": "sweep"} if number % 4 == 1 else {}  # which submit asks W&B for
+        world.wandb.sweeps["sweep"] = "RUNNING"
+        world.enqueue(f"item-{number:02}", SCRIPTS[number % len(SCRIPTS)], of_sweep)
         if number % 3 == 0:
             world.request(str(number), "trains")
 

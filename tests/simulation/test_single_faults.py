@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.faults import Fault
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.systematic import explore
+from tests.simulation.systematic import explore, replay
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -14,6 +14,13 @@ def test_no_single_fault_breaks_anything(name: str) -> None:
     assert result.violation is None, result.replay
     assert result.whole
     assert result.histories > 200, "a history has dozens of calls, and each can meet several faults"
+
+
+def test_the_history_of_the_ladder_leads_to_another_region() -> None:
+    """So that what is spoilt there are the calls of a climb."""
+    simulation, _ = replay("finds machines elsewhere", ())
+    regions = [name.split("/")[3] for name in simulation.world.vertex.jobs]
+    assert regions == ["us-central1", "europe-west4"]
 
 
 def test_every_fault_is_met() -> None:

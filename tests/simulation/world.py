@@ -1,7 +1,7 @@
 """Everything outside the three functions as one state: W&B, Vertex AI, the bucket, the topic, and what time brings."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from tests.simulation.wandb import Item, Wandb, key_of
 from tests.unit.specs import run_spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-QUEUE = Queue(entity="queue-team", name="vertex")
+QUEUE, OTHER_QUEUE = Queue(entity="queue-team", name="vertex"), Queue(entity="queue-team", name="other")
 EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
 CANCELLING = timedelta(seconds=20)
 API_KEY = "this-is-the-deployments-own-api-key-0001"
@@ -111,9 +111,11 @@ class World:
 
     # what people and other systems do
 
-    def enqueue(self, item_id: str, script: str, **changes: Any) -> None:
-        """Put an item on the queue."""
-        item = Item(item_id, QUEUE, run_spec(_wandb_api_key=OWN_KEY, **changes), script)
+    def enqueue(
+        self, item_id: str, script: str, changes: Mapping[str, Any] | None = None, queue: Queue = QUEUE
+    ) -> None:
+        """Put an item on a queue, with changes to its run spec."""
+        item = Item(item_id, queue, run_spec(_wandb_api_key=OWN_KEY, **(changes or {})), script)
         self.wandb.items[item_id] = item
         self.scripts[item.key] = script
 
@@ -122,7 +124,7 @@ class World:
         command = {"entry_point": ["wandb", "scheduler", item_id], "args": ["--queue", "vertex"]}
         kind = {"uri": SCHEDULER_URI, "resource": "local-process", "resource_args": {}, "docker": {}}
         self.wandb.sweeps[item_id] = "RUNNING"
-        self.enqueue(item_id, script, **kind, run_id=item_id, overrides=command)
+        self.enqueue(item_id, script, {**kind, "run_id": item_id, "overrides": command})
 
     def request(self, name: str, script: str) -> None:
         """Let another system publish a request."""
@@ -156,7 +158,7 @@ class World:
     def compete(self, item_id: str) -> None:
         """Let another agent on the same queue pop this item, if it waits, and ack it two seconds later."""
         item = self.wandb.items.get(item_id)
-        if item and item.state == "PENDING" and self.wandb.pop(QUEUE, self.now):
+        if item and item.state == "PENDING" and self.wandb.pop(item.queue, self.now):
             acks = Happening(f"another agent acks {item_id}", lambda w: w.wandb.ack(item_id, "theirs", w.now, "them"))
             self.plan(timedelta(seconds=2), acks)
 
@@ -208,12 +210,12 @@ class World:
 
 
 def _progress(name: str, step: Step) -> Callable[[World], None]:
-    """Return one step of a job's script; nothing of a job that has ended, or is being cancelled, goes on."""
+    """Return one step of a job's script; nothing of a job that was cancelled, or is being so, goes on."""
 
     def happen(world: World) -> None:
         job = world.vertex.jobs[name]
         cancelling = job.state == "JOB_STATE_CANCELLING" and step.state != "JOB_STATE_CANCELLED"
-        if phase_of(job.state).ended or cancelling:
+        if job.state == "JOB_STATE_CANCELLED" or cancelling:
             return
         run = RunPath(*_path(world, job.key), world.vertex.run_ids[name])
         if step.run and (run in world.wandb.runs or step.run == "running"):
