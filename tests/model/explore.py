@@ -29,25 +29,29 @@ def explore(
     bad: Callable[[S], str],
     finished: Callable[[S], bool],
     mishap: Callable[[str], bool],
+    alike: Callable[[S], S],
 ) -> Result:
     """Go through all states that steps lead to, and stop at the first that is bad.
 
     `steps` yields what can happen next, each with its name; `bad` names what is wrong with a state, or is empty.
-    `mishap` says of a step's name that no end may depend on it.
+    `mishap` says of a step's name that no end may depend on it. `alike` returns one state for all from which the same
+    can happen: the first of them that is reached stands for the others, so that a history's names are its own.
     """
-    came_from: dict[S, tuple[S, str] | None] = {start: None}
+    first = alike(start)
+    came_from: dict[S, tuple[S, str] | None] = {first: None}
     before: defaultdict[S, list[S]] = defaultdict(list)
-    todo = deque([start])
+    todo = deque([(first, start)])
     while todo:
-        state = todo.popleft()
+        known, state = todo.popleft()
         if violation := bad(state):
-            return Result(len(came_from), violation, history=_history(state, came_from))
+            return Result(len(came_from), violation, history=_history(known, came_from))
         for name, following in steps(state):
+            then = alike(following)
             if not mishap(name):
-                before[following].append(state)
-            if following not in came_from:
-                came_from[following] = (state, name)
-                todo.append(following)
+                before[then].append(known)
+            if then not in came_from:
+                came_from[then] = (known, name)
+                todo.append((then, following))
     hopeful = _reaching([state for state in came_from if finished(state)], before)
     hopeless = [state for state in came_from if state not in hopeful]
     history = _history(hopeless[0], came_from) if hopeless else ()

@@ -246,7 +246,7 @@ def check(bug: Bug | None = None) -> Result:
     def mishap(step: str) -> bool:
         return any(words in step for words in MISHAPS)
 
-    return explore(World(), lambda world: steps(world, bug), bad, finished, mishap)
+    return explore(World(), lambda world: steps(world, bug), bad, finished, mishap, World.unnamed)
 
 
 def main(arguments: list[str] | None = None) -> int:

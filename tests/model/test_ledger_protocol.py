@@ -6,9 +6,12 @@ from tests.model.ledger_protocol import Bug, check, main
 
 
 def test_the_protocol_never_doubles_loses_or_sticks() -> None:
-    """Every interleaving keeps the invariants and can come to an end; the number shows that none was left out."""
+    """Every interleaving keeps the invariants and can come to an end; the number shows that none was left out.
+
+    Each of these states stands for those in which two of a kind have changed places: 221,268 in all.
+    """
     result = check()
-    assert (result.states, result.violation, result.unfinishable) == (221_268, "", 0)
+    assert (result.states, result.violation, result.unfinishable) == (49_497, "", 0)
 
 
 @pytest.mark.parametrize("bug", Bug)

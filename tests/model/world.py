@@ -113,6 +113,24 @@ class World(NamedTuple):
         )
         return self._replace(generation=rank[self.generation], processes=processes)
 
+    def unnamed(self) -> "World":
+        """Return one world for all that are alike but for which of two polls, submits or statuses is which."""
+        holder = self.record.holder if self.record else ""
+        processes: list[Process] = []
+        for one, two in zip(self.processes[::2], self.processes[1::2], strict=True):
+            if _place(two, holder) < _place(one, holder):
+                processes += [two._replace(name=one.name), one._replace(name=two.name)]
+                holder = {one.name: two.name, two.name: one.name}.get(holder, holder)
+            else:
+                processes += [one, two]
+        record = self.record and self.record._replace(holder=holder)
+        return self._replace(processes=tuple(processes), record=record)
+
+
+def _place(process: Process, holder: str) -> tuple[Step, tuple[int, ...], bool]:
+    """Return all that sets a process apart from its like, but its name."""
+    return process.step, process.claim or (), process.name == holder
+
 
 def bad(world: World) -> str:
     """Name the invariant that a world breaks."""
