@@ -19,7 +19,7 @@ up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C
 	@$(BIN)/python -m deploy up
 
 test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 SECONDS := 600
 simulate: $(READY) ## Let everything go wrong for SECONDS=600, by every fault, pairs of faults and at random

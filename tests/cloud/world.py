@@ -67,6 +67,7 @@ class Cloud:
     `uploads`: archives of source code, by the name of their object. `refused`: other hosts that were asked for.
     `unknown`: calls this cloud has no rule for; leaving the `with` raises if there were any.
     `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
+    `path`: where subprocesses find commands.
     `answers`: function -> (status, JSON) which it gives when it is called, or what is called in its place.
     """
 
@@ -74,6 +75,7 @@ class Cloud:
         self.folder = folder
         self.project = project
         self.number = number
+        self.path = "/usr/local/bin:/usr/bin:/bin"
         self.state = State(project, number)
         self.resources = self.state.resources
         self.policies = self.state.policies
@@ -114,7 +116,7 @@ class Cloud:
         credentials.write_text(json.dumps({"type": "authorized_user", **user, "quota_project_id": self.project}))
         authority = str(self._certificates.authority)
         return {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": self.path,
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "CLOUDSDK_CONFIG": str(home / "gcloud"),

@@ -89,7 +89,6 @@ class Containers:
             "K_SERVICE": function,
             "K_REVISION": revision,
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         del environ["GOOGLE_CLOUD_PROJECT"]  # Cloud Run does not set it: the deployment has to
         environ |= {each["name"]: self._value(each) for each in container["env"]}
@@ -131,19 +130,12 @@ class Containers:
 def _install(folder: Path, required: Mapping[str, bytes]) -> Path:
     """Make a virtual environment with these requirements and nothing else."""
     python = folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     for name, content in required.items():
         (folder / name).write_bytes(content)
-    pip: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-        folder / "requirements.txt",
-    ]
+    # by our own pip; what is imported is compiled then, and little of it is
+    told = ["--quiet", "--disable-pip-version-check", "--no-compile", "-r", str(folder / "requirements.txt")]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", *told]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"requirements.txt of the archive cannot be installed:\n{done.stderr}")

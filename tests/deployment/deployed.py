@@ -23,6 +23,7 @@ from deploy.provision.parts import LABEL
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from tests.cloud.functions import CloudFunctions
 from tests.cloud.state import StoredObject, now
+from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
 from tests.deployment.build import python_environ
 from tests.unit.specs import PAGE_DEFAULT, put
@@ -188,7 +189,7 @@ def deployed(folder: Path) -> Iterator[Deployed]:
     try:
         processes.start("wandb", [*command, "--entity", "team"], dict(os.environ))
         processes.await_port("wandb", port, time.monotonic() + 30)
-        with Cloud(folder) as cloud:
+        with Cloud(folder) as cloud, warm_gcloud(cloud):
             trainer = f"projects/p1/serviceAccounts/{TRAINER}"
             cloud.resources[f"iam.googleapis.com/{trainer}"] = {"name": trainer, "email": TRAINER}
             made = Deployed(cloud, f"http://127.0.0.1:{port}", folder)

@@ -17,6 +17,7 @@ from deploy.local.vertex_server.state import Job, VertexState
 from deploy.local.wandb_server.app import create_app as wandb_app
 from deploy.local.wandb_server.queues import Item
 from deploy.local.wandb_server.state import State as WandbState
+from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
 from tests.deployment.build import Build, python_environ
 from tests.deployment.enforcement import Enforcement
@@ -120,6 +121,7 @@ def whole(folder: Path) -> Iterator[Whole]:
         wandb_url = running.enter_context(serving(wandb_app(wandb)))
         vertex_url = running.enter_context(serving(vertex_app(vertex)))
         cloud = running.enter_context(Cloud(folder))
+        running.enter_context(warm_gcloud(cloud))
         cloud.state.vertex = vertex_url
         enforcement = Enforcement(cloud, OWNER)
         cloud.enforce(enforcement.allows)

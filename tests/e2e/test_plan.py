@@ -1,4 +1,4 @@
-"""`plan` as a process, against the W&B stand-in as another: what it shows, and that it touches nothing.
+"""`plan` against the W&B stand-in in a process of its own: what it shows, and that it touches nothing.
 
 W&B's clients never ask for the run spec of an item that waits, so neither the stand-in nor, perhaps, W&B shows it. The
 tests therefore look through a door that passes everything on, and shows run specs where it is told to.
@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
 import yaml
+from click.testing import CliRunner
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,6 +28,7 @@ from starlette.routing import Route
 
 from deploy.local.processes import Processes, free_port
 from deploy.local.serving import serving
+from deploy.plan import plan
 from tests.unit.specs import PAGE_DEFAULT, POOL, put, run_spec
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,7 +39,6 @@ PUSH = """mutation pushToRunQueueByName($entityName: String!, $projectName: Stri
   pushToRunQueueByName(input: {entityName: $entityName, projectName: $projectName, queueName: $queueName,
                                runSpec: $runSpec}) { runQueueItemId }
 }"""
-PLAN = "from deploy.plan import plan; plan(prog_name='plan')"
 SUBMIT = """
 import json, sys
 from datetime import UTC, datetime
@@ -142,18 +144,11 @@ def environment(door: Door) -> dict[str, str]:
 
 def planned(door: Door, folder: Path, *options: str, **environ: str) -> tuple[int, list[dict[str, Any]], str]:
     """Run the command; returns its exit code, its documents and what it said besides. No key is ever printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", PLAN, *options],
-        env=environment(door) | environ,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert KEY not in done.stdout + done.stderr
-    assert AUTHORS_KEY not in done.stdout + done.stderr
-    return done.returncode, list(yaml.safe_load_all(done.stdout)), done.stderr
+    with patch.dict(os.environ, environment(door) | environ, clear=True), chdir(folder):
+        done = CliRunner().invoke(plan, options, catch_exceptions=False)
+    assert KEY not in done.output
+    assert AUTHORS_KEY not in done.output
+    return done.exit_code, list(yaml.safe_load_all(done.stdout)), done.stderr
 
 
 def submitted(door: Door, folder: Path, item: str, spec: dict[str, Any]) -> list[Any]:

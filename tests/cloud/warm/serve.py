@@ -1,0 +1,65 @@
+"""Runs in gcloud's own Python, in the place of gcloud.py: `serve.py GCLOUD.PY SOCKET`.
+
+A request is a JSON object with the folder, the environment and the arguments of a command, and comes with the three
+files that it reads and writes; the answer is its exit code, a byte.
+"""
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+IMPORTED = (  # what nearly every command imports besides
+    "googlecloudsdk.api_lib.util.apis",
+    "googlecloudsdk.core.credentials.requests",
+    "googlecloudsdk.command_lib.iam.iam_util",
+)
+
+
+def serve(program: Path, address: str) -> None:
+    """Import gcloud, then fork for each request."""
+    others = [path for path in sys.path if Path(path) not in (Path(__file__).parent, Path.cwd())]
+    sys.path[:] = [str(program.parent / "third_party"), str(program.parent), *others]
+    gcloud = importlib.import_module("googlecloudsdk.gcloud_main")
+    for name in IMPORTED:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a command but who has asked for it
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen(64)
+        while True:
+            asking, _ = listening.accept()
+            with asking:
+                if os.fork() == 0:
+                    listening.close()
+                    os._exit(_carry_out(asking, program, gcloud))
+
+
+def _carry_out(asking: socket.socket, program: Path, gcloud: Any) -> int:
+    """Run one command as the process that was asked for, and say how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, files, _, _ = socket.recv_fds(asking, 1 << 20, 3)
+    wanted = json.loads(message)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    os.chdir(wanted["folder"])
+    os.environ.pop("PYTHONPATH")
+    os.environ.update(wanted["environ"])
+    sys.argv = [str(program), *wanted["arguments"]]
+    try:
+        ended = gcloud.main()
+    except SystemExit as exit_:
+        ended = exit_.code
+    code = ended if isinstance(ended, int) else int(ended is not None)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    asking.sendall(bytes([code]))
+    return code
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), sys.argv[2])
