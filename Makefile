@@ -12,7 +12,7 @@ help: ## Show these commands
 
 setup: $(READY) ## Only make .venv, for `.venv/bin/python -m deploy …`
 
-demo: $(READY) ## Run eight jobs the whole way on this machine, with no cloud account
+demo: $(READY) ## Run nine jobs the whole way on this machine, with no cloud account
 	@$(BIN)/python -m deploy demo
 
 up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C ends it

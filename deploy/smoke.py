@@ -98,10 +98,9 @@ def _closed(deployment: Deployment, key: str, nudge: Callable[[], None], timeout
         except google_errors.NotFound:
             return None
 
-    nudged = _wait(look, min(every * 3, timeout), every)
-    if nudged is None:
-        nudge()  # status closes it; the schedule would call it within the minute
-    record = nudged or _wait(look, timeout, every)
+    deadline = time.monotonic() + timeout
+    while (record := _wait(look, every * 3, every)) is None and time.monotonic() < deadline:
+        nudge()  # status closes it; the schedule calls it each minute
     if record is None:
         raise click.ClickException(
             f"launch {key} was not closed within {timeout:.0f} s: `gcloud storage cat gs://{deployment.ledger_bucket}/"

@@ -149,6 +149,8 @@ class StatusSettings(Settings):
     first_retry_seconds: PositiveFloat = 15
     listing_lag_seconds: Annotated[float, Field(ge=0)] = 120
     status_budget_seconds: PositiveFloat = 45
+    log_excerpt: Annotated[bool, Field(validation_alias="LAUNCH_LOG_EXCERPT")] = True
+    logging_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
 
 
 S = TypeVar("S", bound=Settings)

@@ -18,6 +18,7 @@ class Case:
     run: tuple[str, ...]  # the run's state in W&B: one of these
     config: dict[str, Any] = field(default_factory=dict)
     resource_args: dict[str, Any] | None = None
+    image: str = "train"  # a folder of images/
     made_of: tuple[str, ...] = ()  # what `wandb job create` is told; without it the item names an image
     stop: bool = False
     published: bool = False
@@ -31,6 +32,7 @@ CASES = (
     Case("train-2", "with another learning rate", "CLAIMED", "SUCCEEDED", ("finished",), {"learning_rate": 0.1}),
     Case("diverges", "fails in its third epoch", "CLAIMED", "FAILED", ("failed", "crashed"), {"fail_at": 2}),
     Case("bad-spec", "asks for a misspelt argument", "FAILED", "", (), resource_args=_BAD),
+    Case("no-run", "ends without wandb.init", "FAILED", "SUCCEEDED", (), image="noinit"),
     Case("stopped", "is stopped in W&B", "CLAIMED", "CANCELLED", _ENDED, {"epochs": 900}, stop=True),
     Case(
         "image-job",

@@ -1,4 +1,4 @@
-"""The commands of the laptop: `demo` shows eight jobs the whole way, `up` keeps the stack running for your own."""
+"""The commands of the laptop: `demo` shows nine jobs the whole way, `up` keeps the stack running for your own."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".demo"), show_default=True, help="For logs.")
 @click.option("--timeout", default=180, show_default=True, help="Give up after this many seconds.")
 def demo(folder: Path, timeout: int) -> None:
-    """Run eight jobs the whole way on this machine; exit code 0 only if each had the right outcome."""
+    """Run nine jobs the whole way on this machine; exit code 0 only if each had the right outcome."""
     console = Console()
     shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()

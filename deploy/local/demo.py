@@ -107,7 +107,7 @@ class Demo:
         path = self._stack.folder / f"{case.name}.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         told = ["--entity", ENTITY, "--project", WANDB_PROJECT, "--name", case.name]
-        source = ["--docker-image", "local/train:latest"]
+        source = ["--docker-image", f"local/{case.image}:latest"]
         if case.made_of:
             self._wandb(case, "job", "create", *told, *case.made_of)
             source = ["--job", f"{ENTITY}/{WANDB_PROJECT}/{case.name}:latest"]
@@ -188,7 +188,7 @@ def table(rows: list[Row]) -> Table:
         mark = "[green]✓[/]" if row.right else " "
         states = (item, row.launch.removeprefix("closed: "), row.job_state, row.run_state)
         drawn.add_row(
-            f"{mark} {row.case.name}", *map(_painted, states), textwrap.shorten(row.why, 150, placeholder=" …")
+            f"{mark} {row.case.name}", *map(_painted, states), textwrap.shorten(row.why, 300, placeholder=" …")
         )
     return drawn
 

@@ -157,6 +157,7 @@ class Stack:
             "WANDB_BASE_URL": self.ports.url("wandb"),
             "WANDB_API_KEY": API_KEY,
             "VERTEX_ENDPOINT": self.ports.url("vertex"),
+            "LOGGING_ENDPOINT": self.ports.url("vertex"),
             "PUBSUB_EMULATOR_HOST": f"{HOST}:{self.ports.pubsub}",
             "STORAGE_EMULATOR_HOST": self.ports.url("gcs"),
             **self.settings,

@@ -10,6 +10,7 @@ import functions_framework
 from functions.status.decide import Policy
 from functions.status.reconcile import Status
 from shared import log as logs
+from shared.adapters.cloud_logging import CloudLogging
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
@@ -44,6 +45,8 @@ def wired(told: StatusSettings) -> Status:
         publisher=PubsubPublisher(told.topic_path),
         clock=lambda: datetime.now(UTC),
         parents=(f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",),
+        logs=CloudLogging(told.logging_endpoint) if told.log_excerpt else None,
+        keys=frozenset({told.api_key}),
         policy=policy,
         budget=timedelta(seconds=told.status_budget_seconds),
     )

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 from functions.status import decide, look
 from functions.status.decide import Decision, Sighting
+from functions.status.excerpt import excerpt
 from functions.status.report import Report
 from shared.core.errors import Conflict, LaunchError, Reject
 from shared.core.launch import Entry, Launch, Outcome, State
-from shared.core.ports import Clock, Jobs, Ledger, Publisher, RunTracker
+from shared.core.ports import Clock, Job, JobLogs, Jobs, Ledger, Publisher, RunTracker
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Status:
     policy: decide.Policy = field(default_factory=decide.Policy)
     budget: timedelta = timedelta(seconds=45)
     connections: int = 16
+    logs: JobLogs | None = None  # where the end of a failed job's log goes to its item
+    keys: frozenset[str] = field(default=frozenset(), repr=False)  # of this deployment: none of them leaves it
 
     def run(self) -> Report:
         """Do one tick. Raises Retry, Denied where the ledger cannot be listed."""
@@ -101,7 +104,8 @@ class Status:
         """Act on one decision about the launch as it was listed, if it still is so."""
         if isinstance(decision, decide.Confirm):
             job = self.jobs.get_job(entry.job_name)
-            decision = decide.decide(entry, replace(seen, job=job, gone=job is None), self.clock(), self.policy)
+            seen = replace(seen, job=job, gone=job is None)
+            decision = decide.decide(entry, seen, self.clock(), self.policy)
         if isinstance(decision, decide.Withdraw):
             self.ledger.withdraw(entry.key)
             return "Withdraw"
@@ -123,15 +127,20 @@ class Status:
             case decide.Wait(shortage, why):
                 self.ledger.write(launch.short(self.clock(), shortage, why, self.policy.backoff))
             case decide.Finish():
-                self._finish(launch, decision)
+                self._finish(launch, decision, seen.job)
         name = type(decision).__name__
         log.info("status.acted", extra={"fields": {"launch_key": entry.key, "decision": name, "job": entry.job_name}})
         return name
 
-    def _finish(self, launch: Launch, decision: decide.Finish) -> None:
-        """Record the end, report it, and close last: only after W&B has accepted the report."""
+    def _finish(self, launch: Launch, decision: decide.Finish, job: Job | None) -> None:
+        """Record the end, report it, and close last: only after W&B has accepted the report.
+
+        The end of the job's log is recorded, too: so a report that is repeated says the same.
+        """
         if launch.entry.state is not State.ENDED:
             ended = launch.end(decision.outcome, decision.reason, self.clock(), report=decision.report)
+            if ended.entry.report_owed and job and self.logs:
+                ended = replace(ended, reason=ended.reason + excerpt(self.logs, launch, job, self.keys))
             launch = self.ledger.write(ended)
         if launch.entry.report_owed:
             self._report_to(launch)

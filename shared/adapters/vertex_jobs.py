@@ -104,6 +104,7 @@ def _job(job: CustomJob) -> Job | None:
         return None
     state = job.state
     scheduling = job.job_spec.scheduling
+    secrets = frozenset(_secrets(job))
     return Job(
         name=job.name,
         key=key,
@@ -112,14 +113,15 @@ def _job(job: CustomJob) -> Job | None:
         created_at=job.create_time,
         started_at=job.start_time or None,
         ended_at=job.end_time or None,
-        error=without(job.error.message, _secrets(job)) if job.error else "",
+        error=without(job.error.message, secrets) if job.error else "",
         max_wait=_max_wait(scheduling),
+        secrets=secrets,
     )
 
 
 def _secrets(job: CustomJob) -> Iterator[str]:
-    """Yield what Vertex AI must not quote of a job's variables."""
-    containers = (pool.container_spec for pool in job.job_spec.worker_pool_specs)
+    """Yield what nobody may quote of a job's variables; read from the plain message, which is quicker."""
+    containers = (pool.container_spec for pool in CustomJob.pb(job).job_spec.worker_pool_specs)
     return secrets_in([{"name": one.name, "value": one.value} for each in containers for one in each.env])
 
 

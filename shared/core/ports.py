@@ -207,7 +207,8 @@ class Compute(Protocol):
 class Job:
     """A CustomJob; `key` and `attempt` are its labels, `max_wait` how long it was told that it may be pending.
 
-    `started_at` is when it first ran: one whose machines were taken away may be pending once more.
+    `started_at` is when it first ran: one whose machines were taken away may be pending once more. `secrets` are the
+    values of its variables that nobody should read.
     """
 
     name: str
@@ -219,6 +220,7 @@ class Job:
     error: str = ""
     max_wait: timedelta = timedelta(0)
     started_at: datetime | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 class Jobs(Protocol):
@@ -232,3 +234,10 @@ class Jobs(Protocol):
 
     def cancel_job(self, name: str) -> None:
         """Ask for a job to be cancelled; safe to repeat, and a job that has ended is left as it is."""
+
+
+class JobLogs(Protocol):
+    """What jobs print, as Cloud Logging keeps it. Never raises: an excerpt is a courtesy that no report waits for."""
+
+    def tail(self, job_name: str, since: datetime) -> str:
+        """Return the last lines that a job has printed since; empty where there are none, or they cannot be read."""

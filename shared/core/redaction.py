@@ -9,6 +9,12 @@ SHORTEST = 6  # characters of a secret; without the `1` of a KEY_VERSION a text 
 
 _NAMED = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 _LOGIN = re.compile(r"(?<=://)[^/@\s'\"\\]+(?=@)")  # https://USER:PASSWORD@host
+_LIKELY = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])"  # W&B's keys; a commit's id, too
+    r"|\bwandb_v1_\w{20,}"
+    r"|(?<=Bearer )\S+"
+    r"|(?<=KEY=)\S+|(?<=TOKEN=)\S+|(?<=SECRET=)\S+|(?<=PASSWORD=)\S+"
+)
 _SIGNATURE = re.compile(r"(?i)(?<=signature=)[\w%+/=.-]+")  # by which an address is its own permission
 
 
@@ -36,6 +42,11 @@ def without(said: str, secrets: Iterable[str] = ()) -> str:
         if len(secret) >= SHORTEST:
             said = said.replace(secret, REDACTED)
     return _SIGNATURE.sub(REDACTED, _LOGIN.sub(REDACTED, said))
+
+
+def without_likely(said: str) -> str:
+    """Return a text that somebody else has written without what looks like a key, whoever it belongs to."""
+    return _LIKELY.sub(REDACTED, said)
 
 
 def redact(exc: Exception, secrets: Iterable[str]) -> None:

@@ -32,16 +32,6 @@ class KeyManagement(Service):
     name = "cloudkms"
 
 
-class Logging(Service):
-    """A log without any entry."""
-
-    name = "logging"
-
-    def answer(self, call: Call) -> Json | Answer:
-        """List no entries."""
-        return {}
-
-
 class SecretManager(Service):
     """Secrets and their versions."""
 

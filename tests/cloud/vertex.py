@@ -1,4 +1,4 @@
-"""Vertex AI: custom jobs, kept by a server of their own to which the calls are handed on."""
+"""Vertex AI: custom jobs, and what they printed, kept by a server of their own to which the calls are handed on."""
 
 import requests
 
@@ -15,6 +15,10 @@ class VertexAi(Service):
         """Ask the server."""
         if not self.state.vertex:
             raise unknown(call)
+        return self.ask(call)
+
+    def ask(self, call: Call) -> Answer:
+        """Hand a call on."""
         said = requests.request(
             call.method,
             self.state.vertex + call.path,
@@ -24,3 +28,14 @@ class VertexAi(Service):
             timeout=30,
         )
         return Answer(said.content, said.status_code)
+
+
+class Logging(VertexAi):
+    """What the jobs of that server printed; whatever else is asked for, a log without any entry."""
+
+    name = "logging"
+
+    def answer(self, call: Call) -> Json | Answer:
+        """List entries."""
+        of_jobs = 'resource.type="ml_job"' in call.document.get("filter", "")
+        return self.ask(call) if of_jobs and self.state.vertex else {}

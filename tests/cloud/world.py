@@ -24,7 +24,6 @@ from tests.cloud.names import (
     Credentials,
     Eventarc,
     KeyManagement,
-    Logging,
     SecretManager,
     ServiceUsage,
     Tokens,
@@ -35,7 +34,7 @@ from tests.cloud.run import Invocations, Run
 from tests.cloud.service import Service
 from tests.cloud.state import Allow, State
 from tests.cloud.storage import Storage
-from tests.cloud.vertex import VertexAi
+from tests.cloud.vertex import Logging, VertexAi
 
 SERVICES: tuple[type[Service], ...] = (
     ArtifactRegistry,

@@ -236,6 +236,13 @@ def test_every_state_is_read(vertex: Vertex, state: str) -> None:
     assert job.state == state
 
 
+def test_the_secrets_of_a_job_are_known_and_not_shown(vertex: Vertex) -> None:
+    """Whatever quotes the job can leave them out; the job's own text does."""
+    job = vertex.vertex_job(vertex.compute.create(CALL))
+    assert job.secrets == {KEY}
+    assert KEY not in repr(job)
+
+
 def test_a_job_that_is_gone_is_none(vertex: Vertex) -> None:
     """Deleted in the console."""
     name = vertex.add()

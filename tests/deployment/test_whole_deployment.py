@@ -103,7 +103,8 @@ def test_bootstrap_makes_roles_with_exactly_what_the_table_says(project: Whole) 
         f"aiplatform.customJobs.{do}" for do in ("create", "get", "list")
     }
     assert set(table().roles["status"].permissions) == {
-        f"aiplatform.customJobs.{do}" for do in ("cancel", "get", "list")
+        *(f"aiplatform.customJobs.{do}" for do in ("cancel", "get", "list")),
+        "logging.logEntries.list",
     }
 
 

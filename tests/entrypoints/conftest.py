@@ -64,6 +64,7 @@ def outside(gcs: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
             "WANDB_BASE_URL": wandb_url,
             "WANDB_API_KEY": KEY,
             "VERTEX_ENDPOINT": vertex_url,
+            "LOGGING_ENDPOINT": vertex_url,
             "VERTEX_LOCATION": "us-central1",
             "GOOGLE_CLOUD_PROJECT": "p",
             "LEDGER_BUCKET": fresh_bucket(gcs),

@@ -2,11 +2,12 @@
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
-from tests.fakes.vertex import FakeVertex
+from tests.fakes.vertex import FakeJobLogs, FakeVertex
 from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSweeps, FakeWandb
 
 __all__ = [
     "FakeClock",
+    "FakeJobLogs",
     "FakeJobs",
     "FakePublisher",
     "FakeQueueConfigs",

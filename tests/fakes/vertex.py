@@ -73,3 +73,16 @@ class FakeVertex:
     def _reach(self) -> None:
         if self.unreachable:
             raise self.unreachable
+
+
+@dataclass
+class FakeJobLogs:
+    """Implements JobLogs: what each job has printed."""
+
+    logs: dict[str, str] = field(default_factory=dict)
+    asked: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def tail(self, job_name: str, since: datetime) -> str:
+        """Return what a job has printed."""
+        self.asked.append((job_name, since))
+        return self.logs.get(job_name, "")

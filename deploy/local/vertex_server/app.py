@@ -1,4 +1,4 @@
-"""Serve the custom jobs over REST v1, as the SDK's `rest` transport and gcloud call it, and a page for people."""
+"""Serve the custom jobs over REST v1, as the SDK's `rest` transport and gcloud call it, their logs, and a page."""
 
 import html
 import json
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from deploy.local.vertex_server.entries import list_entries
 from deploy.local.vertex_server.errors import ApiError, invalid_argument, not_found
 from deploy.local.vertex_server.messages import masked, parse_custom_job, parse_read_mask, render
 from deploy.local.vertex_server.state import Job, VertexState
@@ -50,6 +51,12 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
     async def requests(_: Request) -> Response:
         return JSONResponse(state.requests)
 
+    async def entries(request: Request) -> Response:
+        try:
+            return JSONResponse(list_entries(state, await request.json()))
+        except ApiError as exc:
+            return JSONResponse(exc.body(), exc.http_status)
+
     async def log(request: Request) -> Response:
         return _log(state, request.path_params["number"])
 
@@ -62,6 +69,7 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             Route(_PARENT + "/{number}", serve("get", _get), methods=["GET"]),
             Route(_PARENT + "/{number}", serve("delete", _delete), methods=["DELETE"]),
             Route(_METADATA, serve("get", _metadata), methods=["GET"]),
+            Route("/v2/entries:list", entries, methods=["POST"]),
             Route("/standin/jobs", jobs),
             Route("/standin/requests", requests),
             Route("/standin/jobs/{number}/log", log),

@@ -1,0 +1,125 @@
+"""The end of a job's log, read from the stand-in of Cloud Logging; what cannot be read holds nothing up."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from google.auth import exceptions as auth_errors
+from google.cloud.aiplatform_v1.types import CustomJob
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from deploy.local.serving import serving
+from deploy.local.vertex_server.app import create_app
+from deploy.local.vertex_server.state import Job, VertexState
+from shared.adapters.cloud_logging import ENTRIES, CloudLogging
+
+PARENT = "projects/p/locations/us-central1"
+
+
+@pytest.fixture
+def vertex() -> VertexState:
+    """Return the jobs of one test."""
+    return VertexState()
+
+
+@pytest.fixture
+def url(vertex: VertexState) -> Iterator[str]:
+    """Serve them."""
+    with serving(create_app(vertex)) as address:
+        yield address
+
+
+def printing(vertex: VertexState, folder: Path, *lines: str) -> Job:
+    """Put in a job that has printed these lines."""
+    job = vertex.add(PARENT, CustomJob.pb(CustomJob()))
+    log = folder / f"{job.name.rpartition('/')[2]}.log"
+    log.write_text("\n".join(lines), encoding="utf-8")
+    job.log = str(log)
+    return job
+
+
+def test_the_last_lines_of_one_job_are_read_in_their_order(vertex: VertexState, url: str, tmp_path: Path) -> None:
+    """No other job's, and no more than a page."""
+    lines = [f"line {n}" for n in range(ENTRIES + 5)]
+    job = printing(vertex, tmp_path, *lines)
+    printing(vertex, tmp_path, "of another job")
+    assert CloudLogging(url).tail(job.name, job.create_time) == "\n".join(lines[-ENTRIES:])
+    assert CloudLogging(url).tail(job.name, datetime.now(UTC) + timedelta(hours=1)) == ""
+
+
+def test_a_job_that_printed_nothing_has_no_log(vertex: VertexState, url: str) -> None:
+    """Nor has one that never had a container."""
+    job = vertex.add(PARENT, CustomJob.pb(CustomJob()))
+    assert CloudLogging(url).tail(job.name, job.create_time) == ""
+
+
+def test_a_filter_that_is_not_understood_is_refused(url: str) -> None:
+    """As Google does: an error names what is wrong, rather than showing everything."""
+    asked = {"resourceNames": ["projects/p"], "filter": 'resource.type="ml_job" OR severity=ERROR'}
+    answer = requests.post(f"{url}/v2/entries:list", json=asked, timeout=20)
+    assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert requests.post(f"{url}/v2/entries:list", json={}, timeout=20).status_code == 400
+
+
+ANSWERS = {
+    "may not": (403, '{"error": {"code": 403}}'),
+    "too many calls": (429, "{}"),
+    "no JSON": (200, "<html>"),
+    "no object": (200, '["entries"]'),
+    "entries of other shapes": (200, '{"entries": [1, {}, {"jsonPayload": null}, {"protoPayload": {}}]}'),
+}
+
+
+@pytest.mark.parametrize("said", ANSWERS)
+def test_what_cannot_be_read_is_no_excerpt(said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """And after a failure nobody asks again for a while: a tick with a hundred ends is not held up a hundred times."""
+    status, body = ANSWERS[said]
+    asked: list[bytes] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append(await request.body())
+        return PlainTextResponse(body, status)
+
+    with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
+        logs = CloudLogging(address)
+        for _ in range(3):
+            assert logs.tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
+    fails = said in ("may not", "too many calls", "no JSON")
+    assert len(asked) == (1 if fails else 3)
+    assert [record.message for record in caplog.records] == (["status.no_excerpt"] if fails else [])
+
+
+def test_a_text_is_read_where_nothing_is_structured() -> None:
+    """What a container prints may come as either."""
+
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse('{"entries": [{"textPayload": "two\\n"}, {"jsonPayload": {"message": "one"}}]}')
+
+    with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
+        assert CloudLogging(address).tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == "one\ntwo"
+
+
+def test_without_credentials_there_is_no_excerpt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Google's own endpoint wants them."""
+
+    def none(scopes: list[str]) -> None:
+        assert scopes == ["https://www.googleapis.com/auth/logging.read"]
+        raise auth_errors.DefaultCredentialsError("none")
+
+    monkeypatch.setattr("google.auth.default", none)
+    with caplog.at_level(logging.WARNING):
+        assert CloudLogging().tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
+    assert [record.message for record in caplog.records] == ["status.no_excerpt"]
+
+
+def test_a_server_that_is_not_there_holds_nothing_up() -> None:
+    """One attempt."""
+    assert CloudLogging("http://127.0.0.1:9").tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
