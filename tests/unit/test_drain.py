@@ -1,7 +1,10 @@
 """What poll does with queues: everything acked is written down and published, nothing else is."""
 
+import tracemalloc
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from shared.core.errors import OutcomeUnknown, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
+from shared.core.ports import QueueItem
 from shared.core.shortage import Shortage
 from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
 from tests.fakes.wandb import Item
@@ -133,6 +137,37 @@ def test_an_item_survives_a_poll_that_dies(scene: Scene, dies_at: str) -> None:
     assert scene.publisher.published == ([launch.key] if dies_at == "ack" else [])
     assert list(scene.ledger.open) == [launch.key]
     assert scene.states() == ["CLAIMED"]
+
+
+class Died(BaseException):
+    """The end of a process: nothing that handles errors handles it."""
+
+
+@pytest.mark.parametrize("step", ["pop", "open", "ack", "publish"])
+def test_a_poll_may_die_after_each_of_its_steps(scene: Scene, step: str) -> None:
+    """One launch and an acked item in the end; what was acked and not published is in the ledger, for status to see."""
+    part, method = {
+        "pop": (scene.wandb, scene.wandb.pop),
+        "open": (scene.ledger, scene.ledger.write),
+        "ack": (scene.wandb, scene.wandb.ack),
+        "publish": (scene.publisher, scene.publisher.publish),
+    }[step]
+
+    def and_die(*arguments: Any) -> None:
+        method(*arguments)  # type: ignore[operator]
+        raise Died
+
+    scene.wandb.push("i", A)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(part, method.__name__, and_die)
+        with pytest.raises(Died):
+            scene.poll()
+    scene.wandb.end_leases()
+    scene.clock.pass_(151)
+    scene.poll()
+    [launch] = scene.ledger.open.values()
+    assert (scene.states(), launch.entry.state) == (["CLAIMED"], State.QUEUED)
+    assert scene.publisher.published == ([] if step == "ack" else [launch.key])
 
 
 def test_an_item_that_was_never_acked_holds_no_slot(scene: Scene) -> None:
@@ -361,3 +396,49 @@ def test_a_scheduler_that_was_never_acked_is_taken_again(scene: Scene, passed: i
     scene.clock.pass_(passed)
     assert scene.poll().launched == {"a": 1}
     assert scene.states() == ["CLAIMED"]
+
+
+@dataclass
+class Long(FakeWandb):
+    """A queue so long that its next item is not looked for: it is at hand."""
+
+    waiting: deque[Item] = field(default_factory=deque)
+
+    def fill(self, count: int) -> None:
+        """Enqueue as many."""
+        self.waiting.extend(self.push(f"i{number}", A) for number in range(count))
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Lease the next item."""
+        if queue != A or not self.waiting:
+            return None
+        item = self.waiting.popleft()
+        item.state = "LEASED"
+        return QueueItem(item.id, item.run_spec)
+
+
+def test_ten_thousand_items_are_drained_within_the_limits(scene: Scene) -> None:
+    """Never more open than may be, each once, none left."""
+    scene.wandb = many = Long()
+    many.fill(10_000)
+    for _ in range(20):
+        assert scene.poll(max_jobs=500, max_queued=500).launched == {"a": 500}
+        assert scene.poll(max_jobs=500, max_queued=500).launched == {}
+        assert len(scene.ledger.open) == 500
+        for launch in list(scene.ledger.open.values()):
+            scene.ledger.close(launch.end(Outcome.SUCCEEDED, "", scene.clock()))
+    assert set(scene.states()) == {"CLAIMED"}
+    assert len(set(scene.publisher.published)) == len(scene.publisher.published) == len(scene.ledger.closed) == 10_000
+
+
+def test_a_poll_needs_no_more_memory_for_a_longer_queue(scene: Scene) -> None:
+    """It holds what it takes, not what waits."""
+    peaks = []
+    for waiting in (1_000, 10_000):
+        scene.wandb, scene.ledger = many, _ = Long(), InMemoryLedger()
+        many.fill(waiting)
+        tracemalloc.start()
+        assert scene.poll(max_jobs=200, max_queued=200).launched == {"a": 200}
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]

@@ -121,6 +121,26 @@ def test_a_closed_launch_is_never_launched_again(scene: Scene) -> None:
     assert len(scene.vertex.jobs) == 1
 
 
+def test_messages_out_of_order_and_a_week_late_are_one_launch(scene: Scene) -> None:
+    """A ticket before its request, each of them twice, and all of them once more when all is over."""
+    request = Request(source="ci", idempotency_key="42", run_spec={"entity": "e", "project": "p"})
+    ticket = Ticket(launch_key=request.launch_key)
+    assert [scene.deliver(message) for message in (ticket, request, ticket, request)] == [
+        "launch.unknown",
+        "launch.submitted",
+        "launch.nothing_to_do",
+        "launch.nothing_to_do",
+    ]
+    scene.ledger.close(scene.launch(ticket).end(Outcome.SUCCEEDED, "", scene.clock()))
+    scene.clock.pass_(7 * 86_400)
+    assert [scene.deliver(message) for message in (ticket, request, ticket)] == [
+        "launch.unknown",
+        "launch.late_duplicate",
+        "launch.unknown",
+    ]
+    assert (len(scene.vertex.jobs), scene.ledger.open) == (1, {})
+
+
 @pytest.mark.parametrize("lost", [True, False], ids=["created", "not created"])
 def test_a_create_without_an_answer_is_looked_up_before_another(scene: Scene, lost: bool) -> None:
     """Nothing is sent again until the claim's end, and then only after a look by label."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -377,6 +378,92 @@ def test_two_jobs_of_one_attempt_are_an_alarm(scene: Scene) -> None:
     scene.vertex.jobs[f"{PARENT}/customJobs/copy"] = replace(first, name=f"{PARENT}/customJobs/copy")
     [error] = scene.tick().errors
     assert error.startswith("two CustomJobs of one attempt: ")
+
+
+def test_two_ticks_at_the_same_time_report_an_end_once(scene: Scene) -> None:
+    """The second sees the end while the first one tells of it: the item is told one thing, and the launch is closed."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "no such image")
+    scene.clock.pass_(61)
+    told: list[str] = []
+
+    class Overtaken(FakeWandb):
+        def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+            if not told:
+                told.append(message)
+                assert scene.tick().done == {"Finish": 1}
+            told.append(message)
+            super().fail_item(queue, item_id, message, stage)
+
+    scene.wandb = Overtaken(items=scene.wandb.items)
+    assert scene.tick().errors == []
+    assert set(told) == {scene.wandb.items["item"].error}
+    assert (list(scene.ledger.open), list(scene.ledger.closed)) == ([], [launch.key])
+    assert scene.tick().done == {}
+
+
+def test_a_run_that_wandb_shows_as_crashed_is_left_alone_while_its_job_lives(scene: Scene) -> None:
+    """W&B has not heard of it for a while, no more: the item stays as it is, and the job's end decides."""
+    launch = scene.submitted()
+    scene.run(launch, "crashed")
+    for _ in range(3):
+        scene.clock.pass_(3600)
+        assert scene.tick().done == {}
+    assert (scene.wandb.items["item"].state, scene.vertex.cancelled) == ("CLAIMED", [])
+    scene.run(launch, "finished")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    scene.tick()
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.SUCCEEDED
+    assert scene.wandb.items["item"].state == "CLAIMED"
+
+
+def test_a_state_that_nobody_knows_yet_is_waited_out_and_named_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A JobState that did not exist when this was written."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_HIBERNATING")
+    for _ in range(3):
+        assert scene.tick().done == {}
+        scene.clock.pass_(3600)
+    assert [record.message for record in caplog.records].count("status.unknown_job_state") == 1
+    assert list(scene.ledger.open) == [launch.key]
+
+
+STOPPED_WHILE = ["it waits", "it is submitted", "it is pending", "it runs", "a requeue is due", "it waits for room"]
+
+
+@pytest.mark.parametrize("moment", STOPPED_WHILE)
+def test_stop_wins_whenever_it_is_pressed(scene: Scene, moment: str) -> None:
+    """No job lives on, and none is made afterwards."""
+    launch = scene.queued() if moment in ("it waits", "it is submitted") else scene.submitted()
+    if moment == "it is submitted":
+        launch = scene.ledger.write(
+            launch.move(State.SUBMITTING, attempt=1, lease_until=scene.clock() + timedelta(hours=1))
+        )
+    elif moment == "it is pending":
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_PENDING")
+    elif moment == "a requeue is due":
+        scene.run(launch, "preempted")
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "the machine was taken away")
+        assert scene.tick().done["Resume"] == 1
+    elif moment == "it waits for room":
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", STOCKOUT)
+        assert scene.tick().done["Wait"] == 1
+    scene.run(launch, "pending" if moment in STOPPED_WHILE[:3] else "running", stopped=True)
+    scene.clock.pass_(61)
+    if moment == "it is submitted":  # stop is seen when the claim is over, and the job is there by then
+        assert scene.tick().done == {}
+        scene.submit(launch)
+    for _ in range(4):
+        scene.tick()
+        for name in scene.vertex.cancelled:
+            scene.vertex.put(name, "JOB_STATE_CANCELLED", "cancelled")
+        scene.vertex.cancelled.clear()
+        scene.clock.pass_(61)
+    assert all(job.ended_at for job in scene.vertex.jobs.values())
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.CANCELLED
+    assert (list(scene.ledger.open), scene.publisher.published) == ([], [])
 
 
 def test_a_change_since_the_listing_is_left_to_the_next_tick(scene: Scene) -> None:
