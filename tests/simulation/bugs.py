@@ -43,6 +43,15 @@ class AcksBeforeOpening(Wandb):
         return item
 
 
+class TakesNoForYes(Wandb):
+    """Poll does not look at the answer to an ack."""
+
+    def ack(self, item_id: str, run_id: str) -> bool:
+        """Ack."""
+        super().ack(item_id, run_id)
+        return True
+
+
 class TakesAllForAcked(Wandb):
     """Status takes each item that it asks for, for one that W&B has acked to us."""
 
@@ -249,6 +258,7 @@ BUGS = {
     "reports what is not acked": Bug(
         _FOREIGN, "stopped before it is launched", _parts(status=Parts(wandb=TakesAllForAcked))
     ),
+    "takes a refused ack for its own": Bug(_NOT_OURS, "trains", _parts(poll=Parts(wandb=TakesNoForYes))),
     "acks before it is written down": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=AcksBeforeOpening))),
     "run id at random": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=DrawsRunIds))),
     "headroom from a counter": Bug(

@@ -65,7 +65,16 @@ class Deployment:
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, wait=_never)
             return lambda: poll.run(holder=name)
         if verb == "status":
-            return Status(ledger, vertex, wandb, topic, clock, (PARENT,), self.status_policy, connections=1).run
+            return Status(
+                ledger=ledger,
+                jobs=vertex,
+                tracker=wandb,
+                publisher=topic,
+                clock=clock,
+                parents=(PARENT,),
+                policy=self.status_policy,
+                connections=1,
+            ).run
         submit = self.submit(
             ledger=ledger,
             compute=vertex,

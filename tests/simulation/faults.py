@@ -30,12 +30,18 @@ class Fault(StrEnum):
     TWIN = "twin"  # the same comes again, and runs while this one is held up before the call
     DOUBLE = "double"  # the request arrives twice; of a submit's answer: the message is delivered again, much later
     EXPIRES = "expires"  # the leases of W&B's items end before the call
+    TAKEN = "taken"  # likewise, and another agent pops the items and acks them
+    STOPPED = "stopped"  # somebody presses stop in W&B before the call, on every run that there is
+    REMOVED = "removed"  # somebody takes the items that wait off their queue before the call
+    DELETED = "deleted"  # somebody deletes the living jobs in the console before the call
     LAGS = "lags"  # a listing of Vertex AI's leaves out what is young
 
 
 NO_EFFECT = frozenset(
     {Fault.UNAVAILABLE, Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.DENIED, Fault.REFUSED},
 )
+
+PEOPLE = (Fault.STOPPED, Fault.REMOVED, Fault.DELETED)  # whoever makes them, can at any time
 
 
 def possible(call: Call) -> Iterator[Fault]:
@@ -54,7 +60,7 @@ def possible(call: Call) -> Iterator[Fault]:
     if call.changes:
         yield from (Fault.LOST, Fault.LATE, Fault.DIES_LATE)
     if call.once and call.system == "wandb":
-        yield from (Fault.BUSY, Fault.EXPIRES)
+        yield from (Fault.BUSY, Fault.EXPIRES, Fault.TAKEN)
     if call.name in ("wandb.pop", "wandb.ack", "topic.publish"):
         yield Fault.DOUBLE
     if call.name in ("vertex.list", "vertex.find"):

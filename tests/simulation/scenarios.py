@@ -17,10 +17,12 @@ class Scenario:
     begin: Callable[[World], None]
     max_jobs: int = 1
     ladder: Ladder = field(default_factory=Ladder)
+    people: bool = False  # press stop, remove items and delete jobs, before any call
 
     def simulation(self, deployment: Deployment, logged: list[str]) -> Simulation:
         """Return a simulation that is about to begin."""
         simulation = Simulation(replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder), logged=logged)
+        simulation.people = self.people
         self.begin(simulation.world)
         simulation.begin()
         return simulation
@@ -67,6 +69,12 @@ def _stop_preempted(world: World) -> None:
     _at(world, 40, "stop is pressed", _press)
 
 
+def _sweep_s_run(world: World) -> None:
+    """Enqueue a run that is there before it is launched, so that stop can be pressed from the beginning."""
+    world.enqueue("a", "preempted once")
+    world.prepare_run("a")
+
+
 def _compete(world: World) -> None:
     """Let another agent be quicker, whenever the item's lease has ended."""
     world.enqueue("a", "trains")
@@ -102,6 +110,7 @@ SCENARIOS = {
     "stopped": Scenario(_stop),
     "stopped before it is launched": Scenario(_stop_early),
     "stopped and then preempted": Scenario(_stop_preempted),
+    "people at any time": Scenario(_sweep_s_run, people=True),
     "another agent": Scenario(_compete),
     "removed": Scenario(_remove),
     "deleted in the console": Scenario(_delete),

@@ -10,7 +10,7 @@ from shared.core.errors import LaunchError
 from shared.core.launch import IllegalTransition
 from tests.simulation import invariants
 from tests.simulation.deployment import TIMEOUTS, Deployment
-from tests.simulation.faults import LATE, LONG_AFTER, NO_EFFECT, SLOW, Fault, error_of
+from tests.simulation.faults import LATE, LONG_AFTER, NO_EFFECT, PEOPLE, SLOW, Fault, error_of, possible
 from tests.simulation.invariants import Violation
 from tests.simulation.processes import Call, Process
 from tests.simulation.shown import shown
@@ -18,6 +18,15 @@ from tests.simulation.world import EVERY, START, Delivery, Event, Happening, Tic
 
 DELIVERIES = 20  # of a message, before it is a dead letter
 PATIENCE = timedelta(hours=6)  # within which a world has to come to rest when no more faults come
+
+
+BEFORE: dict[Fault | None, Callable[[World], object]] = {  # what happens before a call has its effect
+    Fault.EXPIRES: lambda world: world.wandb.end_leases(),
+    Fault.TAKEN: World.take,
+    Fault.STOPPED: World.stop_all,
+    Fault.REMOVED: World.remove_all,
+    Fault.DELETED: World.delete_all,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,8 @@ class Simulation:
     calls: int = 0
     begun: int = 0
     plan: dict[int, Fault] = field(default_factory=dict)  # which call meets which fault, by the calls before it
-    offered: list[tuple[int, Call]] = field(default_factory=list)  # the calls that a plan could spoil
+    people: bool = False  # act at any time
+    offered: list[tuple[int, Fault]] = field(default_factory=list)  # what a plan could say
     fell: BaseException | None = None  # an error that no verb should raise
     broken: Violation | None = None
 
@@ -61,8 +71,9 @@ class Simulation:
 
     def fork(self) -> "Simulation":
         """Return a simulation of its own that goes on from here; only where no invocation lives."""
-        world = self.world.fork()
-        return Simulation(self.deployment, world, self.outages, self.logged, calls=self.calls, begun=self.begun)
+        forked = Simulation(self.deployment, self.world.fork(), self.outages, self.logged, people=self.people)
+        forked.calls, forked.begun = self.calls, self.begun
+        return forked
 
     # what a scheduler can choose
 
@@ -104,7 +115,8 @@ class Simulation:
         """Do what comes next when nothing goes wrong."""
         ready = next((process for process in self.live if process.ready), None)
         if ready and ready.call:
-            self.offered.append((self.calls, ready.call))
+            faults = (*possible(ready.call), *(PEOPLE if self.people else ()))
+            self.offered += [(self.calls, fault) for fault in faults]
             self.go(ready, self.plan.get(self.calls))
         else:
             self.let_time_pass()
@@ -201,8 +213,8 @@ class Simulation:
 
     def _reach(self, process: Process, call: Call, fault: Fault | None, said: str) -> None:
         """Let a call have its effect."""
-        if fault is Fault.EXPIRES:
-            self.world.wandb.end_leases()
+        if fault in BEFORE:
+            BEFORE[fault](self.world)
         if fault is Fault.DOUBLE and process.delivery and call.system == "platform":
             self.world.plan(LONG_AFTER, process.delivery)
         elif fault is Fault.DOUBLE:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation import invariants
 from tests.simulation.deployment import Deployment
-from tests.simulation.faults import Fault, possible
+from tests.simulation.faults import Fault
 from tests.simulation.fingerprint import fingerprint
 from tests.simulation.invariants import Violation
 from tests.simulation.logs import listening
@@ -107,7 +107,7 @@ def _follow(result: Result, before: Simulation, plan: Plan, left: int) -> Iterat
             result.histories += 1
             result.faults[tried[-1][1]] += 1
         if len(tried) - len(plan) < left:
-            offered = [(n, fault) for n, call in simulation.offered if n >= first for fault in possible(call)]
+            offered = [(n, fault) for n, fault in simulation.offered if n >= first]
             todo += [((*tried, (n, fault)), n + 1) for n, fault in offered[::-1]]
 
 

@@ -25,4 +25,4 @@ def test_the_history_of_the_ladder_leads_to_another_region() -> None:
 
 def test_every_fault_is_met() -> None:
     """None of them is only a name."""
-    assert set(explore("trains", faults=1).faults) == set(Fault)
+    assert set(explore("people at any time", faults=1).faults) == set(Fault)

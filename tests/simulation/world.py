@@ -162,12 +162,35 @@ class World:
             acks = Happening(f"another agent acks {item_id}", lambda w: w.wandb.ack(item_id, "theirs", w.now, "them"))
             self.plan(timedelta(seconds=2), acks)
 
+    def take(self) -> None:
+        """Let the leases of all items end, and another agent pop and ack them."""
+        self.wandb.end_leases()
+        for item in [item for item in self.wandb.items.values() if item.state == "PENDING"]:
+            self.wandb.pop(item.queue, self.now)
+            self.wandb.ack(item.id, "theirs", self.now, "them")
+
     def delete_job(self, item_id: str) -> None:
         """Delete the living job of an item in Google's console."""
         for job in self.vertex.alive(key_of(item_id)):
             self.vertex.delete(job.name, self.now)
-            if self.run_of(job.key) in self.wandb.runs:
-                self.wandb.show(self.run_of(job.key), "crashed")
+            run = self.run_of(job.key)
+            if run in self.wandb.runs and self.wandb.runs[run].started:
+                self.wandb.show(run, "crashed")
+
+    def stop_all(self) -> None:
+        """Press stop on every run that there is."""
+        for item in list(self.wandb.everything()):
+            self.stop(item.id)
+
+    def remove_all(self) -> None:
+        """Take every item that waits off its queue."""
+        for item_id in list(self.wandb.items):
+            self.remove(item_id)
+
+    def delete_all(self) -> None:
+        """Delete every living job."""
+        for item_id in list(self.wandb.items):
+            self.delete_job(item_id)
 
     # what Vertex AI does with a job
 
