@@ -14,7 +14,7 @@ from shared.core.ports import Clock
 from shared.spec.ladder import Ladder, Region, climbed
 from shared.spec.render import Site, job_labels, render
 from shared.spec.scheduler import Scheduler
-from tests.simulation.ports import Agents, Ledger, Topic, Vertex, Wandb
+from tests.simulation.ports import Agents, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Cross
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
@@ -41,6 +41,7 @@ class Parts:
     wandb: type[Wandb] = Wandb
     vertex: type[Vertex] = Vertex
     topic: type[Topic] = Topic
+    logs: type[Logs] = Logs
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Deployment:
     queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
     submit_policy: launch.Policy = field(default_factory=launch.Policy)
+    keys: frozenset[str] = frozenset({API_KEY})
     status_policy: decide.Policy = field(default_factory=decide.Policy)
     submit: type[launch.Submit] = launch.Submit
     parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
@@ -72,6 +74,8 @@ class Deployment:
                 publisher=topic,
                 clock=clock,
                 parents=(PARENT,),
+                logs=parts.logs(cross),
+                keys=self.keys,
                 policy=self.status_policy,
                 connections=1,
             ).run

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared.core.errors import Conflict
+from shared.core.errors import Conflict, LaunchError
 from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
 from shared.core.ports import AgentNote, CustomJobCall, ItemStatus, Job, QueueItem, RunStatus
 from shared.core.queueconfig import QueueConfig
 from tests.simulation.processes import Call, Cross
-from tests.simulation.world import World
+from tests.simulation.world import API_KEY, OWN_KEY, World
 from tests.unit.specs import run_spec
 
 
@@ -270,6 +270,21 @@ class Vertex:
     def cancel_job(self, name: str) -> None:
         """Ask for a job to be cancelled."""
         self.cross(Call("vertex", "vertex.cancel", name, lambda w: w.cancel(name), changes=True))
+
+
+class Logs:
+    """Implements JobLogs: what a job printed, its keys among it; empty where it cannot be read."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def tail(self, job_name: str, since: datetime) -> str:
+        """Return the last lines."""
+        printed = f"logged in with {OWN_KEY}\nor was it {API_KEY}\nand then it failed"
+        try:
+            return str(self.cross(Call("logging", "logging.tail", job_name, lambda _: printed)))
+        except LaunchError:
+            return ""
 
 
 class Topic:

@@ -187,7 +187,7 @@ class Simulation:
         return process
 
     def _meet(self, process: Process, call: Call, fault: Fault | None) -> None:
-        said = f"{call.name} {call.about}".strip() + (f"  !! {fault}" if fault else "")
+        said = " ".join(f"{call.name} {call.about}".split()) + (f"  !! {fault}" if fault else "")
         match fault:
             case Fault.DIES:
                 process.die()

@@ -29,7 +29,9 @@ class Vertex:
         labels: Mapping[str, str] = call.constructor["labels"]
         env = call.constructor["worker_pool_specs"][0]["container_spec"]["env"]
         name = f"{call.parent}/customJobs/{len(self.jobs) + 1}"
-        job = Job(name, labels["launch_key"], int(labels["launch_attempt"]), "JOB_STATE_PENDING", now)
+        secrets = frozenset(one["value"] for one in env if one["name"] == "WANDB_API_KEY")
+        told = (labels["launch_key"], int(labels["launch_attempt"]))
+        job = Job(name, *told, "JOB_STATE_PENDING", now, secrets=secrets)
         self.jobs[name] = job
         self.run_ids[name] = next(one["value"] for one in env if one["name"] == "WANDB_RUN_ID")
         return job
