@@ -1,7 +1,4 @@
-"""What the configuration file of a `wandb launch-agent` means here, key by key, and what keeps it from moving over.
-
-The keys are those that the agent of the installed `wandb` package reads, and its builders, registries and environments.
-"""
+"""What the configuration file of a `wandb launch-agent` means here, key by key, and what keeps it from moving over."""
 
 import difflib
 import re
@@ -13,89 +10,17 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from deploy.agent_keys import FIXES, KEYS, KNOWN
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, LaunchConfig, Policy, read_launch_config
+from shared.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 
+UNKNOWN, UNSET, WRONG = "unknown", "not set", "wrong"
 KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
-AS_IS, CHANGES, NOTHING, UNKNOWN, UNSET, WRONG = "as is", "changes", "no meaning here", "unknown", "not set", "wrong"
 NOT_SHOWN = "[not shown]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
-_OURS = "Not for an agent's own file: with it no agent starts."
 _KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What some of the agent's keys mean here: all their values, or this one; `setting` is what takes their place."""
-
-    keys: tuple[str, ...]
-    effect: str
-    meaning: str
-    setting: str = ""
-    value: object = None
-
-
-def _below(section: str, *keys: str) -> tuple[str, ...]:
-    return tuple(f"{section}.{key}" for key in keys)
-
-
-KNOWN = (
-    Known(("entity",), AS_IS, "It owns the queues."),
-    Known(("queues",), AS_IS, "Each of them is polled."),
-    Known(("queue",), CHANGES, "Only the list under queues is read."),
-    Known(("max_jobs",), AS_IS, "Launches open at the same time, over all queues; -1: no limit."),
-    Known(("max_schedulers",), AS_IS, "Schedulers of sweeps open at the same time, beside max_jobs; -1: no limit."),
-    Known(("secure_mode",), AS_IS, "True refuses entry point overrides."),
-    Known(("stopped_run_timeout",), AS_IS, "Seconds from stop in W&B to cancel."),
-    Known(("verbosity",), CHANGES, "The functions log to Cloud Logging; DEBUG says more than INFO.", "LOG_LEVEL"),
-    Known(("project",), NOTHING, "The agent does not use it either: queues belong to an entity."),
-    Known(("environment", "environment.type"), AS_IS, "Vertex queues are served from gcp alone."),
-    Known(("environment.region",), AS_IS, "Where jobs run, unless their queue names another region."),
-    Known(("environment.project",), CHANGES, "Where jobs run, likewise; the agent took its credentials' project."),
-    Known(("registry", "registry.credentials"), NOTHING, "Nothing is built, so nothing is pushed."),
-    Known(
-        _below("registry", "type", "uri", "repository", "image-name", "region", "project", "account_id"),
-        NOTHING,
-        "Nothing is built, so nothing is pushed: an item names its image, and Vertex AI pulls it.",
-    ),
-    Known(("builder.type",), AS_IS, "Nothing is built: images run as they are.", value="noop"),
-    Known(("builder", "builder.type"), CHANGES, "Nothing is built: a job's code runs in a base image, or is refused."),
-    Known(("builder.base_image",), AS_IS, "What a job's code runs in, where neither the job nor its queue says."),
-    Known(
-        (
-            *_below("builder", "destination", "platform", "credentials", "build-context-store", "build-job-name"),
-            *_below("builder", "secret-name", "secret-key", "kaniko-image", "kaniko-config"),
-        ),
-        NOTHING,
-        "Nothing is built.",
-    ),
-    Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
-    Known(("scheduler", "scheduler.image"), AS_IS, "What a sweep's scheduler runs in. " + _OURS),
-    Known(("scheduler.machine_type",), AS_IS, "What a sweep's scheduler runs on. " + _OURS),
-    Known(("key_secret",), AS_IS, "Jobs read W&B's key from this secret; it is in no CustomJob. " + _OURS),
-    Known(("policy", *_below("policy", *Policy.model_fields)), AS_IS, "What a launch may ask for. " + _OURS),
-)
-KEYS = tuple(key for known in KNOWN for key in known.keys)
-FIXES = {
-    "entity": "Write the W&B entity that owns the queues: entity: TEAM.",
-    "queues": "Write a list of names: queues: [NAME].",
-    "max_jobs": "Write a whole number, -1 for no limit, or leave it out for 1.",
-    "max_schedulers": "Write a whole number, -1 for no limit, or leave it out for 1.",
-    "secure_mode": "Write true or false, or leave it out for false.",
-    "stopped_run_timeout": "Write a number of seconds, or leave it out for 60.",
-    "environment": "Write environment: {type: gcp, region: REGION, project: PROJECT}.",
-    "environment.type": "Write type: gcp. Queues that are not for Vertex AI stay with their agent.",
-    "key_secret": "Write the secret's name: key_secret: projects/PROJECT/secrets/SECRET.",
-    "policy": "Write policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}.",
-    "policy.images": "Write what images may begin with, the registry first: images: [REGION-docker.pkg.dev/PROJECT].",
-    "policy.machine_types": "Write machine_types: [n1-standard-4], or leave it out for no limit.",
-    "policy.accelerator_types": "Write accelerator_types: [NVIDIA_L4], [] for none, or leave it out for no limit.",
-    "policy.max_replicas": "Write a whole number from 1 on, or leave it out for no limit.",
-    "policy.projects": "Write projects: [PROJECT], or leave it out for no limit.",
-    "policy.regions": "Write regions: [REGION], or leave it out for no limit.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +79,8 @@ def read(path: Path) -> AgentFile:
     if not isinstance(written, Mapping):
         raise SettingsError(f"{path} has no keys: write entity: TEAM, queues: [NAME]")
     wrong = frozenset(tuple(str(step) for step in error["loc"]) for error in errors)
-    config = LaunchConfig.model_validate(_without(written, wrong))
+    whole = frozenset(loc[:1] for loc in wrong if loc[0] == "ladder")  # half of a place is none
+    config = LaunchConfig.model_validate(_without(written, wrong | whole))
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
     return AgentFile(written, config, (*problems, *_no_queue(written, config, wrong)))
 

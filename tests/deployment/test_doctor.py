@@ -379,7 +379,8 @@ def test_what_queues_ask_for(project: Deployed) -> None:
     project.make_queue("gone-account", put(VERTEX, ("run", "service_account"), "gone@p1.iam.gserviceaccount.com"))
     project.make_queue("unlisted", VERTEX)
     queues = ["vertex", "none", "k8s", "blank", "ecr", "far", "gone-bucket", "gone-account", "unlisted"]
-    project.configure(queues=queues, policy={"service_accounts": []})
+    ladder = {"regions": [{"region": "europe-west4", "staging_bucket": "gs://team-eu/jobs"}]}
+    project.configure(queues=queues, policy={"service_accounts": []}, ladder=ladder)
     code, lines = project.doctor("project", "access", "wandb")
     wrong = {line.name: (line.sign, line.said, "\n".join(line.mend)) for line in lines if line.sign in "✗!"}
     expected = {
@@ -389,6 +390,7 @@ def test_what_queues_ask_for(project: Deployed) -> None:
         "image of queue ecr": ("✗", f"{ecr} is in a private registry of AWS", f"docker pull {ecr} && docker tag {ecr}"),
         "bucket of queue far": ("✗", "gs://far is in europe-west4", "gcloud storage buckets relocate gs://far"),
         "bucket of queue gone-bucket": ("✗", "does not exist", "gcloud storage buckets create gs://gone --location="),
+        "ladder's bucket in europe-west4": ("✗", "gs://team-eu does not exist", "python -m deploy bootstrap"),
         "account of queue gone-account": ("✗", "does not exist", "Name another one"),
         "account of queue unlisted": ("!", "is not one of policy.service_accounts", "python -m deploy bootstrap"),
     }

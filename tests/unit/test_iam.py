@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from deploy.__main__ import main
 from deploy.deployment import Deployment
 from deploy.iam import Table, bind_command, bindings, markdown, table
 from shared.launch_config import LaunchConfig, Policy
@@ -51,6 +53,20 @@ def test_a_ladder_adds_its_buckets_and_nothing_else() -> None:
     assert (added.resource, added.role) == ("gs://team-eu", "roles/storage.objectUser")
     assert added.member == "serviceAccount:a@p1.example.com"
     assert "gs://team-eu" in bind_command(added, DEPLOYMENT)
+
+
+def test_bootstrap_makes_the_ladders_buckets(tmp_path: Path) -> None:
+    """Each in its region; the deployment's key is of another one."""
+    config = tmp_path / "launch-config.yaml"
+    eu = "{region: europe-west4, staging_bucket: gs://team-eu}"
+    config.write_text(f"entity: e\nqueues: [q]\nladder: {{regions: [{eu}]}}\n", encoding="utf-8")
+    where = ("--project=p1", "--region=us-central1", f"--kms-key={KEY}", f"--config={config}")
+    printed = CliRunner().invoke(main, ["bootstrap", *where, "--print"], catch_exceptions=False).output
+    made = {line for line in printed.splitlines() if "storage buckets create" in line}
+    [eu] = [line for line in made if "gs://team-eu" in line]
+    assert "--location=europe-west4" in eu
+    assert [KEY in line for line in made].count(False) == 1
+    assert KEY not in eu
 
 
 def test_two_deployments_share_no_account_and_no_resource() -> None:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
 from deploy.__main__ import main
-from deploy.agent_config import FIXES, KEYS, KINDS, KNOWN
+from deploy.agent_config import KINDS
+from deploy.agent_keys import FIXES, KEYS, KNOWN
 from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
 from deploy.iam import bindings
@@ -225,6 +226,13 @@ def test_in_a_narrow_terminal_tables_fold_and_commands_stay_whole(run: Run, monk
         ("policy: {max_replicas: 0}", "policy.max_replicas = 0: ", "Write a whole number"),
         ("policy: {service_account: a@b.c}", "policy.service_account = ", "Did you mean policy.service_accounts?"),
         ("policy: {1: 2}", "policy.1 = ", "Write policy: {"),
+        ("ladder: up", "ladder = up: ", "Write ladder: {regions: "),
+        ("ladder: {strategies: [CHEAP]}", "ladder.strategies.0 = CHEAP: ", "Write strategies: [SPOT, "),
+        (
+            "ladder: {regions: [{region: us-central1}]}",
+            "ladder.regions.0.staging_bucket = [not shown]: ",
+            "Write ladder:",
+        ),
         ("queue: other", "queue = other: it would not be served", "Write queues: [vertex, other]."),
     ],
 )
@@ -254,8 +262,11 @@ def test_a_key_with_nothing_behind_it_is_as_if_it_were_left_out(run: Run, key: s
 
 def test_beside_wrong_values_all_the_rest_is_told(run: Run) -> None:
     """Also of the same section and the same list."""
-    result = run("queues: [vertex]\nenvironment: {type: aws, region: r1}\npolicy: {service_accounts: [nobody, a@b.c]}")
-    assert len(section(result, "Problems").splitlines()) == 2
+    result = run(
+        "queues: [vertex]\nenvironment: {type: aws, region: r1}\npolicy: {service_accounts: [nobody, a@b.c]}\n"
+        "ladder: {regions: [{staging_bucket: gs://b-1}]}"
+    )
+    assert len(section(result, "Problems").splitlines()) == 3
     assert rows(result)["environment.region"][1] == "as is"
     assert "--region r1" in section(result, "Next")
     assert "Jobs may run as a@b.c (" in section(result, "Permissions")
