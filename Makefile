@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test simulate check bench clean
+.PHONY: help setup demo up chaos test simulate check bench clean
 
 help: ## Show these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ demo: $(READY) ## Run nine jobs the whole way on this machine, with no cloud acc
 
 up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C ends it
 	@$(BIN)/python -m deploy up
+
+chaos: $(READY) ## Kill functions and let everything around them fail under 1,000 items; audits each of them
+	@$(BIN)/python -m deploy chaos
 
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

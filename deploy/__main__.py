@@ -7,6 +7,7 @@ import click
 COMMANDS = {
     "demo": "deploy.local.commands",
     "up": "deploy.local.commands",
+    "chaos": "deploy.local.chaos.command",
     "migrate": "deploy.migrate",
     "plan": "deploy.plan",
     "bootstrap": "deploy.bootstrap",

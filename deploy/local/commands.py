@@ -34,7 +34,7 @@ def demo(folder: Path, timeout: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()
     console.print("Starting the three functions and what stands in for the cloud …")
-    _end_in_order()
+    end_in_order()
     try:
         with Stack(folder, Ports.free(), DEMO_SETTINGS, every=1.5) as stack:
             console.print(
@@ -65,7 +65,7 @@ def up(folder: Path, every: float) -> None:
     console = Console()
     shutil.rmtree(folder, ignore_errors=True)
     console.print("Starting …")
-    _end_in_order()
+    end_in_order()
     try:
         with Stack(folder, settings=DEMO_SETTINGS, every=every) as stack:
             _instruct(stack, console)
@@ -94,7 +94,7 @@ def _instruct(stack: Stack, console: Console) -> None:
     )
 
 
-def _end_in_order() -> None:
+def end_in_order() -> None:
     """Let SIGTERM end us as Ctrl-C does; and Ctrl-C too where we were started in the background, which ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

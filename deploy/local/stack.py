@@ -95,6 +95,7 @@ class Stack:
     pubsub_options: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()  # servers that somebody else has put at their ports
     functions: tuple[str, ...] = FUNCTIONS
+    timeouts: Mapping[str, int] = field(default_factory=dict)  # seconds that a function has, as the platform gives them
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -139,6 +140,8 @@ class Stack:
     def start_function(self, name: str) -> None:
         """Serve one function through gunicorn, as the buildpack's container does."""
         told = {"FUNCTION_TARGET": name, "FUNCTION_SIGNATURE_TYPE": "cloudevent" if name == "submit" else "http"}
+        if name in self.timeouts:
+            told |= {"CLOUD_RUN_TIMEOUT_SECONDS": str(self.timeouts[name]), "THREADED_TIMEOUT_ENABLED": "true"}
         command = [sys.executable, "-m", "functions_framework", "--target", name, "--source", str(ROOT / "main.py")]
         port = str(getattr(self.ports, name))
         self.processes.start(name, [*command, "--host", HOST, "--port", port], self.function_environ() | told)
@@ -167,9 +170,9 @@ class Stack:
         """Return what a person exports so that their own wandb goes through this stack."""
         return {"WANDB_BASE_URL": self.ports.url("wandb"), "WANDB_API_KEY": API_KEY}
 
-    def make_queue(self, name: str) -> None:
-        """Make a Vertex queue in W&B with the configuration that its page fills in."""
-        queue = {"entity": ENTITY, "queue": name, "resource": "gcp-vertex", "config": DEFAULT_CONFIG}
+    def make_queue(self, name: str, config: Mapping[str, Any] = DEFAULT_CONFIG) -> None:
+        """Make a Vertex queue in W&B, or give it another configuration than the one that W&B's page fills in."""
+        queue = {"entity": ENTITY, "queue": name, "resource": "gcp-vertex", "config": config}
         requests.post(f"{self.ports.url('wandb')}/standin/queues", json=queue, timeout=5).raise_for_status()
 
     def publisher(self) -> pubsub_v1.PublisherClient:

@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 from deploy.local.emulator import emulator_command
 from deploy.local.processes import HOST, Processes, free_port
 from deploy.local.pubsub_server import PubSubServer
+from deploy.local.pubsub_server.push import NONE, Duplicates
 from tests.contract import push_target
 
 PROJECT = "projects/contract"
@@ -67,9 +68,9 @@ class Place:
 
 
 @contextmanager
-def ours(kind: str, shape: str) -> Iterator[Place]:
+def ours(kind: str, shape: str, duplicates: Duplicates = NONE) -> Iterator[Place]:
     """Serve our stand-in in this process."""
-    server = PubSubServer(shape=shape)
+    server = PubSubServer(shape=shape, duplicates=duplicates)
     server.start()
     try:
         with connected(kind, server.port) as place:

@@ -8,7 +8,8 @@ import pytest
 from google.pubsub_v1 import types
 
 from deploy.local.processes import HOST, free_port
-from tests.contract.pubsub import QUICK, Place, Target, until
+from deploy.local.pubsub_server import Duplicates
+from tests.contract.pubsub import QUICK, Place, Target, ours, until
 
 MESSAGE_PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
@@ -126,3 +127,14 @@ def test_a_subscription_turns_from_push_to_pull(place: Place, target: Target) ->
     (received,) = until(lambda: place.pull(subscription))
     assert received.message.data == data
     assert target.events(data) == []
+
+
+def test_every_push_comes_twice_where_that_is_asked_for(target: Target) -> None:
+    """As Pub/Sub may deliver: the same message, and no third time."""
+    with ours("ours-cloudevent", "cloudevent", Duplicates(1.0)) as place:
+        topic = place.topic()
+        place.subscribe(topic, **push(target, topic))
+        datas = [uuid.uuid4().hex.encode() for _ in range(5)]
+        ids = place.publish(topic, *datas)
+        until(lambda: all(len(target.events(data)) >= 2 for data in datas))
+        assert [[event["id"] for event in target.events(data)] for data in datas] == [[one, one] for one in ids]

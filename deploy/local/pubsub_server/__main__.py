@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 
-from deploy.local.pubsub_server import PubSubServer, Shape
+from deploy.local.pubsub_server import Duplicates, PubSubServer, Shape
 
 
 def main() -> None:
@@ -13,12 +13,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.pubsub_server", description=__doc__)
     parser.add_argument("--port", type=int, default=8085, help="port on 127.0.0.1; 0 lets the system choose")
     parser.add_argument("--shape", choices=list(Shape), default=Shape.EMULATOR, help="the form of a push")
+    parser.add_argument("--duplicates", type=float, default=0.0, metavar="SHARE", help="of pushes that come twice")
+    parser.add_argument("--seed", type=int, default=0, help="what the duplicates are drawn from")
     options = parser.parse_args()
+    if not 0 <= options.duplicates <= 1:
+        parser.error("--duplicates must be from 0 to 1")
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    server = PubSubServer(options.port, options.shape)
+    server = PubSubServer(options.port, options.shape, Duplicates(options.duplicates, options.seed))
     server.start()
     print(f"Pub/Sub stand-in ready: export PUBSUB_EMULATOR_HOST={server.host}", flush=True)
     ended.wait()

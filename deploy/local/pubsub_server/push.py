@@ -1,9 +1,11 @@
 """Push what is due to each subscription's endpoint, several at a time: one that fails or hangs holds up no other."""
 
 import logging
+import random
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import urllib3
 from google.pubsub_v1 import types
@@ -19,12 +21,28 @@ IN_FLIGHT = 16  # to one endpoint at a time
 _ACCEPTED = frozenset({102, 200, 201, 202, 204})  # https://cloud.google.com/pubsub/docs/push#receive_push
 
 
+LATEST = 3.0  # seconds after the first, at which the same push comes again
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """How often a push is made twice though once was enough, as Pub/Sub may; when, is drawn from the seed."""
+
+    share: float = 0.0
+    seed: int = 0
+
+
+NONE = Duplicates()
+
+
 class Pusher:
     """One thread that leases what is due, and for each subscription a few that carry it to the endpoint."""
 
-    def __init__(self, broker: Broker, shape: Shape) -> None:
+    def __init__(self, broker: Broker, shape: Shape, duplicates: Duplicates = NONE) -> None:
         self._broker = broker
         self._shape = shape
+        self._duplicates = duplicates
+        self._random = random.Random(duplicates.seed)  # noqa: S311 - no secret
         self._http = urllib3.PoolManager(num_pools=64, maxsize=IN_FLIGHT, retries=False)
         self._lock = threading.Lock()
         self._in_flight: Counter[str] = Counter()
@@ -53,6 +71,8 @@ class Pusher:
                 with self._lock:
                     self._in_flight[name] += 1
                 self._carriers[name].submit(self._carry, subscription, delivery)
+                if self._random.random() < self._duplicates.share:
+                    self._repeat(subscription, delivery)
 
     def _carry(self, subscription: types.Subscription, delivery: Delivery) -> None:
         accepted = False
@@ -65,6 +85,13 @@ class Pusher:
                 self._broker.settle(subscription.name, [delivery.message.message_id], extend=None if accepted else 0.0)
             except Refused:
                 log.info("%s was deleted while a message was pushed", subscription.name)
+
+    def _repeat(self, subscription: types.Subscription, delivery: Delivery) -> None:
+        """Push once more, at the same time or later; what becomes of it changes nothing for the first."""
+        log.warning("push %s comes twice", delivery.message.message_id)
+        again = threading.Timer(self._random.uniform(0, LATEST), self._push, (subscription, delivery))
+        again.daemon = True
+        again.start()
 
     def _push(self, subscription: types.Subscription, delivery: Delivery) -> bool:
         headers, body = envelope(self._shape, subscription, delivery)

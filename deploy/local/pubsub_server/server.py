@@ -6,7 +6,7 @@ import grpc
 
 from deploy.local.pubsub_server.broker import Broker
 from deploy.local.pubsub_server.envelope import Shape
-from deploy.local.pubsub_server.push import Pusher
+from deploy.local.pubsub_server.push import NONE, Duplicates, Pusher
 from deploy.local.pubsub_server.service import services
 
 _MAX_CALL_BYTES = 64 << 20  # over the limit of a message, so that too large a one is refused by name
@@ -18,9 +18,9 @@ class PubSubServer:
     Port 0 lets the system choose; `port` says which one it is, from the beginning. A server starts and stops once.
     """
 
-    def __init__(self, port: int = 0, shape: Shape | str = Shape.EMULATOR) -> None:
+    def __init__(self, port: int = 0, shape: Shape | str = Shape.EMULATOR, duplicates: Duplicates = NONE) -> None:
         self._broker = Broker()
-        self._pusher = Pusher(self._broker, Shape(shape))
+        self._pusher = Pusher(self._broker, Shape(shape), duplicates)
         sizes = [
             ("grpc.max_receive_message_length", _MAX_CALL_BYTES),
             ("grpc.max_send_message_length", _MAX_CALL_BYTES),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from deploy.local.faults import Faulty, fault_options
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.runner import Runner
 from deploy.local.vertex_server.shortages import Lack
@@ -41,6 +42,7 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
 )
 @click.option("--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits.")
 @click.option("--kill-grace-seconds", type=float, default=5.0, show_default=True, help="From SIGTERM to SIGKILL.")
+@fault_options
 def main(
     port: int,
     images: Path,
@@ -48,6 +50,8 @@ def main(
     shortages: list[tuple[str, str, Lack]],
     pending_seconds: float,
     kill_grace_seconds: float,
+    fault_rate: float,
+    fault_seed: int,
 ) -> None:
     """Stand in for Vertex AI's custom jobs on this machine."""
     folder = state_dir or Path(tempfile.mkdtemp(prefix="vertex-"))
@@ -62,7 +66,7 @@ def main(
     state = VertexState(runner.start)
     for shortage in shortages:
         state.shortages.begin(*shortage)
-    app = create_app(state, close)
+    app = Faulty(create_app(state, close), "/v1/", fault_rate, fault_seed)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
 
 

@@ -2,7 +2,7 @@
 
 An image `local/NAME[:TAG]` is a folder of that name with an `image.json`: {"entrypoint": [...]}. Its files are copied
 for each replica, as a container has a file system of its own. There is no registry on a laptop, so any other image
-fails as one that cannot be pulled.
+fails as one that cannot be pulled. `local/played` alone has no folder: its jobs are played without a process.
 """
 
 import json
@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from deploy.local.vertex_server.played import IMAGE as PLAYED
+from deploy.local.vertex_server.played import play
 from deploy.local.vertex_server.state import Job, VertexState
 
 PREFIX = "local/"
@@ -55,6 +57,10 @@ class Runner:
         if error := state.shortages.stockout(job.parent, job.message):
             state.move(job, "JOB_STATE_FAILED", error)
             return
+        if _container(job).image_uri.partition(":")[0] == PLAYED:
+            state.move(job, "JOB_STATE_RUNNING")
+            state.move(job, *_play(job))
+            return
         processes: list[subprocess.Popen[bytes]] = []
         try:
             for replica, container in _replicas(job):
@@ -74,17 +80,10 @@ class Runner:
         deadline = time.monotonic() + limit if limit else float("inf")
         while processes[0].poll() is None:
             if job.stop.wait(0.05):
-                return "JOB_STATE_CANCELLED", "The job was cancelled."
+                return _ending(job, None)
             if time.monotonic() > deadline:
                 return "JOB_STATE_FAILED", f"The job exceeded its timeout of {limit:g} seconds."
-        code = processes[0].returncode
-        if code == 0:
-            return "JOB_STATE_SUCCEEDED", ""
-        return "JOB_STATE_FAILED", (
-            # ended by a signal: 128 and its number, as containers have it
-            f"The replica workerpool0-0 exited with a non-zero status of {code if code > 0 else 128 - code}. "
-            f"To find out more about why your job exited please check the logs: {job.log}"
-        )
+        return _ending(job, processes[0].returncode)
 
     def _spawn(self, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
         image = self._image(container.image_uri)
@@ -121,6 +120,30 @@ class Runner:
         return folder
 
 
+def _play(job: Job) -> tuple[str, str]:
+    try:
+        return _ending(job, play(_variables(_container(job)), job.stop))
+    except (OSError, ValueError, TypeError, KeyError) as exc:  # W&B is gone, or the part is none
+        return "JOB_STATE_FAILED", f"The job cannot be played: {exc!r}"
+
+
+def _ending(job: Job, code: int | None) -> tuple[str, str]:
+    """Return the state and the error of a job whose first replica ended with this code; None: it was cancelled."""
+    if code is None:
+        return "JOB_STATE_CANCELLED", "The job was cancelled."
+    if code == 0:
+        return "JOB_STATE_SUCCEEDED", ""
+    return "JOB_STATE_FAILED", (
+        # ended by a signal: 128 and its number, as containers have it
+        f"The replica workerpool0-0 exited with a non-zero status of {code if code > 0 else 128 - code}. "
+        f"To find out more about why your job exited please check the logs: {job.log}"
+    )
+
+
+def _container(job: Job) -> Any:
+    return job.message.job_spec.worker_pool_specs[0].container_spec
+
+
 def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
     for number, pool in enumerate(job.message.job_spec.worker_pool_specs):
         for replica in range(pool.replica_count):
@@ -141,7 +164,11 @@ def _environment(job: Job, root: Path, container: Any) -> dict[str, str]:
     if output := job.message.job_spec.base_output_directory.output_uri_prefix:
         below = output.rstrip("/")
         vertex |= {f"AIP_{what}_DIR".upper(): f"{below}/{path}/" for what, path in _OUTPUTS.items()}
-    return base | vertex | {variable.name: variable.value for variable in container.env}
+    return base | vertex | _variables(container)
+
+
+def _variables(container: Any) -> dict[str, str]:
+    return {variable.name: variable.value for variable in container.env}
 
 
 _OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "logs"}

@@ -6,6 +6,7 @@ import socket
 import click
 import uvicorn
 
+from deploy.local.faults import Faulty, fault_options
 from deploy.local.wandb_server.app import create_app
 from deploy.local.wandb_server.state import State
 
@@ -28,6 +29,7 @@ class Announcing(uvicorn.Server):
 @click.option("--crashed-after-seconds", default=300.0, show_default=True, help="When a silent run counts as crashed.")
 @click.option("--api-key", "api_keys", multiple=True, help="A key to accept; without any, every key is. Repeatable.")
 @click.option("--entity", default="local", show_default=True, help="The default entity of whoever asks.")
+@fault_options
 def main(
     host: str,
     port: int,
@@ -36,12 +38,14 @@ def main(
     crashed_after_seconds: float,
     api_keys: tuple[str, ...],
     entity: str,
+    fault_rate: float,
+    fault_seed: int,
 ) -> None:
     """Stand in for W&B on this machine; all is forgotten at the end."""
     state = State(
         api_keys=api_keys, entity=entity, lease_seconds=lease_seconds, crashed_after_seconds=crashed_after_seconds
     )
-    app = create_app(state, latency=latency_ms / 1000)
+    app = Faulty(create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
     asyncio.run(Announcing(config).serve())
 

@@ -1,0 +1,176 @@
+"""Fail a share of a stand-in's calls, drawn from a seed: the options `--fault-rate` and `--fault-seed` of its command.
+
+A seed repeats the sequence, not the story: which call meets which failure depends on the order in which they arrive.
+`/standin/faults` says how many were given, takes another rate, and what to hold: the next call of a kind, so that its
+caller can be killed at the worst moment.
+"""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+CONTROL = "/standin/faults"
+FAULTLESS = {"X-Standin": "faultless"}  # what asks so is no function's call, and never fails
+
+HOLD_SECONDS = 3.0
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to fail. Without a status the connection is cut: a client sees no more where its patience ends."""
+
+    name: str
+    status: int
+    worked: bool  # whether the call has its effect all the same
+    weight: int
+    late: float = 0.0  # seconds, at the most, that the answer is held back; with 200 nothing else is wrong with it
+
+
+FAULTS = (
+    Fault("429", 429, worked=False, weight=3),
+    Fault("503", 503, worked=False, weight=3),
+    Fault("503 after its effect", 503, worked=True, weight=3),
+    Fault("401", 401, worked=False, weight=1),
+    Fault("cut", 0, worked=False, weight=2),
+    Fault("answer lost", 0, worked=True, weight=3),
+    Fault("late", 200, worked=True, weight=4, late=3.0),
+)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Which call to hold: one in whose method, path and body this pattern is found."""
+
+    pattern: str
+    worked: bool  # whether it is held after its effect; or before, which then is not to be where the caller is gone
+
+
+def fault_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a stand-in's command the two options."""
+    rate = click.option(
+        "--fault-rate",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="The share of calls that fail: 429, 503, 401, a cut connection, a lost or a late answer.",
+    )
+    seed = click.option("--fault-seed", default=0, show_default=True, help="What the failures are drawn from.")
+    return rate(seed(command))
+
+
+class Faulty:
+    """An ASGI application in front of another. It has to be uvicorn's own: to cut a connection ASGI has no word."""
+
+    def __init__(self, app: App, path: str, rate: float, seed: int, faults: Sequence[Fault] = FAULTS) -> None:
+        self._app = app
+        self._path = path
+        self._faults = faults
+        self._random = random.Random(seed)  # noqa: S311 - no secret
+        self.rate = rate
+        self.given: Counter[str] = Counter()
+        self.hold: Hold | None = None
+        self.held = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a call on, fail it or hold it."""
+        if scope["type"] == "http" and scope["path"] == CONTROL:
+            await self._control(scope, receive, send)
+        elif self._may_fail(scope):
+            await self._serve(await _body(receive), scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _may_fail(self, scope: Any) -> bool:
+        if scope["type"] != "http" or not scope["path"].startswith(self._path):
+            return False
+        return (b"x-standin", b"faultless") not in scope["headers"]
+
+    async def _serve(self, body: bytes, scope: Any, receive: Any, send: Any) -> None:
+        asked = f"{scope['method']} {scope['path']}\n{body.decode(errors='replace')}"
+        if (hold := self.hold) and re.search(hold.pattern, asked):
+            self.hold, self.held = None, True
+            await self._keep(hold, body, scope, receive, send)
+        elif self._random.random() < self.rate:
+            [fault] = self._random.choices(self._faults, [fault.weight for fault in self._faults])
+            self.given[fault.name] += 1
+            await self._fail(fault, body, scope, receive, send)
+        else:
+            await self._app(scope, _again(body, receive), send)
+
+    async def _fail(self, fault: Fault, body: bytes, scope: Any, receive: Any, send: Any) -> None:
+        late = self._random.uniform(0, fault.late)  # drawn before anything is waited for: a seed gives one sequence
+        answer = await self._done(body, scope) if fault.worked else []
+        await asyncio.sleep(late)
+        if fault.status == 200:
+            for message in answer:
+                await send(message)
+        elif fault.status:
+            said = {"code": fault.status, "message": "A fault was asked for."}
+            refusal = JSONResponse({"error": said, "errors": [said]}, fault.status)  # as Google has it, and as W&B
+            await refusal(scope, receive, send)
+        else:
+            send.__self__.transport.abort()
+            await asyncio.sleep(0)  # until uvicorn knows that nobody is there to be answered
+
+    async def _keep(self, hold: Hold, body: bytes, scope: Any, receive: Any, send: Any) -> None:
+        """Hold a call for as long as its caller is there, but not for ever."""
+        answer = await self._done(body, scope) if hold.worked else []
+        try:
+            await asyncio.wait_for(receive(), HOLD_SECONDS)  # nothing comes now but the end of the connection
+        except TimeoutError:
+            for message in answer or await self._done(body, scope):
+                await send(message)
+        finally:
+            self.held = False
+
+    async def _done(self, body: bytes, scope: Any) -> list[Any]:
+        """Do what a call asks for, and return its answer instead of sending it."""
+        answer: list[Any] = []
+
+        async def keep(message: Any) -> None:
+            answer.append(message)
+
+        await self._app(scope, _again(body, _never), keep)
+        return answer
+
+    async def _control(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        if request.method == "POST":
+            told = await request.json()
+            self.rate = float(told.get("rate", self.rate))
+            self.hold = Hold(**told["hold"]) if told.get("hold") else None
+        shown = {"rate": self.rate, "given": dict(self.given), "held": self.held}
+        await JSONResponse(shown)(scope, receive, send)
+
+
+async def _body(receive: Any) -> bytes:
+    body, more = b"", True
+    while more:
+        part = await receive()
+        body += part.get("body", b"")
+        more = part.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, then: Any) -> Any:
+    """Return a `receive` that gives a body that was read before, then what comes after it."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await then()
+
+    return receive
+
+
+async def _never() -> Any:
+    await asyncio.Event().wait()

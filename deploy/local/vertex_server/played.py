@@ -1,0 +1,78 @@
+"""Play the jobs of the image `local/played` without a process, so that a thousand of them cost little.
+
+A job's part is in its run's config, which W&B Launch sets as WANDB_CONFIG: the fields of `Part`. Its run is told to W&B
+with the calls that W&B's SDK makes in a container.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+
+from deploy.local.faults import FAULTLESS
+
+IMAGE = "local/played"
+TERMINATED = 143  # what a script ends with that SIGTERM ends
+_INIT = """mutation UpsertBucket($name: String, $project: String, $entity: String, $displayName: String) {
+  upsertBucket(input: {name: $name, modelName: $project, entityName: $entity, displayName: $displayName}) { inserted }
+}"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a job does."""
+
+    seconds: float = 0.2
+    exit_code: int = 0
+    init: bool = True  # whether it calls wandb.init
+    endless: bool = False  # goes on until it is cancelled
+    preempted: bool = False  # loses its machine, unless it goes on with a run that is there already
+
+
+def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
+    """Play a job that has these variables; return its exit code, None where it was cancelled."""
+    part = Part(**json.loads(variables.get("WANDB_CONFIG") or "{}"))
+    run = _Run(variables) if part.init else None
+    resumed = run is not None and not run.begin()
+    if stop.wait(None if part.endless else part.seconds):
+        if run:
+            run.end(TERMINATED)
+        return None
+    preempted = part.preempted and not resumed
+    code = 1 if preempted else part.exit_code
+    if run:
+        run.end(code, preempting=preempted)
+    return code
+
+
+class _Run:
+    """The run of a job, as W&B's SDK tells it."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._url = variables["WANDB_BASE_URL"].rstrip("/")
+        self._path = {name: variables[f"WANDB_{name.upper()}"] for name in ("entity", "project")}
+        self._id = variables["WANDB_RUN_ID"]
+        self._shown = variables.get("WANDB_NAME", self._id)
+        self._session = requests.Session()
+        self._session.auth = ("api", variables["WANDB_API_KEY"])
+        self._session.headers.update(FAULTLESS)
+
+    def begin(self) -> bool:
+        """Make the run, or go on with it; tell whether it is new."""
+        variables = {**self._path, "name": self._id, "displayName": self._shown}
+        answer = self._post("graphql", {"query": _INIT, "variables": variables})
+        return bool(answer["data"]["upsertBucket"]["inserted"])
+
+    def end(self, code: int, *, preempting: bool = False) -> None:
+        """End the run with an exit code."""
+        stream = f"files/{self._path['entity']}/{self._path['project']}/{self._id}/file_stream"
+        self._post(stream, {"preempting": preempting, "complete": True, "exitcode": code})
+        self._session.close()
+
+    def _post(self, where: str, message: Mapping[str, object]) -> dict[str, dict[str, dict[str, object]]]:
+        response = self._session.post(f"{self._url}/{where}", json=message, timeout=30)
+        response.raise_for_status()
+        answer: dict[str, dict[str, dict[str, object]]] = response.json()
+        return answer
