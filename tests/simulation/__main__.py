@@ -45,10 +45,14 @@ class Totals:
 
 def main(arguments: list[str] | None = None) -> int:
     """Explore, or show a history; 0 where every invariant holds, 1 where one is broken."""
-    told = _parser().parse_args(arguments)
+    parser = _parser()
+    told = parser.parse_args(arguments)
     deployment = BUGS[told.bug].deployment if told.bug else Deployment()
     if told.replay:
-        simulation, violation = _again(told.replay, deployment)
+        try:
+            simulation, violation = _again(told.replay, deployment)
+        except ValueError as exc:
+            parser.error(f"--replay {told.replay}: {exc}")
         _say(*simulation.lines())
         return 1 if violation else 0
     totals = Totals(told.seconds)
@@ -85,9 +89,7 @@ def _explore(totals: Totals, deployment: Deployment, number: int) -> str:
 
 def _systematic(totals: Totals, name: str, faults: int, deployment: Deployment, enough: Callable[[], bool]) -> str:
     result = explore(name, faults, deployment, enough)
-    what = (
-        f"{name}: every {'fault' if faults == 1 else 'pair of faults'}{'' if result.whole else ', as far as time goes'}"
-    )
+    what = f"{name}: every {'fault' if faults == 1 else 'pair of faults'}{'' if result.whole else ', for a while'}"
     totals.add(what, result.histories, result.calls, result.faults.total())
     return _told(result, deployment) if result.violation else ""
 

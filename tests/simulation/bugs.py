@@ -280,7 +280,7 @@ BUGS = {
         _TWO_OF_LAUNCH, "finds machines elsewhere", _parts(submit=Parts(vertex=LooksUpAtHome))
     ),
     "submit's lease shorter than its timeout": Bug(
-        _TWO_OF_LAUNCH, "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
+        "a claim was lost under its holder", "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
     ),
     "settles before a create has landed": Bug(
         _TWO_OF_LAUNCH, "trains", Deployment(submit_policy=submit.Policy(settle=_SHORT))

@@ -37,10 +37,7 @@ class Fault(StrEnum):
     LAGS = "lags"  # a listing of Vertex AI's leaves out what is young
 
 
-NO_EFFECT = frozenset(
-    {Fault.UNAVAILABLE, Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.DENIED, Fault.REFUSED},
-)
-
+NO_EFFECT = frozenset({Fault.UNAVAILABLE, Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.DENIED, Fault.REFUSED})
 PEOPLE = (Fault.STOPPED, Fault.REMOVED, Fault.DELETED)  # whoever makes them, can at any time
 
 

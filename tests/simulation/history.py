@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.faults import Fault, possible
+from tests.simulation.invariants import Violation
 from tests.simulation.processes import Process
 from tests.simulation.scripts import ENDLESS
 from tests.simulation.simulation import Outage, Simulation
@@ -13,6 +14,10 @@ from tests.simulation.world import OTHER_QUEUE, QUEUE, Happening, World
 
 MAX_ITEMS, MAX_JOBS = 8, 3
 QUEUES = (QUEUE, OTHER_QUEUE)
+OUTSIDE = {
+    *("item", "other", "swept", "scheduler", "request"),
+    *("stop", "remove", "compete", "delete", "sweep-ends", "stop-polling", "outage"),
+}
 SOON = 80  # steps
 SWEEP = "sweep"
 
@@ -20,7 +25,7 @@ SWEEP = "sweep"
 class History:
     """A simulation that is told what to do, word by word."""
 
-    def __init__(self, deployment: Deployment, logged: list[str]) -> None:
+    def __init__(self, deployment: Deployment, logged: list[Violation]) -> None:
         self.simulation = Simulation(
             replace(deployment, max_jobs=MAX_JOBS, ladder=LADDER, queues=QUEUES), logged=logged
         )
@@ -51,8 +56,10 @@ class History:
                 self.simulation.call(verb)
             case ["rest"]:
                 self._rest()
-            case [what, *told]:
+            case [what, *told] if what in OUTSIDE:
                 self._outside(what, told)
+            case _:
+                raise ValueError(f"{word!r} is neither a scenario's name nor a word of a history")
 
     def _outside(self, what: str, told: list[str]) -> None:
         """Do what people and other systems do."""

@@ -25,37 +25,45 @@ class Violation(AssertionError):
 
 def always(world: World, max_jobs: int) -> Iterator[Violation]:
     """Yield what is wrong now."""
-    attempts = Counter((job.key, job.attempt) for job in world.vertex.jobs.values())
-    launched = Counter(job.key for job in world.vertex.jobs.values() if not _may_be_followed(world, job))
-    for key, attempt in (one for one, count in attempts.items() if count > 1):
-        yield Violation("two CustomJobs of one attempt", f"{key} attempt {attempt}")
-    for key in (key for key, count in launched.items() if count > 1):
-        yield Violation("two CustomJobs of one launch", key)
-    closed = {launch.key: launch for launch in world.launches("closed")}
-    opened = {launch.key: launch for launch in world.launches("open")}
-    for item in world.wandb.everything():
-        if item.acker != "us" and any(job.key == item.key for job in world.vertex.jobs.values()):
-            yield Violation("a CustomJob for an item that is not ours", item.id)
-        if item.acker != "us" and (item.error or item.warning):
-            yield Violation("a report for an item that is not ours", f"{item.id}: {item.error or item.warning}")
-        told = item.state == "FAILED" or item.id in world.wandb.removed
-        if item.key in closed and closed[item.key].entry.report_owed and not told:
-            yield Violation("closed before W&B was told", item.id)
-    for key, at in world.stopped_at.items():
-        if any(
-            job.created_at > at + LEFT_OVER for job in world.vertex.jobs.values() if job.key == key and job.attempt > 1
-        ):
-            yield Violation("launched again after a stop", key)
+    yield from _jobs(world)
+    yield from _items(world)
+    opened = {launch.key: launch.entry for launch in world.launches("open")}
     ours = [item for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
-    schedulers = [item.id for item in ours if opened[item.key].entry.scheduler]
-    if len(ours) - len(schedulers) > max_jobs:
-        yield Violation(
-            "more launches are open than max_jobs", f"{', '.join(i.id for i in ours)}: more than {max_jobs}"
-        )
+    schedulers = sorted(item.id for item in ours if opened[item.key].scheduler)
+    jobs = sorted(item.id for item in ours if not opened[item.key].scheduler)
+    if len(jobs) > max_jobs:
+        yield Violation("more launches are open than max_jobs", f"{', '.join(jobs)}: more than {max_jobs}")
     if len(schedulers) > MAX_SCHEDULERS:
         yield Violation("more schedulers are open than max_schedulers", ", ".join(schedulers))
     for where in world.leaks:
         yield Violation("a key can be read", where)
+
+
+def _jobs(world: World) -> Iterator[Violation]:
+    """Yield what is wrong with the jobs that there are."""
+    jobs = world.vertex.jobs.values()
+    attempts = Counter((job.key, job.attempt) for job in jobs)
+    for key, attempt in (one for one, count in attempts.items() if count > 1):
+        yield Violation("two CustomJobs of one attempt", f"{key} attempt {attempt}")
+    launched = Counter(job.key for job in jobs if not _may_be_followed(world, job))
+    for key in (key for key, count in launched.items() if count > 1):
+        yield Violation("two CustomJobs of one launch", key)
+    for key, at in world.stopped_at.items():
+        if any(job.key == key and job.attempt > 1 and job.created_at > at + LEFT_OVER for job in jobs):
+            yield Violation("launched again after a stop", key)
+
+
+def _items(world: World) -> Iterator[Violation]:
+    """Yield what is wrong with an item, whatever comes yet."""
+    launched = {job.key for job in world.vertex.jobs.values()}
+    owed = {launch.key for launch in world.launches("closed") if launch.entry.report_owed}
+    for item in world.wandb.everything():
+        if item.acker != "us" and item.key in launched:
+            yield Violation("a CustomJob for an item that is not ours", item.id)
+        if item.acker != "us" and (item.error or item.warning):
+            yield Violation("a report for an item that is not ours", f"{item.id}: {item.error or item.warning}")
+        if item.key in owed and item.state != "FAILED" and item.id in world.wandb.items:
+            yield Violation("closed before W&B was told", item.id)
 
 
 def _may_be_followed(world: World, job: Job) -> bool:

@@ -1,31 +1,44 @@
-"""What the functions log while a simulation runs, so that a key in it is seen."""
+"""What the functions log while a simulation runs: no key may be read in it, and no mistake of ours."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.core.errors import LaunchError
+from shared.core.launch import IllegalTransition
+from tests.simulation.invariants import Violation
 from tests.simulation.world import API_KEY, OWN_KEY
 
 LOGGERS = ("functions", "shared")
+NEVER = {"launch.claim_lost": "a claim was lost under its holder", "status.doubled": "two CustomJobs of one attempt"}
+
+
+def is_mistake(exc: BaseException) -> bool:
+    """Tell an error that no verb should meet, whoever catches it."""
+    return not isinstance(exc, LaunchError) or isinstance(exc, IllegalTransition)
 
 
 class _Listener(logging.Handler):
-    """Keeps the events in which a key can be read."""
+    """Keeps what should not have been logged."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.leaks: list[str] = []
+        self.heard: list[Violation] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else ""
-        line = f"{record.getMessage()} {getattr(record, 'fields', '')} {error}"
+        event, error = record.getMessage(), record.exc_info[1] if record.exc_info else None
+        line = f"{event} {getattr(record, 'fields', '')} {error}"
         if API_KEY in line or OWN_KEY in line:
-            self.leaks.append(f"the log: {record.getMessage()}")
+            self.heard.append(Violation("a key can be read", f"the log: {event}"))
+        if error and is_mistake(error):
+            self.heard.append(Violation("a verb fell over", f"{event}: {error!r}"))
+        if event in NEVER:
+            self.heard.append(Violation(NEVER[event], event))
 
 
 @contextmanager
-def listening() -> Iterator[list[str]]:
-    """Listen to all that the functions log, in place of everybody else; return where a key could be read."""
+def listening() -> Iterator[list[Violation]]:
+    """Listen to all that the functions log, in place of everybody else; return what should not have been there."""
     listener = _Listener()
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(logger.propagate, logger.level) for logger in loggers]
@@ -34,7 +47,7 @@ def listening() -> Iterator[list[str]]:
         logger.propagate = False
         logger.setLevel(logging.INFO)
     try:
-        yield listener.leaks
+        yield listener.heard
     finally:
         for logger, (propagate, level) in zip(loggers, before, strict=True):
             logger.removeHandler(listener)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from shared.spec.ladder import Ladder
 from tests.simulation.deployment import LADDER, Deployment
+from tests.simulation.invariants import Violation
 from tests.simulation.simulation import Simulation
 from tests.simulation.world import Happening, World
 
@@ -19,7 +20,7 @@ class Scenario:
     ladder: Ladder = field(default_factory=Ladder)
     people: bool = False  # press stop, remove items and delete jobs, before any call
 
-    def simulation(self, deployment: Deployment, logged: list[str]) -> Simulation:
+    def simulation(self, deployment: Deployment, logged: list[Violation]) -> Simulation:
         """Return a simulation that is about to begin."""
         simulation = Simulation(replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder), logged=logged)
         simulation.people = self.people

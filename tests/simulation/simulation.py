@@ -7,18 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from shared.core.errors import LaunchError
-from shared.core.launch import IllegalTransition
 from tests.simulation import invariants
 from tests.simulation.deployment import TIMEOUTS, Deployment
 from tests.simulation.faults import LATE, LONG_AFTER, NO_EFFECT, PEOPLE, SLOW, Fault, error_of, possible
 from tests.simulation.invariants import Violation
+from tests.simulation.logs import is_mistake
 from tests.simulation.processes import Call, Process
 from tests.simulation.shown import shown
 from tests.simulation.world import EVERY, START, Delivery, Event, Happening, Tick, World
 
 DELIVERIES = 20  # of a message, before it is a dead letter
 PATIENCE = timedelta(hours=6)  # within which a world has to come to rest when no more faults come
-
 
 BEFORE: dict[Fault | None, Callable[[World], object]] = {  # what happens before a call has its effect
     Fault.EXPIRES: lambda world: world.wandb.end_leases(),
@@ -51,7 +50,7 @@ class Simulation:
     deployment: Deployment = field(default_factory=Deployment)
     world: World = field(default_factory=World)
     outages: tuple[Outage, ...] = ()
-    logged: list[str] = field(default_factory=list)  # where a key was seen in the log
+    logged: list[Violation] = field(default_factory=list)  # what should not have been
     live: list[Process] = field(default_factory=list)
     trace: list[tuple[datetime, str, str, Any]] = field(default_factory=list)
     answers: list[tuple[datetime, str, Any]] = field(default_factory=list)  # what poll and status answered or raised
@@ -61,7 +60,6 @@ class Simulation:
     plan: dict[int, Fault] = field(default_factory=dict)  # which call meets which fault, by the calls before it
     people: bool = False  # act at any time
     offered: list[tuple[int, Fault]] = field(default_factory=list)  # what a plan could say
-    fell: BaseException | None = None  # an error that no verb should raise
     broken: Violation | None = None
 
     def begin(self, poll: float = 0, status: float = 30) -> None:
@@ -141,10 +139,8 @@ class Simulation:
 
     def check(self) -> None:
         """See that all that must always hold does hold."""
-        if self.fell:
-            self._violated(Violation("a verb fell over", repr(self.fell)))
-        if self.logged:
-            self._violated(Violation("a key can be read", self.logged[0]))
+        for violation in self.logged:
+            self._violated(violation)
         for violation in invariants.always(self.world, self.deployment.max_jobs):
             self._violated(violation)
 
@@ -235,8 +231,8 @@ class Simulation:
         """See what has become of those that are over."""
         for process in [process for process in self.live if process.over]:
             self.live.remove(process)
-            if process.error and (not isinstance(process.error, LaunchError) or _is_mistake(process.error)):
-                self.fell = process.error
+            if process.error and is_mistake(process.error):
+                self._violated(Violation("a verb fell over", repr(process.error)))
             if process.delivery and (process.dead or process.error):
                 self._deliver_again(process.delivery)
             elif not process.dead:
@@ -276,7 +272,3 @@ def _raiser(exc: Exception) -> Callable[[], NoReturn]:
         raise exc
 
     return give
-
-
-def _is_mistake(exc: BaseException) -> bool:
-    return isinstance(exc, IllegalTransition)

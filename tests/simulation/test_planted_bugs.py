@@ -31,6 +31,14 @@ def test_a_long_history_can_be_seen_again(capsys: pytest.CaptureFixture[str]) ->
     assert any("vertex.create" in step and "!!" in step for step in steps)
 
 
+@pytest.mark.parametrize("told", ["trains,5=nonsense", "item:trains,nonsense"])
+def test_a_history_that_says_nothing_is_refused(told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, as for any wrong argument, and the word that was not understood."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["--replay", told])
+    assert "'nonsense'" in capsys.readouterr().err
+
+
 def test_the_command_says_what_it_explored(capsys: pytest.CaptureFixture[str]) -> None:
     """And ends with 1 where an invariant is broken, with the history and the way to see it again."""
     assert main(["--seconds", "0.1", "--seed", "1"]) == 0
