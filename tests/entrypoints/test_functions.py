@@ -84,6 +84,25 @@ def test_a_launch_goes_all_the_way(outside: Outside, shape: Any, capsys: pytest.
     assert {"launch.submitted", "launch.nothing_to_do", "tick.done"} <= {e["message"] for e in events(printed)}
 
 
+@pytest.mark.parametrize(("wanted", "shown"), [("true", True), ("false", False)])
+def test_the_end_of_a_jobs_log_is_shown_unless_it_is_switched_off(
+    outside: Outside, capsys: pytest.CaptureFixture[str], tmp_path: Path, wanted: str, shown: bool
+) -> None:
+    """With the key that the job has printed, which nobody reads; by the settings that the function is told."""
+    item = outside.wandb.push("team", "vertex", ITEM)
+    outside.client("poll").post("/")
+    outside.client("submit").post(**eventarc(encode(Ticket(launch_key=polled(capsys)))))
+    [job] = outside.vertex.jobs()
+    log = tmp_path / "log"
+    log.write_text(f"logging in with {KEY}\nCUDA out of memory", encoding="utf-8")
+    job.log = str(log)
+    outside.vertex.force(job.name, "JOB_STATE_FAILED", "exit code 1")
+    outside.client("status", LAUNCH_LOG_EXCERPT=wanted).post("/")
+    said = str(dict(item.error or {})["message"])
+    assert ("logging in with [redacted]\nCUDA out of memory" in said) is shown
+    assert "exit code 1" in said
+
+
 @SHAPES
 def test_another_systems_request_is_launched_once(outside: Outside, shape: Any) -> None:
     """However often it is delivered."""
