@@ -19,7 +19,7 @@ from deploy.local.serving import serving
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.state import VertexState
 from shared.adapters.vertex_submit import VertexCompute, argument_names
-from shared.spec.render import ArgumentNames, render
+from shared.spec.render import ArgumentNames, Site, render
 from tests.unit.specs import SITE, launch_of
 
 # the runner's module imports this large package for a check of the agent's environment, which is not ours to make
@@ -45,9 +45,9 @@ class Vertex:
         self._state = state
         self._compute = VertexCompute(SITE.project, SITE.location, url)
 
-    def ours(self, run_spec: dict[str, Any]) -> Sent:
+    def ours(self, run_spec: dict[str, Any], site: Site = SITE) -> Sent:
         """Send it as submit does."""
-        self._compute.create(render(launch_of(run_spec), SITE, NAMES))
+        self._compute.create(render(launch_of(run_spec), site, NAMES))
         return self._arrived()
 
     def plain(self, spec: Mapping[str, Any], run: Mapping[str, Any]) -> Sent:

@@ -7,6 +7,7 @@ import copy
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,22 @@ def test_it_is_what_the_sdk_sends(server: Vertex, row: str) -> None:
     """Plus our labels and environment."""
     written, typed = SDK_ROWS[row]
     assert_as_the_sdk_sends(server, yaml.safe_load(written), typed)
+
+
+@pytest.mark.parametrize("row", ["pools", "every argument of run", "spot"])
+def test_a_secret_changes_the_commands_and_takes_the_key_out(server: Vertex, row: str) -> None:
+    """And nothing else of the request."""
+    spec = queue_item(yaml.safe_load(SDK_ROWS[row][0]), overrides={"entry_point": ["python", "x.py"]})
+    plain = server.ours(spec)
+    secured = server.ours(spec, replace(SITE, key_secret="projects/p/secrets/s"))
+    for sent in (plain, secured):
+        for pool in sent.job["job_spec"]["worker_pool_specs"]:
+            if "container_spec" in pool:
+                container = pool["container_spec"]
+                assert (SITE.api_key in str(container)) == (sent is plain)
+                container["command"] = container["command"][-2:]
+                container["env"] = [one for one in container["env"] if one["name"] != "WANDB_API_KEY"]
+    assert secured == plain
 
 
 def test_the_rows_name_every_argument() -> None:

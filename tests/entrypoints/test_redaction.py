@@ -243,6 +243,18 @@ def test_plan_shows_no_key(scene: Scene) -> None:
     assert_nothing_is_shown(done.output + scene.shown())
 
 
+def test_plan_shows_what_reads_the_key_by_its_name(scene: Scene) -> None:
+    """And the secret that it reads, not the program itself."""
+    scene.outside.monkeypatch.setenv("LAUNCH_KEY_SECRET", "projects/p/secrets/s")
+    config = {"resource_args": vertex((*CONTAINER[1:], "command"), ["python", "x.py"])}
+    scene.outside.wandb.make_queue("team", "vertex", config=config, resource="gcp-vertex")
+    done = CliRunner().invoke(plan, [])
+    assert done.exit_code == 0, done.output
+    assert "'[the program that reads the key]'" in done.output
+    assert "projects/p/secrets/s/versions/latest" in done.output
+    assert "WANDB_API_KEY" not in done.output
+
+
 def test_the_jobs_still_have_their_variables(scene: Scene) -> None:
     """What is hidden from who reads is not hidden from the job, and the ledger keeps the item's own key."""
     scene.launch(own(resource_args={"vertex": RENDERED}))

@@ -7,7 +7,7 @@ import pytest
 
 from functions.poll import drain
 from functions.status.report import Report
-from shared.core.errors import Denied, LaunchError, Retry
+from shared.core.errors import Denied, KeyRefused, LaunchError, Retry
 from tests.simulation.deployment import Deployment
 from tests.simulation.faults import Fault
 from tests.simulation.logs import listening
@@ -85,7 +85,7 @@ def test_without_wandb_each_poll_and_each_status_says_so(fault: Fault) -> None:
     simulation = simulated(Outage("wandb", BEGINS, ENDS, fault))
     polls, ticks = told(simulation, "poll"), told(simulation, "status")
     assert len(polls) == len(ticks) == 58
-    assert all(isinstance(poll, Denied if fault is Fault.DENIED else Retry) for poll in polls)
+    assert all(isinstance(poll, KeyRefused if fault is Fault.DENIED else Retry) for poll in polls)
     assert all(isinstance(tick, Report) and "W&B: " in "".join(tick.errors) for tick in ticks if tick.open_launches)  # type: ignore[union-attr]
 
 

@@ -41,6 +41,17 @@ def test_a_key_adds_its_bindings_and_no_others() -> None:
     assert {binding.resource for binding in keyed - plain} == {KEY}
 
 
+def test_a_secret_for_jobs_adds_its_bindings_and_no_others() -> None:
+    """For what jobs run as, whichever version is named."""
+    secret = "projects/p2/secrets/jobs-key"
+    for named in (secret, f"{secret}/versions/3"):
+        config = DEPLOYMENT.config.model_copy(update={"key_secret": named})
+        [added] = set(bindings(replace(DEPLOYMENT, config=config))) - set(bindings(DEPLOYMENT))
+        assert (added.resource, added.role) == (secret, "roles/secretmanager.secretAccessor")
+        assert added.member == "serviceAccount:a@p1.example.com"
+        assert bind_command(added, DEPLOYMENT)[:3] == ("secrets", "add-iam-policy-binding", secret)
+
+
 def test_a_ladder_adds_its_buckets_and_nothing_else() -> None:
     """For what jobs run as; the deployment's own staging bucket is there already."""
     regions = [

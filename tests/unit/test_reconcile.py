@@ -8,7 +8,7 @@ import pytest
 
 from functions.status.reconcile import Status
 from functions.status.report import Report
-from shared.core.errors import Denied, LaunchError, Reject, Retry
+from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.opening import from_item, from_request
@@ -95,13 +95,15 @@ def test_a_job_that_never_became_a_run_is_reported_with_vertex_s_error(scene: Sc
     assert launch.key in scene.ledger.closed
 
 
-def test_nothing_is_closed_before_wandb_has_taken_the_report(scene: Scene) -> None:
-    """A W&B that is down delays the report and loses none."""
+@pytest.mark.parametrize("error", [Retry("503"), KeyRefused("W&B answers 401")])
+def test_nothing_is_closed_before_wandb_has_taken_the_report(scene: Scene, error: LaunchError) -> None:
+    """A W&B that is down, or does not take our key, delays the report and loses none."""
     launch = scene.queued()
     scene.ledger.write(launch.end(Outcome.REJECTED, "spec.staging_bucket: is empty", scene.clock()))
-    scene.wandb.fail["fail_item"] = Retry("503")
-    report = scene.tick()
-    assert report.errors
+    scene.wandb.fail["fail_item"] = error
+    for _ in range(3):
+        assert str(error) in "".join(scene.tick().errors)
+        scene.clock.pass_(24 * 3600)
     assert scene.ledger.open
     assert not scene.ledger.closed
     scene.wandb.fail.clear()
