@@ -41,6 +41,7 @@ def test_every_kind_of_trouble_was_there(chaos: tuple[subprocess.CompletedProces
     assert all(
         re.search(rf"^kills: {KILLS} \(.*{name} {KILLS // 3}\b", done.stdout, re.MULTILINE) for name in FUNCTIONS
     )
+    assert not re.search(r"\b0 of them in the middle of a call", done.stdout)
     given = set(re.findall(r"[(,] ?([a-z0-9][a-z0-9 ]*) \d+", "".join(re.findall(r"^faults of .*", done.stdout, re.M))))
     assert given == {fault.name for fault in FAULTS}
     assert not re.search("^pushes that came twice: 0", done.stdout, re.MULTILINE)

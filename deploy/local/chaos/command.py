@@ -33,6 +33,7 @@ SETTINGS = {
     "INIT_GRACE_SECONDS": "2",
     "LAUNCH_STOPPED_RUN_TIMEOUT": "1",
 }
+SHARE = click.FloatRange(0, 1)
 ITEM_LEASE = 5  # seconds; W&B's is a minute
 TOLD = (  # events of the functions that show what was survived
     "poll.again",
@@ -53,8 +54,8 @@ TOLD = (  # events of the functions that show what was survived
 @click.option("--items", default=1000, show_default=True, type=click.IntRange(1), help="How many items to enqueue.")
 @click.option("--seed", default=1, show_default=True, help="What kinds, kills and failures are drawn from.")
 @click.option("--kills", default=60, show_default=True, type=click.IntRange(0), help="How often a function is killed.")
-@click.option("--fault-rate", default=0.1, show_default=True, help="The share of calls to W&B and Vertex AI that fail.")
-@click.option("--duplicates", default=0.1, show_default=True, help="The share of Pub/Sub's pushes that come twice.")
+@click.option("--fault-rate", default=0.1, type=SHARE, show_default=True, help="Share of calls that fail.")
+@click.option("--duplicates", default=0.1, type=SHARE, show_default=True, help="Share of pushes that come twice.")
 @click.option("--max-jobs", default=40, show_default=True, type=click.IntRange(1), help="How many slots there are.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".chaos"), show_default=True, help="For logs.")
 def chaos(items: int, seed: int, kills: int, fault_rate: float, duplicates: float, max_jobs: int, folder: Path) -> None:
@@ -62,11 +63,15 @@ def chaos(items: int, seed: int, kills: int, fault_rate: float, duplicates: floa
 
     Exit code 0 only where no item was lost, doubled or told something wrong, and no slot leaked.
 
-    The functions are real processes, killed by SIGKILL and started again at once. What stands in for W&B and Vertex AI
-    answers 429, 503 and 401, cuts connections, and loses answers of calls that had their effect. Most of all, waiting
-    is shortened: a claim's lease is 10 s (660 in the cloud), longer than the 5 s that submit has (540) and the 2 s
-    that a create may take (60); W&B's lease of a popped item 5 s (60). Jobs are played by the stand-in, without a
-    process of their own. A seed repeats the mixture, not the story: that depends on the machine.
+    The functions are real processes, killed by SIGKILL at any moment or in the middle of a call, and started again at
+    once. What stands in for W&B and Vertex AI answers 429, 503 and 401, cuts connections, is late, and loses answers of
+    calls that had their effect.
+
+    What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 5 s that submit has
+    (540) and the 2 s that a create may take (60); W&B's lease of a popped item 5 s (60); the grace of status seconds.
+    Jobs are played by the stand-in, without processes of their own.
+
+    A seed repeats the mixture, not the story: which call meets what depends on the machine.
     """
     console = Console()
     shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,7 @@ class Kind:
     about: str
     ends: frozenset[End]
     part: Mapping[str, Any] = field(default_factory=dict)  # what its job does: the fields of played.Part
-    published: bool = False  # comes as another system's request, and twice
+    published: bool = False  # comes as another system's request, and more than once
     refused: bool = False  # asks for an argument that no CustomJob takes
     stop: str = ""  # when stop is pressed in W&B: "queued" or "running"
     jobs: int = 1  # how many CustomJobs it has at the most, each of its own attempt
@@ -34,7 +34,12 @@ KINDS = (
     Kind("fails", "fails after wandb.init", frozenset({("CLAIMED", "FAILED", "failed")}), {"exit_code": 1}),
     Kind("silent", "never calls wandb.init", frozenset({("FAILED", "SUCCEEDED", "")}), {"init": False}),
     Kind("refused", "has a bad spec", frozenset({("FAILED", "", "")}), refused=True),
-    Kind("published", "is another system's request", frozenset({("", "SUCCEEDED", "finished")}), published=True),
+    Kind(
+        "published",
+        "is another system's request, made thrice",
+        frozenset({("", "SUCCEEDED", "finished")}),
+        published=True,
+    ),
     Kind("stopped", "is stopped in W&B while it runs", frozenset({_STOPPED}), {"endless": True}, stop="running"),
     Kind(
         "stopped-early",

@@ -15,7 +15,7 @@ from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, TOPIC, Stack
 from shared.core.message import Queue, Request, encode
 
 KILLS_UNTIL, FAULTS_UNTIL = 0.6, 0.9  # of all launches have ended; there is work for all functions till then
-PATIENCE = 60.0  # seconds in which no launch ends: whatever is open then is stuck
+PATIENCE = 90.0  # seconds in which no launch ends: whatever is open then is stuck
 QUIET = 5.0  # seconds in which nothing is open: longer than the latest duplicate takes
 AIM_SECONDS = 10.0  # to wait for the call in whose middle a function is to be killed
 Aim = tuple[str, Hold]  # a stand-in, and that call
@@ -89,12 +89,9 @@ class Storm:
     def enqueue(self) -> None:
         """Enqueue everything, each item as its kind asks; in a thread of its own."""
         outside = Outside(self._stack)
-        publisher = self._stack.publisher()
-        topic = publisher.topic_path(PROJECT, TOPIC)
         for item in self._items:
             if item.kind.published:
-                for _ in range(2):  # as an impatient system would
-                    publisher.publish(topic, encode(_request(item))).result(timeout=30)
+                self._publish([item, item])  # as an impatient system would
             else:
                 outside.push(item)
             if item.kind.stop == "queued":
@@ -111,6 +108,7 @@ class Storm:
             self._stack.start_function(name)
             self.kills[name] += 1
         self._reaches(FAULTS_UNTIL * len(self._items), show)
+        self._publish([item for item in self._items if item.kind.published])  # once more: by now most are long over
 
     def calm_down(self, show: Show) -> None:
         """Let nothing fail any more, and wait until all launches are closed and stay so, or nothing moves any more."""
@@ -124,6 +122,14 @@ class Storm:
             elif time.monotonic() - quiet_since > QUIET:
                 return
             time.sleep(0.2)
+
+    def _publish(self, items: Sequence[Item]) -> None:
+        """Ask for these items as another system does."""
+        publisher = self._stack.publisher()
+        for item in items:
+            queue = Queue(entity=ENTITY, name=QUEUE)
+            request = Request(source="chaos", idempotency_key=item.name, run_spec=item.run_spec, queue=queue)
+            publisher.publish(publisher.topic_path(PROJECT, TOPIC), encode(request)).result(timeout=30)
 
     def _reaches(self, ended: float, show: Show) -> bool:
         """Wait until so many launches have ended; False where nothing moves any more."""
@@ -177,8 +183,3 @@ class Storm:
     @property
     def _stuck(self) -> bool:
         return time.monotonic() - self._moved > PATIENCE
-
-
-def _request(item: Item) -> Request:
-    queue = Queue(entity=ENTITY, name=QUEUE)
-    return Request(source="chaos", idempotency_key=item.name, run_spec=item.run_spec, queue=queue)
