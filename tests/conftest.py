@@ -9,6 +9,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = (  # files that take half a minute or more: begun first, so that no worker ends with one of them
     "tests/deployment/test_whole_deployment.py",
+    "tests/e2e/test_chaos.py",
     "tests/e2e/test_crashes.py",
     "tests/e2e/test_demo.py",
     "tests/deployment/test_doctor.py",

@@ -33,7 +33,7 @@ def warm_gcloud(cloud: Cloud) -> Iterator[None]:
         # gcloud's own launcher finds its Python, and starts our module with the path of gcloud.py in front
         environ = {"PATH": cloud.path, "HOME": made, "LANG": "C.UTF-8", "PYTHONPATH": str(HERE)}
         try:
-            processes.start("gcloud", [gcloud, str(address)], environ | {"CLOUDSDK_PYTHON_ARGS": "-m serve"})
+            processes.start("gcloud", [gcloud, str(address)], environ | {"CLOUDSDK_PYTHON_ARGS": "-S -m serve"})
             _await(processes, address)
             cloud.path = f"{made}:{cloud.path}"
             yield

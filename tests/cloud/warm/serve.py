@@ -29,8 +29,9 @@ def serve(program: Path, address: str) -> None:
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a command but who has asked for it
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(address)
+        listening.bind(f"{address}-")
         listening.listen(64)
+        Path(f"{address}-").rename(address)  # there once somebody listens
         while True:
             asking, _ = listening.accept()
             with asking:
