@@ -170,7 +170,9 @@ class Status:
 
 
 def _unheard(entry: Entry) -> bool:
-    return bool(entry.notice) and not entry.noticed and entry.from_queue
+    """Tell whether a notice is owed; one of a claimed launch waits, or its holder could not record the job."""
+    owed = bool(entry.notice) and not entry.noticed and entry.from_queue
+    return owed and entry.state is not State.SUBMITTING
 
 
 def _changed(launch: Launch, **changes: object) -> Launch:

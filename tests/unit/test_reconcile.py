@@ -364,6 +364,18 @@ def test_a_waiting_launch_tells_its_author_once(scene: Scene) -> None:
     assert scene.wandb.calls.count("warn_item") == 1
 
 
+def test_a_claimed_launch_is_not_written_to_for_a_notice_s_sake(scene: Scene) -> None:
+    """Whoever holds the claim records the job on what it wrote; the author is told afterwards."""
+    launch = scene.ledger.write(scene.queued().tell("Waiting: no room"))
+    lease = scene.clock() + timedelta(minutes=11)
+    claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=PARENT, lease_until=lease))
+    scene.tick()
+    assert scene.wandb.calls.count("warn_item") == 0
+    scene.ledger.write(claimed.move(State.SUBMITTED, job_name="j", submitted_at=scene.clock()))
+    scene.tick()
+    assert scene.wandb.items["item"].warning == "Waiting: no room"
+
+
 def test_a_job_under_our_label_without_a_launch_is_reported(scene: Scene) -> None:
     """An orphan: nobody would cancel it, or report its end."""
     launch = scene.submitted()
