@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def eventually(holds: Callable[[], Any], what: str, seconds: float = 120) -> Any:
     """Return what `holds` does once it is true; fail, naming what was waited for."""
     deadline = time.monotonic() + seconds
     while not (value := holds()):

@@ -204,7 +204,7 @@ def deployed(folder: Path) -> Iterator[Deployed]:
     command = [sys.executable, "-m", "deploy.local.wandb_server", "--port", str(port), "--api-key", KEY]
     try:
         processes.start("wandb", [*command, "--entity", "team"], dict(os.environ))
-        processes.await_port("wandb", port, time.monotonic() + 30)
+        processes.await_port("wandb", port, time.monotonic() + 120)
         with Cloud(folder) as cloud, warm_gcloud(cloud):
             trainer = f"projects/p1/serviceAccounts/{TRAINER}"
             cloud.resources[f"iam.googleapis.com/{trainer}"] = {"name": trainer, "email": TRAINER}

@@ -22,9 +22,9 @@ ROOT = Path(__file__).parent.parent.parent
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """Run it once."""
     folder = tmp_path_factory.mktemp("demo") / "logs"
-    command = [sys.executable, "-m", "deploy", "demo", "--folder", str(folder), "--timeout", "200"]
+    command = [sys.executable, "-m", "deploy", "demo", "--folder", str(folder), "--timeout", "400"]
     environ = {**os.environ, "COLUMNS": "160", "MARK": str(folder)}
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=260, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=460, check=False)
     return done, folder
 
 
