@@ -15,7 +15,7 @@ from functions.submit.launch import Policy, Submit
 from shared import log as logs
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
-from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
+from shared.adapters.wandb import Graphql, WandbJobs, WandbKey, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import NotAMessage
 from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
@@ -90,5 +90,6 @@ def wired(told: SubmitSettings) -> Submit:
             backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
         ),
         scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
+        check_key=WandbKey(wandb).check,
         secrets=secrets,
     )

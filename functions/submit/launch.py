@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 Render = Callable[[Launch, JobSource | None], CustomJobCall]  # raises Reject
 Climbed = Callable[[Launch, CustomJobCall], tuple[Launch, CustomJobCall]]  # in which place this attempt is made
+CheckKey = Callable[[], None]  # raises KeyRefused
 Labels = Callable[[Launch], Mapping[str, str]]  # what the job of this attempt is found by
 
 
@@ -60,6 +61,7 @@ class Submit:
     policy: Policy = Policy()
     climbed: Climbed = lambda launch, call: climbed(launch, call, Ladder(), lambda allowed: allowed)
     scheduler: Scheduler = field(default_factory=Scheduler)
+    check_key: CheckKey = lambda: None
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
 
     def launch(self, message: Ticket | Request) -> str:
@@ -109,6 +111,8 @@ class Submit:
             placed = as_job(launch, self.queues, self.scheduler)
             pinned, job = resolved(completed(placed, self.queues), self.jobs)
             call = self.render(pinned, job)
+            if not pinned.run_spec.get("_wandb_api_key"):  # or the job would end as soon as it calls wandb.init
+                self.check_key()
             check_sweep(pinned.run_spec, self.sweeps)  # last: it can end at any time
         except (Reject, Retry, Denied) as refusal:
             return launch, refusal

@@ -358,6 +358,24 @@ def test_a_key_that_wandb_does_not_take_fails_no_launch(scene: Scene) -> None:
     assert scene.deliver(ticket) == "launch.submitted"
 
 
+def test_no_job_is_given_a_key_that_wandb_does_not_take(scene: Scene) -> None:
+    """It would fail as soon as it calls wandb.init; one that brings a key of its own is launched."""
+    refused = [KeyRefused("W&B answers 401")]
+
+    def check() -> None:
+        if refused:
+            raise refused[0]
+
+    scene.submit = replace(scene.submit, check_key=check)
+    ticket = scene.open()
+    assert scene.deliver(ticket) == "launch.denied"
+    assert (scene.launch(ticket).entry.state, scene.vertex.jobs) == (State.QUEUED, {})
+    assert scene.deliver(scene.open("item-2", _wandb_api_key="own")) == "launch.submitted"
+    refused.clear()
+    scene.clock.pass_(60)
+    assert scene.deliver(ticket) == "launch.submitted"
+
+
 def test_warnings_of_the_rendering_reach_the_author(scene: Scene) -> None:
     """They wait in the ledger until status shows them."""
     scene.warnings = ("service_account belongs under run",)

@@ -41,6 +41,7 @@ QUEUE = """query GetRunQueueMetadata($projectName: String!, $entityName: String!
     runQueue(name: $runQueue) { id access defaultResourceConfigID }
   }
 }"""
+VIEWER = "query GetViewer { viewer { username } }"
 QUEUE_CONFIG = """query GetDefaultResourceConfig($entityName: String!, $id: ID!) {
   entity(name: $entityName) { defaultResourceConfig(id: $id) { config resource templateVariables { name schema } } }
 }"""

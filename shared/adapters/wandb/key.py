@@ -1,0 +1,38 @@
+"""W&B's word on our own key, as submit needs it: a query that W&B's own client sends too."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from shared.adapters.wandb import documents
+from shared.adapters.wandb.graphql import Graphql
+from shared.core.errors import KeyRefused, LaunchError
+
+log = logging.getLogger(__name__)
+
+FRESH = 60.0  # seconds: a burst of launches asks once
+
+
+class WandbKey:
+    """Tells whether W&B takes the key that a job would be given."""
+
+    def __init__(self, graphql: Graphql, clock: Callable[[], float] = time.monotonic) -> None:
+        self._graphql = graphql
+        self._clock = clock
+        self._asked_at = -FRESH
+
+    def check(self) -> None:
+        """Ask, once a minute; where W&B cannot be asked, the key is taken to be good.
+
+        Raises:
+            KeyRefused: W&B does not take it.
+        """
+        if self._clock() - self._asked_at < FRESH:
+            return
+        try:
+            self._graphql.query(documents.VIEWER, {})
+        except KeyRefused:
+            raise
+        except LaunchError as exc:
+            log.info("wandb.key_not_checked", extra={"fields": {"because": str(exc)}})
+        self._asked_at = self._clock()
