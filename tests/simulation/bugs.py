@@ -9,6 +9,7 @@ from datetime import timedelta
 from functions.status import decide
 from functions.submit import launch as submit
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
+from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall, ItemStatus, QueueItem, RunStatus
@@ -67,6 +68,14 @@ class DrawsRunIds(Wandb):
         """Pop, and draw."""
         item = super().pop(queue, agent_id)
         return replace(item, run_spec={**item.run_spec, "run_id": f"drawn{next(_drawn)}"}) if item else None
+
+
+class ForgetsVersion(Wandb):
+    """Each attempt asks for the job's latest version, not for the one that was launched first."""
+
+    def resolve(self, path: str) -> JobSource:
+        """Resolve."""
+        return super().resolve(f"{path.partition(':')[0]}:latest")
 
 
 class TakesSlot(Ledger):
@@ -215,6 +224,17 @@ class ClosesBeforeReport(Ledger):
         return written
 
 
+class WritesIntoClaims(Ledger):
+    """Status writes into a launch, be it a mark, while a submit holds its claim."""
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield entries, and mark them."""
+        for entry in super().list_open():
+            if entry.state is State.SUBMITTING and (launch := self.read(entry.key)):
+                self.write(launch)
+            yield entry
+
+
 class DeletesBeforeClose(Ledger):
     """Status deletes the open record before it writes the closed one."""
 
@@ -274,6 +294,12 @@ BUGS = {
     ),
     "no claim": Bug(_TWO_OF_ATTEMPT, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
+    "asks for the latest version again": Bug(
+        "two attempts of one launch run different code",
+        "of a job",
+        _parts(submit=Parts(wandb=ForgetsVersion)),
+        faults=0,
+    ),
     "no look at closed": Bug(_TWO_OF_ATTEMPT, "request", _parts(submit=Parts(ledger=LooksAtNothingClosed))),
     "no look-up by label": Bug(_TWO_OF_LAUNCH, "trains", _parts(submit=Parts(vertex=LooksNothingUp))),
     "looks up in its own region": Bug(
@@ -295,6 +321,9 @@ BUGS = {
     "swallows an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
     "closes before the report": Bug(
         "closed before W&B was told", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0
+    ),
+    "writes into what is claimed": Bug(
+        "a claim was lost under its holder", "trains", _parts(status=Parts(ledger=WritesIntoClaims))
     ),
     "deletes before the close": Bug(
         "a launch is neither open nor closed", "trains", _parts(status=Parts(ledger=DeletesBeforeClose))

@@ -15,7 +15,7 @@ from shared.spec.ladder import Ladder, Region, climbed
 from shared.spec.render import Site, job_labels, render
 from shared.spec.scheduler import Scheduler
 from tests.simulation.ports import Agents, Ledger, Logs, Topic, Vertex, Wandb
-from tests.simulation.processes import Cross
+from tests.simulation.processes import Call, Cross
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
 
@@ -50,6 +50,7 @@ class Deployment:
 
     max_jobs: int = 1
     ladder: Ladder = field(default_factory=Ladder)
+    window: timedelta = timedelta(0)
     queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
     submit_policy: launch.Policy = field(default_factory=launch.Policy)
@@ -63,8 +64,10 @@ class Deployment:
         parts = self.parts.get(verb, Parts())
         ledger, wandb, vertex, topic = parts.ledger(cross), parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
-            policy = drain.Policy(self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease)
-            poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, wait=_never)
+            policy = drain.Policy(
+                self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
+            )
+            poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
             return lambda: poll.run(holder=name)
         if verb == "status":
             return Status(
@@ -97,5 +100,10 @@ class Deployment:
         return lambda: submit.launch(delivery.message)
 
 
-def _never(seconds: float) -> None:
-    raise AssertionError(f"poll waits {seconds} seconds, with a window of none")
+def _wait(cross: Cross) -> Callable[[float], object]:
+    """Return what poll waits by, between two rounds of its window."""
+
+    def wait(seconds: float) -> None:
+        cross(Call("platform", "wait", f"{seconds:.0f} s", lambda _: None, takes=timedelta(seconds=seconds)))
+
+    return wait

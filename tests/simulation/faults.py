@@ -45,7 +45,7 @@ def possible(call: Call) -> Iterator[Fault]:
     """Yield what can go wrong with a call, each once: nothing that would look the same as another."""
     yield Fault.DIES
     if call.system == "platform":
-        if call.about:
+        if call.name == "answer" and call.about:
             yield Fault.DOUBLE
         return
     yield Fault.UNAVAILABLE

@@ -10,16 +10,17 @@ from tests.simulation.processes import Process
 from tests.simulation.scripts import ENDLESS
 from tests.simulation.simulation import Outage, Simulation
 from tests.simulation.wandb import key_of
-from tests.simulation.world import OTHER_QUEUE, QUEUE, Happening, World
+from tests.simulation.world import OF_JOB, OTHER_QUEUE, QUEUE, Happening, World
 
 MAX_ITEMS, MAX_JOBS = 8, 3
 QUEUES = (QUEUE, OTHER_QUEUE)
 OUTSIDE = {
-    *("item", "other", "swept", "scheduler", "request"),
+    *("item", "other", "job", "swept", "scheduler", "request", "request-on-queue"),
     *("stop", "remove", "compete", "delete", "sweep-ends", "stop-polling", "outage"),
 }
 SOON = 80  # steps
 SWEEP = "sweep"
+WINDOW = timedelta(seconds=11)
 
 
 class History:
@@ -27,7 +28,7 @@ class History:
 
     def __init__(self, deployment: Deployment, logged: list[Violation]) -> None:
         self.simulation = Simulation(
-            replace(deployment, max_jobs=MAX_JOBS, ladder=LADDER, queues=QUEUES), logged=logged
+            replace(deployment, max_jobs=MAX_JOBS, ladder=LADDER, queues=QUEUES, window=WINDOW), logged=logged
         )
         self.simulation.world.wandb.sweeps[SWEEP] = "RUNNING"
         self.simulation.begin()
@@ -65,11 +66,11 @@ class History:
         """Do what people and other systems do."""
         world, items = self.simulation.world, sorted(self.items)
         match what, told:
-            case "item" | "other" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
+            case "item" | "other" | "job" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
                 self._enqueue(what, f"item-{len(items) + 1}", script)
-            case "request", [script]:
+            case "request" | "request-on-queue", [script]:
                 self.requests += 1
-                world.request(str(self.requests), script)
+                world.request(str(self.requests), script, QUEUE if what == "request-on-queue" else None)
             case "stop" | "remove" | "compete" | "delete", [number] if items:
                 item = items[int(number) % len(items)]
                 people = {
@@ -93,6 +94,8 @@ class History:
         world = self.simulation.world
         if what == "scheduler":
             world.enqueue_scheduler(name, script)
+        elif what == "job":
+            world.enqueue(name, script, OF_JOB)
         elif what == "swept":
             world.enqueue(name, script, {"sweep_id": SWEEP, "run_id": f"run-of-{name}"})
             world.prepare_run(name)

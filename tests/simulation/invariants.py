@@ -48,6 +48,9 @@ def _jobs(world: World) -> Iterator[Violation]:
     launched = Counter(job.key for job in jobs if not _may_be_followed(world, job))
     for key in (key for key, count in launched.items() if count > 1):
         yield Violation("two CustomJobs of one launch", key)
+    images = {(job.key, world.vertex.images[name]) for name, job in world.vertex.jobs.items()}
+    for key in (key for key, count in Counter(key for key, _ in images).items() if count > 1):
+        yield Violation("two attempts of one launch run different code", key)
     for key, at in world.stopped_at.items():
         if any(job.key == key and job.attempt > 1 and job.created_at > at + LEFT_OVER for job in jobs):
             yield Violation("launched again after a stop", key)

@@ -104,15 +104,15 @@ class LongHistory(RuleBasedStateMachine):
         """Cloud Scheduler calls once more than it should."""
         self.say(f"call:{verb}")
 
-    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "other", "swept", "scheduler"]))
+    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "other", "job", "swept", "scheduler"]))
     def enqueue(self, kind: str, script: str) -> None:
         """Somebody puts an item on the queue."""
         self.say(f"{kind}:{script}")
 
-    @rule(script=_ending)
-    def request(self, script: str) -> None:
+    @rule(script=_ending, kind=st.sampled_from(["request", "request-on-queue"]))
+    def request(self, script: str, kind: str) -> None:
         """Another system publishes a request."""
-        self.say(f"request:{script}")
+        self.say(f"{kind}:{script}")
 
     @rule(what=st.sampled_from(["stop", "stop", "remove", "compete", "delete"]), number=_number)
     def somebody(self, what: str, number: int) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.errors import Conflict, LaunchError
-from shared.core.jobsource import JobSource
+from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
 from shared.core.ports import AgentNote, CustomJobCall, ItemStatus, Job, QueueItem, RunStatus
@@ -210,11 +210,12 @@ class Wandb:
         )
 
     def resolve(self, path: str) -> JobSource:
-        """No launch of the simulation names a job."""
-        raise NotImplementedError(path)
+        """Return the version of a job that its alias means now: each time a newer one."""
+        version = str(self.cross(Call("wandb", "wandb.job", path, lambda w: w.wandb.version_of(path))))
+        return JobSource(version, Kind.IMAGE, image=f"us-docker.pkg.dev/p/r/{version.rpartition('/')[2]}")
 
     def config_of(self, queue: Queue) -> QueueConfig | None:
-        """Return what a queue gives; only a scheduler of a sweep asks for it."""
+        """Return what a queue gives, to those that do not bring it along."""
         given = {"resource_args": run_spec()["resource_args"]}
         self.cross(Call("wandb", "wandb.config", queue.name, lambda _: None))
         return QueueConfig("q1", "PROJECT", "gcp-vertex", given)

@@ -7,7 +7,7 @@ number of invocations take turns in an order that is chosen, and the same choice
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulation.world import Delivery, World
@@ -23,6 +23,7 @@ class Call:
     effect: Callable[[World], Any] = field(repr=False)
     changes: bool = False  # it has an effect that can come late
     once: bool = False  # the client never repeats it, so a lost answer leaves its outcome unknown
+    takes: timedelta = timedelta(0)  # on purpose
 
 
 Cross = Callable[[Call], Any]
@@ -47,6 +48,7 @@ class Process:
         self.error: BaseException | None = None
         self.held_for: Process | None = None  # it goes on when that one is over
         self.wakes: datetime | None = None  # it goes on at that time
+        self.waited_for: Call | None = None  # the call that took its time
         self._mine, self._theirs = threading.Lock(), threading.Lock()  # the baton is with whoever could not take his
         self._mine.acquire()
         self._theirs.acquire()

@@ -8,7 +8,7 @@ from shared.spec.ladder import Ladder
 from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.invariants import Violation
 from tests.simulation.simulation import Simulation
-from tests.simulation.world import Happening, World
+from tests.simulation.world import OF_JOB, QUEUE, Happening, World
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,14 @@ class Scenario:
     begin: Callable[[World], None]
     max_jobs: int = 1
     ladder: Ladder = field(default_factory=Ladder)
+    window: timedelta = timedelta(0)  # within which a poll goes on asking
     people: bool = False  # press stop, remove items and delete jobs, before any call
 
     def simulation(self, deployment: Deployment, logged: list[Violation]) -> Simulation:
         """Return a simulation that is about to begin."""
-        simulation = Simulation(replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder), logged=logged)
+        simulation = Simulation(
+            replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder, window=self.window), logged=logged
+        )
         simulation.people = self.people
         self.begin(simulation.world)
         simulation.begin()
@@ -45,6 +48,12 @@ def _two(world: World) -> None:
 def _many(world: World) -> None:
     for name in "abcdef":
         world.enqueue(name, "trains")
+
+
+def _while_polled(world: World) -> None:
+    """Let items arrive while a poll goes on asking."""
+    for number, name in enumerate("ab"):
+        _at(world, 3 + 5 * number, f"{name} arrives", lambda w, name=name: w.enqueue(name, "trains"))  # type: ignore[misc]
 
 
 def _press(world: World) -> None:
@@ -98,6 +107,7 @@ SCENARIOS = {
     "never starts": Scenario(_item("never starts")),
     "says nothing": Scenario(_item("says nothing")),
     "crashes": Scenario(_item("crashes")),
+    "seems to crash": Scenario(_item("seems to crash")),
     "preempted once": Scenario(_item("preempted once")),
     "always preempted": Scenario(_item("always preempted")),
     "taken away once": Scenario(_item("taken away once")),
@@ -107,6 +117,7 @@ SCENARIOS = {
     "finds machines elsewhere": Scenario(_item("finds machines elsewhere"), ladder=LADDER),
     "two items": Scenario(_two, max_jobs=2),
     "one at a time": Scenario(_two),
+    "a poll that goes on asking": Scenario(_while_polled, window=timedelta(seconds=12)),
     "six items": Scenario(_many, max_jobs=3),
     "stopped": Scenario(_stop),
     "stopped before it is launched": Scenario(_stop_early),
@@ -117,5 +128,7 @@ SCENARIOS = {
     "deleted in the console": Scenario(_delete),
     "scheduler of a sweep": Scenario(lambda world: world.enqueue_scheduler("a", "never starts")),
     "request": Scenario(lambda world: world.request("42", "trains")),
+    "of a job": Scenario(lambda world: world.enqueue("a", "preempted once", OF_JOB)),
+    "request on a queue": Scenario(lambda world: world.request("42", "trains", QUEUE)),
     "request that never starts": Scenario(lambda world: world.request("42", "never starts")),
 }

@@ -40,6 +40,7 @@ AGAIN = frozenset(one[-1].error for one in (_PREEMPTED, _TAKEN_AWAY, _NO_MACHINE
 SCRIPTS: dict[str, Callable[[int], tuple[Step, ...]]] = {  # each by the number of the attempt
     "trains": lambda _: _TRAINS,
     "crashes": lambda _: (*_BEGINS, Step(_s(60), "JOB_STATE_FAILED", "crashed", "exit code 1")),
+    "seems to crash": lambda _: (*_BEGINS, Step(_s(40), run="crashed"), *_TRAINS[-1:]),
     "never starts": lambda _: (Step(_s(30), "JOB_STATE_FAILED", error="The image was not found"),),
     "says nothing": lambda _: (Step(_s(20), "JOB_STATE_RUNNING"), Step(_s(40), "JOB_STATE_SUCCEEDED")),
     "preempted once": lambda attempt: _PREEMPTED if attempt == 1 else _TRAINS,

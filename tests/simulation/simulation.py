@@ -208,7 +208,10 @@ class Simulation:
                 self._reach(process, call, fault, said)
 
     def _reach(self, process: Process, call: Call, fault: Fault | None, said: str) -> None:
-        """Let a call have its effect."""
+        """Let a call have its effect, after the time that it takes."""
+        if call.takes and process.waited_for is not call:
+            process.wakes, process.waited_for = self.world.now + call.takes, call
+            return
         if fault in BEFORE:
             BEFORE[fault](self.world)
         if fault is Fault.DOUBLE and process.delivery and call.system == "platform":

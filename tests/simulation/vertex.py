@@ -17,22 +17,25 @@ class Vertex:
 
     jobs: dict[str, Job] = field(default_factory=dict)
     run_ids: dict[str, str] = field(default_factory=dict)  # per job, what its container was told
+    images: dict[str, str] = field(default_factory=dict)  # per job, what it runs
     deleted: frozenset[str] = frozenset()
     lags: bool = False  # for the call under way
 
     def fork(self) -> "Vertex":
         """Return a Vertex AI of its own that is in the same state."""
-        return Vertex(dict(self.jobs), dict(self.run_ids), self.deleted, self.lags)
+        return Vertex(dict(self.jobs), dict(self.run_ids), dict(self.images), self.deleted, self.lags)
 
     def create(self, call: CustomJobCall, now: datetime) -> Job:
         """Create a job."""
         labels: Mapping[str, str] = call.constructor["labels"]
-        env = call.constructor["worker_pool_specs"][0]["container_spec"]["env"]
+        container = call.constructor["worker_pool_specs"][0]["container_spec"]
+        env = container["env"]
         name = f"{call.parent}/customJobs/{len(self.jobs) + 1}"
         secrets = frozenset(one["value"] for one in env if one["name"] == "WANDB_API_KEY")
         told = (labels["launch_key"], int(labels["launch_attempt"]))
         job = Job(name, *told, "JOB_STATE_PENDING", now, secrets=secrets)
         self.jobs[name] = job
+        self.images[name] = container["image_uri"]
         self.run_ids[name] = next(one["value"] for one in env if one["name"] == "WANDB_RUN_ID")
         return job
 

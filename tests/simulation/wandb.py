@@ -50,11 +50,12 @@ class Wandb:
     sweeps: dict[str, str] = field(default_factory=dict)
     agents: int = 0
     stop_polling: bool = False
+    versions: int = 0  # of the one job that there is
 
     def fork(self) -> "Wandb":
         """Return a W&B of its own that is in the same state."""
         dicts = (dict(self.items), dict(self.removed), dict(self.runs), dict(self.sweeps))
-        return Wandb(*dicts, self.agents, self.stop_polling)
+        return Wandb(*dicts, self.agents, self.stop_polling, self.versions)
 
     def pop(self, queue: Queue, now: datetime) -> QueueItem | None:
         """Lease the next item."""
@@ -100,6 +101,12 @@ class Wandb:
         """Register an agent."""
         self.agents += 1
         return f"agent-{self.agents}"
+
+    def version_of(self, path: str) -> str:
+        """Return what a path to a job means now; whoever asks for the latest one finds a new one."""
+        job, _, alias = path.partition(":")
+        self.versions += alias == "latest"
+        return f"{job}:v{self.versions}" if alias == "latest" else path
 
     def agent(self) -> bool | None:
         """Tell whether our agent should stop polling; None where there is none."""

@@ -18,6 +18,7 @@ from tests.simulation.wandb import Item, Wandb, key_of
 from tests.unit.specs import run_spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+OF_JOB: Mapping[str, Any] = {"docker": {}, "job": "team/cats/train:latest"}  # in place of an image
 QUEUE, OTHER_QUEUE = Queue(entity="queue-team", name="vertex"), Queue(entity="queue-team", name="other")
 EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
 CANCELLING = timedelta(seconds=20)
@@ -126,9 +127,10 @@ class World:
         self.wandb.sweeps[item_id] = "RUNNING"
         self.enqueue(item_id, script, {**kind, "run_id": item_id, "overrides": command})
 
-    def request(self, name: str, script: str) -> None:
-        """Let another system publish a request."""
-        request = Request(source="pipeline", idempotency_key=name, run_spec=run_spec(_wandb_api_key=OWN_KEY))
+    def request(self, name: str, script: str, queue: Queue | None = None) -> None:
+        """Let another system publish a request; on a queue's behalf it leaves the queue's configuration out."""
+        spec = run_spec(_wandb_api_key=OWN_KEY, **({"resource_args": {}} if queue else {}))
+        request = Request(source="pipeline", idempotency_key=name, run_spec=spec, queue=queue)
         self.requests[request.launch_key] = request
         self.scripts[request.launch_key] = script
         self.plan(timedelta(seconds=1), Delivery(request, request.launch_key))
