@@ -116,6 +116,8 @@ def _queued(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Deci
             return Leave()  # never acked: its lease ends and it will be popped again
         if seen.item.run_name != entry.run.run_id:
             return Withdraw()
+    if entry.waits_for_room and seen.item is None:
+        return Finish(Outcome.CANCELLED, "The item was removed from its queue.", report=False)
     if seen.run and seen.run.stopped:
         return Finish(
             Outcome.CANCELLED, "The run was stopped in W&B before it was launched.", report=not seen.run.started

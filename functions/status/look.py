@@ -64,7 +64,8 @@ def sightings(
     """Return, by key, what was seen of each launch. Raises Retry, Denied where W&B cannot be asked."""
     runs = tracker.run_statuses([entry.run for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)])
     overdue = [entry for entry in entries if entry.from_queue and entry.overdue(now, overdue_after)]
-    items = tracker.item_statuses([(entry.queue, entry.item_id) for entry in overdue])
+    waiting = [entry for entry in entries if entry.waits_for_room]
+    items = tracker.item_statuses([(entry.queue, entry.item_id) for entry in (*overdue, *waiting)])
     return {
         entry.key: Sighting(
             job=listing.jobs.get((entry.key, entry.attempt)),

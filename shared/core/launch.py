@@ -120,6 +120,11 @@ class Entry:
         waiting = self.state in (State.QUEUED, State.SUBMITTING)
         return waiting and bool(self.queue_name) and self.short_of is not None and self.short_of.holds
 
+    @property
+    def waits_for_room(self) -> bool:
+        """Tell whether this launch may wait for days for its first job: who has enough of it takes its item away."""
+        return self.state is State.QUEUED and self.from_queue and self.short_of is not None and not self.resumes
+
     def overdue(self, now: datetime, after: timedelta) -> bool:
         """Tell whether nobody has claimed this launch though its ticket, if there was one, should be long through.
 

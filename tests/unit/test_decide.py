@@ -24,12 +24,14 @@ from functions.status.decide import (
 from shared.core.jobstate import PHASES, Phase
 from shared.core.launch import Entry, Outcome, RunPath, State
 from shared.core.ports import ItemStatus, Job, RunStatus
+from shared.core.shortage import Shortage
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = RunPath("team", "cats", "run1")
 NAME = "projects/p/locations/us-central1/customJobs/1"
 FRESH = Entry("k", State.QUEUED, NOW - timedelta(seconds=5), RUN, "team", "vertex", "item")
 LATE = replace(FRESH, opened_at=NOW - timedelta(minutes=5))
+WITHOUT_ROOM = replace(LATE, attempt=1, retry_at=NOW + timedelta(minutes=9), short_of=Shortage.STOCKOUT)
 SUBMITTED = replace(LATE, state=State.SUBMITTED, attempt=1, job_name=NAME, submitted_at=NOW - timedelta(minutes=5))
 OURS, NOBODYS, THEIRS = ItemStatus("CLAIMED", "run1"), ItemStatus("PENDING", ""), ItemStatus("CLAIMED", "theirs")
 STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."
@@ -64,6 +66,12 @@ TABLE: list[tuple[str, Entry, Sighting, type[Decision]]] = [
     ("stop of an item that another agent acked", LATE, Sighting(item=THEIRS, run=STOPPED), Withdraw),
     ("a retry that is not due", replace(LATE, attempt=1, retry_at=NOW + timedelta(seconds=1)), Sighting(), Leave),
     ("a retry that is due", replace(LATE, attempt=1, retry_at=NOW), Sighting(), Publish),
+    ("its item was removed while it waits for room", WITHOUT_ROOM, Sighting(), Finish),
+    ("its item is there while it waits for room", WITHOUT_ROOM, Sighting(item=OURS), Leave),
+    ("its item was tidied away after it had begun", replace(LATE, attempt=2, short_of=Shortage.STOCKOUT, resumes=1),
+     Sighting(), Publish),
+    ("another system's request waits for room", replace(LATE, attempt=1, short_of=Shortage.STOCKOUT, item_id=""),
+     Sighting(), Publish),
     ("stop while a retry waits", replace(LATE, attempt=1, retry_at=NOW), Sighting(run=STOPPED), Finish),
     ("a live claim", replace(LATE, state=State.SUBMITTING, lease_until=NOW + timedelta(1)), Sighting(), Leave),
     ("stop during a live claim", replace(LATE, state=State.SUBMITTING, lease_until=NOW + timedelta(1)),

@@ -166,6 +166,18 @@ def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(sce
     assert scene.publisher.published == [launch.key]
 
 
+def test_who_has_waited_for_long_enough_takes_the_item_away(scene: Scene) -> None:
+    """There is no run yet that could be stopped; the launch ends, and its queue is popped again."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", STOCKOUT)
+    scene.tick()
+    scene.tick()
+    assert scene.ledger.open[launch.key].entry.waits_for_room
+    del scene.wandb.items["item"]
+    assert scene.tick().done["Finish"] == 1
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.CANCELLED
+
+
 def test_stop_wins_over_a_preempted_runs_next_job(scene: Scene) -> None:
     """Stopped after it was queued again: no job is made."""
     launch = scene.submitted()
