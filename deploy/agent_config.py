@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from deploy.agent_keys import FIXES, KEYS, KNOWN
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
+from shared.launch_config import CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 
 UNKNOWN, UNSET, WRONG = "unknown", "not set", "wrong"
@@ -82,7 +82,7 @@ def read(path: Path) -> AgentFile:
     whole = frozenset(loc[:1] for loc in wrong if loc[0] == "ladder")  # half of a place is none
     config = LaunchConfig.model_validate(_without(written, wrong | whole))
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
-    return AgentFile(written, config, (*problems, *_no_queue(written, config, wrong)))
+    return AgentFile(written, config, (*problems, *_no_queue(written, config, wrong), *_no_build(config)))
 
 
 def lines(file: AgentFile) -> Iterator[Line]:
@@ -110,6 +110,12 @@ def _no_queue(written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset
         yield Problem("queue", _shown("queue", single), "it would not be served", f"Write queues: [{names}].")
     elif not all((*config.queues, config.queues)) and not any(loc[0] == "queues" for loc in wrong):
         yield Problem("queues", _shown("queues", written.get("queues")), "there is no queue to serve", FIXES["queues"])
+
+
+def _no_build(config: LaunchConfig) -> Iterator[Problem]:
+    """Yield a problem where images are to be built, and cannot."""
+    if problem := builder_problem(config.builder.type, config.builder.destination or config.registry.uri):
+        yield Problem("builder.type", _shown("", config.builder.type), _shown("", problem), FIXES["builder"])
 
 
 def _inside(value: object) -> dict[str, Any]:
@@ -140,7 +146,7 @@ def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def _variable(key: str) -> str:
     """Return the environment variable that stands over a key of the file."""
     all_names = (names for kind in KINDS for names in variables(kind).values())
-    return next((names[0] for names in all_names if names[-1] == f"{CONFIG_FILE}:{key}"), "")
+    return next((names[0] for names in all_names if f"{CONFIG_FILE}:{key}" in names[1:]), "")
 
 
 def _did_you_mean(key: str) -> str:

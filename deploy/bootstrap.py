@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 
 from deploy import gcloud
-from deploy.deployment import ACCOUNTS, Deployment, deployment_options
+from deploy.deployment import Deployment, deployment_options
 from deploy.gcloud import Step
-from deploy.iam import AT_BUILD, Binding, bind_command, bindings, table
+from deploy.iam import AT_BUILD, Binding, bind_command, bindings, custom_roles, repository_flags
 from deploy.provision.ledger import LIFECYCLE
 
 APIS = (
@@ -100,14 +100,15 @@ def _things(deployment: Deployment) -> Iterator[Step]:
     """Yield what has to be there before somebody can be let at it."""
     project = f"--project={deployment.project}"
     key = deployment.kms_key
-    yield Step(
-        f"Artifact Registry repository {deployment.name}",
-        (
-            *("artifacts", "repositories", "create", deployment.name, "--repository-format=docker"),
-            *(f"--location={deployment.region}", project, *([f"--kms-key={key}"] if key else [])),
-        ),
-        found=("artifacts", "repositories", "describe", deployment.name, f"--location={deployment.region}", project),
-    )
+    for repository in dict.fromkeys(filter(None, (deployment.repository, deployment.images))):
+        yield Step(
+            f"Artifact Registry repository {repository.rpartition('/')[2]}",
+            (
+                *("artifacts", "repositories", "create", *repository_flags(repository), "--repository-format=docker"),
+                *([f"--kms-key={key}"] if key else []),
+            ),
+            found=("artifacts", "repositories", "describe", *repository_flags(repository)),
+        )
     home = deployment.region
     for bucket, region, rules in (
         (deployment.ledger_bucket, home, (f"--lifecycle-file={LIFECYCLE}",)),
@@ -132,7 +133,7 @@ def _things(deployment: Deployment) -> Iterator[Step]:
         given=json.dumps({"userManaged": {"replicas": [encrypted if key else replica]}}),
         found=("secrets", "describe", deployment.secret, project),
     )
-    for role in ACCOUNTS:
+    for role in deployment.accounts:
         email = deployment.account(role)
         yield Step(
             f"service account {email}",
@@ -146,7 +147,7 @@ def _things(deployment: Deployment) -> Iterator[Step]:
             ),
             found=("iam", "service-accounts", "describe", email, project),
         )
-    for name, custom in table().roles.items():
+    for name, custom in custom_roles(deployment).items():
         role_id, permissions = deployment.custom_role(name), ",".join(custom.permissions)
         told = (f"--title={deployment.name}: {custom.title}", f"--permissions={permissions}", "--stage=GA")
         yield Step(

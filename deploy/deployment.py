@@ -15,12 +15,13 @@ from typing import Any
 
 import click
 
+from shared.core.building import repository_of
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
+from shared.launch_config import CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
-ACCOUNTS = (*FUNCTIONS, "scheduler", "build")
+ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "images")  # the last only where images of jobs' code are built
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")  # a service account's id has at most 30 characters
 
 
@@ -85,6 +86,21 @@ class Deployment:
         return f"{self.parent}/repositories/{self.name}"
 
     @property
+    def images(self) -> str:
+        """Return the Artifact Registry repository of the images of jobs' code; empty where none are built."""
+        return repository_of(self.config.destination)[0] if self.config.destination else ""
+
+    @property
+    def contexts_bucket(self) -> str:
+        """Return the name of the bucket in which builds of these images find the code."""
+        return self.config.builder.build_context_store.removeprefix("gs://").partition("/")[0] or self.staging_bucket
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Return which of our service accounts this deployment has."""
+        return tuple(role for role in ACCOUNTS if role != "images" or self.images)
+
+    @property
     def run_as(self) -> tuple[str, ...]:
         """Return the service accounts that jobs may run as: the launch-config's `policy.service_accounts`."""
         return self.config.policy.service_accounts or ()
@@ -140,6 +156,8 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
             launch_config = read_launch_config(config) if config.exists() else LaunchConfig()
         except SettingsError as exc:
             raise click.ClickException(str(exc)) from exc
+        if problem := builder_problem(launch_config.builder.type, launch_config.destination):
+            raise click.ClickException(f"{config}: builder.type: {problem}")
         where = region or launch_config.environment.region
         if not where:
             raise click.UsageError(f"--region is missing, and {config} has no environment.region")

@@ -71,11 +71,20 @@ def table() -> Table:
     return Table.model_validate(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
 
 
+def rows(deployment: Deployment) -> Iterator[Row]:
+    """Yield the lines that hold for a deployment."""
+    yield from (row for row in table().bindings if not row.only or getattr(deployment, row.only))
+
+
+def custom_roles(deployment: Deployment) -> dict[str, Role]:
+    """Return the custom roles that a deployment has, by the table's names."""
+    bound = {row.role for row in rows(deployment)}
+    return {name: role for name, role in table().roles.items() if name in bound}
+
+
 def bindings(deployment: Deployment) -> Iterator[Binding]:
     """Yield every binding of a deployment, in the table's order; those of the trigger without its resource's name."""
-    for row in table().bindings:
-        if row.only and not getattr(deployment, row.only):
-            continue
+    for row in rows(deployment):
         custom = table().roles.get(row.role)
         role = f"projects/{deployment.project}/roles/{deployment.custom_role(row.role)}" if custom else row.role
         emails = [email for account in row.accounts for email in _emails(account, deployment)]
@@ -111,7 +120,9 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
         "secret": (deployment.secret,),
         "key_secret": (deployment.key_secret,),
-        "repository": (deployment.name,),
+        "repository": (deployment.repository,),
+        "images": (deployment.images,),
+        "contexts": (f"gs://{deployment.contexts_bucket}",),
         "account": (deployment.account(which),),
         "run_as": deployment.run_as,
         "topic": (f"projects/{deployment.project}/topics/{deployment.topic}",),
@@ -128,19 +139,12 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
     match binding.kind:
         case "project" | "sources":
             on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
-        case "ledger" | "staging" | "ladder":
+        case "ledger" | "staging" | "ladder" | "contexts":
             on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
         case "secret" | "key_secret":
             on = ("secrets", "add-iam-policy-binding", binding.resource, project)
-        case "repository":
-            on = (
-                "artifacts",
-                "repositories",
-                "add-iam-policy-binding",
-                binding.resource,
-                f"--location={deployment.region}",
-                project,
-            )
+        case "repository" | "images":
+            on = ("artifacts", "repositories", "add-iam-policy-binding", *repository_flags(binding.resource))
         case "account" | "run_as":
             on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
         case "kms_key":
@@ -166,6 +170,12 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
     elif binding.kind in ("project", "ledger", "staging"):
         condition = ("--condition=None",) if binding.kind == "project" else ()
     return (*on, f"--member={binding.member}", f"--role={binding.role}", *condition)
+
+
+def repository_flags(repository: str) -> tuple[str, ...]:
+    """Return a repository of Artifact Registry as gcloud's commands take it."""
+    _, project, _, location, _, name = repository.split("/")
+    return name, f"--location={location}", f"--project={project}"
 
 
 def markdown() -> str:

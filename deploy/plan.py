@@ -183,6 +183,8 @@ def _planner(told: PlanSettings) -> Planner:
         secure_mode=told.secure_mode,
         key_secret=told.key_secret,
         base_image=told.base_image,
+        destination=told.destination,
+        context_store=told.build_context_store,
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
     scheduler = Scheduler(told.scheduler_image, told.scheduler_machine)

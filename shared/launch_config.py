@@ -3,16 +3,38 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from shared.core.building import repository_of
 from shared.core.errors import SettingsError
 from shared.spec.ladder import Ladder
 from shared.spec.policy import Policy
 
-__all__ = ["CONFIG_FILE", "Environment", "KeySecret", "LaunchConfig", "Policy", "read_launch_config"]
+__all__ = [
+    "BUILDERS",
+    "CONFIG_FILE",
+    "ContextStore",
+    "Environment",
+    "ImageName",
+    "KeySecret",
+    "LaunchConfig",
+    "Policy",
+    "builder_problem",
+    "read_launch_config",
+]
 
 CONFIG_FILE = "launch-config.yaml"
+BUILDERS = ("cloud-build", "kaniko", "docker")  # an agent's own two, and what takes their place
+ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
 KeySecret = Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")]
+
+
+def image_name(written: str) -> str:
+    """Return an image's name as registries have it."""
+    return written.removeprefix("https://").rstrip("/")
+
+
+ImageName = Annotated[str, AfterValidator(image_name)]
 
 
 class Section(BaseModel):
@@ -44,9 +66,18 @@ class Environment(Section):
 
 
 class Builder(Section):
-    """The `builder` of a launch-config.yaml: nothing is built here, but code runs in the base image that it names."""
+    """The `builder` of a launch-config.yaml: whether images are built of jobs' code, and what that runs in."""
 
-    base_image: str = ""
+    type: str = ""
+    destination: ImageName = ""
+    build_context_store: Annotated[ContextStore, Field(alias="build-context-store")] = ""
+    base_image: str = ""  # which the agent does not know
+
+
+class Registry(Section):
+    """The `registry` of a launch-config.yaml: where images are pushed, if `builder.destination` does not say."""
+
+    uri: ImageName = ""
 
 
 class Scheduler(Section):
@@ -67,10 +98,31 @@ class LaunchConfig(Section):
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
     environment: Environment = Environment()
     builder: Builder = Builder()
+    registry: Registry = Registry()
     scheduler: Scheduler = Scheduler()
     policy: Policy = Policy()  # which the agent does not know
     ladder: Ladder = Ladder()  # nor this
     key_secret: KeySecret = ""  # nor this
+
+    @property
+    def destination(self) -> str:
+        """Return what images of jobs' code are called, without a tag; empty where none are built."""
+        return (self.builder.destination or self.registry.uri) if self.builder.type in BUILDERS else ""
+
+
+def builder_problem(kind: str, destination: str) -> str:
+    """Return what keeps a builder from building; empty where nothing does."""
+    if kind in ("noop", ""):
+        return ""
+    if kind not in BUILDERS:
+        return f"is {kind!r}: it is one of {', '.join(BUILDERS)} to have images built, or noop"
+    if not destination:
+        return f"is {kind!r}, which needs a destination for its images; noop builds nothing"
+    try:
+        repository_of(destination)
+    except ValueError as exc:
+        return f"is {kind!r}, and the destination of its images {exc}"
+    return ""
 
 
 def read_launch_config(path: Path) -> LaunchConfig:

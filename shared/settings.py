@@ -19,19 +19,25 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.certificates import certificates
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, KeySecret, read_launch_config
+from shared.launch_config import (
+    BUILDERS,
+    CONFIG_FILE,
+    ContextStore,
+    ImageName,
+    KeySecret,
+    builder_problem,
+    read_launch_config,
+)
+from shared.setting_names import aliases, or_file, problem
 from shared.spec.ladder import Ladder
 from shared.spec.policy import Policy
-
-
-def _or_file(variable: str, key: str) -> Any:
-    """Name a setting that may also come from the launch-config; no environment variable can have that second name."""
-    return AliasChoices(variable, f"{CONFIG_FILE}:{key}")
 
 
 def _split(value: object) -> object:
@@ -63,15 +69,16 @@ class Settings(BaseSettings):
     wandb_ca_file: Annotated[str, AfterValidator(certificates)] = ""
     wandb_api_key: SecretStr = Field(validation_alias=AliasChoices("WANDB_API_KEY", f"{KEY_FILE}:"))
     google_cloud_project: Annotated[
-        str, Field(min_length=1, validation_alias=_or_file("GOOGLE_CLOUD_PROJECT", "environment.project"))
+        str, Field(min_length=1, validation_alias=or_file("GOOGLE_CLOUD_PROJECT", "environment.project"))
     ]
     vertex_location: Annotated[
-        str, Field(min_length=1, validation_alias=_or_file("VERTEX_LOCATION", "environment.region"))
+        str, Field(min_length=1, validation_alias=or_file("VERTEX_LOCATION", "environment.region"))
     ]
     vertex_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
     ledger_bucket: Annotated[str, Field(min_length=3)]
     launch_topic: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]+$")] = "launch-requests"
     launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)] = "vertex-launch"
+    build_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @property
@@ -100,11 +107,11 @@ class Settings(BaseSettings):
 class PollSettings(Settings):
     """What poll is told."""
 
-    entity: Annotated[str, Field(min_length=1, validation_alias=_or_file("LAUNCH_ENTITY", "entity"))]
-    queues: Annotated[Names, Field(min_length=1, validation_alias=_or_file("LAUNCH_QUEUES", "queues"))]
-    max_jobs: Annotated[int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
+    entity: Annotated[str, Field(min_length=1, validation_alias=or_file("LAUNCH_ENTITY", "entity"))]
+    queues: Annotated[Names, Field(min_length=1, validation_alias=or_file("LAUNCH_QUEUES", "queues"))]
+    max_jobs: Annotated[int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
     max_schedulers: Annotated[
-        int, Field(ge=-1, validation_alias=_or_file("LAUNCH_MAX_SCHEDULERS", "max_schedulers"))
+        int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_SCHEDULERS", "max_schedulers"))
     ] = 1
     max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
     poll_connections: Annotated[int, Field(ge=1, le=64)] = 32
@@ -117,31 +124,50 @@ class PollSettings(Settings):
 class SubmitSettings(Settings):
     """What submit is told."""
 
-    secure_mode: Annotated[bool, Field(validation_alias=_or_file("LAUNCH_SECURE_MODE", "secure_mode"))] = False
+    secure_mode: Annotated[bool, Field(validation_alias=or_file("LAUNCH_SECURE_MODE", "secure_mode"))] = False
     policy: Annotated[
-        Policy, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_POLICY", "policy"))
+        Policy, NoDecode, BeforeValidator(_object), Field(validation_alias=or_file("LAUNCH_POLICY", "policy"))
     ] = Policy()
     ladder: Annotated[
-        Ladder, NoDecode, BeforeValidator(_object), Field(validation_alias=_or_file("LAUNCH_LADDER", "ladder"))
+        Ladder, NoDecode, BeforeValidator(_object), Field(validation_alias=or_file("LAUNCH_LADDER", "ladder"))
     ] = Ladder()
     launch_macros: Names = ()
-    key_secret: Annotated[KeySecret, Field(validation_alias=_or_file("LAUNCH_KEY_SECRET", "key_secret"))] = ""
-    base_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""
-    scheduler_image: Annotated[str, Field(validation_alias=_or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"))] = ""
+    key_secret: Annotated[KeySecret, Field(validation_alias=or_file("LAUNCH_KEY_SECRET", "key_secret"))] = ""
+    base_image: Annotated[str, Field(validation_alias=or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""
+    build_destination: Annotated[
+        ImageName, Field(validation_alias=or_file("LAUNCH_BUILD_DESTINATION", "builder.destination", "registry.uri"))
+    ] = ""
+    build_context_store: Annotated[
+        ContextStore, Field(validation_alias=or_file("LAUNCH_BUILD_CONTEXT_STORE", "builder.build-context-store"))
+    ] = ""
+    builder: Annotated[str, Field(validation_alias=or_file("LAUNCH_BUILDER", "builder.type"))] = ""  # after those
+    scheduler_image: Annotated[str, Field(validation_alias=or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"))] = ""
     scheduler_machine: Annotated[
-        str, Field(validation_alias=_or_file("LAUNCH_SCHEDULER_MACHINE", "scheduler.machine_type"))
+        str, Field(validation_alias=or_file("LAUNCH_SCHEDULER_MACHINE", "scheduler.machine_type"))
     ] = ""
     submit_lease_seconds: PositiveFloat = 660
     submit_settle_seconds: PositiveFloat = 120
     first_retry_seconds: PositiveFloat = 15
     max_failures: PositiveInt = Field(30, validation_alias="LAUNCH_MAX_FAILURES")
 
+    @property
+    def destination(self) -> str:
+        """Return what images of jobs' code are called, without a tag; empty where none are built."""
+        return self.build_destination if self.builder in BUILDERS else ""
+
+    @field_validator("builder")
+    @classmethod
+    def _can_build(cls, value: str, info: ValidationInfo) -> str:
+        if wrong := builder_problem(value, info.data.get("build_destination", "")):
+            raise ValueError(f"{wrong} (LAUNCH_BUILD_DESTINATION, builder.destination, registry.uri)")
+        return value
+
 
 class StatusSettings(Settings):
     """What status is told."""
 
     stopped_run_timeout: Annotated[
-        float, Field(ge=0, validation_alias=_or_file("LAUNCH_STOPPED_RUN_TIMEOUT", "stopped_run_timeout"))
+        float, Field(ge=0, validation_alias=or_file("LAUNCH_STOPPED_RUN_TIMEOUT", "stopped_run_timeout"))
     ] = 60
     start_timeout: Annotated[float, Field(ge=0, validation_alias="WANDB_LAUNCH_START_TIMEOUT")] = 1800
     init_grace_seconds: Annotated[float, Field(ge=0)] = 60
@@ -168,7 +194,7 @@ def load(kind: type[S]) -> S:
     try:
         settings = kind(**beneath)
     except ValidationError as exc:
-        problems += [_problem(kind, error) for error in exc.errors(include_input=False, include_url=False)]
+        problems += [problem(kind, error) for error in exc.errors(include_input=False, include_url=False)]
     if problems:
         raise SettingsError("; ".join(problems))
     return settings
@@ -176,7 +202,7 @@ def load(kind: type[S]) -> S:
 
 def variables(kind: type[Settings]) -> dict[str, list[str]]:
     """Return, for each field, its environment variable and, where it has one, its place in the launch-config."""
-    return {name: _aliases(field.validation_alias) or [name.upper()] for name, field in kind.model_fields.items()}
+    return {name: aliases(field.validation_alias) or [name.upper()] for name, field in kind.model_fields.items()}
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
@@ -190,8 +216,8 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     except SettingsError as exc:
         problems.append(str(exc))
         return {}
-    values = config.model_dump(exclude_unset=True)
-    for section in ("environment", "builder", "scheduler"):
+    values = config.model_dump(exclude_unset=True, by_alias=True)
+    for section in ("environment", "builder", "registry", "scheduler"):
         values |= {f"{section}.{key}": value for key, value in values.pop(section, {}).items() if value}
     return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
 
@@ -210,22 +236,3 @@ def _from_key_file(problems: list[str]) -> dict[str, str]:
         fix = "It holds W&B's API key: in the cloud the newest version of a secret, which has to be enabled"
         problems.append(f"{KEY_FILE}: {path} {why}. {fix}")
     return {f"{KEY_FILE}:": key or "unknown"}
-
-
-def _problem(kind: type[Settings], error: Any) -> str:
-    """Say what is wrong with one setting, under the name of its environment variable."""
-    first = str(error["loc"][0]) if error["loc"] else ""
-    field = next((f for name, f in kind.model_fields.items() if first in (name, *_aliases(f.validation_alias))), None)
-    names = _aliases(field.validation_alias) if field else []
-    variable = names[0] if names else first.upper()
-    file, _, key = names[1].partition(":") if len(names) > 1 else ("", "", "")
-    other = f" (or {key} in {file})" if key else f" (or {file})" if file else ""
-    said = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
-    within = "".join(f"{step}: " for step in error["loc"][1:] if isinstance(step, str))
-    return f"{variable}{other}: {within}{said}"
-
-
-def _aliases(alias: Any) -> list[str]:
-    if isinstance(alias, AliasChoices):
-        return [str(choice) for choice in alias.choices]
-    return [alias] if isinstance(alias, str) else []

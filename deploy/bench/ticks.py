@@ -17,6 +17,7 @@ from deploy.bench.stacks import PARENT, fill, full, told
 from deploy.local.stack import API_KEY, BUCKET, ENTITY, PROJECT, Ports, Stack
 from functions.poll.drain import Policy, Poll
 from functions.status.reconcile import Status
+from shared.adapters.cloud_build import CloudBuilds
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
@@ -67,6 +68,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
             tracker=WandbRunQueue(Graphql(stack.ports.url("wandb"), API_KEY)),
             publisher=PubsubPublisher(f"projects/{PROJECT}/topics/launch-requests"),
             clock=lambda: datetime.now(UTC),
+            builds=CloudBuilds(),
             parents=(PARENT,),
         ).run()
         yield Figure("calls of the ledger's bucket in a tick with 1,000 open launches", counted.total(), 1, "calls")

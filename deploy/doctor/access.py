@@ -13,7 +13,7 @@ from deploy.bootstrap import submit_command
 from deploy.doctor.case import NUMBER, UNSEEN, Case
 from deploy.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.doctor.project import differs
-from deploy.iam import AT_BUILD, Binding, Role, bind_command, bindings, table
+from deploy.iam import AT_BUILD, Binding, Role, bind_command, bindings, custom_roles
 from deploy.provision.topics import trigger_subscription
 from shared.spec.fields import mapping, text
 
@@ -26,7 +26,9 @@ _NEEDS = {
     "ladder": "storage.buckets.getIamPolicy",
     "secret": "secretmanager.secrets.getIamPolicy",
     "key_secret": "secretmanager.secrets.getIamPolicy",
+    "contexts": "storage.buckets.getIamPolicy",
     "repository": "artifactregistry.repositories.getIamPolicy",
+    "images": "artifactregistry.repositories.getIamPolicy",
     "account": "iam.serviceAccounts.getIamPolicy",
     "run_as": "iam.serviceAccounts.getIamPolicy",
     "kms_key": "cloudkms.cryptoKeys.getIamPolicy",
@@ -39,7 +41,7 @@ _NEEDS = {
 
 def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks: one for each custom role, and one for each resource that somebody is let at."""
-    for name, role in table().roles.items():
+    for name, role in custom_roles(case.told).items():
         yield Check(f"role {name}", partial(_role, case, name, role), ("iam.roles.get",))
     on = dict.fromkeys((_kind(binding), binding.resource) for binding in bindings(case.told))
     for kind, resource in on:
@@ -118,7 +120,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
     match kind:
         case "project":
             return case.once("policy", lambda: _read_of_project(case))
-        case "ledger" | "staging" | "ladder":
+        case "ledger" | "staging" | "ladder" | "contexts":
             bucket = resource.removeprefix("gs://")
             url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/iam"
             return google.get(url, optionsRequestedPolicyVersion=3)
@@ -128,7 +130,8 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
     name = {
         "secret": f"secretmanager.googleapis.com/v1/projects/{told.project}/secrets/{resource}",
         "key_secret": f"secretmanager.googleapis.com/v1/{resource}",
-        "repository": f"artifactregistry.googleapis.com/v1/{told.repository}",
+        "repository": f"artifactregistry.googleapis.com/v1/{resource}",
+        "images": f"artifactregistry.googleapis.com/v1/{resource}",
         "kms_key": f"cloudkms.googleapis.com/v1/{resource}",
         "topic": f"pubsub.googleapis.com/v1/{resource}",
         "dead_letters": f"pubsub.googleapis.com/v1/{resource}",

@@ -15,7 +15,7 @@ from rich.live import Live
 from deploy.local.cases import CASES
 from deploy.local.demo import Demo, summary, table
 from deploy.local.processes import NotStartedError
-from deploy.local.stack import ENTITY, QUEUE, Ports, Stack
+from deploy.local.stack import BUILDING, ENTITY, QUEUE, Ports, Stack
 
 DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
     "LAUNCH_STOPPED_RUN_TIMEOUT": "4",
@@ -60,14 +60,15 @@ def demo(folder: Path, timeout: int) -> None:
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".stack"), show_default=True, help="For logs.")
 @click.option("--every", default=2.0, show_default=True, help="Seconds between two calls of poll and status.")
-def up(folder: Path, every: float) -> None:
+@click.option("--build", is_flag=True, help="Build images of jobs' code, as a deployment with a builder does.")
+def up(folder: Path, every: float, build: bool) -> None:
     """Keep the stack running on fixed ports, for your own `wandb launch`; Ctrl-C ends every process."""
     console = Console()
     shutil.rmtree(folder, ignore_errors=True)
     console.print("Starting …")
     end_in_order()
     try:
-        with Stack(folder, settings=DEMO_SETTINGS, every=every) as stack:
+        with Stack(folder, settings=DEMO_SETTINGS | (BUILDING if build else {}), every=every) as stack:
             _instruct(stack, console)
             while (gone := stack.processes.ended()) is None:
                 time.sleep(0.5)

@@ -20,7 +20,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.emulator import emulator_command
-from deploy.local.gcs_server import gcs_command
+from deploy.local.gcs_server import gcs_command, make_bucket
 from deploy.local.processes import HOST, Processes, free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,6 +29,11 @@ DEAD_LETTERS = "launch-dead-letters"
 ENTITY, QUEUE = "local-team", "vertex"
 API_KEY = "local" * 8  # 40 characters, as W&B's clients want; the stand-in accepts any
 FUNCTIONS = ("poll", "submit", "status")
+BUILDING = {  # settings with which the images of jobs' code are built
+    "LAUNCH_BUILDER": "cloud-build",
+    "LAUNCH_BUILD_DESTINATION": f"{LOCATION}-docker.pkg.dev/{PROJECT}/launch/jobs",
+    "LAUNCH_BUILD_CONTEXT_STORE": "gs://local-contexts",
+}
 START_SECONDS = 30
 
 DEFAULT_CONFIG: dict[str, Any] = {
@@ -63,6 +68,7 @@ class Ports:
     pubsub: int = 7002
     vertex: int = 7003
     gcs: int = 7004
+    build: int = 7005
     poll: int = 7011
     submit: int = 7012
     status: int = 7013
@@ -125,9 +131,9 @@ class Stack:
             self.start_function(name)
         for name in self._servers():
             self.processes.await_port(name, getattr(self.ports, name), deadline)
-        requests.post(
-            f"{self.ports.url('gcs')}/storage/v1/b", params={"project": PROJECT}, json={"name": BUCKET}, timeout=5
-        )
+        make_bucket(self.ports.url("gcs"), BUCKET)
+        if self.builds:
+            make_bucket(self.ports.url("gcs"), "local-contexts")
         self._make_topic()
         self.make_queue(QUEUE)
         for name in self.functions:
@@ -161,6 +167,7 @@ class Stack:
             "WANDB_API_KEY": API_KEY,
             "VERTEX_ENDPOINT": self.ports.url("vertex"),
             "LOGGING_ENDPOINT": self.ports.url("vertex"),
+            "BUILD_ENDPOINT": self.ports.url("build"),
             "PUBSUB_EMULATOR_HOST": f"{HOST}:{self.ports.pubsub}",
             "STORAGE_EMULATOR_HOST": self.ports.url("gcs"),
             **self.settings,
@@ -194,10 +201,24 @@ class Stack:
             "pubsub": emulator
             or [*python, "deploy.local.pubsub_server", "--port", str(ports.pubsub), *self.pubsub_options],
         }
+        if self.builds:
+            told = ["--gcs", ports.url("gcs"), "--built", str(self.images), "--state-dir", str(self.folder / "builds")]
+            servers["build"] = [*python, "deploy.local.build_server", "--port", str(ports.build), *told]
         return {name: command for name, command in servers.items() if name not in self.without}
 
+    @property
+    def builds(self) -> bool:
+        """Tell whether the images of jobs' code are built."""
+        return "LAUNCH_BUILDER" in self.settings
+
+    @property
+    def images(self) -> Path:
+        """Return the folder of the images that were built."""
+        return (self.folder / "images").resolve()
+
     def _vertex(self) -> list[str]:
-        return ["--state-dir", str((self.folder / "jobs").resolve()), *self.vertex_options]
+        where = ["--state-dir", str((self.folder / "jobs").resolve()), "--built", str(self.images)]
+        return [*where, *self.vertex_options]
 
     def function_environ(self) -> dict[str, str]:
         """Return a clean environment: nothing of the caller's that could lead a function anywhere else."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.core.building import Build
 from shared.core.jobstate import Phase, phase_of
 from shared.core.launch import Backoff, Entry, Outcome, State
 from shared.core.ports import ItemStatus, Job, RunStatus
@@ -32,6 +33,7 @@ class Sighting:
     gone: bool = False  # a get has confirmed that the job does not exist
     run: RunStatus | None = None
     item: ItemStatus | None = None
+    build: Build | None = None  # of its image
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Leave:
 @dataclass(frozen=True, slots=True)
 class Publish:
     """A ticket is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The build of its image is over: a ticket is due, and submit looks whether the image is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Wait:
     why: str
 
 
-Decision = Leave | Publish | Withdraw | Confirm | NoteStop | Cancel | Finish | Resume | Wait
+Decision = Leave | Publish | Built | Withdraw | Confirm | NoteStop | Cancel | Finish | Resume | Wait
 
 
 def decide(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decision:
@@ -122,7 +129,19 @@ def _queued(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Deci
         return Finish(
             Outcome.CANCELLED, "The run was stopped in W&B before it was launched.", report=not seen.run.started
         )
+    if entry.build:
+        return _building(seen.build)
     return Publish() if entry.claimable(now) else Leave()
+
+
+def _building(build: Build | None) -> Decision:
+    if build is None or not build.over:
+        return Leave()
+    if not build.failed:
+        return Built()
+    detail = f": {build.detail.rstrip('.')}" if build.detail else ""
+    reason = f"The image could not be built ({build.status}{detail}). The build's log: {build.log_url or build.name}"
+    return Finish(Outcome.FAILED, reason)
 
 
 def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> Decision:

@@ -10,6 +10,7 @@ import functions_framework
 from functions.status.decide import Policy
 from functions.status.reconcile import Status
 from shared import log as logs
+from shared.adapters.cloud_build import CloudBuilds
 from shared.adapters.cloud_logging import CloudLogging
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
@@ -43,6 +44,7 @@ def wired(told: StatusSettings) -> Status:
         jobs=VertexJobs(told.launch_agent_name, told.vertex_endpoint),
         tracker=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)),
         publisher=PubsubPublisher(told.topic_path),
+        builds=CloudBuilds(told.build_endpoint),
         clock=lambda: datetime.now(UTC),
         parents=(f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",),
         logs=CloudLogging(told.logging_endpoint) if told.log_excerpt else None,

@@ -8,6 +8,7 @@ from functools import cache
 
 from functions.status.decide import Sighting
 from functions.status.report import Report
+from shared.core.building import Build, Builds
 from shared.core.errors import LaunchError
 from shared.core.jobstate import PHASES, phase_of
 from shared.core.launch import Entry, State
@@ -58,8 +59,24 @@ def _find_ended(
                 return
 
 
+def get_builds(builds: Builds, entries: Sequence[Entry], report: Report) -> Mapping[str, Build]:
+    """Return the builds that launches wait for, by name; one call for each, however many wait for it."""
+    found = {}
+    for name in sorted({entry.build for entry in entries if entry.state is State.QUEUED and entry.build}):
+        try:
+            found[name] = builds.get_build(name)
+        except LaunchError as exc:
+            report.failed(name, exc)
+    return found
+
+
 def sightings(
-    tracker: RunTracker, listing: Listing, entries: Sequence[Entry], now: datetime, overdue_after: timedelta
+    tracker: RunTracker,
+    listing: Listing,
+    builds: Mapping[str, Build],
+    entries: Sequence[Entry],
+    now: datetime,
+    overdue_after: timedelta,
 ) -> Mapping[str, Sighting]:
     """Return, by key, what was seen of each launch. Raises Retry, Denied where W&B cannot be asked."""
     runs = tracker.run_statuses([entry.run for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)])
@@ -72,6 +89,7 @@ def sightings(
             listed=entry.parent not in listing.unlisted,
             run=runs.get(entry.run),
             item=items.get(entry.item_id),
+            build=builds.get(entry.build),
         )
         for entry in entries
     }

@@ -14,6 +14,7 @@ from functions.status import decide, look
 from functions.status.decide import Decision, Sighting
 from functions.status.excerpt import excerpt
 from functions.status.report import Report
+from shared.core.building import Builds
 from shared.core.errors import Conflict, LaunchError, Reject
 from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, Job, JobLogs, Jobs, Ledger, Publisher, RunTracker
@@ -32,6 +33,7 @@ class Status:
     tracker: RunTracker
     publisher: Publisher
     clock: Clock
+    builds: Builds
     parents: tuple[str, ...]
     policy: decide.Policy = field(default_factory=decide.Policy)
     budget: timedelta = timedelta(seconds=45)
@@ -47,9 +49,10 @@ class Status:
         report.open_launches = len(entries)
         self._publish([entry for entry in entries if self._due_for_certain(entry)], report)
         listing = look.list_jobs(self.jobs, self.parents, entries, report)
+        builds = look.get_builds(self.builds, entries, report)
         now = self.clock()  # what was asked and what is decided go by one time: looking takes some
         try:
-            sightings = look.sightings(self.tracker, listing, entries, now, self.policy.overdue_after)
+            sightings = look.sightings(self.tracker, listing, builds, entries, now, self.policy.overdue_after)
         except LaunchError as exc:  # without W&B nothing more can be decided; what is owed stays in the ledger
             report.failed("W&B", exc)
         else:
@@ -122,6 +125,9 @@ class Status:
                 if not entry.cancel_reason:  # written first: who sees the job cancelled must know why
                     self.ledger.write(_changed(launch, cancel_reason=reason))
                 self.jobs.cancel_job(entry.job_name)
+            case decide.Built():
+                self.ledger.write(_changed(launch, build=""))
+                self.publisher.publish([entry.key])  # where that fails the next tick does it
             case decide.Resume(budget):  # the next tick publishes its ticket
                 self.ledger.write(launch.resume(self.clock(), budget))
             case decide.Wait(shortage, why):
@@ -161,7 +167,7 @@ class Status:
         """Tell the item's author. A W&B that is down is told later, however much; one that says no, for a day."""
         entry = launch.entry
         try:
-            stage = "run" if entry.job_name else "agent"
+            stage = "run" if entry.job_name else "build" if entry.build else "agent"
             self.tracker.fail_item(entry.queue, entry.item_id, launch.reason, stage)
         except Reject as exc:
             if launch.history and launch.history[-1].at + REFUSED_FOR > self.clock():

@@ -13,9 +13,10 @@ from cloudevents.http import CloudEvent
 
 from functions.submit.launch import Policy, Submit
 from shared import log as logs
+from shared.adapters.cloud_build import CloudBuildImages
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
-from shared.adapters.wandb import Graphql, WandbJobs, WandbKey, WandbQueueConfigs, WandbSweeps
+from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs, WandbKey, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import NotAMessage
 from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
@@ -70,6 +71,8 @@ def wired(told: SubmitSettings) -> Submit:
         secure_mode=told.secure_mode,
         key_secret=told.key_secret,
         base_image=told.base_image,
+        destination=told.destination,
+        context_store=told.build_context_store,
     )
     names = ArgumentNames(**argument_names())
     wandb = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
@@ -92,4 +95,11 @@ def wired(told: SubmitSettings) -> Submit:
         scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
         check_key=WandbKey(wandb).check,
         secrets=secrets,
+        images=CloudBuildImages(
+            f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",
+            f"{told.launch_agent_name}-images@{told.google_cloud_project}.iam.gserviceaccount.com",
+            told.launch_agent_name,
+            WandbFiles(wandb),
+            told.build_endpoint,
+        ),
     )

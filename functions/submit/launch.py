@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from shared.core.building import Images
 from shared.core.errors import Capacity, Conflict, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Backoff, Launch, Outcome, State
@@ -63,6 +64,7 @@ class Submit:
     scheduler: Scheduler = field(default_factory=Scheduler)
     check_key: CheckKey = lambda: None
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
+    images: Images | None = None  # there where images are built
 
     def launch(self, message: Ticket | Request) -> str:
         """Do what this message asks for, and return the event that came of it.
@@ -119,10 +121,12 @@ class Submit:
         return self.climbed(pinned, call)
 
     def _create(self, launch: Launch, call: CustomJobCall | LaunchError) -> tuple[Launch, str]:
-        """Create the job of a new attempt, and say what the ledger should know."""
+        """Create the job of a new attempt, or wait for its image; say what the ledger should know."""
         try:
             if isinstance(call, LaunchError):
                 raise call
+            if call.recipe and self.images and (build := self.images.ensure(call.recipe)):
+                return self._building(launch, build, call.recipe.image), "launch.building"
             name = self.compute.create(call)
         except LaunchError as exc:  # its text goes to W&B, the ledger and the log
             redact(exc, [*self.secrets, *secrets_in(launch.run_spec)])
@@ -183,6 +187,12 @@ class Submit:
         event = "launch.denied" if isinstance(why, Denied) else "launch.retry"
         wait, said = self.policy.backoff.after(failures), f"{type(why).__name__}: {why}"
         return launch.again(self.clock(), wait, said, str(why), failures=failures), event
+
+    def _building(self, launch: Launch, build: str, image: str) -> Launch:
+        """Let the launch wait for a build, which status sees to; this was no failure."""
+        queued = launch.move(State.QUEUED, build=build, lease_until=None)
+        noted = replace(queued.note(self.clock(), f"{build} builds {image}"), reason="")
+        return noted.tell(f"Building the image {image}.")
 
     def _submitted(self, launch: Launch, name: str, warnings: tuple[str, ...] = ()) -> Launch:
         now = self.clock()

@@ -4,7 +4,8 @@ import enum
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +38,10 @@ class JobSource:
     code: str = ""  # entity/project/name:v3 of the code's artifact; from wandb-job.json also an id
     remote: str = ""  # of a git repository
     commit: str = ""
+    dockerfile: str = ""  # the code's own, within `build_context`, a folder of the code
+    build_context: str = ""
+    digest: str = ""  # of the code's artifact
+    files: Mapping[str, str] = field(default_factory=dict)  # the job's own, and the digest of each
 
     @property
     def code_id(self) -> str:
@@ -68,7 +73,8 @@ def read_job(path: str, content: bytes) -> JobSource:
     base_image = source.get("base_image") or ""
     if not isinstance(base_image, str):
         raise _bad(path, "has a base_image that is no text")
-    job = JobSource(path, kind, tuple(entry_point), base_image=base_image)
+    dockerfile, context = (_path(path, name, source.get(name)) for name in ("dockerfile", "build_context"))
+    job = JobSource(path, kind, tuple(entry_point), base_image=base_image, dockerfile=dockerfile, build_context=context)
     if kind is Kind.ARTIFACT:
         return replace(job, code=_artifact(path, _text(path, source, "artifact")))
     git = _mapping(source.get("git"))
@@ -80,10 +86,24 @@ def _check_code(path: str, source: Mapping[str, Any]) -> None:
     if source.get("notebook"):
         fix = "Save the notebook as a script, and create a job of that."
         raise Reject("job", f"{path} is a notebook, which would have to be converted", fix)
-    for name in ("dockerfile", "build_context"):
-        if source.get(name):
-            fix = "Build the image yourself and create a job of it (`wandb job create image`), or leave that out."
-            raise Reject("job", f"{path} wants an image built from its {name}, and no image is built here", fix)
+
+
+def _path(path: str, name: str, written: object) -> str:
+    """Return the path of a file or folder of the code, empty where it is its root or none."""
+    if not isinstance(written or "", str):
+        raise _bad(path, f"has a {name} that is no text")
+    found = inside(str(written or ""))
+    if found is None:
+        raise _bad(path, f"has a {name} that is not within its code")
+    return found
+
+
+def inside(written: str) -> str | None:
+    """Return a path below a folder in its plain form, empty for the folder itself; None where it leads elsewhere."""
+    found = PurePosixPath(written)
+    if found.is_absolute() or ".." in found.parts or any(ord(one) < ord(" ") for one in written):
+        return None
+    return "" if str(found) == "." else str(found)
 
 
 def _artifact(path: str, written: str) -> str:

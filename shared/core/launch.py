@@ -20,7 +20,7 @@ NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
 class State(enum.StrEnum):
     """How far a launch has come."""
 
-    QUEUED = "QUEUED"  # written down; nothing has been sent to Vertex AI, or a retry is due at retry_at
+    QUEUED = "QUEUED"  # written down; nothing has been sent to Vertex AI, or it waits: for retry_at, or for a build
     SUBMITTING = "SUBMITTING"  # one submit holds the claim until lease_until and may have sent a create
     SUBMITTED = "SUBMITTED"  # the CustomJob exists
     ENDED = "ENDED"  # the outcome is known; W&B is still owed the report
@@ -93,6 +93,7 @@ class Entry:
     lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
     retry_at: datetime | None = None  # QUEUED: not before then
     parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
+    build: str = ""  # QUEUED: projects/P/locations/L/builds/ID, which makes the image that the job will run
     job_name: str = ""  # projects/P/locations/L/customJobs/N
     submitted_at: datetime | None = None
     resumes: int = 0  # how often this run was preempted and launched again, here or by another agent
@@ -135,7 +136,7 @@ class Entry:
     def claimable(self, now: datetime) -> bool:
         """Tell whether a submit may claim this launch now."""
         if self.state is State.QUEUED:
-            return self.retry_at is None or self.retry_at <= now
+            return not self.build and (self.retry_at is None or self.retry_at <= now)
         return self.state is State.SUBMITTING and (self.lease_until is None or self.lease_until <= now)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from shared.core.building import Recipe
 from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
@@ -149,13 +150,17 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CustomJobCall:
-    """The arguments of one CustomJob: `CustomJob(**constructor)`, then `.submit(**submit)`."""
+    """The arguments of one CustomJob: `CustomJob(**constructor)`, then `.submit(**submit)`.
+
+    `recipe` is what its image is built of, where it is one of ours.
+    """
 
     project: str
     location: str
     constructor: Mapping[str, Any] = field(repr=False)
     submit: Mapping[str, Any] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    recipe: Recipe | None = None
 
     @property
     def parent(self) -> str:

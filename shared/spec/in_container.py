@@ -24,7 +24,7 @@ QUERY = """query GetArtifactMembershipFileUrls($entity: String!, $project: Strin
     artifactCollection(name: $collection) {
       artifactMembership(aliasName: $alias) {
         files(after: $cursor, first: $perPage) {
-          pageInfo { endCursor hasNextPage } edges { node { name directUrl } }
+          pageInfo { endCursor hasNextPage } edges { node { name directUrl sizeBytes md5 } }
         }
       }
     }

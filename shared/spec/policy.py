@@ -73,7 +73,8 @@ def allowed(call: CustomJobCall, policy: Policy) -> CustomJobCall:
     _among("machine_types", policy.machine_types, _named(machines, "machine_type", none=("",)))
     _among("accelerator_types", policy.accelerator_types, _named(machines, "accelerator_type", none=_NO_ACCELERATOR))
     containers = {f"{path}.container_spec": mapping(pool.get("container_spec"), path) for path, pool in pools.items()}
-    _check_images(policy.images, _named(containers, "image_uri", none=()))
+    base = {"the base image": call.recipe.base_image} if call.recipe and call.recipe.base_image else {}
+    _check_images(policy.images, _named(containers, "image_uri", none=()) | base)
     _check_replicas(policy.max_replicas, pools)
     return call
 

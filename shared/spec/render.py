@@ -24,6 +24,7 @@ from shared.spec.fields import check_depth, found, mapping, text, texts
 from shared.spec.key_secret import check_own_key, reader
 from shared.spec.labels import all_labels, job_labels
 from shared.spec.macros import substitute
+from shared.spec.recipe import placed
 from shared.spec.shapes import fit_all
 from shared.spec.source import source_of
 
@@ -46,6 +47,8 @@ class Site:
     secure_mode: bool = False
     key_secret: str = ""  # where jobs read the key themselves: projects/P/secrets/S; empty: it stands in the CustomJob
     base_image: str = ""  # what the code of a job runs in, where neither the job nor its queue says
+    destination: str = ""  # what an image of that code is called, without its tag; empty: none is built
+    context_store: str = ""  # gs://…, where builds find what they are made of; empty: the launch's staging bucket
 
 
 def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | None = None) -> CustomJobCall:
@@ -57,7 +60,7 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
     run_spec = launch.run_spec
     check_depth(run_spec, "run_spec")
     entry_point, args = _overrides(run_spec, site)
-    source = source_of(run_spec, job, entry_point, _base_images(run_spec, site))
+    source = source_of(run_spec, job, entry_point, _base_images(run_spec, site), site.destination)
     _check_names_of_run(run_spec)
     if site.key_secret:
         check_own_key(run_spec)
@@ -93,6 +96,7 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
         constructor=fit_all({**spec, "labels": labels}, f"{resource}.spec", names.shapes),
         submit=run_arguments(run, f"{resource}.run", names.shapes),
         warnings=(*warnings, *replaced),
+        recipe=placed(source.recipe, site.context_store or spec["staging_bucket"], spec["worker_pool_specs"]),
     )
 
 

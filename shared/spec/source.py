@@ -1,17 +1,19 @@
-"""What a launch runs: an image, or the code of a W&B job in a base image."""
+"""What a launch runs: an image, one that is built of the code of a W&B job, or that code in a base image."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from shared.core.building import Recipe
 from shared.core.errors import Reject
-from shared.core.jobsource import JobSource, Kind
+from shared.core.jobsource import JobSource, Kind, inside
 from shared.core.launch import Launch
 from shared.core.ports import JobArtifacts
 from shared.spec.environment import docker_image
 from shared.spec.fields import found, mapping, text
+from shared.spec.recipe import python_of_the_image, recipe_of
 
 FETCH = (
     Path(__file__).with_name("in_container.py").read_text(encoding="utf-8")
@@ -25,6 +27,7 @@ class Source:
     image: str  # what ${image_uri} stands for
     docker: str = ""  # what W&B is told: empty where the image is only what the code runs in
     command: list[str] = field(default_factory=list)
+    recipe: Recipe | None = None  # where the image has to be built
 
 
 def resolved(launch: Launch, jobs: JobArtifacts) -> tuple[Launch, JobSource | None]:
@@ -54,9 +57,16 @@ def job_path(run_spec: Mapping[str, Any]) -> str:
 
 
 def source_of(
-    run_spec: Mapping[str, Any], job: JobSource | None, entry_point: list[str], base_images: Mapping[str, str]
+    run_spec: Mapping[str, Any],
+    job: JobSource | None,
+    entry_point: list[str],
+    base_images: Mapping[str, str],
+    destination: str = "",
 ) -> Source:
-    """Return what to run. `base_images` are the images for code, under the name of where each was found.
+    """Return what to run.
+
+    `base_images` are the images for code, under the name of where each was found; `destination` is what an image of the
+    code is called, without its tag, where one is built.
 
     Raises:
         Reject: there is nothing to run, or nothing to run it in.
@@ -69,7 +79,13 @@ def source_of(
     command = entry_point or list(job.entry_point)
     if job.kind is Kind.IMAGE:
         return Source(job.image, job.image, command)
-    return _code(run_spec, job, command, base_images)
+    overrides = mapping(run_spec.get("overrides"), "overrides")
+    if not destination:
+        return _code(job, command, overrides, _base_image(job, base_images))
+    own = overrides.get("dockerfile") or job.dockerfile
+    recipe = recipe_of(job, overrides, "" if own else _base_image(job, base_images), destination)
+    command = command if own else python_of_the_image(command)
+    return Source(recipe.image, recipe.image, command, recipe)
 
 
 def _none(run_spec: Mapping[str, Any]) -> Source:
@@ -80,15 +96,23 @@ def _none(run_spec: Mapping[str, Any]) -> Source:
     raise Reject("docker.docker_image", "is missing", "A launch needs an image, or a job, to run.")
 
 
-def _code(run_spec: Mapping[str, Any], job: JobSource, command: list[str], base_images: Mapping[str, str]) -> Source:
+def _base_image(job: JobSource, base_images: Mapping[str, str]) -> str:
     image = job.base_image or next(filter(None, base_images.values()), "")
     if not image:
         named = " or ".join(base_images)
         fix = f"Set {named} to an image with the Python that it needs, such as python:3.12."
         raise Reject("job", f"{job.path} is code, and no base image is set to run it in", fix)
-    overrides = mapping(run_spec.get("overrides"), "overrides")
+    return image
+
+
+def _code(job: JobSource, command: list[str], overrides: Mapping[str, Any], image: str) -> Source:
+    for name in ("dockerfile", "build_context"):
+        if getattr(job, name):
+            fix = "Set LAUNCH_BUILDER, build the image yourself (`wandb job create image`), or leave that out."
+            raise Reject("job", f"{job.path} wants an image built from its {name}, and no image is built here", fix)
     if dockerfile := overrides.get("dockerfile"):
-        raise Reject("overrides.dockerfile", f"is {found(dockerfile)}, and no image is built here", "Leave it out.")
+        fix = "Leave it out, or set LAUNCH_BUILDER."
+        raise Reject("overrides.dockerfile", f"is {found(dockerfile)}, and no image is built here", fix)
     what: dict[str, Any] = {"job": job.path}
     what |= {"code": job.code} if job.kind is Kind.ARTIFACT else {"remote": job.remote, "commit": job.commit}
     if working_dir := text(overrides.get("working_dir"), "overrides.working_dir", ""):
@@ -99,7 +123,7 @@ def _code(run_spec: Mapping[str, Any], job: JobSource, command: list[str], base_
 
 
 def _inside(folder: str) -> str:
-    path = PurePosixPath(folder)
-    if path.is_absolute() or ".." in path.parts:
+    path = inside(folder)
+    if path is None:
         raise Reject("overrides.working_dir", f"is {folder[:200]!r}", "Give a folder of the code, without `..`.")
-    return str(path)
+    return path

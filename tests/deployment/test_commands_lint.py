@@ -75,7 +75,8 @@ def run_by_a_build() -> Iterator[Found]:
 def run_by_bootstrap(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Found]:
     """Yield what bootstrap prints, and what it runs where nothing is there yet, and where all is otherwise."""
     config = folder / "launch-config.yaml"
-    config.write_text(f"policy: {{service_accounts: [{TRAINER}]}}\n")
+    builder = "builder: {type: cloud-build, destination: us-central1-docker.pkg.dev/p1/launch-jobs/code}"
+    config.write_text(f"policy: {{service_accounts: [{TRAINER}]}}\n{builder}\n")
     told = ["--project=p1", "--region=us-central1", f"--kms-key={KEY}", f"--config={config}"]
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     for what, answers in (("nothing is there", NOTHING_IS_THERE), ("all differs", ALL_DIFFERS)):

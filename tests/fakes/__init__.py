@@ -1,11 +1,13 @@
 """In-memory implementations of our own ports: what the outside would do, with the failures a test asks for."""
 
+from tests.fakes.builds import FakeBuilds
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
 from tests.fakes.vertex import FakeJobLogs, FakeVertex
 from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSweeps, FakeWandb
 
 __all__ = [
+    "FakeBuilds",
     "FakeClock",
     "FakeJobLogs",
     "FakeJobs",

@@ -14,6 +14,7 @@ from shared.core.ports import Clock
 from shared.spec.ladder import Ladder, Region, climbed
 from shared.spec.render import Site, job_labels, render
 from shared.spec.scheduler import Scheduler
+from tests.fakes import FakeBuilds
 from tests.simulation.ports import Agents, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross
 from tests.simulation.world import API_KEY, QUEUE, Delivery
@@ -76,6 +77,7 @@ class Deployment:
                 tracker=wandb,
                 publisher=topic,
                 clock=clock,
+                builds=FakeBuilds(),
                 parents=(PARENT,),
                 logs=parts.logs(cross),
                 keys=self.keys,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from functions.status.decide import (
+    Built,
     Cancel,
     Confirm,
     Decision,
@@ -21,6 +22,7 @@ from functions.status.decide import (
     console_link,
     decide,
 )
+from shared.core.building import GONE, Build
 from shared.core.jobstate import PHASES, Phase
 from shared.core.launch import Entry, Outcome, RunPath, State
 from shared.core.ports import ItemStatus, Job, RunStatus
@@ -32,6 +34,7 @@ NAME = "projects/p/locations/us-central1/customJobs/1"
 FRESH = Entry("k", State.QUEUED, NOW - timedelta(seconds=5), RUN, "team", "vertex", "item")
 LATE = replace(FRESH, opened_at=NOW - timedelta(minutes=5))
 WITHOUT_ROOM = replace(LATE, attempt=1, retry_at=NOW + timedelta(minutes=9), short_of=Shortage.STOCKOUT)
+BUILDING = replace(LATE, attempt=1, build="projects/p/locations/us-central1/builds/1")
 SUBMITTED = replace(LATE, state=State.SUBMITTED, attempt=1, job_name=NAME, submitted_at=NOW - timedelta(minutes=5))
 OURS, NOBODYS, THEIRS = ItemStatus("CLAIMED", "run1"), ItemStatus("PENDING", ""), ItemStatus("CLAIMED", "theirs")
 STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."
@@ -73,6 +76,17 @@ TABLE: list[tuple[str, Entry, Sighting, type[Decision]]] = [
     ("another system's request waits for room", replace(LATE, attempt=1, short_of=Shortage.STOCKOUT, item_id=""),
      Sighting(), Publish),
     ("stop while a retry waits", replace(LATE, attempt=1, retry_at=NOW), Sighting(run=STOPPED), Finish),
+    ("a build under way", BUILDING, Sighting(build=Build("b", "WORKING")), Leave),
+    ("a build in a status to come", BUILDING, Sighting(build=Build("b", "99")), Leave),
+    ("a build that could not be asked for", BUILDING, Sighting(), Leave),
+    ("a build that made its image", BUILDING, Sighting(build=Build("b", "SUCCESS")), Built),
+    ("a build that was deleted", BUILDING, Sighting(build=Build("b", GONE)), Built),
+    ("a build that failed", BUILDING, Sighting(build=Build("b", "FAILURE")), Finish),
+    ("a build that was cancelled", BUILDING, Sighting(build=Build("b", "CANCELLED")), Finish),
+    ("a build that took too long", BUILDING, Sighting(build=Build("b", "TIMEOUT")), Finish),
+    ("a build that never began", BUILDING, Sighting(build=Build("b", "EXPIRED")), Finish),
+    ("a build that broke at Google's", BUILDING, Sighting(build=Build("b", "INTERNAL_ERROR")), Finish),
+    ("stop wins over a built image", BUILDING, Sighting(build=Build("b", "SUCCESS"), run=STOPPED), Finish),
     ("a live claim", replace(LATE, state=State.SUBMITTING, lease_until=NOW + timedelta(1)), Sighting(), Leave),
     ("stop during a live claim", replace(LATE, state=State.SUBMITTING, lease_until=NOW + timedelta(1)),
      Sighting(run=STOPPED), Leave),

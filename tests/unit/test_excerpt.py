@@ -23,7 +23,7 @@ def scene() -> Scene:
 
 def status(scene: Scene, logs: FakeJobLogs) -> Status:
     """Return a status that reads this log."""
-    parts = (scene.ledger, scene.vertex, scene.wandb, scene.publisher, scene.clock)
+    parts = (scene.ledger, scene.vertex, scene.wandb, scene.publisher, scene.clock, scene.builds)
     return Status(*parts, parents=(PARENT,), connections=1, logs=logs, keys=frozenset({OURS}))
 
 

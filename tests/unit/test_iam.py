@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from deploy.__main__ import main
 from deploy.deployment import Deployment
-from deploy.iam import Table, bind_command, bindings, markdown, table
+from deploy.iam import Table, bind_command, bindings, custom_roles, markdown, table
 from shared.launch_config import LaunchConfig, Policy
 from shared.spec.ladder import Ladder
 
@@ -80,6 +80,36 @@ def test_bootstrap_makes_the_ladders_buckets(tmp_path: Path) -> None:
     assert KEY not in eu
 
 
+BUILDS = LaunchConfig.model_validate(
+    {"builder": {"type": "cloud-build", "destination": "europe-docker.pkg.dev/p2/jobs/a/b"}}
+)
+
+
+def test_a_builder_adds_its_bindings_and_no_others() -> None:
+    """On the repository of its destination, wherever that is, on its contexts, and for its builds; with its roles."""
+    building = replace(DEPLOYMENT, config=BUILDS.model_copy(update={"policy": DEPLOYMENT.config.policy}))
+    plain, more = set(bindings(DEPLOYMENT)), set(bindings(building))
+    assert plain < more
+    added = {(b.member.partition(":")[2].partition("@")[0], b.resource, b.permissions) for b in more - plain}
+    repository = "projects/p2/locations/europe/repositories/jobs"
+    assert added == {
+        ("launch-submit", "p1", ("cloudbuild.builds.create", "cloudbuild.builds.list")),
+        ("launch-submit", repository, ("artifactregistry.tags.get",)),
+        ("launch-submit", "gs://p1-launch-staging", ("storage.objects.create", "storage.objects.get")),
+        ("launch-submit", "launch-images@p1.iam.gserviceaccount.com", ("iam.serviceAccounts.actAs",)),
+        ("launch-status", "p1", ("cloudbuild.builds.get",)),
+        ("launch-images", "gs://p1-launch-staging", ("storage.objects.get",)),
+        ("launch-images", repository, ("artifactregistry.repositories.uploadArtifacts",)),
+        ("launch-images", "p1", ("logging.logEntries.create",)),
+    }
+    assert custom_roles(building).keys() - custom_roles(DEPLOYMENT).keys() == {"submit_images", "status_images"}
+    assert set(building.accounts) - set(DEPLOYMENT.accounts) == {"images"}
+    stored = BUILDS.model_copy(
+        update={"builder": BUILDS.builder.model_copy(update={"build_context_store": "gs://own/x"})}
+    )
+    assert replace(DEPLOYMENT, config=stored).contexts_bucket == "own"
+
+
 def test_two_deployments_share_no_account_and_no_resource() -> None:
     """But the project, and what jobs run as."""
     first, second = (set(bindings(replace(DEPLOYMENT, name=name))) for name in ("launch", "research"))
@@ -91,7 +121,7 @@ def test_two_deployments_share_no_account_and_no_resource() -> None:
 
 def test_each_binding_has_a_command() -> None:
     """One that gcloud can run: whom, what, on what."""
-    for binding in bindings(replace(DEPLOYMENT, kms_key=KEY)):
+    for binding in bindings(replace(DEPLOYMENT, kms_key=KEY, config=BUILDS)):
         command = bind_command(binding, DEPLOYMENT)
         assert "add-iam-policy-binding" in command
         assert {f"--member={binding.member}", f"--role={binding.role}"} <= set(command)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.submit.launch import Policy, Submit
+from shared.core.building import Recipe
 from shared.core.errors import Capacity, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Launch, Outcome, State
@@ -17,7 +18,7 @@ from shared.core.queueconfig import QueueConfig
 from shared.core.shortage import Shortage
 from shared.spec.ladder import Ladder, climbed
 from shared.spec.scheduler import Scheduler
-from tests.fakes import FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
+from tests.fakes import FakeBuilds, FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
 
@@ -37,12 +38,14 @@ class Scene:
     warnings: tuple[str, ...] = ()
     rendered: list[tuple[Any, JobSource | None]] = field(default_factory=list)
     resource_args: list[Any] = field(default_factory=list)
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         self.vertex = FakeVertex(self.clock)
         self.jobs = FakeJobs()
         self.queues = FakeQueueConfigs()
         self.sweeps = FakeSweeps()
+        self.builds = FakeBuilds()
         self.submit = Submit(
             self.ledger,
             self.vertex,
@@ -53,6 +56,7 @@ class Scene:
             labels,
             self.clock,
             Policy(),
+            images=self.builds,
         )
 
     def _render(self, launch: Launch, job: JobSource | None) -> CustomJobCall:
@@ -60,7 +64,7 @@ class Scene:
         self.resource_args.append(launch.run_spec.get("resource_args"))
         if self.refusal:
             raise self.refusal
-        return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {}, self.warnings)
+        return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {}, self.warnings, self.recipe)
 
     def open(self, item: str = "item-1", **changes: Any) -> Ticket:
         """Write a launch down, as poll does, and return its ticket."""
@@ -571,3 +575,86 @@ def test_a_sweeps_scheduler_is_refused_where_nothing_says_what_it_runs_on(scene:
     scene.submit = replace(scene.submit, scheduler=Scheduler("wandb:1", "e2-standard-4"))
     assert scene.deliver(scene.open("item-2", **spec)) == "launch.submitted"
     assert "e2-standard-4" in str(scene.resource_args[-1])
+
+
+RECIPE = Recipe("us-docker.pkg.dev/p/r/jobs:tag", "gs://staging/launch-builds", "team/cats/train:v1")
+
+
+def built(scene: Scene, ticket: Ticket) -> None:
+    """Let the build that a launch waits for succeed, and do what status does then."""
+    launch = scene.ledger.open[ticket.launch_key]
+    scene.builds.end(launch.entry.build)
+    scene.ledger.write(replace(launch, entry=replace(launch.entry, build="")))
+
+
+def test_a_launch_waits_for_the_build_of_its_image(scene: Scene) -> None:
+    """As QUEUED, without a failure; no ticket claims it meanwhile. Then its job is created, and nothing built again."""
+    scene.recipe = RECIPE
+    ticket = scene.open()
+    assert scene.deliver(ticket) == "launch.building"
+    entry = scene.ledger.open[ticket.launch_key].entry
+    assert (entry.state, entry.build, entry.failures) == (State.QUEUED, "projects/p/locations/us-central1/builds/1", 0)
+    assert entry.notice == "Building the image us-docker.pkg.dev/p/r/jobs:tag."
+    scene.clock.pass_(3600)
+    assert scene.deliver(ticket) == "launch.nothing_to_do"
+    built(scene, ticket)
+    assert scene.deliver(ticket) == "launch.submitted"
+    assert (len(scene.builds.begun), len(scene.vertex.jobs)) == (1, 1)
+
+
+def test_launches_of_the_same_code_share_a_build(scene: Scene) -> None:
+    """Those that come while it is under way wait for it, those that come later find the image."""
+    scene.recipe = RECIPE
+    tickets = [scene.open(f"item-{n}") for n in range(3)]
+    assert [scene.deliver(ticket) for ticket in tickets[:2]] == ["launch.building"] * 2
+    assert len({launch.entry.build for launch in scene.ledger.open.values()} - {""}) == 1
+    scene.builds.end("projects/p/locations/us-central1/builds/1")
+    assert scene.deliver(tickets[2]) == "launch.submitted"
+    assert len(scene.builds.begun) == 1
+
+
+def test_a_build_whose_answer_was_lost_is_found_again(scene: Scene) -> None:
+    """The next attempt waits for it instead of beginning another."""
+    scene.recipe, scene.builds.lost, scene.builds.next_errors = RECIPE, True, [Retry("no answer")]
+    ticket = scene.open()
+    assert scene.deliver(ticket) == "launch.retry"
+    scene.clock.pass_(15)
+    assert scene.deliver(ticket) == "launch.building"
+    assert len(scene.builds.begun) == 1
+
+
+def test_a_submit_that_dies_after_it_began_a_build_loses_nothing(scene: Scene) -> None:
+    """Its lease ends, no job is found, and the next attempt finds the build."""
+    scene.recipe = RECIPE
+    ticket = scene.open()
+    launch = scene.ledger.open[ticket.launch_key]
+    claim = {"attempt": 1, "parent": "projects/p/locations/us-central1", "lease_until": scene.clock()}
+    scene.ledger.write(launch.move(State.SUBMITTING, **claim))
+    scene.builds.ensure(RECIPE)
+    assert scene.deliver(ticket) == "launch.retry"
+    scene.clock.pass_(15)
+    assert scene.deliver(ticket) == "launch.building"
+    assert (len(scene.builds.begun), len(scene.vertex.jobs)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (Reject("job", "is too large"), "launch.rejected"),
+        (Capacity("builds at the same time"), "launch.waiting"),
+        (Denied("cloudbuild.builds.create"), "launch.denied"),
+        (Retry("503"), "launch.retry"),
+    ],
+)
+def test_a_build_that_cannot_be_begun_creates_no_job(scene: Scene, error: LaunchError, event: str) -> None:
+    """It is refused or tried again as a create would be."""
+    scene.recipe, scene.builds.next_errors = RECIPE, [error]
+    assert scene.deliver(scene.open()) == event
+    assert not scene.vertex.jobs
+
+
+def test_what_does_not_render_is_not_built(scene: Scene) -> None:
+    """A bad spec costs no build."""
+    scene.recipe, scene.refusal = RECIPE, Reject("spec", "is wrong")
+    assert scene.deliver(scene.open()) == "launch.rejected"
+    assert not scene.builds.begun

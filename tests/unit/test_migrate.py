@@ -86,9 +86,9 @@ def test_a_full_file_is_told_key_by_key(run: Run) -> None:
         "environment.region": ("europe-west4", "as is", "VERTEX_LOCATION"),
         "environment.project": ("acme-ml", "changes", "GOOGLE_CLOUD_PROJECT"),
         "registry.type": ("gcr", "no meaning here"),
-        "registry.uri": ("europe-west4-docker.pkg.dev/acme-ml/launch/image", "no meaning here"),
-        "builder.type": ("kaniko", "changes"),
-        "builder.build-context-store": ("gs://acme-build/context", "no meaning here"),
+        "registry.uri": ("europe-west4-docker.pkg.dev/acme-ml/launch/image", "as is", "LAUNCH_BUILD_DESTINATION"),
+        "builder.type": ("kaniko", "changes", "LAUNCH_BUILDER"),
+        "builder.build-context-store": ("gs://acme-build/context", "as is", "LAUNCH_BUILD_CONTEXT_STORE"),
         "builder.kaniko-config": ("{…}", "no meaning here"),
         "runner": ("{…}", "no meaning here"),
         "policy.service_accounts": ("trainer@acme-ml.iam.gserviceaccount.com", "as is"),
@@ -107,6 +107,23 @@ def test_every_limit_of_the_policy_is_told() -> None:
 def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
     """Unlike one that does."""
     assert rows(run(f"{MINIMAL}builder: {{type: noop}}"))["builder.type"][1] == "as is"
+
+
+@pytest.mark.parametrize(
+    ("builder", "told"),
+    [
+        ("{type: kaniko}", "which needs a destination for its images"),
+        ("{type: docker, destination: gcr.io/p/x}", "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"),
+        ("{type: buildpack}", "it is one of cloud-build, kaniko, docker"),
+        ("[kaniko]", "Write builder: {type: noop}"),
+        ("{type: [kaniko]}", "Write builder: {type: noop}"),
+    ],
+)
+def test_a_builder_that_cannot_build_keeps_the_file_from_moving_over(run: Run, builder: str, told: str) -> None:
+    """With what to write."""
+    result = run(f"{MINIMAL}builder: {builder}")
+    assert result.exit_code == 1
+    assert told in section(result, "Problems")
 
 
 def test_every_setting_that_is_named_is_one_of_the_functions() -> None:
@@ -317,7 +334,7 @@ policy: {{token: hunter6, whatever: hunter7}}
     assert "hunter" not in result.output
     assert key not in result.output
     assert rows(result)["registry.uri"][0] == "https://[not shown]@registry.example/image"
-    assert len(section(result, "Problems").splitlines()) == 4
+    assert len(section(result, "Problems").splitlines()) == 5
 
 
 def test_an_empty_file_has_no_queue(run: Run) -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from functions.status.reconcile import Status
 from functions.status.report import Report
+from shared.core.building import Recipe
 from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.opening import from_item, from_request
 from shared.core.ports import CustomJobCall, ItemStatus, RunStatus
-from tests.fakes import FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
+from tests.fakes import FakeBuilds, FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 
 QUEUE = Queue(entity="team", name="vertex")
 PARENT = "projects/p/locations/us-central1"
@@ -31,10 +32,11 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.vertex = FakeVertex(self.clock)
+        self.builds = FakeBuilds()
 
     def tick(self) -> Report:
         """Call status once."""
-        parts = (self.ledger, self.vertex, self.wandb, self.publisher, self.clock)
+        parts = (self.ledger, self.vertex, self.wandb, self.publisher, self.clock, self.builds)
         return Status(*parts, parents=(PARENT,), connections=1).run()
 
     def queued(self, item: str = "item", acked: bool = True) -> Launch:
@@ -596,3 +598,85 @@ def test_a_sweep_that_may_not_be_cancelled_does_not_keep_its_launch_open(scene: 
     scene.wandb.fail["cancel_sweep"] = Reject("sweep", "may not be cancelled")
     scene.tick()
     assert launch.key in scene.ledger.closed
+
+
+def building(scene: Scene, item: str = "item", image: str = "img:tag") -> Launch:
+    """Open a launch that waits for the build of its image, as submit leaves it."""
+    launch = scene.queued(item)
+    build = scene.builds.ensure(Recipe(image, "gs://staging", "team/cats/train:v1"))
+    claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=PARENT))
+    return scene.ledger.write(claimed.move(State.QUEUED, build=build).tell(f"Building the image {image}."))
+
+
+def test_a_launch_that_waits_for_a_build_is_let_be_and_its_author_told(scene: Scene) -> None:
+    """Once; one call for all that wait for the same build, however long it takes."""
+    launches = [building(scene, item) for item in ("one", "two")]
+    for _ in range(3):
+        scene.tick()
+        scene.clock.pass_(3600)
+    assert (scene.publisher.published, scene.builds.gets) == ([], 3)
+    assert scene.wandb.calls.count("warn_item") == 2
+    assert {item.warning for item in scene.wandb.items.values()} == {"Building the image img:tag."}
+    assert {scene.ledger.open[launch.key].entry.build for launch in launches} == {launches[0].entry.build}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_built_image_brings_its_launches_on_at_once(scene: Scene, gone: bool) -> None:
+    """A build that nobody knows any more, too: submit looks whether the image is there."""
+    launches = [building(scene, item) for item in ("one", "two")]
+    if gone:
+        scene.builds.builds.clear()
+    else:
+        scene.builds.end(launches[0].entry.build)
+    assert scene.tick().done == {"Built": 2}
+    assert sorted(scene.publisher.published) == sorted(launch.key for launch in launches)
+    assert {scene.ledger.open[launch.key].entry.claimable(scene.clock()) for launch in launches} == {True}
+
+
+def test_a_built_launch_whose_ticket_is_not_published_gets_it_at_the_next_tick(scene: Scene) -> None:
+    """The topic was down, or we died after the write."""
+    launch = building(scene)
+    scene.builds.end(launch.entry.build)
+    scene.publisher.unreachable = Retry("topic")
+    assert scene.tick().errors
+    scene.publisher.unreachable = None
+    assert scene.tick().done == {"Publish": 1}
+    assert scene.publisher.published == [launch.key]
+
+
+def test_a_failed_build_fails_every_item_that_waits_for_it(scene: Scene) -> None:
+    """At the stage `build`, in Cloud Build's words, with its log; also where W&B hears of it a tick later."""
+    launches = [building(scene, item) for item in ("one", "two")]
+    scene.builds.end(launches[0].entry.build, "FAILURE", "step 0 exited with 1.")
+    scene.wandb.fail["fail_item"] = Retry("down")
+    scene.tick()
+    del scene.wandb.fail["fail_item"]
+    assert scene.tick().done == {"Finish": 2}
+    for item in scene.wandb.items.values():
+        assert (item.state, item.stage) == ("FAILED", "build")
+        assert item.error == (
+            "The image could not be built (FAILURE: step 0 exited with 1). The build's log: "
+            f"https://console.test/{launches[0].entry.build}"
+        )
+    assert {scene.ledger.closed[launch.key].entry.outcome for launch in launches} == {Outcome.FAILED}
+
+
+def test_stop_while_an_image_is_built_ends_the_launch(scene: Scene) -> None:
+    """The build goes on, for others may wait for it; a launch that has ended asks for it no more."""
+    launch, other = building(scene, "one"), building(scene, "two")
+    scene.run(launch, "pending", stopped=True)
+    assert scene.tick().done["Finish"] == 1
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.CANCELLED
+    assert scene.ledger.open[other.key].entry.build == other.entry.build
+
+
+def test_a_build_that_cannot_be_asked_for_holds_nothing_else_up(scene: Scene) -> None:
+    """It is asked for again at the next tick."""
+    waits, due = building(scene, "one"), scene.submitted("two")
+    scene.run(due, "finished")
+    scene.vertex.put(due.entry.job_name, "JOB_STATE_SUCCEEDED")
+    scene.builds.unreachable = Denied("cloudbuild.builds.get")
+    report = scene.tick()
+    assert report.errors == [f"{waits.entry.build}: Denied: cloudbuild.builds.get"]
+    assert due.key in scene.ledger.closed
+    assert waits.key in scene.ledger.open

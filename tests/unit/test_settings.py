@@ -277,6 +277,53 @@ def test_the_ladder_comes_from_the_file_or_as_json(
         load(SubmitSettings)
 
 
+BUILDS = """
+builder: {type: kaniko, build-context-store: gs://own/contexts}
+registry: {uri: https://us-docker.pkg.dev/p/r/jobs}
+"""
+
+
+def test_what_an_agents_file_says_of_its_builder_holds(
+    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its registry is where images go, if its builder has no destination."""
+    (tmp_path / "launch-config.yaml").write_text(BUILDS)
+    told = load(SubmitSettings)
+    assert (told.destination, told.build_context_store) == ("us-docker.pkg.dev/p/r/jobs", "gs://own/contexts")
+    (tmp_path / "launch-config.yaml").write_text(
+        BUILDS.replace("kaniko", "docker, destination: us-docker.pkg.dev/p/q/x")
+    )
+    assert load(SubmitSettings).destination == "us-docker.pkg.dev/p/q/x"
+    monkeypatch.setenv("LAUNCH_BUILDER", "noop")
+    assert load(SubmitSettings).destination == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"LAUNCH_BUILDER": "cloud-build"},
+            "LAUNCH_BUILDER (or builder.type in launch-config.yaml): is 'cloud-build', which needs a destination",
+        ),
+        (
+            {"LAUNCH_BUILDER": "kaniko", "LAUNCH_BUILD_DESTINATION": "us-docker.pkg.dev/p/r"},
+            "destination of its images is 'us-docker.pkg.dev/p/r': write REGION-docker.pkg.dev/PROJECT/REPOSITORY/",
+        ),
+        ({"LAUNCH_BUILDER": "docker", "LAUNCH_BUILD_DESTINATION": "gcr.io/p/x:1"}, "without a tag"),
+        ({"LAUNCH_BUILDER": "buildpack"}, "is 'buildpack': it is one of cloud-build, kaniko, docker"),
+        ({"LAUNCH_BUILD_CONTEXT_STORE": "s3://x"}, "LAUNCH_BUILD_CONTEXT_STORE (or builder.build-context-store in"),
+    ],
+)
+def test_a_builder_needs_to_know_where_to(
+    enough: None, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+) -> None:
+    """What is missing is named in one error."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load(SubmitSettings)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -318,7 +365,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
 def test_the_readmes_table_has_every_setting_of_each_function() -> None:
     """Under its variable, with the functions that read it."""
     rows = re.findall(
-        r"^\| `([A-Z_]+)`(?: or `([a-z_.]+)`)? \| ([a-z, ]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE
+        r"^\| `([A-Z_]+)`(?: or `([a-z_.-]+)`)? \| ([a-z, ]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE
     )
     told = {variable: (key, functions) for variable, key, functions in rows}
     of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG", "WANDB_API_KEY_FILE"}

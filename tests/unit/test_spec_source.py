@@ -196,8 +196,9 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
         (source("artifact", entrypoint=[]), "no entrypoint"),
         (source("artifact", notebook=True), "is a notebook"),
         (source("artifact", base_image={"a": 1}), "base_image that is no text"),
-        (source("artifact", dockerfile="Dockerfile"), "built from its dockerfile, and no image is built here"),
-        (source("repo", build_context="x"), "built from its build_context"),
+        (source("artifact", dockerfile="../Dockerfile"), "has a dockerfile that is not within its code"),
+        (source("artifact", dockerfile=["x"]), "has a dockerfile that is no text"),
+        (source("repo", build_context="/x"), "has a build_context that is not within its code"),
         (source("repo", git={"remote": "https://g.test/a"}), "without commit"),
         (source("repo", git={"remote": "https://g.test/a", "commit": "--x"}), "take for an option"),
         (source("repo", git={"remote": "http://u:s3cret@g.test/a", "commit": "c"}), "neither https://"),
@@ -221,7 +222,7 @@ def test_a_bad_job_is_refused(written: Any, told: str) -> None:
 def test_any_part_of_a_job_is_read_or_refused(value: Any) -> None:
     """Never another exception."""
     for kind in Kind:
-        for part in (*source(kind)["source"], "notebook", "base_image"):
+        for part in (*source(kind)["source"], "notebook", "base_image", "dockerfile"):
             with suppress(Reject):
                 assert read_job(PATH, json.dumps(source(kind, **{part: value})).encode()).path == PATH
 

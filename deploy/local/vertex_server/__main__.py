@@ -31,6 +31,7 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images.")
+@click.option("--built", type=click.Path(path_type=Path), help="Folder of the images that were built here.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep the jobs' logs here.")
 @click.option(
     "--shortage",
@@ -46,6 +47,7 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
 def main(
     port: int,
     images: Path,
+    built: Path | None,
     state_dir: Path | None,
     shortages: list[tuple[str, str, Lack]],
     pending_seconds: float,
@@ -56,7 +58,7 @@ def main(
     """Stand in for Vertex AI's custom jobs on this machine."""
     folder = state_dir or Path(tempfile.mkdtemp(prefix="vertex-"))
     folder.mkdir(parents=True, exist_ok=True)
-    runner = Runner(images.resolve(), folder.resolve(), pending_seconds, kill_grace_seconds)
+    runner = Runner(images.resolve(), folder.resolve(), pending_seconds, kill_grace_seconds, built)
 
     def close() -> None:
         runner.close()

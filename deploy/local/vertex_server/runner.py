@@ -1,16 +1,14 @@
 """Run a job's containers as local processes: the command, the arguments and the environment that Vertex AI would give.
 
-An image `local/NAME[:TAG]` is a folder of that name with an `image.json`: {"entrypoint": [...]}. Its files are copied
+An image `local/NAME[:TAG]`, or one that was built here, is a folder (deploy/local/image_store.py). Its files are copied
 for each replica, as a container has a file system of its own. There is no registry on a laptop, so any other image
 fails as one that cannot be pulled. `local/played` alone has no folder: its jobs are played without a process.
 """
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,18 +16,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from deploy.local.image_store import ImageStore, Start, search_path
 from deploy.local.vertex_server.played import IMAGE as PLAYED
 from deploy.local.vertex_server.played import play
 from deploy.local.vertex_server.state import Job, VertexState
-
-PREFIX = "local/"
 
 
 class Runner:
     """Start each created job in a thread of its own; `close` ends them all."""
 
-    def __init__(self, images: Path, folder: Path, pending_seconds: float = 0.3, grace_seconds: float = 5.0) -> None:
-        self._images = images
+    def __init__(
+        self,
+        images: Path,
+        folder: Path,
+        pending_seconds: float = 0.3,
+        grace_seconds: float = 5.0,
+        built: Path | None = None,
+    ) -> None:
+        self._images = ImageStore(images, built)
         self._folder = folder
         self._pending = pending_seconds
         self._grace = grace_seconds
@@ -86,19 +90,19 @@ class Runner:
         return _ending(job, processes[0].returncode)
 
     def _spawn(self, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
-        image = self._image(container.image_uri)
+        image = self._images.find(container.image_uri)
         root = self._folder / job.name.rpartition("/")[2] / replica
-        shutil.copytree(image, root / "image")
-        entrypoint = json.loads((image / "image.json").read_text(encoding="utf-8"))["entrypoint"]
-        command = [*(container.command or entrypoint), *container.args]
+        shutil.copytree(image, root / "image", symlinks=True)
+        start = Start.of(image)
+        command = [*(container.command or start.entrypoint), *container.args]
         log = root / "log.txt"
         job.log = job.log or str(log)
-        environment = _environment(job, root, container)
+        environment = _environment(job, root, container, start.env)
         with log.open("wb") as output:
             try:
                 return subprocess.Popen(
                     command,
-                    cwd=root / "image",
+                    cwd=root / "image" / start.workdir,
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -110,14 +114,6 @@ class Runner:
                     f"The replica {replica} exited with a non-zero status of 128. Termination reason: StartError. "
                     f"Termination log message: failed to start the container: {command[0]}: {exc.strerror}."
                 ) from exc
-
-    def _image(self, uri: str) -> Path:
-        name = uri.removeprefix(PREFIX).partition(":")[0].partition("@")[0]
-        folder = self._images / name
-        if not uri.startswith(PREFIX) or "/" in name or not (folder / "image.json").is_file():
-            there = ", ".join(sorted(PREFIX + path.parent.name for path in self._images.glob("*/image.json")))
-            raise ValueError(f"Failed to pull image {uri}: it does not exist here. On this machine there are: {there}.")
-        return folder
 
 
 def _play(job: Job) -> tuple[str, str]:
@@ -152,14 +148,13 @@ def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
             yield f"workerpool{number}-{replica}", pool.container_spec
 
 
-def _environment(job: Job, root: Path, container: Any) -> dict[str, str]:
+def _environment(job: Job, root: Path, container: Any, images: dict[str, str]) -> dict[str, str]:
     """Return a clean environment, as a container's: nothing of this process but where Python is."""
     home, scratch = root / "home", root / "tmp"
     for folder in (home, scratch):
         folder.mkdir()
-    bins = [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
-    base = {"PATH": os.pathsep.join(bins), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-    base["TMPDIR"] = str(scratch)
+    base = {"PATH": search_path(root / "image"), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    base |= {"TMPDIR": str(scratch)} | images
     vertex = {"CLOUD_ML_JOB_ID": job.name.rpartition("/")[2]}
     if output := job.message.job_spec.base_output_directory.output_uri_prefix:
         below = output.rstrip("/")

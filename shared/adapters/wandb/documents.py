@@ -68,12 +68,12 @@ JOB = """query ArtifactMembershipByName($entity: String!, $project: String!, $na
     artifactCollectionMembership(name: $name) {
       versionIndex
       artifactCollection { name project { name entity { name } } }
-      artifact { state artifactType { name } }
+      artifact { state digest artifactType { name } }
     }
   }
 }"""
 CODE = """query ArtifactByID($id: ID!) {
-  artifact(id: $id) { state versionIndex artifactSequence { name project { name entity { name } } } }
+  artifact(id: $id) { state digest versionIndex artifactSequence { name project { name entity { name } } } }
 }"""
 FILES = """query GetArtifactMembershipFileUrls($entity: String!, $project: String!, $collection: String!,
                                             $alias: String!, $cursor: String, $perPage: Int) {
@@ -81,7 +81,7 @@ FILES = """query GetArtifactMembershipFileUrls($entity: String!, $project: Strin
     artifactCollection(name: $collection) {
       artifactMembership(aliasName: $alias) {
         files(after: $cursor, first: $perPage) {
-          pageInfo { endCursor hasNextPage } edges { node { name directUrl } }
+          pageInfo { endCursor hasNextPage } edges { node { name directUrl sizeBytes md5 } }
         }
       }
     }

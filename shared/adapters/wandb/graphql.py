@@ -3,7 +3,7 @@
 import logging
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -18,6 +18,7 @@ from shared.core.redaction import without
 log = logging.getLogger(__name__)
 
 TIMEOUT = (5, 20)  # seconds to connect, and to wait for an answer
+CHUNK = 1 << 16  # bytes of a file at a time
 
 
 class NotAllowed(Denied):
@@ -61,7 +62,16 @@ class Graphql:
         return self._post(document, variables)
 
     def download(self, address: str, limit: int) -> bytes:
-        """Fetch a file from where W&B says that it is, no more than `limit` bytes of it; safe to repeat.
+        """Fetch a file from where W&B says that it is, no more than `limit` bytes of it; safe to repeat."""
+        content = b""
+        for chunk in self.chunks(address):
+            content += chunk
+            if len(content) >= limit:
+                break
+        return content[:limit]
+
+    def chunks(self, address: str) -> Iterator[bytes]:
+        """Fetch a file piece by piece.
 
         W&B's key is shown to W&B itself only: another address has its permission in it.
         """
@@ -73,7 +83,7 @@ class Graphql:
             with requests.get(url, timeout=TIMEOUT, stream=True, auth=auth, verify=verify) as response:
                 if response.status_code != 200:
                     raise Retry(f"the file at {where} is not to be had: {response.status_code} {response.reason}")
-                return response.raw.read(limit, decode_content=True)
+                yield from response.iter_content(CHUNK)
         except (requests.RequestException, HTTPError) as exc:
             if refusal := _refusal(exc):
                 raise SettingsError(self._untrusted(where, refusal)) from exc

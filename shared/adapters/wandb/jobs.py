@@ -1,16 +1,20 @@
-"""W&B's jobs, as submit needs them: three queries that its own clients send too, and one small download."""
+"""W&B's jobs, as submit needs them: three queries that its own clients send too, and one small download.
 
-from collections.abc import Mapping
+And the files of their code, for a build: further pages of the last of the three.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared.adapters.wandb import documents
 from shared.adapters.wandb.graphql import Graphql, NotAllowed
+from shared.core.building import ArtifactFile
 from shared.core.errors import Denied, Reject, SettingsError
 from shared.core.jobsource import CREATE_AGAIN, JOB_FILE, JobSource, Kind, read_job
 
 LARGEST = 1_000_000  # bytes of a wandb-job.json
-PAGE = 100  # files; a job has three at the most
+PAGE = 500  # files
 
 _FIX = "Give it as entity/project/name:alias, and let this deployment's API key see that project."
 
@@ -32,18 +36,48 @@ class WandbJobs:
 
     def _resolved(self, path: str) -> JobSource:
         graphql = self._graphql
-        version, kind = _membership(graphql, path)
+        version, kind, _ = _membership(graphql, path)
         if kind != "job":
             raise Reject("job", f"{path} is an artifact of type {kind!r}, not a job", _FIX)
-        source = read_job(version, _job_file(graphql, version))
-        if source.kind is not Kind.ARTIFACT:
+        nodes = {str(node.get("name")): node for node in _nodes(graphql, version)}
+        if JOB_FILE not in nodes:
+            raise Reject("job", f"{version} has no {JOB_FILE}", CREATE_AGAIN)
+        source = read_job(version, graphql.download(str(nodes[JOB_FILE]["directUrl"]), LARGEST))
+        if source.kind is Kind.IMAGE:
             return source
-        code = _by_id(graphql, source) if source.code_id else _membership(graphql, source.code)[0]
-        return replace(source, code=code)
+        # whatever has no checksum is as new as the job
+        files = {name: str(node.get("md5") or version) for name, node in nodes.items() if name != JOB_FILE}
+        source = replace(source, files=files)
+        if source.kind is Kind.REPO:
+            return source
+        by_id = bool(source.code_id)
+        code, _, digest = _by_id(graphql, source) if by_id else _membership(graphql, source.code)
+        return replace(source, code=code, digest=digest)
 
 
-def _membership(graphql: Graphql, path: str) -> tuple[str, str]:
-    """Find an artifact by any of its names; return its version's own name, and its type."""
+class WandbFiles:
+    """Implements ArtifactFiles."""
+
+    def __init__(self, graphql: Graphql) -> None:
+        self._graphql = graphql
+
+    def files_of(self, artifact: str) -> Iterator[ArtifactFile]:
+        """Yield the files of an artifact, 500 a query."""
+        try:
+            for node in _nodes(self._graphql, artifact):
+                yield ArtifactFile(str(node.get("name")), int(node.get("sizeBytes") or 0), str(node.get("directUrl")))
+        except NotAllowed as exc:
+            raise Reject("job", f"{artifact} may not be read with this deployment's API key", _FIX) from exc
+        except SettingsError as exc:
+            raise Denied(str(exc)) from exc
+
+    def content(self, file: ArtifactFile) -> Iterator[bytes]:
+        """Yield a file piece by piece."""
+        return self._graphql.chunks(file.address)
+
+
+def _membership(graphql: Graphql, path: str) -> tuple[str, str, str]:
+    """Find an artifact by any of its names; return its version's own name, its type, and the digest of its content."""
     entity, project, name = path.split("/", 2)
     named = name if ":" in name else f"{name}:latest"
     answer = graphql.query(documents.JOB, {"entity": entity, "project": project, "name": named})
@@ -53,16 +87,16 @@ def _membership(graphql: Graphql, path: str) -> tuple[str, str]:
         gone = "was deleted" if artifact else "was not found"
         raise Reject("job", f"{path} {gone} in W&B", _FIX)
     version = _version(_at(found, "artifactCollection"), found["versionIndex"])
-    return version, str(_at(artifact, "artifactType").get("name"))
+    return version, str(_at(artifact, "artifactType").get("name")), str(artifact.get("digest"))
 
 
-def _by_id(graphql: Graphql, source: JobSource) -> str:
-    """Return the name of the version of the code that a job links to."""
+def _by_id(graphql: Graphql, source: JobSource) -> tuple[str, str, str]:
+    """Return the same of the code that a job links to."""
     found = _at(graphql.query(documents.CODE, {"id": source.code_id}), "artifact")
     if not found or found.get("state") == "DELETED":
         gone = "was deleted" if found else "was not found"
         raise Reject("job", f"{source.path} has code that {gone} in W&B", CREATE_AGAIN)
-    return _version(_at(found, "artifactSequence"), found["versionIndex"])
+    return _version(_at(found, "artifactSequence"), found["versionIndex"]), "code", str(found.get("digest"))
 
 
 def _version(collection: Mapping[str, Any], index: object) -> str:
@@ -70,17 +104,21 @@ def _version(collection: Mapping[str, Any], index: object) -> str:
     return f"{_at(project, 'entity').get('name')}/{project.get('name')}/{collection.get('name')}:v{index}"
 
 
-def _job_file(graphql: Graphql, version: str) -> bytes:
+def _nodes(graphql: Graphql, version: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what W&B shows of the files of an artifact's version."""
     entity, project, named = version.split("/", 2)
     collection, _, alias = named.rpartition(":")
     where = {"entity": entity, "project": project, "collection": collection, "alias": alias, "perPage": PAGE}
-    answer = graphql.query(documents.FILES, where)
-    files = _at(answer, "project", "artifactCollection", "artifactMembership", "files")
-    for edge in files.get("edges") or []:
-        node = _at(edge, "node")
-        if node.get("name") == JOB_FILE:
-            return graphql.download(str(node["directUrl"]), LARGEST)
-    raise Reject("job", f"{version} has no {JOB_FILE}", CREATE_AGAIN)
+    more: object = True
+    while more:
+        answer = graphql.query(documents.FILES, where)
+        membership = _at(answer, "project", "artifactCollection", "artifactMembership")
+        if not membership:
+            raise Reject("job", f"{version} was not found in W&B", _FIX)
+        files = _at(membership, "files")
+        yield from (_at(edge, "node") for edge in files.get("edges") or [])
+        page = _at(files, "pageInfo")
+        more, where["cursor"] = page.get("hasNextPage"), page.get("endCursor")
 
 
 def _at(value: Any, *path: str) -> Mapping[str, Any]:
