@@ -167,7 +167,7 @@ def _submitted(entry: Entry, seen: Sighting, now: datetime, policy: Policy) -> D
     if pending and policy.start_timeout and seen.job.created_at + patience < now:
         return Cancel(
             f"The job was pending in Vertex AI for more than {patience.total_seconds():.0f} seconds and was cancelled. "
-            "Ask for other machines or another region, or raise START_TIMEOUT_SECONDS."
+            "Ask for other machines or another region, or raise WANDB_LAUNCH_START_TIMEOUT."
         )
     return Leave()
 

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from click.testing import CliRunner
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -21,11 +22,13 @@ from google.cloud import aiplatform
 from google.cloud.aiplatform_v1 import CustomJob, JobServiceClient, JobState, ListCustomJobsRequest
 
 from deploy.local.serving import serving
+from deploy.local.vertex_server.__main__ import main
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.errors import ApiError
 from deploy.local.vertex_server.filters import compile_filter
 from deploy.local.vertex_server.messages import parse_custom_job
 from deploy.local.vertex_server.runner import Runner
+from deploy.local.vertex_server.shortages import Lack
 from deploy.local.vertex_server.state import ENDED, VertexState
 from tests.waiting import eventually
 
@@ -361,6 +364,27 @@ def test_a_cancelled_training_leaves_nothing_of_wandb_behind(sdk: Callable[..., 
     job.cancel()
     assert ended(job) == JobState.JOB_STATE_CANCELLED
     eventually(lambda: not processes_of(job.name), "no process is left")
+
+
+def test_a_job_without_machines_fails_before_it_runs(tmp_path: Path) -> None:
+    """In Google's words, with its code, and without a start; other regions and strategies have some."""
+    runner = Runner(IMAGES, tmp_path, pending_seconds=0.1)
+    state = VertexState(runner.start)
+    state.shortages.begin(PARENT.rpartition("/")[2], "STANDARD", Lack.STOCKOUT)
+    job = state.create(PARENT, parse_custom_job(body()))
+    eventually(lambda: job.state == "JOB_STATE_FAILED", "the job fails")
+    runner.close()
+    assert job.error.startswith("Resources are insufficient in region: ")
+    assert (job.described().error.code, job.start_time, job.log) == (8, None, "")
+
+
+@pytest.mark.parametrize("written", ["us-central1", "us-central1:SPOT", "us-central1:SPOT:soon"])
+def test_a_shortage_on_the_command_line_says_how_it_is_written(written: str) -> None:
+    """A misspelt one would be none."""
+    result = CliRunner().invoke(main, ["--port", "1", "--shortage", written])
+    assert result.exit_code == 2
+    assert "is not REGION:STRATEGY:KIND" in result.output
+    assert "rate, amount, zero, stockout" in result.output
 
 
 def test_a_job_is_cancelled_before_it_runs(tmp_path: Path) -> None:
