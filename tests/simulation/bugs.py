@@ -317,7 +317,7 @@ BUGS = {
     ),
     "a key in a label": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LabelsWithKey)), faults=0),
     "a key in the log": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LogsRequest)), faults=0),
-    "a key in the end of a log": Bug("a key can be read", "never starts", Deployment(keys=frozenset()), faults=0),
+    "a key in the end of a log": Bug("a key can be read", "two items", Deployment(keys=frozenset()), faults=0),
     "swallows an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
     "closes before the report": Bug(
         "closed before W&B was told", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0

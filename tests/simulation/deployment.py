@@ -94,6 +94,7 @@ class Deployment:
             climbed=lambda launch, call: climbed(launch, call, self.ladder, lambda moved: moved),
             labels=lambda launch: job_labels(launch, SITE.agent),
             clock=clock,
+            check_key=wandb.check_key,
             policy=self.submit_policy,
             scheduler=Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"),
         )

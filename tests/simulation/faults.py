@@ -32,7 +32,7 @@ class Fault(StrEnum):
     EXPIRES = "expires"  # the leases of W&B's items end before the call
     TAKEN = "taken"  # likewise, and another agent pops the items and acks them
     STOPPED = "stopped"  # somebody presses stop in W&B before the call, on every run that there is
-    REMOVED = "removed"  # somebody takes the items that wait off their queue before the call
+    REMOVED = "removed"  # somebody takes all items off their queue before the call
     DELETED = "deleted"  # somebody deletes the living jobs in the console before the call
     LAGS = "lags"  # a listing of Vertex AI's leaves out what is young
 

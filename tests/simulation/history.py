@@ -139,8 +139,10 @@ class History:
 def _stop_some_time(world: World, item: str) -> None:
     """Press stop as soon as there is a run to press it on; not where the launch is over."""
     world.stop(item)
-    found, key = world.wandb.items.get(item), key_of(item)
+    key = key_of(item)
+    found = next(one for one in world.wandb.everything() if one.id == item)
     over = key in world.stopped_at or any(launch.key == key for launch in world.launches("closed"))
-    if found and found.acker != "them" and found.state != "FAILED" and not over:
+    gone = item in world.wandb.removed and found.acker != "us"
+    if found.acker != "them" and found.state != "FAILED" and not over and not gone:
         again = Happening(f"somebody will stop {item}", lambda w: _stop_some_time(w, item))
         world.plan(timedelta(seconds=30), again)

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared.core.errors import Conflict, LaunchError
+from shared.core.errors import Conflict, KeyRefused, LaunchError
 from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
 from shared.core.ports import AgentNote, CustomJobCall, ItemStatus, Job, QueueItem, RunStatus
 from shared.core.queueconfig import QueueConfig
 from tests.simulation.processes import Call, Cross
-from tests.simulation.world import API_KEY, OWN_KEY, World
+from tests.simulation.world import World
 from tests.unit.specs import run_spec
 
 
@@ -209,6 +209,15 @@ class Wandb:
             )
         )
 
+    def check_key(self) -> None:
+        """Ask whether the key is taken; only a refusal says anything."""
+        try:
+            self.cross(Call("wandb", "wandb.key", "", lambda _: None))
+        except KeyRefused:
+            raise
+        except LaunchError:
+            return
+
     def resolve(self, path: str) -> JobSource:
         """Return the version of a job that its alias means now: each time a newer one."""
         version = str(self.cross(Call("wandb", "wandb.job", path, lambda w: w.wandb.version_of(path))))
@@ -281,9 +290,8 @@ class Logs:
 
     def tail(self, job_name: str, since: datetime) -> str:
         """Return the last lines."""
-        printed = f"logged in with {OWN_KEY}\nor was it {API_KEY}\nand then it failed"
         try:
-            return str(self.cross(Call("logging", "logging.tail", job_name, lambda _: printed)))
+            return str(self.cross(Call("logging", "logging.tail", job_name, lambda w: w.printed(job_name))))
         except LaunchError:
             return ""
 

@@ -116,7 +116,8 @@ class World:
         self, item_id: str, script: str, changes: Mapping[str, Any] | None = None, queue: Queue = QUEUE
     ) -> None:
         """Put an item on a queue, with changes to its run spec."""
-        item = Item(item_id, queue, run_spec(_wandb_api_key=OWN_KEY, **(changes or {})), script)
+        own = {"_wandb_api_key": OWN_KEY} if len(self.wandb.items) % 2 else {}  # every other author brings a key
+        item = Item(item_id, queue, run_spec(**own, **(changes or {})), script)
         self.wandb.items[item_id] = item
         self.scripts[item.key] = script
 
@@ -152,9 +153,9 @@ class World:
         self.wandb.show(self.run_of(key_of(item_id)), "pending")
 
     def remove(self, item_id: str) -> None:
-        """Take an item off its queue, as its author may while it waits."""
+        """Take an item off its queue, as its author may."""
         item = self.wandb.items.get(item_id)
-        if item and item.state in ("PENDING", "LEASED"):
+        if item and item.state != "FAILED":
             self.wandb.remove(item_id)
 
     def compete(self, item_id: str) -> None:
@@ -185,7 +186,7 @@ class World:
             self.stop(item.id)
 
     def remove_all(self) -> None:
-        """Take every item that waits off its queue."""
+        """Take every item off its queue."""
         for item_id in list(self.wandb.items):
             self.remove(item_id)
 
@@ -204,6 +205,12 @@ class World:
         for step in SCRIPTS[self.scripts[job.key]](job.attempt):
             self.plan(step.after, Happening(f"{job.name} {step}", _progress(job.name, step)))
         return job.name
+
+    def printed(self, name: str) -> str:
+        """Return the end of a job's log: it shows whatever key it has, and ours."""
+        return "\n".join(
+            ("logged in with", *sorted(self.vertex.jobs[name].secrets), "or was it", API_KEY, "and then it failed")
+        )
 
     def cancel(self, name: str) -> None:
         """Begin to cancel a job."""
