@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from deploy.agent_keys import FIXES, KEYS, KNOWN
 from shared.core.errors import SettingsError
 from shared.launch_config import CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
+from shared.yaml_file import read_yaml
 
 UNKNOWN, UNSET, WRONG = "unknown", "not set", "wrong"
 KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
@@ -75,7 +75,7 @@ def read(path: Path) -> AgentFile:
         if not isinstance(exc.__cause__, ValidationError):
             raise
         errors = exc.__cause__.errors(include_url=False)
-    written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    written = read_yaml(path) or {}
     if not isinstance(written, Mapping):
         raise SettingsError(f"{path} has no keys: write entity: TEAM, queues: [NAME]")
     wrong = frozenset(tuple(str(step) for step in error["loc"]) for error in errors)

@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 CONFIG_FILE = "launch-config.yaml"
+MOST_SAID = 20  # of what is wrong in a file, in one error
+_SHOWN = 300  # characters of each, which can quote the file
 BUILDERS = ("cloud-build", "kaniko", "docker")  # an agent's own two, and what takes their place
 ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
 KeySecret = Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")]
@@ -61,7 +63,7 @@ class Environment(Section):
     @classmethod
     def _is_gcp(cls, value: str) -> str:
         if value != "gcp":
-            raise ValueError(f"is {value!r}: a Vertex queue is served from an environment of type gcp")
+            raise ValueError(f"is {value[:80]!r}: a Vertex queue is served from an environment of type gcp")
         return value
 
 
@@ -131,20 +133,12 @@ def read_launch_config(path: Path) -> LaunchConfig:
     Raises:
         SettingsError: where it is no YAML, or a key's value is wrong.
     """
-    import yaml  # only where there is a file to read
+    from shared.yaml_file import read_yaml  # and with it YAML's library only where there is a file to read
 
-    # what YAML's library lets out of what Python says of a date's 13th month, of !!int x, of !!bool x, of !!timestamp x
-    of_values = (ValueError, LookupError, AttributeError)
     try:
-        with path.open(encoding="utf-8") as file:
-            written = yaml.safe_load(file) or {}
-    except (OSError, yaml.YAMLError, *of_values) as exc:
-        raise SettingsError(f"{path} cannot be read as YAML: {str(exc).splitlines()[0]}") from exc
-    except RecursionError as exc:
-        raise SettingsError(f"{path} is nested too deeply") from exc
-    try:
-        return LaunchConfig.model_validate(written)
+        return LaunchConfig.model_validate(read_yaml(path) or {})
     except ValidationError as exc:
         errors = exc.errors(include_input=False, include_url=False)
-        said = (f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}" for e in errors)
-        raise SettingsError("; ".join(f"{path}: {one}" for one in said)) from exc
+        said = [f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}" for e in errors]
+        more = [f"and {len(said) - MOST_SAID} more"] if len(said) > MOST_SAID else []
+        raise SettingsError("; ".join([*(f"{path}: {one[:_SHOWN]}" for one in said[:MOST_SAID]), *more])) from exc

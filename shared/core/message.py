@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from shared.core.errors import NotAMessage
 
+MAX_BYTES = 1_000_000  # of a message; what it is read into can have thirty times that
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
 _RUN_SPEC = "a W&B Launch run spec: entity, project, docker, …; for a queue's configuration, template_variables"
 _QUEUE = "a W&B queue on whose behalf this runs; its configuration is taken where run_spec leaves resource_args out"
@@ -69,6 +70,8 @@ def decode(data: bytes) -> Ticket | Request:
     Raises:
         NotAMessage: naming the fields that are wrong, never their values (a run spec can hold a key).
     """
+    if len(data) > MAX_BYTES:
+        raise NotAMessage(f"message: has {len(data):,} bytes, the most is {MAX_BYTES:,}")
     try:
         return _MESSAGE.validate_json(data)
     except ValidationError as exc:

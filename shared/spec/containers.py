@@ -10,6 +10,7 @@ from shared.spec.key_secret import with_reader
 from shared.spec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container, says Vertex AI
+MAX_POOLS = 10  # Vertex AI knows four roles of them; each gets all our variables, and all arguments
 
 _MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = "A pool looks like {machine_spec: {…}, replica_count: 1, container_spec: {image_uri: ${image_uri}}}."
@@ -31,12 +32,14 @@ def worker_pools(
     the first may be `{}`: by that Vertex AI lets a task be skipped, so a job may have an evaluator and no workers.
 
     Raises:
-        Reject: no pool, one without a container, a container whose image cannot be pulled, too many variables, or
-            no command to put `before` in front of.
+        Reject: no pool, one without a container, a container whose image cannot be pulled, too many pools or
+            variables, or no command to put `before` in front of.
     """
     pools = items(value, path)
     if not pools:
         raise Reject(path, "is empty: Vertex AI needs at least one worker pool", _POOL_FIX)
+    if len(pools) > MAX_POOLS:
+        raise Reject(path, f"has {len(pools)} worker pools", "Say by replica_count how many machines a pool has.")
     first = mapping(pools[0], f"{path}[0]")
     if str(first.get("replica_count", 1)) == "0":
         raise Reject(f"{path}[0].replica_count", "is 0", "The first pool is the one that leads: it needs a replica.")
@@ -82,7 +85,7 @@ def _check_image(image: str, path: str) -> None:
         raise Reject(field, "is empty", "Write ${image_uri} for the image of the launch.")
     if left := _MACRO.search(image):
         fix = "Write ${image_uri} for the image of the launch; further macros are those that LAUNCH_MACROS lists."
-        raise Reject(field, f"is {image[:200]!r}, in which nothing fills in {left[0]}", fix)
+        raise Reject(field, f"is {image[:200]!r}, in which nothing fills in {left[0][:80]}", fix)
     if reason := refusal(image):
         raise Reject(field, f"is {image[:200]!r}, which {reason}", FIX)
 

@@ -20,10 +20,10 @@ def job_labels(launch: Launch, agent: str) -> dict[str, str]:
 
 def all_labels(wanted: object, path: str, launch: Launch, agent: str) -> tuple[dict[str, str], list[str]]:
     """Return a job's labels and a warning for each of the user's that ours replaces. Raises Reject."""
-    users = {key: _value(value, f"{path}.{key}") for key, value in mapping(wanted, path).items()}
+    users = {key: _value(value, f"{path}.{key[:80]}") for key, value in mapping(wanted, path).items()}
     for key, value in users.items():
         if not (_KEY.fullmatch(key) and key == key.lower() and _VALUE.fullmatch(value) and value == value.lower()):
-            raise Reject(f"{path}.{key}", f"is no valid label: {key[:80]!r}: {value[:80]!r}", _RULE)
+            raise Reject(f"{path}.{key[:80]}", f"is no valid label: {key[:80]!r}: {value[:80]!r}", _RULE)
     ours = {RUN_ID: label_value(launch.entry.run.run_id), **job_labels(launch, agent)}
     if len(users | ours) > MAX_LABELS:
         raise Reject(path, f"has {len(users)} labels", f"At most {MAX_LABELS - len(ours)} fit beside our own.")

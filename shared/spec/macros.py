@@ -5,18 +5,42 @@ operator lists (LAUNCH_MACROS).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.core.errors import Reject
+
+MAX_FILLED = 1_000_000  # characters that all macros of a launch may come to: a long name in many places is no memory's
 _MACRO = re.compile(r"\$\{(\w+)\}")
 
 
 def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
-    """Return the value with its macros filled in: an unknown one stays, one without a value becomes empty."""
+    """Return the value with its macros filled in: an unknown one stays, one without a value becomes empty.
+
+    Raises:
+        Reject: what is filled in comes to more than a CustomJob can be.
+    """
+    filled = 0
+
+    def fill(match: re.Match[str]) -> str:
+        nonlocal filled
+        if match[1] not in macros:
+            return match[0]
+        text = macros[match[1]] or ""
+        filled += len(text)
+        if filled > MAX_FILLED:
+            problem = f"makes this launch longer than {MAX_FILLED:,} characters"
+            raise Reject(match[0], problem, "Shorten what it stands for, or write it in fewer places.")
+        return text
+
+    return _each_text(value, lambda text: _MACRO.sub(fill, text))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return _MACRO.sub(lambda match: macros.get(match[1], match[0]) or "", value)
+        return change(value)
     if isinstance(value, list):
-        return [substitute(one, macros) for one in value]
+        return [_each_text(one, change) for one in value]
     if isinstance(value, dict):
-        return {key: substitute(one, macros) for key, one in value.items()}
+        return {key: _each_text(one, change) for key, one in value.items()}
     return value

@@ -31,8 +31,9 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 
 def _with_registry(prefix: str) -> str:
     """Refuse a prefix without a registry, or `python` would allow python/anything of Docker Hub."""
-    if not re.fullmatch(r"(localhost|[^\s/]*[.:][^\s/]*)(/\S*)?", prefix):
-        raise ValueError(f"is {prefix!r}: the registry comes first, docker.io for Docker Hub")
+    host = prefix.partition("/")[0]
+    if re.search(r"\s", prefix) or not (host == "localhost" or "." in host or ":" in host):
+        raise ValueError(f"is {prefix[:_SHOWN]!r}: the registry comes first, docker.io for Docker Hub")
     return prefix
 
 

@@ -1,6 +1,5 @@
 """From a launch to the arguments of one CustomJob: the way of a run spec, top to bottom."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,8 +64,7 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
     if site.key_secret:
         check_own_key(run_spec)
     resource, settings = _resource(run_spec, {**_macros(launch, source.image), **site.macros})
-    spec = copy.deepcopy(mapping(settings.get("spec"), f"{resource}.spec"))
-    run = copy.deepcopy(mapping(settings.get("run"), f"{resource}.run"))
+    spec, run = (mapping(settings.get(part), f"{resource}.{part}") for part in ("spec", "run"))
     check_names(spec, f"{resource}.spec", names.constructor | {"service_account"})
     check_names(run, f"{resource}.run", names.run | names.submit)
     warnings = _move(spec, run, resource)
@@ -136,13 +134,13 @@ def _macros(launch: Launch, image: str) -> dict[str, str | None]:
 
 
 def _resource(run_spec: Mapping[str, Any], macros: Mapping[str, str | None]) -> tuple[str, dict[str, Any]]:
-    """Return the Vertex part of the resource arguments with its macros filled in, and its path."""
+    """Return a copy of the Vertex part of the resource arguments, with its macros filled in, and its path."""
     arguments = mapping(run_spec.get("resource_args"), "resource_args")
     for name in RESOURCES:
         settings = mapping(arguments.get(name), f"resource_args.{name}")
         if settings:
             return f"resource_args.{name}", substitute(settings, macros)
-    there = ", ".join(sorted(str(name)[:40] for name in arguments)) or "nothing"
+    there = ", ".join(sorted(str(name)[:40] for name in arguments)[:10]) or "nothing"
     resource = run_spec.get("resource")
     kind = f"; the item's resource is {resource[:40]!r}" if isinstance(resource, str) and resource else ""
     raise Reject("resource_args", f"has no part for Vertex AI, but {there}{kind}", _EXAMPLE)

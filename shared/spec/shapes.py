@@ -33,8 +33,8 @@ def fit_all(given: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) ->
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that was likely meant, empty where none is near."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1)), "")
+    """Return the known name that was likely meant, empty where none is near; all of them are short."""
+    return next(iter(difflib.get_close_matches(name[:_SHOWN], list(known), n=1)), "")
 
 
 def _one(value: object, path: str, shape: Shape) -> Any:

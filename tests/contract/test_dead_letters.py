@@ -13,7 +13,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from deploy.dead_letters.box import PAGE
 from deploy.dead_letters.command import dead_letters
-from shared.core.message import Request, Ticket, encode, launch_key
+from shared.core.message import MAX_BYTES, Request, Ticket, encode, launch_key
 from tests.contract.pubsub import PROJECT, Place, until
 
 KEY = launch_key("wandb", "item")
@@ -171,10 +171,10 @@ def test_a_publisher_moves_no_cursor(letters: Letters) -> None:
 
 
 def test_the_largest_message_is_replayed(letters: Letters) -> None:
-    """As a publisher may send it, ten million bytes."""
+    """As a publisher may send it."""
     spec = {"entity": "e", "x": ""}
     empty = len(encode(Request(source="ci", idempotency_key="1", run_spec=spec)))
-    largest = encode(Request(source="ci", idempotency_key="1", run_spec={**spec, "x": "x" * (9_999_000 - empty)}))
+    largest = encode(Request(source="ci", idempotency_key="1", run_spec={**spec, "x": "x" * (MAX_BYTES - empty)}))
     letters.bury(largest)
     assert "1 dead letter replayed." in letters.run("--replay").stdout
     channel = grpc.insecure_channel(letters.place.host, options=[("grpc.max_receive_message_length", -1)])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import NotAMessage
-from shared.core.message import Queue, Request, Ticket, decode, encode, launch_key, schema
+from shared.core.message import MAX_BYTES, Queue, Request, Ticket, decode, encode, launch_key, schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 KEY = launch_key("wandb", "item")
@@ -86,6 +86,15 @@ def test_a_refusal_shows_no_value() -> None:
         decode(b'{"kind": "s3cret"}')
     assert "s3cret" not in str(refused.value) + str(of_no_kind.value)
     assert refused.value.__cause__ is None
+
+
+def test_a_message_has_at_most_a_million_bytes() -> None:
+    """What it is read into takes up to thirty times that, and a function has 512 MB."""
+    said = encode(Request(source="ci", idempotency_key="1", run_spec={"x": ""}))
+    largest = said.replace(b'"x":""', b'"x":"%s"' % (b"x" * (MAX_BYTES - len(said))))
+    assert isinstance(decode(largest), Request)
+    with pytest.raises(NotAMessage, match="message: has 1,000,001 bytes, the most is 1,000,000"):
+        decode(largest + b" ")
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))

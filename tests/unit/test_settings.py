@@ -251,6 +251,40 @@ def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, sai
         load(PollSettings)
 
 
+LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 9))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n".join(LAUGHS), "cannot be read as YAML: it has more than 10 aliases (*name): write out"),
+        ("max_jobs: " + "1:" * 200 + "1.5", "cannot be read as YAML: int too large to convert to float"),
+        ("entity: x\n" + "#" * 100_000, "has more than 100,000 bytes"),
+        ("queues: [" + "1," * 30 + "]", "queues.19: Input should be a valid string; and 10 more"),
+        ("a: !" + "t" * 9_000 + " x", "cannot be read as YAML: could not determine a constructor"),
+        ("environment: {type: " + "x" * 9_000 + "}", "environment.type: is 'xxx"),
+        ("policy: {? " + "k" * 9_000 + " : 1}", "policy.kkk"),
+        ("policy: {images: ['" + "a." * 45_000 + " ']}", "policy.images.0: is 'a.a."),
+    ],
+    ids=["merged aliases", "sexagesimal", "size", "many errors", "tag", "value", "key", "image"],
+)
+def test_a_file_that_would_take_for_ever_is_refused_in_a_few_words(tmp_path: Path, text: str, said: str) -> None:
+    """Nothing of it is done, and little of it is quoted."""
+    path = tmp_path / "launch-config.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=re.escape(said)) as refused:
+        read_launch_config(path)
+    assert len(str(refused.value).replace(str(path), "")) < 2_000
+
+
+def test_a_few_aliases_are_fine(tmp_path: Path) -> None:
+    """As one writes them to say a thing once."""
+    path = tmp_path / "launch-config.yaml"
+    path.write_text("x: &p {project: p}\nentity: &e team\nqueues: [*e]\nenvironment: {<<: *p, region: r}\n")
+    config = read_launch_config(path)
+    assert (config.queues, config.environment.project, config.environment.region) == (("team",), "p", "r")
+
+
 def test_the_policy_comes_from_the_file_or_as_json(
     enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

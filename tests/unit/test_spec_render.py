@@ -216,6 +216,27 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("too many variables", put(run_spec(), (*CONTAINER, "env"), [{"name": f"v{n}"} for n in range(95)]), "allows 100"),
     ("bad label", put(run_spec(), (*SPEC, "labels"), {"Team": "x"}), "spec.labels.Team: is no valid label"),
     ("too many labels", put(run_spec(), (*SPEC, "labels"), {f"l{n}": "x" for n in range(64)}), "has 64 labels"),
+    ("endless label", put(run_spec(), (*SPEC, "labels"), {"X" * 10_000: "x"}), f"labels.{'X' * 80}: is no valid label"),
+    (
+        "endless macro",
+        put(run_spec(), (*CONTAINER, "image_uri"), "${" + "x" * 10_000 + "}"),
+        f"in which nothing fills in ${{{'x' * 78}.",
+    ),
+    (
+        "macros that multiply",
+        put(run_spec(name="n" * 1_000), (*SPEC, "display_name"), "${run_name}" * 1_001),
+        "${run_name}: makes this launch longer than 1,000,000 characters. Shorten what it stands for",
+    ),
+    (
+        "many pools",
+        put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL] * 11),
+        "spec.worker_pool_specs: has 11 worker pools. Say by replica_count",
+    ),
+    (
+        "many resources",
+        run_spec(resource_args={f"r{n}": 1 for n in range(9999)}),
+        "but r0, r1, r10, r100, r1000, r1001",
+    ),
     ("args is a text", run_spec(overrides={"args": "--lr 1"}), "overrides.args: should be a list, but is a text"),
     ("tensorboard", put(run_spec(), (*RUN, "tensorboard"), "tb"), "locations/REGION/tensorboards/ID"),
     ("timeout", put(run_spec(), (*RUN, "timeout"), "1h"), "run.timeout: is '1h': Vertex AI counts in seconds. Write 3"),
