@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up chaos test simulate check bench clean
+.PHONY: help setup demo up chaos test simulate check bench fuzz clean
 
 help: ## Show these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,13 @@ check: $(READY) ## The whole gate: format, lint, types, imports, tests
 
 bench: $(READY) ## Measure speed and memory as ratios; writes docs/benchmarks.md
 	@$(BIN)/python -m deploy.bench
+
+fuzz: SECONDS := 60
+fuzz: TARGET := decoder
+fuzz: $(READY) ## Look for inputs that break TARGET=decoder|renderer|launch-config, for SECONDS=60, with atheris
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt || \
+	  echo "atheris could not be installed here: it has wheels for some Pythons only"
+	@$(BIN)/python -m tests.fuzz.with_atheris $(TARGET) --seconds $(SECONDS)
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,105 @@
+"""The three doors that anybody's bytes come through, each with what it promises: for Hypothesis and for atheris alike.
+
+A target returns whether its input was taken; whatever it raises is a finding.
+"""
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from shared.core.errors import NotAMessage, Reject, SettingsError
+from shared.core.launch import Launch
+from shared.core.message import Queue, Request, decode, encode
+from shared.core.opening import from_item, from_request
+from shared.core.ports import CustomJobCall
+from shared.launch_config import LaunchConfig, Policy, read_launch_config
+from shared.spec.policy import allowed
+from shared.spec.render import ArgumentNames, render
+from tests.unit.specs import SITE
+
+LONGEST = 10_000  # characters of what a refusal says
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+QUEUE = Queue(entity="queue-team", name="vertex")
+POLICY = Policy(
+    service_accounts=("trainer@p.iam.gserviceaccount.com",),
+    images=("us-docker.pkg.dev/p",),
+    machine_types=("n1-standard-4",),
+    accelerator_types=(),
+    max_replicas=2,
+    projects=("gcp-project",),
+    regions=("us-central1",),
+)
+_RECORD = TypeAdapter(Launch)
+
+
+def decoder(content: bytes) -> bool:
+    """A message is a ticket, a request, or refused in a few words; a request is written down as it is read again."""
+    try:
+        message = decode(content)
+    except NotAMessage as refusal:
+        return refused(refusal)
+    again = decode(encode(message))
+    if isinstance(message, Request):
+        launch = from_request(message, NOW)
+        written_down(launch)
+        assert isinstance(again, Request)
+        assert from_request(again, NOW) == launch  # a NaN is null by then
+    else:
+        assert again == message
+    return True
+
+
+def renderer(run_spec: dict[str, Any]) -> bool:
+    """A run spec becomes the arguments of a CustomJob, or is refused in a few words; by a policy, too."""
+    launch = from_item("item", QUEUE, run_spec, NOW)
+    written_down(launch)
+    before = json.dumps(launch.run_spec)
+    try:
+        call = render(launch, SITE, names())
+    except Reject as refusal:
+        return refused(refusal)
+    finally:
+        assert json.dumps(launch.run_spec) == before
+    assert isinstance(call, CustomJobCall)
+    json.dumps([call.constructor, call.submit, call.warnings], allow_nan=False)
+    try:
+        assert allowed(call, POLICY) is call
+    except Reject as refusal:
+        refused(refusal)
+    return True
+
+
+def launch_config(content: bytes) -> bool:
+    """A file is a launch-config, or refused in a few words."""
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        path = Path(file.name)
+        path.write_bytes(content)
+        try:
+            assert isinstance(read_launch_config(path), LaunchConfig)
+        except SettingsError as refusal:
+            return refused(refusal)
+    return True
+
+
+def refused(refusal: Exception) -> bool:
+    """See that a refusal is one that somebody can read."""
+    assert 0 < len(str(refusal)) <= LONGEST
+    return False
+
+
+def written_down(launch: Launch) -> None:
+    """See that the ledger's record of a launch is read as what was written."""
+    assert _RECORD.validate_json(_RECORD.dump_json(launch)) == launch
+
+
+@cache
+def names() -> ArgumentNames:
+    """Return the arguments of the installed SDK, which takes seconds to import: the other targets do without."""
+    from shared.adapters.vertex_submit import argument_names
+
+    return ArgumentNames(**argument_names())

@@ -1,0 +1,39 @@
+"""Ten million bytes at each door: within a bounded time and memory, which the kernel sees to, not a clock."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux bounds a process's memory and CPU as needed"
+)
+
+
+def run(name: str) -> subprocess.CompletedProcess[str]:
+    """Run the known inputs of a target in a process of its own."""
+    command = [sys.executable, "-m", "tests.fuzz.bounded", name]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.mark.parametrize("target", ["decoder", "renderer", "launch_config"])
+def test_a_large_input_takes_bounded_time_and_memory(target: str) -> None:
+    """All of them are taken or refused before the process is ended."""
+    done = run(target)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "inputs" in done.stdout
+
+
+def test_who_takes_too_much_memory_is_found() -> None:
+    """The bound is one: a target that takes a gigabyte fails."""
+    done = run("hungry")
+    assert done.returncode == 1
+    assert "MemoryError" in done.stderr
+
+
+def test_who_takes_too_much_time_is_found() -> None:
+    """Likewise one that goes on for ever."""
+    assert run("busy").returncode in (-signal.SIGXCPU, -signal.SIGKILL)
