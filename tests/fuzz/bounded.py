@@ -23,7 +23,7 @@ VERTEX = ("resource_args", "gcp-vertex")
 POOL = (*VERTEX, "spec", "worker_pool_specs", 0)
 LIMITS = {  # megabytes beyond what the program itself has, and seconds of CPU, for all inputs of a target
     "decoder": (300, 60),
-    "renderer": (1000, 120),
+    "renderer": (1200, 120),
     "launch_config": (400, 60),
     "hungry": (300, 60),
     "busy": (300, 1),

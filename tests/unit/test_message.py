@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import NotAMessage
@@ -97,6 +97,7 @@ def test_a_message_has_at_most_a_million_bytes() -> None:
         decode(largest + b" ")
 
 
+@settings(deadline=None)
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """Never another exception."""
@@ -106,6 +107,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert str(refused)  # noqa: PT017 - either is right
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text(), st.text())
 def test_a_launch_key_is_a_label_an_object_name_and_its_requests_own(a: str, b: str, c: str, d: str) -> None:
     """The same for the same request, another for another, whatever is in it."""
