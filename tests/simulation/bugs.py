@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from functions.status import decide
 from functions.submit import launch as submit
+from shared.core.building import Recipe
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import CustomJobCall, ItemStatus, QueueItem, RunStatus
 from tests.simulation.deployment import PARENT, Deployment, Parts
-from tests.simulation.ports import Ledger, Topic, Vertex, Wandb
+from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Call
 from tests.simulation.wandb import key_of
 from tests.simulation.world import API_KEY, World
@@ -152,6 +153,15 @@ class LooksNothingUp(Vertex):
     def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
         """Find nothing."""
         return None
+
+
+class WaitsForNoImage(CloudBuild):
+    """Submit creates the job while its image is still being built."""
+
+    def ensure(self, recipe: Recipe) -> str:
+        """Begin the build, and say that all is there."""
+        super().ensure(recipe)
+        return ""
 
 
 class LooksUpAtHome(Vertex):
@@ -299,6 +309,9 @@ BUGS = {
         "of a job",
         _parts(submit=Parts(wandb=ForgetsVersion)),
         faults=0,
+    ),
+    "waits for no image": Bug(
+        "a CustomJob without its image", "built", _parts(submit=Parts(build=WaitsForNoImage)), faults=0
     ),
     "no look at closed": Bug(_TWO_OF_ATTEMPT, "request", _parts(submit=Parts(ledger=LooksAtNothingClosed))),
     "no look-up by label": Bug(_TWO_OF_LAUNCH, "trains", _parts(submit=Parts(vertex=LooksNothingUp))),

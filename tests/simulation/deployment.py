@@ -14,13 +14,13 @@ from shared.core.ports import Clock
 from shared.spec.ladder import Ladder, Region, climbed
 from shared.spec.render import Site, job_labels, render
 from shared.spec.scheduler import Scheduler
-from tests.fakes import FakeBuilds
-from tests.simulation.ports import Agents, Ledger, Logs, Topic, Vertex, Wandb
+from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
 
-SITE = Site("https://api.wandb.ai", API_KEY, "gcp-project", "us-central1")
+BUILT = "us-docker.pkg.dev/p/r/built"
+SITE = Site("https://api.wandb.ai", API_KEY, "gcp-project", "us-central1", destination=BUILT)
 LADDER = Ladder(
     regions=tuple(Region(region=name, staging_bucket="gs://other") for name in ("us-central1", "europe-west4")),
     strategies=("SPOT", "STANDARD"),
@@ -42,6 +42,7 @@ class Parts:
     wandb: type[Wandb] = Wandb
     vertex: type[Vertex] = Vertex
     topic: type[Topic] = Topic
+    build: type[CloudBuild] = CloudBuild
     logs: type[Logs] = Logs
 
 
@@ -77,7 +78,7 @@ class Deployment:
                 tracker=wandb,
                 publisher=topic,
                 clock=clock,
-                builds=FakeBuilds(),
+                builds=parts.build(cross),
                 parents=(PARENT,),
                 logs=parts.logs(cross),
                 keys=self.keys,
@@ -94,6 +95,7 @@ class Deployment:
             climbed=lambda launch, call: climbed(launch, call, self.ladder, lambda moved: moved),
             labels=lambda launch: job_labels(launch, SITE.agent),
             clock=clock,
+            images=parts.build(cross),
             check_key=wandb.check_key,
             policy=self.submit_policy,
             scheduler=Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"),

@@ -32,7 +32,9 @@ def fingerprint(world: World) -> str:
         for j in world.vertex.jobs.values()
     ]
     agenda = sorted((ago(due.at), _event(due.event)) for due in world.agenda)
+    builds = sorted((build.status, world.builder.image_of[name]) for name, build in world.builder.builds.items())
     rest = (
+        builds,
         sorted(map(str, world.wandb.runs.items())),
         world.vertex.deleted,
         world.dead_letters,

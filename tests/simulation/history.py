@@ -10,13 +10,13 @@ from tests.simulation.processes import Process
 from tests.simulation.scripts import ENDLESS
 from tests.simulation.simulation import Outage, Simulation
 from tests.simulation.wandb import key_of
-from tests.simulation.world import OF_JOB, OTHER_QUEUE, QUEUE, Happening, World
+from tests.simulation.world import OF_CODE, OF_JOB, OTHER_QUEUE, QUEUE, Happening, World
 
 MAX_ITEMS, MAX_JOBS = 8, 3
 QUEUES = (QUEUE, OTHER_QUEUE)
 OUTSIDE = {
-    *("item", "other", "job", "swept", "scheduler", "request", "request-on-queue"),
-    *("stop", "remove", "compete", "delete", "sweep-ends", "stop-polling", "outage"),
+    *("item", "other", "job", "code", "swept", "scheduler", "request", "request-on-queue"),
+    *("stop", "remove", "compete", "delete", "sweep-ends", "stop-polling", "bad-builds", "outage"),
 }
 SOON = 80  # steps
 SWEEP = "sweep"
@@ -66,7 +66,7 @@ class History:
         """Do what people and other systems do."""
         world, items = self.simulation.world, sorted(self.items)
         match what, told:
-            case "item" | "other" | "job" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
+            case "item" | "other" | "job" | "code" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
                 self._enqueue(what, f"item-{len(items) + 1}", script)
             case "request" | "request-on-queue", [script]:
                 self.requests += 1
@@ -84,6 +84,8 @@ class History:
                 world.wandb.sweeps[SWEEP] = "FINISHED"
             case "stop-polling", []:
                 world.wandb.stop_polling = not world.wandb.stop_polling
+            case "bad-builds", []:
+                world.builder.fails = not world.builder.fails
             case "outage", [system, minutes]:
                 until = world.now + timedelta(minutes=int(minutes))
                 self.simulation.outages += (Outage(system, world.now, until),)
@@ -94,8 +96,8 @@ class History:
         world = self.simulation.world
         if what == "scheduler":
             world.enqueue_scheduler(name, script)
-        elif what == "job":
-            world.enqueue(name, script, OF_JOB)
+        elif what in ("job", "code"):
+            world.enqueue(name, script, OF_JOB if what == "job" else OF_CODE)
         elif what == "swept":
             world.enqueue(name, script, {"sweep_id": SWEEP, "run_id": f"run-of-{name}"})
             world.prepare_run(name)

@@ -51,6 +51,9 @@ def _jobs(world: World) -> Iterator[Violation]:
     images = {(job.key, world.vertex.images[name]) for name, job in world.vertex.jobs.items()}
     for key in (key for key, count in Counter(key for key, _ in images).items() if count > 1):
         yield Violation("two attempts of one launch run different code", key)
+    for _, image in images:
+        if "/built:" in image and image not in world.builder.images:
+            yield Violation("a CustomJob without its image", image)
     for key, at in world.stopped_at.items():
         if any(job.key == key and job.attempt > 1 and job.created_at > at + LEFT_OVER for job in jobs):
             yield Violation("launched again after a stop", key)

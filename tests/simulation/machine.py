@@ -20,7 +20,7 @@ _ending = st.sampled_from([script for script in SCRIPTS if script not in ENDLESS
 
 CHANGES = [
     *("wandb.pop", "wandb.ack", "wandb.fail", "wandb.warn"),
-    *("ledger.write", "ledger.delete", "vertex.create", "vertex.cancel", "topic.publish"),
+    *("ledger.write", "ledger.delete", "vertex.create", "vertex.cancel", "topic.publish", "build.create"),
 ]
 
 
@@ -104,7 +104,10 @@ class LongHistory(RuleBasedStateMachine):
         """Cloud Scheduler calls once more than it should."""
         self.say(f"call:{verb}")
 
-    @rule(script=st.sampled_from(list(SCRIPTS)), kind=st.sampled_from(["item", "other", "job", "swept", "scheduler"]))
+    @rule(
+        script=st.sampled_from(list(SCRIPTS)),
+        kind=st.sampled_from(["item", "other", "job", "code", "swept", "scheduler"]),
+    )
     def enqueue(self, kind: str, script: str) -> None:
         """Somebody puts an item on the queue."""
         self.say(f"{kind}:{script}")
@@ -119,7 +122,7 @@ class LongHistory(RuleBasedStateMachine):
         """Somebody does something to an item or its job."""
         self.say(f"{what}:{number}")
 
-    @rule(system=st.sampled_from(["wandb", "vertex", "ledger", "topic"]), minutes=st.integers(1, 12))
+    @rule(system=st.sampled_from(["wandb", "vertex", "ledger", "topic", "build"]), minutes=st.integers(1, 12))
     def outage(self, system: str, minutes: int) -> None:
         """A system is out of order for a while."""
         self.say(f"outage:{system}:{minutes}")
@@ -128,6 +131,11 @@ class LongHistory(RuleBasedStateMachine):
     def stop_polling(self) -> None:
         """Somebody tells our agent on W&B's page to stop polling, or to go on."""
         self.say("stop-polling")
+
+    @rule()
+    def bad_builds(self) -> None:
+        """From now on, builds fail, or do not any more."""
+        self.say("bad-builds")
 
     @rule()
     def sweep_ends(self) -> None:

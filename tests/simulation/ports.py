@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from shared.core.building import Build, Recipe
 from shared.core.errors import Conflict, KeyRefused, LaunchError
 from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Entry, Launch, RunPath
@@ -221,7 +222,11 @@ class Wandb:
     def resolve(self, path: str) -> JobSource:
         """Return the version of a job that its alias means now: each time a newer one."""
         version = str(self.cross(Call("wandb", "wandb.job", path, lambda w: w.wandb.version_of(path))))
-        return JobSource(version, Kind.IMAGE, image=f"us-docker.pkg.dev/p/r/{version.rpartition('/')[2]}")
+        name = version.rpartition("/")[2]
+        if not name.startswith("code:"):
+            return JobSource(version, Kind.IMAGE, image=f"us-docker.pkg.dev/p/r/{name}")
+        source = f"team/cats/source:{name[5:]}"
+        return JobSource(version, Kind.ARTIFACT, ("python", "train.py"), "", "python:3.12", source, digest=name)
 
     def config_of(self, queue: Queue) -> QueueConfig | None:
         """Return what a queue gives, to those that do not bring it along."""
@@ -280,6 +285,26 @@ class Vertex:
     def cancel_job(self, name: str) -> None:
         """Ask for a job to be cancelled."""
         self.cross(Call("vertex", "vertex.cancel", name, lambda w: w.cancel(name), changes=True))
+
+
+class CloudBuild:
+    """Implements Images and Builds."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def ensure(self, recipe: Recipe) -> str:
+        """Look for a build of this image, then for the image, and begin a build where there is neither."""
+        image = recipe.image
+        under_way = str(self.cross(Call("build", "build.list", image, lambda w: w.builder.under_way(image))))
+        if under_way or self.cross(Call("build", "build.image", image, lambda w: image in w.builder.images)):
+            return under_way
+        return str(self.cross(Call("build", "build.create", image, lambda w: w.build(image), changes=True)))
+
+    def get_build(self, name: str) -> Build:
+        """Return what has become of a build."""
+        build: Build = self.cross(Call("build", "build.get", name, lambda w: w.builder.builds[name]))
+        return build
 
 
 class Logs:

@@ -17,7 +17,7 @@ from tests.simulation.world import Delivery, World
 class Call:
     """One call to the outside. `effect` is what it does there when it arrives, and returns or raises the answer."""
 
-    system: str  # wandb, vertex, ledger, topic, logging or platform
+    system: str  # wandb, vertex, ledger, topic, build, logging or platform
     name: str
     about: str
     effect: Callable[[World], Any] = field(repr=False)

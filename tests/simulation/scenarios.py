@@ -8,7 +8,7 @@ from shared.spec.ladder import Ladder
 from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.invariants import Violation
 from tests.simulation.simulation import Simulation
-from tests.simulation.world import OF_JOB, QUEUE, Happening, World
+from tests.simulation.world import OF_CODE, OF_JOB, QUEUE, Happening, World
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,18 @@ def _sweep_s_run(world: World) -> None:
     world.prepare_run("a")
 
 
+def _bad_build(world: World) -> None:
+    """Enqueue a job of code whose image cannot be built."""
+    world.builder.fails = True
+    world.enqueue("a", "trains", OF_CODE)
+
+
+def _two_of_one_build(world: World) -> None:
+    """Enqueue two of the same code: the version that both mean is the first."""
+    for name in "ab":
+        world.enqueue(name, "trains", {**OF_CODE, "job": "team/cats/code:v1"})
+
+
 def _compete(world: World) -> None:
     """Let another agent be quicker, whenever the item's lease has ended."""
     world.enqueue("a", "trains")
@@ -129,6 +141,9 @@ SCENARIOS = {
     "scheduler of a sweep": Scenario(lambda world: world.enqueue_scheduler("a", "never starts")),
     "request": Scenario(lambda world: world.request("42", "trains")),
     "of a job": Scenario(lambda world: world.enqueue("a", "preempted once", OF_JOB)),
+    "built": Scenario(lambda world: world.enqueue("a", "trains", OF_CODE)),
+    "built in vain": Scenario(_bad_build),
+    "two of one build": Scenario(_two_of_one_build, max_jobs=2),
     "request on a queue": Scenario(lambda world: world.request("42", "trains", QUEUE)),
     "request that never starts": Scenario(lambda world: world.request("42", "never starts")),
 }

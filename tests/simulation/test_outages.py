@@ -13,7 +13,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.logs import listening
 from tests.simulation.scripts import AGAIN
 from tests.simulation.simulation import Outage, Simulation
-from tests.simulation.world import START, Happening, World
+from tests.simulation.world import OF_CODE, START, Happening, World
 
 BEGINS, ENDS = START + timedelta(minutes=10), START + timedelta(minutes=70)
 SOON = timedelta(minutes=30)  # after the outage, when all has caught up: longer than the longest wait before a retry
@@ -36,7 +36,7 @@ def simulated(*outages: Outage, deployment: Deployment | None = None) -> Simulat
 
 def _arrives(number: int) -> Callable[[World], None]:
     def arrives(world: World) -> None:
-        of_sweep = {"sweep_id": "sweep"} if number % 4 == 1 else {}  # which submit asks W&B for
+        of_sweep = {"sweep_id": "sweep"} if number % 4 == 1 else OF_CODE if number % 4 == 2 else {}
         world.wandb.sweeps["sweep"] = "RUNNING"
         world.enqueue(f"item-{number:02}", SCRIPTS[number % len(SCRIPTS)], of_sweep)
         if number % 3 == 0:
@@ -71,6 +71,7 @@ def in_order(simulation: Simulation) -> None:
         ("ledger", Fault.UNAVAILABLE),
         ("ledger", Fault.DENIED),
         ("topic", Fault.UNAVAILABLE),
+        ("build", Fault.UNAVAILABLE),
     ],
     ids=str,
 )

@@ -12,12 +12,14 @@ from shared.core.message import Queue, Request, Ticket
 from shared.core.opening import SCHEDULER_URI, from_item, from_request
 from shared.core.ports import AgentNote
 from tests.simulation.bucket import Bucket
+from tests.simulation.builder import TAKES, Builder
 from tests.simulation.scripts import SCRIPTS, Step
 from tests.simulation.vertex import Vertex
 from tests.simulation.wandb import Item, Wandb, key_of
 from tests.unit.specs import run_spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+OF_CODE: Mapping[str, Any] = {"docker": {}, "job": "team/cats/code:latest"}  # which an image is built of
 OF_JOB: Mapping[str, Any] = {"docker": {}, "job": "team/cats/train:latest"}  # in place of an image
 QUEUE, OTHER_QUEUE = Queue(entity="queue-team", name="vertex"), Queue(entity="queue-team", name="other")
 EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
@@ -70,6 +72,7 @@ class World:
     wandb: Wandb = field(default_factory=Wandb)
     vertex: Vertex = field(default_factory=Vertex)
     bucket: Bucket[Launch | AgentNote] = field(default_factory=Bucket)
+    builder: Builder = field(default_factory=Builder)
     agenda: list[Due] = field(default_factory=list)
     requests: dict[str, Request] = field(default_factory=dict)  # by launch key
     scripts: dict[str, str] = field(default_factory=dict)  # by launch key
@@ -85,6 +88,7 @@ class World:
             self.wandb.fork(),
             self.vertex.fork(),
             self.bucket.fork(),
+            self.builder.fork(),
             list(self.agenda),
             dict(self.requests),
             dict(self.scripts),
@@ -211,6 +215,12 @@ class World:
         return "\n".join(
             ("logged in with", *sorted(self.vertex.jobs[name].secrets), "or was it", API_KEY, "and then it failed")
         )
+
+    def build(self, image: str) -> str:
+        """Begin a build, which ends in its time."""
+        name = self.builder.begin(image)
+        self.plan(TAKES, Happening(f"{name} ends", lambda world: world.builder.end(name)))
+        return name
 
     def cancel(self, name: str) -> None:
         """Begin to cancel a job."""
