@@ -26,6 +26,7 @@ class Call:
     takes: timedelta = timedelta(0)  # on purpose
 
 
+STUCK = 300  # seconds of real time in which an invocation does nothing: a mistake, not a slow machine
 Cross = Callable[[Call], Any]
 
 
@@ -67,7 +68,7 @@ class Process:
     def begin(self, work: Callable[[], Any]) -> None:
         """Let it work up to its first call."""
         threading.Thread(target=self._work, args=(work,), name=self.name, daemon=True).start()
-        self._theirs.acquire()
+        self._wait()
 
     def cross(self, call: Call) -> Any:
         """Stand before a call until the simulation says what becomes of it; runs in a thread of the invocation."""
@@ -84,13 +85,18 @@ class Process:
         """Give it an answer, which may raise, and let it work up to its next call."""
         self._answer = answer
         self._mine.release()
-        self._theirs.acquire()
+        self._wait()
 
     def die(self) -> None:
         """Let it die before its call."""
         self.dead = True
         self._mine.release()
-        self._theirs.acquire()
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait until it stands before its next call, or is over."""
+        if not self._theirs.acquire(timeout=STUCK):
+            raise RuntimeError(f"{self.name} neither makes a call nor ends: does it wait for a thread of its own?")
 
     def _work(self, work: Callable[[], Any]) -> None:
         try:
