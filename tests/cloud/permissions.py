@@ -12,7 +12,7 @@ Needed = frozenset[tuple[str, str]]
 # The kinds of resources of each API whose paths are plain names: path segment -> its word in permissions.
 _KINDS: dict[str, dict[str, str]] = {
     "aiplatform": {"customJobs": "customJobs"},
-    "artifactregistry": {"repositories": "repositories", "operations": "operations"},
+    "artifactregistry": {"repositories": "repositories", "tags": "tags", "operations": "operations"},
     "cloudbuild": {"builds": "builds", "operations": "operations", "defaultServiceAccount": ""},
     "cloudfunctions": {"functions": "functions", "runtimes": "runtimes", "operations": "operations"},
     "cloudkms": {"keyRings": "keyRings", "cryptoKeys": "cryptoKeys"},

@@ -1,0 +1,91 @@
+"""Images of jobs' code: what submit and status call for, in a cloud where IAM allows what the table has bound."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from deploy.deployment import Deployment
+from deploy.iam import bindings, custom_roles
+from shared.adapters.cloud_build import CloudBuildImages, CloudBuilds
+from shared.core.building import Recipe
+from shared.core.errors import Denied
+from shared.launch_config import LaunchConfig
+from tests.cloud.world import Cloud
+from tests.contract.test_cloud_build import FewFiles
+from tests.deployment.enforcement import Enforcement
+
+DESTINATION = "us-central1-docker.pkg.dev/p1/launch-jobs/code"
+CONFIG = {"builder": {"type": "cloud-build", "destination": DESTINATION}}
+DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012", config=LaunchConfig.model_validate(CONFIG))
+RECIPE = Recipe(
+    image=f"{DESTINATION}:0123",
+    store="gs://p1-launch-staging/launch-builds",
+    job="t/v/j:v0",
+    code="t/v/c:v0",
+    text="FROM x",
+)
+GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts", "logging.logEntries.create"}  # in the build itself
+ON = {
+    "project": "cloudresourcemanager.googleapis.com/projects/p1",
+    "images": f"artifactregistry.googleapis.com/{DEPLOYMENT.images}",
+    "contexts": "storage.googleapis.com/projects/_/buckets/p1-launch-staging",
+    "account": "iam.googleapis.com/projects/p1/serviceAccounts/launch-images@p1.iam.gserviceaccount.com",
+}
+OURS = [
+    b for b in bindings(DEPLOYMENT) if b not in set(bindings(Deployment("p1", "us-central1", number="123456789012")))
+]
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """Give a project with the bindings of images, and no others."""
+    with Cloud(tmp_path) as made:
+        for name, role in custom_roles(DEPLOYMENT).items():
+            full = f"iam.googleapis.com/projects/p1/roles/{DEPLOYMENT.custom_role(name)}"
+            made.resources[full] = {"includedPermissions": list(role.permissions)}
+        made.resources[ON["contexts"]] = {"name": "p1-launch-staging"}
+        for binding in OURS:
+            policy = made.policies.setdefault(ON[binding.kind], {"bindings": []})
+            policy["bindings"].append({"role": binding.role, "members": [binding.member]})
+        yield made
+
+
+@contextmanager
+def acting(cloud: Cloud, account: str) -> Iterator[None]:
+    """Act as one of the deployment's accounts."""
+    with patch.dict(os.environ, cloud.environ(DEPLOYMENT.account(account)), clear=True):
+        yield
+
+
+def images() -> CloudBuildImages:
+    """Return what submit asks."""
+    files = FewFiles({"t/v/c:v0": {"x.py": b"print('it ran')"}})
+    return CloudBuildImages(DEPLOYMENT.parent, DEPLOYMENT.account("images"), "launch", files)
+
+
+def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:
+    """All of it, and nothing more: the build is of the deployment's own account, which reads the context."""
+    enforcement = Enforcement(cloud, "nobody")
+    cloud.enforce(enforcement.allows)
+    with acting(cloud, "submit"):
+        build = images().ensure(RECIPE)
+    with acting(cloud, "status"):
+        assert CloudBuilds().get_build(build).status == "SUCCESS"
+    assert enforcement.denied == []
+    used = {(who, role, permission) for who, role, _, permission in enforcement.used}
+    listed = {(b.member.partition(":")[2], b.role, permission) for b in OURS for permission in b.permissions}
+    assert used == {row for row in listed if row[2] not in GOOGLES_OWN}
+
+
+@pytest.mark.parametrize("kind", ["project", "images", "contexts", "account"])
+def test_what_is_not_bound_is_said(cloud: Cloud, kind: str) -> None:
+    """As something that an operator has to mend; no build is begun."""
+    del cloud.policies[ON[kind]]
+    cloud.enforce(Enforcement(cloud, "nobody").allows)
+    with acting(cloud, "submit"), pytest.raises(Denied):
+        images().ensure(RECIPE)
+    assert not list(cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))
