@@ -13,6 +13,8 @@ LONGEST = (  # files that take half a minute or more: begun first, so that no wo
     "tests/e2e/test_crashes.py",
     "tests/e2e/test_demo.py",
     "tests/deployment/test_doctor.py",
+    "tests/simulation/test_single_faults.py",
+    "tests/simulation/test_pairs_of_faults.py",
     "tests/model/test_ledger_protocol.py",
 )
 
