@@ -17,6 +17,12 @@ from tests.simulation.world import OF_CODE, START, Happening, World
 
 BEGINS, ENDS = START + timedelta(minutes=10), START + timedelta(minutes=70)
 SOON = timedelta(minutes=30)  # after the outage, when all has caught up: longer than the longest wait before a retry
+SYSTEMS = ("wandb", "vertex", "ledger", "topic", "build")
+FAULTS = (
+    *(Fault.UNAVAILABLE, Fault.DENIED, Fault.BUSY),  # denied by W&B: its key is revoked, and later there is another
+    *(Fault.LOST, Fault.LATE),  # each answer; each request
+    *(Fault.DIES, Fault.DIES_LATE, Fault.SLOW),  # each invocation that calls it
+)
 SCRIPTS = ("trains", "never starts", "crashes", "says nothing", "preempted once")
 
 
@@ -61,23 +67,26 @@ def in_order(simulation: Simulation) -> None:
     assert world.now < ENDS + SOON
 
 
-@pytest.mark.parametrize(
-    ("system", "fault"),
-    [
-        ("wandb", Fault.UNAVAILABLE),
-        ("wandb", Fault.DENIED),  # the key is revoked, and an hour later there is another one
-        ("vertex", Fault.UNAVAILABLE),
-        ("vertex", Fault.DENIED),
-        ("ledger", Fault.UNAVAILABLE),
-        ("ledger", Fault.DENIED),
-        ("topic", Fault.UNAVAILABLE),
-        ("build", Fault.UNAVAILABLE),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_after_an_hour_s_outage_all_is_launched_and_reported(system: str, fault: Fault) -> None:
-    """Each item once, each request once, each failure with its reason, within half an hour."""
+    """Whatever each call to a system meets for an hour: each item once, each request once, within half an hour."""
     in_order(simulated(Outage(system, BEGINS, ENDS, fault)))
+
+
+def test_after_an_hour_without_anything_all_is_launched_and_reported() -> None:
+    """Everything is down, and comes back one after the other."""
+    later = {system: ENDS + timedelta(minutes=2 * number) for number, system in enumerate(SYSTEMS)}
+    in_order(simulated(*(Outage(system, BEGINS, until) for system, until in later.items())))
+
+
+def test_a_key_that_is_revoked_over_night_fails_nobody() -> None:
+    """What needs W&B waits for another key, however long; no launch is to blame."""
+    morning = BEGINS + timedelta(hours=9)
+    simulation = simulated(Outage("wandb", BEGINS, morning, Fault.DENIED))
+    failed = {item.script for item in simulation.world.wandb.items.values() if item.state == "FAILED"}
+    assert failed == {"never starts", "says nothing"}
+    assert simulation.world.now < morning + SOON
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.DENIED])
