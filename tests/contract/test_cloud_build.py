@@ -1,5 +1,9 @@
 """Images: Google's own client against the stand-in, which builds; jobs are made by the real `wandb job create`."""
 
+import json
+import os
+import shutil
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -431,6 +435,25 @@ def test_builds_are_listed_and_cancelled_as_googles_client_does(waiting: Place) 
         list(cloud.list_builds(request={"parent": PARENT, "filter": "tags ~ a"}))
     with pytest.raises(google_errors.NotFound):
         cloud.get_build(request={"name": f"{PARENT}/builds/none"})
+
+
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> None:
+    """As it is, led to the stand-in by its own variable."""
+    name = waiting.images().ensure(waiting.recipe())
+    led = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{waiting.url}/", "CLOUDSDK_CORE_PROJECT": "p"}
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", **led}
+
+    def gcloud(*arguments: str) -> Any:
+        command = ["gcloud", "builds", *arguments, "--region=us-central1", "--format=json"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert [build["name"] for build in gcloud("list", f"--filter=tags=image-{waiting.recipe().tag}")] == [name]
+    assert gcloud("list", "--filter=tags=other") == []
+    gcloud("cancel", name.rpartition("/")[2])
+    assert gcloud("describe", name.rpartition("/")[2])["status"] == "CANCELLED"
 
 
 @pytest.mark.parametrize(
