@@ -34,7 +34,7 @@ BUILDING = {  # settings with which the images of jobs' code are built
     "LAUNCH_BUILD_DESTINATION": f"{LOCATION}-docker.pkg.dev/{PROJECT}/launch/jobs",
     "LAUNCH_BUILD_CONTEXT_STORE": "gs://local-contexts",
 }
-START_SECONDS = 30
+START_SECONDS = 60  # two, unless the machine has a lot else to do
 
 DEFAULT_CONFIG: dict[str, Any] = {
     "resource_args": {

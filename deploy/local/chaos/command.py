@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
+import requests
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -101,6 +102,8 @@ def chaos(items: int, seed: int, kills: int, fault_rate: float, duplicates: floa
             _summary(storm, outside, found, console)
     except NotStartedError as exc:
         raise click.ClickException(str(exc)) from exc
+    except requests.RequestException as exc:
+        raise click.ClickException(f"the stack does not answer, see {folder}/*.log: {exc}") from exc
     except KeyboardInterrupt:
         raise click.Abort from None
     write(found, folder / "items.csv")

@@ -11,7 +11,8 @@ import requests
 from deploy.local.chaos.audit import Audit, audit
 from deploy.local.chaos.items import WANDB_PROJECT, Item
 from deploy.local.faults import CONTROL, FAULTLESS
-from deploy.local.stack import API_KEY, BUCKET, ENTITY, FUNCTIONS, QUEUE, Stack
+from deploy.local.processes import NotStartedError
+from deploy.local.stack import API_KEY, BUCKET, ENTITY, FUNCTIONS, QUEUE, START_SECONDS, Stack
 from deploy.local.wandb_server.state import QUEUE_PROJECT
 
 STAND_INS = ("wandb", "vertex")
@@ -91,11 +92,14 @@ class Outside:
 
     def _slots_taken(self) -> int:
         """Ask poll how many launches it counts; while another call of it is at work it does not count."""
-        while True:
+        answer: dict[str, Any] = {}
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
             answer = self._http.post(self._stack.ports.url("poll") + "/", timeout=60).json()
             if answer.get("polled"):
                 return int(answer["open_launches"])
             time.sleep(0.1)
+        raise NotStartedError(f"poll does not poll any more: {answer}")
 
     def _pages(self, prefix: str) -> Iterator[dict[str, Any]]:
         token, more = "", True

@@ -11,13 +11,13 @@ from deploy.local.chaos.items import Item
 from deploy.local.chaos.outside import STAND_INS, Outside
 from deploy.local.faults import Hold
 from deploy.local.processes import NotStartedError
-from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, TOPIC, Stack
+from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, START_SECONDS, TOPIC, Stack
 from shared.core.message import Queue, Request, encode
 
 KILLS_UNTIL, FAULTS_UNTIL = 0.6, 0.9  # of all launches have ended; there is work for all functions till then
 PATIENCE = 90.0  # seconds in which no launch ends: whatever is open then is stuck
 QUIET = 5.0  # seconds in which nothing is open: longer than the latest duplicate takes
-AIM_SECONDS = 10.0  # to wait for the call in whose middle a function is to be killed
+AIM_SECONDS = 8.0  # to wait for the call in whose middle a function is to be killed
 Aim = tuple[str, Hold]  # a stand-in, and that call
 _CREATE = r"^POST \S+/customJobs\n"
 AIMS: dict[str, tuple[Aim | None, ...]] = {  # of the first kill, the second, …, and again; None: any moment
@@ -114,6 +114,10 @@ class Storm:
         """Let nothing fail any more, and wait until all launches are closed and stay so, or nothing moves any more."""
         for server in STAND_INS:
             self._outside.control(server, {"rate": 0})
+        self._keep_up()
+        deadline = time.monotonic() + START_SECONDS
+        for name in FUNCTIONS:  # one may have been killed just now
+            self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
         quiet_since = time.monotonic()
         while not self._stuck:
             seen = self._look(show)
