@@ -58,10 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     totals = Totals(told.seconds)
     number = told.seed if told.seed is not None else random.SystemRandom().randrange(10**6)
     _say(f"{len(SCENARIOS)} scenarios; long histories from seed {number}")
-    try:
-        broken = _explore(totals, deployment, number)
-    except Violation as violation:  # of a long history: it says itself how to see it again
-        broken = str(violation)
+    broken = _explore(totals, deployment, number)
     _say(f"{totals.histories:,} histories, {totals.calls:,} calls that cross a port, {totals.faults:,} faults")
     _say(f"VIOLATED {broken}" if broken else "0 violations: every invariant holds in each of them")
     return 1 if broken else 0
@@ -81,10 +78,23 @@ def _explore(totals: Totals, deployment: Deployment, number: int) -> str:
             return broken
         until = totals.passed + max(10, totals.seconds / 20)
         while not totals.over() and totals.passed < until:
-            found = run_at_random(BATCH, number, deployment=deployment)
+            try:
+                found = run_at_random(BATCH, number, deployment=deployment, shorten=False)
+            except Violation as violation:
+                _say(f"VIOLATED {violation}", "Looking for a shorter one, for five minutes at the most …")
+                return _shorter(violation, number, deployment)
             totals.add(f"long histories, seed {number}", found.histories, found.calls, found.faults)
             number += 1
     return ""
+
+
+def _shorter(violation: Violation, number: int, deployment: Deployment) -> str:
+    """Return a violation with a history that is made as short as it can be."""
+    try:
+        run_at_random(BATCH, number, deployment=deployment)
+    except Violation as shorter:
+        return str(shorter)
+    return str(violation)
 
 
 def _systematic(totals: Totals, name: str, faults: int, deployment: Deployment, enough: Callable[[], bool]) -> str:
