@@ -38,6 +38,12 @@ class Result:
         """Return how to see the violating history again."""
         return ",".join([self.scenario, *(f"{call}={fault}" for call, fault in self.plan)])
 
+    def goes_on(self, enough: Callable[[], bool]) -> bool:
+        """Tell whether to explore more; what is left out then is remembered."""
+        if self.violation is None and enough():
+            self.whole = False
+        return self.violation is None and self.whole
+
 
 def explore(
     name: str, faults: int, deployment: Deployment | None = None, enough: Callable[[], bool] = lambda: False
@@ -47,17 +53,14 @@ def explore(
     explored: dict[str, int] = {}
     with listening() as logged:
         todo: list[tuple[Simulation, Plan]] = [(SCENARIOS[name].simulation(deployment or Deployment(), logged), ())]
-        while todo and result.violation is None:
-            if enough():
-                result.whole = False
-                break
+        while todo and result.goes_on(enough):
             simulation, plan = todo.pop()
             left = faults - len(plan)
             if not _new(simulation, left, explored):
                 continue
             result.states += 1
             if not invariants.at_rest(simulation.world):
-                todo += _follow(result, simulation, plan, left)
+                todo += _follow(result, simulation, plan, left, enough)
             else:
                 _judge(result, plan, simulation.rest)
     return result
@@ -93,10 +96,12 @@ def _new(simulation: Simulation, left: int, explored: dict[str, int]) -> bool:
     return True
 
 
-def _follow(result: Result, before: Simulation, plan: Plan, left: int) -> Iterator[tuple[Simulation, Plan]]:
+def _follow(
+    result: Result, before: Simulation, plan: Plan, left: int, enough: Callable[[], bool]
+) -> Iterator[tuple[Simulation, Plan]]:
     """Yield what the next event leads to: with no fault, with each fault at each call, and with more of them."""
     todo = [(plan, before.calls)]
-    while todo and result.violation is None:
+    while todo and result.goes_on(enough):
         tried, first = todo.pop()
         simulation = before.fork()
         simulation.plan = dict(tried)
