@@ -117,6 +117,25 @@ class ListsOnePage(Ledger):
         yield from next(self.pages())
 
 
+class TakesSchedulersForJobs(Ledger):
+    """Poll does not tell the schedulers of sweeps from the jobs that are open."""
+
+    def list_open(self) -> Iterator[Entry]:
+        """Yield entries."""
+        yield from (replace(entry, scheduler=False) for entry in super().list_open())
+
+
+class TripsOverEmptyQueue(Wandb):
+    """Poll expects an item in whatever W&B answers."""
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Pop."""
+        item = super().pop(queue, agent_id)
+        if item is None:
+            raise KeyError("runQueueItemId")
+        return item
+
+
 class ClaimsNothing(Ledger):
     """Submit goes on without having written its claim."""
 
@@ -254,6 +273,28 @@ class DeletesBeforeClose(Ledger):
         self.write_closed(launch)
 
 
+class SaysNothing(Wandb):
+    """Status fails an item without a word."""
+
+    def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+        """Fail an item."""
+        super().fail_item(queue, item_id, "", stage)
+
+
+class LeavesSweep(Wandb):
+    """Status lets the sweep of a failed scheduler be."""
+
+    def cancel_sweep(self, sweep: RunPath) -> None:
+        """Do nothing."""
+
+
+class NeverCancels(Vertex):
+    """Status notes that a job is to be cancelled, and leaves it at that."""
+
+    def cancel_job(self, name: str) -> None:
+        """Do nothing."""
+
+
 class OverlooksStop(Wandb):
     """Status does not see that a run which was preempted had been stopped."""
 
@@ -347,6 +388,25 @@ BUGS = {
         Deployment(status_policy=decide.Policy(init_grace=timedelta(0))),
         faults=0,
     ),
+    "takes a scheduler for a job": Bug(
+        "more schedulers are open than max_schedulers",
+        "two schedulers",
+        _parts(poll=Parts(ledger=TakesSchedulersForJobs)),
+        faults=0,
+    ),
+    "trips over an empty queue": Bug(
+        "a verb fell over", "a poll that goes on asking", _parts(poll=Parts(wandb=TripsOverEmptyQueue)), faults=0
+    ),
+    "fails an item without a word": Bug(
+        "an item is FAILED without a message", "never starts", _parts(status=Parts(wandb=SaysNothing)), faults=0
+    ),
+    "leaves the sweep of a failed scheduler": Bug(
+        "a sweep waits for a scheduler that has failed",
+        "scheduler of a sweep",
+        _parts(status=Parts(wandb=LeavesSweep)),
+        faults=0,
+    ),
+    "never cancels": Bug("it never comes to rest", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
     "resumes a stopped run": Bug(
         "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0
     ),

@@ -45,6 +45,11 @@ def _two(world: World) -> None:
     world.enqueue("b", "never starts")
 
 
+def _two_schedulers(world: World) -> None:
+    for name in "ab":
+        world.enqueue_scheduler(name, "trains")
+
+
 def _many(world: World) -> None:
     for name in "abcdef":
         world.enqueue(name, "trains")
@@ -138,6 +143,7 @@ SCENARIOS = {
     "another agent": Scenario(_compete),
     "removed": Scenario(_remove),
     "deleted in the console": Scenario(_delete),
+    "two schedulers": Scenario(_two_schedulers, max_jobs=3),
     "scheduler of a sweep": Scenario(lambda world: world.enqueue_scheduler("a", "never starts")),
     "request": Scenario(lambda world: world.request("42", "trains")),
     "of a job": Scenario(lambda world: world.enqueue("a", "preempted once", OF_JOB)),

@@ -1,7 +1,11 @@
 """The test of the test: each mistake that is planted is found, by the invariant that it breaks."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tests.simulation import invariants, logs, simulation
 from tests.simulation.__main__ import main
 from tests.simulation.bugs import BUGS, Bug
 from tests.simulation.invariants import Violation
@@ -17,6 +21,16 @@ def test_a_planted_bug_is_found(bug: Bug) -> None:
     assert result.violation.name == bug.violates
     _, again = replay(*read_plan(result.replay), bug.deployment)
     assert str(again) == str(result.violation)
+
+
+def test_every_invariant_is_broken_by_a_planted_bug() -> None:
+    """So that none of them is one that cannot fail."""
+    sources = "".join(
+        Path(str(module.__file__)).read_text(encoding="utf-8") for module in (invariants, logs, simulation)
+    )
+    names = set(re.findall(r'Violation\(\s*"([^"]+)"', sources)) | set(logs.NEVER.values())
+    assert len(names) > 15
+    assert names == {bug.violates for bug in BUGS.values()}
 
 
 def test_a_long_history_can_be_seen_again(capsys: pytest.CaptureFixture[str]) -> None:
