@@ -26,7 +26,7 @@ class Connection:
         """Return a CloudBuildClient."""
         with self._lock:
             if self._client is None:
-                # 0.3 s and 15 MB, which only a deployment that builds should pay
+                # 0.3 s, which only a deployment that builds should pay
                 from google.cloud.devtools.cloudbuild_v1.services.cloud_build import CloudBuildClient
 
                 elsewhere: dict[str, Any] = {}
