@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from deploy.agent_keys import FIXES, KEYS, KNOWN
 from shared.core.errors import SettingsError
-from shared.launch_config import CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
+from shared.launch_config import AGENTS_BUILDERS, CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
 from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 from shared.yaml_file import read_yaml
 
@@ -114,8 +114,12 @@ def _no_queue(written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset
 
 def _no_build(config: LaunchConfig) -> Iterator[Problem]:
     """Yield a problem where images are to be built, and cannot."""
-    if problem := builder_problem(config.builder.type, config.builder.destination or config.registry.uri):
-        yield Problem("builder.type", _shown("", config.builder.type), _shown("", problem), FIXES["builder"])
+    kind, destination = config.builder.type, config.builder.destination or config.registry.uri
+    problem = builder_problem(kind, destination)
+    if kind in AGENTS_BUILDERS and not destination:
+        problem = "has no destination, and builds nothing: a job's code would run in a base image"
+    if problem:
+        yield Problem("builder.type", _shown("", kind), _shown("", problem), FIXES["builder"])
 
 
 def _inside(value: object) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from shared.spec.ladder import Ladder
 from shared.spec.policy import Policy
 
 __all__ = [
+    "AGENTS_BUILDERS",
     "BUILDERS",
     "CONFIG_FILE",
     "ContextStore",
@@ -26,7 +27,8 @@ __all__ = [
 CONFIG_FILE = "launch-config.yaml"
 MOST_SAID = 20  # of what is wrong in a file, in one error
 _SHOWN = 300  # characters of each, which can quote the file
-BUILDERS = ("cloud-build", "kaniko", "docker")  # an agent's own two, and what takes their place
+AGENTS_BUILDERS = ("kaniko", "docker")
+BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # what takes their place, and they themselves
 ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
 KeySecret = Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")]
 
@@ -113,8 +115,11 @@ class LaunchConfig(Section):
 
 
 def builder_problem(kind: str, destination: str) -> str:
-    """Return what keeps a builder from building; empty where nothing does."""
-    if kind in ("noop", ""):
+    """Return what keeps a builder from building; empty where nothing does.
+
+    One of an agent that pushes nowhere builds nothing that Vertex AI could pull: it is as good as none, here as there.
+    """
+    if kind in ("noop", "") or (kind in AGENTS_BUILDERS and not destination):
         return ""
     if kind not in BUILDERS:
         return f"is {kind!r}: it is one of {', '.join(BUILDERS)} to have images built, or noop"

@@ -112,7 +112,7 @@ def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
 @pytest.mark.parametrize(
     ("builder", "told"),
     [
-        ("{type: kaniko}", "which needs a destination for its images"),
+        ("{type: kaniko}", "has no destination, and builds nothing"),
         ("{type: docker, destination: gcr.io/p/x}", "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"),
         ("{type: buildpack}", "it is one of cloud-build, kaniko, docker"),
         ("[kaniko]", "Write builder: {type: noop}"),

@@ -332,6 +332,13 @@ def test_what_an_agents_file_says_of_its_builder_holds(
     assert load(SubmitSettings).destination == ""
 
 
+@pytest.mark.parametrize("kind", ["kaniko", "docker"])
+def test_an_agents_builder_that_pushes_nowhere_is_none(enough: None, tmp_path: Path, kind: str) -> None:
+    """Its file goes on working as it is: images run, and nothing was ever built that Vertex AI could pull."""
+    (tmp_path / "launch-config.yaml").write_text(f"builder: {{type: {kind}}}")
+    assert load(SubmitSettings).destination == ""
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
