@@ -130,7 +130,9 @@ ENTRIES = st.builds(
     state=st.sampled_from(State),
     opened_at=TIMES,
     run=st.builds(RunPath, TEXT, TEXT, TEXT),
-    **dict.fromkeys(("queue_entity", "queue_name", "item_id", "parent", "job_name", "cancel_reason", "notice"), TEXT),
+    **dict.fromkeys(
+        ("queue_entity", "queue_name", "item_id", "parent", "build", "job_name", "cancel_reason", "notice"), TEXT
+    ),
     **{name: st.integers(0, 99) for name in ("attempt", "failures", "waits", "resumes")},
     **{name: st.none() | TIMES for name in ("lease_until", "retry_at", "submitted_at", "stop_seen_at")},
     outcome=st.none() | st.sampled_from(Outcome),

@@ -1,5 +1,6 @@
 """Images of jobs' code: what submit and status call for, in a cloud where IAM allows what the table has bound."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,3 +90,14 @@ def test_what_is_not_bound_is_said(cloud: Cloud, kind: str) -> None:
     with acting(cloud, "submit"), pytest.raises(Denied):
         images().ensure(RECIPE)
     assert not list(cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))
+
+
+def test_a_context_that_could_not_be_written_is_given_up(cloud: Cloud) -> None:
+    """Nothing tries it again behind our back, for minutes, whenever its memory is freed."""
+    del cloud.policies[ON["contexts"]]
+    cloud.enforce(Enforcement(cloud, "nobody").allows)
+    with acting(cloud, "submit"), pytest.raises(Denied):
+        images().ensure(RECIPE)
+    before = len(cloud.calls)
+    gc.collect()
+    assert len(cloud.calls) == before

@@ -1,10 +1,12 @@
-"""docs/reliability.md: each failure has its row, and each row tests that are there."""
+"""docs/reliability.md: each failure has its row, each row tests that are there, and each planted bug its own."""
 
 import ast
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.simulation.bugs import BUGS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -32,3 +34,11 @@ def test_whatever_looks_like_a_test_in_a_table_is_one() -> None:
     assert [
         part for row in ROWS for part in re.findall(r"`(tests/[^`]*::[^`]*)`", row) if not TEST.match(f"`{part}`")
     ] == []
+
+
+def test_each_planted_bug_has_its_row() -> None:
+    """With the invariant that it breaks, and the history in which it is found."""
+    table = PAGE.partition("| planted | breaks | in the history |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    planted = {name: (broken, scenario) for name, broken, scenario, _ in rows}
+    assert planted == {name: (bug.violates, bug.scenario) for name, bug in BUGS.items()}

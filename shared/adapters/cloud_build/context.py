@@ -8,7 +8,9 @@ import io
 import tarfile
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
+from typing import IO
 
 from google.api_core import exceptions as google_errors
 from google.cloud import storage
@@ -39,10 +41,7 @@ def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client) -> dict
     bucket, _, folder = recipe.store.removeprefix("gs://").partition("/")
     blob = client.bucket(bucket).blob(f"{folder}/{recipe.tag}-{uuid.uuid4().hex}.tar.gz")
     try:
-        with (
-            blob.open("wb", chunk_size=CHUNK, retry=DEFAULT_RETRY, timeout=TIMEOUT, if_generation_match=0) as out,
-            tarfile.open(fileobj=out, mode="w|gz") as archive,
-        ):
+        with _written(blob) as out, tarfile.open(fileobj=out, mode="w|gz") as archive:
             if recipe.text:
                 text = recipe.text.encode()
                 _add(archive, DOCKERFILE, len(text), iter([text]))
@@ -54,6 +53,18 @@ def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client) -> dict
         raise google_errors.from_http_response(exc.response) from exc
     blob.reload(timeout=TIMEOUT)
     return {"bucket": bucket, "object_": blob.name, "generation": int(blob.generation)}
+
+
+@contextmanager
+def _written(blob: storage.Blob) -> Iterator[IO[bytes]]:
+    """Open a new object for writing. One that could not be closed would be tried again when its memory is freed."""
+    out = blob.open("wb", chunk_size=CHUNK, retry=DEFAULT_RETRY, timeout=TIMEOUT, if_generation_match=0)
+    try:
+        yield out
+        out.close()
+    except BaseException:
+        out.terminate()
+        raise
 
 
 def _code(recipe: Recipe, files: ArtifactFiles) -> Sequence[ArtifactFile]:
