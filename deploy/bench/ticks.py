@@ -17,7 +17,7 @@ from deploy.bench.stacks import PARENT, fill, full, told
 from deploy.local.stack import API_KEY, BUCKET, ENTITY, PROJECT, Ports, Stack
 from functions.poll.drain import Policy, Poll
 from functions.status.reconcile import Status
-from shared.adapters.cloud_build import CloudBuilds
+from shared.adapters.cloud_build.builds import CloudBuilds
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs

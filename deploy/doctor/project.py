@@ -10,7 +10,7 @@ from deploy.bootstrap import APIS
 from deploy.doctor.case import Case
 from deploy.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.provision.ledger import LedgerRule
-from shared.spec.arguments import staging_bucket
+from shared.spec.buckets import staging_bucket
 from shared.spec.fields import mapping, text
 
 STORAGE = "https://storage.googleapis.com/storage/v1/b"

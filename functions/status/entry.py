@@ -10,7 +10,7 @@ import functions_framework
 from functions.status.decide import Policy
 from functions.status.reconcile import Status
 from shared import log as logs
-from shared.adapters.cloud_build import CloudBuilds
+from shared.adapters.cloud_build.builds import CloudBuilds
 from shared.adapters.cloud_logging import CloudLogging
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.pubsub import PubsubPublisher

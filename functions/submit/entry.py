@@ -13,7 +13,7 @@ from cloudevents.http import CloudEvent
 
 from functions.submit.launch import Policy, Submit
 from shared import log as logs
-from shared.adapters.cloud_build import CloudBuildImages
+from shared.adapters.cloud_build.images import CloudBuildImages
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs, WandbKey, WandbQueueConfigs, WandbSweeps

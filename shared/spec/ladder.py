@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.core.errors import Reject
 from shared.core.launch import Launch, RunPath
 from shared.core.ports import CustomJobCall
-from shared.spec.arguments import base_output_dir
+from shared.spec.buckets import base_output_dir
 from shared.spec.fields import text
 
 Strategy = Literal["SPOT", "FLEX_START", "STANDARD"]

@@ -11,12 +11,11 @@ from shared.core.opening import MAX_NAME
 from shared.core.ports import CustomJobCall
 from shared.spec.arguments import (
     ArgumentNames,
-    base_output_dir,
     check_names,
     display_name,
     run_arguments,
-    staging_bucket,
 )
+from shared.spec.buckets import base_output_dir, staging_bucket
 from shared.spec.containers import worker_pools
 from shared.spec.environment import launch_variables
 from shared.spec.fields import check_depth, found, mapping, text, texts

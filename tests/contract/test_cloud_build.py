@@ -27,8 +27,9 @@ from deploy.local.vertex_server.errors import ApiError
 from deploy.local.vertex_server.messages import parse_custom_job
 from deploy.local.vertex_server.runner import Runner
 from deploy.local.vertex_server.state import VertexState
-from shared.adapters.cloud_build import CloudBuildImages, CloudBuilds
 from shared.adapters.cloud_build import context as contexts
+from shared.adapters.cloud_build.builds import CloudBuilds
+from shared.adapters.cloud_build.images import CloudBuildImages
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
 from shared.core.building import GONE, ArtifactFile, Build, Recipe
 from shared.core.errors import Capacity, Denied, Reject, Retry

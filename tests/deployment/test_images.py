@@ -11,7 +11,8 @@ import pytest
 
 from deploy.deployment import Deployment
 from deploy.iam import bindings, custom_roles
-from shared.adapters.cloud_build import CloudBuildImages, CloudBuilds
+from shared.adapters.cloud_build.builds import CloudBuilds
+from shared.adapters.cloud_build.images import CloudBuildImages
 from shared.core.building import Recipe
 from shared.core.errors import Denied
 from shared.launch_config import LaunchConfig
