@@ -99,11 +99,11 @@ class Poll:
         and holding a slot for it would keep it there.
         """
         now = self.clock()
-        entries = list(self.ledger.list_open())
+        entries = list(self.ledger.list_open().entries)
         report.open_launches = len(entries)
         stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, self.policy.overdue_after)]
         if stale:
-            statuses = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
+            statuses = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale]).found
             unacked = {e.key for e in stale if e.item_id in statuses and not statuses[e.item_id].run_name}
             entries = [entry for entry in entries if entry.key not in unacked]
         limits = (self.policy.max_jobs, self.policy.max_schedulers, self.policy.max_queued)
@@ -182,7 +182,7 @@ class Poll:
         if self._acked(item.id, run_id):
             return _Taken(queue, launch.key)
         # the lease ended, or an ack of ours whose answer was lost came through, or another agent was quicker
-        status = self.run_queue.item_statuses([(queue, item.id)]).get(item.id)
+        status = self.run_queue.item_statuses([(queue, item.id)]).found.get(item.id)
         if status is None or not status.run_name:
             return _Taken(queue, launch.key, left="lease ended")
         if status.run_name == run_id:

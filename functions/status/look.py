@@ -79,10 +79,14 @@ def sightings(
     overdue_after: timedelta,
 ) -> Mapping[str, Sighting]:
     """Return, by key, what was seen of each launch. Raises Retry, Denied where W&B cannot be asked."""
-    runs = tracker.run_statuses([entry.run for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)])
+    shown = tracker.run_statuses([entry.run for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)])
+    runs = shown.found
     overdue = [entry for entry in entries if entry.from_queue and entry.overdue(now, overdue_after)]
     waiting = [entry for entry in entries if entry.waits_for_room]
-    items = tracker.item_statuses([(entry.queue, entry.item_id) for entry in (*overdue, *waiting)])
+    asked = tracker.item_statuses([(entry.queue, entry.item_id) for entry in (*overdue, *waiting)])
+    items = asked.found
+    for failure in (*shown.failed.values(), *asked.failed.values()):
+        raise failure
     return {
         entry.key: Sighting(
             job=listing.jobs.get((entry.key, entry.attempt)),

@@ -45,7 +45,7 @@ class Status:
         """Do one tick. Raises Retry, Denied where the ledger cannot be listed."""
         deadline = self.clock() + self.budget
         report = Report()
-        entries = list(self.ledger.list_open())
+        entries = list(self.ledger.list_open().entries)
         report.open_launches = len(entries)
         self._publish([entry for entry in entries if self._due_for_certain(entry)], report)
         listing = look.list_jobs(self.jobs, self.parents, entries, report)
@@ -116,7 +116,7 @@ class Status:
         if launch is None or launch.entry != entry:
             raise Conflict(entry.key)
         if _unheard(entry):
-            self.tracker.warn_item(entry.item_id, entry.notice, "agent")
+            self.tracker.warn_item(entry.queue, entry.item_id, entry.notice, "agent")
             launch = self.ledger.write(_changed(launch, noticed=True))
         match decision:
             case decide.NoteStop():

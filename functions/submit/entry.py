@@ -17,6 +17,7 @@ from shared.adapters.cloud_build.images import CloudBuildImages
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs, WandbKey, WandbQueueConfigs, WandbSweeps
+from shared.core.budget import Budget
 from shared.core.errors import NotAMessage
 from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
@@ -41,7 +42,7 @@ def submit(event: CloudEvent) -> None:
     except NotAMessage as exc:
         log.exception("submit.not_a_message", extra={"fields": {"event": event["id"], "problem": str(exc)}})
         raise  # repeated, so that it ends in the dead-letter topic
-    parts.launch(message)
+    parts.launch(message, Budget(500))
 
 
 def message_of(event: CloudEvent) -> Ticket | Request:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from shared.core.budget import Budget
 from shared.core.building import Images
 from shared.core.errors import Capacity, Conflict, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
@@ -66,7 +67,7 @@ class Submit:
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
     images: Images | None = None  # there where images are built
 
-    def launch(self, message: Ticket | Request) -> str:
+    def launch(self, message: Ticket | Request, budget: Budget) -> str:
         """Do what this message asks for, and return the event that came of it.
 
         Raises:
@@ -88,7 +89,7 @@ class Submit:
         if self.ledger.is_closed(claimed.key):  # a late duplicate: this order lets no interleaving launch twice
             self.ledger.withdraw(claimed.key)
             return _tell("launch.late_duplicate", claimed.key)
-        settled, event = self._resolve(claimed) if call is None else self._create(claimed, call)
+        settled, event = self._resolve(claimed) if call is None else self._create(claimed, call, budget)
         try:
             self.ledger.write(settled)
         except Conflict:  # only after the lease ended under us; whoever took over looks our job up
@@ -120,14 +121,14 @@ class Submit:
             return launch, refusal
         return self.climbed(pinned, call)
 
-    def _create(self, launch: Launch, call: CustomJobCall | LaunchError) -> tuple[Launch, str]:
+    def _create(self, launch: Launch, call: CustomJobCall | LaunchError, budget: Budget) -> tuple[Launch, str]:
         """Create the job of a new attempt, or wait for its image; say what the ledger should know."""
         try:
             if isinstance(call, LaunchError):
                 raise call
             if call.recipe and self.images and (build := self.images.ensure(call.recipe)):
                 return self._building(launch, build, call.recipe.image), "launch.building"
-            name = self.compute.create(call)
+            name = self.compute.create(call, budget)
         except LaunchError as exc:  # its text goes to W&B, the ledger and the log
             redact(exc, [*self.secrets, *secrets_in(launch.run_spec)])
             sent_elsewhere = launch.climb.elsewhere and exc is not call
@@ -155,11 +156,12 @@ class Submit:
         """Find out what the dead holder of this attempt left: a job, or (it has landed by now or never will) none."""
         try:
             # no parent: the request did not render, so nothing was sent
-            name = launch.entry.parent and self.compute.find(launch.entry.parent, self.labels(launch))
+            parent = launch.entry.parent
+            found = self.compute.find(parent, self.labels(launch)) if parent else None
         except (Retry, Denied) as exc:
             return self._unknown(launch, exc), "launch.outcome_unknown"
-        if name:
-            return self._submitted(launch, name), "launch.found"
+        if found:
+            return self._submitted(launch, found.name), "launch.found"
         because = f" ({launch.reason})" if launch.reason else ""
         return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job{because}"))
 

@@ -20,8 +20,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from shared.core.budget import Budget
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.ports import CustomJobCall
+from shared.core.ports import CustomJobCall, FoundJob
 from shared.core.redaction import redact, secrets_in, without
 from shared.core.shape import Shape
 from shared.core.shortage import Shortage, quota_of, retry_delay, shortage_of
@@ -99,15 +100,15 @@ class VertexCompute:
         self._ready = False
         self._lock = threading.Lock()
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create the CustomJob with one request, and return its resource name; an error never shows a key."""
         try:
-            return self._create(call)
+            return self._create(call, budget)
         except LaunchError as exc:  # Vertex may quote a variable's value; this text goes to W&B, the ledger and the log
             redact(exc, secrets_in(call.constructor))
             raise
 
-    def _create(self, call: CustomJobCall) -> str:
+    def _create(self, call: CustomJobCall, budget: Budget) -> str:
         self._prepare()
         try:  # makes no call, so whatever it does not like was not sent
             job = aiplatform.CustomJob(project=call.project, location=call.location, **call.constructor)
@@ -116,13 +117,14 @@ class VertexCompute:
         except Exception as exc:
             raise Reject("spec", f"not accepted by CustomJob: {_short(exc)}") from exc
         arguments = {"create_request_timeout": CREATE_TIMEOUT, **_typed(call.submit), **_experiment(call)}
+        budget.require("the create call")
         try:
             job.submit(**arguments)
         except Exception as exc:  # noqa: BLE001 - the SDK also raises after the job has been created
             return self._after_error(call, job, exc)
         return str(job.resource_name)
 
-    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
         """Look the job up by its labels: one request."""
         self._prepare()
         _, project, _, location = parent.split("/")
@@ -134,7 +136,9 @@ class VertexCompute:
             if isinstance(refusal, Denied):
                 raise refusal from exc
             raise Retry(f"Vertex AI cannot be asked for the job: {_short(exc)}") from exc
-        return str(jobs[0].resource_name) if jobs else None
+        if not jobs:
+            return None
+        return FoundJob(str(jobs[0].resource_name), int(dict(jobs[0].labels).get("launch_attempt", "0")))
 
     def _after_error(self, call: CustomJobCall, job: aiplatform.CustomJob, exc: Exception) -> str:
         """Tell Vertex's definite refusal from an error that says nothing about the job."""

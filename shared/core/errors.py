@@ -40,6 +40,10 @@ class Retry(LaunchError):
     """An outside system failed in passing and definitely did nothing: try again, a bounded number of times."""
 
 
+class OutOfTime(Retry):
+    """This invocation has used up its time: it must not begin what it cannot take back."""
+
+
 class Denied(LaunchError):
     """A credential or a permission is missing (401, 403): an operator has to mend it, retried meanwhile."""
 

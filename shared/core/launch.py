@@ -90,7 +90,9 @@ class Entry:
     waits: int = 0  # attempts that found no capacity, or W&B's key refused, and no job of theirs began; not bounded
     short_of: Shortage | None = None  # QUEUED, or claimed since: what there was too little of, until a job exists
     climbs: bool = False  # the operator's ladder has another place for it: a job that stays pending is tried there
-    lease_until: datetime | None = None  # SUBMITTING: until then its holder may be alive
+    lease_until: datetime | None = None  # SUBMITTING: until then nobody else may act on it
+    unanswered: bool = False  # SUBMITTING: its create has no answer, and its holder has let go
+    looked_at: datetime | None = None  # SUBMITTING: when a look-up first found no job of this attempt
     retry_at: datetime | None = None  # QUEUED: not before then
     parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
     build: str = ""  # QUEUED: projects/P/locations/L/builds/ID, which makes the image that the job will run
@@ -159,6 +161,7 @@ class Launch:
     entry: Entry
     run_spec: dict[str, Any] = field(repr=False)  # can hold a key
     source: str = "wandb"  # or the publisher's own name
+    digest: str = ""  # of the content of another system's request, as it was first published
     reason: str = ""
     history: tuple[Attempt, ...] = ()
     climb: Climb = field(default_factory=Climb)

@@ -3,15 +3,43 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
+from shared.core.budget import Budget
 from shared.core.building import Recipe
+from shared.core.errors import LaunchError
 from shared.core.jobsource import JobSource
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
 from shared.core.queueconfig import QueueConfig
 
 Clock = Callable[[], datetime]  # the time now, aware, in UTC
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[K, V]):
+    """What an outside system answered about many things at once. A missing answer is not a fact.
+
+    `found` holds the things that exist. `failed` says, for each thing that the system could not be asked about, why: it
+    may or may not exist. `hidden` holds the runs that our key cannot see. Whatever is in none of them does not exist.
+    """
+
+    found: Mapping[K, V] = field(default_factory=dict)
+    failed: Mapping[K, LaunchError] = field(default_factory=dict)
+    hidden: frozenset[K] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLaunches:
+    """A listing of the ledger. `unreadable` holds, by launch key, the records that this version cannot read, and why.
+
+    An unreadable record counts as an open launch and holds its slot.
+    """
+
+    entries: Sequence[Entry] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ledger(Protocol):
@@ -20,8 +48,14 @@ class Ledger(Protocol):
     Every method raises Retry where the bucket cannot be reached and Denied where it may not be.
     """
 
+    def now(self) -> datetime:
+        """Return the time by the bucket's own clock, aware, in UTC: one clock for all functions."""
+
     def read(self, key: str) -> Launch | None:
-        """Return the open launch, or None."""
+        """Return the open launch, or None. Raises Retry for a record that this version cannot read."""
+
+    def read_closed(self, key: str) -> Launch | None:
+        """Return the closed launch, or None. Raises Retry for a record that this version cannot read."""
 
     def write(self, launch: Launch) -> Launch:
         """Write unless somebody has written since `launch` was read; return it as written.
@@ -41,8 +75,8 @@ class Ledger(Protocol):
     def withdraw(self, key: str) -> None:
         """Delete `open/<key>`: it was never ours to launch, or a late duplicate of a closed one."""
 
-    def list_open(self) -> Iterator[Entry]:
-        """Yield the entries of all open launches from their metadata: one call per 1,000, no record is read."""
+    def list_open(self) -> OpenLaunches:
+        """List all open launches from their metadata: one call per 1,000, no record is read."""
 
 
 class AgentBook(Protocol):
@@ -57,10 +91,12 @@ class AgentBook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentNote:
-    """What poll remembers from one call to the next: the agent's id and the queues it was registered for."""
+    """What poll remembers from one call to the next: the agent's id, where it is registered, and for which queues."""
 
     holder: str
     agent_id: str = ""
+    base_url: str = ""  # of the W&B that knows this agent
+    entity: str = ""
     queues: tuple[str, ...] = ()
     lease_until: datetime | None = None
     generation: int = field(default=0, compare=False)
@@ -68,10 +104,14 @@ class AgentNote:
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """An item popped off a W&B queue: leased to us for about a minute."""
+    """An item popped off a W&B queue: leased to us for about a minute.
+
+    `problem` says, to its author, why the run spec cannot be read; then `run_spec` is empty.
+    """
 
     id: str
     run_spec: dict[str, Any] = field(repr=False)  # can hold a key, as can whatever is rendered from it
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +131,20 @@ class RunQueue(Protocol):
     def ack(self, item_id: str, run_id: str) -> bool:
         """Accept an item; False where its lease ended or somebody (perhaps we ourselves) acked it before."""
 
-    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
-        """Return, by id, those of these items that exist, a hundred at a query."""
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
+        """Return what W&B shows of these items, by id, a hundred at a query. Never raises: see Answers.failed."""
+
+    def known_queues(self, entity: str) -> frozenset[str]:
+        """Return the names of the run queues of an entity that our key can see."""
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent for these queues and return its id. Reject names queues that do not exist."""
 
     def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
-        """Show the agent as active; True where W&B asks it to stop polling, None where W&B does not know it."""
+        """Show the agent as active, and return whether W&B asks it to stop polling.
+
+        None means that W&B does not know this agent: it answers null, 404 or errors.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +168,20 @@ class RunStatus:
 class RunTracker(Protocol):
     """W&B's runs, items and sweeps, as status sees them. Raises Retry, Denied, SettingsError."""
 
-    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
-        """Return the state of those of these runs that exist, a hundred at a query."""
+    def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
+        """Return what W&B shows of these runs, a hundred at a query. Never raises: see Answers.failed and hidden."""
 
-    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
-        """Return, by id, those of these items that exist, a hundred at a query."""
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
+        """Return what W&B shows of these items, by id, a hundred at a query. Never raises: see Answers.failed."""
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
-        """Show the item as FAILED; safe to repeat. Reject: W&B has the item and does not take the report."""
+        """Show the item as FAILED; safe to repeat. An item that is gone or FAILED counts as reported.
 
-    def warn_item(self, item_id: str, message: str, stage: str) -> None:
-        """Show this warning at the item; safe to repeat."""
+        Reject: W&B has the item and does not take the report.
+        """
+
+    def warn_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+        """Show this warning at the item; safe to repeat. An item that is gone or FAILED needs no warning."""
 
     def cancel_sweep(self, sweep: RunPath) -> None:
         """End a sweep whose scheduler has failed; safe to repeat, and one that is over is left as it is.
@@ -193,19 +242,28 @@ class Sweeps(Protocol):
         """Return a sweep's state (RUNNING, PAUSED, …), empty where there is none. Reject: the key may not see it."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundJob:
+    """A CustomJob that was found by its labels; `attempt` is the label of that name."""
+
+    name: str
+    attempt: int
+
+
 class Compute(Protocol):
     """Vertex AI, as submit sees it."""
 
-    def create(self, call: CustomJobCall) -> str:
-        """Create the CustomJob and return its resource name.
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
+        """Create the CustomJob and return its resource name; asks the budget immediately before it sends anything.
 
         Raises:
-            Reject, Capacity, Denied, Retry: Vertex's definite answer; nothing was created.
+            OutOfTime: nothing was sent.
+            Reject, Capacity, Denied, Retry: Vertex's definite answer, or nothing was sent; nothing was created.
             OutcomeUnknown: whatever else happened; there may be a job.
         """
 
-    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
-        """Return the name of the job with all these labels, or None. Raises Retry, Denied."""
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
+        """Return the newest job with all these labels, or None. Raises Retry, Denied, Reject (a malformed parent)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.state import VertexState
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.spec.render import ArgumentNames, Site, render
+from tests.fakes.clock import PLENTY
 from tests.unit.specs import SITE, launch_of
 
 # the runner's module imports this large package for a check of the agent's environment, which is not ours to make
@@ -47,7 +48,7 @@ class Vertex:
 
     def ours(self, run_spec: dict[str, Any], site: Site = SITE) -> Sent:
         """Send it as submit does."""
-        self._compute.create(render(launch_of(run_spec), site, NAMES))
+        self._compute.create(render(launch_of(run_spec), site, NAMES), PLENTY)
         return self._arrived()
 
     def plain(self, spec: Mapping[str, Any], run: Mapping[str, Any]) -> Sent:

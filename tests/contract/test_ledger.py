@@ -63,7 +63,7 @@ def test_what_was_written_is_read_and_listed(ledger: Ledger) -> None:
     written = ledger.write(a_launch())
     assert written.generation
     assert ledger.read(written.key) == written
-    assert list(ledger.list_open()) == [written.entry]
+    assert list(ledger.list_open().entries) == [written.entry]
     assert ledger.read("k" + "a" * 26) is None
 
 
@@ -84,7 +84,7 @@ def test_a_write_of_a_launch_that_is_gone_conflicts(ledger: Ledger) -> None:
     ledger.withdraw(written.key)
     with pytest.raises(Conflict):
         ledger.write(written.move(State.SUBMITTING))
-    assert list(ledger.list_open()) == []
+    assert list(ledger.list_open().entries) == []
 
 
 def test_a_close_moves_the_launch(ledger: Ledger) -> None:
@@ -94,7 +94,7 @@ def test_a_close_moves_the_launch(ledger: Ledger) -> None:
     ledger.close(ended(written))
     assert ledger.is_closed(written.key)
     assert ledger.read(written.key) is None
-    assert list(ledger.list_open()) == []
+    assert list(ledger.list_open().entries) == []
 
 
 def test_a_close_is_safe_to_repeat(ledger: Ledger) -> None:
@@ -104,7 +104,7 @@ def test_a_close_is_safe_to_repeat(ledger: Ledger) -> None:
     ledger.close(ended(written))
     again = ledger.write(a_launch())
     ledger.close(ended(again))
-    assert (ledger.is_closed(written.key), list(ledger.list_open())) == (True, [])
+    assert (ledger.is_closed(written.key), list(ledger.list_open().entries)) == (True, [])
 
 
 def test_withdrawing_is_safe_to_repeat(ledger: Ledger) -> None:
@@ -112,14 +112,14 @@ def test_withdrawing_is_safe_to_repeat(ledger: Ledger) -> None:
     written = ledger.write(a_launch())
     ledger.withdraw(written.key)
     ledger.withdraw(written.key)
-    assert list(ledger.list_open()) == []
+    assert list(ledger.list_open().entries) == []
 
 
 def test_a_listing_shows_all_of_more_than_a_page(ledger: Ledger) -> None:
     """A page has a thousand."""
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(lambda n: ledger.write(a_launch(f"item-{n}")), range(1010)))
-    assert {entry.key for entry in ledger.list_open()} == {launch.key for launch in written}
+    assert {entry.key for entry in ledger.list_open().entries} == {launch.key for launch in written}
 
 
 TIMES = st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))  # noqa: DTZ001
@@ -150,7 +150,7 @@ def test_every_field_of_an_entry_survives_the_bucket(server: str, entry: Entry) 
     """As metadata in the listing, and in the record."""
     ledger = GcsLedger(fresh_bucket(server))
     written = ledger.write(Launch(entry, {"any": entry.notice}))
-    assert list(ledger.list_open()) == [entry]
+    assert list(ledger.list_open().entries) == [entry]
     assert ledger.read(entry.key) == written
 
 
@@ -166,7 +166,7 @@ def test_an_entry_that_cannot_be_read_is_left_out_and_logged(server: str, caplog
     good = ledger.write(a_launch())
     upload = f"{server}/upload/storage/v1/b/{bucket}/o?uploadType=media&name=open/garbage"
     requests.post(upload, data=b"garbage", timeout=5).raise_for_status()
-    assert list(ledger.list_open()) == [good.entry]
+    assert list(ledger.list_open().entries) == [good.entry]
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["ledger.unreadable_entry"]
 
 
@@ -200,7 +200,7 @@ def test_a_write_whose_answer_was_lost_is_known_for_our_own(server: str) -> None
     "call",
     [
         lambda ledger: ledger.write(a_launch()),
-        lambda ledger: list(ledger.list_open()),
+        lambda ledger: list(ledger.list_open().entries),
     ],
     ids=["write", "list"],
 )

@@ -17,8 +17,9 @@ from deploy.local.vertex_server.state import VertexState
 from shared.adapters.vertex_jobs import DEFAULT_FLEX_START_WAIT, NO_LIMIT, VertexJobs
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.ports import CustomJobCall, Job
+from shared.core.ports import CustomJobCall, FoundJob, Job
 from shared.core.shortage import Shortage, shortage_of_job
+from tests.fakes.clock import PLENTY
 
 HERE, THERE = "projects/p/locations/us-central1", "projects/p/locations/europe-west4"
 LABELS = {"launch_key": "k1", "launch_attempt": "1", "launch_agent": "ours"}
@@ -77,9 +78,9 @@ def vertex() -> Iterator[Vertex]:
 
 def test_a_create_is_one_request_and_gives_the_name(vertex: Vertex) -> None:
     """With the labels that it is found by."""
-    name = vertex.compute.create(CALL)
+    name = vertex.compute.create(CALL, PLENTY)
     assert vertex.state.requests == {"create": 1, "get": 0, "list": 0, "cancel": 0, "delete": 0}
-    assert vertex.compute.find(HERE, LABELS) == name
+    assert vertex.compute.find(HERE, LABELS) == FoundJob(name, 1)
     assert vertex.compute.find(HERE, {**LABELS, "launch_attempt": "2"}) is None
     assert vertex.compute.find(THERE, LABELS) is None
 
@@ -101,7 +102,7 @@ def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, 
     """Only a definite refusal says that nothing was created; the text shows no key and is fit for a person."""
     vertex.state.faults.refuse_next(status, code, f"the value {KEY} is odd")
     with pytest.raises(meaning) as failed:
-        vertex.compute.create(CALL)
+        vertex.compute.create(CALL, PLENTY)
     assert type(failed.value) is meaning
     assert "the value [redacted] is odd" in str(failed.value)
     assert "http://" not in str(failed.value)
@@ -122,13 +123,13 @@ def test_why_there_is_no_capacity_is_told_apart(
     """By the details of Google's errors, as they come through the SDK."""
     vertex.state.shortages.begin("us-central1", "STANDARD", lack)
     with pytest.raises(Capacity, match=said) as failed:
-        vertex.compute.create(CALL)
+        vertex.compute.create(CALL, PLENTY)
     assert (failed.value.shortage, failed.value.at_least) == (shortage, timedelta(seconds=at_least))
     assert vertex.state.jobs() == []
-    vertex.compute.create(replace(CALL, submit={"scheduling_strategy": "SPOT"}))
-    vertex.compute.create(replace(CALL, location="europe-west4"))
+    vertex.compute.create(replace(CALL, submit={"scheduling_strategy": "SPOT"}), PLENTY)
+    vertex.compute.create(replace(CALL, location="europe-west4"), PLENTY)
     vertex.state.shortages.end("us-central1", "STANDARD")
-    vertex.compute.create(CALL)
+    vertex.compute.create(CALL, PLENTY)
 
 
 def test_a_job_whose_machines_are_taken_away_shows_that_it_had_begun(vertex: Vertex) -> None:
@@ -150,15 +151,15 @@ def test_a_create_that_worked_without_an_answer_is_found(vertex: Vertex, worked_
     else:
         vertex.state.faults.lose_next_answers()
     with pytest.raises(OutcomeUnknown):
-        vertex.compute.create(CALL)
-    assert vertex.compute.find(HERE, LABELS) == vertex.state.jobs()[0].name
+        vertex.compute.create(CALL, PLENTY)
+    assert vertex.compute.find(HERE, LABELS) == FoundJob(vertex.state.jobs()[0].name, 1)
 
 
 def test_a_credential_that_is_not_accepted_is_a_denial(vertex: Vertex) -> None:
     """401: Google's client refreshes its credentials once, which these cannot, and gives up."""
     vertex.state.faults.refuse_next(401, "UNAUTHENTICATED", "who are you?")
     with pytest.raises(Denied):
-        vertex.compute.create(CALL)
+        vertex.compute.create(CALL, PLENTY)
     vertex.state.faults.refuse_next(401, "UNAUTHENTICATED", "who are you?", method="list")
     with pytest.raises(Denied):
         vertex.listed()
@@ -168,7 +169,7 @@ def test_nobody_there_is_an_unknown_outcome() -> None:
     """A connection that was refused looks like one that broke: it is looked up, which costs little."""
     nobody = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(OutcomeUnknown):
-        VertexCompute("p", "us-central1", nobody).create(CALL)
+        VertexCompute("p", "us-central1", nobody).create(CALL, PLENTY)
     with pytest.raises(Retry):
         VertexCompute("p", "us-central1", nobody).find(HERE, LABELS)
     with pytest.raises(Retry):
@@ -177,7 +178,9 @@ def test_nobody_there_is_an_unknown_outcome() -> None:
 
 def test_an_error_of_the_sdk_after_the_create_is_no_error(vertex: Vertex) -> None:
     """It trips over a malformed tensorboard once the job exists; the renderer refuses that, and this is the net."""
-    name = vertex.compute.create(replace(CALL, submit={"tensorboard": "no-resource-name", "service_account": "a@p"}))
+    name = vertex.compute.create(
+        replace(CALL, submit={"tensorboard": "no-resource-name", "service_account": "a@p"}), PLENTY
+    )
     assert [job.name for job in vertex.state.jobs()] == [name]
 
 
@@ -189,14 +192,14 @@ def test_what_the_sdks_constructor_refuses_was_never_sent(vertex: Vertex, constr
     """Its author reads why."""
     call = replace(CALL, constructor={**CALL.constructor, **constructor})
     with pytest.raises(Reject, match="not accepted by CustomJob"):
-        vertex.compute.create(call)
+        vertex.compute.create(call, PLENTY)
     assert vertex.state.requests["create"] == 0
 
 
 def test_an_unknown_region_is_refused(vertex: Vertex) -> None:
     """The SDK has a list of them."""
     with pytest.raises(Reject):
-        vertex.compute.create(replace(CALL, location="mars-north1"))
+        vertex.compute.create(replace(CALL, location="mars-north1"), PLENTY)
 
 
 def test_the_names_of_the_arguments_are_the_installed_sdks() -> None:
@@ -238,7 +241,7 @@ def test_every_state_is_read(vertex: Vertex, state: str) -> None:
 
 def test_the_secrets_of_a_job_are_known_and_not_shown(vertex: Vertex) -> None:
     """Whatever quotes the job can leave them out; the job's own text does."""
-    job = vertex.vertex_job(vertex.compute.create(CALL))
+    job = vertex.vertex_job(vertex.compute.create(CALL, PLENTY))
     assert job.secrets == {KEY}
     assert KEY not in repr(job)
 
@@ -325,9 +328,9 @@ def test_an_experiment_is_looked_up_before_anything_is_sent(
     call = replace(CALL, location=parent.rpartition("/")[2], submit={"experiment": experiment})
     if meaning:
         with pytest.raises(meaning, match="experiment" if meaning is not Denied else "refuses"):
-            vertex.compute.create(call)
+            vertex.compute.create(call, PLENTY)
         assert vertex.state.requests["create"] == 0
         return
-    vertex.compute.create(call)
+    vertex.compute.create(call, PLENTY)
     [job] = vertex.state.jobs()
     assert job.message.job_spec.experiment == f"{store}/cats"

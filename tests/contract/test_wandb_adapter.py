@@ -107,7 +107,7 @@ def test_a_full_page_is_followed_by_the_next() -> None:
         return data(project={"runs": {"edges": edges, "pageInfo": info}})
 
     with answering(page("a", "c1"), page("b", None)) as (wandb, asked):
-        found = wandb.run_statuses([RunPath("e", "p", name) for name in ("a", "b", "gone")])
+        found = wandb.run_statuses([RunPath("e", "p", name) for name in ("a", "b", "gone")]).found
     assert {run.run_id for run in found} == {"a", "b"}
     assert [each["variables"].get("cursor") for each in asked] == [None, "c1"]
 

@@ -275,19 +275,19 @@ def test_the_product_reports_and_asks(state: State, url: str) -> None:
     queue.fail_item(name, item.id, "no quota", "run")
     queue.fail_item(name, item.id, "no quota", "run")
     queue.fail_item(name, "gone", "nobody reads this", "run")
-    queue.warn_item(other.id, "odd spec", "agent")
+    queue.warn_item(name, other.id, "odd spec", "agent")
     assert [item.error, other.warning] == [
         {"message": "no quota", "stage": "run", "file_paths": []},
         {"message": "odd spec", "stage": "agent", "file_paths": []},
     ]
-    statuses = queue.item_statuses([(name, item.id), (name, other.id), (name, "gone")])
+    statuses = queue.item_statuses([(name, item.id), (name, other.id), (name, "gone")]).found
     assert {key: status.state for key, status in statuses.items()} == {item.id: "FAILED", other.id: "PENDING"}
 
     stopped, _ = state.upsert_run("team", "vision", "a", {})
     state.runs.stop(stopped.id)
     state.upsert_run("lab", "speech", "b", {"state": "failed"})
     paths = [RunPath("team", "vision", "a"), RunPath("lab", "speech", "b"), RunPath("team", "vision", "gone")]
-    runs = queue.run_statuses(paths)
+    runs = queue.run_statuses(paths).found
     assert {path.run_id: (run.state, run.stopped) for path, run in runs.items()} == {
         "a": ("running", True),
         "b": ("failed", False),

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from shared.core.budget import Budget
+
+PLENTY = Budget(1e9)  # for a test that is about something else
+
 
 class FakeClock:
     """Call it for the time; `pass_` moves it."""

@@ -1,19 +1,20 @@
 """The ledger in memory, with the same rules as the bucket's."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from shared.core.errors import Conflict
-from shared.core.launch import Entry, Launch
-from shared.core.ports import AgentNote
+from shared.core.launch import Launch
+from shared.core.ports import AgentNote, Clock, OpenLaunches
 
 
 class InMemoryLedger:
     """Implements Ledger; `open` and `closed` may be looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
+        self.clock = clock
+        self.unreadable: dict[str, str] = {}  # by key, why
         self.open: dict[str, Launch] = {}
         self.closed: dict[str, Launch] = {}
         self.listings = 0
@@ -50,10 +51,18 @@ class InMemoryLedger:
         with self._lock:
             self.open.pop(key, None)
 
-    def list_open(self) -> Iterator[Entry]:
-        """Yield the entries of all open launches."""
+    def list_open(self) -> OpenLaunches:
+        """List all open launches."""
         self.listings += 1
-        yield from [launch.entry for launch in list(self.open.values())]
+        return OpenLaunches([launch.entry for launch in list(self.open.values())], dict(self.unreadable))
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self.clock()
+
+    def read_closed(self, key: str) -> Launch | None:
+        """Return the closed launch, or None."""
+        return self.closed.get(key)
 
 
 class InMemoryAgentBook:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from shared.core.budget import Budget
 from shared.core.jobstate import phase_of
-from shared.core.ports import CustomJobCall, Job
+from shared.core.ports import CustomJobCall, FoundJob, Job
 from tests.fakes.clock import FakeClock
 
 
@@ -24,8 +25,9 @@ class FakeVertex:
     listings: int = 0
     gets: int = 0
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create a job, or fail as the test asked for."""
+        budget.require("the create call")
         error = self.next_errors.pop(0) if self.next_errors else None
         if error and not self.lost:
             raise error
@@ -38,12 +40,14 @@ class FakeVertex:
             raise error
         return name
 
-    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
-        """Find a job by its key and attempt."""
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
+        """Find the newest job of a key and, if it is given, an attempt."""
         self._reach()
-        wanted = (labels["launch_key"], int(labels["launch_attempt"]))
-        found = (j.name for j in self.jobs.values() if j.name.startswith(parent) and (j.key, j.attempt) == wanted)
-        return next(found, None)
+        attempt = labels.get("launch_attempt")
+        for job in reversed(self.jobs.values()):
+            if job.name.startswith(parent) and job.key == labels["launch_key"] and attempt in (None, str(job.attempt)):
+                return FoundJob(job.name, job.attempt)
+        return None
 
     def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
         """Yield the jobs of a region that have not ended or, with a time, all that were created since."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.core.errors import Reject
+from shared.core.errors import LaunchError, Reject
 from shared.core.jobsource import JobSource
 from shared.core.launch import RunPath
 from shared.core.message import Queue
-from shared.core.ports import ItemStatus, QueueItem, RunStatus
+from shared.core.ports import Answers, ItemStatus, QueueItem, RunStatus
 from shared.core.queueconfig import QueueConfig
 
 
@@ -34,6 +34,9 @@ class FakeWandb:
     runs: dict[RunPath, RunStatus] = field(default_factory=dict)
     agents: dict[str, list[str]] = field(default_factory=dict)
     stop_polling: bool = False
+    failed: dict[object, LaunchError] = field(default_factory=dict)  # items and runs that cannot be asked about
+    hidden: set[RunPath] = field(default_factory=set)  # runs that our key cannot see
+    missing_queues: set[str] = field(default_factory=set)
     fail: dict[str, Exception] = field(default_factory=dict)
     lose: dict[str, Exception] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -73,11 +76,21 @@ class FakeWandb:
         self._after("ack")
         return True
 
-    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
         """Return those of these items that exist."""
-        self._before("item_statuses")
-        found = (self.items[item_id] for _, item_id in items if item_id in self.items)
-        return {item.id: ItemStatus(item.state, item.run_name) for item in found}
+        ids = [item_id for _, item_id in items]
+        try:
+            self._before("item_statuses")
+        except LaunchError as exc:
+            return Answers(failed=dict.fromkeys(ids, exc))
+        found = (self.items[one] for one in ids if one in self.items and one not in self.failed)
+        failed = {one: self.failed[one] for one in ids if one in self.failed}
+        return Answers({item.id: ItemStatus(item.state, item.run_name) for item in found}, failed)
+
+    def known_queues(self, entity: str) -> frozenset[str]:
+        """Return the names of the queues that items were pushed to, but the missing ones."""
+        self._before("known_queues")
+        return frozenset({item.queue.name for item in self.items.values()} - self.missing_queues)
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent."""
@@ -94,10 +107,16 @@ class FakeWandb:
         self.agents[agent_id].append("RUNNING" if running else "POLLING")
         return self.stop_polling
 
-    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+    def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
         """Return those of these runs that exist."""
-        self._before("run_statuses")
-        return {run: self.runs[run] for run in runs if run in self.runs}
+        try:
+            self._before("run_statuses")
+        except LaunchError as exc:
+            return Answers(failed=dict.fromkeys(runs, exc))
+        failed = {run: self.failed[run] for run in runs if run in self.failed}
+        seen = [run for run in runs if run not in failed and run not in self.hidden]
+        found = {run: self.runs[run] for run in seen if run in self.runs}
+        return Answers(found, failed, frozenset(self.hidden & set(runs)))
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show the item as FAILED."""
@@ -106,7 +125,7 @@ class FakeWandb:
         item.state, item.error, item.stage = "FAILED", message, stage
         self._after("fail_item")
 
-    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+    def warn_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show a warning."""
         self._before("warn_item")
         self.items[item_id].warning = message

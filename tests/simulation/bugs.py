@@ -2,18 +2,19 @@
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from functions.status import decide
 from functions.submit import launch as submit
+from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
-from shared.core.launch import Entry, Launch, RunPath, State
+from shared.core.launch import Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
-from shared.core.ports import CustomJobCall, ItemStatus, QueueItem, RunStatus
+from shared.core.ports import Answers, CustomJobCall, FoundJob, ItemStatus, OpenLaunches, QueueItem, RunStatus
 from tests.simulation.deployment import PARENT, Deployment, Parts
 from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Call
@@ -57,9 +58,10 @@ class TakesNoForYes(Wandb):
 class TakesAllForAcked(Wandb):
     """Status takes each item that it asks for, for one that W&B has acked to us."""
 
-    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
         """Say that they are ours."""
-        return {one: ItemStatus("CLAIMED", key_of(one)[1:13]) for one in super().item_statuses(items)}
+        found = super().item_statuses(items).found
+        return Answers({one: ItemStatus("CLAIMED", key_of(one)[1:13]) for one in found})
 
 
 class DrawsRunIds(Wandb):
@@ -93,10 +95,10 @@ class TakesSlot(Ledger):
         self.cross(Call("ledger", "ledger.write", name, take, changes=True))
         return written
 
-    def list_open(self) -> Iterator[Entry]:
+    def list_open(self) -> OpenLaunches:
         """Yield a launch for each slot."""
         slots, _ = self.cross(Call("ledger", "ledger.list", "slots/", lambda w: w.bucket.page("slots/", "")))
-        yield from (launch.entry for launch in slots)
+        return OpenLaunches([launch.entry for launch in slots])
 
 
 class GivesSlotBack(Ledger):
@@ -112,17 +114,17 @@ class GivesSlotBack(Ledger):
 class ListsOnePage(Ledger):
     """The listing of the ledger ends after its first page."""
 
-    def list_open(self) -> Iterator[Entry]:
+    def list_open(self) -> OpenLaunches:
         """Yield the first page."""
-        yield from next(self.pages())
+        return OpenLaunches(next(self.pages()))
 
 
 class TakesSchedulersForJobs(Ledger):
     """Poll does not tell the schedulers of sweeps from the jobs that are open."""
 
-    def list_open(self) -> Iterator[Entry]:
+    def list_open(self) -> OpenLaunches:
         """Yield entries."""
-        yield from (replace(entry, scheduler=False) for entry in super().list_open())
+        return OpenLaunches([replace(entry, scheduler=False) for entry in super().list_open().entries])
 
 
 class TripsOverEmptyQueue(Wandb):
@@ -169,7 +171,7 @@ class LooksAtNothingClosed(Ledger):
 class LooksNothingUp(Vertex):
     """A takeover does not look for the job of the attempt that it resolves."""
 
-    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
         """Find nothing."""
         return None
 
@@ -186,7 +188,7 @@ class WaitsForNoImage(CloudBuild):
 class LooksUpAtHome(Vertex):
     """A takeover looks for the job in the deployment's own region, wherever the ladder has brought it."""
 
-    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
         """Find a job."""
         return super().find(PARENT, labels)
 
@@ -194,21 +196,21 @@ class LooksUpAtHome(Vertex):
 class RepeatsCreate(Vertex):
     """Submit sends a create without an answer once more."""
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create, perhaps twice."""
         try:
-            return super().create(call)
+            return super().create(call, budget)
         except OutcomeUnknown:
-            return super().create(call)
+            return super().create(call, budget)
 
 
 class TakesErrorForRefusal(Vertex):
     """Whatever comes out of the SDK's submit(), such as a KeyError after the create, is taken for a refusal."""
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create."""
         try:
-            return super().create(call)
+            return super().create(call, budget)
         except OutcomeUnknown as exc:
             raise Reject("Vertex AI", f"refuses the job: {exc}") from exc
 
@@ -216,28 +218,28 @@ class TakesErrorForRefusal(Vertex):
 class LabelsWithKey(Vertex):
     """A job's labels carry the API key."""
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create."""
         labels = {**call.constructor["labels"], "wandb_api_key": API_KEY}
-        return super().create(replace(call, constructor={**call.constructor, "labels": labels}))
+        return super().create(replace(call, constructor={**call.constructor, "labels": labels}), budget)
 
 
 class LogsRequest(Vertex):
     """What is sent to Vertex AI is logged, its containers' environment included."""
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Log, and create."""
         log.info("launch.creating", extra={"fields": {"request": call.constructor}})
-        return super().create(call)
+        return super().create(call, budget)
 
 
 class SwallowsErrors(submit.Submit):
     """Submit answers well although the ledger could not be reached, so its message does not come again."""
 
-    def launch(self, message: Ticket | Request) -> str:
+    def launch(self, message: Ticket | Request, budget: Budget) -> str:
         """Launch, or not."""
         try:
-            return super().launch(message)
+            return super().launch(message, budget)
         except (Retry, Denied):
             return "launch.failed"
 
@@ -256,12 +258,13 @@ class ClosesBeforeReport(Ledger):
 class WritesIntoClaims(Ledger):
     """Status writes into a launch, be it a mark, while a submit holds its claim."""
 
-    def list_open(self) -> Iterator[Entry]:
+    def list_open(self) -> OpenLaunches:
         """Yield entries, and mark them."""
-        for entry in super().list_open():
+        listed = super().list_open()
+        for entry in listed.entries:
             if entry.state is State.SUBMITTING and (launch := self.read(entry.key)):
                 self.write(launch)
-            yield entry
+        return listed
 
 
 class DeletesBeforeClose(Ledger):
@@ -298,10 +301,11 @@ class NeverCancels(Vertex):
 class OverlooksStop(Wandb):
     """Status does not see that a run which was preempted had been stopped."""
 
-    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+    def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
         """See."""
-        found = super().run_statuses(runs)
-        return {run: RunStatus(one.state, one.stopped and one.state != "preempted") for run, one in found.items()}
+        seen = super().run_statuses(runs)
+        shown = {run: RunStatus(one.state, one.stopped and one.state != "preempted") for run, one in seen.found.items()}
+        return replace(seen, found=shown)
 
 
 @dataclass(frozen=True)

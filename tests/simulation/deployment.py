@@ -9,6 +9,7 @@ from functions.poll import drain
 from functions.status import decide
 from functions.status.reconcile import Status
 from functions.submit import launch
+from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.core.ports import Clock
 from shared.spec.ladder import Ladder, Region, climbed
@@ -102,7 +103,7 @@ class Deployment:
         )
         if delivery is None:
             raise ValueError("submit is called by Pub/Sub only")
-        return lambda: submit.launch(delivery.message)
+        return lambda: submit.launch(delivery.message, Budget(500, lambda: clock().timestamp()))
 
 
 def _wait(cross: Cross) -> Callable[[float], object]:

@@ -5,12 +5,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from shared.core.budget import Budget
 from shared.core.building import Build, Recipe
 from shared.core.errors import Conflict, KeyRefused, LaunchError
 from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Entry, Launch, RunPath
 from shared.core.message import Queue
-from shared.core.ports import AgentNote, CustomJobCall, ItemStatus, Job, QueueItem, RunStatus
+from shared.core.ports import (
+    AgentNote,
+    Answers,
+    CustomJobCall,
+    FoundJob,
+    ItemStatus,
+    Job,
+    OpenLaunches,
+    QueueItem,
+    RunStatus,
+)
 from shared.core.queueconfig import QueueConfig
 from tests.simulation.processes import Call, Cross
 from tests.simulation.world import World
@@ -54,10 +65,18 @@ class Ledger:
         name = f"open/{key}"
         self.cross(Call("ledger", "ledger.delete", name, lambda w: w.bucket.delete(name), changes=True))
 
-    def list_open(self) -> Iterator[Entry]:
-        """Yield the entries of all open launches, page by page."""
-        for page in self.pages():
-            yield from page
+    def now(self) -> datetime:
+        """Return the time by the bucket's clock."""
+        raise NotImplementedError  # the verbs take the clock that the simulation gives them
+
+    def read_closed(self, key: str) -> Launch | None:
+        """Return the closed launch, or None."""
+        found = self.cross(Call("ledger", "ledger.read", f"closed/{key}", lambda w: w.bucket.read(f"closed/{key}")))
+        return replace(found[1], generation=found[0]) if found else None
+
+    def list_open(self) -> OpenLaunches:
+        """List all open launches, page by page."""
+        return OpenLaunches([entry for page in self.pages() for entry in page])
 
     def pages(self) -> Iterator[list[Entry]]:
         """Yield a listing's pages."""
@@ -148,14 +167,22 @@ class Wandb:
             )
         )
 
-    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
         """Return those of these items that exist; asks nothing where there are none."""
         ids = [item_id for _, item_id in items]
         if not ids:
-            return {}
+            return Answers()
         call = Call("wandb", "wandb.items", " ".join(ids), lambda w: w.wandb.item_statuses(ids, w.now))
-        found: Mapping[str, ItemStatus] = self.cross(call)
-        return found
+        try:
+            found: Mapping[str, ItemStatus] = self.cross(call)
+        except LaunchError as exc:
+            return Answers(failed=dict.fromkeys(ids, exc))
+        return Answers(found)
+
+    def known_queues(self, entity: str) -> frozenset[str]:
+        """Return the names of the queues; all of this world's."""
+        self.cross(Call("wandb", "wandb.queues", entity, lambda _: None))
+        return frozenset(("gpu", "cpu"))
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent."""
@@ -170,15 +197,19 @@ class Wandb:
             self.cross(Call("wandb", "wandb.heartbeat", agent_id, lambda _: None))
         return stops
 
-    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+    def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
         """Return those of these runs that exist; asks nothing where there are none."""
         if not runs:
-            return {}
+            return Answers()
         ids = " ".join(run.run_id for run in runs)
-        found: Mapping[RunPath, RunStatus] = self.cross(
-            Call("wandb", "wandb.runs", ids, lambda w: {run: w.wandb.runs[run] for run in runs if run in w.wandb.runs})
+        call = Call(
+            "wandb", "wandb.runs", ids, lambda w: {run: w.wandb.runs[run] for run in runs if run in w.wandb.runs}
         )
-        return found
+        try:
+            found: Mapping[RunPath, RunStatus] = self.cross(call)
+        except LaunchError as exc:
+            return Answers(failed=dict.fromkeys(runs, exc))
+        return Answers(found)
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show the item as FAILED."""
@@ -189,7 +220,7 @@ class Wandb:
 
         self.cross(Call("wandb", "wandb.fail", f"{item_id}: {message}", effect, changes=True))
 
-    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+    def warn_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show a warning."""
 
         def effect(world: World) -> None:
@@ -245,18 +276,19 @@ class Vertex:
     def __init__(self, cross: Cross) -> None:
         self.cross = cross
 
-    def create(self, call: CustomJobCall) -> str:
+    def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create the job."""
+        budget.require("the create call")
         labels = call.constructor["labels"]
         about = f"{labels['launch_key']} attempt {labels['launch_attempt']}"
         return str(
             self.cross(Call("vertex", "vertex.create", about, lambda w: w.create(call), changes=True, once=True))
         )
 
-    def find(self, parent: str, labels: Mapping[str, str]) -> str | None:
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
         """Find a job by its labels."""
-        about = f"{labels['launch_key']} attempt {labels['launch_attempt']}"
-        found: str | None = self.cross(
+        about = f"{labels['launch_key']} attempt {labels.get('launch_attempt', 'any')}"
+        found: FoundJob | None = self.cross(
             Call("vertex", "vertex.find", about, lambda w: w.vertex.find(parent, labels, w.now))
         )
         return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.core.jobstate import phase_of
-from shared.core.ports import CustomJobCall, Job
+from shared.core.ports import CustomJobCall, FoundJob, Job
 
 LAG = timedelta(seconds=45)  # how old a job can be and still be missing from a listing
 PAGE = 2  # jobs a page, so that a page is not all
@@ -39,10 +39,13 @@ class Vertex:
         self.run_ids[name] = next(one["value"] for one in env if one["name"] == "WANDB_RUN_ID")
         return job
 
-    def find(self, parent: str, labels: Mapping[str, str], now: datetime) -> str | None:
-        """Find a job by its labels."""
-        wanted = (labels["launch_key"], int(labels["launch_attempt"]))
-        return next((job.name for job in self._seen(parent, now) if (job.key, job.attempt) == wanted), None)
+    def find(self, parent: str, labels: Mapping[str, str], now: datetime) -> FoundJob | None:
+        """Find the newest job with these labels."""
+        attempt = labels.get("launch_attempt")
+        for job in reversed(self._seen(parent, now)):
+            if job.key == labels["launch_key"] and attempt in (None, str(job.attempt)):
+                return FoundJob(job.name, job.attempt)
+        return None
 
     def page(self, parent: str, since: datetime | None, start: int, now: datetime) -> tuple[list[Job], int]:
         """Return a page of the jobs that have not ended, or that were created since; and where the next one starts."""

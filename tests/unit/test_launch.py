@@ -19,6 +19,7 @@ from shared.core.shortage import Shortage
 from shared.spec.ladder import Ladder, climbed
 from shared.spec.scheduler import Scheduler
 from tests.fakes import FakeBuilds, FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
+from tests.fakes.clock import PLENTY
 
 QUEUE = Queue(entity="team", name="vertex")
 
@@ -74,7 +75,7 @@ class Scene:
 
     def deliver(self, message: Ticket | Request) -> str:
         """Deliver a message."""
-        return self.submit.launch(message)
+        return self.submit.launch(message, PLENTY)
 
     def launch(self, ticket: Ticket) -> Launch:
         """Return what the ledger has."""
@@ -172,7 +173,7 @@ def test_a_submit_that_died_after_its_claim_is_taken_over(scene: Scene, created:
     claim = found.move(State.SUBMITTING, attempt=1, lease_until=lease)
     claim = scene.ledger.write(replace(claim, entry=replace(claim.entry, parent="projects/p/locations/us-central1")))
     if created:
-        scene.vertex.create(CustomJobCall("p", "us-central1", {"labels": labels(claim)}, {}))
+        scene.vertex.create(CustomJobCall("p", "us-central1", {"labels": labels(claim)}, {}), PLENTY)
     assert scene.deliver(ticket) == "launch.nothing_to_do"
     scene.clock.pass_(Policy().lease.total_seconds() + 1)
     events = [scene.deliver(ticket)]
@@ -398,7 +399,7 @@ def test_a_ledger_that_cannot_be_reached_brings_the_message_again(scene: Scene) 
 
     submit = replace(scene.submit, ledger=Down())
     with pytest.raises(Retry):
-        submit.launch(Ticket(launch_key="k" + "a" * 26))
+        submit.launch(Ticket(launch_key="k" + "a" * 26), PLENTY)
 
 
 def test_two_submits_at_the_same_time_create_one_job(scene: Scene) -> None:
@@ -411,13 +412,13 @@ def test_two_submits_at_the_same_time_create_one_job(scene: Scene) -> None:
 
         def read(self, key: str) -> Launch | None:
             found = scene.ledger.read(key)
-            quicker.launch(ticket)
+            quicker.launch(ticket, PLENTY)
             return found
 
         def write(self, launch: Launch) -> Launch:
             return scene.ledger.write(launch)
 
-    assert replace(scene.submit, ledger=Slow()).launch(ticket) == "launch.claimed_elsewhere"
+    assert replace(scene.submit, ledger=Slow()).launch(ticket, PLENTY) == "launch.claimed_elsewhere"
     assert len(scene.vertex.jobs) == 1
 
 
@@ -437,7 +438,7 @@ def test_a_claim_that_ended_under_its_holder_is_not_overwritten(scene: Scene) ->
                 scene.ledger.write(replace(written, reason="taken over"))
             return written
 
-    assert replace(scene.submit, ledger=Late()).launch(ticket) == "launch.claim_lost"
+    assert replace(scene.submit, ledger=Late()).launch(ticket, PLENTY) == "launch.claim_lost"
     assert scene.launch(ticket).reason == "taken over"
 
 

@@ -1,6 +1,6 @@
 """What status does: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -13,8 +13,9 @@ from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.opening import from_item, from_request
-from shared.core.ports import CustomJobCall, ItemStatus, RunStatus
+from shared.core.ports import Answers, CustomJobCall, ItemStatus, RunStatus
 from tests.fakes import FakeBuilds, FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
+from tests.fakes.clock import PLENTY
 
 QUEUE = Queue(entity="team", name="vertex")
 PARENT = "projects/p/locations/us-central1"
@@ -55,7 +56,7 @@ class Scene:
         """Do what submit does."""
         _, project, _, location = parent.split("/")
         labels = {"launch_key": launch.key, "launch_attempt": str(attempt)}
-        name = self.vertex.create(CustomJobCall(project, location, {"labels": labels}, {}))
+        name = self.vertex.create(CustomJobCall(project, location, {"labels": labels}, {}), PLENTY)
         self.vertex.put(name, "JOB_STATE_RUNNING")
         claimed = self.ledger.write(launch.move(State.SUBMITTING, attempt=attempt, parent=parent))
         moved = claimed.move(State.SUBMITTED, job_name=name, submitted_at=self.clock())
@@ -530,7 +531,7 @@ def test_a_launch_that_becomes_overdue_while_wandb_is_asked_is_not_taken_for_rem
     launch = scene.queued()
 
     class Slow(FakeWandb):
-        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
             scene.clock.pass_(61)
             return super().item_statuses(items)
 

@@ -6,9 +6,8 @@ days. An object's custom metadata carries the whole entry, so that a listing (1,
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,7 +15,7 @@ from pydantic import TypeAdapter
 from shared.adapters.gcs.bucket import PATIENCE, Bucket
 from shared.core.errors import Conflict
 from shared.core.launch import Entry, Launch
-from shared.core.ports import AgentNote
+from shared.core.ports import AgentNote, OpenLaunches
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +30,20 @@ class GcsLedger:
     def __init__(self, bucket: str, patience: float = PATIENCE) -> None:
         self._bucket = Bucket(bucket, patience)
 
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.now(UTC)
+
     def read(self, key: str) -> Launch | None:
         """Return the open launch, or None."""
-        found = self._bucket.read(f"open/{key}")
+        return self._read(f"open/{key}")
+
+    def read_closed(self, key: str) -> Launch | None:
+        """Return the closed launch, or None."""
+        return self._read(f"closed/{key}")
+
+    def _read(self, name: str) -> Launch | None:
+        found = self._bucket.read(name)
         if found is None:
             return None
         blob, content = found
@@ -62,13 +72,16 @@ class GcsLedger:
         """Delete `open/<key>`."""
         self._bucket.delete(f"open/{key}")
 
-    def list_open(self) -> Iterator[Entry]:
-        """Yield the entries of all open launches; one that cannot be read is logged and left out."""
+    def list_open(self) -> OpenLaunches:
+        """List all open launches; a record that cannot be read is named."""
+        entries, unreadable = [], {}
         for name, metadata in self._bucket.list_metadata("open/"):
             try:
-                yield _ENTRY.validate_python(_entry_fields(metadata))
+                entries.append(_ENTRY.validate_python(_entry_fields(metadata)))
             except ValueError as exc:  # of JSON, or of what is in it
+                unreadable[name.removeprefix("open/")] = str(exc)[:300]
                 log.error("ledger.unreadable_entry", extra={"fields": {"object": name, "problem": str(exc)[:300]}})
+        return OpenLaunches(entries, unreadable)
 
 
 class GcsAgentBook:

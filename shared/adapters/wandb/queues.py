@@ -15,7 +15,7 @@ from shared.adapters.wandb.graphql import Graphql, NotAllowed
 from shared.core.errors import Reject
 from shared.core.launch import RunPath
 from shared.core.message import Queue
-from shared.core.ports import ItemStatus, QueueItem, RunStatus
+from shared.core.ports import Answers, ItemStatus, QueueItem, RunStatus
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,10 +47,17 @@ class WandbRunQueue:
             self._graphql.mutate(documents.ACK, {"itemId": item_id, "runId": run_id})["ackRunQueueItem"]["success"]
         )
 
+    def known_queues(self, entity: str) -> frozenset[str]:
+        """Return the names of an entity's queues."""
+        return frozenset(self._queue_ids(entity))
+
+    def _queue_ids(self, entity: str) -> dict[str, str]:
+        project = self._graphql.query(documents.QUEUES, {"entity": entity, "projectName": QUEUE_PROJECT})["project"]
+        return {queue["name"]: queue["id"] for queue in (project or {}).get("runQueues") or []}
+
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent; a lost answer leaves an agent without heartbeats on W&B's page, and is repeated."""
-        project = self._graphql.query(documents.QUEUES, {"entity": entity, "projectName": QUEUE_PROJECT})["project"]
-        known = {queue["name"]: queue["id"] for queue in (project or {}).get("runQueues") or []}
+        known = self._queue_ids(entity)
         missing = [name for name in queues if name not in known]
         if missing:
             there = ", ".join(sorted(known)) or "none that this key may see"
@@ -74,7 +81,7 @@ class WandbRunQueue:
         self._graphql.query(documents.HEARTBEAT, {"agentId": agent_id, "agentStatus": status})
         return bool(agent["stopPolling"])
 
-    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Mapping[str, ItemStatus]:
+    def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
         """Return, by id, those of these items that exist."""
         found: dict[str, ItemStatus] = {}
         for page in _pages(items):
@@ -82,9 +89,9 @@ class WandbRunQueue:
                 item = ((answer or {}).get("runQueue") or {}).get("runQueueItem")
                 if item:
                     found[item["id"]] = ItemStatus(str(item["state"]).upper(), item.get("associatedRunId") or "")
-        return found
+        return Answers(found)
 
-    def run_statuses(self, runs: Sequence[RunPath]) -> Mapping[RunPath, RunStatus]:
+    def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
         """Return the state of those of these runs that exist: a query names up to a hundred runs, of any projects."""
         found: dict[RunPath, RunStatus] = {}
         for page in _pages([run for run in dict.fromkeys(runs) if run.entity and run.project]):
@@ -101,7 +108,7 @@ class WandbRunQueue:
                     if info.get("hasNextPage") and info.get("endCursor") not in (None, variables.get("cursor")):
                         more.append({**variables, "cursor": info["endCursor"]})
                 asked = more
-        return found
+        return Answers(found)
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show the item as FAILED; one that W&B no longer has, or shows as FAILED, has been told.
@@ -111,14 +118,14 @@ class WandbRunQueue:
         """
         if self._report(documents.FAIL, "failRunQueueItem", item_id, message, stage):
             return
-        status = self.item_statuses([(queue, item_id)]).get(item_id)
+        status = self.item_statuses([(queue, item_id)]).found.get(item_id)
         if status and status.state != "FAILED":
             raise Reject("item", f"{item_id} is {status.state} and W&B does not let it fail")
 
-    def warn_item(self, item_id: str, message: str, stage: str) -> None:
+    def warn_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show this warning at the item; where W&B does not take it the author misses a hint, no more."""
         if not self._report(documents.WARN, "updateRunQueueItemWarning", item_id, message, stage):
-            log.warning("wandb.warning_not_taken", extra={"fields": {"item": item_id}})
+            log.warning("wandb.warning_not_taken", extra={"fields": {"item": item_id, "queue": queue.name}})
 
     def cancel_sweep(self, sweep: RunPath) -> None:
         """Set a sweep that is not over to CANCELED, as the agent does when its scheduler has failed."""
