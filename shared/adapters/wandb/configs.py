@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from shared.adapters.wandb import documents
-from shared.adapters.wandb.graphql import Graphql, NotAllowed
-from shared.adapters.wandb.queues import QUEUE_PROJECT
+from shared.adapters.wandb.answers import NotAllowed, Refused, at, items_of
+from shared.adapters.wandb.graphql import CALL_SECONDS, Graphql
+from shared.adapters.wandb.statuses import QUEUE_PROJECT
+from shared.core.budget import Budget
 from shared.core.errors import Denied, Reject, SettingsError
 from shared.core.message import Queue
 from shared.core.queueconfig import QueueConfig
@@ -32,19 +34,23 @@ class WandbQueueConfigs:
 def read_config(graphql: Graphql, entity: str, name: str) -> QueueConfig | None:
     """Ask for a queue's default configuration; None where there is no such queue that the key may see."""
     where = {"projectName": QUEUE_PROJECT, "entityName": entity, "runQueue": name}
-    found = (graphql.query(documents.QUEUE, where).get("project") or {}).get("runQueue")
+    budget = Budget(CALL_SECONDS)
+    found = at(graphql.query(documents.QUEUE, where, budget), "project", "runQueue")
     if not found:
         return None
-    config = QueueConfig(str(found["id"]), found.get("access") or "")
+    if not found.get("id"):
+        raise Refused(f"W&B's answer lacks the id of queue {name} of {entity}")
+    config = QueueConfig(str(found["id"]), str(found.get("access") or ""))
     if not found.get("defaultResourceConfigID"):
         return config
-    answer = graphql.query(documents.QUEUE_CONFIG, {"entityName": entity, "id": found["defaultResourceConfigID"]})
-    given = (answer.get("entity") or {}).get("defaultResourceConfig") or {}
+    asked = {"entityName": entity, "id": found["defaultResourceConfigID"]}
+    given = at(graphql.query(documents.QUEUE_CONFIG, asked, budget), "entity", "defaultResourceConfig")
+    variables = [one for one in items_of(given.get("templateVariables")) if isinstance(one, dict) and one.get("name")]
     return replace(
         config,
-        resource=given.get("resource") or "",
+        resource=str(given.get("resource") or ""),
         config=_object(given.get("config")),
-        template_variables={one["name"]: _object(one.get("schema")) for one in given.get("templateVariables") or []},
+        template_variables={str(one["name"]): _object(one.get("schema")) for one in variables},
     )
 
 

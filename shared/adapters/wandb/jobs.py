@@ -8,13 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from shared.adapters.wandb import documents
-from shared.adapters.wandb.graphql import Graphql, NotAllowed
+from shared.adapters.wandb.answers import NotAllowed, Refused, at, items_of
+from shared.adapters.wandb.graphql import CALL_SECONDS, Graphql
+from shared.core.budget import Budget
 from shared.core.building import ArtifactFile
 from shared.core.errors import Denied, Reject, SettingsError
 from shared.core.jobsource import CREATE_AGAIN, JOB_FILE, JobSource, Kind, read_job
 
 LARGEST = 1_000_000  # bytes of a wandb-job.json
 PAGE = 500  # files
+MOST_PAGES = 1000
+LIST_SECONDS = 60.0  # for the list of all files of one artifact
 
 _FIX = "Give it as entity/project/name:alias, and let this deployment's API key see that project."
 
@@ -36,13 +40,18 @@ class WandbJobs:
 
     def _resolved(self, path: str) -> JobSource:
         graphql = self._graphql
-        version, kind, _ = _membership(graphql, path)
+        budget = Budget(CALL_SECONDS)
+        version, kind, _ = _membership(graphql, path, budget)
         if kind != "job":
             raise Reject("job", f"{path} is an artifact of type {kind!r}, not a job", _FIX)
-        nodes = {str(node.get("name")): node for node in _nodes(graphql, version)}
+        nodes = {str(node.get("name")): node for node in _nodes(graphql, version, budget)}
         if JOB_FILE not in nodes:
             raise Reject("job", f"{version} has no {JOB_FILE}", CREATE_AGAIN)
-        source = read_job(version, graphql.download(str(nodes[JOB_FILE]["directUrl"]), LARGEST))
+        address = str(nodes[JOB_FILE].get("directUrl") or "")
+        if not address:
+            raise Refused(f"W&B's answer lacks the address of {JOB_FILE} of {version}")
+        content = b"".join(graphql.chunks(address, LARGEST, max(budget.left, 0)))
+        source = read_job(version, content)
         if source.kind is Kind.IMAGE:
             return source
         # whatever has no checksum is as new as the job
@@ -51,7 +60,7 @@ class WandbJobs:
         if source.kind is Kind.REPO:
             return source
         by_id = bool(source.code_id)
-        code, _, digest = _by_id(graphql, source) if by_id else _membership(graphql, source.code)
+        code, _, digest = _by_id(graphql, source, budget) if by_id else _membership(graphql, source.code, budget)
         return replace(source, code=code, digest=digest)
 
 
@@ -64,65 +73,67 @@ class WandbFiles:
     def files_of(self, artifact: str) -> Iterator[ArtifactFile]:
         """Yield the files of an artifact, 500 a query."""
         try:
-            for node in _nodes(self._graphql, artifact):
-                yield ArtifactFile(str(node.get("name")), int(node.get("sizeBytes") or 0), str(node.get("directUrl")))
+            for node in _nodes(self._graphql, artifact, Budget(LIST_SECONDS)):
+                size = str(node.get("sizeBytes"))
+                if not size.isdecimal():
+                    raise Refused(f"W&B's answer lacks the size of {node.get('name')} of {artifact}")
+                yield ArtifactFile(str(node.get("name")), int(size), str(node.get("directUrl")))
         except NotAllowed as exc:
             raise Reject("job", f"{artifact} may not be read with this deployment's API key", _FIX) from exc
         except SettingsError as exc:
             raise Denied(str(exc)) from exc
 
     def content(self, file: ArtifactFile) -> Iterator[bytes]:
-        """Yield a file piece by piece."""
-        return self._graphql.chunks(file.address)
+        """Yield a file piece by piece; one byte more than its size, if there are more, and no further."""
+        return self._graphql.chunks(file.address, file.size + 1)
 
 
-def _membership(graphql: Graphql, path: str) -> tuple[str, str, str]:
+def _membership(graphql: Graphql, path: str, budget: Budget) -> tuple[str, str, str]:
     """Find an artifact by any of its names; return its version's own name, its type, and the digest of its content."""
     entity, project, name = path.split("/", 2)
     named = name if ":" in name else f"{name}:latest"
-    answer = graphql.query(documents.JOB, {"entity": entity, "project": project, "name": named})
-    found = _at(answer, "project", "artifactCollectionMembership")
-    artifact = _at(found, "artifact")
+    answer = graphql.query(documents.JOB, {"entity": entity, "project": project, "name": named}, budget)
+    found = at(answer, "project", "artifactCollectionMembership")
+    artifact = at(found, "artifact")
     if not artifact or artifact.get("state") == "DELETED":
         gone = "was deleted" if artifact else "was not found"
         raise Reject("job", f"{path} {gone} in W&B", _FIX)
-    version = _version(_at(found, "artifactCollection"), found["versionIndex"])
-    return version, str(_at(artifact, "artifactType").get("name")), str(artifact.get("digest"))
+    version = _version(at(found, "artifactCollection"), found.get("versionIndex"))
+    return version, str(at(artifact, "artifactType").get("name")), str(artifact.get("digest"))
 
 
-def _by_id(graphql: Graphql, source: JobSource) -> tuple[str, str, str]:
+def _by_id(graphql: Graphql, source: JobSource, budget: Budget) -> tuple[str, str, str]:
     """Return the same of the code that a job links to."""
-    found = _at(graphql.query(documents.CODE, {"id": source.code_id}), "artifact")
+    found = at(graphql.query(documents.CODE, {"id": source.code_id}, budget), "artifact")
     if not found or found.get("state") == "DELETED":
         gone = "was deleted" if found else "was not found"
         raise Reject("job", f"{source.path} has code that {gone} in W&B", CREATE_AGAIN)
-    return _version(_at(found, "artifactSequence"), found["versionIndex"]), "code", str(found.get("digest"))
+    return _version(at(found, "artifactSequence"), found.get("versionIndex")), "code", str(found.get("digest"))
 
 
 def _version(collection: Mapping[str, Any], index: object) -> str:
-    project = _at(collection, "project")
-    return f"{_at(project, 'entity').get('name')}/{project.get('name')}/{collection.get('name')}:v{index}"
+    project = at(collection, "project")
+    if type(index) is not int or not collection.get("name"):
+        raise Refused("W&B's answer lacks the version or the name of an artifact")
+    return f"{at(project, 'entity').get('name')}/{project.get('name')}/{collection.get('name')}:v{index}"
 
 
-def _nodes(graphql: Graphql, version: str) -> Iterator[Mapping[str, Any]]:
+def _nodes(graphql: Graphql, version: str, budget: Budget) -> Iterator[Mapping[str, Any]]:
     """Yield what W&B shows of the files of an artifact's version."""
     entity, project, named = version.split("/", 2)
     collection, _, alias = named.rpartition(":")
     where = {"entity": entity, "project": project, "collection": collection, "alias": alias, "perPage": PAGE}
-    more: object = True
-    while more:
-        answer = graphql.query(documents.FILES, where)
-        membership = _at(answer, "project", "artifactCollection", "artifactMembership")
+    for _ in range(MOST_PAGES):
+        answer = graphql.query(documents.FILES, where, budget)
+        membership = at(answer, "project", "artifactCollection", "artifactMembership")
         if not membership:
             raise Reject("job", f"{version} was not found in W&B", _FIX)
-        files = _at(membership, "files")
-        yield from (_at(edge, "node") for edge in files.get("edges") or [])
-        page = _at(files, "pageInfo")
-        more, where["cursor"] = page.get("hasNextPage"), page.get("endCursor")
-
-
-def _at(value: Any, *path: str) -> Mapping[str, Any]:
-    """Follow a path through an answer; what is missing or null on the way is empty."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
+        files = at(membership, "files")
+        yield from (at(edge, "node") for edge in items_of(files.get("edges")))
+        page = at(files, "pageInfo")
+        if not page.get("hasNextPage"):
+            return
+        if page.get("endCursor") in (None, where.get("cursor")):
+            break
+        where["cursor"] = page["endCursor"]
+    raise Refused(f"W&B's list of the files of {version} does not end")

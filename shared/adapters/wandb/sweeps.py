@@ -1,7 +1,8 @@
 """The states of W&B's sweeps, as submit needs them: a query that W&B's own client sends too."""
 
 from shared.adapters.wandb import documents
-from shared.adapters.wandb.graphql import Graphql, NotAllowed
+from shared.adapters.wandb.answers import NotAllowed, at
+from shared.adapters.wandb.graphql import Graphql
 from shared.core.errors import Denied, Reject, SettingsError
 
 
@@ -21,5 +22,4 @@ class WandbSweeps:
             raise Reject("sweep_id", problem, "Let the key see that project.") from exc
         except SettingsError as exc:  # an operator has to mend it
             raise Denied(str(exc)) from exc
-        found = (answer.get("project") or {}).get("sweep") or {}
-        return str(found.get("state") or "").upper()
+        return str(at(answer, "project", "sweep").get("state") or "").upper()
