@@ -1,6 +1,6 @@
 """Our adapter of W&B against servers that behave badly: what every answer, and no answer, means."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,13 +23,14 @@ QUEUE = Queue(entity="team", name="vertex")
 
 
 @contextmanager
-def answering(*answers: Response) -> Iterator[tuple[WandbRunQueue, list[Any]]]:
+def answering(*answers: Response | Callable[[Any], Response]) -> Iterator[tuple[WandbRunQueue, list[Any]]]:
     """Serve these answers, one after the other and the last for ever; yields our adapter and what it asked."""
     asked: list[Any] = []
 
     async def graphql(request: Request) -> Response:
         asked.append(await request.json())
-        return answers[min(len(asked), len(answers)) - 1]
+        answer = answers[min(len(asked), len(answers)) - 1]
+        return answer if isinstance(answer, Response) else answer(asked[-1])
 
     with serving(Starlette(routes=[Route("/graphql", graphql, methods=["POST"])])) as url:
         yield WandbRunQueue(Graphql(url, KEY)), asked

@@ -8,6 +8,7 @@ import uvicorn
 
 from deploy.local.faults import Faulty, fault_options
 from deploy.local.wandb_server.app import create_app
+from deploy.local.wandb_server.shapes import SHAPES
 from deploy.local.wandb_server.state import State
 
 
@@ -29,6 +30,9 @@ class Announcing(uvicorn.Server):
 @click.option("--crashed-after-seconds", default=300.0, show_default=True, help="When a silent run counts as crashed.")
 @click.option("--api-key", "api_keys", multiple=True, help="A key to accept; without any, every key is. Repeatable.")
 @click.option("--entity", default="local", show_default=True, help="The default entity of whoever asks.")
+@click.option(
+    "--error-shape", type=click.Choice(SHAPES), default="usual", show_default=True, help="How a refusal is answered."
+)
 @fault_options
 def main(
     host: str,
@@ -38,6 +42,7 @@ def main(
     crashed_after_seconds: float,
     api_keys: tuple[str, ...],
     entity: str,
+    error_shape: str,
     fault_rate: float,
     fault_seed: int,
 ) -> None:
@@ -45,6 +50,7 @@ def main(
     state = State(
         api_keys=api_keys, entity=entity, lease_seconds=lease_seconds, crashed_after_seconds=crashed_after_seconds
     )
+    state.errors.change({"shape": error_shape})
     app = Faulty(create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
     asyncio.run(Announcing(config).serve())

@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.local.wandb_server.answering import json_response
 from deploy.local.wandb_server.artifact_store import artifact_routes
 from deploy.local.wandb_server.errors import Refused
-from deploy.local.wandb_server.execution import Asked, Executor
+from deploy.local.wandb_server.execution import Asked, Document, Executor
 from deploy.local.wandb_server.mutations import MUTATIONS
 from deploy.local.wandb_server.pages import page
 from deploy.local.wandb_server.resolvers import QUERIES
@@ -26,6 +27,7 @@ from deploy.local.wandb_server.run_fields import RUN_FIELDS
 from deploy.local.wandb_server.runs import Run
 from deploy.local.wandb_server.standin import standin_routes
 from deploy.local.wandb_server.state import State
+from deploy.local.wandb_server.trouble import trouble_routes
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,7 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
         if latency:
             await asyncio.sleep(latency)
         asked = Asked(state, str(request.base_url).rstrip("/"))
-        result = executor.run(document, variables, body.get("operationName") or None, asked)
-        return JSONResponse(result.formatted, status_code=400 if document.errors else 200)
+        return _executed(executor, document, variables, body.get("operationName") or None, asked)
 
     async def file_stream(request: Request) -> Response:
         message = await _json(request)
@@ -90,10 +91,25 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
             Route(STORAGE, get_file, methods=["GET"]),
             *artifact_routes(state, partial(_authorized, state)),
             *standin_routes(state),
+            *trouble_routes(state),
             Route("/{path:path}", human_page, methods=["GET"]),
         ],
         exception_handlers=dict.fromkeys((Refused, ValueError, KeyError), _bad_request),
     )
+
+
+def _executed(
+    executor: Executor, document: Document, variables: dict[str, Any], operation: str | None, asked: Asked
+) -> Response:
+    """Answer a document; what W&B refuses is answered in the shape that was asked for."""
+    if document.errors:
+        return json_response({"errors": [error.formatted for error in document.errors]}, 400)
+    state = asked.state
+    answer = state.errors.refuses(document.tree)
+    if answer is None:
+        answer = dict(executor.run(document, variables, operation, asked).formatted)
+    status, answer = state.errors.reshaped(document.tree, variables, answer)
+    return json_response(answer, status, state.queues.raw_specs(answer))
 
 
 def _authorized(state: State, endpoint: Endpoint) -> Endpoint:

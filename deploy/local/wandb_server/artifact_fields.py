@@ -86,6 +86,43 @@ def _collection(project: ProjectNode, info: Info, name: str) -> Collection | Non
     return _artifacts(info).collections.get((project.entity_name, project.name, name))
 
 
+def _collections(
+    project: ProjectNode, info: Info, first: int | None = None, after: str | None = None, type_name: str = "", **_: Any
+) -> dict[str, Any]:
+    where = (project.entity_name, project.name)
+    held = [one for one in _artifacts(info).collections.values() if (one.entity_name, one.project_name) == where]
+    found = [one for one in held if not type_name or one.type_name == type_name]
+    return connection(found, first, after) | {"total_count": len(found)}
+
+
+def _types(
+    project: ProjectNode, info: Info, first: int | None = None, after: str | None = None, **_: Any
+) -> dict[str, Any]:
+    where = (project.entity_name, project.name)
+    held = _artifacts(info).collections.values()
+    names = dict.fromkeys(one.type_name for one in held if (one.entity_name, one.project_name) == where)
+    return connection([_type(info, name, project) for name in names], first, after)
+
+
+def _type(info: Info, name: str, project: ProjectNode) -> dict[str, Any]:
+    # when a type was made is not kept: each counts as old as the stand-in
+    made = timestamp(info.context.state.started_at)
+    return {"id": f"type:{name}", "name": name, "description": None, "created_at": made, "project": project}
+
+
+def _type_of(collection: Collection, info: Info) -> dict[str, Any]:
+    project = project_node(info.context.state, collection.entity_name, collection.project_name)
+    assert project  # noqa: S101 - a collection is made in a project
+    return _type(info, collection.type_name, project)
+
+
+def _versions(
+    collection: Collection, _: Info, first: int | None = None, after: str | None = None, **__: Any
+) -> dict[str, Any]:
+    held = [one for one in reversed(collection.versions) if one.state == "COMMITTED"]
+    return connection(held, first, after) | {"total_count": len(held)}
+
+
 def _found(project: ProjectNode, info: Info, name: str) -> Artifact | None:
     return _artifacts(info).find(project.entity_name, project.name, name)
 
@@ -139,12 +176,14 @@ ARTIFACT_PROJECT_FIELDS: dict[str, Any] = {
     "artifact": _found,
     "artifactCollection": _collection,
     "artifactCollectionMembership": lambda project, info, name: _membership(_found(project, info, name)),
-    "artifactType": lambda project, _, name: {"name": name, "project": project},
+    "artifactType": lambda project, info, name: _type(info, name, project),
+    "artifactTypes": _types,
+    "artifactCollections": _collections,
 }
 ARTIFACT_FIELDS: dict[str, dict[str, Any]] = {
     "Artifact": {
         "artifactSequence": lambda artifact, _: artifact.collection,
-        "artifactType": lambda artifact, _: {"name": artifact.collection.type_name},
+        "artifactType": lambda artifact, info: _type_of(artifact.collection, info),
         "ttlDurationSeconds": lambda *_: -1,
         "ttlIsInherited": lambda *_: False,
         "tags": lambda *_: [],
@@ -161,9 +200,20 @@ ARTIFACT_FIELDS: dict[str, dict[str, Any]] = {
     "ArtifactSequence": {
         "project": lambda found, info: project_node(info.context.state, found.entity_name, found.project_name),
         "digestAlgorithm": lambda *_: "MANIFEST_MD5",
+        "description": lambda *_: None,
+        "createdAt": lambda _, info: timestamp(info.context.state.started_at),
+        "updatedAt": lambda *_: None,
+        "defaultArtifactType": _type_of,
+        "tags": lambda *_: {"edges": []},
+        "artifacts": _versions,
         "artifactMembership": lambda found, _, alias_name: _membership(found.find(alias_name)),
     },
-    "ArtifactType": {"artifactCollection": lambda kind, info, name: _collection(kind["project"], info, name)},
+    "ArtifactType": {
+        "artifactCollection": lambda kind, info, name: _collection(kind["project"], info, name),
+        "artifactCollections": lambda kind, info, **given: _collections(
+            kind["project"], info, **given, type_name=kind["name"]
+        ),
+    },
     "ArtifactCollectionMembership": {"files": _files},
 }
 ARTIFACT_MUTATIONS: dict[str, Any] = {

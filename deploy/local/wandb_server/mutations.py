@@ -92,7 +92,10 @@ def pop_from_run_queue(state: State, given: Input) -> Answer | None:
     if queue is None:
         raise Refused(f"run queue {given['queue_name']} not found")
     item = state.queues.pop(queue, given.get("launch_agent_id"))
-    return {"run_queue_item_id": item.id, "run_spec": item.run_spec} if item else None
+    if item is None:
+        return None
+    spec = item.run_spec if item.raw is None else f"raw:{item.id}"
+    return {"run_queue_item_id": item.id, "run_spec": spec}
 
 
 def ack_run_queue_item(state: State, given: Input) -> Answer:

@@ -37,6 +37,7 @@ class Item:
     agent_id: str | None = None
     error: dict[str, Any] | None = None
     warning: dict[str, Any] | None = None
+    raw: str | None = None  # answered in the place of the run spec, as it is
 
 
 @dataclass
@@ -156,6 +157,18 @@ class Queues:
         self.items[item.id] = queue.items[item.id] = item
         queue.wait(item)
         return item
+
+    def push_raw(self, queue: RunQueue, raw: str) -> Item:
+        """Put an item on a queue whose run spec is this text, be it JSON or not."""
+        item = self.push(queue, {}, None, {})
+        item.raw = raw
+        return item
+
+    def raw_specs(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        """Return the texts of the items in an answer to a pop that are not to be encoded."""
+        popped = (answer.get("data") or {}).get("popFromRunQueue") or {}
+        item = self.items.get(str(popped.get("runQueueItemId")))
+        return {f"raw:{item.id}": item.raw} if item and item.raw is not None else {}
 
     def pop(self, queue: RunQueue, agent_id: str | None) -> Item | None:
         """Lease the next item; None where nothing waits."""

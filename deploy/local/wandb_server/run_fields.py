@@ -1,5 +1,6 @@
 """What a run answers about itself, and where its files go."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -93,7 +94,7 @@ def _file(info: Info, run: Run, name: str) -> dict[str, Any]:
         "size_bytes": len(run.files.get(name, b"")),
         "mimetype": None,
         "updated_at": timestamp(run.heartbeat_at),
-        "md5": None,
+        "md5": hashlib.md5(run.files.get(name, b"")).hexdigest(),  # noqa: S324 - W&B's own checksum
     }
 
 

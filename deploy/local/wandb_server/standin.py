@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.local.wandb_server.answering import json_response
 from deploy.local.wandb_server.queues import Item
 from deploy.local.wandb_server.run_fields import HISTORY, lines, plain_config
 from deploy.local.wandb_server.runs import Run
@@ -64,11 +65,11 @@ def standin_routes(state: State) -> list[Route]:
     async def items(_: Request) -> Response:
         with state.lock:
             state.queues.end_leases()
-            return JSONResponse([item_row(item) for item in state.queues.items.values()])
+            return json_response([item_row(item) for item in state.queues.items.values()])
 
     async def runs(_: Request) -> Response:
         with state.lock:
-            return JSONResponse([run_row(run) for run in state.runs.all()])
+            return json_response([run_row(run) for run in state.runs.all()])
 
     async def requests(_: Request) -> Response:
         with state.lock:

@@ -14,6 +14,7 @@ from deploy.local.wandb_server.artifacts import Artifacts
 from deploy.local.wandb_server.errors import Refused
 from deploy.local.wandb_server.queues import Item, Queues, RunQueue
 from deploy.local.wandb_server.runs import Run, Runs
+from deploy.local.wandb_server.shapes import Errors
 from deploy.local.wandb_server.specs import variable_schemas
 
 QUEUE_PROJECT = "model-registry"  # where W&B keeps the launch queues of an entity
@@ -49,6 +50,7 @@ class State:
         self.agents = Agents(numbers.__next__, global_id, clock)
         self.artifacts = Artifacts(numbers.__next__, global_id, clock)
         self.runs = Runs(numbers.__next__, global_id, clock, crashed_after_seconds)
+        self.errors = Errors()
         self.projects: dict[tuple[str, str], int] = {}
         self.requests: Counter[str] = Counter()
         self._numbers = numbers

@@ -151,7 +151,8 @@ def _read_project(
     problem = one.error
     for _ in range(MOST_PAGES):
         listing = at(one.project, "runs")
-        problem = _read_page(part, listing, wanted) or problem
+        unread = _read_page(part, listing, wanted)
+        problem = problem or unread
         info = at(listing, "pageInfo")
         if problem or not one.whole or info.get("hasNextPage") is False or all(run in part.found for run in group):
             return problem
