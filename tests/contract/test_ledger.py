@@ -134,8 +134,9 @@ ENTRIES = st.builds(
         ("queue_entity", "queue_name", "item_id", "parent", "build", "job_name", "cancel_reason", "notice"), TEXT
     ),
     **{name: st.integers(0, 99) for name in ("attempt", "failures", "waits", "resumes")},
-    **{name: st.none() | TIMES for name in ("lease_until", "retry_at", "submitted_at", "stop_seen_at")},
+    **{name: st.none() | TIMES for name in ("lease_until", "looked_at", "retry_at", "submitted_at", "stop_seen_at")},
     outcome=st.none() | st.sampled_from(Outcome),
+    unanswered=st.booleans(),
     noticed=st.booleans(),
     report_owed=st.booleans(),
     scheduler=st.booleans(),
