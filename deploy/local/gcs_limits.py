@@ -43,6 +43,9 @@ CONDITION = "At least one of the pre-conditions you specified did not hold."
 
 _OBJECT = re.compile(r"/(?:upload/|resumable/upload/)?storage/v1/b/([^/]+)/o(?:/([^/]+))?")
 _NOT_PASSED_ON = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
+_DROPPED = re.compile(
+    "connection|keep-alive|transfer-encoding|x-goog-meta-.*"
+)  # GCS's JSON API gives the last to nobody
 
 
 @dataclass
@@ -94,7 +97,9 @@ def write_of(method: str, path: str, query: Mapping[str, list[str]], content_typ
 def metadata_bytes(metadata: Mapping[str, str]) -> int:
     """Count metadata in the least favourable way: UTF-8, JSON's escapes, or a URL's."""
     texts = "".join(f"{name}{value}" for name, value in metadata.items())
-    return max(len(texts.encode("utf-8", "replace")), len(json.dumps(texts)), len(quote(texts, "", errors="replace")))
+    return max(
+        len(texts.encode("utf-8", "replace")), len(json.dumps(texts)) - 2, len(quote(texts, "", errors="replace"))
+    )
 
 
 class Proxy:
@@ -153,8 +158,7 @@ class Proxy:
             finally:
                 await answer.aclose()
 
-        dropped = _NOT_PASSED_ON - {"content-length"}
-        kept = {name: value for name, value in answer.headers.items() if name not in dropped}
+        kept = {name: value for name, value in answer.headers.items() if not _DROPPED.fullmatch(name)}
         kept |= self.limits.date() if "date" in kept else {}
         return StreamingResponse(parts(), answer.status_code, kept)
 

@@ -5,6 +5,7 @@ itself, and the metadata says so.
 """
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,19 +15,23 @@ from shared.core.launch import Entry
 
 MOST = 8_192  # bytes of keys and values that GCS takes
 ROOM = 7_900  # of them; the rest is for the writer's token
+ESCAPED = "json:"  # begins a text that is written as a JSON string
 IN_RECORD = {"entry": "in the record"}
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ENTRY = TypeAdapter(Entry)
 
 
 def metadata_of(entry: Entry) -> dict[str, str]:
     """Write an entry as metadata: text only, what is empty left out, the nested run as JSON."""
     fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
-    metadata = {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in fields.items()
-    }
+    metadata = {name: _plain(value) if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
     return metadata if weight(metadata) <= ROOM else dict(IN_RECORD)
+
+
+def _plain(text: str) -> str:
+    """Write a text without control characters: where metadata is sent as headers, there are none."""
+    return ESCAPED + json.dumps(text) if _CONTROL.search(text) or text.startswith(ESCAPED) else text
 
 
 def weight(metadata: dict[str, str]) -> int:
@@ -45,8 +50,11 @@ def entry_of(metadata: dict[str, str]) -> Entry:
     Raises:
         ValueError: naming what this version cannot read.
     """
-    fields: dict[str, Any] = dict(metadata)
     try:
+        fields: dict[str, Any] = {
+            name: json.loads(text.removeprefix(ESCAPED)) if text.startswith(ESCAPED) else text
+            for name, text in metadata.items()
+        }
         if "run" in fields:
             fields["run"] = json.loads(fields["run"])
         entry = _ENTRY.validate_python(fields)
