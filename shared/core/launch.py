@@ -14,7 +14,8 @@ from shared.core.errors import LaunchError
 from shared.core.message import Queue
 from shared.core.shortage import Shortage
 
-NOTICE_LENGTH = 1000  # of the 8 KiB that an object's metadata may have
+NOTICE_BYTES = 1000  # of the 8 KiB that an object's metadata may have
+CANCEL_REASON_BYTES = 500
 
 
 class State(enum.StrEnum):
@@ -62,6 +63,20 @@ class Backoff:
         return min(self.first * (1 << min(times - 1, 20)), longest)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text in at most so many bytes of UTF-8, cut in its middle: its end often says what helps.
+
+    Half of a surrogate pair, which no JSON may have, becomes a question mark.
+    """
+    data = text.encode("utf-8", "replace")
+    if len(data) <= most:
+        return data.decode()
+    gap = " … "
+    head = (most - len(gap.encode())) // 2
+    tail = most - len(gap.encode()) - head
+    return data[:head].decode("utf-8", "ignore") + gap + data[-tail:].decode("utf-8", "ignore")
+
+
 @dataclass(frozen=True, slots=True)
 class RunPath:
     """Where a run is found in W&B."""
@@ -106,6 +121,11 @@ class Entry:
     notice: str = ""  # what the item's author should know meanwhile: why it waits, what was ignored
     noticed: bool = False  # W&B has taken the notice
     report_owed: bool = False  # ENDED: the item has to be shown as FAILED; nobody else tells its author
+
+    def __post_init__(self) -> None:
+        """Bound what is written here and may be of any length, in whichever way it comes."""
+        object.__setattr__(self, "notice", shortened(self.notice, NOTICE_BYTES))
+        object.__setattr__(self, "cancel_reason", shortened(self.cancel_reason, CANCEL_REASON_BYTES))
 
     @property
     def from_queue(self) -> bool:
@@ -184,9 +204,9 @@ class Launch:
 
     def tell(self, notice: str) -> "Launch":
         """Return this launch with something that its author should know; the same thing is said once."""
-        if not notice or notice[:NOTICE_LENGTH] == self.entry.notice:
+        if not notice or shortened(notice, NOTICE_BYTES) == self.entry.notice:
             return self
-        return replace(self, entry=replace(self.entry, notice=notice[:NOTICE_LENGTH], noticed=False))
+        return replace(self, entry=replace(self.entry, notice=notice, noticed=False))
 
     def note(self, at: datetime, result: str) -> "Launch":
         """Return this launch with one more line in its history (the last 50 are kept)."""

@@ -70,10 +70,13 @@ class Ledger(Protocol):
         """Tell whether this launch was closed before."""
 
     def close(self, launch: Launch) -> None:
-        """Write `closed/<key>`, then delete `open/<key>`. Safe to repeat at any point."""
+        """Write `closed/<key>`, then delete `open/<key>` unless somebody has written it since. Safe to repeat."""
 
-    def withdraw(self, key: str) -> None:
-        """Delete `open/<key>`: it was never ours to launch, or a late duplicate of a closed one."""
+    def withdraw(self, key: str, generation: int = 0) -> None:
+        """Delete `open/<key>`: it was never ours to launch, or a late duplicate of a closed one.
+
+        With the generation that was read, Conflict says that somebody has written since, and nothing is deleted.
+        """
 
     def list_open(self) -> OpenLaunches:
         """List all open launches from their metadata: one call per 1,000, no record is read."""

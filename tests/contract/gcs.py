@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,26 @@ _numbers = itertools.count()
 def gcs_server(folder: Path) -> Iterator[str]:
     """Serve GCS and point Google's client at it; yields its URL."""
     port = free_port()
+    with _serving(folder, port, gcs_command(HOST, port)) as url:
+        yield url
+
+
+@contextmanager
+def limited_gcs(folder: Path, *options: str) -> Iterator[str]:
+    """Serve GCS behind its own limits, as the embedded stack does; yields its URL."""
+    port = free_port()
+    with _serving(
+        folder, port, [sys.executable, "-m", "deploy.local.gcs_limits", "--port", str(port), *options]
+    ) as url:
+        yield url
+
+
+@contextmanager
+def _serving(folder: Path, port: int, command: list[str]) -> Iterator[str]:
     processes = Processes(folder)
     before = {name: os.environ.get(name) for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT")}
     try:
-        processes.start("gcs", gcs_command(HOST, port))
+        processes.start("gcs", command)
         processes.await_port("gcs", port, time.monotonic() + 20)
         url = f"http://{HOST}:{port}"
         os.environ |= {"STORAGE_EMULATOR_HOST": url, "GOOGLE_CLOUD_PROJECT": "p"}

@@ -1,10 +1,12 @@
-"""The ledger in memory, with the same rules as the bucket's."""
+"""The ledger in memory, with the same rules as the bucket's, and GCS's limit of an object's metadata."""
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from shared.core.errors import Conflict
+from shared.adapters.gcs.index import MOST, metadata_of, weight
+from shared.core.errors import Conflict, Retry
 from shared.core.launch import Launch
 from shared.core.ports import AgentNote, Clock, OpenLaunches
 
@@ -25,10 +27,14 @@ class InMemoryLedger:
     def read(self, key: str) -> Launch | None:
         """Return the open launch, or None."""
         self.reads += 1
+        if key in self.unreadable:
+            raise Retry(f"open/{key}: this version cannot read the record: {self.unreadable[key]}")
         return self.open.get(key)
 
     def write(self, launch: Launch) -> Launch:
         """Write by compare-and-swap; raises Conflict."""
+        if weight(metadata_of(launch.entry)) > MOST:
+            raise Retry(f"write open/{launch.key}: BadRequest")
         with self._lock:
             there = self.open.get(launch.key)
             if launch.generation != (there.generation if there else 0):
@@ -42,13 +48,17 @@ class InMemoryLedger:
         return key in self.closed
 
     def close(self, launch: Launch) -> None:
-        """Write `closed/<key>`, then delete `open/<key>`."""
+        """Write `closed/<key>`, then delete `open/<key>` unless somebody has written it since."""
         self.closed.setdefault(launch.key, launch)
-        self.withdraw(launch.key)
+        with suppress(Conflict):
+            self.withdraw(launch.key, launch.generation)
 
-    def withdraw(self, key: str) -> None:
-        """Delete `open/<key>`."""
+    def withdraw(self, key: str, generation: int = 0) -> None:
+        """Delete `open/<key>`; with a generation only that one, or raise Conflict."""
         with self._lock:
+            there = self.open.get(key)
+            if there and generation and there.generation != generation:
+                raise Conflict(key)
             self.open.pop(key, None)
 
     def list_open(self) -> OpenLaunches:

@@ -60,8 +60,8 @@ class Ledger:
         except Conflict:
             return
 
-    def withdraw(self, key: str) -> None:
-        """Delete `open/<key>`."""
+    def withdraw(self, key: str, generation: int = 0) -> None:
+        """Delete `open/<key>`, whatever its generation: the worse server heeds none."""
         name = f"open/{key}"
         self.cross(Call("ledger", "ledger.delete", name, lambda w: w.bucket.delete(name), changes=True))
 

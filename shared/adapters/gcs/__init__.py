@@ -1,5 +1,6 @@
 """The functions' own bucket: the ledger, and the record of poll's agent."""
 
+from shared.adapters.gcs.bucket import LONGEST, Bucket
 from shared.adapters.gcs.ledger import GcsAgentBook, GcsLedger
 
-__all__ = ["GcsAgentBook", "GcsLedger"]
+__all__ = ["LONGEST", "Bucket", "GcsAgentBook", "GcsLedger"]

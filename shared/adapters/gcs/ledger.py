@@ -6,82 +6,117 @@ days. An object's custom metadata carries the whole entry, so that a listing (1,
 
 import json
 import logging
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import asdict, replace
+from datetime import datetime
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from shared.adapters.gcs.bucket import PATIENCE, Bucket
-from shared.core.errors import Conflict
+from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
+from shared.core.errors import Conflict, Retry
 from shared.core.launch import Entry, Launch
+from shared.core.opening import storable
 from shared.core.ports import AgentNote, OpenLaunches
 
 log = logging.getLogger(__name__)
 
-_ENTRY = TypeAdapter(Entry)
 _LAUNCH = TypeAdapter(Launch)
 _NOTE = TypeAdapter(AgentNote)
+ANOTHER = "key: it is the record of another launch"
+
+
+class UnreadableRecord(Retry):
+    """This version cannot read a record: another may, or an operator has to look at it."""
 
 
 class GcsLedger:
-    """Implements Ledger."""
+    """Implements Ledger. Each method takes at most `bucket.LONGEST` seconds; `close` takes three times that."""
 
-    def __init__(self, bucket: str, patience: float = PATIENCE) -> None:
-        self._bucket = Bucket(bucket, patience)
+    def __init__(self, bucket: str | Bucket, patience: float = PATIENCE) -> None:
+        self._bucket = bucket if isinstance(bucket, Bucket) else Bucket(bucket, patience)
 
     def now(self) -> datetime:
-        """Return the time."""
-        return datetime.now(UTC)
+        """Return the time by the bucket's own clock: the same for all functions."""
+        return self._bucket.now()
 
     def read(self, key: str) -> Launch | None:
-        """Return the open launch, or None."""
-        return self._read(f"open/{key}")
+        """Return the open launch, or None. Raises Retry for a record that this version cannot read."""
+        return self._read("open", key)
 
     def read_closed(self, key: str) -> Launch | None:
-        """Return the closed launch, or None."""
-        return self._read(f"closed/{key}")
+        """Return the closed launch, or None. Raises Retry for a record that this version cannot read."""
+        return self._read("closed", key)
 
-    def _read(self, name: str) -> Launch | None:
-        found = self._bucket.read(name)
+    def _read(self, folder: str, key: str) -> Launch | None:
+        found = self._bucket.read(f"{folder}/{key}")
         if found is None:
             return None
         blob, content = found
-        return replace(_LAUNCH.validate_json(content), generation=int(blob.generation))
+        try:
+            launch = _LAUNCH.validate_json(content)
+            check(launch.entry)
+            if launch.key != key:
+                raise ValueError(ANOTHER)
+        except ValueError as exc:
+            problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
+            raise UnreadableRecord(f"{folder}/{key}: this version cannot read the record: {problem}") from None
+        return replace(launch, generation=int(blob.generation))
 
     def write(self, launch: Launch) -> Launch:
-        """Write by compare-and-swap; raises Conflict."""
-        generation = self._bucket.write(
-            f"open/{launch.key}", _content(launch), _metadata(launch.entry), launch.generation
-        )
-        return replace(launch, generation=generation)
+        """Write by compare-and-swap, and return what was written; raises Conflict."""
+        written, content = _content(launch)
+        generation = self._bucket.write(f"open/{launch.key}", content, metadata_of(written.entry), launch.generation)
+        return replace(written, generation=generation)
 
     def is_closed(self, key: str) -> bool:
         """Tell whether this launch was closed before."""
         return self._bucket.exists(f"closed/{key}")
 
     def close(self, launch: Launch) -> None:
-        """Write `closed/<key>`, then delete `open/<key>`."""
-        try:
-            self._bucket.write(f"closed/{launch.key}", _content(launch), _metadata(launch.entry), 0)
-        except Conflict:
-            log.info("ledger.closed_before", extra={"fields": {"launch_key": launch.key}})
-        self._bucket.delete(f"open/{launch.key}")
+        """Write `closed/<key>`, then delete `open/<key>` if nobody has written it since `launch` was read.
 
-    def withdraw(self, key: str) -> None:
-        """Delete `open/<key>`."""
-        self._bucket.delete(f"open/{key}")
+        The open record is deleted only when the closed one is there.
+        """
+        written, content = _content(launch)
+        try:
+            self._bucket.write(f"closed/{launch.key}", content, metadata_of(written.entry), 0)
+        except Conflict:
+            if not self.is_closed(launch.key):
+                raise
+            log.info("ledger.closed_before", extra={"fields": {"launch_key": launch.key}})
+        try:
+            self.withdraw(launch.key, launch.generation)
+        except Conflict:  # the next tick sees what was written, and closes that
+            log.info("ledger.changed_while_closing", extra={"fields": {"launch_key": launch.key}})
+
+    def withdraw(self, key: str, generation: int = 0) -> None:
+        """Delete `open/<key>`; with a generation only that one: raises Conflict if somebody has written since."""
+        self._bucket.delete(f"open/{key}", generation)
 
     def list_open(self) -> OpenLaunches:
         """List all open launches; a record that cannot be read is named."""
         entries, unreadable = [], {}
         for name, metadata in self._bucket.list_metadata("open/"):
+            key = name.removeprefix("open/")
             try:
-                entries.append(_ENTRY.validate_python(_entry_fields(metadata)))
-            except ValueError as exc:  # of JSON, or of what is in it
-                unreadable[name.removeprefix("open/")] = str(exc)[:300]
-                log.error("ledger.unreadable_entry", extra={"fields": {"object": name, "problem": str(exc)[:300]}})
+                entry = self._entry(key, metadata)
+            except (ValueError, UnreadableRecord) as exc:
+                unreadable[key] = str(exc)
+                log.error("ledger.unreadable_entry", extra={"fields": {"object": name, "problem": str(exc)}})
+            else:
+                entries += [entry] if entry else []
         return OpenLaunches(entries, unreadable)
+
+    def _entry(self, key: str, metadata: dict[str, str]) -> Entry | None:
+        """Return the entry of one listed object; None if the launch was closed since it was listed."""
+        if held_by_record(metadata):
+            launch = self.read(key)
+            return launch.entry if launch else None
+        entry = entry_of(metadata)
+        if entry.key != key:
+            raise ValueError(ANOTHER)
+        return entry
 
 
 class GcsAgentBook:
@@ -119,18 +154,10 @@ class GcsAgentBook:
         return replace(note, generation=generation)
 
 
-def _content(launch: Launch) -> bytes:
-    return _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
-
-
-def _metadata(entry: Entry) -> dict[str, str]:
-    """Write an entry as metadata: text only, what is empty left out, the nested run as JSON."""
-    fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
-
-
-def _entry_fields(metadata: dict[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(metadata)
-    if "run" in fields:
-        fields["run"] = json.loads(fields["run"])
-    return fields
+def _content(launch: Launch) -> tuple[Launch, bytes]:
+    """Return a launch's record, and the launch as that has it: no JSON has half of a surrogate pair."""
+    try:
+        return launch, _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
+    except PydanticSerializationError:
+        clean = _LAUNCH.validate_python(storable(json.loads(json.dumps(asdict(launch), default=str))))
+        return clean, _LAUNCH.dump_json(clean, exclude={"generation"}, indent=2)

@@ -1,0 +1,83 @@
+"""A launch's entry as the metadata of its object: what a listing shows without reading any object.
+
+GCS refuses an object whose metadata has more than 8,192 bytes. An entry that could have more is left to the record
+itself, and the metadata says so.
+"""
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.core.launch import Entry
+
+MOST = 8_192  # bytes of keys and values that GCS takes
+ROOM = 7_900  # of them; the rest is for the writer's token
+ESCAPED = "json:"  # begins a text that is written as a JSON string
+IN_RECORD = {"entry": "in the record"}
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ENTRY = TypeAdapter(Entry)
+
+
+def metadata_of(entry: Entry) -> dict[str, str]:
+    """Write an entry as metadata: text only, what is empty left out, the nested run as JSON."""
+    fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
+    metadata = {name: _plain(value) if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    return metadata if weight(metadata) <= ROOM else dict(IN_RECORD)
+
+
+def _plain(text: str) -> str:
+    """Write a text without control characters: where metadata is sent as headers, there are none."""
+    return ESCAPED + json.dumps(text) if _CONTROL.search(text) or text.startswith(ESCAPED) else text
+
+
+def weight(metadata: dict[str, str]) -> int:
+    """Return the bytes of metadata, counted as unfavourably as anybody may: in JSON's escapes, or in those of URLs."""
+    return max(len(json.dumps(metadata)), len(urlencode(metadata)))
+
+
+def held_by_record(metadata: dict[str, str]) -> bool:
+    """Tell whether only the record has the entry."""
+    return metadata.items() >= IN_RECORD.items()
+
+
+def entry_of(metadata: dict[str, str]) -> Entry:
+    """Read an entry from metadata.
+
+    Raises:
+        ValueError: naming what this version cannot read.
+    """
+    try:
+        fields: dict[str, Any] = {
+            name: json.loads(text.removeprefix(ESCAPED)) if text.startswith(ESCAPED) else text
+            for name, text in metadata.items()
+        }
+        if "run" in fields:
+            fields["run"] = json.loads(fields["run"])
+        entry = _ENTRY.validate_python(fields)
+    except ValidationError as exc:
+        raise ValueError(problem_of(exc)) from None
+    except RecursionError:
+        raise ValueError("run: is nested too deep") from None
+    check(entry)
+    return entry
+
+
+def check(entry: Entry) -> None:
+    """Refuse what has the right types and would stop whoever compares it. Raises ValueError."""
+    for name in ("opened_at", "lease_until", "looked_at", "retry_at", "submitted_at", "stop_seen_at"):
+        moment = getattr(entry, name)
+        if moment and (moment.tzinfo is None or not 1970 < moment.year < 9000):
+            raise ValueError(f"{name}: {moment.isoformat()} is no time with a zone, or none of our days")
+    for name in ("attempt", "failures", "waits", "resumes"):
+        if not 0 <= getattr(entry, name) < 1 << 31:
+            raise ValueError(f"{name}: is no count")
+
+
+def problem_of(exc: ValidationError) -> str:
+    """Say what is wrong, never with the value: a run spec can hold a key."""
+    errors = exc.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'record'}: {each['msg']}" for each in errors[:5])[:500]
