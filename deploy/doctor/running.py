@@ -177,9 +177,9 @@ def _agent(case: Case) -> Iterator[Finding]:
         yield failed("agent", "poll has never registered one in W&B", _log(case, "poll"))
         return
     agent = case.wandb().query(AGENT, {"agentId": note.agent_id})["launchAgent"]
-    anew = gcloud.shown(("storage", "rm", f"gs://{case.told.ledger_bucket}/{note_object}"))
+    anew = f"{case.command('agent')} start"
     if not agent:
-        yield failed("agent", "W&B does not know it, for all that poll has registered it", anew)
+        yield failed("agent", "W&B does not know it. Poll registers another at its next call", _log(case, "poll"))
         return
     name = f"{agent['name']} is {agent['agentStatus']}"
     beat = datetime.fromisoformat(agent["heartbeatAt"])

@@ -1,5 +1,6 @@
 """The functions' own bucket: the ledger, and the record of poll's agent."""
 
-from shared.adapters.gcs.ledger import GcsAgentBook, GcsLedger
+from shared.adapters.gcs.agents import GcsAgentBook
+from shared.adapters.gcs.ledger import GcsLedger
 
 __all__ = ["GcsAgentBook", "GcsLedger"]

@@ -15,13 +15,12 @@ from pydantic import TypeAdapter
 from shared.adapters.gcs.bucket import PATIENCE, Bucket
 from shared.core.errors import Conflict
 from shared.core.launch import Entry, Launch
-from shared.core.ports import AgentNote, OpenLaunches
+from shared.core.ports import OpenLaunches
 
 log = logging.getLogger(__name__)
 
 _ENTRY = TypeAdapter(Entry)
 _LAUNCH = TypeAdapter(Launch)
-_NOTE = TypeAdapter(AgentNote)
 
 
 class GcsLedger:
@@ -82,41 +81,6 @@ class GcsLedger:
                 unreadable[name.removeprefix("open/")] = str(exc)[:300]
                 log.error("ledger.unreadable_entry", extra={"fields": {"object": name, "problem": str(exc)[:300]}})
         return OpenLaunches(entries, unreadable)
-
-
-class GcsAgentBook:
-    """Implements AgentBook: `agents/<name>.json`."""
-
-    def __init__(self, bucket: str, name: str) -> None:
-        self._bucket = Bucket(bucket)
-        self._object = f"agents/{name}.json"
-
-    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease by compare-and-swap; None where somebody else holds it or was quicker."""
-        found = self._bucket.read(self._object)
-        note = AgentNote(holder)
-        if found:
-            blob, content = found
-            note = replace(_NOTE.validate_json(content), generation=int(blob.generation))
-            if note.lease_until and note.lease_until > now and note.holder != holder:
-                return None
-        try:
-            return self._write(replace(note, holder=holder, lease_until=until))
-        except Conflict:
-            return None
-
-    def give_back(self, note: AgentNote) -> None:
-        """End the lease and keep what the note says; where the lease ended under us there is nothing to keep."""
-        try:
-            self._write(replace(note, lease_until=None))
-        except Conflict:
-            log.warning("agent.lease_lost", extra={"fields": {"holder": note.holder}})
-
-    def _write(self, note: AgentNote) -> AgentNote:
-        generation = self._bucket.write(
-            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
-        )
-        return replace(note, generation=generation)
 
 
 def _content(launch: Launch) -> bytes:

@@ -35,7 +35,7 @@ class WandbRunQueue:
     def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
         """Lease the next item. A lost answer leaves an item leased for a minute, no more."""
         where = {"entity": queue.entity, "project": QUEUE_PROJECT, "queueName": queue.name}
-        variables = {**where, "launchAgentId": agent_id}
+        variables = {**where, "launchAgentId": agent_id or None}
         popped = self._graphql.mutate(documents.POP, variables)["popFromRunQueue"]
         if not popped or not popped.get("runQueueItemId"):
             return None
