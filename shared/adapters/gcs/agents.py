@@ -12,7 +12,7 @@ from shared.core.ports import AgentNote
 
 log = logging.getLogger(__name__)
 
-TOO_LONG = timedelta(hours=1)
+TOO_LONG = timedelta(days=2)
 _NOTE = TypeAdapter(AgentNote)
 
 
@@ -34,7 +34,7 @@ class GcsAgentBook:
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease by compare-and-swap; None where somebody else holds it or was quicker.
 
-        A lease that ends more than an hour after one taken now was not written by a poll: it counts as ended.
+        A lease that ends more than two days after one taken now was not written by a poll: it counts as ended.
         """
         note = self.read() or AgentNote(holder)
         lease = note.lease_until
