@@ -41,16 +41,23 @@ class GcsAgentBook:
         if lease and now < lease < until + TOO_LONG and note.holder != holder:
             return None
         try:
-            return self._write(replace(note, holder=holder, lease_until=until))
+            return self.write(replace(note, holder=holder, lease_until=until))
         except Conflict:
             return None
 
     def give_back(self, note: AgentNote) -> None:
         """End the lease and keep what the note says; where the lease ended under us there is nothing to keep."""
         try:
-            self._write(replace(note, lease_until=None))
+            self.write(replace(note, lease_until=None))
         except Conflict:
             log.warning("agent.lease_lost", extra={"fields": {"holder": note.holder}})
+
+    def write(self, note: AgentNote) -> AgentNote:
+        """Write the note unless somebody has written since it was read; raises Conflict."""
+        generation = self._bucket.write(
+            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
+        )
+        return replace(note, generation=generation)
 
     def _parsed(self, content: bytes) -> AgentNote:
         try:
@@ -62,9 +69,3 @@ class GcsAgentBook:
             log.error("agent.unreadable_note", extra={"fields": {"object": self._object, "problem": str(problems)}})
             return AgentNote("")
         return note
-
-    def _write(self, note: AgentNote) -> AgentNote:
-        generation = self._bucket.write(
-            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
-        )
-        return replace(note, generation=generation)
