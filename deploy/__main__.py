@@ -14,6 +14,7 @@ COMMANDS = {
     "provision": "deploy.provision.command",
     "smoke": "deploy.smoke",
     "doctor": "deploy.doctor.command",
+    "agent": "deploy.agent",
     "dead-letters": "deploy.dead_letters.command",
     "destroy": "deploy.destroy",
 }

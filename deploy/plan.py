@@ -17,7 +17,7 @@ from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSw
 from shared.core.errors import LaunchError, Reject
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
-from shared.core.opening import from_item
+from shared.core.opening import check_intake, from_item
 from shared.core.ports import CustomJobCall
 from shared.core.redaction import KEYS, REDACTED, is_secret, secrets_in, without
 from shared.launch_config import CONFIG_FILE
@@ -108,6 +108,10 @@ class Planner:
         return self._rendered(queue, item.id, item.run_spec)
 
     def _rendered(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
+        try:
+            check_intake(run_spec)
+        except Reject as refusal:
+            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=frozenset({self.site.api_key}))
         launch = _claimed(queue, item, run_spec)
         macros = (value for name, value in self.site.macros.items() if is_secret(name))
         secrets = frozenset({self.site.api_key, *secrets_in(launch.run_spec), *macros})

@@ -55,6 +55,7 @@ def _without_login(url: str) -> str:
 
 
 KEY_FILE = "WANDB_API_KEY_FILE"  # names a file that holds the key: Secret Manager puts it there, and a new one after it
+LAST_CALLS_SECONDS = 60  # that calls may take which poll begins just before its budget is spent
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -116,9 +117,20 @@ class PollSettings(Settings):
     max_queued: PositiveInt = Field(100, validation_alias="LAUNCH_MAX_QUEUED")
     poll_connections: Annotated[int, Field(ge=1, le=64)] = 32
     poll_budget_seconds: PositiveFloat = 40
-    poll_lease_seconds: PositiveFloat = 150
+    poll_lease_seconds: PositiveFloat = 150  # after the budget
     poll_window_seconds: Annotated[float, Field(ge=0)] = 0
     overdue_seconds: PositiveFloat = 60
+
+    @field_validator("poll_lease_seconds")
+    @classmethod
+    def _outlasts_the_budget(cls, value: float, info: ValidationInfo) -> float:
+        budget = info.data.get("poll_budget_seconds", 0)
+        if value <= budget:
+            raise ValueError(
+                f"is {value:g} seconds, but must be longer than POLL_BUDGET_SECONDS ({budget:g}) and the last calls "
+                f"that begin within it, about {LAST_CALLS_SECONDS} seconds. Otherwise two polls work at a time"
+            )
+        return value
 
 
 class SubmitSettings(Settings):

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue
+from shared.core.budget import Budget
 from shared.core.message import Queue
 
 
@@ -44,12 +45,11 @@ def _drain_once(stack: Stack, connections: int) -> float:
         max_jobs=-1,
         max_queued=100_000,
         connections=connections,
-        budget=timedelta(minutes=5),
     )
     topic = PubsubPublisher(f"projects/{PROJECT}/topics/launch-requests")
     parts = (queue, GcsLedger(BUCKET), GcsAgentBook(BUCKET, name), topic, lambda: datetime.now(UTC))
     began = time.monotonic()
-    report = Poll(*parts, policy, wait=time.sleep).run(name)
+    report = Poll(*parts, policy, wait=time.sleep).run(name, Budget(300))
     if report.launched[name] != 200:
         raise click.ClickException(f"not all of 200 items were drained: {report}")
     return time.monotonic() - began

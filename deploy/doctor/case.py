@@ -56,7 +56,7 @@ class Case:
         options = {"project": d.project, "region": d.region, "name": d.name, "staging-bucket": d.staging}
         options |= {"kms-key": d.kms_key, "config": self.config if self.config != CONFIG_FILE else ""}
         given = [f"--{option}={value}" for option, value in options.items() if value]
-        return shlex.join(["python", "-m", "deploy", name, *given])
+        return shlex.join(["python", "-m", "deploy", *name.split(), *given])
 
     def settings(self) -> Mapping[str, str]:
         """Return the functions' environment variables; none where they cannot be seen, as their own check says."""

@@ -173,13 +173,16 @@ def _agent(case: Case) -> Iterator[Finding]:
         note = _NOTE.validate_python(case.google.get(address, alt="media"))
     except google_errors.NotFound:
         note = AgentNote("")
+    anew = case.command("agent start")
+    if note.stopped:
+        yield warning("agent", "`python -m deploy agent stop` has stopped it: poll pops nothing", anew)
+        return
     if not note.agent_id:
         yield failed("agent", "poll has never registered one in W&B", _log(case, "poll"))
         return
     agent = case.wandb().query(AGENT, {"agentId": note.agent_id})["launchAgent"]
-    anew = gcloud.shown(("storage", "rm", f"gs://{case.told.ledger_bucket}/{note_object}"))
     if not agent:
-        yield failed("agent", "W&B does not know it, for all that poll has registered it", anew)
+        yield failed("agent", "W&B does not know it. Poll registers another at its next call", _log(case, "poll"))
         return
     name = f"{agent['name']} is {agent['agentStatus']}"
     beat = datetime.fromisoformat(agent["heartbeatAt"])

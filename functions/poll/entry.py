@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -10,11 +10,13 @@ import flask
 import functions_framework
 
 from functions.poll.drain import Policy, Poll
+from functions.poll.report import Report
 from shared import log as logs
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
+from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.settings import PollSettings, load
 
@@ -22,7 +24,12 @@ from shared.settings import PollSettings, load
 @functions_framework.http
 def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
     """Drain the queues."""
-    return answer(request, lambda: wired(load(PollSettings)).run(holder=uuid.uuid4().hex))
+
+    def tick() -> Report:
+        settings = load(PollSettings)
+        return wired(settings).run(uuid.uuid4().hex, Budget(settings.poll_budget_seconds))
+
+    return answer(request, tick)
 
 
 @lru_cache(maxsize=1)
@@ -35,19 +42,20 @@ def wired(told: PollSettings) -> Poll:
         max_schedulers=told.max_schedulers,
         max_queued=told.max_queued,
         connections=told.poll_connections,
-        budget=timedelta(seconds=told.poll_budget_seconds),
         lease=timedelta(seconds=told.poll_lease_seconds),
         overdue_after=timedelta(seconds=told.overdue_seconds),
         window=timedelta(seconds=told.poll_window_seconds),
+        base_url=told.wandb_base_url,
         agent_config={"entity": told.entity, "queues": list(told.queues), "max_jobs": told.max_jobs},
     )
+    ledger = GcsLedger(told.ledger_bucket)
     graphql = Graphql(told.wandb_base_url, told.api_key, told.poll_connections, ca_file=told.wandb_ca_file)
     return Poll(
         run_queue=WandbRunQueue(graphql),
-        ledger=GcsLedger(told.ledger_bucket),
+        ledger=ledger,
         agents=GcsAgentBook(told.ledger_bucket, told.launch_agent_name),
         publisher=PubsubPublisher(told.topic_path),
-        clock=lambda: datetime.now(UTC),
+        clock=ledger.now,
         policy=policy,
         wait=time.sleep,
     )

@@ -139,9 +139,9 @@ class Entry:
 
     @property
     def holds_queue(self) -> bool:
-        """Tell whether what else is in this launch's queue would find no room either."""
+        """Tell whether what else is in this launch's queue would find no room either; a request holds no queue."""
         waiting = self.state in (State.QUEUED, State.SUBMITTING)
-        return waiting and bool(self.queue_name) and self.short_of is not None and self.short_of.holds
+        return waiting and self.from_queue and self.short_of is not None and self.short_of.holds
 
     @property
     def waits_for_room(self) -> bool:

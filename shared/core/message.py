@@ -45,7 +45,7 @@ class Ticket(BaseModel):
 class Request(BaseModel):
     """Another system asks for a launch; the same `source` and `idempotency_key` are the same launch, for 30 days."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")  # null would be another value
 
     version: Literal[1] = 1
     kind: Literal["request"] = "request"

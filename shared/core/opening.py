@@ -1,35 +1,46 @@
-"""How a launch begins: an item of a W&B queue, or another system's request, as the ledger first keeps it."""
+"""How a launch begins: an item of a W&B queue, or another system's request, as the ledger first keeps it.
+
+What the ledger cannot hold becomes a launch that has ended as REJECTED: its author reads why, and nothing waits behind
+it. No value is ever changed silently.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.core.launch import Entry, Launch, RunPath, State
+from shared.core.errors import Reject
+from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
 
+T = TypeVar("T")
+
 SCHEDULER_URI = "placeholder-uri-scheduler"  # of the items that `wandb launch-sweep` enqueues
-MAX_NAME = 256  # characters of an entity, a project or a run id; W&B's own are shorter
+MAX_NAME = 256  # bytes in UTF-8 of an entity, a project or a run id; W&B's own names are shorter
 MAX_DEPTH = 100  # of nesting; readers of JSON give up at about twice that
+MAX_DIGITS = 4300  # of an integer; Python and pydantic read no longer ones
+_KEPT = ("entity", "project", "run_id", "name", "author")  # of a refused run spec: enough to tell whose it was
+_SHOWN_KEY, _SHOWN_PATH, _SHOWN_PROBLEM = 80, 300, 2000  # characters
+_TOO_LARGE = 10**MAX_DIGITS
 
 
-def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime) -> Launch:
-    """Open a launch for an item of a W&B queue."""
-    key = launch_key("wandb", item_id)
-    run, resumes = _run_path(run_spec, key), _resumes(run_spec)
-    names, scheduler = (queue.entity, queue.name, item_id), is_scheduler(run_spec)
-    entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes, scheduler=scheduler)
-    return Launch(entry, storable(run_spec))
+class _Step:
+    """One step of the way into a JSON value. Linked, not joined: a long key costs nothing until it is shown."""
+
+    __slots__ = ("name", "up")
+
+    def __init__(self, up: "_Step | None", name: str | int) -> None:
+        self.up, self.name = up, name
+
+
+def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime, problem: str = "") -> Launch:
+    """Open a launch for an item of a W&B queue; it is REJECTED if `problem` or its run spec gives a reason."""
+    return _opened(launch_key("wandb", item_id), queue, item_id, run_spec, now, "wandb", problem)
 
 
 def from_request(request: Request, now: datetime) -> Launch:
-    """Open a launch for another system's request."""
-    queue, key = request.queue, request.launch_key
-    names = (queue.entity, queue.name) if queue else ("", "")
-    run, resumes = _run_path(request.run_spec, key), _resumes(request.run_spec)
-    scheduler = is_scheduler(request.run_spec)
-    entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes, scheduler=scheduler)
-    return Launch(entry, storable(request.run_spec), source=request.source)
+    """Open a launch for another system's request; it is REJECTED if the ledger cannot hold its run spec."""
+    return _opened(request.launch_key, request.queue, "", request.run_spec, now, request.source)
 
 
 def is_scheduler(run_spec: Mapping[str, Any]) -> bool:
@@ -37,23 +48,121 @@ def is_scheduler(run_spec: Mapping[str, Any]) -> bool:
     return run_spec.get("uri") == SCHEDULER_URI
 
 
-def storable(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value as every reader of JSON takes it: an odd item must not stop the poll that pops it.
+def check_intake(run_spec: Mapping[str, Any], queue: Queue | None = None) -> None:
+    """Check what the ledger has to hold of an item or a request.
 
-    Half of a surrogate pair becomes a question mark, NaN and infinity null, and what is nested beyond all meaning is
-    cut off; the renderer then refuses it in words for its author.
+    Raises:
+        Reject: naming the path of the first value that the ledger cannot hold, and why.
     """
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict | list) and depth >= MAX_DEPTH:
-        return None
-    if isinstance(value, dict):
-        return {storable(str(key)): storable(one, depth + 1) for key, one in value.items()}
-    if isinstance(value, list):
-        return [storable(one, depth + 1) for one in value]
+    storable(run_spec)
+    names = {name: run_spec.get(name) for name in ("entity", "project", "run_id")}
+    if queue:
+        names |= {"queue.entity": queue.entity, "queue.name": queue.name}
+    for name, value in names.items():
+        if isinstance(value, str) and (size := len(value.encode())) > MAX_NAME:
+            problem = f"has {size:,} bytes in UTF-8; the most is {MAX_NAME}"
+            raise Reject(name, problem, "W&B's own names are shorter.")
+
+
+def storable(value: T, path: str = "") -> T:
+    """Return a JSON value if every reader of JSON can read it.
+
+    Raises:
+        Reject: naming the path of the first part that some reader cannot read, and why. No value is shown.
+    """
+    todo: list[tuple[object, _Step | None, int]] = [(value, _Step(None, path) if path else None, 0)]
+    while todo:  # not recursive: the value may be nested deeper than Python's own stack
+        one, step, depth = todo.pop()
+        if isinstance(one, dict | list):
+            if depth >= MAX_DEPTH:
+                problem = f"is nested more than {MAX_DEPTH} levels deep"
+                raise Reject(_shown(step), problem, "Nothing in a run spec needs that.")
+            todo.extend(reversed([(child, _Step(step, name), depth + 1) for name, child in _children(one, step)]))
+        else:
+            _check_leaf(one, step)
     return value
+
+
+def _children(value: dict[Any, Any] | list[Any], step: _Step | None) -> Iterator[tuple[str | int, object]]:
+    if isinstance(value, list):
+        yield from enumerate(value)
+        return
+    for key, child in value.items():
+        _check_leaf(key, _Step(step, str(key)))
+        yield str(key), child
+
+
+def _check_leaf(value: object, step: _Step | None) -> None:
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError as exc:
+                half = f"\\u{ord(value[exc.start]):04x}"
+                problem = f"contains half of a surrogate pair ({half}), which UTF-8 does not have"
+                raise Reject(_shown(step), problem, "Write the whole character, or remove it.") from None
+        case float() if not math.isfinite(value):
+            name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            raise Reject(_shown(step), f"is {name}, which JSON does not have", "Write a number or null.")
+        case int() if abs(value) >= _TOO_LARGE:
+            problem = f"is an integer of more than {MAX_DIGITS:,} digits"
+            raise Reject(_shown(step), problem, "Write it as a text.")
+        case None | bool() | int() | float():
+            pass
+        case _:
+            raise Reject(_shown(step), f"is of type {type(value).__name__}, which JSON does not have")
+
+
+def _shown(step: _Step | None) -> str:
+    """Return a path as a person reads it: `overrides.args[3]`; what is long is shortened in its middle."""
+    names: list[str | int] = []
+    while step:
+        names.append(step.name)
+        step = step.up
+    parts = (f"[{name}]" if isinstance(name, int) else f".{_short(_safe(name), _SHOWN_KEY)}" for name in names[::-1])
+    return _short("".join(parts).removeprefix("."), _SHOWN_PATH) or "run_spec"
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
+
+
+def _safe(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _opened(
+    key: str, queue: Queue | None, item_id: str, spec: dict[str, Any], now: datetime, source: str, problem: str = ""
+) -> Launch:
+    """Return the launch as it is first written: QUEUED, or ENDED if there is a reason to refuse it."""
+    if not problem:
+        try:
+            check_intake(spec, None if item_id else queue)  # the operator has named the queue of an item
+        except Reject as exc:
+            problem = str(exc)
+    if problem:
+        spec = {name: spec[name] for name in _KEPT if _fits(spec.get(name))}
+    if problem and queue and not item_id:
+        queue = queue if _fits(queue.entity) and _fits(queue.name) else None
+    entry = Entry(
+        key,
+        State.QUEUED,
+        now,
+        _run_path(spec, key),
+        queue_entity=queue.entity if queue else "",
+        queue_name=queue.name if queue else "",
+        item_id=item_id,
+        resumes=_resumes(spec),
+        scheduler=is_scheduler(spec),
+    )
+    launch = Launch(entry, spec, source=source)
+    if not problem:
+        return launch
+    return launch.end(Outcome.REJECTED, _short(_safe(problem), _SHOWN_PROBLEM), now)
+
+
+def _fits(value: object) -> bool:
+    return isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) <= MAX_NAME and _safe(value) == value
 
 
 def _resumes(run_spec: Mapping[str, Any]) -> int:
@@ -65,11 +174,8 @@ def _resumes(run_spec: Mapping[str, Any]) -> int:
 def _run_path(run_spec: Mapping[str, Any], key: str) -> RunPath:
     """Find where the run will be; the id that a spec leaves open is derived, never drawn at random.
 
-    W&B lower-cases a launch's project. Wrong types, and names too long for an object's metadata, are left to the
-    renderer, which tells the author.
+    W&B lower-cases a launch's project. A name of a wrong type is left to the renderer, which tells the author.
     """
-    text = {
-        name: storable(value)[:MAX_NAME] if isinstance(value := run_spec.get(name), str) else ""
-        for name in ("entity", "project", "run_id")
-    }
-    return RunPath(text["entity"], text["project"].lower(), text["run_id"] or key[1:13])
+    names = (run_spec.get(name) for name in ("entity", "project", "run_id"))
+    entity, project, run_id = (name if isinstance(name, str) else "" for name in names)
+    return RunPath(entity, project.lower(), run_id or key[1:13])

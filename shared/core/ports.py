@@ -94,13 +94,21 @@ class AgentBook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentNote:
-    """What poll remembers from one call to the next: the agent's id, where it is registered, and for which queues."""
+    """What poll remembers from one call to the next: the agent's id, where it is registered, and for which queues.
+
+    A note of an older version lacks fields; its agent is then registered anew.
+    """
 
     holder: str
     agent_id: str = ""
     base_url: str = ""  # of the W&B that knows this agent
     entity: str = ""
-    queues: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()  # as the settings name them
+    missing: tuple[str, ...] = ()  # those of them that W&B did not have when the agent was registered
+    failures: int = 0  # calls in a row in which W&B did not confirm this agent
+    stopped: bool = False  # `python -m deploy agent stop`: nothing is popped
+    polled_at: datetime | None = None  # the last call of poll
+    why_not: str = ""  # why that call popped nothing
     lease_until: datetime | None = None
     generation: int = field(default=0, compare=False)
 
@@ -129,7 +137,7 @@ class RunQueue(Protocol):
     """W&B's run queues, as poll sees them. Raises Retry, Denied, OutcomeUnknown, SettingsError."""
 
     def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
-        """Lease the next item."""
+        """Lease the next item; an empty `agent_id` names no agent, which W&B allows."""
 
     def ack(self, item_id: str, run_id: str) -> bool:
         """Accept an item; False where its lease ended or somebody (perhaps we ourselves) acked it before."""

@@ -40,7 +40,8 @@ def completed(launch: Launch, queues: QueueConfigs) -> Launch:
     if config.resource and config.resource not in RESOURCES:
         raise Reject("queue", f"{named} is of type {config.resource}", f"Name one of type GCP Vertex, {_OR}.")
     values = template_values(config.template_variables, given)
-    arguments = mapping(filled(storable(dict(config.config)), values).get("resource_args"), "queue.resource_args")
+    of_queue = filled(storable(dict(config.config), "queue"), values)
+    arguments = mapping(of_queue.get("resource_args"), "queue.resource_args")
     if not any(arguments.get(name) for name in RESOURCES):
         fix = f"Fill in its configuration in W&B, under Launch, {_OR}."
         raise Reject("queue", f"{named} has no configuration for Vertex AI", fix)

@@ -80,7 +80,7 @@ def _of_queue(launch: Launch, queues: QueueConfigs) -> dict[str, dict[str, Any]]
         config = queues.config_of(launch.entry.queue)
         if config is not None:
             defaults = {name: one["default"] for name, one in config.template_variables.items() if "default" in one}
-            settings = _vertex(filled(storable(dict(config.config)), defaults), "queue.resource_args")
+            settings = _vertex(filled(storable(dict(config.config), "queue"), defaults), "queue.resource_args")
     spec, run = (mapping(settings.get(name), f"resource_args.{name}") for name in ("spec", "run"))
     return {
         "spec": {name: spec[name] for name in OF_SPEC if name in spec},

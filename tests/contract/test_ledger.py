@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from deploy.local.gcs_limits import metadata_bytes
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
+from shared.adapters.gcs.bucket import Bucket
 from shared.adapters.gcs.index import MOST, metadata_of
 from shared.core.errors import Conflict
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
@@ -215,6 +216,48 @@ def test_one_poll_holds_the_agents_lease(book: AgentBook) -> None:
     assert later
     book.give_back(replace(again, agent_id="stale"))
     assert book.take("d", NOW, until) is None, "who lost the lease does not end another's"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"{}",
+        b'{"holder": 5}',
+        b'{"holder": "a", "lease_until": "tomorrow"}',
+        b'{"holder": "a", "lease_until": "2026-01-01T00:00:30"}',
+        b'{"holder": "a", "lease_until": "9999-01-01T00:00:00Z", "agent_id": "old"}',
+        b"[" * 100_000,
+    ],
+    ids=range(11),
+)
+def test_an_agents_note_that_cannot_be_read_is_like_none(server: str, content: bytes) -> None:
+    """The next poll takes the lease and writes a note that can be read; nobody deletes an object by hand."""
+    bucket = fresh_bucket(server)
+    book = GcsAgentBook(bucket, "odd")
+    Bucket(bucket).write("agents/odd.json", content, {}, 0)
+    note = book.take("a", NOW, NOW + timedelta(seconds=75))
+    assert note
+    book.give_back(replace(note, agent_id="agent-1"))
+    again = book.take("b", NOW, NOW + timedelta(seconds=75))
+    assert again
+    assert again.agent_id == "agent-1"
+
+
+def test_a_note_of_older_code_is_read(server: str) -> None:
+    """It lacks the W&B and the entity, so poll registers an agent anew; its lease holds."""
+    bucket = fresh_bucket(server)
+    old = b'{"holder":"x","agent_id":"agent-0","queues":["q"],"lease_until":"2026-01-01T00:01:00Z"}'
+    Bucket(bucket).write("agents/old.json", old, {}, 0)
+    book = GcsAgentBook(bucket, "old")
+    assert book.take("a", NOW, NOW + timedelta(seconds=75)) is None
+    note = book.take("a", NOW + timedelta(seconds=60), NOW + timedelta(seconds=135))
+    assert note
+    assert (note.agent_id, note.queues, note.base_url, note.entity) == ("agent-0", ("q",), "", "")
 
 
 RACE = """

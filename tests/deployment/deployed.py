@@ -129,9 +129,10 @@ class Deployed:
         self.configure()
         self.remember_agent(WandbRunQueue(Graphql(self.wandb, KEY)).register("team", ["vertex"], {}))
 
-    def remember_agent(self, agent_id: str) -> None:
+    def remember_agent(self, agent_id: str, *, stopped: bool = False) -> None:
         """Write poll's record of its agent."""
-        note = json.dumps({"holder": "h", "agent_id": agent_id, "queues": ["vertex"], "lease_until": None})
+        known = {"holder": "h", "agent_id": agent_id, "queues": ["vertex"], "lease_until": None}
+        note = json.dumps(known | ({"stopped": True} if stopped else {}))
         self.cloud.state.objects["p1-launch-ledger", "agents/launch.json"] = StoredObject(note.encode(), 1)
 
     def stop_agents(self) -> None:

@@ -302,7 +302,7 @@ BREAKAGES = {
         "agent",
         "✗",
         "W&B does not know it",
-        "gcloud storage rm gs://p1-launch-ledger/agents/launch.json",
+        "gcloud logging read 'resource.labels.service_name=\"launch-poll\"'",
     ),
     "somebody stopped the agent in W&B": Breakage(
         "running",
@@ -310,7 +310,15 @@ BREAKAGES = {
         "agent",
         "✗",
         "W&B asks it to stop polling",
-        "gcloud storage rm gs://p1-launch-ledger/agents/launch.json",
+        "python -m deploy agent start --project=p1 --region=us-central1 --name=launch",
+    ),
+    "an operator stopped the agent": Breakage(
+        "running",
+        lambda p: p.remember_agent("TGF1bmNoQWdlbnQ6MQ==", stopped=True),
+        "agent",
+        "!",
+        "`python -m deploy agent stop` has stopped it",
+        "python -m deploy agent start --project=p1 --region=us-central1 --name=launch",
     ),
 }
 MENDABLE = [

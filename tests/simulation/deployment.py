@@ -71,7 +71,7 @@ class Deployment:
                 self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
             )
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
-            return lambda: poll.run(holder=name)
+            return lambda: poll.run(name, Budget(40, lambda: clock().timestamp()))
         if verb == "status":
             return Status(
                 ledger=ledger,

@@ -8,40 +8,16 @@ from typing import Any
 
 import pytest
 
-from functions.poll.drain import Policy, Poll, Report
-from shared.core.errors import OutcomeUnknown, Retry
+from functions.poll.drain import Policy, Poll
+from shared.core.errors import KeyRefused, OutcomeUnknown, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
-from shared.core.ports import QueueItem
+from shared.core.ports import OpenLaunches, QueueItem
 from shared.core.shortage import Shortage
-from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
+from tests.fakes import FakeWandb, InMemoryLedger
 from tests.fakes.wandb import Item
-
-A, B = Queue(entity="team", name="a"), Queue(entity="team", name="b")
-
-
-@dataclass
-class Scene:
-    """A poll with fakes around it."""
-
-    clock: FakeClock = field(default_factory=FakeClock)
-    wandb: FakeWandb = field(default_factory=FakeWandb)
-    ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
-    agents: InMemoryAgentBook = field(default_factory=InMemoryAgentBook)
-    publisher: FakePublisher = field(default_factory=FakePublisher)
-    holders: int = 0
-
-    def poll(self, **policy: object) -> Report:
-        """Call poll once."""
-        told = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
-        self.holders += 1
-        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, Policy(**told))  # type: ignore[arg-type]
-        return Poll(*parts, wait=self.clock.pass_).run(f"poll-{self.holders}")
-
-    def states(self) -> list[str]:
-        """Return the items' states in W&B."""
-        return [item.state for item in self.wandb.items.values()]
+from tests.unit.polling import A, B, Scene
 
 
 @pytest.fixture
@@ -218,16 +194,19 @@ def test_a_lease_that_ended_leaves_the_launch_for_the_next_pop(scene: Scene) -> 
     item = scene.wandb.push("i", A)
 
     class Slow(FakeWandb):
+        late = True
+
         def ack(self, item_id: str, run_id: str) -> bool:
-            if len(self.pops) < 2:
-                item.state = "PENDING"
+            if self.late:
+                return False
             return super().ack(item_id, run_id)
 
-    scene.wandb = Slow(items=scene.wandb.items)
+    scene.wandb = slow = Slow(items=scene.wandb.items)
     report = scene.poll(queues=(A,), max_jobs=1)
     assert report.left == {"lease ended": 1}
     assert scene.publisher.published == []
     scene.clock.pass_(61)
+    item.state, slow.late = "PENDING", False
     scene.poll(queues=(A,), max_jobs=1)
     assert scene.publisher.published == list(scene.ledger.open)
 
@@ -259,7 +238,8 @@ def test_stop_polling_stops_popping_and_nothing_else(scene: Scene) -> None:
     scene.wandb.push("j", A)
     scene.wandb.stop_polling = True
     report = scene.poll()
-    assert (report.polled, report.why_not) == (False, "W&B asks this agent to stop polling")
+    assert not report.polled
+    assert report.why_not == ("W&B asks this agent to stop polling; `python -m deploy agent start` lets it poll again")
     assert scene.states() == ["CLAIMED", "PENDING"]
 
 
@@ -273,27 +253,73 @@ def test_two_polls_do_not_work_at_the_same_time(scene: Scene) -> None:
 
 
 def test_the_lease_is_given_back_after_an_error(scene: Scene) -> None:
-    """A W&B that is down does not lock the next call out."""
-    scene.wandb.fail["register"] = Retry("503")
-    with pytest.raises(Retry):
+    """A key that W&B refuses does not lock the next call out."""
+    scene.wandb.fail["register"] = KeyRefused("401")
+    with pytest.raises(KeyRefused):
         scene.poll()
     scene.wandb.fail.clear()
     assert scene.poll().polled
 
 
-def test_nothing_is_popped_when_the_time_is_over(scene: Scene) -> None:
-    """What is popped is written down first."""
+FREEZES = {  # the call after which the process freezes: what is written and what is acked by then
+    "take": (0, ["PENDING", "PENDING"]),
+    "list_open": (0, ["PENDING", "PENDING"]),
+    "heartbeat": (0, ["PENDING", "PENDING"]),
+    "pop": (0, ["LEASED", "PENDING"]),
+    "write": (1, ["LEASED", "PENDING"]),
+    "ack": (1, ["CLAIMED", "PENDING"]),
+}
+
+
+@pytest.mark.parametrize("call", FREEZES)
+def test_a_poll_that_freezes_begins_nothing_when_it_goes_on(
+    scene: Scene, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour later, its lease is over: it pops, writes and acks nothing more. The next poll takes what is left."""
+    scene.poll()
+    written, states = FREEZES[call]
     scene.wandb.push("i", A)
     scene.wandb.push("j", A)
+    part: Any = scene.wandb
+    part = scene.agents if call == "take" else scene.ledger if call in ("write", "list_open") else part
+    method = getattr(part, call)
 
-    class Slow(InMemoryLedger):
-        def write(self, launch: Launch) -> Launch:
+    def freeze(*arguments: Any, **named: Any) -> Any:
+        done = method(*arguments, **named)
+        scene.clock.pass_(3600)
+        return done
+
+    monkeypatch.setattr(part, call, freeze)
+    scene.poll(connections=1)
+    assert (len(scene.ledger.open), scene.states()) == (written, states)
+    assert len(scene.publisher.published) == (call == "ack"), "a late ticket changes nothing"
+    monkeypatch.undo()
+    scene.wandb.end_leases()
+    scene.poll()
+    assert (len(scene.ledger.open), scene.states()) == (2, ["CLAIMED", "CLAIMED"])
+
+
+def test_an_item_that_was_popped_too_late_is_left_to_the_next_call(scene: Scene) -> None:
+    """That is no error; a call that finds its time over before it has asked any queue is one."""
+    scene.wandb.push("i", A)
+
+    class Slow(FakeWandb):
+        def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
             scene.clock.pass_(50)
-            return super().write(launch)
+            return super().pop(queue, agent_id)
 
-    scene.ledger = Slow()
-    assert scene.poll().launched == {"a": 1}
-    assert scene.states() == ["CLAIMED", "PENDING"]
+    scene.wandb = Slow(items=scene.wandb.items)
+    report = scene.poll(queues=(A,))
+    assert (report.left, report.errors) == ({"the time is over": 1}, [])
+
+    class SlowListing(InMemoryLedger):
+        def list_open(self) -> OpenLaunches:
+            scene.clock.pass_(50)
+            return super().list_open()
+
+    scene.ledger = SlowListing()
+    [error] = scene.poll().errors
+    assert error == "time: the budget was spent before any queue was asked (POLL_BUDGET_SECONDS)"
 
 
 def test_the_window_goes_on_asking(scene: Scene) -> None:
@@ -306,7 +332,7 @@ def test_the_window_goes_on_asking(scene: Scene) -> None:
 
     parts = (scene.wandb, scene.ledger, scene.agents, scene.publisher, scene.clock)
     policy = Policy(queues=(A,), max_jobs=-1, window=timedelta(seconds=20))
-    report = Poll(*parts, policy, wait=later).run("p")
+    report = Poll(*parts, policy, wait=later).run("p", scene.budget())
     assert report.launched == {"a": 4}
     assert scene.wandb.pops.count("a") >= 5
 
@@ -339,7 +365,7 @@ def test_a_mistake_of_ours_with_one_item_does_not_hold_back_the_others(scene: Sc
 
     scene.ledger = Odd()
     report = scene.poll()
-    assert (report.launched, report.errors) == ({"a": 1}, ["queue b: 'odd'"])
+    assert (report.launched, report.errors) == ({"a": 1}, ["queue b, item b: KeyError: 'odd'"])
     assert len(scene.publisher.published) == 1
 
 

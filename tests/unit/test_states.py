@@ -1,27 +1,17 @@
 """A launch's states: every pair of them, and what any item or request is written down as."""
 
 import itertools
-import json
-import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from shared.core.launch import NOTICE_BYTES, TRANSITIONS, IllegalTransition, Launch, Outcome, State
 from shared.core.message import Queue, Request
-from shared.core.opening import MAX_DEPTH, from_item, from_request, storable
-from shared.spec.fields import MAX_DEPTH as RENDERED_DEPTH
+from shared.core.opening import from_item, from_request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="team", name="vertex")
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
-)
 
 
 def launch_in(state: State) -> Launch:
@@ -103,30 +93,3 @@ def test_the_same_notice_is_told_once() -> None:
 
 def _fields(launch: Launch) -> dict[str, Any]:
     return {name: getattr(launch.entry, name) for name in launch.entry.__slots__}
-
-
-@given(ANY_JSON)
-def test_whatever_an_item_holds_can_be_written_down_and_read(value: Any) -> None:
-    """Half surrogates, NaN and infinity among it: an odd item must not stop the poll that pops it."""
-    adapter = TypeAdapter(Launch)
-    launch = from_item("item", QUEUE, {"entity": value, "project": "p", "any": value}, NOW)
-    assert adapter.validate_json(adapter.dump_json(launch, exclude={"generation"})) == launch
-    json.dumps(launch.run_spec, allow_nan=False)
-
-
-def test_what_is_nested_beyond_all_meaning_is_cut_off_and_refused_later() -> None:
-    """Deep enough that the renderer still sees that it is too deep."""
-    deep: Any = "x"
-    for _ in range(5000):
-        deep = [deep]
-    launch = from_item("item", QUEUE, {"a": deep}, NOW)
-    adapter = TypeAdapter(Launch)
-    assert adapter.validate_json(adapter.dump_json(launch, exclude={"generation"})) == launch
-    assert MAX_DEPTH > RENDERED_DEPTH
-
-
-def test_a_usual_spec_is_written_down_as_it_is() -> None:
-    """To the letter."""
-    spec = {"a": [1, 1.5, True, None, "é🐈"], "b": {"c": {"d": []}}}
-    assert storable(spec) == spec
-    assert storable(math.nan) is None

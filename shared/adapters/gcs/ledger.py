@@ -16,13 +16,11 @@ from shared.adapters.gcs.bucket import PATIENCE, Bucket
 from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
 from shared.core.errors import Conflict, Retry
 from shared.core.launch import Entry, Launch
-from shared.core.opening import storable
-from shared.core.ports import AgentNote, OpenLaunches
+from shared.core.ports import OpenLaunches
 
 log = logging.getLogger(__name__)
 
 _LAUNCH = TypeAdapter(Launch)
-_NOTE = TypeAdapter(AgentNote)
 ANOTHER = "key: it is the record of another launch"
 
 
@@ -119,45 +117,11 @@ class GcsLedger:
         return entry
 
 
-class GcsAgentBook:
-    """Implements AgentBook: `agents/<name>.json`."""
-
-    def __init__(self, bucket: str, name: str) -> None:
-        self._bucket = Bucket(bucket)
-        self._object = f"agents/{name}.json"
-
-    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease by compare-and-swap; None where somebody else holds it or was quicker."""
-        found = self._bucket.read(self._object)
-        note = AgentNote(holder)
-        if found:
-            blob, content = found
-            note = replace(_NOTE.validate_json(content), generation=int(blob.generation))
-            if note.lease_until and note.lease_until > now and note.holder != holder:
-                return None
-        try:
-            return self._write(replace(note, holder=holder, lease_until=until))
-        except Conflict:
-            return None
-
-    def give_back(self, note: AgentNote) -> None:
-        """End the lease and keep what the note says; where the lease ended under us there is nothing to keep."""
-        try:
-            self._write(replace(note, lease_until=None))
-        except Conflict:
-            log.warning("agent.lease_lost", extra={"fields": {"holder": note.holder}})
-
-    def _write(self, note: AgentNote) -> AgentNote:
-        generation = self._bucket.write(
-            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
-        )
-        return replace(note, generation=generation)
-
-
 def _content(launch: Launch) -> tuple[Launch, bytes]:
     """Return a launch's record, and the launch as that has it: no JSON has half of a surrogate pair."""
     try:
         return launch, _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
     except PydanticSerializationError:
-        clean = _LAUNCH.validate_python(storable(json.loads(json.dumps(asdict(launch), default=str))))
+        text = json.dumps(asdict(launch), default=str, ensure_ascii=False)
+        clean = _LAUNCH.validate_json(text.encode("utf-8", "replace"))
         return clean, _LAUNCH.dump_json(clean, exclude={"generation"}, indent=2)

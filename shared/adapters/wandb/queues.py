@@ -44,7 +44,7 @@ class WandbRunQueue:
         """
         where = {"entity": queue.entity, "project": QUEUE_PROJECT, "queueName": queue.name}
         body = Popped()
-        self._graphql.post(documents.POP, {**where, "launchAgentId": agent_id}, body)
+        self._graphql.post(documents.POP, {**where, "launchAgentId": agent_id or None}, body)
         answer, item = read_item(body)
         if item:
             if item.problem:

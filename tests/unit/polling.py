@@ -1,0 +1,38 @@
+"""A poll with fakes around it, for the tests of what it does."""
+
+from dataclasses import dataclass, field
+
+from functions.poll.drain import Policy, Poll
+from functions.poll.report import Report
+from shared.core.budget import Budget
+from shared.core.message import Queue
+from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
+
+A, B = Queue(entity="team", name="a"), Queue(entity="team", name="b")
+
+
+@dataclass
+class Scene:
+    """A poll with fakes around it."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    wandb: FakeWandb = field(default_factory=FakeWandb)
+    ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
+    agents: InMemoryAgentBook = field(default_factory=InMemoryAgentBook)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    holders: int = 0
+
+    def poll(self, **policy: object) -> Report:
+        """Call poll once."""
+        told = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
+        self.holders += 1
+        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, Policy(**told))  # type: ignore[arg-type]
+        return Poll(*parts, wait=self.clock.pass_).run(f"poll-{self.holders}", self.budget())
+
+    def budget(self, seconds: float = 40) -> Budget:
+        """Return the budget of an invocation that begins now, which only this scene's clock spends."""
+        return Budget(seconds, lambda: self.clock().timestamp())
+
+    def states(self) -> list[str]:
+        """Return the items' states in W&B."""
+        return [item.state for item in self.wandb.items.values()]

@@ -1,0 +1,277 @@
+"""What goes wrong with one item, queue or record costs poll only that: what is behind it is served."""
+
+import math
+from typing import Any
+
+import pytest
+
+from functions.poll.slots import MAX_STRIKES
+from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Retry
+from shared.core.launch import Launch, Outcome, State
+from shared.core.message import Queue, Request
+from shared.core.opening import MAX_DIGITS, from_item, from_request
+from shared.core.ports import Answers, ItemStatus, QueueItem
+from shared.core.shortage import Shortage
+from tests.fakes import FakeWandb, InMemoryLedger
+from tests.unit.polling import A, B, Scene
+from tests.unit.test_intake import CAT, nested
+
+POISON: dict[str, dict[str, Any]] = {
+    "NaN": {"overrides": {"run_config": {"lr": math.nan}}},
+    "infinity": {"overrides": {"run_config": {"lr": math.inf}}},
+    "half a surrogate pair": {"name": "\ud83d"},
+    "a key of half a surrogate pair": {"overrides": {"\udc08": 1}},
+    "a long integer": {"seed": 10**MAX_DIGITS},
+    "deep nesting": {"resource_args": nested(5000)},
+    "a long name": {"run_id": CAT * 256},
+}
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a fresh scene."""
+    return Scene()
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_what_is_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, poison: str) -> None:
+    """With one slot. The item is acked to us, so that status may report it, and its refusal waits in the ledger."""
+    scene.wandb.push("poison", A, **POISON[poison])
+    scene.wandb.push("next", A)
+    report = scene.poll(max_jobs=1)
+    assert (report.refused, report.launched, report.errors) == ({"a": 1}, {"a": 1}, [])
+    assert scene.states() == ["CLAIMED", "CLAIMED"]
+    refused = next(each for each in scene.ledger.open.values() if each.entry.item_id == "poison")
+    entry = refused.entry
+    assert (entry.state, entry.outcome, entry.report_owed) == (State.ENDED, Outcome.REJECTED, True)
+    assert scene.wandb.items["poison"].run_name == entry.run.run_id
+    assert refused.key not in scene.publisher.published
+    assert scene.poll(max_jobs=2).launched == {}
+
+
+def test_an_item_that_the_adapter_cannot_read_is_refused_in_its_words(scene: Scene) -> None:
+    """Too many bytes, no JSON: whatever it is, its author reads it."""
+
+    class Unreadable(FakeWandb):
+        def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+            item = super().pop(queue, agent_id)
+            return QueueItem(item.id, {}, "run_spec: has 12,000,000 bytes") if item else None
+
+    scene.wandb = Unreadable()
+    scene.wandb.push("i", A)
+    assert scene.poll(max_jobs=1).refused == {"a": 1}
+    assert [launch.reason for launch in scene.ledger.open.values()] == ["run_spec: has 12,000,000 bytes"]
+
+
+@pytest.mark.parametrize("where", ["reading", "writing"])
+def test_a_mistake_of_ours_with_an_item_refuses_it(scene: Scene, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the item would come again for ever. A record without its run spec can be written."""
+
+    class Odd(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            if "odd" in launch.run_spec:
+                raise TypeError("cannot be written")
+            return super().write(launch)
+
+    class Mean(dict[str, Any]):
+        def items(self) -> Any:
+            raise TypeError("cannot be read")
+
+    scene.ledger = Odd()
+    scene.wandb.push("poison", A, odd=1)
+    if where == "reading":
+        pop = scene.wandb.pop
+        monkeypatch.setattr(scene.wandb, "pop", lambda *a: (i := pop(*a)) and QueueItem(i.id, Mean(i.run_spec)))
+    report = scene.poll()
+    assert (report.refused, report.errors, scene.states()) == ({"a": 1}, [], ["CLAIMED"])
+    [launch] = scene.ledger.open.values()
+    problem = "cannot be read (TypeError)" if where == "reading" else "cannot be written into the ledger"
+    fix = "The log of poll has the details: tell the operator of this deployment."
+    assert launch.reason == f"run_spec: {problem}. {fix}"
+
+
+def test_a_mistake_that_passes_refuses_nothing(scene: Scene) -> None:
+    """One odd answer of the bucket is not the item's fault."""
+    failures = [TypeError("odd")]
+
+    class Odd(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            if failures:
+                raise failures.pop()
+            return super().write(launch)
+
+    scene.ledger = Odd()
+    scene.wandb.push("i", A)
+    assert scene.poll().launched == {"a": 1}
+
+
+def test_items_that_always_fail_do_not_stop_what_is_behind_them(scene: Scene) -> None:
+    """Up to a few per queue, whatever the error; further ones would mean that the ledger is down."""
+
+    class Odd(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            if launch.entry.item_id.startswith("odd"):
+                raise Retry("400")
+            return super().write(launch)
+
+    scene.ledger = Odd()
+    for number in range(MAX_STRIKES - 1):
+        scene.wandb.push(f"odd{number}", A)
+    scene.wandb.push("next", A)
+    report = scene.poll(queues=(A,), max_jobs=1)
+    assert (report.launched, len(report.errors)) == ({"a": 1}, MAX_STRIKES - 1)
+
+
+def test_a_ledger_that_cannot_be_written_takes_few_items_out_of_their_queues(scene: Scene) -> None:
+    """Each popped item is away for a minute."""
+
+    class Down(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            raise Denied("no role")
+
+    scene.ledger = Down()
+    for number in range(20):
+        scene.wandb.push(f"a{number}", A)
+        scene.wandb.push(f"b{number}", B)
+    assert len(scene.poll().errors) == 2 * MAX_STRIKES
+    assert scene.states().count("LEASED") == 2 * MAX_STRIKES
+
+
+@pytest.mark.parametrize(
+    "error", [Retry("503"), Denied("404"), OutcomeUnknown("?"), KeyError("data"), LaunchError("deleted")]
+)
+@pytest.mark.parametrize("first", range(4))
+def test_a_queue_that_cannot_be_popped_leaves_its_room_to_the_others(
+    scene: Scene, error: Exception, first: int
+) -> None:
+    """With one slot, whichever queue is asked first."""
+
+    class Half(FakeWandb):
+        def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+            if queue == A:
+                raise error
+            return super().pop(queue, agent_id)
+
+    scene.wandb = Half()
+    scene.wandb.push("i", B)
+    scene.holders = first
+    report = scene.poll(max_jobs=1)
+    assert report.launched == {"b": 1}
+    assert all(each.startswith("queue a: ") for each in report.errors)
+
+
+@pytest.mark.parametrize("error", [Retry("409 already claimed"), OutcomeUnknown("409"), KeyError("success")])
+@pytest.mark.parametrize(
+    ("shown", "left", "errors"),
+    [
+        (None, "the item is gone", 0),
+        (ItemStatus("CLAIMED", "theirs"), "another agent has it", 0),
+        (ItemStatus("PENDING", ""), "", 1),
+    ],
+)
+def test_an_ack_that_is_refused_is_looked_up(
+    scene: Scene, error: Exception, shown: ItemStatus | None, left: str, errors: int
+) -> None:
+    """In whatever shape W&B refuses it; the items behind it are served."""
+
+    class Refusing(FakeWandb):
+        def ack(self, item_id: str, run_id: str) -> bool:
+            if item_id == "odd":
+                raise error
+            return super().ack(item_id, run_id)
+
+        def item_statuses(self, items: Any) -> Answers[str, ItemStatus]:
+            return Answers({"odd": shown} if shown else {})
+
+    scene.wandb = Refusing()
+    scene.wandb.push("odd", A)
+    scene.wandb.push("next", A)
+    report = scene.poll(max_jobs=1)
+    assert report.launched == {"a": 1}
+    assert (report.left, len(report.errors)) == ({left: 1} if left else {}, errors)
+
+
+def test_an_ack_of_which_nobody_can_tell_is_left_to_status(scene: Scene) -> None:
+    """The launch stays in the ledger and is not published: it may not be ours."""
+    scene.wandb.push("i", A)
+    scene.wandb.lose["ack"] = OutcomeUnknown("timed out")
+    scene.wandb.failed["i"] = Retry("403 for this project")
+    report = scene.poll()
+    assert (report.launched, report.errors) == ({}, ["queue a, item i: 403 for this project"])
+    assert (len(scene.ledger.open), scene.publisher.published) == (1, [])
+
+
+def test_an_overdue_launch_of_which_wandb_says_nothing_keeps_its_slot(scene: Scene) -> None:
+    """It may be acked; only this launch is undecided, and the answer names it."""
+    for name in ("x", "y"):
+        scene.ledger.write(from_item(name, A, {}, scene.clock()))
+        scene.wandb.push(name, A)
+    scene.wandb.failed["x"] = Retry("403")
+    scene.clock.pass_(61)
+    scene.wandb.items["x"].state = "CLAIMED"
+    report = scene.poll(max_jobs=2)
+    assert (report.launched, report.errors) == ({"a": 1}, ["item x: 403"])
+
+
+def test_unreadable_records_hold_a_slot_and_are_named(scene: Scene) -> None:
+    """They count as open launches."""
+    scene.ledger.unreadable = {"kbad": "no JSON"}
+    for number in range(3):
+        scene.wandb.push(f"i{number}", A)
+    report = scene.poll(max_jobs=2)
+    assert (report.launched, report.open_launches) == ({"a": 1}, 1)
+    assert report.errors == ["ledger: open/kbad: cannot be read, and holds a slot: no JSON"]
+    assert scene.poll(max_jobs=2).full == "2 of 2 max_jobs"
+    assert scene.poll(max_jobs=-1, max_queued=2).full == "2 of 2 max_queued"
+
+
+def requested(scene: Scene, number: int, **changes: Any) -> Launch:
+    """Write another system's request into the ledger."""
+    request = Request(source="ci", idempotency_key=str(number), run_spec={}, queue=A)
+    return scene.ledger.write(from_request(request, scene.clock()))
+
+
+SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "cats"}
+
+
+def test_requests_of_other_systems_take_no_slot_of_polls_and_hold_no_queue(scene: Scene) -> None:
+    """However many there are, and whatever they wait for."""
+    for number in range(5):
+        launch = requested(scene, number)
+        claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, scheduler=True))
+        scene.ledger.write(claimed.move(State.QUEUED, short_of=Shortage.STOCKOUT))
+    scene.wandb.push("i", A)
+    scene.wandb.push("s", A, **SCHEDULER)
+    report = scene.poll(max_jobs=2, max_queued=2, max_schedulers=1)
+    assert (report.launched, report.held, report.full) == ({"a": 2}, {}, "")
+
+
+@pytest.mark.parametrize("holds", [None, Shortage.AMOUNT])
+def test_launches_that_have_ended_take_no_slot(scene: Scene, holds: Shortage | None) -> None:
+    """Only their report is owed."""
+    for number in range(3):
+        launch = scene.ledger.write(from_item(f"old{number}", A, SCHEDULER if number else {}, scene.clock()))
+        claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, short_of=holds))
+        scene.ledger.write(claimed.end(Outcome.FAILED, "x", scene.clock()))
+    scene.wandb.push("i", A)
+    assert scene.poll(max_jobs=1).launched == {"a": 1}
+
+
+def test_one_slot_is_not_always_given_to_the_same_queue(scene: Scene) -> None:
+    """Which queue is asked first differs from call to call."""
+    for number in range(40):
+        scene.wandb.push(f"a{number}", A)
+        scene.wandb.push(f"b{number}", B)
+    served = set()
+    for _ in range(20):
+        served |= set(scene.poll(max_jobs=1).launched)
+        scene.ledger.open.clear()
+    assert served == {"a", "b"}
+
+
+def test_a_publisher_that_fails_in_an_odd_way_loses_nothing(scene: Scene) -> None:
+    """Status publishes what waits too long."""
+    scene.wandb.push("i", A)
+    scene.publisher.unreachable = TypeError("odd")
+    assert scene.poll().errors == ["topic: odd"]
+    assert scene.states() == ["CLAIMED"]
