@@ -48,7 +48,7 @@ class CloudBuilds:
     def get_build(self, name: str) -> Build:
         """Return what has become of a build."""
         try:
-            return build_of(self._connection.client().get_build(request={"name": name}, timeout=TIMEOUT))
+            return build_of(self._connection.client().get_build(request={"name": name}, timeout=TIMEOUT, retry=None))
         except google_errors.NotFound:
             return Build(name, GONE)
         except Exception as exc:
