@@ -146,6 +146,7 @@ def seconds(settings: type[Settings], name: str) -> int:
 
 POLL_BUDGET, POLL_LEASE = (seconds(PollSettings, f"poll_{name}_seconds") for name in ("budget", "lease"))
 STATUS_BUDGET = seconds(StatusSettings, "status_budget_seconds")
+LONGEST_CALL = seconds(SubmitSettings, "submit_budget_seconds") + seconds(SubmitSettings, "submit_create_seconds")
 LONGEST_CLAIM = seconds(SubmitSettings, "submit_lease_seconds") - int(CREATE_TIMEOUT)
 
 
@@ -248,6 +249,10 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     "longer than an event may": (
         flag("submit", "timeout", "541s"),
         "deploy-submit: --timeout is 541 s: longer than what an event's function may have, 540",
+    ),
+    "a create is cut off": (
+        flag("submit", "timeout", f"{LONGEST_CALL - 1}s"),
+        f"deploy-submit: --timeout is {LONGEST_CALL - 1} s: shorter than SUBMIT_BUDGET_SECONDS and a create",
     ),
     "submit outlives its claim": (
         flag("submit", "timeout", f"{LONGEST_CLAIM + 1}s"),
