@@ -139,7 +139,11 @@ def test_a_project_that_google_does_not_know_is_whose_it_is(
     """The author's, if the spec names it; else the operators'."""
     reason = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "CONSUMER_INVALID"}]
     error = ApiError(403, "PERMISSION_DENIED", "Permission denied on resource project.", reason)
-    vertex.state.faults.take = lambda _: Fault(error, worked=False)  # type: ignore[method-assign]
+
+    def refused(method: str) -> Fault | None:
+        return Fault(error, worked=False) if method == "create" else None
+
+    vertex.state.faults.take = refused  # type: ignore[method-assign]
     with pytest.raises(meaning):
         vertex.compute.create(replace(CALL, project=project), PLENTY)
 

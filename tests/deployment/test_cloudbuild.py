@@ -17,6 +17,7 @@ from google.protobuf import json_format
 
 from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
+from deploy.local.stack import TIMEOUTS
 from deploy.provision.schedule import DEADLINE
 from deploy.provision.topics import ACK_DEADLINE
 from shared.adapters.vertex_submit import CREATE_TIMEOUT
@@ -102,6 +103,12 @@ def parsed(build: Document) -> Any:
 def test_every_step_is_complete(build: Document) -> None:
     """Our own rules find nothing."""
     assert problems(build) == []
+
+
+def test_a_function_has_as_long_on_a_laptop(build: Document) -> None:
+    """The local stack ends a handler when the cloud does."""
+    stated = {verb: re.search(r"--timeout=(\d+)s", step(build, f"deploy-{verb}")["script"]) for verb in TIMEOUTS}
+    assert {verb: int(found[1]) for verb, found in stated.items() if found} == TIMEOUTS
 
 
 def in_step(step_id: str, **changes: Any) -> Callable[[Document], None]:

@@ -69,6 +69,8 @@ def error(exc: Exception, what: str) -> LaunchError:
     said = getattr(exc, "message", "") or str(exc) or type(exc).__name__
     if isinstance(exc, google_errors.TooManyRequests):
         return Capacity(f"Cloud Build: {said}", Shortage.RATE)  # which says nothing of Vertex AI's machines
+    if isinstance(exc, google_errors.Conflict):  # ABORTED: Google asks to try again
+        return Retry(f"{what}: {said}")
     # 400 and 404: an account, a bucket or a region that is not there; an operator has to mend that, too
     if isinstance(exc, google_errors.ClientError):
         return Denied(f"{what}: {said}")
