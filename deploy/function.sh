@@ -26,6 +26,13 @@ settings+=";LAUNCH_TOPIC=${_NAME}-requests;LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CON
 # A file, because it always has the newest version, where a variable would keep the one that an instance has started with.
 key_file=/etc/secrets/wandb/api-key
 settings+=";WANDB_API_KEY_FILE=${key_file};WANDB_BASE_URL=${_WANDB_BASE_URL:-https://api.wandb.ai}"
+# A second line of defence against what outlives its timeout: the function's own server ends the handler's thread, too.
+for flag in "$@"; do
+  if [[ ${flag} == --timeout=* ]]; then
+    seconds=${flag#--timeout=}
+    settings+=";CLOUD_RUN_TIMEOUT_SECONDS=${seconds%s};THREADED_TIMEOUT_ENABLED=true"
+  fi
+done
 if [[ -n ${_SETTINGS:-} ]]; then settings+=";${_SETTINGS}"; fi
 
 optional=()

@@ -157,10 +157,23 @@ class SubmitSettings(Settings):
     scheduler_machine: Annotated[
         str, Field(validation_alias=or_file("LAUNCH_SCHEDULER_MACHINE", "scheduler.machine_type"))
     ] = ""
-    submit_lease_seconds: PositiveFloat = 660
+    submit_budget_seconds: PositiveFloat = 450
+    submit_create_seconds: PositiveFloat = 70
+    submit_lease_seconds: Annotated[PositiveFloat, Field(validate_default=True)] = 660  # after those
     submit_settle_seconds: PositiveFloat = 120
+    submit_look_again_seconds: PositiveFloat = 120
     first_retry_seconds: PositiveFloat = 15
     max_failures: PositiveInt = Field(30, validation_alias="LAUNCH_MAX_FAILURES")
+    max_requests: Annotated[int, Field(ge=-1, validation_alias="LAUNCH_MAX_REQUESTS")] = 100
+
+    @field_validator("submit_lease_seconds")
+    @classmethod
+    def _outlasts_a_create(cls, value: float, info: ValidationInfo) -> float:
+        budget, create = (info.data.get(f"submit_{name}_seconds", 0) for name in ("budget", "create"))
+        if value <= budget + create:
+            least = f"SUBMIT_BUDGET_SECONDS ({budget:g}) plus SUBMIT_CREATE_SECONDS ({create:g})"
+            raise ValueError(f"is {value:g}: it has to be longer than {least}, or two jobs could be created")
+        return value
 
     @property
     def destination(self) -> str:

@@ -29,6 +29,7 @@ DEAD_LETTERS = "launch-dead-letters"
 ENTITY, QUEUE = "local-team", "vertex"
 API_KEY = "local" * 8  # 40 characters, as W&B's clients want; the stand-in accepts any
 FUNCTIONS = ("poll", "submit", "status")
+TIMEOUTS = {"poll": 120, "submit": 540, "status": 120}  # seconds, as in cloudbuild.yaml
 BUILDING = {  # settings with which the images of jobs' code are built
     "LAUNCH_BUILDER": "cloud-build",
     "LAUNCH_BUILD_DESTINATION": f"{LOCATION}-docker.pkg.dev/{PROJECT}/launch/jobs",
@@ -102,7 +103,7 @@ class Stack:
     pubsub_options: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()  # servers that somebody else has put at their ports
     functions: tuple[str, ...] = FUNCTIONS
-    timeouts: Mapping[str, int] = field(default_factory=dict)  # seconds that a function has, as the platform gives them
+    timeouts: Mapping[str, int] = field(default_factory=dict)  # seconds that a function has, if not those of the cloud
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -147,8 +148,8 @@ class Stack:
     def start_function(self, name: str) -> None:
         """Serve one function through gunicorn, as the buildpack's container does."""
         told = {"FUNCTION_TARGET": name, "FUNCTION_SIGNATURE_TYPE": "cloudevent" if name == "submit" else "http"}
-        if name in self.timeouts:
-            told |= {"CLOUD_RUN_TIMEOUT_SECONDS": str(self.timeouts[name]), "THREADED_TIMEOUT_ENABLED": "true"}
+        seconds = self.timeouts.get(name, TIMEOUTS[name])
+        told |= {"CLOUD_RUN_TIMEOUT_SECONDS": str(seconds), "THREADED_TIMEOUT_ENABLED": "true"}
         command = [sys.executable, "-m", "functions_framework", "--target", name, "--source", str(ROOT / "main.py")]
         port = str(getattr(self.ports, name))
         self.processes.start(name, [*command, "--host", HOST, "--port", port], self.function_environ() | told)

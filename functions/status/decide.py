@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.core.building import Build
+from shared.core.console import console_link
 from shared.core.jobstate import Phase, phase_of
 from shared.core.launch import Backoff, Entry, Outcome, State
 from shared.core.ports import ItemStatus, Job, RunStatus
@@ -232,15 +233,6 @@ def _never_started(entry: Entry, job: Job, phase: Phase) -> str:
         said = "The submitted run was not successfully started."
     error = f" Vertex AI: {job.error}" if job.error and not entry.cancel_reason else ""
     return f"{said}{error} {console_link(job.name)}"
-
-
-def console_link(job_name: str) -> str:
-    """Return the page of a job in Google's console; its logs are one click from there."""
-    parts = job_name.split("/")
-    if len(parts) != 6:
-        return job_name
-    _, project, _, location, _, number = parts
-    return f"https://console.cloud.google.com/agent-platform/locations/{location}/training/{number}?project={project}"
 
 
 _OUTCOMES = {

@@ -4,7 +4,7 @@ import base64
 import binascii
 import logging
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 
 import flask
@@ -36,13 +36,15 @@ def submit(event: CloudEvent) -> None:
     """Launch the training job that one Pub/Sub message asks for; whatever is raised brings the message again."""
     if flask.has_request_context():
         logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
-    parts = wired(load(SubmitSettings))
+    settings = load(SubmitSettings)
+    budget = Budget(settings.submit_budget_seconds)
+    parts = wired(settings)
     try:
         message = message_of(event)
     except NotAMessage as exc:
         log.exception("submit.not_a_message", extra={"fields": {"event": event["id"], "problem": str(exc)}})
         raise  # repeated, so that it ends in the dead-letter topic
-    parts.launch(message, Budget(500))
+    parts.launch(message, budget)
 
 
 def message_of(event: CloudEvent) -> Ticket | Request:
@@ -77,20 +79,28 @@ def wired(told: SubmitSettings) -> Submit:
     )
     names = ArgumentNames(**argument_names())
     wandb = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
+    ledger = GcsLedger(told.ledger_bucket)
     return Submit(
-        ledger=GcsLedger(told.ledger_bucket),
-        compute=VertexCompute(told.google_cloud_project, told.vertex_location, told.vertex_endpoint),
+        ledger=ledger,
+        compute=VertexCompute(
+            told.google_cloud_project,
+            told.vertex_location,
+            told.vertex_endpoint,
+            told.submit_create_seconds,
+        ),
         jobs=WandbJobs(wandb),
         queues=WandbQueueConfigs(wandb),
         sweeps=WandbSweeps(wandb),
         render=lambda launch, job: allowed(render(launch, site, names, job), told.policy),
         climbed=lambda launch, call: climbed(launch, call, told.ladder, lambda moved: allowed(moved, told.policy)),
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
-        clock=lambda: datetime.now(UTC),
+        clock=ledger.now,
         policy=Policy(
             lease=timedelta(seconds=told.submit_lease_seconds),
             settle=timedelta(seconds=told.submit_settle_seconds),
+            look_again=timedelta(seconds=told.submit_look_again_seconds),
             max_failures=told.max_failures,
+            max_requests=told.max_requests,
             backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
         ),
         scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),

@@ -1,51 +1,34 @@
-"""Turn one message into at most one CustomJob: open, claim, render, create, record.
+"""Turn one message into at most one CustomJob: open, prepare, claim, create, record.
 
-Vertex's create has no idempotency key, so the claim in the ledger comes before it, and a claim whose holder died is
-only ever resolved by looking the job up by its labels: each attempt sends at most one create. Only a ledger that cannot
-be reached is raised, so that Pub/Sub brings the message again; everything else is written down, and status sees to it.
+Vertex's create has no idempotency key, so the claim in the ledger comes before it. A claim whose lease has ended is
+only resolved by looking the job up by its labels, twice: each attempt sends at most one create. Only a ledger that
+cannot be reached is raised, so that Pub/Sub delivers the message again. Every other error is written down.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
+from functions.submit import intake
+from functions.submit.outcome import Outcomes, Policy, Settled
+from functions.submit.prepare import CheckKey, Climbed, Parts, Render, prepared
+from functions.submit.room import Room
+from functions.submit.unforeseen import foreseen
 from shared.core.budget import Budget
 from shared.core.building import Images
-from shared.core.errors import Capacity, Conflict, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.jobsource import JobSource
-from shared.core.launch import Backoff, Launch, Outcome, State
+from shared.core.errors import Conflict, Denied, LaunchError, OutcomeUnknown, Retry
+from shared.core.launch import Launch, State
 from shared.core.message import Request, Ticket
-from shared.core.opening import from_request
 from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
-from shared.core.redaction import redact, secrets_in
-from shared.core.shortage import Shortage
-from shared.spec.defaults import completed
 from shared.spec.ladder import Ladder, climbed
-from shared.spec.scheduler import Scheduler, as_job
-from shared.spec.source import resolved
-from shared.spec.sweep import check_sweep
+from shared.spec.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
-Render = Callable[[Launch, JobSource | None], CustomJobCall]  # raises Reject
-Climbed = Callable[[Launch, CustomJobCall], tuple[Launch, CustomJobCall]]  # in which place this attempt is made
-CheckKey = Callable[[], None]  # raises KeyRefused
 Labels = Callable[[Launch], Mapping[str, str]]  # what the job of this attempt is found by
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How long a claim holds, and how often to try.
-
-    `lease` must be longer than the function's timeout plus the create call's: when it ends, its holder is dead and
-    whatever it sent has landed. `settle` is the create call's own part of that, for a holder that lives and lets go.
-    """
-
-    lease: timedelta = timedelta(minutes=11)
-    settle: timedelta = timedelta(minutes=2)
-    max_failures: int = 30  # about four hours of an outage
-    backoff: Backoff = field(default_factory=Backoff)
+__all__ = ["Policy", "Submit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,156 +43,142 @@ class Submit:
     render: Render
     labels: Labels
     clock: Clock
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     climbed: Climbed = lambda launch, call: climbed(launch, call, Ladder(), lambda allowed: allowed)
     scheduler: Scheduler = field(default_factory=Scheduler)
     check_key: CheckKey = lambda: None
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
     images: Images | None = None  # there where images are built
+    pause: Callable[[float], object] = time.sleep
 
     def launch(self, message: Ticket | Request, budget: Budget) -> str:
         """Do what this message asks for, and return the event that came of it.
 
         Raises:
             Retry, Denied: the ledger cannot be read or written: deliver the message again.
+            NotAMessage: a request that cannot be stored, or whose key was used with other content.
         """
-        found = self._open(message)
+        found = intake.open_launch(message, self.ledger, self.clock())
         if found is None:
             return _tell("launch.unknown", str(getattr(message, "launch_key", "")))
         if not found.entry.claimable(self.clock()):
             return _tell("launch.nothing_to_do", found.key, state=found.entry.state)
-        taken_over = found.entry.state is State.SUBMITTING
-        attempt, lease_until = found.entry.attempt + (not taken_over), self.clock() + self.policy.lease
-        claim = found.move(State.SUBMITTING, attempt=attempt, lease_until=lease_until, retry_at=None)
-        claim, call = (claim, None) if taken_over else self._rendered(claim)
+        if found.entry.state is State.SUBMITTING:
+            return self._take_over(found, message)
+        return self._attempt(found, message, budget)
+
+    def _attempt(self, found: Launch, message: Ticket | Request, budget: Budget) -> str:
+        """Prepare, claim, create, record: one attempt."""
+        claim = found.move(State.SUBMITTING, attempt=found.entry.attempt + 1, lease_until=None, retry_at=None)
+        ready, call = self._prepared(claim)
         try:
-            claimed = self.ledger.write(claim)
+            claimed, call = self._claim(claim, ready, call)
         except Conflict:
             return _tell("launch.claimed_elsewhere", found.key)
-        if self.ledger.is_closed(claimed.key):  # a late duplicate: this order lets no interleaving launch twice
-            self.ledger.withdraw(claimed.key)
+        # a late duplicate: this order, first the claim, lets no interleaving launch twice
+        if intake.is_over(claimed, message, self.ledger):
             return _tell("launch.late_duplicate", claimed.key)
-        settled, event = self._resolve(claimed) if call is None else self._create(claimed, call, budget)
+        room = Room(self.ledger, self.policy.max_requests, self.pause)
+        if isinstance(call, Exception) or room.has(claimed):
+            settled, event = self._create(claimed, call, budget)
+        else:
+            settled, event = self._outcomes.crowded(claimed)
         try:
             self.ledger.write(settled)
-        except Conflict:  # only after the lease ended under us; whoever took over looks our job up
+        except Conflict:  # only after the lease ended under us; the next submit looks our job up
             return _tell("launch.claim_lost", claimed.key)
-        return _tell(event, settled.key, attempt=settled.entry.attempt, job=settled.entry.job_name, why=settled.reason)
+        return _told(settled, event)
 
-    def _open(self, message: Ticket | Request) -> Launch | None:
-        if isinstance(message, Ticket):
-            return self.ledger.read(message.launch_key)
-        wanted = from_request(message, self.clock())
+    def _take_over(self, found: Launch, message: Ticket | Request) -> str:
+        """Look for the job of an attempt whose lease has ended. Nothing is sent, so this needs no claim."""
+        if intake.is_over(found, message, self.ledger):
+            return _tell("launch.late_duplicate", found.key)
+        settled, event = self._looked(found)
         try:
-            return self.ledger.write(wanted)
+            self.ledger.write(settled)
         except Conflict:
-            return self.ledger.read(wanted.key)
+            return _tell("launch.claimed_elsewhere", found.key)
+        return _told(settled, event)
 
-    def _rendered(self, launch: Launch) -> tuple[Launch, CustomJobCall | LaunchError]:
-        """Render before the claim is written, since the claim says where the job will be looked for, and what it runs.
-
-        Nothing is sent to Vertex AI where W&B cannot be asked for the job, queue or sweep that the launch names.
-        """
+    def _prepared(self, claim: Launch) -> tuple[Launch, CustomJobCall | Exception]:
+        """Render before the claim is written: it says where the job will be looked for, and no lease runs meanwhile."""
+        parts = Parts(self.jobs, self.queues, self.sweeps, self.render, self.climbed, self.scheduler, self.check_key)
         try:
-            placed = as_job(launch, self.queues, self.scheduler)
-            pinned, job = resolved(completed(placed, self.queues), self.jobs)
-            call = self.render(pinned, job)
-            if not pinned.run_spec.get("_wandb_api_key"):  # or the job would end as soon as it calls wandb.init
-                self.check_key()
-            check_sweep(pinned.run_spec, self.sweeps)  # last: it can end at any time
-        except (Reject, Retry, Denied) as refusal:
-            return launch, refusal
-        return self.climbed(pinned, call)
+            return prepared(claim, parts)
+        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+            return claim, self._known(claim, exc)
 
-    def _create(self, launch: Launch, call: CustomJobCall | LaunchError, budget: Budget) -> tuple[Launch, str]:
-        """Create the job of a new attempt, or wait for its image; say what the ledger should know."""
+    def _claim(
+        self, claim: Launch, ready: Launch, call: CustomJobCall | Exception
+    ) -> tuple[Launch, CustomJobCall | Exception]:
+        """Write the claim, whose lease begins here."""
         try:
-            if isinstance(call, LaunchError):
+            return self.ledger.write(self._leased(ready)), call
+        except (Conflict, Retry, Denied):
+            raise
+        except Exception as exc:  # noqa: BLE001 - what rendering has added cannot be stored
+            return self.ledger.write(self._leased(claim)), self._known(claim, exc)
+
+    def _leased(self, launch: Launch) -> Launch:
+        return launch.move(State.SUBMITTING, lease_until=self.clock() + self.policy.lease)
+
+    def _create(self, launch: Launch, call: CustomJobCall | Exception, budget: Budget) -> Settled:
+        """Create the job of a new attempt, or wait for its image; return what the ledger should know."""
+        try:
+            if isinstance(call, Exception):
                 raise call
-            if call.recipe and self.images and (build := self.images.ensure(call.recipe)):
-                return self._building(launch, build, call.recipe.image), "launch.building"
-            name = self.compute.create(call, budget)
-        except LaunchError as exc:  # its text goes to W&B, the ledger and the log
-            redact(exc, [*self.secrets, *secrets_in(launch.run_spec)])
+            if _unsearched(launch):  # a record that was deleted, restored or replayed may have a job
+                if job := self.compute.find(launch.entry.parent, {"launch_key": launch.key}):
+                    return self._outcomes.submitted(launch, job.name, job.attempt or 1), "launch.found"
+                launch = replace(launch, searched=True)
+            if call.recipe and self.images and (build := self.images.ensure(call.recipe, budget)):
+                return self._outcomes.building(launch, build, call.recipe.image)
+            name = self._sent(launch, call, budget)
+        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+            why = exc if exc is call else self._known(launch, exc)
             sent_elsewhere = launch.climb.elsewhere and exc is not call
-            return self._without_job(launch, exc, sent_elsewhere)
-        return self._submitted(launch, name, call.warnings), "launch.submitted"
+            return self._outcomes.without_job(launch, why, sent_elsewhere=sent_elsewhere)
+        return self._outcomes.submitted(launch, name, launch.entry.attempt, call.warnings), "launch.submitted"
 
-    def _without_job(self, launch: Launch, why: LaunchError, sent_elsewhere: bool) -> tuple[Launch, str]:
-        """Say what the ledger should know of an attempt that made no job, or of which nobody can tell."""
-        match why:
-            case Reject() if sent_elsewhere:  # only the ladder has brought it there
-                return self._short(launch, Capacity(f"{launch.climb.place}: {why}", Shortage.ZERO))
-            case Reject():
-                return launch.end(Outcome.REJECTED, str(why), self.clock()), "launch.rejected"
-            case Capacity():
-                return self._short(launch, why)
-            case KeyRefused():
-                return self._locked_out(launch, why), "launch.denied"
-            case OutcomeUnknown():
-                return self._unknown(launch, why), "launch.outcome_unknown"
-            case Retry() | Denied():
-                return self._failed(launch, why)
-        raise why
-
-    def _resolve(self, launch: Launch) -> tuple[Launch, str]:
-        """Find out what the dead holder of this attempt left: a job, or (it has landed by now or never will) none."""
+    def _sent(self, launch: Launch, call: CustomJobCall, budget: Budget) -> str:
+        """Send the create. An error that no adapter knows is no answer: there may be a job."""
         try:
-            # no parent: the request did not render, so nothing was sent
-            parent = launch.entry.parent
-            found = self.compute.find(parent, self.labels(launch)) if parent else None
-        except (Retry, Denied) as exc:
-            return self._unknown(launch, exc), "launch.outcome_unknown"
-        if found:
-            return self._submitted(launch, found.name), "launch.found"
-        because = f" ({launch.reason})" if launch.reason else ""
-        return self._failed(launch, Retry(f"attempt {launch.entry.attempt} ended without creating a job{because}"))
+            return self.compute.create(call, budget)
+        except LaunchError:
+            raise
+        except Exception as exc:
+            raise OutcomeUnknown(str(self._known(launch, exc))) from exc
 
-    def _short(self, launch: Launch, why: Capacity) -> tuple[Launch, str]:
-        """Wait for room or go where there may be some, or say that there will never be any."""
-        if why.shortage is Shortage.ZERO and launch.climb.hopeless:
-            nor = f"; nor in {', '.join(launch.climb.barred)}" if launch.climb.barred else ""
-            fix = "Waiting would not help. Ask Google for a larger quota, or launch other machines or elsewhere."
-            reason = str(Reject("Vertex AI", f"{why}{nor}", fix))
-            return launch.end(Outcome.REJECTED, reason, self.clock()), "launch.rejected"
-        waiting = launch.short(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
-        return waiting, "launch.waiting"
+    def _looked(self, launch: Launch) -> Settled:
+        """Find out what an attempt left: a job, or (it has landed by now or never will) none."""
+        parent, key = launch.entry.parent, {"launch_key": launch.key}
+        asked_at = self.clock()
+        if not parent:  # the request did not render, so nothing was sent
+            return self._outcomes.failed(launch, Retry(f"attempt {launch.entry.attempt} ended before it was sent"))
+        try:
+            job = self.compute.find(parent, key if _unsearched(launch) else self.labels(launch))
+        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+            return self._outcomes.blind(launch, self._known(launch, exc))
+        if job:
+            return self._outcomes.submitted(launch, job.name, job.attempt or launch.entry.attempt), "launch.found"
+        return self._outcomes.not_found(launch, asked_at)
 
-    def _locked_out(self, launch: Launch, why: KeyRefused) -> Launch:
-        """Wait for another key."""
-        waits = launch.entry.waits + 1
-        said = f"{type(why).__name__}: {why}"
-        return launch.again(self.clock(), self.policy.backoff.after(waits), said, str(why), waits=waits)
+    def _known(self, launch: Launch, exc: Exception) -> LaunchError:
+        return foreseen(launch, exc, self.secrets)
 
-    def _failed(self, launch: Launch, why: Exception) -> tuple[Launch, str]:
-        failures = launch.entry.failures + 1
-        if failures >= self.policy.max_failures:
-            reason = f"not launched after {failures} attempts; the last one: {why}"
-            return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
-        event = "launch.denied" if isinstance(why, Denied) else "launch.retry"
-        wait, said = self.policy.backoff.after(failures), f"{type(why).__name__}: {why}"
-        return launch.again(self.clock(), wait, said, str(why), failures=failures), event
+    @property
+    def _outcomes(self) -> Outcomes:
+        return Outcomes(self.policy, self.clock)
 
-    def _building(self, launch: Launch, build: str, image: str) -> Launch:
-        """Let the launch wait for a build, which status sees to; this was no failure."""
-        queued = launch.move(State.QUEUED, build=build, lease_until=None)
-        noted = replace(queued.note(self.clock(), f"{build} builds {image}"), reason="")
-        return noted.tell(f"Building the image {image}.")
 
-    def _submitted(self, launch: Launch, name: str, warnings: tuple[str, ...] = ()) -> Launch:
-        now = self.clock()
-        submitted = launch.move(
-            State.SUBMITTED, job_name=name, submitted_at=now, lease_until=None, failures=0, short_of=None
-        )
-        climb = launch.climb
-        moved = (f"Launched in {climb.place}, because: {climb.because}",) if climb.elsewhere else ()
-        return replace(submitted.note(now, f"created {name}"), reason="").tell("; ".join((*warnings, *moved)))
+def _unsearched(launch: Launch) -> bool:
+    """Tell whether a job of an earlier record of this request may exist; resumes have a job of their own record."""
+    return not (launch.entry.from_queue or launch.searched or launch.entry.resumes)
 
-    def _unknown(self, launch: Launch, why: Exception) -> Launch:
-        """Keep the claim until whatever was sent has landed; then somebody looks the job up."""
-        now = self.clock()
-        kept = launch.move(State.SUBMITTING, lease_until=now + self.policy.settle)
-        return replace(kept.note(now, f"{type(why).__name__}: {why}"), reason=str(why))
+
+def _told(settled: Launch, event: str) -> str:
+    entry = settled.entry
+    return _tell(event, settled.key, attempt=entry.attempt, job=entry.job_name, why=settled.reason)
 
 
 def _tell(event: str, key: str, **fields: object) -> str:

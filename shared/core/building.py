@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.core.budget import Budget
+
 FAILED = frozenset({"FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"})  # Cloud Build's own words
 GONE = "GONE"  # ours: nobody knows of this build any more
 _OVER = FAILED | {"SUCCESS", GONE}
@@ -90,10 +92,13 @@ class ArtifactFiles(Protocol):
 class Images(Protocol):
     """Cloud Build and Artifact Registry, as submit sees them."""
 
-    def ensure(self, recipe: Recipe) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Return the build that makes this image, begun now if need be; empty where the image is there.
 
+        It asks the budget while it uploads the code, and immediately before it begins a build.
+
         Raises:
+            OutOfTime: no build was begun.
             Reject, Capacity, Denied, Retry: no build was begun, or one that the next call finds.
         """
 

@@ -64,5 +64,9 @@ class NotAMessage(LaunchError):
     """A message on the topic is neither a ticket nor a request: nobody to tell, it goes to the dead letters."""
 
 
+class KeyReused(NotAMessage):
+    """A request has the source and the idempotency key of an earlier one, and other content: its publisher errs."""
+
+
 class SettingsError(LaunchError):
     """Settings are missing or wrong; the message lists every one of them."""

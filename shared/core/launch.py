@@ -139,7 +139,7 @@ class Entry:
 
     @property
     def holds_queue(self) -> bool:
-        """Tell whether what else is in this launch's queue would find no room either; a request holds no queue."""
+        """Tell whether what else is in this launch's queue would find no room either; never for a request."""
         waiting = self.state in (State.QUEUED, State.SUBMITTING)
         return waiting and self.from_queue and self.short_of is not None and self.short_of.holds
 
@@ -182,6 +182,7 @@ class Launch:
     run_spec: dict[str, Any] = field(repr=False)  # can hold a key
     source: str = "wandb"  # or the publisher's own name
     digest: str = ""  # of the content of another system's request, as it was first published
+    searched: bool = False  # of another system's request: no job of an earlier record was found
     reason: str = ""
     history: tuple[Attempt, ...] = ()
     climb: Climb = field(default_factory=Climb)
@@ -200,6 +201,8 @@ class Launch:
         """
         if state not in TRANSITIONS[self.entry.state]:
             raise IllegalTransition(f"launch {self.key}: {self.entry.state} → {state}")
+        if state is not State.SUBMITTING:  # nobody waits for the answer of a create any more
+            changes = {"unanswered": False, "looked_at": None, **changes}
         return replace(self, entry=replace(self.entry, state=state, **changes))
 
     def tell(self, notice: str) -> "Launch":
@@ -224,7 +227,8 @@ class Launch:
             stop_seen_at=None,
             cancel_reason="",
         )
-        return replace(queued.note(at, said), reason=why).tell(f"Waiting: {notice or why}")
+        searched = self.searched or self.entry.state is State.SUBMITTED
+        return replace(queued.note(at, said), reason=why, searched=searched).tell(f"Waiting: {notice or why}")
 
     def short(
         self, at: datetime, shortage: Shortage, why: str, backoff: Backoff, least: timedelta = timedelta(0)
@@ -251,7 +255,7 @@ class Launch:
         spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {"_resume_count": times}
         said = f"Preempted; launched again ({times} of {budget} times)"
         noted = again.note(at, f"{said}: {self.entry.job_name}")
-        return replace(noted, run_spec=spec, climb=self.climb.again()).tell(said)
+        return replace(noted, run_spec=spec, climb=self.climb.again(), searched=True).tell(said)
 
     def end(self, outcome: Outcome, reason: str, at: datetime, *, report: bool = True) -> "Launch":
         """Return this launch ended, for this reason; `report` tells whether its item has to be failed."""

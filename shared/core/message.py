@@ -59,6 +59,12 @@ class Request(BaseModel):
         """Return the key of the launch that this asks for, however often it asks."""
         return launch_key(f"request:{self.source}", self.idempotency_key)
 
+    @property
+    def digest(self) -> str:
+        """Return a hash of what is asked for; the order of keys does not count."""
+        asked = self.model_dump(include={"run_spec", "queue"}, exclude_none=True)
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
 
 Message = Annotated[Ticket | Request, Field(discriminator="kind")]
 _MESSAGE: TypeAdapter[Ticket | Request] = TypeAdapter(Message)

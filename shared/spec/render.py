@@ -9,6 +9,7 @@ from shared.core.jobsource import JobSource
 from shared.core.launch import Launch
 from shared.core.opening import MAX_NAME
 from shared.core.ports import CustomJobCall
+from shared.spec import places
 from shared.spec.arguments import (
     ArgumentNames,
     check_names,
@@ -67,7 +68,8 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
     check_names(spec, f"{resource}.spec", names.constructor | {"service_account"})
     check_names(run, f"{resource}.run", names.run | names.submit)
     warnings = _move(spec, run, resource)
-    where = {name: text(spec.pop(name, None), f"{resource}.spec.{name}", "") for name in ("project", "location")}
+    project = places.project(spec.pop("project", None), f"{resource}.spec.project", site.project)
+    location = places.location(spec.pop("location", None), f"{resource}.spec.location", site.location)
     api_key = "" if site.key_secret else site.api_key
     variables = launch_variables(run_spec, launch.entry, site.base_url, api_key, source.docker)
     spec["worker_pool_specs"] = worker_pools(
@@ -88,8 +90,8 @@ def render(launch: Launch, site: Site, names: ArgumentNames, job: JobSource | No
         spec.get("base_output_dir"), f"{resource}.spec.base_output_dir", spec["staging_bucket"], launch.entry.run
     )
     return CustomJobCall(
-        project=where["project"] or site.project,
-        location=where["location"] or site.location,
+        project=project,
+        location=location,
         constructor=fit_all({**spec, "labels": labels}, f"{resource}.spec", names.shapes),
         submit=run_arguments(run, f"{resource}.run", names.shapes),
         warnings=(*warnings, *replaced),

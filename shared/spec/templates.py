@@ -11,6 +11,8 @@ from shared.spec.shapes import nearest
 
 PATH = "template_variables"
 _TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_DIGITS = 300  # of a number; a float has no more
+_TOO_LARGE = 10**_DIGITS
 _WHOLE = re.compile(r"\s*[+-]?\d{1,300}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(\d{1,300}\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _SHOWN = 80  # characters of a value that a refusal quotes
@@ -55,9 +57,16 @@ def _value(name: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> A
         return schema["default"]
     value = _typed(values[name], schema.get("type"))
     if value is None or not _fits(value, schema):
-        said = repr(values[name])[:_SHOWN] if isinstance(values[name], str | int | float) else found(values[name])
+        said = _quoted(values[name])
         raise Reject(path, f"is {said}, which the queue does not allow", f"Give it: {_wanted(schema)}.")
     return value
+
+
+def _quoted(value: object) -> str:
+    """Return a value for a refusal; Python prints no integer of more than some thousand digits."""
+    if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+        return f"a number of more than {_DIGITS} digits"
+    return repr(value)[:_SHOWN] if isinstance(value, str | int | float) else found(value)
 
 
 def _typed(value: Any, kind: object) -> Any:
@@ -85,9 +94,10 @@ def _number(value: Any) -> int | float | None:
         if not _DECIMAL.fullmatch(value):
             return None
         value = int(value) if _WHOLE.fullmatch(value) else float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    is_finite = math.isfinite(value) if isinstance(value, float) else abs(value) < _TOO_LARGE
+    return value if is_finite else None
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:

@@ -39,6 +39,7 @@ from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.contract.test_vertex_server import pool
 from tests.contract.test_wandb_jobs import REMOTE, code, created, repository
 from tests.contract.test_wandb_server import KEY, client_env, clock, state, url
+from tests.fakes.clock import PLENTY
 from tests.waiting import eventually
 
 __all__ = ["client_env", "clock", "code", "repository", "state", "url"]  # fixtures
@@ -97,7 +98,7 @@ class Place:
 
     def built(self, recipe: Recipe) -> Build:
         """Build an image and return what became of the build."""
-        name = self.images().ensure(recipe)
+        name = self.images().ensure(recipe, PLENTY)
         eventually(lambda: CloudBuilds(self.url).get_build(name).over, "the build ends")
         return CloudBuilds(self.url).get_build(name)
 
@@ -167,7 +168,7 @@ def test_the_code_of_an_artifact_is_built_and_runs(
     assert build.status == "SUCCESS", requests.get(build.log_url, timeout=5).text
     said = ran(building, recipe, tmp_path, "python3", "-c", "import tiny_part, train; print(tiny_part.SAID)")
     assert said.splitlines() == ["it ran []", "installed"]
-    assert building.images().ensure(recipe) == ""
+    assert building.images().ensure(recipe, PLENTY) == ""
     assert building.builds.requests["create"] == 1
 
 
@@ -229,7 +230,7 @@ def test_a_build_that_fails_says_why_in_its_log(building: Place, state: Any, tmp
 def test_what_is_sent_is_a_build_with_its_own_account_and_log(waiting: Place) -> None:
     """Its context holds the code and our Dockerfile; nothing in it is taken for one of Cloud Build's variables."""
     recipe = waiting.recipe(working_dir="sub")
-    name = waiting.images().ensure(recipe)
+    name = waiting.images().ensure(recipe, PLENTY)
     [build] = waiting.builds.builds()
     assert (build.name, list(build.images), build.timeout.seconds) == (name, [recipe.image], 3600)
     assert build.service_account == f"projects/p/serviceAccounts/{ACCOUNT}"
@@ -252,7 +253,7 @@ def test_a_repository_is_fetched_by_the_builds_own_steps(waiting: Place) -> None
     ]
     recipe = placed(recipe_of(job, {}, "python:3.12", DESTINATION), f"gs://{waiting.bucket}", pools)
     assert recipe
-    waiting.images().ensure(recipe)
+    waiting.images().ensure(recipe, PLENTY)
     [build] = waiting.builds.builds()
     clone, checkout, submodules, docker = build.steps
     assert list(clone.args)[-3:] == ["--", "https://g.test/$$a.git", "code"]
@@ -264,12 +265,12 @@ def test_a_repository_is_fetched_by_the_builds_own_steps(waiting: Place) -> None
 def test_a_build_under_way_is_waited_for(waiting: Place) -> None:
     """By its tag, from whichever launch; a later one of the same content finds the image."""
     recipe = waiting.recipe()
-    name = waiting.images().ensure(recipe)
-    assert waiting.images().ensure(recipe) == name
+    name = waiting.images().ensure(recipe, PLENTY)
+    assert waiting.images().ensure(recipe, PLENTY) == name
     waiting.builds.end(name, "WORKING")
-    assert waiting.images().ensure(recipe) == name
+    assert waiting.images().ensure(recipe, PLENTY) == name
     waiting.builds.end(name, "SUCCESS")
-    assert waiting.images().ensure(recipe) == ""
+    assert waiting.images().ensure(recipe, PLENTY) == ""
     assert waiting.builds.requests["create"] == 1
 
 
@@ -277,24 +278,24 @@ def test_a_build_under_way_is_waited_for(waiting: Place) -> None:
 def test_after_a_build_that_failed_there_is_another(waiting: Place, status: str) -> None:
     """For the launches that come then."""
     recipe = waiting.recipe()
-    first = waiting.images().ensure(recipe)
+    first = waiting.images().ensure(recipe, PLENTY)
     waiting.builds.end(first, status, "it broke.")
     seen = CloudBuilds(waiting.url).get_build(first)
     assert (seen.status, seen.over, seen.failed, seen.detail) == (status, True, True, "it broke.")
-    second = waiting.images().ensure(recipe)
+    second = waiting.images().ensure(recipe, PLENTY)
     assert second not in ("", first)
 
 
 def test_an_image_that_was_deleted_is_built_again(waiting: Place) -> None:
     """Though its build is known; but not while it was pushed just now, or a mistake would build without end."""
     recipe = waiting.recipe()
-    name = waiting.images().ensure(recipe)
+    name = waiting.images().ensure(recipe, PLENTY)
     waiting.builds.end(name, "SUCCESS")
     waiting.builds.images.clear()
     with pytest.raises(Retry, match="which Artifact Registry does not show"):
-        waiting.images().ensure(recipe)
+        waiting.images().ensure(recipe, PLENTY)
     waiting.builds.get(name).message.finish_time.seconds -= 3601
-    assert waiting.images().ensure(recipe) not in ("", name)
+    assert waiting.images().ensure(recipe, PLENTY) not in ("", name)
 
 
 def test_a_create_without_an_answer_is_found_by_its_tag(waiting: Place) -> None:
@@ -302,9 +303,9 @@ def test_a_create_without_an_answer_is_found_by_its_tag(waiting: Place) -> None:
     recipe = waiting.recipe()
     waiting.builds.faults["create"] = [(ApiError(503, "UNAVAILABLE", "try later"), True)]
     with pytest.raises(Retry, match="try later"):
-        waiting.images().ensure(recipe)
+        waiting.images().ensure(recipe, PLENTY)
     [begun] = waiting.builds.builds()
-    assert waiting.images().ensure(recipe) == begun.name
+    assert waiting.images().ensure(recipe, PLENTY) == begun.name
     assert waiting.builds.requests["create"] == 1
 
 
@@ -326,13 +327,13 @@ def test_what_google_answers_says_what_to_do(
         kind = Retry
     waiting.builds.faults[call] = [(answer, False)]
     with pytest.raises(kind):
-        waiting.images().ensure(waiting.recipe())
+        waiting.images().ensure(waiting.recipe(), PLENTY)
     assert not waiting.builds.builds()
 
 
 def test_a_build_that_is_gone_or_cannot_be_asked_for(waiting: Place) -> None:
     """The one is over, the other is asked for again."""
-    name = waiting.images().ensure(waiting.recipe())
+    name = waiting.images().ensure(waiting.recipe(), PLENTY)
     assert CloudBuilds(waiting.url).get_build(name) == Build(
         name, "QUEUED", log_url=f"{waiting.url}/standin/builds/{name.rpartition('/')[2]}/log"
     )
@@ -355,7 +356,7 @@ def test_code_that_is_too_large_is_refused(
     waiting.files = FewFiles({JOB.code: {"a.py": b"x" * 20, "b.py": b"x"}})
     waiting.files.content = None
     with pytest.raises(Reject, match=told):
-        waiting.images().ensure(waiting.recipe())
+        waiting.images().ensure(waiting.recipe(), PLENTY)
     assert not waiting.builds.builds()
 
 
@@ -364,7 +365,7 @@ def test_a_file_that_is_not_as_long_as_wandb_says_is_fetched_again(waiting: Plac
     """A later attempt does; half a context is never built."""
     waiting.files.lies = lies
     with pytest.raises(Retry, match="than W&B says"):
-        waiting.images().ensure(waiting.recipe())
+        waiting.images().ensure(waiting.recipe(), PLENTY)
     assert not waiting.builds.builds()
     assert not list(waiting.images()._buckets().list_blobs(waiting.bucket))  # noqa: SLF001
 
@@ -377,13 +378,13 @@ def test_code_that_cannot_be_built_is_refused(waiting: Place, files: dict[str, b
     """With what is wrong."""
     waiting.files = FewFiles({JOB.code: files})
     with pytest.raises(Reject, match=told):
-        waiting.images().ensure(waiting.recipe(replace(JOB, dockerfile="Own", build_context="sub")))
+        waiting.images().ensure(waiting.recipe(replace(JOB, dockerfile="Own", build_context="sub")), PLENTY)
 
 
 def test_a_bucket_that_is_not_there_is_an_operators_affair(waiting: Place) -> None:
     """As it is with a permission."""
     with pytest.raises(Denied):
-        waiting.images().ensure(replace(waiting.recipe(), store="gs://not-there/x"))
+        waiting.images().ensure(replace(waiting.recipe(), store="gs://not-there/x"), PLENTY)
 
 
 def client(place: Place) -> CloudBuildClient:
@@ -441,7 +442,7 @@ def test_builds_are_listed_and_cancelled_as_googles_client_does(waiting: Place) 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
 def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> None:
     """As it is, led to the stand-in by its own variable."""
-    name = waiting.images().ensure(waiting.recipe())
+    name = waiting.images().ensure(waiting.recipe(), PLENTY)
     led = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{waiting.url}/", "CLOUDSDK_CORE_PROJECT": "p"}
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", **led}
 
@@ -496,7 +497,7 @@ def test_an_image_starts_as_its_dockerfile_says(building: Place, tmp_path: Path)
 def test_a_build_is_cancelled_where_it_is(building: Place) -> None:
     """What it runs is ended."""
     building.files = FewFiles({JOB.code: {"D": b"FROM local/python:3\nRUN sleep 600", "x.py": b""}})
-    name = building.images().ensure(building.recipe(replace(JOB, dockerfile="D")))
+    name = building.images().ensure(building.recipe(replace(JOB, dockerfile="D")), PLENTY)
     eventually(
         lambda: "RUN sleep" in requests.get(CloudBuilds(building.url).get_build(name).log_url, timeout=5).text,
         "it runs",

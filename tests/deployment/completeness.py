@@ -205,6 +205,9 @@ def _timed(verb: str, flags: Flags) -> Iterator[str]:
     if verb == "poll" and timeout >= (lease := _default(PollSettings, "poll_lease_seconds")):
         yield f"--timeout is {timeout:.0f} s: not shorter than POLL_LEASE_SECONDS, {lease:.0f}: two polls would work"
     if verb == "submit":
+        longest = _default(SubmitSettings, "submit_budget_seconds") + _default(SubmitSettings, "submit_create_seconds")
+        if timeout < longest:
+            yield f"--timeout is {timeout:.0f} s: shorter than SUBMIT_BUDGET_SECONDS and a create, {longest:.0f}"
         limits["what an event's function may have"] = LONGEST_EVENT
         limits["the trigger's ACK_DEADLINE"] = ACK_DEADLINE
         limits["SUBMIT_LEASE_SECONDS less a create"] = _default(SubmitSettings, "submit_lease_seconds") - CREATE_TIMEOUT

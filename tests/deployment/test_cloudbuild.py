@@ -17,6 +17,7 @@ from google.protobuf import json_format
 
 from deploy.bootstrap import submit_command
 from deploy.deployment import Deployment
+from deploy.local.stack import TIMEOUTS
 from deploy.provision.schedule import DEADLINE
 from deploy.provision.topics import ACK_DEADLINE
 from shared.adapters.vertex_submit import CREATE_TIMEOUT
@@ -104,6 +105,12 @@ def test_every_step_is_complete(build: Document) -> None:
     assert problems(build) == []
 
 
+def test_a_function_has_as_long_on_a_laptop(build: Document) -> None:
+    """The local stack ends a handler when the cloud does."""
+    stated = {verb: re.search(r"--timeout=(\d+)s", step(build, f"deploy-{verb}")["script"]) for verb in TIMEOUTS}
+    assert {verb: int(found[1]) for verb, found in stated.items() if found} == TIMEOUTS
+
+
 def in_step(step_id: str, **changes: Any) -> Callable[[Document], None]:
     """Change keys of a step; None takes a key away."""
 
@@ -146,6 +153,7 @@ def seconds(settings: type[Settings], name: str) -> int:
 
 POLL_BUDGET, POLL_LEASE = (seconds(PollSettings, f"poll_{name}_seconds") for name in ("budget", "lease"))
 STATUS_BUDGET = seconds(StatusSettings, "status_budget_seconds")
+LONGEST_CALL = seconds(SubmitSettings, "submit_budget_seconds") + seconds(SubmitSettings, "submit_create_seconds")
 LONGEST_CLAIM = seconds(SubmitSettings, "submit_lease_seconds") - int(CREATE_TIMEOUT)
 
 
@@ -248,6 +256,10 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     "longer than an event may": (
         flag("submit", "timeout", "541s"),
         "deploy-submit: --timeout is 541 s: longer than what an event's function may have, 540",
+    ),
+    "a create is cut off": (
+        flag("submit", "timeout", f"{LONGEST_CALL - 1}s"),
+        f"deploy-submit: --timeout is {LONGEST_CALL - 1} s: shorter than SUBMIT_BUDGET_SECONDS and a create",
     ),
     "submit outlives its claim": (
         flag("submit", "timeout", f"{LONGEST_CLAIM + 1}s"),

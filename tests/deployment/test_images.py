@@ -19,6 +19,7 @@ from shared.launch_config import LaunchConfig
 from tests.cloud.world import Cloud
 from tests.contract.test_cloud_build import FewFiles
 from tests.deployment.enforcement import Enforcement
+from tests.fakes.clock import PLENTY
 
 DESTINATION = "us-central1-docker.pkg.dev/p1/launch-jobs/code"
 CONFIG = {"builder": {"type": "cloud-build", "destination": DESTINATION}}
@@ -74,7 +75,7 @@ def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:
     enforcement = Enforcement(cloud, "nobody")
     cloud.enforce(enforcement.allows)
     with acting(cloud, "submit"):
-        build = images().ensure(RECIPE)
+        build = images().ensure(RECIPE, PLENTY)
     with acting(cloud, "status"):
         assert CloudBuilds().get_build(build).status == "SUCCESS"
     assert enforcement.denied == []
@@ -89,7 +90,7 @@ def test_what_is_not_bound_is_said(cloud: Cloud, kind: str) -> None:
     del cloud.policies[ON[kind]]
     cloud.enforce(Enforcement(cloud, "nobody").allows)
     with acting(cloud, "submit"), pytest.raises(Denied):
-        images().ensure(RECIPE)
+        images().ensure(RECIPE, PLENTY)
     assert not list(cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))
 
 
@@ -98,7 +99,7 @@ def test_a_context_that_could_not_be_written_is_given_up(cloud: Cloud) -> None:
     del cloud.policies[ON["contexts"]]
     cloud.enforce(Enforcement(cloud, "nobody").allows)
     with acting(cloud, "submit"), pytest.raises(Denied):
-        images().ensure(RECIPE)
+        images().ensure(RECIPE, PLENTY)
     before = len(cloud.calls)
     gc.collect()
     assert len(cloud.calls) == before

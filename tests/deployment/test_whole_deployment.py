@@ -162,6 +162,8 @@ def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb:
             "LAUNCH_TOPIC": "launch-requests",
             "WANDB_BASE_URL": project.wandb_url,
             "OVERDUE_SECONDS": "1",
+            "CLOUD_RUN_TIMEOUT_SECONDS": str(config["timeoutSeconds"]),
+            "THREADED_TIMEOUT_ENABLED": "true",
         }.items()
     )
     assert KEY not in str(function)

@@ -25,7 +25,10 @@ from shared.core.message import Request, encode
 from tests.waiting import eventually
 
 QUICK = {  # minutes of the cloud as seconds, so that what has to be waited for comes soon
-    "SUBMIT_LEASE_SECONDS": "3",
+    "SUBMIT_BUDGET_SECONDS": "5",
+    "SUBMIT_CREATE_SECONDS": "2",
+    "SUBMIT_LEASE_SECONDS": "8",
+    "SUBMIT_LOOK_AGAIN_SECONDS": "1",
     "SUBMIT_SETTLE_SECONDS": "2",
     "FIRST_RETRY_SECONDS": "1",
     "POLL_LEASE_SECONDS": "2",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from shared.core.budget import Budget
 from shared.core.building import GONE, Build, Recipe
 
 
@@ -17,13 +18,14 @@ class FakeBuilds:
     unreachable: Exception | None = None
     gets: int = 0
 
-    def ensure(self, recipe: Recipe) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Find the image or its build, or begin one."""
         if recipe.image in self.images:
             return ""
         for name, build in self.builds.items():
             if not build.over and self.begun[int(name.rpartition("/")[2]) - 1].image == recipe.image:
                 return name
+        budget.require("the beginning of a build")
         error = self.next_errors.pop(0) if self.next_errors else None
         if error and not self.lost:
             raise error

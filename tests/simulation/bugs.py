@@ -179,9 +179,9 @@ class LooksNothingUp(Vertex):
 class WaitsForNoImage(CloudBuild):
     """Submit creates the job while its image is still being built."""
 
-    def ensure(self, recipe: Recipe) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Begin the build, and say that all is there."""
-        super().ensure(recipe)
+        super().ensure(recipe, budget)
         return ""
 
 

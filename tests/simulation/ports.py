@@ -325,12 +325,13 @@ class CloudBuild:
     def __init__(self, cross: Cross) -> None:
         self.cross = cross
 
-    def ensure(self, recipe: Recipe) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Look for a build of this image, then for the image, and begin a build where there is neither."""
         image = recipe.image
         under_way = str(self.cross(Call("build", "build.list", image, lambda w: w.builder.under_way(image))))
         if under_way or self.cross(Call("build", "build.image", image, lambda w: image in w.builder.images)):
             return under_way
+        budget.require("the beginning of a build")
         return str(self.cross(Call("build", "build.create", image, lambda w: w.build(image), changes=True)))
 
     def get_build(self, name: str) -> Build:

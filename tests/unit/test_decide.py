@@ -19,10 +19,10 @@ from functions.status.decide import (
     Sighting,
     Wait,
     Withdraw,
-    console_link,
     decide,
 )
 from shared.core.building import GONE, Build
+from shared.core.console import console_link
 from shared.core.jobstate import PHASES, Phase
 from shared.core.launch import Entry, Outcome, RunPath, State
 from shared.core.ports import ItemStatus, Job, RunStatus

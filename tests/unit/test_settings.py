@@ -285,6 +285,33 @@ def test_a_few_aliases_are_fine(tmp_path: Path) -> None:
     assert (config.queues, config.environment.project, config.environment.region) == (("team",), "p", "r")
 
 
+def test_a_lease_that_a_create_could_outlast_is_refused(enough: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two jobs could come of it; all three settings are named."""
+    monkeypatch.setenv("SUBMIT_LEASE_SECONDS", "520")
+    said = (
+        "SUBMIT_LEASE_SECONDS: is 520: it has to be longer than "
+        "SUBMIT_BUDGET_SECONDS (450) plus SUBMIT_CREATE_SECONDS (70), or two jobs could be created"
+    )
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load(SubmitSettings)
+    monkeypatch.setenv("SUBMIT_CREATE_SECONDS", "69")
+    assert load(SubmitSettings).submit_lease_seconds == 520
+    monkeypatch.delenv("SUBMIT_LEASE_SECONDS")
+    monkeypatch.setenv("SUBMIT_BUDGET_SECONDS", "600")
+    with pytest.raises(SettingsError, match="SUBMIT_BUDGET_SECONDS \\(600\\)"):
+        load(SubmitSettings)
+
+
+def test_requests_have_a_headroom_of_their_own(enough: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside max_jobs; -1 is no limit."""
+    assert load(SubmitSettings).max_requests == 100
+    monkeypatch.setenv("LAUNCH_MAX_REQUESTS", "-1")
+    assert load(SubmitSettings).max_requests == -1
+    monkeypatch.setenv("LAUNCH_MAX_REQUESTS", "-2")
+    with pytest.raises(SettingsError, match="LAUNCH_MAX_REQUESTS"):
+        load(SubmitSettings)
+
+
 def test_the_policy_comes_from_the_file_or_as_json(
     enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

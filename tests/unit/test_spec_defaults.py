@@ -143,6 +143,9 @@ WRONG: list[tuple[dict[str, Any], Any, str]] = [
     (NUMBER, 1e999, "at most 0.5"), (NUMBER, 0.51, "is 0.51"), ({"type": "string"}, 1, "Give it: string"),
     ({"type": "boolean"}, 1, "Give it: boolean"), ({"type": "integer", "enum": [1]}, 2, "one of 1"),
     ({"enum": [1]}, True, "is True"), ({"enum": ["1"]}, 1, "is 1"),
+    (INTEGER, 10**401, "more than 300 digits"), ({"type": "number"}, -(10**401), "more than 300 digits"),
+    ({"type": "integer"}, 10**5000, "more than 300 digits"), ({"maximum": 8}, 10**401, "more than 300 digits"),
+    ({"type": "integer"}, "9" * 401, "is '999"),
 ]  # fmt: skip
 
 
@@ -177,7 +180,15 @@ def test_a_text_means_what_it_means_on_wandbs_command_line(kind: str, text: str)
     assert template_values({"x": schema}, {"x": text}) == wanted
 
 
-ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["standard", 4])
+ANY = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(10**500), 10**500)
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["standard", 4])
+)
 
 
 @given(st.fixed_dictionaries({"kind": ANY}, optional={"replicas": ANY, "hours": ANY, "x": ANY}))

@@ -258,6 +258,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         put(run_spec(), (*CONTAINER, "image_uri"), "${HOST}/train"),
         "image_uri: is '${HOST}/train', in which nothing fills in ${HOST}",
     ),
+    (
+        "project",
+        put(run_spec(), (*SPEC, "project"), "projects/p"),
+        "spec.project: is 'projects/p', which is no project",
+    ),
+    (
+        "zone",
+        put(run_spec(), (*SPEC, "location"), "us-central1-a"),
+        "spec.location: is 'us-central1-a', which is a zone",
+    ),
     ("output", put(run_spec(), (*SPEC, "base_output_dir"), "s3://x"), "spec.base_output_dir: is 's3://x', not in a bu"),
     ("long name", put(run_spec(), (*SPEC, "display_name"), "n" * 129), "spec.display_name: has 129 characters"),
     ("long label", put(run_spec(), (*SPEC, "labels"), {"team": "x" * 65}), "spec.labels.team: is no valid label"),

@@ -23,6 +23,9 @@ from deploy.local.stack import QUEUE, Ports, Stack
 
 TIMEOUT, CREATE_TIMEOUT = 5, 2  # seconds that submit has, and that a create of it may take
 SETTINGS = {
+    "SUBMIT_BUDGET_SECONDS": str(TIMEOUT),
+    "SUBMIT_CREATE_SECONDS": str(CREATE_TIMEOUT),
+    "SUBMIT_LOOK_AGAIN_SECONDS": "3",
     "SUBMIT_LEASE_SECONDS": "10",  # longer than both together, as in the cloud
     "SUBMIT_SETTLE_SECONDS": "5",  # longer than a create
     "FIRST_RETRY_SECONDS": "0.5",

@@ -48,7 +48,7 @@ class CloudBuilds:
     def get_build(self, name: str) -> Build:
         """Return what has become of a build."""
         try:
-            return build_of(self._connection.client().get_build(request={"name": name}, timeout=TIMEOUT))
+            return build_of(self._connection.client().get_build(request={"name": name}, timeout=TIMEOUT, retry=None))
         except google_errors.NotFound:
             return Build(name, GONE)
         except Exception as exc:
@@ -69,6 +69,8 @@ def error(exc: Exception, what: str) -> LaunchError:
     said = getattr(exc, "message", "") or str(exc) or type(exc).__name__
     if isinstance(exc, google_errors.TooManyRequests):
         return Capacity(f"Cloud Build: {said}", Shortage.RATE)  # which says nothing of Vertex AI's machines
+    if isinstance(exc, google_errors.Conflict):  # ABORTED: Google asks to try again
+        return Retry(f"{what}: {said}")
     # 400 and 404: an account, a bucket or a region that is not there; an operator has to mend that, too
     if isinstance(exc, google_errors.ClientError):
         return Denied(f"{what}: {said}")

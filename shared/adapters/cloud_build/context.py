@@ -17,6 +17,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from shared.core.budget import Budget
 from shared.core.building import ArtifactFile, ArtifactFiles, Recipe
 from shared.core.errors import Reject, Retry
 
@@ -29,10 +30,11 @@ TIMEOUT = 60  # seconds for each of these
 _FIX = "Leave data out of the code (an artifact of its own is fetched by the run), or build the image yourself."
 
 
-def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client) -> dict[str, object]:
+def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client, budget: Budget) -> dict[str, object]:
     """Put the context of a recipe into its store and return where it is, in Cloud Build's words.
 
     Raises:
+        OutOfTime: the code does not arrive within the budget.
         Reject: the code is too large, or lacks the Dockerfile that is named.
         Retry, Denied: W&B cannot be asked; and whatever the client raises.
     """
@@ -46,9 +48,9 @@ def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client) -> dict
                 text = recipe.text.encode()
                 _add(archive, DOCKERFILE, len(text), iter([text]))
             for file in of_job:
-                _add(archive, file.name, file.size, files.content(file))
+                _add(archive, file.name, file.size, _in_time(files.content(file), budget))
             for file in code:
-                _add(archive, f"code/{file.name}", file.size, files.content(file))
+                _add(archive, f"code/{file.name}", file.size, _in_time(files.content(file), budget))
     except InvalidResponse as exc:
         raise google_errors.from_http_response(exc.response) from exc
     blob.reload(timeout=TIMEOUT)
@@ -83,6 +85,12 @@ def _code(recipe: Recipe, files: ArtifactFiles) -> Sequence[ArtifactFile]:
     if recipe.code and recipe.dockerfile and own not in {str(PurePosixPath(file.name)) for file in found}:
         raise Reject("job", f"{recipe.code} has no {own}, which the image is to be built of", "Name one that it has.")
     return found
+
+
+def _in_time(pieces: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
+    for piece in pieces:
+        budget.require("the upload of the code")
+        yield piece
 
 
 def _add(archive: tarfile.TarFile, name: str, size: int, chunks: Iterator[bytes]) -> None:

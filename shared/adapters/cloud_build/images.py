@@ -17,6 +17,7 @@ from google.cloud import storage
 from shared.adapters.cloud_build.builds import TIMEOUT, Connection, build_of, error
 from shared.adapters.cloud_build.context import DOCKERFILE, upload
 from shared.adapters.cloud_build.registry import Registry
+from shared.core.budget import Budget
 from shared.core.building import ArtifactFiles, Recipe
 from shared.core.errors import Retry
 
@@ -39,7 +40,7 @@ class CloudBuildImages:
         self._storage: storage.Client | None = None
         self._lock = threading.Lock()
 
-    def ensure(self, recipe: Recipe) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Return the build that makes this image, begun now if need be; empty where the image is there."""
         try:
             known = list(self._builds_of(recipe))  # first: a build that ends now has pushed its image
@@ -50,18 +51,19 @@ class CloudBuildImages:
             for one in known:
                 if build_of(one).status == "SUCCESS" and one.finish_time and one.finish_time > now - JUST_NOW:
                     raise Retry(f"{one.name} has pushed {recipe.image}, which Artifact Registry does not show")
-            return self._begin(recipe)
+            return self._begin(recipe, budget)
         except Exception as exc:
             raise error(exc, f"building {recipe.image} in {self._parent}") from exc
 
     def _builds_of(self, recipe: Recipe) -> Iterator[Any]:
         wanted = {"parent": self._parent, "filter": f'tags="{_mark(recipe)}"', "page_size": HISTORY}
         # newest first: the others are history
-        yield from itertools.islice(self._connection.client().list_builds(request=wanted, timeout=TIMEOUT), HISTORY)
+        found = self._connection.client().list_builds(request=wanted, timeout=TIMEOUT, retry=None)
+        yield from itertools.islice(found, HISTORY)
 
-    def _begin(self, recipe: Recipe) -> str:
+    def _begin(self, recipe: Recipe, budget: Budget) -> str:
         build = {
-            "source": {"storage_source": upload(recipe, self._files, self._buckets())},
+            "source": {"storage_source": upload(recipe, self._files, self._buckets(), budget)},
             "steps": steps(recipe),
             "images": [recipe.image],
             "tags": ["vertex-launch", self._agent, _mark(recipe)],
@@ -70,7 +72,9 @@ class CloudBuildImages:
             "options": {"logging": "CLOUD_LOGGING_ONLY"},
         }
         request = {"parent": self._parent, "build": build}
-        return str(self._connection.client().create_build(request=request, timeout=TIMEOUT).metadata.build.name)
+        client = self._connection.client()
+        budget.require("the beginning of a build")
+        return str(client.create_build(request=request, timeout=TIMEOUT, retry=None).metadata.build.name)
 
     def _buckets(self) -> storage.Client:
         with self._lock:

@@ -1,0 +1,81 @@
+"""Which projects and regions a spec may name: what the client library or Vertex AI would refuse later."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.errors import Reject
+from shared.spec.places import location, project
+
+PATH = "resource_args.gcp-vertex.spec.project"
+
+
+@pytest.mark.parametrize("named", ["my-project-123", "p", "example.com:my-project", "123456789012", "a" * 30])
+def test_a_project_is_named_by_its_id_or_its_number(named: str) -> None:
+    """As Google gives them out."""
+    assert project(f" {named} ", PATH, "ours") == named
+
+
+@pytest.mark.parametrize(
+    ("named", "near"),
+    [
+        ("projects/p", "Did you mean p?"),
+        ("p/locations/us-central1", "Did you mean p?"),
+        ("projects/p/locations/us-central1", "Did you mean p?"),
+        ("My Project", ""),
+        ("PROJECT", ""),
+        ("p q", ""),
+        ("ä", ""),
+        ("-p", ""),
+        ("p-", ""),
+        ("../p", ""),
+        ("p?x=1", ""),
+        ("a" * 31, ""),
+        ("0123", ""),
+        ("٣", ""),
+    ],
+)
+def test_what_is_no_project_is_refused(named: str, near: str) -> None:
+    """The author reads the field, the value and what to write."""
+    with pytest.raises(Reject) as refused:
+        project(named, PATH, "ours")
+    assert str(refused.value).startswith(f"{PATH}: is {named!r}, which is no project. {near}")
+    assert "Write a project's id" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "taken"),
+    [("us-central1", "us-central1"), ("US-Central1", "us-central1"), ("europe-west12", "europe-west12"), ("", "here")],
+)
+def test_a_region_is_taken_in_any_case(named: str, taken: str) -> None:
+    """Without one, the deployment's own."""
+    assert location(named, "spec.location", "here") == taken
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("us-central1-a", "which is a zone. Did you mean us-central1?"),
+        ("global", "which is no region"),
+        ("us", "which is no region"),
+        ("us_central1", "which is no region"),
+        ("us-central1/customJobs", "which is no region"),
+        ("projects/p/locations/us-central1", "which is no region"),
+    ],
+)
+def test_what_is_no_region_is_refused(named: str, said: str) -> None:
+    """With the one that was meant, if it can be known."""
+    with pytest.raises(Reject) as refused:
+        location(named, "spec.location", "us-central1")
+    assert said in str(refused.value)
+
+
+@given(st.text() | st.integers() | st.none() | st.lists(st.text()))
+def test_whatever_is_named_is_a_name_or_refused(named: object) -> None:
+    """A name that is taken can stand in a resource name: no parent is ever malformed."""
+    for take, default in ((project, "ours"), (location, "us-central1")):
+        try:
+            taken = take(named, PATH, default)
+        except Reject:
+            continue
+        assert taken == default or ("/" not in taken and taken.isascii() and taken)
