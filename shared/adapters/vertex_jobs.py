@@ -18,7 +18,7 @@ from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.ports import Job
 from shared.core.redaction import secrets_in, without
 
-TIMEOUT = 30.0  # seconds a call
+TIMEOUT = 15.0  # seconds a call
 PAGE = 100  # what Vertex gives at most
 DEFAULT_FLEX_START_WAIT = timedelta(hours=24)  # Vertex's own, where max_wait_duration is not set
 NO_LIMIT = timedelta(days=3650)  # what a max_wait_duration of 0 means
@@ -102,18 +102,20 @@ def _job(job: CustomJob) -> Job | None:
     key, attempt = labels.get("launch_key", ""), labels.get("launch_attempt", "")
     if not key or not attempt.isdecimal():
         return None
-    state = job.state
+    # end_time is documented for SUCCEEDED, FAILED and CANCELLED only
+    name = getattr(job.state, "name", None) or f"JOB_STATE_{int(job.state)}"
     scheduling = job.job_spec.scheduling
     secrets = frozenset(_secrets(job))
     return Job(
         name=job.name,
         key=key,
         attempt=int(attempt),
-        state=getattr(state, "name", None) or f"JOB_STATE_{int(state)}",
-        created_at=job.create_time,
+        state=name,
+        created_at=job.create_time or datetime.now(UTC),
         started_at=job.start_time or None,
-        ended_at=job.end_time or None,
-        error=without(job.error.message, secrets) if job.error else "",
+        updated_at=job.update_time or None,
+        ended_at=job.end_time or (job.update_time if phase_of(name).ended else None) or None,
+        error=without(job.error.message or f"error code {job.error.code}", secrets) if job.error else "",
         max_wait=_max_wait(scheduling),
         secrets=secrets,
     )

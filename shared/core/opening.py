@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetim
     run, resumes = _run_path(run_spec, key), _resumes(run_spec)
     names, scheduler = (queue.entity, queue.name, item_id), is_scheduler(run_spec)
     entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes, scheduler=scheduler)
+    entry = replace(entry, own_key=bool(run_spec.get("_wandb_api_key")))
     return Launch(entry, storable(run_spec))
 
 
@@ -29,6 +31,7 @@ def from_request(request: Request, now: datetime) -> Launch:
     run, resumes = _run_path(request.run_spec, key), _resumes(request.run_spec)
     scheduler = is_scheduler(request.run_spec)
     entry = Entry(key, State.QUEUED, now, run, *names, resumes=resumes, scheduler=scheduler)
+    entry = replace(entry, own_key=bool(request.run_spec.get("_wandb_api_key")))
     return Launch(entry, storable(request.run_spec), source=request.source)
 
 

@@ -52,7 +52,7 @@ TABLE = (
     _row(
         Cause.OWN,
         r"exited with a non-zero status",
-        "documented: Vertex AI, Understand the training service; it quotes what the code printed, which may say anything",
+        "documented: Vertex AI, Understand the training service; what the code printed is quoted after it",
     ),
     _row(
         Cause.INTERNAL,
@@ -73,15 +73,16 @@ TABLE = (
         Shortage.STOCKOUT,
         r"resources are insufficient in region|stockout|resource_pool_exhausted|does not have enough resources"
         r"|\bout of capacity|temporarily unavailable|try a different region",
-        "documented: Vertex AI, Understand the training service, and Use Spot VMs; Compute Engine, Troubleshoot resource "
-        "availability: ZONE_RESOURCE_POOL_EXHAUSTED(_WITH_DETAILS); seen: GCE_STOCKOUT",
+        "documented: Vertex AI, Understand the training service, and Use Spot VMs; Compute Engine, Troubleshoot "
+        "resource availability: ZONE_RESOURCE_POOL_EXHAUSTED(_WITH_DETAILS); seen: GCE_STOCKOUT",
     ),
     _row(
         Shortage.AMOUNT,
         r"quota metrics? exceed|quotas? (is|are|was|were) exceeded|\bquota '[^']*' exceeded|exceed(s|ed)? quota limit"
         r"|custom_?model_?training",
-        "documented: The following quota metrics exceed quota limits: … (Vertex AI, Neural Architecture Search); seen: The "
-        "following quotas are exceeded: CustomModelTrainingT4GPUsPerProjectPerRegion; Quota 'X' exceeded. Limit: 8.0",
+        "documented: The following quota metrics exceed quota limits: … (Vertex AI, Neural Architecture Search); seen: "
+        "The following quotas are exceeded: CustomModelTrainingT4GPUsPerProjectPerRegion; Quota 'X' exceeded. "
+        "Limit: 8.0",
     ),
 )
 
