@@ -21,7 +21,7 @@ from functions.status.decisions import (
     Withdraw,
     unsure,
 )
-from functions.status.verdict import STOPPED, console_link, invisible, span, verdict
+from functions.status.verdict import STOPPED, console_link, span, verdict
 from shared.core.building import Build
 from shared.core.jobstate import phase_of
 from shared.core.launch import Entry, Outcome, State
@@ -105,8 +105,6 @@ def _gone(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -
     if entry.stop_seen_at or (seen.run and seen.run.stopped):
         started = seen.run is not None and seen.run.started
         return Finish(Outcome.CANCELLED, f"{STOPPED} {reason}", report=not started)
-    if invisible(entry, seen):
-        return Finish(Outcome.FAILED, reason, report=False, warning=reason)
     return Finish(Outcome.FAILED, reason, report=not (seen.run and seen.run.ended))
 
 

@@ -148,7 +148,7 @@ def _name_failures(entries: Sequence[Entry], failed: Mapping[str, LaunchError], 
     for culprits in reasons.values():
         keys = [entry.key for entry in culprits]
         more = f" and {len(keys) - 20} more" if len(keys) > 20 else ""
-        report.failed(f"W&B of {', '.join(keys[:20])}{more}", failed[keys[0]])
+        report.failed(f"W&B: {', '.join(keys[:20])}{more}", failed[keys[0]])
 
 
 def _see(job: Job, listing: Listing) -> None:

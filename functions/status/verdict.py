@@ -92,7 +92,7 @@ def _failed(
         return Finish(Outcome.FAILED, job.error, report=False, warning=warning)
     if ended_at + timings.init_grace > now:
         return NoAction()  # W&B may show a run a little later than it began
-    if invisible(entry, seen) and job.started_at:  # whether it trained, only its own W&B key can see
+    if _foreign(entry, seen) and job.started_at:  # whether it trained, only its own W&B key can see
         why = f"The job failed in Vertex AI: {_error(job)} {_look_there(entry, job)}"
         return Finish(Outcome.FAILED, job.error, report=False, warning=why)
     said = "The job expired in Vertex AI before it called wandb.init." if _expired(job) else _NOT_STARTED
@@ -177,7 +177,7 @@ def _taken_away(entry: Entry, run: RunStatus | None, shortage: Shortage | None) 
     return not (run and run.state in by_itself)
 
 
-def invisible(entry: Entry, seen: Observed) -> bool:
+def _foreign(entry: Entry, seen: Observed) -> bool:
     """Tell whether our key may be unable to see this launch's run: it says nothing about the run that it is missing."""
     entity = entry.run.entity.lower()
     foreign = entry.from_queue and bool(entity) and entity != entry.queue_entity.lower()
@@ -186,7 +186,7 @@ def invisible(entry: Entry, seen: Observed) -> bool:
 
 def _unseen(entry: Entry, seen: Observed) -> bool:
     """Tell whether a run that W&B does not show may exist: its project is unknown or hidden, or not the queue's own."""
-    return seen.run is None and (seen.hidden or invisible(entry, seen))
+    return seen.run is None and (seen.hidden or _foreign(entry, seen))
 
 
 def _look_there(entry: Entry, job: Job) -> str:

@@ -115,10 +115,17 @@ def _job(job: CustomJob) -> Job | None:
         started_at=job.start_time or None,
         updated_at=job.update_time or None,
         ended_at=job.end_time or (job.update_time if phase_of(name).ended else None) or None,
-        error=without(job.error.message or f"error code {job.error.code}", secrets) if job.error else "",
+        error=without(_error_text(job), secrets),
         max_wait=_max_wait(scheduling),
         secrets=secrets,
     )
+
+
+def _error_text(job: CustomJob) -> str:
+    """Return a job's error; an error without words has its code."""
+    if not job.error:
+        return ""
+    return job.error.message or (f"error code {job.error.code}" if job.error.code else "")
 
 
 def _secrets(job: CustomJob) -> Iterator[str]:

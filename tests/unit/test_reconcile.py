@@ -340,7 +340,7 @@ def test_without_wandb_what_is_certain_is_published_all_the_same(scene: Scene) -
     scene.wandb.fail["run_statuses"] = Retry("down")
     report = scene.tick()
     assert scene.publisher.published == [ended.key]
-    assert report.errors == [f"W&B of {waiting.key}: Retry: down"]
+    assert report.errors == [f"W&B: {waiting.key}: Retry: down"]
     assert waiting.key in scene.ledger.open
 
 
@@ -707,7 +707,7 @@ def test_one_run_that_cannot_be_asked_for_leaves_only_its_own_launch_undecided(s
     scene.clock.pass_(61)
     report = scene.tick()
     assert report.done == {"NoteStop": 1, "Finish": 1, "Publish": 1}
-    assert report.errors == [f"W&B of {refused.key}: Denied: the project is not yours"]
+    assert report.errors == [f"W&B: {refused.key}: Denied: the project is not yours"]
     assert scene.wandb.items["never"].state == "FAILED"
     assert scene.publisher.published == [due.key]
     assert sorted(scene.ledger.open) == sorted([refused.key, stopped.key, due.key])
