@@ -22,7 +22,7 @@ class StatusTimings:
     error_grace: timedelta = timedelta(minutes=3)  # from a job's end until Vertex AI must have written its error
     overdue_after: timedelta = timedelta(seconds=60)  # a QUEUED launch is published again
     max_resumes: int = 5  # of a preempted run; the agent's own number
-    max_broken: int = 3  # jobs in a row that fail with an internal error before a container runs: each is tried again
+    max_broken: int = 3  # jobs that fail with an internal error before a container runs: each is tried again
     preempting: timedelta = timedelta(minutes=10)  # from a job's end until W&B shows its preempting run as preempted
     listing_lag: timedelta = timedelta(minutes=2)  # a job younger than that may be missing from a listing
     stuck_after: timedelta = timedelta(days=1)  # in CANCELLING, PAUSED or UPDATING: people have to look

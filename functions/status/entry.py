@@ -30,37 +30,37 @@ def status(request: flask.Request) -> tuple[dict[str, Any], int]:
     began = time.monotonic()  # whatever the settings take, it counts
 
     def tick() -> Report:
-        told = load(StatusSettings)
-        return wired(told).run(Budget(told.status_budget_seconds - (time.monotonic() - began)))
+        settings = load(StatusSettings)
+        return wired(settings).run(Budget(settings.status_budget_seconds - (time.monotonic() - began)))
 
     return answer(request, tick)
 
 
 @lru_cache(maxsize=1)
-def wired(told: StatusSettings) -> Status:
+def wired(settings: StatusSettings) -> Status:
     """Wire the parts, once for the same settings; none of them connects before it is used."""
-    logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
+    logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
     timings = StatusTimings(
-        stopped_run_timeout=timedelta(seconds=told.stopped_run_timeout),
-        start_timeout=timedelta(seconds=told.start_timeout),
-        init_grace=timedelta(seconds=told.init_grace_seconds),
-        error_grace=timedelta(seconds=told.error_grace_seconds),
-        max_broken=told.max_internal_errors,
-        stuck_after=timedelta(seconds=told.stuck_seconds),
-        overdue_after=timedelta(seconds=told.overdue_seconds),
-        listing_lag=timedelta(seconds=told.listing_lag_seconds),
-        backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
+        stopped_run_timeout=timedelta(seconds=settings.stopped_run_timeout),
+        start_timeout=timedelta(seconds=settings.start_timeout),
+        init_grace=timedelta(seconds=settings.init_grace_seconds),
+        error_grace=timedelta(seconds=settings.error_grace_seconds),
+        max_broken=settings.max_internal_errors,
+        stuck_after=timedelta(seconds=settings.stuck_seconds),
+        overdue_after=timedelta(seconds=settings.overdue_seconds),
+        listing_lag=timedelta(seconds=settings.listing_lag_seconds),
+        backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
     )
-    ledger = GcsLedger(told.ledger_bucket)
+    ledger = GcsLedger(settings.ledger_bucket)
     return Status(
         ledger=ledger,
-        jobs=VertexJobs(told.launch_agent_name, told.vertex_endpoint),
-        tracker=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)),
-        publisher=PubsubPublisher(told.topic_path),
-        builds=CloudBuilds(told.build_endpoint),
+        jobs=VertexJobs(settings.launch_agent_name, settings.vertex_endpoint),
+        tracker=WandbRunQueue(Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)),
+        publisher=PubsubPublisher(settings.topic_path),
+        builds=CloudBuilds(settings.build_endpoint),
         clock=ledger.now,
-        parents=(f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",),
-        logs=CloudLogging(told.logging_endpoint) if told.log_excerpt else None,
-        keys=frozenset({told.api_key}),
+        parents=(f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",),
+        logs=CloudLogging(settings.logging_endpoint) if settings.log_excerpt else None,
+        keys=frozenset({settings.api_key}),
         timings=timings,
     )

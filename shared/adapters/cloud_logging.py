@@ -17,6 +17,8 @@ import google.auth
 import requests
 from google.auth.transport.requests import AuthorizedSession
 
+from shared.core.within import within
+
 log = logging.getLogger(__name__)
 
 GOOGLES = "https://logging.googleapis.com"
@@ -49,7 +51,7 @@ class CloudLogging:
         if time.monotonic() < self._pause_until.get(kind, 0.0):
             return ""
         try:
-            return self._read(name.split("/")[1], wanted, since)
+            return within(TIMEOUT, lambda: self._read(name.split("/")[1], wanted, since))
         except Exception as exc:  # noqa: BLE001 - a courtesy: whatever the answer is, the report goes on
             self._pause_until[kind] = time.monotonic() + PAUSE
             response = getattr(exc, "response", None)

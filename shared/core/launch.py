@@ -113,7 +113,7 @@ class Entry:
     pending_since: datetime | None = None  # SUBMITTED: when it was first seen PENDING after that
     stuck_since: datetime | None = None  # SUBMITTED: how long the job is CANCELLING, PAUSED or UPDATING at least
     ended_seen_at: datetime | None = None  # SUBMITTED: when a job was first seen ended that has no time of its end
-    broken: int = 0  # jobs in a row that Vertex AI itself failed before a container ran; bounded
+    broken: int = 0  # jobs that Vertex AI itself failed before a container ran; bounded
     own_key: bool = False  # its item has a W&B key of its own: ours may be unable to see its run
     resumes: int = 0  # how often this run was preempted and launched again, here or by another agent
     outcome: Outcome | None = None
