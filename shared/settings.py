@@ -196,6 +196,9 @@ class StatusSettings(Settings):
     ] = 60
     start_timeout: Annotated[float, Field(ge=0, validation_alias="WANDB_LAUNCH_START_TIMEOUT")] = 1800
     init_grace_seconds: Annotated[float, Field(ge=0)] = 60
+    error_grace_seconds: Annotated[float, Field(ge=0)] = 180
+    max_internal_errors: Annotated[int, Field(ge=0, validation_alias="LAUNCH_MAX_INTERNAL_ERRORS")] = 3
+    stuck_seconds: PositiveFloat = 86_400
     overdue_seconds: PositiveFloat = 60
     first_retry_seconds: PositiveFloat = 15
     listing_lag_seconds: Annotated[float, Field(ge=0)] = 120

@@ -70,7 +70,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
             clock=lambda: datetime.now(UTC),
             builds=CloudBuilds(),
             parents=(PARENT,),
-        ).run()
+        ).run(Budget(45))
         yield Figure("calls of the ledger's bucket in a tick with 1,000 open launches", counted.total(), 1, "calls")
         yield Figure("calls of Vertex AI in the same tick", sum(vertex.requests.values()), 10, "calls")
         yield Figure("calls of W&B in the same tick", sum(wandb.requests.values()), 10, "calls")

@@ -1,14 +1,16 @@
 """Cloud Scheduler calls this function: read the settings, wire the parts, reconcile, answer what was done."""
 
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import flask
 import functions_framework
 
-from functions.status.decide import Policy
+from functions.status.decisions import StatusTimings
 from functions.status.reconcile import Status
+from functions.status.report import Report
 from shared import log as logs
 from shared.adapters.cloud_build.builds import CloudBuilds
 from shared.adapters.cloud_logging import CloudLogging
@@ -17,6 +19,7 @@ from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex_jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
+from shared.core.budget import Budget
 from shared.core.launch import Backoff
 from shared.settings import StatusSettings, load
 
@@ -24,31 +27,40 @@ from shared.settings import StatusSettings, load
 @functions_framework.http
 def status(request: flask.Request) -> tuple[dict[str, Any], int]:
     """Reconcile all open launches."""
-    return answer(request, lambda: wired(load(StatusSettings)).run())
+    began = time.monotonic()  # whatever the settings take, it counts
+
+    def tick() -> Report:
+        settings = load(StatusSettings)
+        return wired(settings).run(Budget(settings.status_budget_seconds - (time.monotonic() - began)))
+
+    return answer(request, tick)
 
 
 @lru_cache(maxsize=1)
-def wired(told: StatusSettings) -> Status:
+def wired(settings: StatusSettings) -> Status:
     """Wire the parts, once for the same settings; none of them connects before it is used."""
-    logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
-    policy = Policy(
-        stopped_run_timeout=timedelta(seconds=told.stopped_run_timeout),
-        start_timeout=timedelta(seconds=told.start_timeout),
-        init_grace=timedelta(seconds=told.init_grace_seconds),
-        overdue_after=timedelta(seconds=told.overdue_seconds),
-        listing_lag=timedelta(seconds=told.listing_lag_seconds),
-        backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
+    logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
+    timings = StatusTimings(
+        stopped_run_timeout=timedelta(seconds=settings.stopped_run_timeout),
+        start_timeout=timedelta(seconds=settings.start_timeout),
+        init_grace=timedelta(seconds=settings.init_grace_seconds),
+        error_grace=timedelta(seconds=settings.error_grace_seconds),
+        max_broken=settings.max_internal_errors,
+        stuck_after=timedelta(seconds=settings.stuck_seconds),
+        overdue_after=timedelta(seconds=settings.overdue_seconds),
+        listing_lag=timedelta(seconds=settings.listing_lag_seconds),
+        backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
     )
+    ledger = GcsLedger(settings.ledger_bucket)
     return Status(
-        ledger=GcsLedger(told.ledger_bucket),
-        jobs=VertexJobs(told.launch_agent_name, told.vertex_endpoint),
-        tracker=WandbRunQueue(Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)),
-        publisher=PubsubPublisher(told.topic_path),
-        builds=CloudBuilds(told.build_endpoint),
-        clock=lambda: datetime.now(UTC),
-        parents=(f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",),
-        logs=CloudLogging(told.logging_endpoint) if told.log_excerpt else None,
-        keys=frozenset({told.api_key}),
-        policy=policy,
-        budget=timedelta(seconds=told.status_budget_seconds),
+        ledger=ledger,
+        jobs=VertexJobs(settings.launch_agent_name, settings.vertex_endpoint),
+        tracker=WandbRunQueue(Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)),
+        publisher=PubsubPublisher(settings.topic_path),
+        builds=CloudBuilds(settings.build_endpoint),
+        clock=ledger.now,
+        parents=(f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",),
+        logs=CloudLogging(settings.logging_endpoint) if settings.log_excerpt else None,
+        keys=frozenset({settings.api_key}),
+        timings=timings,
     )

@@ -1,4 +1,6 @@
-"""Cloud Logging as status sees it: the end of what a job printed, by one REST call; Google's client would be large.
+"""Cloud Logging as status sees it: the end of what a job or a build printed, by one REST call.
+
+Google's client would be large.
 
 An excerpt is a courtesy, which no report waits for: it is asked for once, briefly, and after a failure for a while not
 at all.
@@ -13,8 +15,9 @@ from typing import Any
 
 import google.auth
 import requests
-from google.auth import exceptions as auth_errors
 from google.auth.transport.requests import AuthorizedSession
+
+from shared.core.within import within
 
 log = logging.getLogger(__name__)
 
@@ -31,34 +34,36 @@ class CloudLogging:
     def __init__(self, endpoint: str = "") -> None:
         self._endpoint = endpoint
         self._session: requests.Session | None = None
-        self._pause_until = 0.0
+        self._pause_until: dict[str, float] = {}  # by the kind of what was asked for
         self._lock = threading.Lock()
 
     def tail(self, job_name: str, since: datetime) -> str:
         """Return the last lines of what a job printed; empty where it printed nothing or they cannot be read."""
-        if time.monotonic() < self._pause_until:
+        wanted = ('resource.type="ml_job"', f'resource.labels.job_id="{job_name.rpartition("/")[2]}"')
+        return self._tail("job", job_name, wanted, since)
+
+    def tail_of_build(self, build_name: str, since: datetime) -> str:
+        """Return the last lines of a build's log; empty where there are none or they cannot be read."""
+        wanted = ('resource.type="build"', f'resource.labels.build_id="{build_name.rpartition("/")[2]}"')
+        return self._tail("build", build_name, wanted, since)
+
+    def _tail(self, kind: str, name: str, wanted: tuple[str, ...], since: datetime) -> str:
+        if time.monotonic() < self._pause_until.get(kind, 0.0):
             return ""
         try:
-            return self._read(job_name, since)
-        except (requests.RequestException, auth_errors.GoogleAuthError, ValueError) as exc:
-            self._pause_until = time.monotonic() + PAUSE
-            status = (
-                exc.response.status_code if isinstance(exc, requests.HTTPError) and exc.response is not None else ""
-            )
-            problem = f"{type(exc).__name__} {status}".strip()
-            log.warning("status.no_excerpt", extra={"fields": {"job": job_name, "problem": problem}})
+            return within(TIMEOUT, lambda: self._read(name.split("/")[1], wanted, since))
+        except Exception as exc:  # noqa: BLE001 - a courtesy: whatever the answer is, the report goes on
+            self._pause_until[kind] = time.monotonic() + PAUSE
+            response = getattr(exc, "response", None)
+            problem = f"{type(exc).__name__} {getattr(response, 'status_code', '')}".strip()
+            log.warning("status.no_excerpt", extra={"fields": {kind: name, "problem": problem}})
             return ""
 
-    def _read(self, job_name: str, since: datetime) -> str:
-        _, project, *_, number = job_name.split("/")
-        wanted = (
-            'resource.type="ml_job"',
-            f'resource.labels.job_id="{number}"',
-            f'timestamp>="{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"',
-        )
+    def _read(self, project: str, wanted: tuple[str, ...], since: datetime) -> str:
+        moment = f'timestamp>="{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"'
         asked = {
             "resourceNames": [f"projects/{project}"],
-            "filter": " AND ".join(wanted),
+            "filter": " AND ".join((*wanted, moment)),
             "orderBy": "timestamp desc",
             "pageSize": ENTRIES,
         }

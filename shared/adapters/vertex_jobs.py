@@ -17,8 +17,9 @@ from shared.core.errors import Denied, LaunchError, Retry
 from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.ports import Job
 from shared.core.redaction import secrets_in, without
+from shared.core.within import within
 
-TIMEOUT = 30.0  # seconds a call
+TIMEOUT = 15.0  # seconds a call, from its beginning to its end
 PAGE = 100  # what Vertex gives at most
 DEFAULT_FLEX_START_WAIT = timedelta(hours=24)  # Vertex's own, where max_wait_duration is not set
 NO_LIMIT = timedelta(days=3650)  # what a max_wait_duration of 0 means
@@ -31,8 +32,9 @@ class VertexJobs:
     of all of them, without credentials.
     """
 
-    def __init__(self, agent: str, endpoint: str = "") -> None:
+    def __init__(self, agent: str, endpoint: str = "", timeout: float = TIMEOUT) -> None:
         self._agent = agent
+        self._timeout = timeout
         self._endpoint = endpoint
         self._clients: dict[str, JobServiceClient] = {}
         self._lock = threading.Lock()
@@ -49,16 +51,18 @@ class VertexJobs:
             wanted.append(f'create_time>="{created_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"')
         request = ListCustomJobsRequest(parent=parent, filter=" AND ".join(wanted), page_size=PAGE)
         try:
-            for job in self._client(parent).list_custom_jobs(request=request, timeout=TIMEOUT):
-                if seen := _job(job):
-                    yield seen
+            client = self._client(parent)
+            pages = within(self._timeout, lambda: client.list_custom_jobs(request=request, timeout=self._timeout)).pages
+            while page := within(self._timeout, lambda: next(pages, None)):
+                yield from filter(None, map(_job, page.custom_jobs))
         except Exception as exc:
             raise _error(exc, "list", parent) from exc
 
     def get_job(self, name: str) -> Job | None:
         """Return one job, None where it was deleted."""
         try:
-            return _job(self._client(name).get_custom_job(name=name, timeout=TIMEOUT))
+            client = self._client(name)
+            return _job(within(self._timeout, lambda: client.get_custom_job(name=name, timeout=self._timeout)))
         except google_errors.NotFound:
             return None
         except Exception as exc:
@@ -67,7 +71,8 @@ class VertexJobs:
     def cancel_job(self, name: str) -> None:
         """Ask for a job to be cancelled; one that has ended meanwhile, or is gone, needs nothing."""
         try:
-            self._client(name).cancel_custom_job(name=name, timeout=TIMEOUT)
+            client = self._client(name)
+            within(self._timeout, lambda: client.cancel_custom_job(name=name, timeout=self._timeout))
         except google_errors.NotFound:
             return
         except google_errors.BadRequest as exc:  # a job that has ended cannot be cancelled; REST says no more than 400
@@ -102,21 +107,30 @@ def _job(job: CustomJob) -> Job | None:
     key, attempt = labels.get("launch_key", ""), labels.get("launch_attempt", "")
     if not key or not attempt.isdecimal():
         return None
-    state = job.state
+    # end_time is documented for SUCCEEDED, FAILED and CANCELLED only
+    name = getattr(job.state, "name", None) or f"JOB_STATE_{int(job.state)}"
     scheduling = job.job_spec.scheduling
     secrets = frozenset(_secrets(job))
     return Job(
         name=job.name,
         key=key,
         attempt=int(attempt),
-        state=getattr(state, "name", None) or f"JOB_STATE_{int(state)}",
-        created_at=job.create_time,
+        state=name,
+        created_at=job.create_time or datetime.now(UTC),
         started_at=job.start_time or None,
-        ended_at=job.end_time or None,
-        error=without(job.error.message, secrets) if job.error else "",
+        updated_at=job.update_time or None,
+        ended_at=job.end_time or (job.update_time if phase_of(name).ended else None) or None,
+        error=without(_error_text(job), secrets),
         max_wait=_max_wait(scheduling),
         secrets=secrets,
     )
+
+
+def _error_text(job: CustomJob) -> str:
+    """Return a job's error; an error without words has its code."""
+    if not job.error:
+        return ""
+    return job.error.message or (f"error code {job.error.code}" if job.error.code else "")
 
 
 def _secrets(job: CustomJob) -> Iterator[str]:
@@ -137,7 +151,7 @@ def _max_wait(scheduling: Scheduling) -> timedelta:
 def _error(exc: Exception, what: str, name: str) -> LaunchError:
     if isinstance(exc, LaunchError):
         return exc
-    said = getattr(exc, "message", "") or type(exc).__name__
+    said = getattr(exc, "message", "") or str(exc) or type(exc).__name__
     if isinstance(exc, google_errors.Unauthorized | google_errors.Forbidden):
         return Denied(f"customJobs.{what} on {name}: {said}")
     if isinstance(exc, auth_errors.GoogleAuthError) and not isinstance(exc, auth_errors.TransportError):

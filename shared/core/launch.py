@@ -45,6 +45,17 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 }
 
 
+_OF_A_JOB: Mapping[str, Any] = {  # what a launch forgets with its job
+    "job_name": "",
+    "submitted_at": None,
+    "queued_since": None,
+    "pending_since": None,
+    "stuck_since": None,
+    "ended_seen_at": None,
+    "stop_seen_at": None,
+}
+
+
 class IllegalTransition(LaunchError):
     """A launch was to go where its state cannot lead: a mistake in this program."""
 
@@ -113,6 +124,12 @@ class Entry:
     build: str = ""  # QUEUED: projects/P/locations/L/builds/ID, which makes the image that the job will run
     job_name: str = ""  # projects/P/locations/L/customJobs/N
     submitted_at: datetime | None = None
+    queued_since: datetime | None = None  # SUBMITTED: when the job was first seen in JOB_STATE_QUEUED
+    pending_since: datetime | None = None  # SUBMITTED: when it was first seen PENDING after that
+    stuck_since: datetime | None = None  # SUBMITTED: how long the job is CANCELLING, PAUSED or UPDATING at least
+    ended_seen_at: datetime | None = None  # SUBMITTED: when a job was first seen ended that has no time of its end
+    broken: int = 0  # jobs that Vertex AI itself failed before a container ran; bounded
+    own_key: bool = False  # its item has a W&B key of its own: ours may be unable to see its run
     resumes: int = 0  # how often this run was preempted and launched again, here or by another agent
     outcome: Outcome | None = None
     stop_seen_at: datetime | None = None  # when status first saw that the run was stopped in W&B
@@ -219,12 +236,9 @@ class Launch:
         """Return this launch queued once more, not before this wait is over; its author is told why it waits."""
         queued = self.move(
             State.QUEUED,
-            **{"short_of": None, **changes},
+            **{**_OF_A_JOB, "short_of": None, **changes},
             retry_at=at + wait,
             lease_until=None,
-            job_name="",
-            submitted_at=None,
-            stop_seen_at=None,
             cancel_reason="",
         )
         searched = self.searched or self.entry.state is State.SUBMITTED
@@ -251,7 +265,7 @@ class Launch:
         As the agent's requeue, it counts in `_resume_count` and leaves its sweep, which may be over by then.
         """
         times = self.entry.resumes + 1
-        again = self.move(State.QUEUED, resumes=times, waits=0, job_name="", submitted_at=None, stop_seen_at=None)
+        again = self.move(State.QUEUED, **_OF_A_JOB, resumes=times, waits=0, broken=0)
         spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {"_resume_count": times}
         said = f"Preempted; launched again ({times} of {budget} times)"
         noted = again.note(at, f"{said}: {self.entry.job_name}")

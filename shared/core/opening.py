@@ -154,6 +154,7 @@ def _opened(
         item_id=item_id,
         resumes=_resumes(spec),
         scheduler=is_scheduler(spec),
+        own_key=bool(spec.get("_wandb_api_key")),
     )
     launch = Launch(entry, spec, source=source)
     if not problem:

@@ -294,6 +294,7 @@ class Job:
     error: str = ""
     max_wait: timedelta = timedelta(0)
     started_at: datetime | None = None
+    updated_at: datetime | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -311,7 +312,10 @@ class Jobs(Protocol):
 
 
 class JobLogs(Protocol):
-    """What jobs print, as Cloud Logging keeps it. Never raises: an excerpt is a courtesy that no report waits for."""
+    """What jobs and builds print, as Cloud Logging keeps it. Never raises: an excerpt is a courtesy."""
 
     def tail(self, job_name: str, since: datetime) -> str:
         """Return the last lines that a job has printed since; empty where there are none, or they cannot be read."""
+
+    def tail_of_build(self, build_name: str, since: datetime) -> str:
+        """Return the last lines of a build's log since; empty where there are none, or they cannot be read."""

@@ -105,6 +105,25 @@ def test_a_text_is_read_where_nothing_is_structured() -> None:
         assert CloudLogging(address).tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == "one\ntwo"
 
 
+def test_the_log_of_a_build_is_asked_for_by_its_id() -> None:
+    """And a refusal of it does not keep jobs' logs from being read."""
+    asked: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append((await request.json())["filter"])
+        if "build" in asked[-1]:
+            return PlainTextResponse("{}", 403)
+        return PlainTextResponse('{"entries": [{"textPayload": "pip: no matching distribution"}]}')
+
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
+        logs = CloudLogging(address)
+        assert logs.tail_of_build("projects/p/locations/us-central1/builds/b-1", since) == ""
+        assert logs.tail(f"{PARENT}/customJobs/1", since) == "pip: no matching distribution"
+    build = 'resource.type="build" AND resource.labels.build_id="b-1" AND timestamp>="2026-01-01T00:00:00Z"'
+    assert asked[0] == build
+
+
 def test_without_credentials_there_is_no_excerpt(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,12 +1,17 @@
 """Our two adapters of Vertex AI against a server of custom jobs: what every answer, and no answer, means."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from google.cloud.aiplatform_v1.types import JobState
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from deploy.local.processes import free_port
 from deploy.local.serving import serving
@@ -228,6 +233,40 @@ def test_only_our_own_jobs_of_a_region_are_listed(vertex: Vertex) -> None:
     assert {job.name: job.error for job in vertex.listed()} == {living: ""}
     since = datetime.now(UTC) - timedelta(hours=1)
     assert {job.name: job.error for job in vertex.listed(since)} == {living: "", ended: "because"}
+
+
+@pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED", "JOB_STATE_RUNNING"])
+def test_a_job_without_a_time_of_its_end_ended_when_it_was_last_updated(vertex: Vertex, state: str) -> None:
+    """Vertex AI documents end_time for three states only."""
+    job = vertex.state.get(vertex.add(state))
+    updated = datetime.now(UTC) - timedelta(hours=1)
+    job.end_time, job.update_time = None, updated
+    read = vertex.jobs.get_job(job.name)
+    assert read
+    assert read.updated_at == updated
+    assert read.ended_at == (None if state == "JOB_STATE_RUNNING" else updated)
+
+
+def test_a_listing_that_trickles_in_has_an_end() -> None:
+    """A byte now and then keeps a socket's own timeout from ending it."""
+
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(600):
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    async def answer(_: Request) -> Response:
+        return StreamingResponse(trickle(), media_type="application/json")
+
+    with serving(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as address:
+        jobs = VertexJobs("ours", address, timeout=0.5)
+        for call in (
+            lambda: list(jobs.list_jobs(HERE)),
+            lambda: jobs.get_job(f"{HERE}/customJobs/1"),
+            lambda: jobs.cancel_job(f"{HERE}/customJobs/1"),
+        ):
+            with pytest.raises(Retry, match="no answer in"):
+                call()
 
 
 @pytest.mark.parametrize("state", [*(s.name for s in JobState), "JOB_STATE_99"])

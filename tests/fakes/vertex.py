@@ -81,7 +81,7 @@ class FakeVertex:
 
 @dataclass
 class FakeJobLogs:
-    """Implements JobLogs: what each job has printed."""
+    """Implements JobLogs: what each job, or build, has printed."""
 
     logs: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, datetime]] = field(default_factory=list)
@@ -90,3 +90,7 @@ class FakeJobLogs:
         """Return what a job has printed."""
         self.asked.append((job_name, since))
         return self.logs.get(job_name, "")
+
+    def tail_of_build(self, build_name: str, since: datetime) -> str:
+        """Return what a build has printed."""
+        return self.tail(build_name, since)

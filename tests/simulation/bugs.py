@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from functions.status import decide
+from functions.status.decisions import StatusTimings
 from functions.submit import launch as submit
 from shared.core.budget import Budget
 from shared.core.building import Recipe
@@ -389,7 +389,7 @@ BUGS = {
     "no patience with a run that shows late": Bug(
         "an item is FAILED though its run finished",
         "shows its run late",
-        Deployment(status_policy=decide.Policy(init_grace=timedelta(0))),
+        Deployment(status_timings=StatusTimings(init_grace=timedelta(0))),
         faults=0,
     ),
     "takes a scheduler for a job": Bug(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.poll import drain
-from functions.status import decide
+from functions.status.decisions import StatusTimings
 from functions.status.reconcile import Status
 from functions.submit import launch
 from shared.core.budget import Budget
@@ -58,7 +58,7 @@ class Deployment:
     poll_lease: timedelta = timedelta(seconds=150)
     submit_policy: launch.Policy = field(default_factory=launch.Policy)
     keys: frozenset[str] = frozenset({API_KEY})
-    status_policy: decide.Policy = field(default_factory=decide.Policy)
+    status_timings: StatusTimings = field(default_factory=StatusTimings)
     submit: type[launch.Submit] = launch.Submit
     parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
 
@@ -73,7 +73,7 @@ class Deployment:
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
             return lambda: poll.run(name, Budget(40, lambda: clock().timestamp()))
         if verb == "status":
-            return Status(
+            status = Status(
                 ledger=ledger,
                 jobs=vertex,
                 tracker=wandb,
@@ -83,9 +83,10 @@ class Deployment:
                 parents=(PARENT,),
                 logs=parts.logs(cross),
                 keys=self.keys,
-                policy=self.status_policy,
+                timings=self.status_timings,
                 connections=1,
-            ).run
+            )
+            return lambda: status.run(Budget(45, lambda: clock().timestamp()))
         submit = self.submit(
             ledger=ledger,
             compute=vertex,

@@ -21,7 +21,7 @@ from tests.unit.specs import run_spec
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OF_CODE: Mapping[str, Any] = {"docker": {}, "job": "team/cats/code:latest"}  # which an image is built of
 OF_JOB: Mapping[str, Any] = {"docker": {}, "job": "team/cats/train:latest"}  # in place of an image
-QUEUE, OTHER_QUEUE = Queue(entity="queue-team", name="vertex"), Queue(entity="queue-team", name="other")
+QUEUE, OTHER_QUEUE = Queue(entity="team", name="vertex"), Queue(entity="team", name="other")
 EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
 CANCELLING = timedelta(seconds=20)
 API_KEY = "this-is-the-deployments-own-api-key-0001"

@@ -10,7 +10,7 @@ from shared.core.errors import Retry
 from shared.core.launch import Launch
 from shared.core.ports import Job
 from tests.fakes import FakeJobLogs
-from tests.unit.test_reconcile import PARENT, Scene
+from tests.unit.test_reconcile import PARENT, Scene, budget
 
 OURS, AUTHORS, OF_THE_JOB, COMMIT = "0123456789" * 4, "of-the-author-1", "database-password", "ab12" * 10
 
@@ -39,7 +39,7 @@ def test_the_end_of_the_log_is_part_of_the_report(scene: Scene) -> None:
     """After Vertex AI's error and the link; asked for once, since the job's beginning."""
     launch, job = failed(scene)
     logs = FakeJobLogs({launch.entry.job_name: "loading\nKeyError: 'lr'"})
-    status(scene, logs).run()
+    status(scene, logs).run(budget(scene.clock))
     assert scene.wandb.items["item"].error.endswith("\nThe end of its log:\nloading\nKeyError: 'lr'")
     assert "exit code 1" in scene.wandb.items["item"].error
     assert logs.asked == [(launch.entry.job_name, job.created_at)]
@@ -50,10 +50,10 @@ def test_a_report_that_is_repeated_says_the_same(scene: Scene) -> None:
     launch, _ = failed(scene)
     logs = FakeJobLogs({launch.entry.job_name: "out of memory"})
     scene.wandb.lose["fail_item"] = Retry("timed out")
-    status(scene, logs).run()
+    status(scene, logs).run(budget(scene.clock))
     first = scene.wandb.items["item"].error
     logs.logs.clear()
-    status(scene, logs).run()
+    status(scene, logs).run(budget(scene.clock))
     assert scene.wandb.items["item"].error == first == scene.ledger.closed[launch.key].reason
     assert "out of memory" in first
     assert len(logs.asked) == 1
@@ -62,7 +62,7 @@ def test_a_report_that_is_repeated_says_the_same(scene: Scene) -> None:
 def test_without_a_log_the_report_is_as_it_was(scene: Scene) -> None:
     """Nothing printed, or it may not be read: neither is said, and nothing is late."""
     failed(scene)
-    status(scene, FakeJobLogs()).run()
+    status(scene, FakeJobLogs()).run(budget(scene.clock))
     item = scene.wandb.items["item"]
     assert item.state == "FAILED"
     assert "log" not in item.error
@@ -73,7 +73,7 @@ def test_a_run_that_began_needs_no_excerpt(scene: Scene) -> None:
     launch, _ = failed(scene)
     scene.run(launch, "failed")
     logs = FakeJobLogs({launch.entry.job_name: "out of memory"})
-    status(scene, logs).run()
+    status(scene, logs).run(budget(scene.clock))
     assert logs.asked == []
 
 

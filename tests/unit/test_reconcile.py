@@ -2,24 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from functions.status.reconcile import Status
 from functions.status.report import Report
+from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.opening import from_item, from_request
 from shared.core.ports import Answers, CustomJobCall, ItemStatus, RunStatus
-from tests.fakes import FakeBuilds, FakeClock, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
+from tests.fakes import FakeBuilds, FakeClock, FakeJobLogs, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 from tests.fakes.clock import PLENTY
 
 QUEUE = Queue(entity="team", name="vertex")
 PARENT = "projects/p/locations/us-central1"
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
 STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."
+
+
+def budget(clock: FakeClock, seconds: float = 45) -> Budget:
+    """Return the budget of an invocation on this clock."""
+    return Budget(seconds, lambda: clock().timestamp())
 
 
 @dataclass
@@ -38,7 +45,7 @@ class Scene:
     def tick(self) -> Report:
         """Call status once."""
         parts = (self.ledger, self.vertex, self.wandb, self.publisher, self.clock, self.builds)
-        return Status(*parts, parents=(PARENT,), connections=1).run()
+        return Status(*parts, parents=(PARENT,), connections=1).run(budget(self.clock))
 
     def queued(self, item: str = "item", acked: bool = True) -> Launch:
         """Open a launch for an item."""
@@ -333,7 +340,7 @@ def test_without_wandb_what_is_certain_is_published_all_the_same(scene: Scene) -
     scene.wandb.fail["run_statuses"] = Retry("down")
     report = scene.tick()
     assert scene.publisher.published == [ended.key]
-    assert report.errors == ["W&B: Retry: down"]
+    assert report.errors == [f"W&B: {waiting.key}: Retry: down"]
     assert waiting.key in scene.ledger.open
 
 
@@ -400,13 +407,15 @@ def test_a_job_under_our_label_without_a_launch_is_reported(scene: Scene) -> Non
 
 
 def test_two_jobs_of_one_attempt_are_an_alarm(scene: Scene) -> None:
-    """The promise was broken, or somebody copied a job with its labels."""
+    """The promise was broken, or somebody copied a job with its labels: nothing is cancelled."""
     launch = scene.submitted()
     scene.run(launch)
     first = scene.vertex.jobs[launch.entry.job_name]
     scene.vertex.jobs[f"{PARENT}/customJobs/copy"] = replace(first, name=f"{PARENT}/customJobs/copy")
     [error] = scene.tick().errors
-    assert error.startswith("two CustomJobs of one attempt: ")
+    assert "two CustomJobs of one attempt" in error
+    assert launch.key in error
+    assert scene.vertex.cancelled == []
 
 
 def test_two_ticks_at_the_same_time_report_an_end_once(scene: Scene) -> None:
@@ -522,7 +531,9 @@ def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> N
             super().fail_item(queue, item_id, message, stage)
 
     scene.wandb = Slow(items=scene.wandb.items)
-    assert scene.tick().done == {"Finish": 1, "Postpone": 1}
+    report = scene.tick()
+    assert report.done == {"Finish": 1, "Postpone": 1}
+    assert report.errors == ["1 actions are left to the next tick: the time of this one is over"]
     assert scene.tick().done == {"Finish": 1}
 
 
@@ -580,7 +591,7 @@ def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: s
     pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
-    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, state)
+    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, state, "exit code 1")
     scene.wandb.fail["cancel_sweep"] = Retry("W&B is down")
     scene.tick()
     assert (launch.key in scene.ledger.open) is ended
@@ -595,7 +606,7 @@ def test_a_sweep_that_may_not_be_cancelled_does_not_keep_its_launch_open(scene: 
     pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
-    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, "JOB_STATE_FAILED")
+    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, "JOB_STATE_FAILED", "exit code 1")
     scene.wandb.fail["cancel_sweep"] = Reject("sweep", "may not be cancelled")
     scene.tick()
     assert launch.key in scene.ledger.closed
@@ -681,3 +692,308 @@ def test_a_build_that_cannot_be_asked_for_holds_nothing_else_up(scene: Scene) ->
     assert report.errors == [f"{waits.entry.build}: Denied: cloudbuild.builds.get"]
     assert due.key in scene.ledger.closed
     assert waits.key in scene.ledger.open
+
+
+def test_one_run_that_cannot_be_asked_for_leaves_only_its_own_launch_undecided(scene: Scene) -> None:
+    """Its launch is named; all others are reported, cancelled and published."""
+    refused, stopped, never, due = (scene.submitted(i) for i in ("refused", "stopped", "never", "due"))
+    for launch in (refused, stopped):
+        scene.run(launch, stopped=launch is stopped)
+    for launch in (refused, never):
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "exit code 1")
+    claim = replace(due, entry=replace(due.entry, state=State.SUBMITTING, lease_until=scene.clock()))
+    scene.ledger.write(claim)
+    scene.wandb.failed[refused.entry.run] = Denied("the project is not yours")
+    scene.clock.pass_(61)
+    report = scene.tick()
+    assert report.done == {"NoteStop": 1, "Finish": 1, "Publish": 1}
+    assert report.errors == [f"W&B: {refused.key}: Denied: the project is not yours"]
+    assert scene.wandb.items["never"].state == "FAILED"
+    assert scene.publisher.published == [due.key]
+    assert sorted(scene.ledger.open) == sorted([refused.key, stopped.key, due.key])
+
+
+def test_an_answer_of_wandb_that_nobody_foresaw_is_no_fact(scene: Scene) -> None:
+    """What needs no answer goes on: a claim that ended, and a report that is owed."""
+    claimed, ended, runs = scene.queued("claimed"), scene.queued("ended"), scene.submitted("runs")
+    scene.ledger.write(claimed.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
+    scene.ledger.write(ended.end(Outcome.REJECTED, "no", scene.clock()))
+    scene.wandb.fail |= {"run_statuses": KeyError("project"), "item_statuses": TypeError("null")}
+    report = scene.tick()
+    assert report.done == {"Publish": 1, "Finish": 1}
+    assert ["KeyError" in error and runs.key in error for error in report.errors] == [True]
+
+
+def test_a_lease_that_ends_while_jobs_are_listed_is_published_in_that_tick(scene: Scene) -> None:
+    """One pass decides what is due, after observing."""
+    launch = scene.queued()
+    scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, lease_until=scene.clock() + timedelta(seconds=5)))
+
+    class Slow(FakeVertex):
+        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+            scene.clock.pass_(10)
+            return super().list_jobs(parent, created_since)
+
+    scene.vertex = Slow(scene.clock)
+    assert scene.tick().done == {"Publish": 1}
+
+
+def test_what_is_due_is_published_with_every_region_down(scene: Scene) -> None:
+    """A ticket needs no job."""
+    launch = scene.queued()
+    scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
+    scene.vertex.unreachable = Retry("down")
+    scene.wandb.fail |= {"run_statuses": Retry("down"), "item_statuses": Retry("down")}
+    assert scene.tick().done == {"Publish": 1}
+    assert scene.publisher.published == [launch.key]
+
+
+@pytest.mark.parametrize("error", [Retry("503"), Reject("item", "is gone"), KeyRefused("401"), ValueError("odd")])
+def test_a_warning_that_fails_holds_no_decision_up(scene: Scene, error: Exception) -> None:
+    """The job is cancelled all the same; the warning's failure is its own error, and it is sent again."""
+    launch = scene.submitted()
+    scene.ledger.write(scene.ledger.open[launch.key].tell("Launched after 5s"))
+    scene.run(launch, stopped=True)
+    scene.wandb.fail["warn_item"] = error
+    report = scene.tick()
+    assert (report.done, len(report.errors)) == ({"NoteStop": 1, "Fail": 1}, 1)
+    assert report.errors[0].startswith(f"{launch.key}: warning: ")
+    scene.clock.pass_(60)
+    assert scene.tick().done == {"Cancel": 1, "Fail": 1}
+    assert scene.vertex.cancelled == [launch.entry.job_name]
+    scene.wandb.fail.clear()
+    scene.tick()
+    assert scene.wandb.items["item"].warning == "Launched after 5s"
+
+
+def test_the_warning_of_an_end_is_sent_before_the_launch_is_closed(scene: Scene) -> None:
+    """A W&B that is down gets it later; one that refuses it for a day does not keep the launch open."""
+    launch = scene.submitted()
+    scene.run(launch)
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "The job timed out.", started_at=scene.clock())
+    scene.wandb.fail["warn_item"] = Retry("down")
+    scene.tick()
+    assert scene.ledger.open[launch.key].entry.state is State.ENDED
+    scene.clock.pass_(3600)
+    del scene.wandb.fail["warn_item"]
+    scene.tick()
+    assert "The job timed out." in scene.wandb.items["item"].warning
+    assert scene.wandb.items["item"].state == "CLAIMED"
+    assert launch.key in scene.ledger.closed
+
+
+def test_a_warning_that_is_refused_for_a_day_is_given_up(scene: Scene) -> None:
+    """The log names it."""
+    launch = scene.submitted()
+    scene.run(launch)
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "The job timed out.", started_at=scene.clock())
+    scene.wandb.fail["warn_item"] = Denied("403")
+    scene.tick()
+    scene.clock.pass_(86_400)
+    scene.tick()
+    assert launch.key in scene.ledger.closed
+
+
+@pytest.mark.parametrize("state", ["finished", "running"])
+def test_an_item_never_goes_on_saying_that_it_waits(scene: Scene, state: str) -> None:
+    """Neither while its job runs, nor when that ended before anybody looked."""
+    launch = scene.submitted()
+    entry = replace(launch.entry, notice="Waiting: no room", noticed=True)
+    scene.ledger.write(replace(scene.ledger.open[launch.key], entry=entry))
+    scene.wandb.items["item"].warning = "Waiting: no room"
+    scene.run(launch, state)
+    if state == "finished":
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    scene.tick()
+    assert scene.wandb.items["item"].warning.startswith("Launched")
+
+
+def test_a_job_that_is_queued_for_quota_says_so_and_holds_no_queue(scene: Scene) -> None:
+    """For any length of time; once it is pending, its start timeout begins."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_QUEUED")
+    for _ in range(3):
+        scene.tick()
+        scene.clock.pass_(86_400)
+    assert scene.wandb.items["item"].warning.startswith("Waiting: Vertex AI keeps the job queued")
+    assert scene.wandb.calls.count("warn_item") == 1
+    assert not scene.ledger.open[launch.key].entry.holds_queue
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_PENDING")
+    assert scene.tick().done == {"Note": 1}
+    assert scene.wandb.items["item"].warning.startswith("Launched after 3d0h: https://")
+    scene.clock.pass_(1800)
+    assert scene.tick().done == {}
+    scene.clock.pass_(1)
+    assert scene.tick().done == {"Cancel": 1}
+
+
+def test_a_job_that_is_paused_for_a_day_is_an_error_once(scene: Scene) -> None:
+    """Its item says so, too."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_PAUSED")
+    errors = []
+    for _ in range(4):
+        errors.append(len(scene.tick().errors))
+        scene.clock.pass_(43_200)
+    assert errors == [0, 0, 1, 0]
+    assert "has been PAUSED in Vertex AI" in scene.wandb.items["item"].warning
+
+
+def test_an_internal_error_of_google_s_is_tried_again_three_times(scene: Scene) -> None:
+    """Then its author reads why not again."""
+    launch = scene.queued()
+    for attempt in range(1, 5):
+        launch = scene.submit(launch, attempt=attempt)
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "Internal error occurred for the current attempt.")
+        scene.clock.pass_(61)
+        done = scene.tick().done
+        if attempt < 4:
+            assert done == {"Repeat": 1}
+            launch = scene.ledger.open[launch.key]
+            assert not launch.entry.holds_queue
+            assert f"launched again ({attempt} of 3 times)" in scene.wandb.items["item"].warning
+    assert scene.wandb.items["item"].state == "FAILED"
+    assert "Not launched again after 4 such jobs" in scene.wandb.items["item"].error
+    assert "Internal error occurred" in scene.wandb.items["item"].error
+
+
+def test_a_job_without_quota_at_all_is_not_waited_for(scene: Scene) -> None:
+    """Its quota is zero."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "Quota 'T4' exceeded. Limit: 0.0 in region r.")
+    scene.tick()
+    assert scene.wandb.items["item"].state == "FAILED"
+    assert "waiting would not help" in scene.wandb.items["item"].error
+    assert launch.key in scene.ledger.closed
+
+
+def test_a_living_job_of_an_older_attempt_is_cancelled_beside_a_newer_one(scene: Scene) -> None:
+    """And named at every tick until it is gone."""
+    old = scene.submitted()
+    scene.run(old)
+    queued = replace(old, entry=replace(old.entry, state=State.QUEUED, job_name=""))
+    new = scene.submit(scene.ledger.write(queued), attempt=2)
+    report = scene.tick()
+    assert report.done == {"CancelDoubled": 1}
+    assert scene.vertex.cancelled == [old.entry.job_name]
+    assert [old.entry.job_name in error for error in report.errors] == [True]
+    assert scene.ledger.open[new.key].entry.state is State.SUBMITTED
+    scene.vertex.put(old.entry.job_name, "JOB_STATE_CANCELLING")
+    assert (scene.tick().done, len(scene.vertex.cancelled)) == ({}, 1)
+
+
+def test_a_living_job_of_an_attempt_that_was_given_up_is_named_and_left_alone(scene: Scene) -> None:
+    """There is no newer one yet: it may be the only one."""
+    old = scene.submitted()
+    scene.ledger.write(replace(old, entry=replace(old.entry, state=State.QUEUED, job_name="", retry_at=LATER)))
+    report = scene.tick()
+    assert (report.done, scene.vertex.cancelled) == ({}, [])
+    assert [old.entry.job_name in error for error in report.errors] == [True]
+
+
+def test_a_copy_of_a_job_that_ended_is_not_taken_for_it(scene: Scene) -> None:
+    """The job that the ledger names decides."""
+    launch = scene.submitted()
+    scene.run(launch, "finished")
+    copied = scene.vertex.jobs[launch.entry.job_name]
+    scene.vertex.jobs[f"{PARENT}/customJobs/copy"] = replace(copied, name=f"{PARENT}/customJobs/copy")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    assert scene.tick().done == {"Finish": 1}
+    assert launch.key in scene.ledger.closed
+
+
+def test_a_record_that_cannot_be_read_is_named_and_its_job_is_no_orphan(scene: Scene) -> None:
+    """It counts as open."""
+    launch = scene.submitted()
+    scene.ledger.withdraw(launch.key)
+    scene.ledger.unreadable[launch.key] = "field x is odd"
+    scene.clock.pass_(301)
+    report = scene.tick()
+    assert (report.orphans, report.open_launches) == ([], 1)
+    assert report.errors == [f"{launch.key}: this version cannot read its record: field x is odd"]
+
+
+def test_a_run_that_our_key_cannot_see_is_not_reported(scene: Scene) -> None:
+    """Its item has a key of its own, and its job has succeeded."""
+    pushed = scene.wandb.push("item", QUEUE, _wandb_api_key="a" * 40, project="secret")
+    opened = scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock()))
+    pushed.state, pushed.run_name = "CLAIMED", opened.entry.run.run_id
+    launch = scene.submit(opened)
+    scene.wandb.hidden.add(launch.entry.run)
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    scene.clock.pass_(61)
+    scene.tick()
+    assert (pushed.state, pushed.error) == ("CLAIMED", "")
+    assert "this deployment's W&B key cannot see it" in pushed.warning
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("unanswered", [True, False])
+def test_a_notice_of_a_claim_is_sent_once_its_holder_has_let_go(scene: Scene, unanswered: bool) -> None:
+    """Its record is not written to while its holder may use it."""
+    lease = scene.clock() + timedelta(minutes=2)
+    claim = {"attempt": 1, "lease_until": lease, "unanswered": unanswered}
+    launch = scene.ledger.write(scene.queued().move(State.SUBMITTING, **claim).tell("Waiting: no answer"))
+    scene.tick()
+    assert scene.wandb.items["item"].warning == "Waiting: no answer" * unanswered
+    assert (scene.ledger.open[launch.key] == launch) is not unanswered
+
+
+def test_what_is_published_in_this_tick_is_warned_but_not_written_to(scene: Scene) -> None:
+    """A submit may claim it at any moment, and would lose its claim."""
+    launch = scene.ledger.write(scene.queued().tell("Waiting: no room"))
+    scene.clock.pass_(61)
+    assert scene.tick().done == {"Publish": 1}
+    assert scene.wandb.items["item"].warning == "Waiting: no room"
+    assert scene.ledger.open[launch.key].generation == launch.generation
+
+
+@pytest.mark.parametrize("seconds", [44, 60])
+def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, seconds: int) -> None:
+    """What can be done is done, and the region that was not listed to its end is an error."""
+    for number in range(3):
+        scene.ledger.write(scene.queued(f"item{number}").end(Outcome.REJECTED, "no", scene.clock()))
+    living = scene.submitted("living")
+
+    class Slow(FakeVertex):
+        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+            for job in super().list_jobs(parent, created_since):
+                scene.clock.pass_(seconds)
+                yield job
+
+    scene.vertex = Slow(scene.clock, scene.vertex.jobs)
+    report = scene.tick()
+    assert report.done == {"Finish": 3}
+    assert [error.startswith(f"{PARENT}: OutOfTime: ") for error in report.errors] == [True]
+    assert list(scene.ledger.open) == [living.key]
+
+
+def test_an_invocation_that_froze_while_looking_does_nothing(scene: Scene) -> None:
+    """What it has seen is no longer true."""
+    launch = scene.submitted()
+    scene.run(launch, stopped=True)
+
+    class Frozen(FakeWandb):
+        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
+            scene.clock.pass_(3600)
+            return super().item_statuses(items)
+
+    scene.wandb = Frozen(items=scene.wandb.items, runs=scene.wandb.runs)
+    report = scene.tick()
+    assert report.done == {"Postpone": 1}
+    assert report.errors
+    assert scene.ledger.open[launch.key].entry.stop_seen_at is None
+
+
+def test_a_failed_build_shows_the_end_of_its_log(scene: Scene) -> None:
+    """In pip's own words, without a key."""
+    launch = building(scene)
+    scene.builds.end(launch.entry.build, "FAILURE", "step 0 exited with 1")
+    key = "0123456789" * 4
+    logs = FakeJobLogs({launch.entry.build: f"ERROR: No matching distribution found for torch==9\nkey {key}"})
+    parts = (scene.ledger, scene.vertex, scene.wandb, scene.publisher, scene.clock, scene.builds)
+    Status(*parts, parents=(PARENT,), connections=1, logs=logs).run(budget(scene.clock))
+    item = scene.wandb.items["item"]
+    assert (item.state, item.stage) == ("FAILED", "build")
+    assert item.error.endswith("No matching distribution found for torch==9\nkey [redacted]")
+    assert logs.asked == [(launch.entry.build, launch.entry.opened_at)]

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.shortage import Shortage, quota_of, retry_delay, shortage_of, shortage_of_job
+from shared.core import shortage
+from shared.core.shortage import (
+    Shortage,
+    is_internal,
+    is_own_failure,
+    quota_of,
+    retry_delay,
+    shortage_of,
+    shortage_of_job,
+)
 
 TYPE = "type.googleapis.com/google.rpc."
 CPUS = "aiplatform.googleapis.com/custom_model_training_cpus"
@@ -42,7 +51,19 @@ TABLE: list[tuple[str, list[Any], str, Shortage]] = [
     ("a violation of a quota of calls", failure(quotaId="JobSubmissionRequestsPerMinutePerProjectPerRegion"), "no",
      Shortage.RATE),
     ("a stockout, by its reason", info("ZONE_RESOURCE_POOL_EXHAUSTED"), "no", Shortage.STOCKOUT),
-    ("the details win over the words", info("RATE_LIMIT_EXCEEDED"), STOCKOUT, Shortage.RATE),
+    ("the words win over the reason", info("RATE_LIMIT_EXCEEDED"), STOCKOUT, Shortage.STOCKOUT),
+    ("a limit of nothing wins over the words", info("RATE_LIMIT_EXCEEDED", quota_limit_value="0.0"), EXCEEDED,
+     Shortage.ZERO),
+    ("words of quotas without a rate", [],
+     "The following quotas are exceeded: CustomModelTrainingT4GPUsPerProjectPerRegion", Shortage.AMOUNT),
+    ("words of quotas with a rate", [], "The following quotas are exceeded: CustomJobRequestsPerMinutePerProject",
+     Shortage.RATE),
+    ("a rate that stands before the quota", [], "60 requests per minute: quota exceeded", Shortage.RATE),
+    ("general words, and a limit by the minute", info("", quota_limit="RequestsPerMinutePerProject"),
+     "Quota exceeded for aiplatform.googleapis.com/custom_jobs", Shortage.RATE),
+    ("a limit of 0.0", [], "Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 0.0 in region us-central1.", Shortage.ZERO),
+    ("a limit of 8.0", [], "Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 8.0 in region us-central1.", Shortage.AMOUNT),
+    ("a limit of 0.05", [], "Quota 'X' exceeded. Limit: 0.05", Shortage.AMOUNT),
     ("words of a stockout", [], STOCKOUT, Shortage.STOCKOUT),
     ("words of a quota of calls", [], "Quota exceeded for quota metric 'a' and limit 'a per minute'", Shortage.RATE),
     ("words of a quota of machines", [], f"Quota exceeded: {CPUS}", Shortage.AMOUNT),
@@ -53,7 +74,7 @@ TABLE: list[tuple[str, list[Any], str, Shortage]] = [
 
 @pytest.mark.parametrize(("details", "said", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) -> None:
-    """By its details first."""
+    """By its words first."""
     assert shortage_of(details, said) is wanted
 
 
@@ -62,7 +83,18 @@ def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) ->
     [
         (STOCKOUT, Shortage.STOCKOUT),
         ("STOCKOUT", Shortage.STOCKOUT),
+        ("GCE_STOCKOUT", Shortage.STOCKOUT),
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", Shortage.STOCKOUT),
+        ("code ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: no", Shortage.STOCKOUT),
+        ("The zone 'us-central1-a' does not have enough resources available", Shortage.STOCKOUT),
+        ("We are out of capacity.", Shortage.STOCKOUT),
+        ("A2 machines are temporarily unavailable", Shortage.STOCKOUT),
+        ("Please try a different region", Shortage.STOCKOUT),
         (EXCEEDED, Shortage.AMOUNT),
+        ("The following quotas are exceeded: CustomModelTrainingT4GPUsPerProjectPerRegion", Shortage.AMOUNT),
+        ("Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 8.0 in region us-central1.", Shortage.AMOUNT),
+        ("Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 0.0 in region us-central1.", Shortage.ZERO),
+        ("toomanyrequests: you have reached your pull rate limit", None),
         ("The replica workerpool0-0 exited with a non-zero status of 1.", None),
         (f"The replica workerpool0-0 exited with a non-zero status of 1. Termination log message: {STOCKOUT}", None),
         ("The replica workerpool0-0 ran out of memory and exited with a non-zero status of 137.", None),
@@ -73,6 +105,19 @@ def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) ->
 def test_the_error_of_a_job_is_its_machines_or_its_authors(error: str, wanted: Shortage | None) -> None:
     """What the author's code printed is quoted there, too, and means nothing."""
     assert shortage_of_job(error) is wanted
+
+
+def test_google_s_own_failure_is_not_the_author_s() -> None:
+    """Whatever an author's code prints, it is quoted after its exit code."""
+    internal = "Internal error occurred for the current attempt."
+    own = f"The replica workerpool0-0 exited with a non-zero status of 1. {internal}"
+    assert (is_internal(internal), is_own_failure(internal)) == (True, False)
+    assert (is_internal(own), is_own_failure(own)) == (False, True)
+
+
+def test_each_row_names_its_source() -> None:
+    """Documented, or seen."""
+    assert all(row.source.startswith(("documented: ", "seen: ")) for row in shortage.TABLE)
 
 
 @pytest.mark.parametrize(
@@ -107,5 +152,6 @@ ODD = st.recursive(
 def test_no_answer_is_too_odd(details: list[Any], said: str) -> None:
     """It is read, whatever its shape."""
     assert shortage_of(details, said) in Shortage
+    assert shortage_of_job(said) in (None, *Shortage)
     assert retry_delay(details) >= timedelta(0)
     assert isinstance(quota_of(details), str)

@@ -1,0 +1,38 @@
+"""Bound a call in total time.
+
+The timeouts of a client bound each read of a socket, not the call: a server that sends a byte now and then keeps it
+going for hours.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what the call returns, or raise what it raises.
+
+    Raises:
+        TimeoutError: it takes longer. It goes on in a thread of its own, and nobody waits for it.
+    """
+    answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            result = call()
+        except BaseException as exc:  # noqa: BLE001 - raised where the call was made
+            answers.put((None, exc))
+        else:
+            answers.put((result, None))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer in {seconds:.0f} seconds") from None
+    if answer[1] is not None:
+        raise answer[1]
+    return answer[0]
