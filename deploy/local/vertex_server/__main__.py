@@ -28,6 +28,17 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
     return read
 
 
+def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> dict[str, int]:
+    """Read quotas of machines by region."""
+    read = {}
+    for one in written:
+        region, _colon, number = one.partition(":")
+        if not region or not number.isdecimal():
+            raise click.BadParameter(f"{one!r} is not REGION:NUMBER")
+        read[region] = int(number)
+    return read
+
+
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images.")
@@ -42,6 +53,15 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
     help=f"Have no machines there. KIND is one of {', '.join(Lack)}. Repeatable.",
 )
 @click.option("--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits.")
+@click.option("--error-seconds", type=float, default=1.0, show_default=True, help="From a job's end to its error.")
+@click.option("--list-seconds", type=float, default=0.0, show_default=True, help="From a create to its listing.")
+@click.option(
+    "--machines",
+    multiple=True,
+    metavar="REGION:NUMBER",
+    callback=_quotas,
+    help="Let only so many replicas run in a region; other jobs stay QUEUED. Repeatable.",
+)
 @click.option("--kill-grace-seconds", type=float, default=5.0, show_default=True, help="From SIGTERM to SIGKILL.")
 @fault_options
 def main(
@@ -51,6 +71,9 @@ def main(
     state_dir: Path | None,
     shortages: list[tuple[str, str, Lack]],
     pending_seconds: float,
+    error_seconds: float,
+    list_seconds: float,
+    machines: dict[str, int],
     kill_grace_seconds: float,
     fault_rate: float,
     fault_seed: int,
@@ -66,6 +89,8 @@ def main(
             shutil.rmtree(folder, ignore_errors=True)
 
     state = VertexState(runner.start)
+    changes = {"error_seconds": error_seconds, "list_seconds": list_seconds, "machines": machines}
+    state.behaviour.change(changes)
     for shortage in shortages:
         state.shortages.begin(*shortage)
     app = Faulty(create_app(state, close), "/v1/", fault_rate, fault_seed)
