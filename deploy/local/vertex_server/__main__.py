@@ -8,6 +8,7 @@ import click
 import uvicorn
 
 from deploy.local.faults import Faulty, fault_options
+from deploy.local.shapes import VERTEX
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.runner import Runner
 from deploy.local.vertex_server.shortages import Lack
@@ -43,6 +44,7 @@ def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> 
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images.")
 @click.option("--built", type=click.Path(path_type=Path), help="Folder of the images that were built here.")
+@click.option("--build-logs", type=click.Path(path_type=Path), help="Folder of the logs of Cloud Build's builds.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep the jobs' logs here.")
 @click.option(
     "--shortage",
@@ -68,6 +70,7 @@ def main(
     port: int,
     images: Path,
     built: Path | None,
+    build_logs: Path | None,
     state_dir: Path | None,
     shortages: list[tuple[str, str, Lack]],
     pending_seconds: float,
@@ -89,11 +92,12 @@ def main(
             shutil.rmtree(folder, ignore_errors=True)
 
     state = VertexState(runner.start)
+    state.build_logs = build_logs
     changes = {"error_seconds": error_seconds, "list_seconds": list_seconds, "machines": machines}
     state.behaviour.change(changes)
     for shortage in shortages:
         state.shortages.begin(*shortage)
-    app = Faulty(create_app(state, close), "/v1/", fault_rate, fault_seed)
+    app = Faulty(create_app(state, close), "/v1/", fault_rate, fault_seed, VERTEX)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
 
 

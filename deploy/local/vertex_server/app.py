@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from deploy.local.vertex_server.control import control_routes
-from deploy.local.vertex_server.entries import list_entries
+from deploy.local.vertex_server.entries import entries_of_builds, entries_of_jobs, list_entries
 from deploy.local.vertex_server.errors import ApiError, invalid_argument, not_found
 from deploy.local.vertex_server.messages import masked, parse_custom_job, parse_read_mask, render
 from deploy.local.vertex_server.state import Job, VertexState
@@ -55,7 +56,10 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
 
     async def entries(request: Request) -> Response:
         try:
-            return JSONResponse(list_entries(state, await request.json()))
+            asked = await request.json()
+            projects = [str(name).removeprefix("projects/") for name in asked.get("resourceNames", ())]
+            builds = (one for project in projects for one in entries_of_builds(state.build_logs, project))
+            return JSONResponse(list_entries(itertools.chain(entries_of_jobs(state), builds), asked))
         except ApiError as exc:
             return exc.response()
 

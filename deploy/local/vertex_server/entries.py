@@ -1,10 +1,10 @@
-"""What jobs printed, as Cloud Logging lists it: `entries:list`, for the filters that are asked for a job's log.
+"""What jobs and builds printed, as Cloud Logging lists it: `entries:list`, for the filters that ask for such a log.
 
 The filter language is that of custom jobs' lists: comparisons joined by AND, OR, NOT and parentheses, OR before AND.
 Words without a field, which Cloud Logging searches everywhere, are refused.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from deploy.local.vertex_server.errors import invalid_argument
 from deploy.local.vertex_server.filters import COMPARE, Predicate, compile_filter
 from deploy.local.vertex_server.state import Job, VertexState
 
+Entry = dict[str, Any]
 _FIELDS = (
     "logName",
     "insertId",
@@ -25,7 +26,7 @@ _FIELDS = (
 )
 
 
-def list_entries(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
+def list_entries(entries: Iterable[Entry], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return one page of the entries that a request asks for; raise ApiError (400) for what is not understood."""
     matches = compile_filter(str(asked.get("filter", "")), _restrict)
     order = asked.get("orderBy", "timestamp asc")
@@ -37,17 +38,37 @@ def list_entries(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]
     token = str(asked.get("pageToken", "") or 0)
     if not token.isdecimal():
         raise invalid_argument("page_token is not one of a former answer.", {"pageToken": "it is unknown"})
-    found = [
-        entry
-        for job in state.jobs()
-        if job.parent.partition("/locations/")[0] in projects
-        for entry in _entries(job)
-        if matches(entry)
-    ]
+    found = [entry for entry in entries if _project(entry) in projects and matches(entry)]
     found.sort(key=lambda entry: (entry["timestamp"], entry["insertId"]), reverse=order.endswith("desc"))
     start, end = int(token), int(token) + int(asked.get("pageSize", 50))
     answer: dict[str, Any] = {"entries": found[start:end]} if found[start:end] else {}
     return answer | ({"nextPageToken": str(end)} if end < len(found) else {})
+
+
+def entries_of_jobs(state: VertexState) -> Iterator[Entry]:
+    """Yield what all jobs have printed."""
+    for job in state.jobs():
+        yield from _job_entries(job)
+
+
+def entries_of_builds(folder: Path | None, project: str) -> Iterator[Entry]:
+    """Yield the lines of all builds whose `ID/log.txt` is in a folder; the last line is as old as its file."""
+    for log in sorted(folder.glob("*/log.txt")) if folder else ():
+        build, lines = log.parent.name, log.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = datetime.fromtimestamp(log.stat().st_mtime, UTC)
+        for nth, line in enumerate(lines):
+            yield {
+                "logName": f"projects/{project}/logs/cloudbuild",
+                "insertId": f"{build}-{nth:09d}",
+                "resource": {"type": "build", "labels": {"build_id": build, "project_id": project}},
+                "timestamp": _moment(last - timedelta(milliseconds=len(lines) - 1 - nth)),
+                "severity": "INFO",
+                "textPayload": line,
+            }
+
+
+def _project(entry: Entry) -> str:
+    return str(entry["logName"]).partition("/logs/")[0]
 
 
 def _restrict(field: str, sign: str, value: str) -> Predicate:
@@ -72,7 +93,7 @@ def _value(entry: Mapping[str, Any], field: str) -> str:
     return str(value)
 
 
-def _entries(job: Job) -> Iterator[dict[str, Any]]:
+def _job_entries(job: Job) -> Iterator[Entry]:
     """Yield an entry for each line that a job's containers printed, a thousandth of a second apart."""
     if not job.log:
         return

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from google.rpc import code_pb2
@@ -112,6 +113,7 @@ class VertexState:
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
         self.behaviour = Behaviour()
         self.machines = Machines(self.behaviour)
+        self.build_logs: Path | None = None  # a folder with the logs of Cloud Build's builds
         self.faults = Faults()
         self.shortages = Shortages()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
