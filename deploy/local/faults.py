@@ -1,7 +1,7 @@
 """Fail a share of a stand-in's calls, drawn from a seed: the options of its command; the tables are in shapes.py.
 
 A seed repeats the sequence, not the story: which call meets what depends on the order in which they arrive.
-`/standin/faults` counts the faults given, and takes another rate, other shapes, rules, and what to hold: the next call
+`/standin/faults` counts the faults given, and takes another rate, other shapes, and what to hold: the next call
 of a kind, so that its caller can be killed or frozen at the worst moment.
 """
 
@@ -95,7 +95,6 @@ class Faulty:
         self._app = app
         self._path = path
         self._all = self._faults = tuple(faults)
-        self._rules: list[tuple[str, Fault]] = []
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self.rate = rate
         self.given: Counter[str] = Counter()
@@ -121,8 +120,6 @@ class Faulty:
         if (hold := self.hold) and re.search(hold.pattern, asked):
             self.hold, self.held = None, True
             await self._keep(hold, body, scope, receive, send)
-        elif ruled := next((fault for pattern, fault in self._rules if re.search(pattern, asked)), None):
-            await self._fail(ruled, asked, body, scope, receive, send)
         elif self._random.random() < self.rate and (fault := self._drawn(asked)):
             self.given[fault.name] += 1
             await self._fail(fault, asked, body, scope, receive, send)
@@ -179,12 +176,9 @@ class Faulty:
         await JSONResponse(shown)(scope, receive, send)
 
     def _change(self, asked: Mapping[str, Any]) -> None:
-        """Take another rate, other shapes (their names), rules ({pattern: name}), and a hold; without one, none."""
+        """Take another rate, other shapes (their names), and a hold; without one, none."""
         self.rate = float(asked.get("rate", self.rate))
         self.hold = Hold(**asked["hold"]) if asked.get("hold") else None
-        if "rules" in asked:
-            known = {fault.name: fault for fault in self._all}
-            self._rules = [(pattern, known[name]) for pattern, name in asked["rules"].items()]
         if "shapes" in asked:
             self._faults = tuple(fault for fault in self._all if fault.name in asked["shapes"])
 

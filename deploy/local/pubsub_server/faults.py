@@ -1,5 +1,6 @@
 """Fail a share of the publishes, drawn from a seed: refused, refused after having worked, or late."""
 
+import logging
 import random
 import threading
 import time
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+
+log = logging.getLogger(__name__)
 
 _PUBLISH = "/google.pubsub.v1.Publisher/Publish"
 
@@ -77,4 +80,5 @@ class PublishFaults(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no
                 return None
             [fault] = self._random.choices(FAULTS, [fault.weight for fault in FAULTS])
             self.given[fault.name] += 1
+            log.warning("a publish meets %s", fault.name)
             return fault
