@@ -11,7 +11,7 @@ MEGABYTE = 1 << 20
 EMOJI = "\N{COLLISION SYMBOL}"
 
 
-def _spec(name: str, project: str, **changes: Any) -> dict[str, Any]:
+def _spec(name: str, project: str, /, **changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "entity": ENTITY,
         "project": project,
