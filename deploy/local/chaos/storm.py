@@ -47,6 +47,7 @@ class Storm:
         self._to_stop = {item.name for item in items if item.kind.stop == "running"}
         self._to_delete = {item.name for item in items if item.kind.vanishes == "launched"}
         self._enqueued = 0
+        self._deleted = 0  # before poll could pop them, as far as anybody knows
         self._last, self._moved = (0, 0), time.monotonic()
         self.ids: dict[str, str] = {}  # of the items in W&B, by name
         self.kills: Counter[str] = Counter()
@@ -72,6 +73,7 @@ class Storm:
                 outside.press_stop(item.run_id)
             if item.kind.vanishes == "queued":
                 outside.delete_item(self.ids[item.name])
+                self._deleted += 1
             self._enqueued += 1
 
     def rage(self, show: Show) -> None:
@@ -132,11 +134,15 @@ class Storm:
         quiet_since = time.monotonic()
         while not self._stuck:
             seen = self._look(show)
-            if seen.open or seen.ended < len(self._items):
+            if seen.open or seen.enqueued < len(self._items) or self._waiting():
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since > QUIET:
                 return
             time.sleep(0.2)
+
+    def _waiting(self) -> bool:
+        """Tell whether an item waits for poll."""
+        return any(item["state"] in ("PENDING", "LEASED") for item in self._outside.items())
 
     def _publish(self, items: Sequence[Item]) -> None:
         """Ask for these items as another system does."""
@@ -179,6 +185,7 @@ class Storm:
                 self._to_stop.remove(name)
         self._delete_those_that_run()
         opened, ended = self._outside.launches("open/"), len(self._outside.launches("closed/"))
+        ended = min(ended + self._deleted, len(self._items))
         launched = ended + sum(found.get("metadata", {}).get("state") in ("SUBMITTED", "ENDED") for found in opened)
         given = sum(counted.total() for counted in self._outside.faults().values())
         kills, freezes = self.kills.total(), self.freezes.total()
