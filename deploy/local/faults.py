@@ -1,21 +1,22 @@
-"""Fail a share of a stand-in's calls, drawn from a seed: the options `--fault-rate` and `--fault-seed` of its command.
+"""Fail a share of a stand-in's calls, drawn from a seed: the options of its command; the tables are in shapes.py.
 
-A seed repeats the sequence, not the story: which call meets which failure depends on the order in which they arrive.
-`/standin/faults` says how many were given, takes another rate, and what to hold: the next call of a kind, so that its
-caller can be killed at the worst moment.
+A seed repeats the sequence, not the story: which call meets what depends on the order in which they arrive.
+`/standin/faults` counts the faults given, and takes another rate, other shapes, and what to hold: the next call
+of a kind, so that its caller can be killed or frozen at the worst moment.
 """
 
 import asyncio
+import json
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 CONTROL = "/standin/faults"
 FAULTLESS = {"X-Standin": "faultless"}  # what asks so is no function's call, and never fails
@@ -27,13 +28,32 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail. Without a status the connection is cut: a client sees no more where its patience ends."""
+    """One way to fail. Without a status the connection is cut: a client sees no more where its patience ends.
+
+    `only` is found in the method, path and body of each call that can meet it. In `body`, {field} is what the group of
+    that name has matched. `partial` says that the call is done, and one field of its answer missing, with an error.
+    """
 
     name: str
     status: int
     worked: bool  # whether the call has its effect all the same
     weight: int
     late: float = 0.0  # seconds, at the most, that the answer is held back; with 200 nothing else is wrong with it
+    only: str = ""
+    body: str = ""
+    partial: bool = False
+
+    def answer(self, asked: str) -> Response:
+        """Return the answer to a call."""
+        if not self.body:
+            said = {"code": self.status, "message": "A fault was asked for."}
+            return JSONResponse({"error": said, "errors": [said]}, self.status)  # as Google has it, and as W&B
+        found = re.search(self.only, asked)
+        text = self.body
+        for name, value in (found.groupdict() if found else {}).items():
+            text = text.replace(f"{{{name}}}", value or "")
+        kind = "application/json" if text.startswith("{") else "text/html"
+        return Response(text, self.status, media_type=kind)
 
 
 FAULTS = (
@@ -56,13 +76,13 @@ class Hold:
 
 
 def fault_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a stand-in's command the two options."""
+    """Give a stand-in's command these options."""
     rate = click.option(
         "--fault-rate",
         type=click.FloatRange(0, 1),
         default=0.0,
         show_default=True,
-        help="The share of calls that fail: 429, 503, 401, a cut connection, a lost or a late answer.",
+        help="The share of calls that fail, in every shape of the system's errors.",
     )
     seed = click.option("--fault-seed", default=0, show_default=True, help="What the failures are drawn from.")
     return rate(seed(command))
@@ -74,7 +94,7 @@ class Faulty:
     def __init__(self, app: App, path: str, rate: float, seed: int, faults: Sequence[Fault] = FAULTS) -> None:
         self._app = app
         self._path = path
-        self._faults = faults
+        self._all = self._faults = tuple(faults)
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self.rate = rate
         self.given: Counter[str] = Counter()
@@ -100,24 +120,29 @@ class Faulty:
         if (hold := self.hold) and re.search(hold.pattern, asked):
             self.hold, self.held = None, True
             await self._keep(hold, body, scope, receive, send)
-        elif self._random.random() < self.rate:
-            [fault] = self._random.choices(self._faults, [fault.weight for fault in self._faults])
+        elif self._random.random() < self.rate and (fault := self._drawn(asked)):
             self.given[fault.name] += 1
-            await self._fail(fault, body, scope, receive, send)
+            await self._fail(fault, asked, body, scope, receive, send)
         else:
             await self._app(scope, _again(body, receive), send)
 
-    async def _fail(self, fault: Fault, body: bytes, scope: Any, receive: Any, send: Any) -> None:
+    def _drawn(self, asked: str) -> Fault | None:
+        """Draw one of the faults that this call can meet."""
+        possible = [fault for fault in self._faults if re.search(fault.only, asked)]
+        weights = [fault.weight for fault in possible]
+        return self._random.choices(possible, weights)[0] if possible else None
+
+    async def _fail(self, fault: Fault, asked: str, body: bytes, scope: Any, receive: Any, send: Any) -> None:
         late = self._random.uniform(0, fault.late)  # drawn before anything is waited for: a seed gives one sequence
-        answer = await self._done(body, scope) if fault.worked else []
+        answer = await self._done(body, scope) if fault.worked or fault.partial else []
         await asyncio.sleep(late)
-        if fault.status == 200:
+        if fault.partial:
+            await _without_a_field(answer)(scope, receive, send)
+        elif fault.status == 200 and not fault.body:
             for message in answer:
                 await send(message)
         elif fault.status:
-            said = {"code": fault.status, "message": "A fault was asked for."}
-            refusal = JSONResponse({"error": said, "errors": [said]}, fault.status)  # as Google has it, and as W&B
-            await refusal(scope, receive, send)
+            await fault.answer(asked)(scope, receive, send)
         else:
             send.__self__.transport.abort()
             await asyncio.sleep(0)  # until uvicorn knows that nobody is there to be answered
@@ -146,11 +171,28 @@ class Faulty:
     async def _control(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
         if request.method == "POST":
-            told = await request.json()
-            self.rate = float(told.get("rate", self.rate))
-            self.hold = Hold(**told["hold"]) if told.get("hold") else None
+            self._change(await request.json())
         shown = {"rate": self.rate, "given": dict(self.given), "held": self.held}
         await JSONResponse(shown)(scope, receive, send)
+
+    def _change(self, asked: Mapping[str, Any]) -> None:
+        """Take another rate, other shapes (their names), and a hold; without one, none."""
+        self.rate = float(asked.get("rate", self.rate))
+        self.hold = Hold(**asked["hold"]) if asked.get("hold") else None
+        if "shapes" in asked:
+            self._faults = tuple(fault for fault in self._all if fault.name in asked["shapes"])
+
+
+def _without_a_field(messages: Sequence[Any]) -> Response:
+    """Return a GraphQL answer without its first field: null, and an error with its path."""
+    text = b"".join(message.get("body", b"") for message in messages)
+    answer = json.loads(text or b"{}")
+    data = answer.get("data")
+    if not isinstance(data, dict) or not data:
+        return Response(text, messages[0]["status"] if messages else 200, media_type="application/json")
+    name = next(iter(data))
+    error = {"message": "permission denied", "path": [name], "extensions": {"code": "PERMISSION_ERROR"}}
+    return JSONResponse({"data": {**data, name: None}, "errors": [error]})
 
 
 async def _body(receive: Any) -> bytes:

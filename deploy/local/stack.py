@@ -220,7 +220,8 @@ class Stack:
 
     def _vertex(self) -> list[str]:
         where = ["--state-dir", str((self.folder / "jobs").resolve()), "--built", str(self.images)]
-        return [*where, *self.vertex_options]
+        logs = ["--build-logs", str((self.folder / "builds").resolve())]
+        return [*where, *logs, *self.vertex_options]
 
     def function_environ(self) -> dict[str, str]:
         """Return a clean environment: nothing of the caller's that could lead a function anywhere else."""

@@ -61,7 +61,7 @@ def test_a_job_that_printed_nothing_has_no_log(vertex: VertexState, url: str) ->
 
 def test_a_filter_that_is_not_understood_is_refused(url: str) -> None:
     """As Google does: an error names what is wrong, rather than showing everything."""
-    asked = {"resourceNames": ["projects/p"], "filter": 'resource.type="ml_job" OR severity=ERROR'}
+    asked = {"resourceNames": ["projects/p"], "filter": 'resource.type="ml_job" OR colour=ERROR'}
     answer = requests.post(f"{url}/v2/entries:list", json=asked, timeout=20)
     assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
     assert requests.post(f"{url}/v2/entries:list", json={}, timeout=20).status_code == 400

@@ -35,9 +35,11 @@ def play(wandb: State, tmp_path: Path) -> Iterator[Play]:
             told = {"WANDB_BASE_URL": url, "WANDB_API_KEY": "k", "WANDB_ENTITY": "team", "WANDB_PROJECT": "cats"}
             told |= {"WANDB_RUN_ID": "run", "WANDB_NAME": "shown", "WANDB_CONFIG": json.dumps({"seconds": 0.01} | part)}
             env = [{"name": name, "value": value} for name, value in told.items()]
-            pools = [{"replicaCount": 1, "containerSpec": {"imageUri": "local/played:latest", "env": env}}]
+            container = {"imageUri": "local/played:latest", "env": env}
+            machine = {"machineType": "n1-standard-4"}
+            pools = [{"replicaCount": 1, "machineSpec": machine, "containerSpec": container}]
             message = parse_custom_job({"displayName": "job", "jobSpec": {"workerPoolSpecs": pools}})
-            return state, state.create("projects/p/locations/l", message)
+            return state, state.create("projects/p/locations/us-central1", message)
 
         yield create
 
@@ -90,3 +92,22 @@ def test_a_preempted_run_goes_on_in_the_next_job(wandb: State, play: Play) -> No
     over(play(preempted=True)[1])
     assert over(play(preempted=True)[1]) == "SUCCEEDED"
     assert [run.state for run in wandb.runs.all()] == ["finished"]
+
+
+def test_machines_are_taken_away_and_w_and_b_sees_a_failed_run(play: Play, wandb: State) -> None:
+    """Vertex AI alone says why; the next job goes on with the run."""
+    _, first = play(stockout=True)
+    assert over(first) == "FAILED"
+    assert "Resources are insufficient" in first.error
+    assert [run.state for run in wandb.runs.all()] == ["failed"]
+    _, second = play(stockout=True)
+    assert over(second) == "SUCCEEDED"
+
+
+def test_an_attempt_that_breaks_has_no_run(play: Play, wandb: State) -> None:
+    """Its container never ran; the next attempt does."""
+    _, first = play(internal=True)
+    assert over(first) == "FAILED"
+    assert (first.error, len(wandb.runs.all())) == ("Internal error occurred for the current attempt.", 0)
+    _, second = play(internal=True)
+    assert over(second) == "SUCCEEDED"

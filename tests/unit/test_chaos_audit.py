@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from deploy.local.chaos.audit import Audit, audit, write
+from deploy.local.chaos.audit import Audit, Waits, audit, write
 from deploy.local.chaos.items import KINDS, Item, plan
+from deploy.local.chaos.poison import POISON
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -39,7 +40,7 @@ def found(
     items = [{"id": "i", "run_spec": {"name": "one"}, "state": state, "error": error}] if state else []
     runs = [{"name": "r", "display_name": "one", "state": run}] if run else []
     given: dict[str, Any] = {"open_launches": [], "slots_taken": 0}
-    return audit([Item("one", BY_NAME[kind])], items, runs, list(jobs), **(given | dict(more or {})))
+    return audit([Item("one", BY_NAME[kind])], {"one": "i"}, items, runs, list(jobs), **(given | dict(more or {})))
 
 
 FAILED, CANCELLED = job("one", state="FAILED"), job("one", state="CANCELLED")
@@ -54,6 +55,14 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     ("stopped-early", {"state": "FAILED", "message": "stopped", "run": "pending"}),
     ("stopped-early", {"jobs": (CANCELLED,), "run": "killed"}),
     ("preempted", {"jobs": (FAILED, job("one", 2))}),
+    ("stockout", {"jobs": (FAILED, job("one", 2))}),
+    ("internal", {"jobs": (FAILED, job("one", 2))}),
+    ("hidden", {"jobs": (job("one"),)}),
+    ("gone", {"jobs": (job("one"),), "state": "", "run": ""}),
+    ("gone-early", {"state": "", "run": ""}),
+    ("gone-early", {"jobs": (job("one"),), "state": ""}),
+    *((f"poison-{name}", {"state": "FAILED", "message": "why", "run": ""}) for name in POISON),
+    ("poison-nan", {"jobs": (job("one"),)}),
 ]
 WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("lost", "succeeds", {"run": ""}),
@@ -71,6 +80,11 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("wrong", "fails", {"jobs": (FAILED,), "run": "running"}),
     ("wrong", "preempted", {"jobs": (job("one"),)}),
     ("wrong", "stopped", {"jobs": (job("one"),)}),
+    ("lost", "gone", {"state": "", "run": ""}),
+    ("lost", "poison-deep", {"state": "LEASED", "run": ""}),
+    ("lost", "poison-deep", {"state": "FAILED", "run": ""}),
+    ("wrong", "hidden", {"jobs": (job("one"),), "state": "FAILED", "message": "never started"}),
+    ("wrong", "stockout", {"jobs": (FAILED,), "run": "failed"}),
 ]
 
 
@@ -112,7 +126,7 @@ def test_a_job_of_no_item_is_doubled() -> None:
     assert (result.doubled, result.strays, result.jobs) == (1, ["projects/p/locations/l/customJobs/1"], 2)
 
 
-@pytest.mark.parametrize("number", [8, 48, 1000])
+@pytest.mark.parametrize("number", [len(KINDS), 48, 1000])
 def test_a_plan_has_every_kind_and_a_name_for_each_item(number: int) -> None:
     """However few they are; the same seed gives the same plan."""
     items, again = (plan(number, random.Random(7)) for _ in range(2))  # noqa: S311 - no secret
@@ -129,3 +143,20 @@ def test_the_ledger_of_items_is_one_line_each(tmp_path: Path) -> None:
     assert (row["name"], row["verdict"], row["item"]) == ("one", "right", "CLAIMED")
     assert row["jobs"] == "1:FAILED 2:SUCCEEDED"
     assert len(row["job_names"].split()) == 2
+
+
+def test_a_job_is_known_by_its_run_where_its_name_was_cut() -> None:
+    """The name of a poison item need not fit."""
+    env = [{"name": "WANDB_RUN_ID", "value": "one"}]
+    spec = {"workerPoolSpecs": [{"containerSpec": {"env": env}}]}
+    result = found("poison-emoji", jobs=({**job("a name that was cut"), "job_spec": spec},))
+    assert (result.strays, result.rows[0].verdict) == ([], "")
+
+
+@pytest.mark.parametrize(("rounds", "blocked"), [(0, 0), (2, 0), (3, 1)])
+def test_who_waits_for_more_than_two_rounds_is_blocked(rounds: int, blocked: int) -> None:
+    """And named, with the number."""
+    waits = Waits(9, {"item i": rounds} if rounds else {})
+    result = found("succeeds", jobs=(job("one"),), more={"waits": waits})
+    assert (result.blocked, result.right) == (blocked, not blocked)
+    assert waits.worst == (f"{rounds} rounds: item i" if rounds else "nothing waited for a round in vain")

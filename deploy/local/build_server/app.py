@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from deploy.local.build_server.rules import not_found
 from deploy.local.build_server.state import BuildState
+from deploy.local.vertex_server.entries import entries_of_builds, list_entries
 from deploy.local.vertex_server.errors import ApiError, invalid_argument
 
 _BUILDS = "/v1/projects/{project}/locations/{location}/builds"
@@ -47,6 +48,16 @@ def create_app(state: BuildState) -> Starlette:
         text = path.read_text(encoding="utf-8", errors="replace") if path and path.is_file() else ""
         return PlainTextResponse(text or "Nothing was printed.\n", 200 if name else 404)
 
+    async def entries(request: Request) -> Response:
+        try:
+            asked = await request.json()
+            names = asked.get("resourceNames", ())
+            projects = [str(name).removeprefix("projects/") for name in names]
+            found = (one for project in projects for one in entries_of_builds(state.folder, project))
+            return JSONResponse(list_entries(found, asked))
+        except ApiError as exc:
+            return exc.response()
+
     return Starlette(
         lifespan=lifespan,
         routes=[
@@ -55,6 +66,7 @@ def create_app(state: BuildState) -> Starlette:
             Route(_BUILDS + "/{id}:cancel", serve("cancel", _cancel), methods=["POST"]),
             Route(_BUILDS + "/{id}", serve("get", _get), methods=["GET"]),
             Route(_TAG, serve("tag", _tag), methods=["GET"]),
+            Route("/v2/entries:list", entries, methods=["POST"]),
             Route("/standin/builds", builds),
             Route("/standin/builds/{id}/log", log),
         ],
@@ -73,7 +85,7 @@ async def _answer(state: BuildState, method: str, action: Action, request: Reque
         if error:
             raise error
     except ApiError as exc:
-        return JSONResponse(exc.body(), exc.http_status)
+        return exc.response()
     return JSONResponse(body)
 
 

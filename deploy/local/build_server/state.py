@@ -46,9 +46,11 @@ class BuildState:
         self.faults: dict[str, list[tuple[ApiError, bool]]] = {}  # by call: what the next answer, and whether it worked
         self.images: set[str] = set()  # that are there without having been built here
         self.log_url = log_url
-        self._folder, self._store, self._gcs = folder, store, gcs
+        self.at_once: int | None = None  # so many builds work at the same time: the quota; None: any number
+        self.folder, self._store, self._gcs = folder, store, gcs
         self._builds: dict[str, Kept] = {}
         self._threads: list[threading.Thread] = []
+        self._working = 0
         self._lock = threading.RLock()
 
     def create(self, parent: str, message: Any) -> Any:
@@ -138,8 +140,11 @@ class BuildState:
 
     def _live(self, kept: Kept, store: ImageStore) -> None:
         name = kept.message.name
-        worker = Worker(kept.message, self._folder / kept.message.id, store, self._gcs, kept.stop)
+        worker = Worker(kept.message, self.folder / kept.message.id, store, self._gcs, kept.stop)
         kept.log = worker.log
+        if not self._begins(kept, worker):
+            self.end(name, "CANCELLED" if kept.stop.is_set() else "EXPIRED")
+            return
         self.end(name, "WORKING")
         try:
             worker.work()
@@ -152,6 +157,19 @@ class BuildState:
             self.end(name, "INTERNAL_ERROR", f"{type(exc).__name__}: {exc}")
         else:
             self.end(name, "SUCCESS")
+        finally:
+            with self._lock:
+                self._working -= 1
+
+    def _begins(self, kept: Kept, worker: Worker) -> bool:
+        """Wait in QUEUED for the quota of builds; False where the build is cancelled or expires first."""
+        while not kept.stop.is_set() and time.monotonic() < worker.deadline:
+            with self._lock:
+                if self.at_once is None or self._working < self.at_once:
+                    self._working += 1
+                    return True
+            kept.stop.wait(0.05)
+        return False
 
 
 def compile_filter(text: str) -> Callable[[Any], bool]:

@@ -2,8 +2,8 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Row:
         """Tell whether there is neither a CustomJob nor an error that its author reads."""
         if self.item.kind.published:
             return not self.jobs
+        if self.item.kind.vanishes:
+            return self.item.kind.vanishes == "launched" and not self.jobs
         return not (self.message if self.state == "FAILED" else self.state == "CLAIMED" and self.jobs)
 
     @property
@@ -58,6 +60,30 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """How many calm rounds each waited in vain, by name: see rounds.py. Two are allowed."""
+
+    rounds: int = 0
+    by_name: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> list[str]:
+        """Return what waited for more than two."""
+        return sorted(name for name, number in self.by_name.items() if number > 2)
+
+    @property
+    def worst(self) -> str:
+        """Return the longest wait, and whose it was."""
+        if not self.by_name:
+            return "nothing waited for a round in vain"
+        name = max(self.by_name, key=lambda one: self.by_name[one])
+        return f"{self.by_name[name]} rounds: {name}"
+
+
+NO_WAITS = Waits()
+
+
+@dataclass(frozen=True)
 class Audit:
     """What is found when all is over. `strays` are CustomJobs that belong to no item."""
 
@@ -66,6 +92,12 @@ class Audit:
     open_launches: Sequence[str]  # objects of the ledger
     slots_taken: int  # as poll counts them
     jobs_alive: Sequence[str]
+    waits: Waits = NO_WAITS
+
+    @property
+    def blocked(self) -> int:
+        """Count what was held up by another launch, item, queue or project."""
+        return len(self.waits.blocked)
 
     @property
     def lost(self) -> int:
@@ -95,7 +127,7 @@ class Audit:
     @property
     def right(self) -> bool:
         """Tell whether nothing is wrong."""
-        return not (self.lost or self.doubled or self.wrong or self.leaked)
+        return not (self.lost or self.doubled or self.wrong or self.leaked or self.blocked)
 
     @property
     def _verdicts(self) -> Counter[str]:
@@ -104,25 +136,44 @@ class Audit:
 
 def audit(
     items: Sequence[Item],
+    ids: Mapping[str, str],
     wandb_items: Iterable[Mapping[str, Any]],
     runs: Iterable[Mapping[str, Any]],
     jobs: Sequence[Mapping[str, Any]],
     open_launches: Sequence[str],
     slots_taken: int,
+    waits: Waits = NO_WAITS,
 ) -> Audit:
-    """Bring together what the stand-ins and the bucket show."""
-    by_name = {row["run_spec"]["name"]: row for row in wandb_items}
-    run_by_name = {run["display_name"]: run for run in runs}
+    """Bring together what the stand-ins and the bucket show; `ids` are those of the items, by their names."""
+    by_id = {row["id"]: row for row in wandb_items}
+    listed = list(runs)
+    run_by_name = {run["display_name"]: run for run in listed} | {run["name"]: run for run in listed}
     jobs_by_name: dict[str, list[Mapping[str, Any]]] = {item.name: [] for item in items}
     strays = []
     for job in sorted(jobs, key=lambda job: str(job["create_time"])):
-        if job["display_name"] in jobs_by_name:
-            jobs_by_name[job["display_name"]].append(job)
+        name = next((name for name in _names(job) if name in jobs_by_name), "")
+        if name:
+            jobs_by_name[name].append(job)
         else:
             strays.append(str(job["name"]))
-    rows = [_row(item, by_name.get(item.name), run_by_name.get(item.name), jobs_by_name[item.name]) for item in items]
-    alive = [str(job["name"]) for job in jobs if not job["end_time"]]
-    return Audit(rows, strays, open_launches, slots_taken, alive)
+    rows = [
+        _row(item, by_id.get(ids.get(item.name, "")), run_by_name.get(item.name), jobs_by_name[item.name])
+        for item in items
+    ]
+    alive = [str(job["name"]) for job in jobs if _state(job) not in _OVER]
+    return Audit(rows, strays, open_launches, slots_taken, alive, waits)
+
+
+_OVER = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
+
+
+def _names(job: Mapping[str, Any]) -> Iterator[str]:
+    """Yield by what names a job may be known: its own, or its run's."""
+    yield str(job["display_name"])
+    for pool in job.get("job_spec", {}).get("workerPoolSpecs", ()):
+        for variable in pool.get("containerSpec", {}).get("env", ()):
+            if variable.get("name") == "WANDB_RUN_ID":
+                yield str(variable.get("value", ""))
 
 
 def _row(

@@ -2,14 +2,15 @@
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.local.chaos.poison import POISON, Raw
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY
 from deploy.local.vertex_server.played import IMAGE
 
-WANDB_PROJECT = "chaos"
+WANDB_PROJECT, HIDDEN_PROJECT = "chaos", "chaos-hidden"  # the key cannot read the second
 End = tuple[str, str, str]  # the states of the item, of its last CustomJob and of its run; empty where there is none
 
 
@@ -24,10 +25,14 @@ class Kind:
     published: bool = False  # comes as another system's request, and more than once
     refused: bool = False  # asks for an argument that no CustomJob takes
     stop: str = ""  # when stop is pressed in W&B: "queued" or "running"
+    raw: Raw | None = None  # writes its run spec, which need not be JSON
+    vanishes: str = ""  # when its item is deleted in W&B: "queued" or "launched"
+    project: str = WANDB_PROJECT
     jobs: int = 1  # how many CustomJobs it has at the most, each of its own attempt
 
 
 _SUCCEEDED = ("CLAIMED", "SUCCEEDED", "finished")
+_UNKNOWN_PART = ("FAILED", "FAILED", "")  # launched with its config, which the player of its job does not know
 _STOPPED = ("CLAIMED", "CANCELLED", "killed")
 KINDS = (
     Kind("succeeds", "trains and succeeds", frozenset({_SUCCEEDED})),
@@ -49,8 +54,28 @@ KINDS = (
         stop="queued",
     ),
     Kind("preempted", "loses its machine once", frozenset({_SUCCEEDED}), {"preempted": True}, jobs=2),
+    Kind("stockout", "loses its machine, and W&B shows a failure", frozenset({_SUCCEEDED}), {"stockout": True}, jobs=2),
+    Kind("internal", "breaks before its container runs", frozenset({_SUCCEEDED}), {"internal": True}, jobs=2),
+    Kind("hidden", "is in a project that the key cannot read", frozenset({_SUCCEEDED}), project=HIDDEN_PROJECT),
+    Kind(
+        "gone",
+        "is deleted from its queue while its job runs, and is owed a report",
+        frozenset({("", "SUCCEEDED", "")}),
+        {"init": False, "seconds": 1.0},
+        vanishes="launched",
+    ),
+    Kind(
+        "gone-early",
+        "is deleted from its queue while it waits",  # it may have been popped by then
+        frozenset({("", "", ""), ("", "SUCCEEDED", "finished")}),
+        vanishes="queued",
+    ),
+    *(
+        Kind(f"poison-{name}", about, frozenset({("FAILED", "", ""), _SUCCEEDED, _UNKNOWN_PART}), raw=raw)
+        for name, (about, raw) in POISON.items()
+    ),
 )
-_SHARES = {"succeeds": 11, "fails": 3, "silent": 2, "refused": 2, "published": 3, "preempted": 1}  # others: 1
+_SHARES = {"succeeds": 30, "fails": 6, "silent": 4, "refused": 4, "published": 6, "hidden": 3, "gone": 3}  # others: 1
 
 
 @dataclass(frozen=True)
@@ -63,14 +88,14 @@ class Item:
     @property
     def run_id(self) -> str:
         """Return the id of the run, where the item names one: it is there before the launch, so it can be stopped."""
-        return self.name if self.kind.stop == "queued" else ""
+        return self.name if self.kind.stop == "queued" or self.kind.raw else ""
 
     @property
     def run_spec(self) -> dict[str, Any]:
         """Return the run spec."""
         spec: dict[str, Any] = {
             "entity": ENTITY,
-            "project": WANDB_PROJECT,
+            "project": self.kind.project,
             "name": self.name,
             "docker": {"docker_image": f"{IMAGE}:latest"},
             "overrides": {"run_config": dict(self.kind.part)},
@@ -82,12 +107,13 @@ class Item:
         return spec
 
 
-def plan(number: int, rng: random.Random) -> list[Item]:
+def plan(number: int, rng: random.Random, without: Collection[str] = ()) -> list[Item]:
     """Return so many items in a random order: of each kind its share, and of a few each kind once."""
-    rest = [kind for kind in KINDS for _ in range(_SHARES.get(kind.name, 1) - 1)]
-    kinds = list(itertools.islice(itertools.cycle([*KINDS, *rest]), number))
-    rng.shuffle(kinds)
-    return [Item(f"{kind.name}-{count}", kind) for count, kind in enumerate(kinds, start=1)]
+    kinds = [kind for kind in KINDS if kind.name not in without]
+    rest = [kind for kind in kinds for _ in range(_SHARES.get(kind.name, 1) - 1)]
+    drawn = list(itertools.islice(itertools.cycle([*kinds, *rest]), number))
+    rng.shuffle(drawn)
+    return [Item(f"{kind.name}-{count}", kind) for count, kind in enumerate(drawn, start=1)]
 
 
 def queue_config(create_timeout: int) -> dict[str, Any]:

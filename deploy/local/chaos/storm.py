@@ -1,131 +1,148 @@
-"""The storm on a running stack: enqueue the items, kill functions, press stop, and wait until nothing moves."""
+"""The storm on a running stack: enqueue the items, make trouble, pause for calm, and wait until nothing moves."""
 
 import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 
+from deploy.local.chaos.freezing import Freezer
 from deploy.local.chaos.items import Item
 from deploy.local.chaos.outside import STAND_INS, Outside
-from deploy.local.faults import Hold
+from deploy.local.chaos.rounds import Rounds
+from deploy.local.chaos.trouble import AIMS, Aim, Plan, Seen, Show
 from deploy.local.processes import NotStartedError
 from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, START_SECONDS, TOPIC, Stack
 from shared.core.message import Queue, Request, encode
 
 KILLS_UNTIL, FAULTS_UNTIL = 0.6, 0.9  # of all launches have ended; there is work for all functions till then
+LULLS = 3  # pauses of the storm
+LULL_SECONDS = 14.0  # of a pause, with the time until its effects are over (rounds.SETTLING)
+SHAPES = ("usual", "errors", "403", "404", "409", "null", "mixed")  # of W&B, one after the other
+FROZEN = {"poll": 6.0, "submit": 14.0, "status": 12.0}  # seconds; longer than each one's lease or budget
 PATIENCE = 90.0  # seconds in which no launch ends: whatever is open then is stuck
 QUIET = 5.0  # seconds in which nothing is open: longer than the latest duplicate takes
 AIM_SECONDS = 8.0  # to wait for the call in whose middle a function is to be killed
-Aim = tuple[str, Hold]  # a stand-in, and that call
-_CREATE = r"^POST \S+/customJobs\n"
-AIMS: dict[str, tuple[Aim | None, ...]] = {  # of the first kill, the second, …, and again; None: any moment
-    "poll": (
-        ("wandb", Hold("ackRunQueueItem", worked=True)),
-        None,
-        ("wandb", Hold("popFromRunQueue", worked=True)),
-        ("wandb", Hold("ackRunQueueItem", worked=False)),
-    ),
-    "submit": (
-        ("vertex", Hold(_CREATE, worked=True)),
-        None,
-        ("vertex", Hold(_CREATE, worked=False)),
-        ("wandb", Hold("GetRunQueueMetadata", worked=True)),
-    ),
-    "status": (
-        ("wandb", Hold("failRunQueueItem", worked=False)),
-        None,
-        ("wandb", Hold("failRunQueueItem", worked=True)),
-        ("vertex", Hold(":cancel", worked=False)),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """How far it has come."""
-
-    enqueued: int
-    launched: int  # a CustomJob exists, or did
-    ended: int
-    open: int
-    kills: int
-    faults: int
-
-    @property
-    def line(self) -> str:
-        """Return it as one line."""
-        return (
-            f"enqueued {self.enqueued}, launched {self.launched}, ended {self.ended}; "
-            f"kills {self.kills}, faults given {self.faults}"
-        )
-
-
-Show = Callable[[Seen], None]
 
 
 class Storm:
-    """Items and kills on a stack, drawn from one source."""
+    """Items and trouble on a stack, drawn from one source."""
 
-    def __init__(self, stack: Stack, outside: Outside, items: Sequence[Item], kills: int, rng: random.Random) -> None:
+    def __init__(
+        self, stack: Stack, outside: Outside, rounds: Rounds, items: Sequence[Item], plan: Plan, rng: random.Random
+    ) -> None:
         self._stack = stack
         self._outside = outside
+        self._rounds = rounds
         self._items = items
+        self._plan = plan
         self._rng = rng
-        names = list(itertools.islice(itertools.cycle(FUNCTIONS), kills))
-        rng.shuffle(names)
-        # when it is time for a kill is said in launches that have ended, so that every one meets work
-        times = sorted(rng.uniform(0, KILLS_UNTIL * len(items)) for _ in range(kills))
+        self._freezer = Freezer(stack.processes)
+        # when it is time for trouble is said in launches that have ended, so that every one meets work
+        self._due = sorted([*self._victims(plan.kills, "kill"), *self._victims(plan.freezes, "freeze")])
         aims = {name: itertools.cycle(AIMS[name]) for name in FUNCTIONS}
-        self._due = [(after, name, next(aims[name])) for after, name in zip(times, names, strict=True)]
+        self._aims = [next(aims[name]) for _, name, _ in self._due]
+        self._wandb = itertools.cycle(SHAPES)
         self._to_stop = {item.name for item in items if item.kind.stop == "running"}
+        self._to_delete = {item.name for item in items if item.kind.vanishes == "launched"}
         self._enqueued = 0
+        self._deleted = 0  # before poll could pop them, as far as anybody knows
         self._last, self._moved = (0, 0), time.monotonic()
+        self.ids: dict[str, str] = {}  # of the items in W&B, by name
         self.kills: Counter[str] = Counter()
-        self.aimed = 0  # kills in the middle of a call
+        self.freezes: Counter[str] = Counter()
+        self.aimed = 0  # kills and freezes in the middle of a call
+        self.agents = 0  # records of agents that were deleted
         self.restarts: Counter[str] = Counter()  # of functions that ended by themselves
+
+    def _victims(self, number: int, what: str) -> list[tuple[float, str, str]]:
+        names = list(itertools.islice(itertools.cycle(FUNCTIONS), number))
+        self._rng.shuffle(names)
+        return [(self._rng.uniform(0, KILLS_UNTIL * len(self._items)), name, what) for name in names]
 
     def enqueue(self) -> None:
         """Enqueue everything, each item as its kind asks; in a thread of its own."""
-        outside = Outside(self._stack)
+        outside = self._outside.again()
         for item in self._items:
             if item.kind.published:
                 self._publish([item, item])  # as an impatient system would
             else:
-                outside.push(item)
+                self.ids[item.name] = outside.push(item)
             if item.kind.stop == "queued":
                 outside.press_stop(item.run_id)
+            if item.kind.vanishes == "queued":
+                outside.delete_item(self.ids[item.name])
+                self._deleted += 1
             self._enqueued += 1
 
     def rage(self, show: Show) -> None:
-        """Kill a function whenever it is time, until most launches have ended or nothing moves any more."""
-        for after, name, aim in self._due:
+        """Make trouble whenever it is time, until most launches have ended or nothing moves any more."""
+        self._set_rates(self._plan.rate)
+        pauses = {len(self._due) * (nth + 1) // (LULLS + 1) for nth in range(LULLS)}
+        for nth, ((after, name, what), aim) in enumerate(zip(self._due, self._aims, strict=True)):
             if not self._reaches(after, show):
                 return
+            if nth in pauses:
+                self._pause(show)
             self.aimed += self._wait_for(aim)
-            self._stack.processes.kill(name)
-            self._stack.start_function(name)
-            self.kills[name] += 1
+            if what == "kill":
+                self._kill(name)
+            elif self._freezer.freeze(name, FROZEN[name]):
+                self.freezes[name] += 1
+            if nth % 5 == 0:
+                self._outside.refuse_in(next(self._wandb))
+            if nth % 9 == 0:
+                self.agents += self._outside.delete_agents()
         self._reaches(FAULTS_UNTIL * len(self._items), show)
         self._publish([item for item in self._items if item.kind.published])  # once more: by now most are long over
 
+    def _kill(self, name: str) -> None:
+        self._freezer.forget(name)
+        self._stack.processes.kill(name)
+        self._stack.start_function(name)
+        self.kills[name] += 1
+
+    def _pause(self, show: Show) -> None:
+        """Make no trouble for a while, with all that it has left behind."""
+        self._calm()
+        deadline = time.monotonic() + LULL_SECONDS
+        while time.monotonic() < deadline:
+            self._look(show)
+            time.sleep(0.2)
+        self._rounds.disturb()
+        self._set_rates(self._plan.rate)
+
+    def _calm(self) -> None:
+        self._set_rates(0)
+        self._freezer.thaw(everything=True)
+        self._keep_up()
+        self._rounds.allow()
+
+    def _set_rates(self, rate: float) -> None:
+        for server in STAND_INS:
+            shapes = {"shapes": self._plan.shapes} if self._plan.shapes else {}
+            self._outside.control(server, {"rate": rate, **shapes})
+
     def calm_down(self, show: Show) -> None:
         """Let nothing fail any more, and wait until all launches are closed and stay so, or nothing moves any more."""
-        for server in STAND_INS:
-            self._outside.control(server, {"rate": 0})
-        self._keep_up()
+        self._outside.calm_topic()
+        self._calm()
         deadline = time.monotonic() + START_SECONDS
         for name in FUNCTIONS:  # one may have been killed just now
             self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
         quiet_since = time.monotonic()
         while not self._stuck:
             seen = self._look(show)
-            if seen.open or seen.ended < len(self._items):
+            if seen.open or seen.enqueued < len(self._items) or self._waiting():
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since > QUIET:
                 return
             time.sleep(0.2)
+
+    def _waiting(self) -> bool:
+        """Tell whether an item waits for poll."""
+        return any(item["state"] in ("PENDING", "LEASED") for item in self._outside.items())
 
     def _publish(self, items: Sequence[Item]) -> None:
         """Ask for these items as another system does."""
@@ -166,17 +183,32 @@ class Storm:
             for name in self._to_stop & running.keys():
                 self._outside.press_stop(running[name])
                 self._to_stop.remove(name)
+        self._delete_those_that_run()
         opened, ended = self._outside.launches("open/"), len(self._outside.launches("closed/"))
-        launched = ended + sum(found["metadata"]["state"] in ("SUBMITTED", "ENDED") for found in opened)
+        ended = min(ended + self._deleted, len(self._items))
+        launched = ended + sum(found.get("metadata", {}).get("state") in ("SUBMITTED", "ENDED") for found in opened)
         given = sum(counted.total() for counted in self._outside.faults().values())
-        seen = Seen(self._enqueued, launched, ended, len(opened), self.kills.total(), given)
+        kills, freezes = self.kills.total(), self.freezes.total()
+        seen = Seen(self._enqueued, launched, ended, len(opened), kills, freezes, given)
         if (seen.enqueued, seen.ended) != self._last:
             self._last, self._moved = (seen.enqueued, seen.ended), time.monotonic()
         show(seen)
         return seen
 
+    def _delete_those_that_run(self) -> None:
+        """Delete the items from their queue whose kind asks for it once their job runs."""
+        if not self._to_delete:
+            return
+        running = {job["display_name"] for job in self._outside.jobs()}
+        for name in self._to_delete & running & self.ids.keys():
+            self._outside.delete_item(self.ids[name])
+            self._to_delete.remove(name)
+
     def _keep_up(self) -> None:
         """Start a function that has ended by itself again, as the platform does; nothing else may end."""
+        self._freezer.thaw()
+        if self._rounds.problem:
+            raise self._rounds.problem
         processes = self._stack.processes
         while gone := processes.ended():
             if gone not in FUNCTIONS:

@@ -6,6 +6,7 @@ import grpc
 
 from deploy.local.pubsub_server.broker import Broker
 from deploy.local.pubsub_server.envelope import Shape
+from deploy.local.pubsub_server.faults import PublishFaults
 from deploy.local.pubsub_server.push import NONE, Duplicates, Pusher
 from deploy.local.pubsub_server.service import services
 
@@ -18,7 +19,13 @@ class PubSubServer:
     Port 0 lets the system choose; `port` says which one it is, from the beginning. A server starts and stops once.
     """
 
-    def __init__(self, port: int = 0, shape: Shape | str = Shape.EMULATOR, duplicates: Duplicates = NONE) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        shape: Shape | str = Shape.EMULATOR,
+        duplicates: Duplicates = NONE,
+        faults: PublishFaults | None = None,
+    ) -> None:
         self._broker = Broker()
         self._pusher = Pusher(self._broker, Shape(shape), duplicates)
         sizes = [
@@ -26,7 +33,11 @@ class PubSubServer:
             ("grpc.max_send_message_length", _MAX_CALL_BYTES),
         ]
         # kept here: a grpc.Server that nobody refers to stops serving; a pull that waits holds a worker
-        self._server = grpc.server(ThreadPoolExecutor(64), options=[*sizes, ("grpc.so_reuseport", 0)])
+        self._server = grpc.server(
+            ThreadPoolExecutor(64),
+            options=[*sizes, ("grpc.so_reuseport", 0)],
+            interceptors=[faults] if faults else [],
+        )
         self._server.add_generic_rpc_handlers(services(self._broker))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
 

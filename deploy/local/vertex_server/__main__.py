@@ -8,6 +8,7 @@ import click
 import uvicorn
 
 from deploy.local.faults import Faulty, fault_options
+from deploy.local.shapes import VERTEX
 from deploy.local.vertex_server.app import create_app
 from deploy.local.vertex_server.runner import Runner
 from deploy.local.vertex_server.shortages import Lack
@@ -28,10 +29,22 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
     return read
 
 
+def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> dict[str, int]:
+    """Read quotas of machines by region."""
+    read = {}
+    for one in written:
+        region, _colon, number = one.partition(":")
+        if not region or not number.isdecimal():
+            raise click.BadParameter(f"{one!r} is not REGION:NUMBER")
+        read[region] = int(number)
+    return read
+
+
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images.")
 @click.option("--built", type=click.Path(path_type=Path), help="Folder of the images that were built here.")
+@click.option("--build-logs", type=click.Path(path_type=Path), help="Folder of the logs of Cloud Build's builds.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep the jobs' logs here.")
 @click.option(
     "--shortage",
@@ -42,15 +55,28 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
     help=f"Have no machines there. KIND is one of {', '.join(Lack)}. Repeatable.",
 )
 @click.option("--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits.")
+@click.option("--error-seconds", type=float, default=1.0, show_default=True, help="From a job's end to its error.")
+@click.option("--list-seconds", type=float, default=0.0, show_default=True, help="From a create to its listing.")
+@click.option(
+    "--machines",
+    multiple=True,
+    metavar="REGION:NUMBER",
+    callback=_quotas,
+    help="Let only so many replicas run in a region; other jobs stay QUEUED. Repeatable.",
+)
 @click.option("--kill-grace-seconds", type=float, default=5.0, show_default=True, help="From SIGTERM to SIGKILL.")
 @fault_options
 def main(
     port: int,
     images: Path,
     built: Path | None,
+    build_logs: Path | None,
     state_dir: Path | None,
     shortages: list[tuple[str, str, Lack]],
     pending_seconds: float,
+    error_seconds: float,
+    list_seconds: float,
+    machines: dict[str, int],
     kill_grace_seconds: float,
     fault_rate: float,
     fault_seed: int,
@@ -66,9 +92,12 @@ def main(
             shutil.rmtree(folder, ignore_errors=True)
 
     state = VertexState(runner.start)
+    state.build_logs = build_logs
+    changes = {"error_seconds": error_seconds, "list_seconds": list_seconds, "machines": machines}
+    state.behaviour.change(changes)
     for shortage in shortages:
         state.shortages.begin(*shortage)
-    app = Faulty(create_app(state, close), "/v1/", fault_rate, fault_seed)
+    app = Faulty(create_app(state, close), "/v1/", fault_rate, fault_seed, VERTEX)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
 
 

@@ -1,6 +1,8 @@
 """Serve the custom jobs over REST v1, as the SDK's `rest` transport and gcloud call it, their logs, and a page."""
 
+import asyncio
 import html
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from deploy.local.vertex_server.entries import list_entries
+from deploy.local.vertex_server.control import control_routes
+from deploy.local.vertex_server.entries import entries_of_builds, entries_of_jobs, list_entries
 from deploy.local.vertex_server.errors import ApiError, invalid_argument, not_found
 from deploy.local.vertex_server.messages import masked, parse_custom_job, parse_read_mask, render
 from deploy.local.vertex_server.state import Job, VertexState
@@ -53,9 +56,12 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
 
     async def entries(request: Request) -> Response:
         try:
-            return JSONResponse(list_entries(state, await request.json()))
+            asked = await request.json()
+            projects = [str(name).removeprefix("projects/") for name in asked.get("resourceNames", ())]
+            builds = (one for project in projects for one in entries_of_builds(state.build_logs, project))
+            return JSONResponse(list_entries(itertools.chain(entries_of_jobs(state), builds), asked))
         except ApiError as exc:
-            return JSONResponse(exc.body(), exc.http_status)
+            return exc.response()
 
     async def log(request: Request) -> Response:
         return _log(state, request.path_params["number"])
@@ -70,6 +76,7 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             Route(_PARENT + "/{number}", serve("delete", _delete), methods=["DELETE"]),
             Route(_METADATA, serve("get", _metadata), methods=["GET"]),
             Route("/v2/entries:list", entries, methods=["POST"]),
+            *control_routes(state),
             Route("/standin/jobs", jobs),
             Route("/standin/requests", requests),
             Route("/standin/jobs/{number}/log", log),
@@ -81,16 +88,21 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
 async def _answer(state: VertexState, method: str, action: Action, request: Request) -> Response:
     """Do one call, with the failure that a test may have asked for."""
     state.requests[method] += 1
+    await request.body()  # now: its caller may be gone when it is needed
     fault = state.faults.take(method)
     try:
-        if fault and not fault.worked and fault.error:
-            raise fault.error
+        if fault and not fault.worked:
+            if fault.error:
+                raise fault.error
+            await asyncio.sleep(fault.late)
         body = await action(state, request, _parent(request))
         if fault and fault.error:
             raise fault.error
+        if fault and fault.worked:
+            await asyncio.sleep(fault.late)
     except ApiError as exc:
-        return JSONResponse(exc.body(), exc.http_status)
-    if fault:  # promises more than it sends, so the client never gets a whole answer
+        return exc.response()
+    if fault and not fault.late:  # promises more than it sends, so the client never gets a whole answer
         return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
     return JSONResponse(body)
 
@@ -158,9 +170,9 @@ def _row(job: Job) -> dict[str, Any]:
     for variable in _variables(spec):
         if _SECRET.search(variable.get("name", "")):
             variable["value"] = _REDACTED
-    shown = ("name", "display_name", "labels", "state", "error")
+    shown = ("name", "display_name", "labels", "state")
     moments = {name: m.isoformat() if (m := getattr(job, name)) else None for name in ("create_time", "end_time")}
-    return {name: getattr(job, name) for name in shown} | moments | {"job_spec": spec}
+    return {name: getattr(job, name) for name in shown} | moments | {"error": job.shown_error, "job_spec": spec}
 
 
 def _variables(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -189,7 +201,7 @@ def _page(state: VertexState) -> str:
     for job in state.jobs()[:500]:
         number = job.name.rpartition("/")[2]
         link = f'<a href="/standin/jobs/{html.escape(number)}/log">{html.escape(number)}</a>'
-        cells = [html.escape(text) for text in (job.display_name, job.state, json.dumps(job.labels), job.error)]
+        cells = [html.escape(text) for text in (job.display_name, job.state, json.dumps(job.labels), job.shown_error)]
         rows.append(f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in ("log of job", "display name", "state", "labels", "error"))
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Vertex AI on this machine</title>

@@ -1,45 +1,89 @@
-"""What jobs printed, as Cloud Logging lists it: `entries:list`, for the filters that are asked for a job's log."""
+"""What jobs and builds printed, as Cloud Logging lists it: `entries:list`, for the filters that ask for such a log.
 
-import operator
-import re
-from collections.abc import Iterator, Mapping
+The filter language is that of custom jobs' lists: comparisons joined by AND, OR, NOT and parentheses, OR before AND.
+Words without a field, which Cloud Logging searches everywhere, are refused.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from deploy.local.vertex_server.errors import invalid_argument
+from deploy.local.vertex_server.filters import COMPARE, Predicate, compile_filter
 from deploy.local.vertex_server.state import Job, VertexState
 
-_TERM = re.compile(r'(resource\.type|resource\.labels\.\w+|timestamp|severity)\s*(=|>=)\s*"?([^"\s]+)"?')
-_COMPARE = {"=": operator.eq, ">=": operator.ge}
+Entry = dict[str, Any]
+_FIELDS = (
+    "logName",
+    "insertId",
+    "severity",
+    "resource.type",
+    "textPayload",
+    "jsonPayload.",
+    "resource.labels.",
+    "labels.",
+)
 
 
-def list_entries(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
+def list_entries(entries: Iterable[Entry], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return one page of the entries that a request asks for; raise ApiError (400) for what is not understood."""
-    terms = [_term(text) for text in re.split(r"\s+AND\s+", str(asked.get("filter", "")).strip()) if text]
+    matches = compile_filter(str(asked.get("filter", "")), _restrict)
     order = asked.get("orderBy", "timestamp asc")
     if order not in ("timestamp asc", "timestamp desc"):
         raise invalid_argument(f'Unknown order "{order}".', {"orderBy": "it is timestamp asc or timestamp desc"})
     projects = [str(name) for name in asked.get("resourceNames", ())]
     if not projects:
         raise invalid_argument("No resource names.", {"resourceNames": "at least one is needed"})
-    found = [
-        entry
-        for job in state.jobs()
-        if job.parent.partition("/locations/")[0] in projects
-        for entry in _entries(job)
-        if all(_COMPARE[sign](_value(entry, field), value) for field, sign, value in terms)
-    ]
+    token = str(asked.get("pageToken", "") or 0)
+    if not token.isdecimal():
+        raise invalid_argument("page_token is not one of a former answer.", {"pageToken": "it is unknown"})
+    found = [entry for entry in entries if _project(entry) in projects and matches(entry)]
     found.sort(key=lambda entry: (entry["timestamp"], entry["insertId"]), reverse=order.endswith("desc"))
-    return {"entries": found[: int(asked.get("pageSize", 50))]} if found else {}
+    start, end = int(token), int(token) + int(asked.get("pageSize", 50))
+    answer: dict[str, Any] = {"entries": found[start:end]} if found[start:end] else {}
+    return answer | ({"nextPageToken": str(end)} if end < len(found) else {})
 
 
-def _term(text: str) -> tuple[str, str, str]:
-    term = _TERM.fullmatch(text.strip())
-    if term is None:
-        raise invalid_argument(f'Unparseable filter: "{text}".', {"filter": "only comparisons joined by AND"})
-    field, sign, value = term.groups()
-    return field, sign, _moment(datetime.fromisoformat(value)) if field == "timestamp" else value
+def entries_of_jobs(state: VertexState) -> Iterator[Entry]:
+    """Yield what all jobs have printed."""
+    for job in state.jobs():
+        yield from _job_entries(job)
+
+
+def entries_of_builds(folder: Path | None, project: str) -> Iterator[Entry]:
+    """Yield the lines of all builds whose `ID/log.txt` is in a folder; the last line is as old as its file."""
+    for log in sorted(folder.glob("*/log.txt")) if folder else ():
+        build, lines = log.parent.name, log.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = datetime.fromtimestamp(log.stat().st_mtime, UTC)
+        for nth, line in enumerate(lines):
+            yield {
+                "logName": f"projects/{project}/logs/cloudbuild",
+                "insertId": f"{build}-{nth:09d}",
+                "resource": {"type": "build", "labels": {"build_id": build, "project_id": project}},
+                "timestamp": _moment(last - timedelta(milliseconds=len(lines) - 1 - nth)),
+                "severity": "INFO",
+                "textPayload": line,
+            }
+
+
+def _project(entry: Entry) -> str:
+    return str(entry["logName"]).partition("/logs/")[0]
+
+
+def _restrict(field: str, sign: str, value: str) -> Predicate:
+    """Return a comparison of an entry's field; severities have an order of their own, which nobody asks for here."""
+    if field == "timestamp" and sign != ":":
+        moment, compare = _moment(datetime.fromisoformat(value)), COMPARE[sign]
+        return lambda entry: compare(entry["timestamp"], moment)
+    if not field.startswith(_FIELDS):
+        raise ValueError(f'unknown field "{field}"')
+    if sign == ":":
+        return lambda entry: value.lower() in _value(entry, field).lower()
+    if field == "severity" and sign not in ("=", "!="):
+        raise ValueError(f'the operator "{sign}" is not supported for "severity"')
+    compare = COMPARE[sign]
+    return lambda entry: compare(_value(entry, field), value)
 
 
 def _value(entry: Mapping[str, Any], field: str) -> str:
@@ -49,7 +93,7 @@ def _value(entry: Mapping[str, Any], field: str) -> str:
     return str(value)
 
 
-def _entries(job: Job) -> Iterator[dict[str, Any]]:
+def _job_entries(job: Job) -> Iterator[Entry]:
     """Yield an entry for each line that a job's containers printed, a thousandth of a second apart."""
     if not job.log:
         return

@@ -4,14 +4,19 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 from deploy.local.vertex_server.errors import ApiError
+from deploy.local.vertex_server.refusals import REFUSALS
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Describe how one call fails: `error` None means that the connection is cut instead of an answer."""
+    """Describe how one call fails: without an `error` and not `late`, the connection is cut instead of an answer.
+
+    A `late` call that has not `worked` has its effect that many seconds later, whether its caller still waits or not.
+    """
 
     error: ApiError | None
     worked: bool
+    late: float = 0.0
 
 
 @dataclass
@@ -25,6 +30,14 @@ class Faults:
     ) -> None:
         """Answer the next calls with an error such as (429, "RESOURCE_EXHAUSTED", …); `worked`: after doing them."""
         self._waiting[method].extend([Fault(ApiError(http_status, code, message), worked)] * times)
+
+    def refuse_next_as(self, name: str, times: int = 1, method: str = "create", **values: str) -> None:
+        """Answer the next calls with a refusal of the table in refusals.py."""
+        self._waiting[method].extend([Fault(REFUSALS[name].error(**values), worked=False)] * times)
+
+    def delay_next(self, seconds: float, method: str = "create", *, worked: bool = True) -> None:
+        """Answer the next call late: after its effect, or with an effect that is as late as the answer."""
+        self._waiting[method].append(Fault(None, worked, seconds))
 
     def lose_next_answers(self, times: int = 1, method: str = "create") -> None:
         """Do what the next calls ask for, then cut the connection before the answer is whole."""

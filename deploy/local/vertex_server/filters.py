@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<punctuation>[()])|(?P<operator><=|>=|!=|=|<|>|:)|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"""|(?P<word>[^\s()<>=!:"']+))"""
 )
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -39,6 +39,7 @@ class Listed(Protocol):
 
 
 Predicate = Callable[[Any], bool]  # of a Listed
+Restrict = Callable[[str, str, str], Predicate]  # a field, an operator and a value → a predicate; raises ValueError
 
 
 class _Token(NamedTuple):
@@ -46,12 +47,15 @@ class _Token(NamedTuple):
     text: str
 
 
-def compile_filter(text: str) -> Predicate:
-    """Turn a filter into a predicate on jobs; raise ApiError (400) where Vertex AI would not understand it."""
+def compile_filter(text: str, restrict: Restrict | None = None) -> Predicate:
+    """Turn a filter into a predicate on jobs; raise ApiError (400) where Vertex AI would not understand it.
+
+    With `restrict` it is a filter of other things, whose fields that function knows.
+    """
     tokens = _tokens(text)
     if not tokens:
         return lambda _: True
-    parser = _Parser(text, tokens)
+    parser = _Parser(text, tokens, restrict or _restrict)
     try:
         predicate = parser.expression()
     except RecursionError as exc:
@@ -77,8 +81,9 @@ def _tokens(text: str) -> list[_Token]:
 class _Parser:
     """Descend through expression (AND), factor (OR), term (NOT) and restriction."""
 
-    def __init__(self, text: str, tokens: list[_Token]) -> None:
+    def __init__(self, text: str, tokens: list[_Token], restrict: Restrict) -> None:
         self._text = text
+        self._restrict = restrict
         self._rest = tokens[::-1]
 
     def expression(self) -> Predicate:
@@ -119,7 +124,7 @@ class _Parser:
         if not self._rest or self._rest[-1].kind not in ("word", "quoted"):
             raise _invalid(self._text, f'missing value after "{field}{sign}"')
         try:
-            return _restrict(field, sign, self._rest.pop().text)
+            return self._restrict(field, sign, self._rest.pop().text)
         except ValueError as exc:
             raise _invalid(self._text, str(exc)) from exc
 
@@ -151,10 +156,10 @@ def _restrict(field: str, sign: str, value: str) -> Predicate:
     if field == "state" and sign in ("=", "!="):
         if value not in JOB_STATES:
             raise ValueError(f'"{value}" is not a JobState')
-        compare = _COMPARE[sign]
+        compare = COMPARE[sign]
         return lambda job: compare(job.state, value)
     if field in TIMES and sign != ":":
-        return _restrict_time(field, _COMPARE[sign], value)
+        return _restrict_time(field, COMPARE[sign], value)
     if field.startswith("labels.") and len(field) > len("labels.") and sign in ("=", "!=", ":"):
         key, match = field.removeprefix("labels."), _matcher(sign, value)
         return lambda job: key in job.labels and match(job.labels[key])
@@ -165,7 +170,7 @@ def _restrict(field: str, sign: str, value: str) -> Predicate:
 
 def _matcher(sign: str, value: str) -> Callable[[str], bool]:
     if sign != ":":
-        compare = _COMPARE[sign]
+        compare = COMPARE[sign]
         return lambda text: compare(text, value)
     pattern = re.sub(r"[\[?]", r"[\g<0>]", value)  # only the asterisk is a wildcard here
     return lambda text: fnmatchcase(text, pattern)

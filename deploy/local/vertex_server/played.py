@@ -29,11 +29,26 @@ class Part:
     init: bool = True  # whether it calls wandb.init
     endless: bool = False  # goes on until it is cancelled
     preempted: bool = False  # loses its machine, unless it goes on with a run that is there already
+    stockout: bool = False  # the same, and only Vertex AI says so: to W&B its run has failed
+    internal: bool = False  # its first attempt fails before its container runs
+
+
+class MachinesLost(Exception):
+    """The machines of a job were taken away."""
+
+
+def part_of(variables: Mapping[str, str]) -> Part:
+    """Read the part of a job out of its variables; one without a part trains and succeeds."""
+    return Part(**json.loads(variables.get("WANDB_CONFIG") or "{}"))
 
 
 def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
-    """Play a job that has these variables; return its exit code, None where it was cancelled."""
-    part = Part(**json.loads(variables.get("WANDB_CONFIG") or "{}"))
+    """Play a job that has these variables; return its exit code, None where it was cancelled.
+
+    Raises:
+        MachinesLost: its part says so.
+    """
+    part = part_of(variables)
     run = _Run(variables) if part.init else None
     resumed = run is not None and not run.begin()
     if stop.wait(None if part.endless else part.seconds):
@@ -41,9 +56,12 @@ def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
             run.end(TERMINATED)
         return None
     preempted = part.preempted and not resumed
-    code = 1 if preempted else part.exit_code
+    lost = part.stockout and not resumed
+    code = 1 if preempted or lost else part.exit_code
     if run:
         run.end(code, preempting=preempted)
+    if lost:
+        raise MachinesLost
     return code
 
 

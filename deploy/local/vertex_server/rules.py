@@ -1,9 +1,14 @@
 """Refuse the custom jobs that Vertex AI refuses, naming every wrong field at once."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from deploy.local.vertex_server.behaviour import Behaviour
 from deploy.local.vertex_server.errors import invalid_argument
+from deploy.local.vertex_server.forms import form_errors
+from deploy.local.vertex_server.messages import strategy_of
+from deploy.local.vertex_server.refusals import REFUSALS
 
 MAX_DISPLAY_NAME = 128
 MAX_LABELS = 64
@@ -13,15 +18,53 @@ MAX_ENV = 100
 _REQUIRED = "Required field is not set."
 
 
-def check(job: Any) -> None:
-    """Raise ApiError (400) with all that Vertex AI would object to in a CustomJob message."""
-    violations = dict([*_name_errors(job.display_name), *_label_errors(job.labels), *_pool_errors(job.job_spec)])
+DAY = 24 * 3600
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+\d+")  # us-central1; us-central1-a is a zone
+_NO_REGIONS = ("global", "us", "eu")  # locations in which Vertex AI has other things than CustomJobs
+
+
+def check(parent: str, job: Any, behaviour: Behaviour) -> None:
+    """Raise ApiError with all that Vertex AI would object to in a CustomJob message."""
+    _, project, _, location = parent.split("/")
+    _check_parent(project, location, behaviour)
+    violations = dict(
+        [
+            *_name_errors(job.display_name),
+            *_label_errors(job.labels),
+            *_pool_errors(job.job_spec),
+            *_scheduling_errors(job),
+            *(form_errors(job, location) if behaviour.checks_forms else ()),
+        ]
+    )
     if violations:
         listed = "".join(
             f"{number}.Field: {field}; Message: {problem}\t"
             for number, (field, problem) in enumerate(violations.items(), start=1)
         )
         raise invalid_argument(f"List of found errors:\t{listed}", violations)
+    account = job.job_spec.service_account
+    if account and behaviour.service_accounts and account not in behaviour.service_accounts:
+        raise REFUSALS["act-as"].error(service_account=account)
+
+
+def _check_parent(project: str, location: str, behaviour: Behaviour) -> None:
+    """Refuse a location that has no CustomJobs, and a project that does not exist."""
+    if location in _NO_REGIONS:
+        raise REFUSALS["no-custom-jobs"].error(location=location)
+    if not _REGION.fullmatch(location):
+        raise REFUSALS["no-location"].error(location=location)
+    if behaviour.projects and project not in behaviour.projects:
+        raise REFUSALS["consumer-invalid"].error(project=project)
+
+
+def _scheduling_errors(job: Any) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with how long a job may run and wait."""
+    scheduling = job.job_spec.scheduling
+    for field in ("timeout", "max_wait_duration"):
+        if getattr(scheduling, field).ToTimedelta().total_seconds() < 0:
+            yield f"job_spec.scheduling.{field}", "The duration must not be negative."
+    if strategy_of(job) == "FLEX_START" and scheduling.timeout.ToTimedelta().total_seconds() > 7 * DAY:
+        yield "job_spec.scheduling.timeout", "The timeout of a FLEX_START job must not exceed 7 days."
 
 
 def _name_errors(display_name: str) -> Iterator[tuple[str, str]]:
@@ -64,6 +107,10 @@ def _pool_errors(spec: Any) -> Iterator[tuple[str, str]]:
             yield f"{here}.replica_count", "The replica count of the first worker pool must be at least 1."
         elif index > 0 and pool.ByteSize() == 0:
             continue  # Vertex AI lets all pools but the first be skipped by an empty one
+        elif pool.replica_count < 1:
+            yield f"{here}.replica_count", "The replica count must be positive."
+        if not pool.machine_spec.machine_type:
+            yield f"{here}.machine_spec.machine_type", _REQUIRED
         yield from _task_errors(here, pool)
         if bool(pool.machine_spec.accelerator_type) != bool(pool.machine_spec.accelerator_count):
             yield (

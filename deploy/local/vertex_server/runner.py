@@ -5,20 +5,23 @@ for each replica, as a container has a file system of its own. There is no regis
 fails as one that cannot be pulled. `local/played` alone has no folder: its jobs are played without a process.
 """
 
-import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from deploy.local.image_store import ImageStore, Start, search_path
+from deploy.local.image_store import ImageStore, Start
+from deploy.local.vertex_server.containers import end_processes, environment_of
+from deploy.local.vertex_server.expansion import expanded
+from deploy.local.vertex_server.messages import strategy_of
 from deploy.local.vertex_server.played import IMAGE as PLAYED
-from deploy.local.vertex_server.played import play
+from deploy.local.vertex_server.played import MachinesLost, part_of, play
+from deploy.local.vertex_server.refusals import INTERNAL
+from deploy.local.vertex_server.rules import DAY
+from deploy.local.vertex_server.shortages import stockout
 from deploy.local.vertex_server.state import Job, VertexState
 
 
@@ -38,6 +41,9 @@ class Runner:
         self._pending = pending_seconds
         self._grace = grace_seconds
         self._running: list[tuple[threading.Thread, Job]] = []
+        self._broken: set[str] = set()  # runs whose first attempt has failed by an internal error
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
 
     def start(self, state: VertexState, job: Job) -> None:
         """Begin to run a job."""
@@ -47,36 +53,104 @@ class Runner:
 
     def close(self) -> None:
         """End every process that was started, and wait until they are gone."""
+        self._closed.set()
         for _, job in self._running:
             job.stop.set()
         for thread, _ in self._running:
             thread.join(self._grace + 2)
 
     def _live(self, state: VertexState, job: Job) -> None:
-        for waiting in ("JOB_STATE_QUEUED", "JOB_STATE_PENDING"):
-            state.move(job, waiting)
-            if job.stop.wait(self._pending / 2):
-                state.move(job, "JOB_STATE_CANCELLED", "The job was cancelled before it began.")
-                return
-        if error := state.shortages.stockout(job.parent, job.message):
-            state.move(job, "JOB_STATE_FAILED", error)
+        """Take a job from QUEUED to its end."""
+        location = job.parent.rpartition("/")[2]
+        if not self._take_machines(state, job, location):
+            self._cancel(state, job, "The job was cancelled before it began.")
             return
-        if _container(job).image_uri.partition(":")[0] == PLAYED:
+        try:
+            self._begin(state, job)
+        finally:
+            state.machines.give_back(location, job.message)
+
+    def _take_machines(self, state: VertexState, job: Job, location: str) -> bool:
+        """Wait in QUEUED for a quota of machines; False where the job is cancelled first."""
+        if job.stop.wait(self._pending / 2):
+            return False
+        while not state.machines.take(location, job.message):
+            if job.stop.wait(0.05):
+                return False
+        return True
+
+    def _begin(self, state: VertexState, job: Job) -> None:
+        """Wait in PENDING for the machines themselves, then run."""
+        state.move(job, "JOB_STATE_PENDING")
+        if job.stop.wait(self._pending / 2):
+            self._cancel(state, job, "The job was cancelled before it began.")
+        elif state.take_internal_error() or self._breaks(job):
+            state.move(job, "JOB_STATE_FAILED", INTERNAL)
+        elif not (error := state.shortages.stockout(job.parent, job.message)):
+            self._run(state, job)
+        elif strategy_of(job.message) == "FLEX_START":
+            self._wait_for_flex_start(state, job)
+        else:
+            state.move(job, "JOB_STATE_FAILED", error)
+
+    def _breaks(self, job: Job) -> bool:
+        """Tell whether a played job fails in its first attempt before its container runs."""
+        try:
+            if not _is_played(job) or not part_of(_variables(job)).internal:
+                return False
+        except (ValueError, TypeError):  # its part is none: to play it says so
+            return False
+        run = _variables(job).get("WANDB_RUN_ID", job.name)
+        with self._lock:
+            first = run not in self._broken
+            self._broken.add(run)
+        return first
+
+    def _wait_for_flex_start(self, state: VertexState, job: Job) -> None:
+        """Wait for machines for as long as the job allows, then end in the way that the switch says."""
+        scheduling = job.message.job_spec.scheduling
+        limit = scheduling.max_wait_duration.ToTimedelta().total_seconds()
+        if not scheduling.HasField("max_wait_duration"):
+            limit = DAY
+        deadline = time.monotonic() + limit if limit else float("inf")
+        while error := state.shortages.stockout(job.parent, job.message):
+            if job.stop.wait(0.05):
+                self._cancel(state, job, "The job was cancelled before it began.")
+                return
+            if time.monotonic() > deadline:
+                end = state.behaviour.flex_ends
+                state.move(job, end, "The job was cancelled." if end.endswith("CANCELLED") else error)
+                return
+        self._run(state, job)
+
+    def _run(self, state: VertexState, job: Job) -> None:
+        if _is_played(job):
             state.move(job, "JOB_STATE_RUNNING")
-            state.move(job, *_play(job))
+            self._end(state, job, *_play(job))
             return
         processes: list[subprocess.Popen[bytes]] = []
         try:
             for replica, container in _replicas(job):
-                processes.append(self._spawn(job, replica, container))
+                processes.append(self._spawn(state, job, replica, container))
         except (OSError, ValueError) as exc:
-            _end(processes, self._grace)
+            end_processes(processes, self._grace)
             state.move(job, "JOB_STATE_FAILED", str(exc))
             return
         state.move(job, "JOB_STATE_RUNNING")
         end, error = self._watch(job, processes)
-        _end(processes, self._grace)
-        state.move(job, end, error)
+        end_processes(processes, self._grace)
+        self._end(state, job, end, error)
+
+    def _end(self, state: VertexState, job: Job, end: str, error: str) -> None:
+        if end == "JOB_STATE_CANCELLED":
+            self._cancel(state, job, error)
+        else:
+            state.move(job, end, error)
+
+    def _cancel(self, state: VertexState, job: Job, error: str) -> None:
+        """End a job that somebody cancelled, after the time that CANCELLING takes here."""
+        self._closed.wait(state.behaviour.cancelling_seconds)
+        state.move(job, "JOB_STATE_CANCELLED", error)
 
     def _watch(self, job: Job, processes: list[subprocess.Popen[bytes]]) -> tuple[str, str]:
         """Wait until the first replica of the first pool ends, or the job is cancelled, or its time is over."""
@@ -89,15 +163,17 @@ class Runner:
                 return "JOB_STATE_FAILED", f"The job exceeded its timeout of {limit:g} seconds."
         return _ending(job, processes[0].returncode)
 
-    def _spawn(self, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
+    def _spawn(self, state: VertexState, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
         image = self._images.find(container.image_uri)
         root = self._folder / job.name.rpartition("/")[2] / replica
         shutil.copytree(image, root / "image", symlinks=True)
         start = Start.of(image)
-        command = [*(container.command or start.entrypoint), *container.args]
         log = root / "log.txt"
         job.log = job.log or str(log)
-        environment = _environment(job, root, container, start.env)
+        command = [*(container.command or start.entrypoint), *container.args]
+        environment = environment_of(job, root, start.env, container, expands=state.behaviour.expands)
+        if state.behaviour.expands:
+            command = [expanded(word, environment) for word in command]
         with log.open("wb") as output:
             try:
                 return subprocess.Popen(
@@ -116,9 +192,15 @@ class Runner:
                 ) from exc
 
 
+def _is_played(job: Job) -> bool:
+    return bool(_container(job).image_uri.partition(":")[0] == PLAYED)
+
+
 def _play(job: Job) -> tuple[str, str]:
     try:
-        return _ending(job, play(_variables(_container(job)), job.stop))
+        return _ending(job, play(_variables(job), job.stop))
+    except MachinesLost:
+        return "JOB_STATE_FAILED", stockout(job.parent.rpartition("/")[2])
     except (OSError, ValueError, TypeError, KeyError) as exc:  # W&B is gone, or the part is none
         return "JOB_STATE_FAILED", f"The job cannot be played: {exc!r}"
 
@@ -148,36 +230,5 @@ def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
             yield f"workerpool{number}-{replica}", pool.container_spec
 
 
-def _environment(job: Job, root: Path, container: Any, images: dict[str, str]) -> dict[str, str]:
-    """Return a clean environment, as a container's: nothing of this process but where Python is."""
-    home, scratch = root / "home", root / "tmp"
-    for folder in (home, scratch):
-        folder.mkdir()
-    base = {"PATH": search_path(root / "image"), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-    base |= {"TMPDIR": str(scratch)} | images
-    vertex = {"CLOUD_ML_JOB_ID": job.name.rpartition("/")[2]}
-    if output := job.message.job_spec.base_output_directory.output_uri_prefix:
-        below = output.rstrip("/")
-        vertex |= {f"AIP_{what}_DIR".upper(): f"{below}/{path}/" for what, path in _OUTPUTS.items()}
-    return base | vertex | _variables(container)
-
-
-def _variables(container: Any) -> dict[str, str]:
-    return {variable.name: variable.value for variable in container.env}
-
-
-_OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "logs"}
-
-
-def _end(processes: list[subprocess.Popen[bytes]], grace: float) -> None:
-    """End as a container is ended: its first process is asked; after the grace everything in it is killed."""
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + grace
-    for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(max(deadline - time.monotonic(), 0))
-    for process in processes:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _variables(job: Job) -> dict[str, str]:
+    return {variable.name: variable.value for variable in _container(job).env}

@@ -5,8 +5,7 @@ from typing import Any
 
 from deploy.local.vertex_server.errors import ApiError
 from deploy.local.vertex_server.messages import strategy_of
-
-_TYPE = "type.googleapis.com/google.rpc."
+from deploy.local.vertex_server.refusals import REFUSALS, TYPE, job_error
 
 
 class Lack(StrEnum):
@@ -53,7 +52,7 @@ class Shortages:
 
 def stockout(location: str) -> str:
     """Return the error of a job whose machines are not there, or are taken away, in the words of Google's page."""
-    return f"Resources are insufficient in region: {location}. Try a different region or use a different accelerator."
+    return job_error("region-insufficient", location)
 
 
 def _quota(location: str, limit: int) -> ApiError:
@@ -72,16 +71,16 @@ def _quota(location: str, limit: int) -> ApiError:
         "quota_unit": "1/min/{project}/{region}",
     }
     info = {
-        "@type": f"{_TYPE}ErrorInfo",
+        "@type": f"{TYPE}ErrorInfo",
         "reason": "RATE_LIMIT_EXCEEDED",
         "domain": "googleapis.com",
         "metadata": metadata,
     }
-    return ApiError(429, "RESOURCE_EXHAUSTED", words, [info, {"@type": f"{_TYPE}RetryInfo", "retryDelay": "21s"}])
+    return ApiError(429, "RESOURCE_EXHAUSTED", words, [info, {"@type": f"{TYPE}RetryInfo", "retryDelay": "21s"}])
 
 
 def _amount() -> ApiError:
     """Build what a quota of machines answers: its details have nothing but DebugInfo."""
-    words = "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_cpus"
-    debug = {"@type": f"{_TYPE}DebugInfo", "detail": f"[ORIGINAL ERROR] generic::resource_exhausted: {words}"}
+    words = REFUSALS["quota-metrics"].words
+    debug = {"@type": f"{TYPE}DebugInfo", "detail": f"[ORIGINAL ERROR] generic::resource_exhausted: {words}"}
     return ApiError(429, "RESOURCE_EXHAUSTED", words, [debug])

@@ -5,20 +5,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from google.rpc import code_pb2
 
+from deploy.local.vertex_server.behaviour import Behaviour
 from deploy.local.vertex_server.errors import ApiError, invalid_argument, not_found
 from deploy.local.vertex_server.faults import Faults
 from deploy.local.vertex_server.filters import compile_filter
+from deploy.local.vertex_server.machines import Machines
 from deploy.local.vertex_server.messages import JOB_STATES
+from deploy.local.vertex_server.refusals import INTERNAL
 from deploy.local.vertex_server.rules import check
 from deploy.local.vertex_server.shortages import Shortages, stockout
 
 MAX_PAGE = 100
 _HAVE_AN_ERROR = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+_HAVE_AN_END_TIME = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 ENDED = frozenset(f"JOB_STATE_{end}" for end in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"))
 
 
@@ -29,6 +34,7 @@ class Job:
     name: str
     message: Any  # a CustomJob message
     create_time: datetime
+    behaviour: Behaviour = field(repr=False)
     state: str = "JOB_STATE_QUEUED"
     update_time: datetime | None = None
     start_time: datetime | None = None
@@ -37,6 +43,8 @@ class Job:
     log: str = ""  # the path of what its containers printed
     stop: threading.Event = field(default_factory=threading.Event)  # set by cancel
     runs: bool = False  # whether somebody runs it, and so ends it when it is cancelled
+    made: float = field(default_factory=time.monotonic)  # when it was created
+    moved: float = 0.0  # when it last changed its state
 
     @property
     def display_name(self) -> str:
@@ -53,6 +61,16 @@ class Job:
         """Return projects/P/locations/L."""
         return self.name.rpartition("/customJobs/")[0]
 
+    @property
+    def listed(self) -> bool:
+        """Tell whether a listing has it yet."""
+        return time.monotonic() - self.made >= self.behaviour.list_seconds
+
+    @property
+    def shown_error(self) -> str:
+        """Return its error; empty as long as Vertex AI has not written it."""
+        return self.error if time.monotonic() - self.moved >= self.behaviour.error_seconds else ""
+
     def described(self) -> Any:
         """Return the whole message, as the service would answer it."""
         message = type(self.message)()
@@ -62,9 +80,11 @@ class Job:
         for moment in ("create_time", "update_time", "start_time", "end_time"):
             if value := getattr(self, moment):
                 getattr(message, moment).FromDatetime(value)
-        if self.error:
+        if error := self.shown_error:
             message.error.code = _error_code(self)
-            message.error.message = self.error
+            message.error.message = error
+            written = (self.update_time or self.create_time) + timedelta(seconds=self.behaviour.error_seconds)
+            message.update_time.FromDatetime(written)
         return message
 
 
@@ -72,6 +92,8 @@ def _error_code(job: Job) -> int:
     """Return the code of its error: 3 is what Vertex AI gives to a job whose replica exited with one."""
     if job.state.endswith("CANCELLED"):
         return int(code_pb2.CANCELLED)
+    if job.error == INTERNAL:
+        return int(code_pb2.INTERNAL)
     return int(code_pb2.RESOURCE_EXHAUSTED if job.error == stockout(_location(job)) else code_pb2.INVALID_ARGUMENT)
 
 
@@ -89,6 +111,9 @@ class VertexState:
     """All jobs of all projects and regions. `start` is called with each created job, and runs it."""
 
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
+        self.behaviour = Behaviour()
+        self.machines = Machines(self.behaviour)
+        self.build_logs: Path | None = None  # a folder with the logs of Cloud Build's builds
         self.faults = Faults()
         self.shortages = Shortages()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
@@ -100,7 +125,7 @@ class VertexState:
 
     def create(self, parent: str, message: Any) -> Job:
         """Accept a job or raise ApiError, and let it begin."""
-        check(message)
+        check(parent, message, self.behaviour)
         self.shortages.check(parent, message)
         job = self.add(parent, message)
         if self._start:
@@ -112,7 +137,9 @@ class VertexState:
         """Put a job in without running it: for tests and benchmarks."""
         with self._lock:
             now = datetime.now(UTC)
-            job = Job(f"{parent}/customJobs/{next(self._numbers)}", message, now, state, update_time=now)
+            job = Job(
+                f"{parent}/customJobs/{next(self._numbers)}", message, now, self.behaviour, state, update_time=now
+            )
             self._jobs[job.name] = job
             return job
 
@@ -143,7 +170,7 @@ class VertexState:
             raise invalid_argument("page_token is not one of a former answer.")
         for job in self.jobs():
             number = job.name.rpartition("/")[2]
-            if job.parent == parent and (not token or int(number) < int(token)) and matches(job):
+            if job.parent == parent and job.listed and (not token or int(number) < int(token)) and matches(job):
                 yield job
 
     def cancel(self, name: str) -> None:
@@ -155,7 +182,7 @@ class VertexState:
                 raise ApiError(400, "FAILED_PRECONDITION", message)
             self.move(job, "JOB_STATE_CANCELLING")
             job.stop.set()
-            if not job.runs:  # nobody else ends it
+            if not job.runs and not self.behaviour.cancelling_seconds:  # nobody else ends it
                 self.move(job, "JOB_STATE_CANCELLED", "The job was cancelled.")
 
     def delete(self, name: str) -> None:
@@ -183,6 +210,14 @@ class VertexState:
         self.force(name, "JOB_STATE_FAILED", stockout(_location(job)))
         job.stop.set()
 
+    def take_internal_error(self) -> bool:
+        """Tell whether the next job fails before its container runs, and count it."""
+        with self._lock:
+            if self.behaviour.internal_errors < 1:
+                return False
+            self.behaviour.internal_errors -= 1
+            return True
+
     def move(self, job: Job, state: str, error: str = "") -> None:
         """Change a job's state; an ended job stays as it is, and one that is being cancelled can only end."""
         with self._lock:
@@ -192,8 +227,9 @@ class VertexState:
     def _enter(self, job: Job, state: str, error: str) -> None:
         """Set a state with the times and the error that go with it."""
         now = datetime.now(UTC)
-        job.state, job.update_time = state, now
+        job.state, job.update_time, job.moved = state, now, time.monotonic()
         job.error = error if state in _HAVE_AN_ERROR else ""
-        job.end_time = now if state in ENDED else None
+        has_end_time = state in (ENDED if self.behaviour.end_time_always else _HAVE_AN_END_TIME)
+        job.end_time = now if has_end_time else None
         if state == "JOB_STATE_RUNNING" and job.start_time is None:
             job.start_time = now

@@ -7,6 +7,7 @@ import click
 import uvicorn
 
 from deploy.local.faults import Faulty, fault_options
+from deploy.local.shapes import WANDB
 from deploy.local.wandb_server.app import create_app
 from deploy.local.wandb_server.shapes import SHAPES
 from deploy.local.wandb_server.state import State
@@ -51,7 +52,7 @@ def main(
         api_keys=api_keys, entity=entity, lease_seconds=lease_seconds, crashed_after_seconds=crashed_after_seconds
     )
     state.errors.change({"shape": error_shape})
-    app = Faulty(create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed)
+    app = Faulty(create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed, WANDB)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
     asyncio.run(Announcing(config).serve())
 
