@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.environment import clean
+from deploy.local.processes import end_with_parent
 
 # Nothing of the caller's shell reaches a test or what it starts. The workers of xdist are children of a clean process.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -18,6 +19,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _cleaned = clean(_home, also=("PYTEST_", "HYPOTHESIS_", "COVERAGE_"))
     os.environ.clear()
     os.environ.update(_cleaned)
+else:
+    end_with_parent()
 os.umask(0o022)
 
 # A shell that starts us in the background lets us and all that we start ignore Ctrl-C; wandb interrupts scripts by it.

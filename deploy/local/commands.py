@@ -15,7 +15,7 @@ from deploy.local.cases import CASES
 from deploy.local.demo import Demo, summary, table
 from deploy.local.environment import LOOPBACK
 from deploy.local.ports import taken
-from deploy.local.processes import NotStartedError
+from deploy.local.processes import NotStartedError, end_with_parent
 from deploy.local.run_folder import clear, held, lack_of_room
 from deploy.local.stack import BUILDING, ENTITY, QUEUE, Ports, Stack
 
@@ -129,17 +129,10 @@ def end_in_order() -> None:
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _hung_up)
     if "MAKELEVEL" in os.environ:
-        threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+        end_with_parent()
 
 
 def _hung_up(*_: object) -> None:
     """End without a word: nobody is there to read it, and writing to a terminal that is gone fails."""
     sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     raise KeyboardInterrupt
-
-
-def _follow(parent: int) -> None:
-    """End with `make`: one that is killed cannot pass a signal on."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)

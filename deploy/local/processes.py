@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from deploy.local.ports import HOST, free_port
 
-__all__ = ["HOST", "NotStartedError", "Processes", "free_port"]
+__all__ = ["HOST", "NotStartedError", "Processes", "end_with_parent", "free_port"]
 
 
 class NotStartedError(Exception):
@@ -114,6 +115,18 @@ class Processes:
     def tail(self, name: str, lines: int = 15) -> str:
         """Return the end of what a process printed."""
         return "\n".join(self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def end_with_parent() -> None:
+    """Send SIGTERM to this process once its parent has gone: one that is killed cannot pass a signal on."""
+    parent = os.getppid()
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, name="parent", daemon=True).start()
 
 
 class _Guard:
