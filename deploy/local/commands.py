@@ -5,6 +5,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -35,11 +37,9 @@ def demo(folder: Path, timeout: int) -> None:
     end_in_order()
     console = Console()
     try:
-        with held(folder):
+        with _in_one_line(folder), held(folder):
             _make_room(folder)
             right = _shown(folder, timeout, console)
-    except NotStartedError as exc:
-        raise click.ClickException(str(exc)) from exc
     except KeyboardInterrupt:
         raise click.Abort from None
     if not right:
@@ -61,6 +61,8 @@ def _shown(folder: Path, timeout: int, console: Console) -> bool:
                 time.sleep(0.4)
                 live.update(table(run.look()), refresh=True)
         console.print()
+        if run.errors:
+            raise NotStartedError(run.errors[0])
         right = summary(run, console)
     console.print(f"{time.monotonic() - began:.0f} s in all. The logs of every process are in {folder}/.")
     return right
@@ -75,7 +77,7 @@ def up(folder: Path, every: float, build: bool) -> None:
     end_in_order()
     console = Console()
     try:
-        with held(folder):
+        with _in_one_line(folder), held(folder):
             _check_ports(Ports(), build)
             _make_room(folder)
             console.print("Starting …")
@@ -84,10 +86,20 @@ def up(folder: Path, every: float, build: bool) -> None:
                 while (gone := stack.processes.ended()) is None:
                     time.sleep(0.5)
                 raise click.ClickException(stack.processes.end_of(gone))
-    except NotStartedError as exc:
-        raise click.ClickException(str(exc)) from exc
     except KeyboardInterrupt:
         console.print("Ended.")
+
+
+@contextmanager
+def _in_one_line(folder: Path) -> Iterator[None]:
+    """Say in one line what the machine could not do: start a server, write a file, answer a call."""
+    try:
+        yield
+    except NotStartedError as exc:
+        raise click.ClickException(str(exc)) from exc
+    except OSError as exc:
+        where = exc.filename or (folder if exc.errno else f"see {folder}/*.log")
+        raise click.ClickException(f"{exc.strerror or exc}: {where}") from exc
 
 
 def _check_ports(ports: Ports, build: bool) -> None:

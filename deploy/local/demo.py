@@ -217,8 +217,6 @@ def table(rows: list[Row]) -> Table:
 
 def summary(run: Demo, console: Console) -> bool:
     """Say of each case whether it ended as it has to; return whether all did."""
-    for error in run.errors:
-        console.print(f"[red]{error}[/]")
     for row in run.rows:
         mark = "[green]right[/]" if row.right else "[red]WRONG[/]"
         line = f"{mark} [bold]{row.case.name}[/] {row.case.about}: {row.wanted}"

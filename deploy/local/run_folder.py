@@ -30,18 +30,19 @@ def held(folder: Path) -> Iterator[None]:
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as exc:
         raise click.ClickException(f"{folder} cannot be written ({exc.strerror}): choose another --folder") from exc
-    with os.fdopen(descriptor, "r+", encoding="ascii") as opened:
+    try:
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = opened.read().strip() or "of another user"
+            holder = os.read(descriptor, 20).decode() or "of another user"
             raise click.ClickException(
                 f"process {holder} already runs a stack in {folder}: end it first, or choose another --folder"
             ) from None
-        opened.truncate()
-        opened.write(str(os.getpid()))
-        opened.flush()
+        os.truncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
         yield
+    finally:
+        os.close(descriptor)
 
 
 def clear(folder: Path) -> None:
