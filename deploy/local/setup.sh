@@ -15,6 +15,8 @@ fail() {
 # what a shell may hold for another Python, or for a pip of its own
 for name in $(env | sed -n -e 's/^\(PYTHON[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 unset PIP_TARGET PIP_PREFIX PIP_USER PIP_ROOT PIP_NO_DEPS PIP_REQUIREMENT PIP_CONSTRAINT
+export no_proxy="127.0.0.1,localhost,::1${no_proxy:+,$no_proxy}" # an index of this machine; another is reached as the shell says
+export NO_PROXY="$no_proxy"
 
 if [ -e "$venv" ] || [ -L "$venv" ]; then
   [ -e "$venv" ] || fail "$venv is a link to a folder that does not exist. Remove the link: rm '$venv'"
@@ -38,6 +40,6 @@ else
 fi
 rm -f "$venv/.ready"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt ||
-  fail "The packages could not be installed: pip needs a package index (PIP_INDEX_URL), and room on the disk."
+  fail "The packages could not be installed: pip needs a package index (PIP_INDEX_URL), the way to it (HTTPS_PROXY) and room on the disk."
 # shellcheck disable=SC2086
 cat $pins >"$venv/.ready"
