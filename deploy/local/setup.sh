@@ -35,9 +35,9 @@ else
   "$python" -c 'import venv, ensurepip' 2>/dev/null ||
     fail "$python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"
   mkdir -p "$venv" 2>/dev/null || fail "$venv cannot be written. Name another folder: make VENV=/tmp/venv …"
-  printf '%s\n' "Setting up $venv (once; about half a minute) …"
   "$python" -m venv "$venv" || { rm -rf "$venv"; exit 1; }
 fi
+printf '%s\n' "Setting up $venv (once; about half a minute) …"
 rm -f "$venv/.ready"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt ||
   fail "The packages could not be installed: pip needs a package index (PIP_INDEX_URL), the way to it (HTTPS_PROXY) and room on the disk."
