@@ -1,56 +1,55 @@
-# The commands of the README. Each makes the virtual environment when there is none, or when the pins have changed.
+# The commands of the README. Each makes the virtual environment if there is none, or if the pins have changed.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Nothing of the shell's that is meant for another Python, and UTF-8 whatever the locale is.
+RUN := "$(VENV)/bin/python" -E -X utf8
+ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up chaos test simulate check bench fuzz clean
+.PHONY: help ready setup demo up chaos test simulate check bench fuzz clean
+# `make -j` runs commands one after the other too: they share the virtual environment and the terminal.
+.NOTPARALLEL:
 
 help: ## Show these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(READY) ## Only make .venv, for `.venv/bin/python -m deploy …`
+setup: ready ## Only make .venv, for `.venv/bin/python -m deploy …`
 
-demo: $(READY) ## Run nine jobs the whole way on this machine, with no cloud account
-	@$(BIN)/python -m deploy demo
+demo: ready ## Run nine jobs the whole way on this machine, with no cloud account
+	@exec $(RUN) -m deploy demo $(ARGS)
 
-up: $(READY) ## Keep the stack running here, for your own `wandb launch`; Ctrl-C ends it
-	@$(BIN)/python -m deploy up
+up: ready ## Keep the stack running here, for your own `wandb launch`; Ctrl-C ends it
+	@exec $(RUN) -m deploy up $(ARGS)
 
-chaos: $(READY) ## Kill functions and let everything around them fail under 1,000 items; audits each of them
-	@$(BIN)/python -m deploy chaos
+chaos: ready ## Kill functions and let everything around them fail under 1,000 items; audits each of them
+	@exec $(RUN) -m deploy chaos $(ARGS)
 
-test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: ready ## Run all tests
+	@exec $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 SECONDS := 600
-simulate: $(READY) ## Let everything go wrong for SECONDS=600, by every fault, pairs of faults and at random
-	@$(BIN)/python -m tests.simulation --seconds $(SECONDS)
+simulate: ready ## Let everything go wrong for SECONDS=600, by every fault, pairs of faults and at random
+	@$(RUN) -m tests.simulation --seconds $(SECONDS)
 
-check: $(READY) ## The whole gate: format, lint, types, imports, tests
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+check: ready ## The whole gate: format, lint, types, imports, tests
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	"$(VENV)/bin/lint-imports"
 	@$(MAKE) --no-print-directory test
 
-bench: $(READY) ## Measure speed and memory as ratios; writes docs/benchmarks.md
-	@$(BIN)/python -m deploy.bench
+bench: ready ## Measure speed and memory as ratios; writes docs/benchmarks.md
+	@$(RUN) -m deploy.bench
 
 fuzz: SECONDS := 60
 fuzz: TARGET := decoder
-fuzz: $(READY) ## Look for inputs that break TARGET=decoder|renderer|launch-config, for SECONDS=60, with atheris
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt || \
+fuzz: ready ## Look for inputs that break TARGET=decoder|renderer|launch-config, for SECONDS=60, with atheris
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt || \
 	  echo "atheris could not be installed here: it has wheels for some Pythons only"
-	@$(BIN)/python -m tests.fuzz.with_atheris $(TARGET) --seconds $(SECONDS)
+	@$(RUN) -m tests.fuzz.with_atheris $(TARGET) --seconds $(SECONDS)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(READY): requirements.txt requirements-dev.txt constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@echo "Setting up $(VENV) (once; about half a minute) …"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+ready:
+	@sh deploy/local/setup.sh "$(PYTHON)" "$(VENV)"

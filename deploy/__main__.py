@@ -1,8 +1,11 @@
 """The command line: `python -m deploy COMMAND`. A command is imported when it is asked for."""
 
+import sys
 from importlib import import_module
 
 import click
+
+from deploy.local.environment import begin_again
 
 COMMANDS = {
     "demo": "deploy.local.commands",
@@ -18,6 +21,7 @@ COMMANDS = {
     "dead-letters": "deploy.dead_letters.command",
     "destroy": "deploy.destroy",
 }
+LOCAL = ("demo", "up", "chaos")  # start the stack of this machine
 
 
 class Commands(click.Group):
@@ -41,4 +45,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1] in LOCAL:
+        begin_again()
     main(prog_name="python -m deploy")

@@ -1,11 +1,34 @@
 """What holds for every test."""
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from deploy.local.environment import clean
+from deploy.local.processes import end_with_parent
+
+# Nothing of the caller's shell reaches a test or what it starts. The workers of xdist are children of a clean process.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _home = Path(tempfile.mkdtemp(prefix="home-"))
+    atexit.register(shutil.rmtree, _home, ignore_errors=True)
+    _cleaned = clean(_home, also=("PYTEST_", "HYPOTHESIS_", "COVERAGE_"))
+    os.environ.clear()
+    os.environ.update(_cleaned)
+else:
+    end_with_parent()
+os.umask(0o022)
+
 # A shell that starts us in the background lets us and all that we start ignore Ctrl-C; wandb interrupts scripts by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Ended in another way than by Ctrl-C, tests still clean up what they have started.
+for _number in (signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(_number) != signal.SIG_IGN:  # as `nohup` sets it
+        signal.signal(_number, signal.default_int_handler)
 
 LONGEST = (  # files that take half a minute or more: begun first, so that no worker ends with one of them
     "tests/deployment/test_whole_deployment.py",

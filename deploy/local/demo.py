@@ -1,8 +1,6 @@
 """The demo on a running stack: enqueue its jobs, look at them, draw and judge what is seen."""
 
 import json
-import os
-import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
@@ -13,10 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.cases import CASES, Case
+from deploy.local.environment import clean
+from deploy.local.run_folder import lack_of_room
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC, Stack
 from shared.core.message import Request, encode
 
 WANDB_PROJECT = "demo"
+SPARE = 20_000_000  # bytes that a disk must have left: with less, jobs and logs fail without a word
 SOURCE = "nightly-pipeline"  # the other system
 PUBLISHED = Request(source=SOURCE, idempotency_key="published", run_spec={}).launch_key
 
@@ -55,8 +56,25 @@ class Row:
     @property
     def right(self) -> bool:
         """Tell whether everything is as it has to be, with one CustomJob at the most."""
-        states = (self.item_state, self.job_state) == (self.case.item, self.case.job)
-        return states and len(self.jobs) <= 1 and (self.run_state in self.case.run or not self.case.run)
+        if self.item_state != self.case.item or len(self.jobs) > 1:
+            return False
+        return self._job_right and (self.run_state in self.case.run or not self.case.run)
+
+    @property
+    def interrupted(self) -> bool:
+        """Tell whether W&B's SDK has ended the job of a stopped run before it was cancelled."""
+        wanted = self.case.or_failed_with
+        return bool(wanted) and self.job_state == "FAILED" and wanted in str(self.jobs[0].get("error", ""))
+
+    @property
+    def wanted(self) -> str:
+        """Return how the case has to end; of two right endings, the one that was seen."""
+        job = "FAILED (exit code 130: W&B's SDK ended it)" if self.interrupted else self.case.job
+        return " → ".join(part for part in (self.case.item, job, "/".join(self.case.run)) if part)
+
+    @property
+    def _job_right(self) -> bool:
+        return self.job_state == self.case.job or self.interrupted
 
 
 class Demo:
@@ -76,11 +94,17 @@ class Demo:
         return bool(self.errors) or (all(row.right for row in self.rows) and self._closed >= len(CASES))
 
     def enqueue_all(self) -> None:
-        """Enqueue all cases with W&B's own command, and publish one as another system would."""
-        self._publish(next(case for case in CASES if case.published))
-        for case in CASES:
-            if not case.published and not self.errors:
-                self._enqueue(case)
+        """Enqueue all cases with W&B's own command, and publish one as another system would.
+
+        An error is kept for the one who waits, so that the wait ends.
+        """
+        try:
+            self._publish(next(case for case in CASES if case.published))
+            for case in CASES:
+                if not case.published and not self.errors:
+                    self._enqueue(case)
+        except Exception as exc:  # noqa: BLE001 - of any kind: this thread has no caller that would see it
+            self.errors.append(f"the jobs could not be enqueued: {exc}")
 
     def look(self) -> list[Row]:
         """Look at W&B and Vertex AI as their clients see them, and press stop where it is time."""
@@ -97,6 +121,8 @@ class Demo:
             )
             if row.case.stop and row.run_state == "running" and row.case.name not in self._stopped:
                 self._stop(row)
+        if lack := lack_of_room(self._stack.folder, SPARE):
+            self.errors.append(lack)
         self._closed = sum(state.startswith("closed") for state in launches.values())
         return self.rows
 
@@ -117,17 +143,13 @@ class Demo:
         """Run W&B's own command line."""
         if self.errors:
             return
-        home = {"HOME": str(self._stack.folder.resolve()), "WANDB_DIR": str(self._stack.folder.resolve())}
-        environ = os.environ | self._stack.user_settings() | home | {"WANDB_SILENT": "true"}
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", *command],
-            env=environ, capture_output=True, text=True, check=False, cwd=self._stack.folder,
-        )  # fmt: skip
-        with (self._stack.folder / f"{case.name}.log").open("a", encoding="utf-8") as log:
-            log.write(done.stdout + done.stderr)
-        if done.returncode:
-            said = f"wandb {command[0]} of {case.name} ended with {done.returncode}"
-            self.errors.append(f"{said}: see {case.name}.log")
+        folder = self._stack.folder.resolve()
+        own = {"WANDB_DIR": str(folder), "WANDB_SILENT": "true"}
+        environ = clean(folder / "home") | self._stack.user_settings() | own
+        code = self._stack.processes.run(case.name, [sys.executable, "-m", "wandb", *command], environ, folder)
+        if code:
+            log = self._stack.processes.log(case.name)
+            self.errors.append(f"wandb {command[0]} of {case.name} ended with exit code {code}: see {log}")
 
     def _publish(self, case: Case) -> None:
         spec = {
@@ -195,12 +217,10 @@ def table(rows: list[Row]) -> Table:
 
 def summary(run: Demo, console: Console) -> bool:
     """Say of each case whether it ended as it has to; return whether all did."""
-    for error in run.errors:
-        console.print(f"[red]{error}[/]")
     for row in run.rows:
-        wanted = " → ".join(part for part in (row.case.item, row.case.job, "/".join(row.case.run)) if part)
         mark = "[green]right[/]" if row.right else "[red]WRONG[/]"
-        console.print(f"{mark} [bold]{row.case.name}[/] {row.case.about}: {wanted}", highlight=False, soft_wrap=True)
+        line = f"{mark} [bold]{row.case.name}[/] {row.case.about}: {row.wanted}"
+        console.print(line, highlight=False, soft_wrap=True)
     return run.settled and all(row.right for row in run.rows)
 
 

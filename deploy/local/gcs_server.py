@@ -11,7 +11,7 @@ def gcs_command(host: str, port: int, url: str = "") -> list[str]:
     return [str(_get_binary_path()), "-backend", "memory", "-log-level", "error", *where]
 
 
-def make_bucket(url: str, name: str, project: str = "local-project") -> None:
+def make_bucket(url: str, name: str, project: str = "local-project", seconds: float = 5) -> None:
     """Make a bucket on the server at this URL."""
-    found = requests.post(f"{url}/storage/v1/b", params={"project": project}, json={"name": name}, timeout=5)
+    found = requests.post(f"{url}/storage/v1/b", params={"project": project}, json={"name": name}, timeout=seconds)
     found.raise_for_status()

@@ -1,20 +1,26 @@
 """Start processes, wait until they listen, and end them all: none is left behind, however we end ourselves."""
 
+import atexit
+import functools
 import os
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HOST = "127.0.0.1"
+from deploy.local.ports import HOST, free_port
+
+__all__ = ["HOST", "NotStartedError", "Processes", "end_with_parent", "free_port"]
 
 
 class NotStartedError(Exception):
-    """A process ended, or did not listen in time; the message carries the end of what it printed."""
+    """A process ended, or did not listen in time; the message is one line that names its log."""
 
 
 @dataclass
@@ -24,31 +30,53 @@ class Processes:
     folder: Path
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> subprocess.Popen[bytes]:
         """Start one in a process group of its own, so that its children can be ended with it."""
+        guard = _guard()
         with self.log(name).open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            process = subprocess.Popen(
+                command, env=environ, cwd=folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        guard.watch(process.pid)
+        self._running[name] = process
+        return process
+
+    def run(self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path) -> int:
+        """Run one to its end in a folder; returns its exit code."""
+        process = self.start(name, command, environ, folder)
+        code = process.wait()
+        _guard().forget(process.pid)
+        self._running.pop(name, None)
+        return code
 
     def await_port(self, name: str, port: int, deadline: float) -> None:
         """Wait until the process listens at this port; `deadline` is one of time.monotonic().
 
         Raises:
-            NotStartedError: where it has ended instead, or the time is over.
+            NotStartedError: it has ended instead, or the time is over.
         """
         while True:
             if self._running[name].poll() is not None:
-                raise NotStartedError(
-                    f"{name} ended with exit code {self._running[name].returncode}:\n{self.tail(name)}"
-                )
+                raise NotStartedError(self.end_of(name))
             with closing(socket.socket()) as probe:
                 probe.settimeout(1)
                 if probe.connect_ex((HOST, port)) == 0:
                     return
             if time.monotonic() > deadline:
-                raise NotStartedError(f"{name} does not listen at port {port}:\n{self.tail(name)}")
+                raise NotStartedError(f"{name} did not listen at port {port} in time: see {self.log(name)}")
             time.sleep(0.03)
+
+    def end_of(self, name: str) -> str:
+        """Say in one line how a process ended, the last that it printed, and where the rest is."""
+        last = next((line.strip() for line in reversed(self.tail(name).splitlines()) if line.strip()), "no output")
+        return f"{name} ended with exit code {self._running[name].poll()} ({last}): see {self.log(name)}"
 
     def ended(self) -> str | None:
         """Return the name of a process that has ended by itself, if there is one."""
@@ -59,6 +87,7 @@ class Processes:
         process = self._running.pop(name)
         _signal(process, signal.SIGKILL)
         process.wait()
+        _guard().forget(process.pid)
 
     def pid(self, name: str) -> int:
         """Return a process's id."""
@@ -76,6 +105,7 @@ class Processes:
         for process in running:
             _signal(process, signal.SIGKILL)
             process.wait()
+            _guard().forget(process.pid)
         self._running.clear()
 
     def log(self, name: str) -> Path:
@@ -87,11 +117,51 @@ class Processes:
         return "\n".join(self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def free_port() -> int:
-    """Return a port of this machine that nobody listens at."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def end_with_parent() -> None:
+    """Send SIGTERM to this process once its parent has gone: one that is killed cannot pass a signal on."""
+    parent = os.getppid()
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, name="parent", daemon=True).start()
+
+
+class _Guard:
+    """One process beside this one, which ends what we have started when we are gone (deploy/local/guard.py)."""
+
+    def __init__(self) -> None:
+        program = str(Path(__file__).with_name("guard.py"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-IS", program],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        atexit.register(self.close)
+
+    def watch(self, group: int) -> None:
+        """Name a process group that shall not outlive us."""
+        self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        """Name a process group that has ended."""
+        self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        """Let it end, with what is still named."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        os.write(self._process.stdin.fileno(), line.encode())
+
+
+@functools.cache
+def _guard() -> _Guard:
+    return _Guard()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -3,16 +3,17 @@
 Only endpoints tell the functions where they are. Everything listens on loopback.
 """
 
-import os
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
 import requests
+from google.api_core.exceptions import GoogleAPIError
+from google.api_core.retry import Retry
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
@@ -20,10 +21,13 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.emulator import emulator_command
+from deploy.local.environment import ROOT as ROOT
+from deploy.local.environment import clean
 from deploy.local.gcs_server import make_bucket
-from deploy.local.processes import HOST, Processes, free_port
+from deploy.local.ports import HOST
+from deploy.local.ports import Ports as Ports
+from deploy.local.processes import NotStartedError, Processes
 
-ROOT = Path(__file__).parent.parent.parent
 PROJECT, LOCATION, BUCKET, TOPIC = "local-project", "us-central1", "launch-ledger", "launch-requests"
 DEAD_LETTERS = "launch-dead-letters"
 ENTITY, QUEUE = "local-team", "vertex"
@@ -35,7 +39,7 @@ BUILDING = {  # settings with which the images of jobs' code are built
     "LAUNCH_BUILD_DESTINATION": f"{LOCATION}-docker.pkg.dev/{PROJECT}/launch/jobs",
     "LAUNCH_BUILD_CONTEXT_STORE": "gs://local-contexts",
 }
-START_SECONDS = 60  # two, unless the machine has a lot else to do
+START_SECONDS = 60  # bounds every wait of start-up; it takes two, unless the machine has a lot else to do
 
 DEFAULT_CONFIG: dict[str, Any] = {
     "resource_args": {
@@ -61,29 +65,6 @@ DEFAULT_CONFIG: dict[str, Any] = {
 """What W&B's page fills in for a Vertex queue, with its bucket given."""
 
 
-@dataclass(frozen=True)
-class Ports:
-    """Where everything listens; fixed for `make up`, free ones for tests and the demo."""
-
-    wandb: int = 7001
-    pubsub: int = 7002
-    vertex: int = 7003
-    gcs: int = 7004
-    build: int = 7005
-    poll: int = 7011
-    submit: int = 7012
-    status: int = 7013
-
-    @classmethod
-    def free(cls) -> "Ports":
-        """Return ports that nobody listens at."""
-        return cls(*(free_port() for _ in fields(cls)))
-
-    def url(self, name: str) -> str:
-        """Return the URL of one of them."""
-        return f"http://{HOST}:{getattr(self, name)}"
-
-
 @dataclass
 class Stack:
     """All processes of one stack. A context manager: nothing is left behind when it is left.
@@ -104,9 +85,10 @@ class Stack:
     without: frozenset[str] = frozenset()  # servers that somebody else has put at their ports
     functions: tuple[str, ...] = FUNCTIONS
     timeouts: Mapping[str, int] = field(default_factory=dict)  # seconds that a function has, if not those of the cloud
+    start_seconds: float = START_SECONDS
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "home").mkdir(parents=True, exist_ok=True)
         self.processes = Processes(self.folder)
 
     def __enter__(self) -> "Stack":
@@ -124,20 +106,18 @@ class Stack:
         """Start everything and wait until it listens.
 
         Raises:
-            NotStartedError: naming the process that did not, with the end of its output.
+            NotStartedError: one line that names the process that did not, and its log.
         """
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         for name, command in self._servers().items():
-            self.processes.start(name, command)
+            self.processes.start(name, command, self.environ())
         for name in self.functions:
             self.start_function(name)
         for name in self._servers():
             self.processes.await_port(name, getattr(self.ports, name), deadline)
-        make_bucket(self.ports.url("gcs"), BUCKET)
-        if self.builds:
-            make_bucket(self.ports.url("gcs"), "local-contexts")
-        self._make_topic()
-        self.make_queue(QUEUE)
+        self._prepare("gcs", deadline, self._make_buckets)
+        self._prepare("pubsub", deadline, self._make_topic)
+        self._prepare("wandb", deadline, lambda seconds: self.make_queue(QUEUE, seconds=seconds))
         for name in self.functions:
             self.processes.await_port(name, getattr(self.ports, name), deadline)
         if self.every:
@@ -179,10 +159,10 @@ class Stack:
         """Return what a person exports so that their own wandb goes through this stack."""
         return {"WANDB_BASE_URL": self.ports.url("wandb"), "WANDB_API_KEY": API_KEY}
 
-    def make_queue(self, name: str, config: Mapping[str, Any] = DEFAULT_CONFIG) -> None:
+    def make_queue(self, name: str, config: Mapping[str, Any] = DEFAULT_CONFIG, seconds: float = 5) -> None:
         """Make a Vertex queue in W&B, or give it another configuration than the one that W&B's page fills in."""
         queue = {"entity": ENTITY, "queue": name, "resource": "gcp-vertex", "config": config}
-        requests.post(f"{self.ports.url('wandb')}/standin/queues", json=queue, timeout=5).raise_for_status()
+        requests.post(f"{self.ports.url('wandb')}/standin/queues", json=queue, timeout=seconds).raise_for_status()
 
     def publisher(self) -> pubsub_v1.PublisherClient:
         """Return Google's own client, speaking to this stack's topic."""
@@ -223,12 +203,28 @@ class Stack:
         logs = ["--build-logs", str((self.folder / "builds").resolve())]
         return [*where, *logs, *self.vertex_options]
 
-    def function_environ(self) -> dict[str, str]:
-        """Return a clean environment: nothing of the caller's that could lead a function anywhere else."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | self.function_settings()
+    def environ(self) -> dict[str, str]:
+        """Return what every process of the stack has: nothing of the caller's leads it elsewhere."""
+        whose = {"VERTEX_LAUNCH_STACK": str(self.folder.resolve())}  # what `ps e` shows of it
+        return clean(self.folder / "home") | {"PYTHONPATH": str(ROOT)} | whose
 
-    def _make_topic(self) -> None:
+    def function_environ(self) -> dict[str, str]:
+        """Return what every function has."""
+        return self.environ() | self.function_settings()
+
+    def _prepare(self, server: str, deadline: float, prepare: Callable[[float], None]) -> None:
+        """Make what the functions need at a server, within the time that is left."""
+        try:
+            prepare(max(deadline - time.monotonic(), 0.1))
+        except (requests.RequestException, GoogleAPIError) as exc:
+            said = str(exc).partition("\n")[0]
+            raise NotStartedError(f"{server} does not answer ({said}): see {self.processes.log(server)}") from exc
+
+    def _make_buckets(self, seconds: float) -> None:
+        for name in (BUCKET, "local-contexts") if self.builds else (BUCKET,):
+            make_bucket(self.ports.url("gcs"), name, seconds=seconds)
+
+    def _make_topic(self, seconds: float) -> None:
         """Make the topic, its push subscription and the dead letters, as the deployment does."""
         publisher = self.publisher()
         subscriber = self.subscriber()
@@ -247,9 +243,9 @@ class Stack:
         ]
         with subscriber:
             for name in (dead, topic):
-                publisher.create_topic(name=name)
+                publisher.create_topic(name=name, retry=Retry(timeout=seconds), timeout=seconds)
             for subscription in subscriptions:
-                subscriber.create_subscription(request=subscription)
+                subscriber.create_subscription(request=subscription, retry=Retry(timeout=seconds), timeout=seconds)
 
     def _channel(self, transport: type[Any]) -> Any:
         """Return a plaintext connection; the clients' own variable for it would hold for this whole process."""

@@ -11,6 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from deploy.local.archives import unpack
+
 
 @dataclass
 class Build:
@@ -30,7 +32,7 @@ class Build:
     def unpack(self, source: bytes) -> None:
         """Unpack the uploaded source; the test step would leave a virtual environment: ours."""
         with tarfile.open(fileobj=BytesIO(source)) as archive:
-            archive.extractall(self.workspace, filter="data")
+            unpack(archive, self.workspace)
         (self.workspace / ".venv").symlink_to(sys.prefix)
 
     def run(self) -> bool:

@@ -1,11 +1,8 @@
 """Starts what was deployed from the archive that was uploaded, with its requirements.txt and nothing else."""
 
-import subprocess
-import sys
 import threading
 import time
 import zipfile
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from io import BytesIO
@@ -16,6 +13,7 @@ import requests
 from deploy.local.processes import HOST, Processes, free_port
 from tests.cloud.calls import Call, Json
 from tests.cloud.world import Cloud
+from tests.deployment.installed import make_python
 
 EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
 START_SECONDS = 180  # of a machine that has other work, too
@@ -33,7 +31,7 @@ class Containers:
         self._processes = Processes(folder)
         self._ports: dict[str, int] = {}
         self._pythons: dict[str, Future[Path]] = {}
-        self._installer = ThreadPoolExecutor(1, thread_name_prefix="pip")
+        self._installer = ThreadPoolExecutor(1, thread_name_prefix="installer")
         self._lock = threading.Lock()
 
     def stop(self) -> None:
@@ -72,7 +70,9 @@ class Containers:
             required = {name: packed.read(name) for name in ("requirements.txt", "constraints.txt")}
         digest = sha256(b"".join(required.values())).hexdigest()[:12]
         if digest not in self._pythons:
-            self._pythons[digest] = self._installer.submit(_install, self._folder / f"python-{digest}", required)
+            self._pythons[digest] = self._installer.submit(
+                make_python, self._folder / f"python-{digest}", required["requirements.txt"].decode()
+            )
         return self._pythons[digest]
 
     def _start(self, function: str, revision: str) -> int:
@@ -125,21 +125,6 @@ class Containers:
                 path = Path(f"{self._folder / revision}-mounted{mount['mountPath']}/{item['path']}")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self._secret(secrets[mount["name"]]["secretName"], item["key"]))
-
-
-def _install(folder: Path, required: Mapping[str, bytes]) -> Path:
-    """Make a virtual environment with these requirements and nothing else."""
-    python = folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    for name, content in required.items():
-        (folder / name).write_bytes(content)
-    # by our own pip; what is imported is compiled then, and little of it is
-    told = ["--quiet", "--disable-pip-version-check", "--no-compile", "-r", str(folder / "requirements.txt")]
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", *told]
-    done = subprocess.run(pip, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"requirements.txt of the archive cannot be installed:\n{done.stderr}")
-    return python
 
 
 def _cloud_event(topic: str, message: Json) -> dict[str, str]:

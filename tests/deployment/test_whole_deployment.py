@@ -29,6 +29,7 @@ from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: it deploys"),
+    pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed: it says what is committed"),
     pytest.mark.skipif(
         not (ROOT / ".git").exists(), reason="no clone of the repository: what is committed is deployed"
     ),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import requests
 
+from deploy.local.archives import unpack
 from deploy.local.build_server.dockerfile import Builder, BuildError
 from deploy.local.image_store import ImageStore
 
@@ -82,7 +83,7 @@ class Worker:
         archive.write_bytes(answer.content)
         try:
             with tarfile.open(archive, "r:gz") as opened:
-                opened.extractall(workspace, filter="data")
+                unpack(opened, workspace)
         except (tarfile.TarError, OSError) as exc:
             raise BuildError(f"the source cannot be unpacked: {exc}") from exc
 

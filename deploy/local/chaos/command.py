@@ -28,10 +28,7 @@ TIMEOUT, CREATE_TIMEOUT = 5, 2  # seconds that submit has, and that a create of 
 SETTINGS = {
     "SUBMIT_BUDGET_SECONDS": str(TIMEOUT),
     "SUBMIT_CREATE_SECONDS": str(CREATE_TIMEOUT),
-    "SUBMIT_LOOK_AGAIN_SECONDS": "3",
     "SUBMIT_LEASE_SECONDS": "10",  # longer than both together, as in the cloud
-    "SUBMIT_BUDGET_SECONDS": "4",
-    "SUBMIT_CREATE_SECONDS": "3",
     "SUBMIT_SETTLE_SECONDS": "5",  # longer than a create
     "SUBMIT_LOOK_AGAIN_SECONDS": "4",  # longer than the latest effect of one
     "ERROR_GRACE_SECONDS": "4",  # longer than Vertex AI takes to write an error

@@ -1,0 +1,121 @@
+"""Ports of this machine: free ones that nothing else can take, and who listens at one that is taken."""
+
+import errno
+import fcntl
+import functools
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import psutil
+
+HOST = "127.0.0.1"
+FIRST, LAST = 20000, 65535  # below are the well-known ports, and those of `make up`
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the stack listens; fixed for `make up`, free ones for tests and the demo."""
+
+    wandb: int = 7001
+    pubsub: int = 7002
+    vertex: int = 7003
+    gcs: int = 7004
+    build: int = 7005
+    poll: int = 7011
+    submit: int = 7012
+    status: int = 7013
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Return ports that nobody listens at."""
+        return cls(*(free_port() for _ in fields(cls)))
+
+    def by_name(self, build: bool = True) -> dict[str, int]:
+        """Return each port by what listens there."""
+        return {name: port for name, port in asdict(self).items() if build or name != "build"}
+
+    def url(self, name: str) -> str:
+        """Return the URL of one of them."""
+        return f"http://{HOST}:{getattr(self, name)}"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at, and that stays this process's until it ends.
+
+    The kernel gives no outgoing connection a port outside its ephemeral range; a lock on a file keeps other processes
+    of ours away. So nothing takes the port before a server binds it, or while a server starts again.
+
+    Raises:
+        OSError: no port is free.
+    """
+    ports = list(_outside())
+    random.shuffle(ports)
+    for port in ports:
+        if port not in _reserved and not in_use(port) and _reserve(port):
+            return port
+    raise OSError(errno.EADDRNOTAVAIL, "no port of this machine is free")
+
+
+def in_use(port: int) -> bool:
+    """Tell whether somebody listens at a port, or holds it in another way."""
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((HOST, port)) == 0:  # macOS lets two bind a port, one of them for all addresses
+            return True
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
+
+
+def taken(ports: Mapping[str, int]) -> list[str]:
+    """Return a phrase for each port that is taken: which, for what it is wanted, and who has it."""
+    return [f"{port} ({name}) by {_holder(port)}" for name, port in ports.items() if in_use(port)]
+
+
+_reserved: dict[int, int] = {}  # port → the descriptor of its lock, open until this process ends
+
+
+def _reserve(port: int) -> bool:
+    folder = Path(tempfile.gettempdir()) / f"vertex-launch-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(folder / str(port), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    _reserved[port] = lock
+    return True
+
+
+@functools.cache
+def _outside() -> range:
+    """Return ports outside the range from which the kernel serves outgoing connections."""
+    try:
+        low, high = map(int, _EPHEMERAL.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        low, high = 32768, LAST  # another system's range begins later
+    if low - FIRST >= 1000:
+        return range(FIRST, low)
+    return range(high + 1, LAST + 1) if LAST - high >= 1000 else range(FIRST, LAST + 1)
+
+
+def _holder(port: int) -> str:
+    """Name the process that listens at a port, as far as this user may see it."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            for found in process.net_connections("tcp"):
+                if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+                    return f"{process.name()} (process {process.pid})"
+    return "a process of another user"

@@ -1,0 +1,60 @@
+"""The folder of one run, `.demo` or `.stack`: one run at a time holds it, and it is emptied only by its holder."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+LOCK = "lock"
+ROOM = 300_000_000  # bytes: logs, copies of images, W&B's caches
+_OLDER = "gcs.log"  # a folder that an older version left has this, and no lock
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder; the lock ends with this process.
+
+    Raises:
+        click.ClickException: another run holds it, it cannot be written, or it is not a folder of ours.
+    """
+    lock = folder / LOCK
+    try:
+        ours = not folder.exists() or not any(folder.iterdir()) or lock.exists() or (folder / _OLDER).exists()
+        if not ours:
+            raise click.ClickException(f"{folder} is not empty, and no earlier run made it: choose another --folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as exc:
+        raise click.ClickException(f"{folder} cannot be written ({exc.strerror}): choose another --folder") from exc
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 20).decode() or "of another user"
+            raise click.ClickException(
+                f"process {holder} already runs a stack in {folder}: end it first, or choose another --folder"
+            ) from None
+        os.truncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def clear(folder: Path) -> None:
+    """Delete what an earlier run left, but not the lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def lack_of_room(folder: Path, wanted: int = ROOM) -> str:
+    """Return a sentence if the disk has less room than a run wants; empty if it has enough."""
+    free = shutil.disk_usage(folder).free
+    return f"the disk of {folder} is full: {free >> 20} MB are free, {wanted >> 20} MB are needed" * (free < wanted)

@@ -1,0 +1,87 @@
+"""Processes end with the one that started them, however that one ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.processes import NotStartedError, Processes
+from tests.waiting import eventually
+
+PARENT = """
+import signal, sys, time
+from pathlib import Path
+from deploy.local.processes import Processes
+processes = Processes(Path(sys.argv[1]))
+code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+processes.start("server", [sys.executable, "-c", code + "time.sleep(600)"])
+print(processes.pid("server"), flush=True)
+time.sleep(600)
+"""
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
+    """The whole group goes: what was started, and what that has started."""
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
+        assert parent.stdout
+        server = psutil.Process(int(parent.stdout.readline()))
+        family = [server, *eventually(server.children, "the server's own child", 20)]
+        parent.send_signal(number)
+    eventually(lambda: not any(map(alive, family)), "all of them are gone", 30)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Tell whether a process runs: one that nobody has reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_stubborn_one_is_killed(tmp_path: Path) -> None:
+    """After the grace."""
+    processes = Processes(tmp_path)
+    process = processes.start("stubborn", [sys.executable, "-uc", STUBBORN])
+    eventually(lambda: "up" in processes.tail("stubborn"), "it ignores SIGTERM", 20)
+    processes.stop(grace_seconds=0.1)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_one_that_ends_by_itself_is_one_line(tmp_path: Path) -> None:
+    """With the last that it printed, and where the rest is."""
+    processes = Processes(tmp_path)
+    processes.start("gcs", [sys.executable, "-c", "import sys; print('first'); sys.exit('no room')"])
+    with pytest.raises(NotStartedError) as told:
+        processes.await_port("gcs", free_port(), time.monotonic() + 20)
+    assert str(told.value) == f"gcs ended with exit code 1 (no room): see {tmp_path / 'gcs.log'}"
+    processes.stop()
+
+
+def test_one_that_does_not_listen_in_time_is_one_line(tmp_path: Path) -> None:
+    """With where its log is."""
+    processes, port = Processes(tmp_path), free_port()
+    processes.start("gcs", [sys.executable, "-c", "import time; time.sleep(600)"])
+    with pytest.raises(NotStartedError) as told:
+        processes.await_port("gcs", port, time.monotonic())
+    assert str(told.value) == f"gcs did not listen at port {port} in time: see {tmp_path / 'gcs.log'}"
+    processes.stop()
+
+
+def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
+    """In a folder, with this environment; what it prints is kept."""
+    code = "import os, sys; print(os.getcwd(), os.environ['A']); sys.exit(3)"
+    processes = Processes(tmp_path)
+    assert processes.run("told", [sys.executable, "-c", code], {"A": "x"}, tmp_path) == 3
+    assert processes.tail("told").split() == [os.path.realpath(tmp_path), "x"]
+    assert processes.ended() is None
