@@ -3,8 +3,6 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-MAX_TICKETS = 2
-
 
 class Item(StrEnum):
     """The W&B queue item."""
@@ -13,6 +11,7 @@ class Item(StrEnum):
     LEASED = "leased"
     OURS = "acked by us"
     FOREIGN = "acked by another agent"
+    NONE = "there is none: another system asks"
 
 
 class Phase(StrEnum):
@@ -24,6 +23,22 @@ class Phase(StrEnum):
     ENDED = "ended"  # the outcome is known; W&B is owed the report
 
 
+class Lease(StrEnum):
+    """How long nobody else may act on a claim."""
+
+    OVER = "over"
+    HELD = "held"  # by the process that wrote the claim, which may be frozen or dead
+    DISTANCE = "distance"  # between two look-ups: all that was sent is there, and is listed, when this ends
+
+
+class Sent(StrEnum):
+    """Where a create is that nobody can find yet."""
+
+    NOWHERE = "nowhere"
+    UNDER_WAY = "under way"  # it will make its job
+    UNLISTED = "unlisted"  # its job exists, and listings do not show it yet
+
+
 class Step(StrEnum):
     """What a process does next."""
 
@@ -33,12 +48,15 @@ class Step(StrEnum):
     PUBLISH = "publish"
     PUBLISH_EARLY = "publish early"  # planted
     ACK_LATE = "ack late"  # planted
-    CLAIM = "claim"  # submit, with a ticket
-    CHECK_CLOSED = "check closed"
+    CHECK_CLOSED = "check closed"  # submit, after its claim
+    LOOK_FIRST = "look first"  # before the first create of a request from another system
     CREATE = "create"
     LOOK = "look"  # a takeover
+    LET_GO = "let go"  # a create without an answer
+    NOTE_LOOK = "note the first look"
     RECORD = "record"
     RECORD_END = "record the end"
+    RECORD_DOUBT = "record that nobody can tell"
     REQUEUE = "queue again"
     END = "end"  # status, at the end of a job
     RESUME = "resume"  # status, at the end of a job whose run was preempted
@@ -47,22 +65,44 @@ class Step(StrEnum):
     DELETE = "delete"
 
 
+UNSENT = frozenset({Step.CHECK_CLOSED, Step.LOOK_FIRST, Step.CREATE})  # a claim from which a create can still be sent
+
+SETTLES = frozenset(  # with a write that needs the claim
+    {Step.LET_GO, Step.NOTE_LOOK, Step.RECORD, Step.RECORD_END, Step.RECORD_DOUBT, Step.REQUEUE}
+)
+
+
 class Record(NamedTuple):
-    """The open record; the holder is the submit whose lease runs, empty where there is none."""
+    """The open record. `looked`: one look-up found no job. `first`: no look-up has been made for this record yet."""
 
     phase: Phase
-    holder: str = ""
+    lease: Lease = Lease.OVER
+    looked: bool = False
+    first: bool = False
+
+    @property
+    def claimable(self) -> bool:
+        """Say whether a submit may claim this launch."""
+        return self.phase is Phase.QUEUED or (self.phase is Phase.SUBMITTING and self.lease is Lease.OVER)
 
 
 class Claim(NamedTuple):
-    """What a submit remembers: the generation that its claim wrote, and whether it took over an ended lease."""
+    """What a process remembers: the generation that it wrote or read, and what kind of claim it has.
+
+    `spent`: the time budget of this invocation is over, because it froze.
+    """
 
     generation: int
-    takeover: bool
+    takeover: bool = False
+    spent: bool = False
+
+    def harmless(self, heeds_budget: bool) -> bool:
+        """Say whether a claim that is lost can do nothing more."""
+        return self.takeover or (self.spent and heeds_budget)
 
 
 class Process(NamedTuple):
-    """One invocation of a function."""
+    """One invocation of a function. It can stop before any step, and go on after any time."""
 
     name: str
     step: Step = Step.IDLE
@@ -81,14 +121,15 @@ class World(NamedTuple):
     record: Record | None = None
     generation: int = 0
     closed: bool = False
-    jobs: int = 0  # that run, or ended and were not followed by another
+    jobs: int = 0  # that run, or ended and were not followed by another; cancelled ones are left out
+    sent: Sent = Sent.NOWHERE
     resumed: bool = False  # the job of a preempted run ended, and the launch was queued again
-    landing: bool = False  # a create was sent and will still make its job
-    tickets: int = 0
+    ticket: bool = False  # one is under way; it can be delivered more than once
     reported: bool = False
     given_up: bool = False
+    in_doubt: bool = False  # the author was told that nobody can tell whether a job exists
     foreign_jobs: int = 0
-    crashes: int = 0
+    hands: int = 0  # how often somebody has changed the bucket by hand
 
     def at(self, process: Process, step: Step, claim: Claim | None = None) -> "World":
         """Return this world with a process at another step."""
@@ -100,46 +141,48 @@ class World(NamedTuple):
         return self._replace(record=record, generation=self.generation + 1)
 
     def publish(self) -> "World":
-        """Return this world with one more ticket."""
-        return self._replace(tickets=min(MAX_TICKETS, self.tickets + 1))
+        """Return this world with a ticket."""
+        return self._replace(ticket=True)
 
-    def ranked(self) -> "World":
-        """Replace generations by their order: only whether they are equal matters, and so the states are finite."""
-        kept = sorted({each.claim.generation for each in self.processes if each.claim} | {self.generation})
-        rank = {generation: i for i, generation in enumerate(kept)}
-        processes = tuple(
-            each._replace(claim=each.claim._replace(generation=rank[each.claim.generation])) if each.claim else each
-            for each in self.processes
-        )
-        return self._replace(generation=rank[self.generation], processes=processes)
+    def unnamed(self, heeds_budget: bool = True) -> "World":
+        """Return one world for all that are alike but for which of two polls, submits or statuses is which.
 
-    def unnamed(self) -> "World":
-        """Return one world for all that are alike but for which of two polls, submits or statuses is which."""
-        holder = self.record.holder if self.record else ""
+        Of a generation only one thing matters: whether it is still the record's. So the states are finite.
+        """
         processes: list[Process] = []
         for one, two in zip(self.processes[::2], self.processes[1::2], strict=True):
-            if _place(two, holder) < _place(one, holder):
-                processes += [two._replace(name=one.name), one._replace(name=two.name)]
-                holder = {one.name: two.name, two.name: one.name}.get(holder, holder)
-            else:
-                processes += [one, two]
-        record = self.record and self.record._replace(holder=holder)
-        return self._replace(processes=tuple(processes), record=record)
+            first, second = sorted((self._place(each, heeds_budget) for each in (one, two)), key=_order)
+            processes += [Process(one.name, *first), Process(two.name, *second)]
+        return self._replace(processes=tuple(processes), generation=1)
+
+    def _place(self, process: Process, heeds_budget: bool) -> tuple[Step, Claim | None]:
+        """Return all that matters of a process but its name; of a claim that is lost, not what it would write.
+
+        A lost takeover writes nothing, nor does a lost claim whose time is over, if it heeds its budget.
+        """
+        step, claim = process.step, process.claim
+        if claim is None or claim.generation == self.generation:
+            return step, claim and claim._replace(generation=1)
+        if step in SETTLES or claim.harmless(heeds_budget):
+            return Step.RECORD, Claim(0)
+        return step, claim._replace(generation=0)
 
 
-def _place(process: Process, holder: str) -> tuple[Step, tuple[int, ...], bool]:
-    """Return all that sets a process apart from its like, but its name."""
-    return process.step, process.claim or (), process.name == holder
+def _order(place: tuple[Step, Claim | None]) -> tuple[Step, tuple[int, ...]]:
+    return place[0], place[1] or ()
 
 
 def bad(world: World) -> str:
     """Name the invariant that a world breaks."""
+    told = world.given_up or world.in_doubt
     broken = {
-        "two CustomJobs": world.jobs > 1,
+        "two CustomJobs": world.jobs + (world.sent is Sent.UNDER_WAY) > 1,
         "our CustomJob and another agent's": world.jobs and world.foreign_jobs,
         "closed before W&B was told": world.closed and not world.reported,
-        "closed without a job or a reason": world.closed and not world.jobs and not world.given_up,
-        "refused or given up, yet a job": world.jobs and world.given_up,
+        "closed without a job or a reason": world.closed and not world.jobs and not told,
+        "refused or given up, yet a job": world.jobs
+        and world.given_up
+        and not world.hands,  # or it was asked for again
     }
     return next((name for name, breaks in broken.items() if breaks), "")
 
