@@ -134,6 +134,36 @@ def test_template_variables_are_filled_in_at_push(state: State, text: str, given
     assert pushed.run_spec["resource_args"] == {"gcp-vertex": {"spec": [filled]}}
 
 
+@pytest.mark.parametrize(
+    ("schema", "value", "fits"),
+    [
+        ({"type": "integer"}, 3, True),
+        ({"type": "integer"}, 3.0, True),
+        ({"type": "integer"}, 3.5, False),
+        ({"type": "integer"}, "3", False),
+        ({"type": "integer"}, True, False),
+        ({"type": "number", "minimum": 0, "maximum": 1}, 0.5, True),
+        ({"type": "number", "minimum": 0}, -1, False),
+        ({"type": "number", "maximum": 1}, 2, False),
+        ({"type": "number"}, False, False),
+        ({"type": "string", "enum": ["a", "b"]}, "a", True),
+        ({"type": "string", "enum": ["a", "b"]}, "c", False),
+        ({"type": "string"}, None, False),
+        ({"type": "boolean"}, 1, False),
+        ({}, [1], True),
+    ],
+)
+def test_template_values_are_checked_at_push(state: State, schema: dict[str, Any], value: Any, fits: bool) -> None:
+    """A value that its schema does not allow is refused by name; no item is on the queue then."""
+    state.make_queue("team", "templates", config={"spec": ["{{n}}"]}, template_variables={"n": schema})
+    if fits:
+        assert state.push("team", "templates", SPEC, template_variables={"n": value})
+        return
+    with pytest.raises(Refused, match="template variable n: "):
+        state.push("team", "templates", SPEC, template_variables={"n": value})
+    assert not state.queues.items
+
+
 @pytest.mark.parametrize(("mode", "order"), [("V0", [0, 2, 2, 3]), ("DISABLED", [2, 3, 0, 2])])
 def test_priorities_count_where_the_queue_says_so(state: State, mode: str, order: list[int]) -> None:
     """With V0 the most critical comes first, medium being the default; else the oldest."""
@@ -569,3 +599,52 @@ print(json.dumps([run.state, run.config, failed, missing, queue.type, queue.defa
     assert told[:3] == ["finished", {"lr": 0.1}, ["r2"]]
     assert "Could not find run" in told[3]
     assert told[4:] == ["gcp-vertex", config, "pending"]
+
+
+LOOKS = """
+import json, wandb
+api = wandb.Api()
+kind, = api.artifact_types("team/vision")
+(collection,) = kind.collections()
+(same,) = api.artifact_collections("team/vision", "code")
+(file,) = api.run("team/vision/r1").files()
+print(json.dumps([kind.name, collection.name, same.type, len(api.list_jobs("team", "vision")), file.md5]))
+"""
+
+
+def test_what_the_public_client_asks_of_artifacts_and_files(
+    state: State, client_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Types, collections by type, the jobs of a project, and a file's checksum."""
+    run, _ = state.upsert_run("team", "vision", "r1", {})
+    run.files["a.txt"] = b"a"
+    made = state.artifacts.create("team", "vision", "code", "source", {"digest": "d"})
+    state.artifacts.commit(made.id)
+    code, said = finished([sys.executable, "-c", LOOKS], client_env, tmp_path)
+    assert code == 0, said
+    assert json.loads(said.splitlines()[-1]) == ["code", "source", "code", 0, "0cc175b9c0f1b6a831c399e269772661"]
+    job = state.artifacts.create("team", "vision", "job", "train", {"digest": "j"})
+    state.artifacts.commit(job.id)
+    code, said = finished(
+        [sys.executable, "-c", "import wandb; print(wandb.Api().list_jobs('team', 'vision'))"], client_env, tmp_path
+    )
+    assert (code, "'artifactSequence': {'name': 'train'}" in said) == (0, True), said
+
+
+def test_an_item_is_found_in_the_project_of_its_queue(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
+    """`QueuedRun.state` asks for the queue in `project_queue`: without it W&B looks in another project."""
+    item = state.push("team", "gpus", SPEC)
+    state.project("team", "vision")
+    script = f"""
+import wandb
+api = wandb.Api()
+print(api.queued_run("team", "vision", "gpus", {item.id!r}, project_queue="model-registry").state)
+try:
+    print("found", api.queued_run("team", "vision", "gpus", {item.id!r}, project_queue="vision").state)
+except Exception as exc:
+    print("not found", type(exc).__name__)
+"""
+    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == 0, said
+    assert said.splitlines()[-2] == "pending"
+    assert said.splitlines()[-1].startswith("not found")

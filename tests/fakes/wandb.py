@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.core.errors import LaunchError, Reject
+from shared.core.errors import LaunchError, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import RunPath
 from shared.core.message import Queue
@@ -24,18 +24,25 @@ class Item:
     error: str = ""
     stage: str = ""
     warning: str = ""
+    problem: str = ""  # why its run spec cannot be read
 
 
 @dataclass
 class FakeWandb:
-    """Implements RunQueue and RunTracker. `fail` names methods that raise; `lose` those whose answer is lost."""
+    """Implements RunQueue and RunTracker. `fail` names methods that raise; `lose` those whose answer is lost.
+
+    A report of an item that is gone or FAILED counts as delivered; `refused` holds what is raised for the others.
+    """
 
     items: dict[str, Item] = field(default_factory=dict)
     runs: dict[RunPath, RunStatus] = field(default_factory=dict)
     agents: dict[str, list[str]] = field(default_factory=dict)
+    registered: int = 0
     stop_polling: bool = False
     failed: dict[object, LaunchError] = field(default_factory=dict)  # items and runs that cannot be asked about
     hidden: set[RunPath] = field(default_factory=set)  # runs that our key cannot see
+    refused: dict[str, LaunchError] = field(default_factory=dict)  # items whose reports W&B does not take
+    other_queues: set[str] = field(default_factory=set)  # queues that no item was pushed to
     missing_queues: set[str] = field(default_factory=set)
     fail: dict[str, Exception] = field(default_factory=dict)
     lose: dict[str, Exception] = field(default_factory=dict)
@@ -49,6 +56,19 @@ class FakeWandb:
         self.items[item_id] = Item(item_id, queue, spec)
         return self.items[item_id]
 
+    def push_unreadable(self, item_id: str, queue: Queue, problem: str) -> Item:
+        """Enqueue an item whose run spec cannot be read."""
+        self.items[item_id] = Item(item_id, queue, {}, problem=problem)
+        return self.items[item_id]
+
+    def delete(self, item_id: str) -> None:
+        """Take an item off its queue, as its author can at any moment."""
+        del self.items[item_id]
+
+    def forget_agents(self) -> None:
+        """Know no agent any more."""
+        self.agents.clear()
+
     def end_leases(self) -> None:
         """Let all leases end that were not acked."""
         for item in self.items.values():
@@ -59,18 +79,20 @@ class FakeWandb:
         """Lease the next item."""
         self._before("pop")
         self.pops.append(queue.name)
+        if queue.name in self.missing_queues:
+            raise Retry(f"W&B refuses: run queue {queue.name} not found")
         for item in list(self.items.values()):
             if item.queue == queue and item.state == "PENDING":
                 item.state = "LEASED"
                 self._after("pop")
-                return QueueItem(item.id, dict(item.run_spec))
+                return QueueItem(item.id, dict(item.run_spec), item.problem)
         return None
 
     def ack(self, item_id: str, run_id: str) -> bool:
         """Accept an item."""
         self._before("ack")
-        item = self.items[item_id]
-        if item.state != "LEASED":
+        item = self.items.get(item_id)
+        if item is None or item.state != "LEASED":
             return False
         item.state, item.run_name = "CLAIMED", run_id
         self._after("ack")
@@ -88,14 +110,18 @@ class FakeWandb:
         return Answers({item.id: ItemStatus(item.state, item.run_name) for item in found}, failed)
 
     def known_queues(self, entity: str) -> frozenset[str]:
-        """Return the names of the tests' queues, and of those that items were pushed to, but the missing ones."""
+        """Return the names of the queues that items were pushed to, and of the others, but the missing ones."""
         self._before("known_queues")
-        return frozenset({"a", "b", *(item.queue.name for item in self.items.values())} - self.missing_queues)
+        pushed = {"a", "b"} | {item.queue.name for item in self.items.values()}
+        return frozenset((pushed | self.other_queues) - self.missing_queues)
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent."""
         self._before("register")
-        agent_id = f"agent-{len(self.agents) + 1}"
+        if missing := sorted(self.missing_queues & set(queues)):
+            raise Reject("queues", f"{entity} has no queue named {', '.join(missing)}")
+        self.registered += 1
+        agent_id = f"agent-{self.registered}"
         self.agents[agent_id] = []
         return agent_id
 
@@ -121,19 +147,28 @@ class FakeWandb:
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show the item as FAILED."""
         self._before("fail_item")
-        item = self.items[item_id]
-        item.state, item.error, item.stage = "FAILED", message, stage
+        if item := self._reported(item_id):
+            item.state, item.error, item.stage = "FAILED", message, stage
         self._after("fail_item")
 
     def warn_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show a warning."""
         self._before("warn_item")
-        self.items[item_id].warning = message
+        if item := self._reported(item_id):
+            item.warning = message
 
     def cancel_sweep(self, sweep: RunPath) -> None:
         """Note which sweep was ended."""
         self._before("cancel_sweep")
         self.cancelled_sweeps.append(sweep)
+
+    def _reported(self, item_id: str) -> Item | None:
+        item = self.items.get(item_id)
+        if item is None or item.state == "FAILED":
+            return None
+        if item_id in self.refused:
+            raise self.refused[item_id]
+        return item
 
     def _before(self, method: str) -> None:
         self.calls.append(method)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 CALL_SECONDS = 30.0  # one call of an adapter of W&B takes no longer, with everything that it repeats or looks up
 DOWNLOAD_SECONDS = 60.0  # neither does the download of one file
+REPEAT_SECONDS = 1.0  # a query is repeated only if it has that long
 ANSWER_BYTES = 8_000_000  # of an answer that is read whole; a page of 500 files has about one
 HOPS = 5  # redirections of a download
 
@@ -81,7 +82,7 @@ class Graphql:
         try:
             return self._data(document, variables, budget)
         except OutcomeUnknown as exc:
-            if budget.left <= 0:
+            if budget.left < REPEAT_SECONDS:
                 raise Lost(str(exc)) from exc
             log.info("wandb.query_repeated", extra={"fields": {"because": str(exc)}})
         try:

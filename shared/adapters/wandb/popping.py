@@ -143,7 +143,7 @@ def read_item(body: Popped) -> tuple[Answer, QueueItem | None]:
         popped = at(answer.data, OPERATION)
         item_id = popped.get(ID)
         if type(item_id) not in (str, int) or item_id == "":
-            if popped and item_id is not None:
+            if item_id not in (None, ""):
                 raise OutcomeUnknown("W&B answers a pop with an item whose id is no text")
             return answer, None
         if answer.errors:
