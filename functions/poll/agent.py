@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.poll.report import Report
-from shared.core.errors import KeyRefused, SettingsError
+from shared.core.errors import KeyRefused, LaunchError, Retry, SettingsError
 from shared.core.ports import AgentNote, RunQueue
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,7 @@ class _Heard(enum.Enum):
 
     GO = enum.auto()
     STOP = enum.auto()
-    UNKNOWN = enum.auto()  # it knows no such agent, or none was registered yet
-    NOTHING = enum.auto()  # it could not be asked
+    UNKNOWN = enum.auto()  # it knows no such agent, none was registered yet, or it could not be asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,7 @@ class Agent:
         know is registered anew. If that fails, items are popped without an agent, which W&B allows.
 
         Raises:
+            Retry, Denied: W&B answers neither about the agent nor about its queues.
             KeyRefused, SettingsError: nothing can be asked of W&B.
         """
         if (note.base_url, note.entity, note.queues) != (self.base_url, self.entity, self.queues):
@@ -50,7 +50,7 @@ class Agent:
             note = replace(note, agent_id="", missing=(), failures=0)
         if note.stopped:
             return _not_polled(note, report, f"this agent is stopped; {START}")
-        heard = self._heartbeat(note, report)
+        heard, silence = self._heartbeat(note, report)
         if heard is _Heard.STOP:
             return _not_polled(replace(note, failures=0), report, f"W&B asks this agent to stop polling; {START}")
         confirmed = heard is _Heard.GO
@@ -60,7 +60,9 @@ class Agent:
             report.agent_id = note.agent_id
             return note, frozenset()
         known = self._known_queues(report)
-        if heard is _Heard.NOTHING and (known is None or note.failures < PATIENCE):
+        if silence and known is None:
+            raise silence
+        if silence and note.failures < PATIENCE:
             return _not_polled(note, report, "W&B does not say whether this agent should stop polling")
         missing = frozenset(note.missing if known is None else set(self.queues) - known)
         for name in sorted(missing):
@@ -71,17 +73,18 @@ class Agent:
         report.agent_id = note.agent_id
         return note, missing
 
-    def _heartbeat(self, note: AgentNote, report: Report) -> _Heard:
+    def _heartbeat(self, note: AgentNote, report: Report) -> tuple[_Heard, LaunchError | None]:
+        """Return what W&B answers, and why it could not be asked."""
         if not note.agent_id:
-            return _Heard.UNKNOWN
+            return _Heard.UNKNOWN, None
         try:
             stop = self.run_queue.heartbeat(note.agent_id, running=report.open_launches > 0)
         except (KeyRefused, SettingsError):
             raise
         except Exception as exc:  # noqa: BLE001 - a garbled answer says no more than none
             report.failed("agent", exc, exc)
-            return _Heard.NOTHING
-        return _Heard.UNKNOWN if stop is None else _Heard.STOP if stop else _Heard.GO
+            return _Heard.UNKNOWN, exc if isinstance(exc, LaunchError) else Retry(f"agent: {type(exc).__name__}")
+        return (_Heard.UNKNOWN if stop is None else _Heard.STOP if stop else _Heard.GO), None
 
     def _known_queues(self, report: Report) -> frozenset[str] | None:
         """Return the queues that W&B has; None if it does not say: each pop then has its own answer."""

@@ -62,7 +62,7 @@ class Poll:
         """Drain the queues once, or again and again for the window; one poll works at a time.
 
         Raises:
-            Retry, Denied: the ledger cannot be reached, or W&B refuses the key.
+            Retry, Denied: the ledger or W&B as a whole cannot be reached, or W&B refuses the key.
         """
         now, began_with = self.clock(), budget.left
         note = self.agents.take(holder, now, now + self.policy.lease)

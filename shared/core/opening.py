@@ -5,7 +5,7 @@ it. No value is ever changed silently.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,15 +22,6 @@ MAX_DIGITS = 4300  # of an integer; Python and pydantic read no longer ones
 _KEPT = ("entity", "project", "run_id", "name", "author")  # of a refused run spec: enough to tell whose it was
 _SHOWN_KEY, _SHOWN_PATH, _SHOWN_PROBLEM = 80, 300, 2000  # characters
 _TOO_LARGE = 10**MAX_DIGITS
-
-
-class _Step:
-    """One step of the way into a JSON value. Linked, not joined: a long key costs nothing until it is shown."""
-
-    __slots__ = ("name", "up")
-
-    def __init__(self, up: "_Step | None", name: str | int) -> None:
-        self.up, self.name = up, name
 
 
 def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime, problem: str = "") -> Launch:
@@ -70,29 +61,27 @@ def storable(value: T, path: str = "") -> T:
     Raises:
         Reject: naming the path of the first part that some reader cannot read, and why. No value is shown.
     """
-    todo: list[tuple[object, _Step | None, int]] = [(value, _Step(None, path) if path else None, 0)]
-    while todo:  # not recursive: the value may be nested deeper than Python's own stack
-        one, step, depth = todo.pop()
-        if isinstance(one, dict | list):
-            if depth >= MAX_DEPTH:
-                problem = f"is nested more than {MAX_DEPTH} levels deep"
-                raise Reject(_shown(step), problem, "Nothing in a run spec needs that.")
-            todo.extend(reversed([(child, _Step(step, name), depth + 1) for name, child in _children(one, step)]))
+    names: list[str | int] = []  # the way to the value that is being checked
+    levels: list[Iterator[tuple[str | int, object]]] = [iter([(path, value)])]
+    while levels:  # not recursive: the value may be nested deeper than Python's own stack
+        for name, child in levels[-1]:
+            names.append(name)
+            _check_leaf(name, names)
+            if isinstance(child, dict | list):
+                if len(levels) > MAX_DEPTH:
+                    problem = f"is nested more than {MAX_DEPTH} levels deep"
+                    raise Reject(_shown(names), problem, "Nothing in a run spec needs that.")
+                levels.append(iter(child.items() if isinstance(child, dict) else enumerate(child)))
+                break
+            _check_leaf(child, names)
+            names.pop()
         else:
-            _check_leaf(one, step)
+            levels.pop()
+            del names[-1:]
     return value
 
 
-def _children(value: dict[Any, Any] | list[Any], step: _Step | None) -> Iterator[tuple[str | int, object]]:
-    if isinstance(value, list):
-        yield from enumerate(value)
-        return
-    for key, child in value.items():
-        _check_leaf(key, _Step(step, str(key)))
-        yield str(key), child
-
-
-def _check_leaf(value: object, step: _Step | None) -> None:
+def _check_leaf(value: object, names: Sequence[str | int]) -> None:
     match value:
         case str():
             try:
@@ -100,27 +89,24 @@ def _check_leaf(value: object, step: _Step | None) -> None:
             except UnicodeEncodeError as exc:
                 half = f"\\u{ord(value[exc.start]):04x}"
                 problem = f"contains half of a surrogate pair ({half}), which UTF-8 does not have"
-                raise Reject(_shown(step), problem, "Write the whole character, or remove it.") from None
+                raise Reject(_shown(names), problem, "Write the whole character, or remove it.") from None
         case float() if not math.isfinite(value):
             name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-            raise Reject(_shown(step), f"is {name}, which JSON does not have", "Write a number or null.")
+            raise Reject(_shown(names), f"is {name}, which JSON does not have", "Write a number or null.")
         case int() if abs(value) >= _TOO_LARGE:
             problem = f"is an integer of more than {MAX_DIGITS:,} digits"
-            raise Reject(_shown(step), problem, "Write it as a text.")
+            raise Reject(_shown(names), problem, "Write it as a text.")
         case None | bool() | int() | float():
             pass
         case _:
-            raise Reject(_shown(step), f"is of type {type(value).__name__}, which JSON does not have")
+            raise Reject(_shown(names), f"is of type {type(value).__name__}, which JSON does not have")
 
 
-def _shown(step: _Step | None) -> str:
+def _shown(names: Sequence[str | int]) -> str:
     """Return a path as a person reads it: `overrides.args[3]`; what is long is shortened in its middle."""
-    names: list[str | int] = []
-    while step:
-        names.append(step.name)
-        step = step.up
-    parts = (f"[{name}]" if isinstance(name, int) else f".{_short(_safe(name), _SHOWN_KEY)}" for name in names[::-1])
-    return _short("".join(parts).removeprefix("."), _SHOWN_PATH) or "run_spec"
+    root, *way = names
+    parts = (f"[{name}]" if isinstance(name, int) else f".{_short(_safe(name), _SHOWN_KEY)}" for name in way)
+    return _short(f"{root}{''.join(parts)}".removeprefix("."), _SHOWN_PATH) or "run_spec"
 
 
 def _short(text: str, most: int) -> str:

@@ -31,7 +31,8 @@ QUICK = {  # minutes of the cloud as seconds, so that what has to be waited for 
     "SUBMIT_LOOK_AGAIN_SECONDS": "1",
     "SUBMIT_SETTLE_SECONDS": "2",
     "FIRST_RETRY_SECONDS": "1",
-    "POLL_LEASE_SECONDS": "2",
+    "POLL_BUDGET_SECONDS": "4",
+    "POLL_LEASE_SECONDS": "5",
     "OVERDUE_SECONDS": "2",
     "INIT_GRACE_SECONDS": "1",
 }

@@ -48,7 +48,7 @@ def decoder(content: bytes) -> bool:
         launch = from_request(message, NOW)
         written_down(launch)
         assert isinstance(again, Request)
-        assert from_request(again, NOW) == launch  # a NaN is null by then
+        assert from_request(again, NOW) == launch  # what cannot be kept is refused for the same reason
     else:
         assert again == message
     return True

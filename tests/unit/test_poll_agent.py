@@ -109,12 +109,13 @@ def test_nothing_is_popped_while_wandb_does_not_say_whether_to_stop(scene: Scene
     scene.wandb.push("i", A)
     scene.wandb.fail |= {"heartbeat": Retry("503"), "known_queues": Retry("503")}
     for _ in range(10):
-        report = scene.poll()
-        assert (report.polled, report.why_not) == (
-            False,
-            "W&B does not say whether this agent should stop polling",
-        )
-        assert report.errors == ["agent: 503"]
+        with pytest.raises(Retry, match="503"):
+            scene.poll()
+    del scene.wandb.fail["known_queues"]
+    report = scene.poll()
+    assert (report.polled, report.errors) == (False, ["agent: 503"])
+    assert report.why_not == "W&B does not say whether this agent should stop polling"
+    assert len(scene.wandb.pops) == 2, "of the first call"
     scene.wandb.fail.clear()
     assert (scene.poll().launched, list(scene.wandb.agents)) == ({"a": 1}, ["agent-1"])
 

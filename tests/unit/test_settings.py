@@ -203,6 +203,16 @@ def test_a_file_without_a_key_is_told_with_everything_else(
         ("WANDB_BASE_URL", "api.wandb.ai", "WANDB_BASE_URL: String should match pattern"),
         ("WANDB_BASE_URL", "https://u:s3cret@w.test", "WANDB_BASE_URL: has a user or a password in it"),
         ("POLL_CONNECTIONS", "0", "POLL_CONNECTIONS: Input should be greater than"),
+        (
+            "POLL_LEASE_SECONDS",
+            "40",
+            "POLL_LEASE_SECONDS: is 40 seconds, but must be longer than POLL_BUDGET_SECONDS (40)",
+        ),
+        (
+            "POLL_BUDGET_SECONDS",
+            "150",
+            "POLL_LEASE_SECONDS: is 150 seconds, but must be longer than POLL_BUDGET_SECONDS",
+        ),
         ("LAUNCH_QUEUES", " , ", "LAUNCH_QUEUES (or queues in launch-config.yaml): "),
         ("LAUNCH_AGENT_NAME", "My Agent", "LAUNCH_AGENT_NAME: "),
         ("LAUNCH_CONFIG", "/not/there.yaml", "LAUNCH_CONFIG: /not/there.yaml does not exist"),
