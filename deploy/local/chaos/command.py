@@ -70,6 +70,7 @@ def chaos(items: int, seed: int, kills: int, fault_rate: float, duplicates: floa
 
     What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 5 s that submit has
     (540) and the 2 s that a create may take (60); W&B's lease of a popped item 5 s (60); the grace of status seconds.
+    GCS takes ten writes of an object a second (one).
     Jobs are played by the stand-in, without processes of their own.
 
     A seed repeats the mixture, not the story: which call meets what depends on the machine.
@@ -85,6 +86,7 @@ def chaos(items: int, seed: int, kills: int, fault_rate: float, duplicates: floa
         {**SETTINGS, "LAUNCH_MAX_JOBS": str(max_jobs)},
         every=0.5,
         emulator=False,  # Google's own does not repeat on demand
+        gcs_options=("--write-seconds", "0.1"),
         wandb_options=("--lease-seconds", str(ITEM_LEASE), *faults),
         vertex_options=("--pending-seconds", "0.1", *faults),
         pubsub_options=("--shape", "cloudevent", "--duplicates", str(duplicates), "--seed", str(seed)),
