@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import click
 from rich import box
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from deploy.dead_letters.box import MOST, DeadLetterBox
 from deploy.dead_letters.letter import Letter
+from deploy.dead_letters.standing import Launches
 from deploy.deployment import Deployment, deployment_options
 
 
@@ -23,6 +23,7 @@ from deploy.deployment import Deployment, deployment_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="List as JSON.")
 @click.option("--wait", default=5.0, show_default=True, type=click.FloatRange(0.5), help="Seconds to wait for more.")
+@click.option("--ledger", envvar="LEDGER_BUCKET", help="Its bucket.  [default: PROJECT-NAME-ledger]")
 @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
 def dead_letters(
     deployment: Deployment,
@@ -32,21 +33,26 @@ def dead_letters(
     yes: bool,
     as_json: bool,
     wait: float,
+    ledger: str | None,
 ) -> None:
     """List what submit could not take, and put it on its way again.
 
     A message ends here that is none at all, or for which the ledger could not be reached in all its attempts. Without
-    --replay and --drop nothing is changed, and no run spec is ever shown. When the cause is mended, --replay publishes
-    a message again and only then takes it out: at worst it comes twice, which launches once. What submit would refuse
-    again stays, and is told.
+    --replay and --drop nothing is changed, and no run spec is ever shown.
+
+    When the cause is fixed, --replay looks for each launch in the ledger. A message whose launch has a job, has ended
+    or is closed stays, and so does one that submit would refuse again; the output says why. Every other message is
+    published again and only then taken out: at worst it comes twice, which launches once. If the ledger has no record
+    of a request, however old, submit looks for its job in Vertex AI before it creates one.
 
     Pub/Sub shows a part at a time: what somebody else is looking at may be missing, and comes back within a minute.
 
-    The stack of `make up`: PUBSUB_EMULATOR_HOST=127.0.0.1:7002, --project=local-project, --region=us-central1.
+    The stack of `make up`: PUBSUB_EMULATOR_HOST=127.0.0.1:7002, STORAGE_EMULATOR_HOST=http://127.0.0.1:7004,
+    --project=local-project, --region=us-central1, --ledger=launch-ledger.
 
     Exit code 1 where a message that was named is not there or stays, or where Pub/Sub could not be asked.
     """
-    now, named = datetime.now(UTC), frozenset(message_ids)
+    named = frozenset(message_ids)
     if replay and drop:
         raise click.UsageError("--replay or --drop, not both")
     if as_json and (replay or drop):
@@ -58,13 +64,13 @@ def dead_letters(
     console = Console(highlight=False, soft_wrap=True, markup=False)
     with DeadLetterBox(deployment, wait) as letters:
         if replay:
-            settled = _replay(letters, named, console, now)
+            settled = _replay(letters, Launches(ledger or deployment.ledger_bucket), named, console)
         elif drop:
             settled = _drop(letters, named, console)
         else:
             found = [replace(letter, content=b"") for page in _wanted(letters, named) for letter in page]
             settled = {letter.id for letter in found}
-            _show(found, console, now, as_json=as_json)
+            _show(found, console, as_json=as_json)
     if not letters.complete:
         click.echo(f"Only {MOST} were looked at; there may be more.", err=True)
     if left := [one for one in dict.fromkeys(message_ids) if one not in settled]:
@@ -82,7 +88,7 @@ def _wanted(letters: DeadLetterBox, wanted: frozenset[str]) -> Iterator[list[Let
             return
 
 
-def _replay(letters: DeadLetterBox, wanted: frozenset[str], console: Console, now: datetime) -> set[str]:
+def _replay(letters: DeadLetterBox, launches: Launches, wanted: frozenset[str], console: Console) -> set[str]:
     """Publish letters again, and take out what was published; return the ids of those."""
     replayed: set[str] = set()
     stay = 0
@@ -90,13 +96,16 @@ def _replay(letters: DeadLetterBox, wanted: frozenset[str], console: Console, no
         published: list[Letter] = []
         try:
             for letter in page:
-                if why := letter.stays(now):
+                standing = launches.standing(letter.launch_key) if letter.kind else None
+                done = f"{standing.words}. Drop it" if standing and standing.done else ""
+                if why := letter.stays or done:
                     stay += 1
                     console.print(f"  {letter.id} stays, {letter.what}: {why}.")
                 else:
                     letters.publish(letter)
                     published.append(letter)
-                    console.print(f"  {letter.id} is published again, {letter.what}")
+                    words = f": {standing.words}" if standing else ""
+                    console.print(f"  {letter.id} is published again, {letter.what}{words}")
         finally:
             letters.acknowledge(published)
         replayed |= {letter.id for letter in published}
@@ -116,9 +125,9 @@ def _drop(letters: DeadLetterBox, wanted: frozenset[str], console: Console) -> s
     return dropped
 
 
-def _show(found: list[Letter], console: Console, now: datetime, *, as_json: bool) -> None:
+def _show(found: list[Letter], console: Console, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([letter.document(now) for letter in found], indent=2))
+        click.echo(json.dumps([letter.document() for letter in found], indent=2))
         return
     if found:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

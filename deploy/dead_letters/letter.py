@@ -1,17 +1,15 @@
 """A dead letter: what it is and where it comes from. A run spec can hold a key, so nothing of one is kept here."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from google.pubsub_v1.types import ReceivedMessage
 
-from deploy.provision.ledger import RULE
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, decode
 
 SOURCE = "CloudPubSubDeadLetterSource"  # begins the names of what Pub/Sub says of a message that it has given up
-REMEMBERED = timedelta(days=RULE["condition"]["age"])  # so long the ledger knows what was closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +36,12 @@ class Letter:
             return f"request of {_plain(self.source)}: {_plain(self.idempotency_key)}"
         return f"ticket of launch {self.launch_key}" if self.kind else f"no message: {_plain(self.problem)}"
 
-    def stays(self, now: datetime) -> str:
-        """Say why it cannot be replayed; empty where it can."""
-        if not self.kind:
-            return "submit would refuse it again. Mend whoever publishes it, and drop it"
-        if self.kind == "request" and now - self.published >= REMEMBERED:
-            days = REMEMBERED.days
-            return f"of a launch that old the ledger may know nothing: {days} days. Ask for it anew, and drop it"
-        return ""
+    @property
+    def stays(self) -> str:
+        """Say why it cannot be replayed, whatever the ledger has of it; empty if it can."""
+        return "" if self.kind else "submit would refuse it again. Mend whoever publishes it, and drop it"
 
-    def document(self, now: datetime) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Return what a machine is told of it; null is what is not known, or not so."""
         told = {
             "message_id": self.id,
@@ -60,7 +54,7 @@ class Letter:
             "source": self.source,
             "idempotency_key": self.idempotency_key,
             "problem": self.problem,
-            "stays": self.stays(now),
+            "stays": self.stays,
         }
         return {name: value or None for name, value in told.items()}
 

@@ -1,19 +1,27 @@
 """`python -m deploy dead-letters` on every Pub/Sub that the project may run on: nothing is lost by looking."""
 
 import json
+import re
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
+import requests
 from click.testing import CliRunner, Result
 from google.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from deploy.dead_letters.box import PAGE
 from deploy.dead_letters.command import dead_letters
+from shared.adapters.gcs import GcsLedger
+from shared.core.launch import Launch, State
 from shared.core.message import MAX_BYTES, Request, Ticket, encode, launch_key
+from shared.core.opening import from_request
+from tests.contract.gcs import fresh_bucket, gcs_server
+from tests.contract.launches import NOW, ended
 from tests.contract.pubsub import PROJECT, Place, until
 
 KEY = launch_key("wandb", "item")
@@ -26,7 +34,8 @@ SOURCE = "CloudPubSubDeadLetterSource"
 class Letters:
     """A deployment's launch topic and dead letters, and the command."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, bucket: str) -> None:
+        self.bucket, self.ledger = bucket, GcsLedger(bucket)
         self.place, self.name = place, f"d{uuid.uuid4().hex[:10]}"
         topics = [f"{PROJECT}/topics/{self.name}-{kind}" for kind in ("requests", "dead-letters")]
         for topic in topics:
@@ -46,6 +55,7 @@ class Letters:
     def run(self, *arguments: str, answer: str = "", code: int = 0) -> Result:
         """Run the command; it ends with this exit code, and no run spec's key is ever in its words."""
         told = ["--project=contract", "--region=us-central1", f"--name={self.name}", "--wait=0.5", *arguments]
+        told.append(f"--ledger={self.bucket}")
         environ = {"PUBSUB_EMULATOR_HOST": self.place.host, "COLUMNS": "200"}
         done = CliRunner().invoke(dead_letters, told, input=answer, env=environ)
         assert done.exit_code == code, done.output
@@ -62,10 +72,17 @@ class Letters:
         return [received.message.data for received in self.place.pull(self.requests)]
 
 
+@pytest.fixture(scope="module")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve GCS."""
+    with gcs_server(tmp_path_factory.mktemp("gcs")) as url:
+        yield url
+
+
 @pytest.fixture
-def letters(place: Place) -> Letters:
-    """Make them."""
-    return Letters(place)
+def letters(place: Place, gcs: str) -> Letters:
+    """Make them, and an empty ledger."""
+    return Letters(place, fresh_bucket(gcs))
 
 
 def test_an_empty_box_says_so(letters: Letters) -> None:
@@ -117,7 +134,7 @@ def test_only_what_is_named_is_replayed(letters: Letters) -> None:
     assert f"not there, or it stays: 7, {garbage}" in letters.run("--replay", ticket, "7", garbage, code=1).output
     assert until(letters.replayed) == [TICKET]
     assert {letter["message_id"] for letter in letters.listed()} == {other, garbage}
-    assert ticket not in letters.run(other).stdout
+    assert not re.search(rf"(?m)^ *{ticket} ", letters.run(other).stdout)
     letters.run(ticket, code=1)
 
 
@@ -133,15 +150,57 @@ def test_what_nobody_will_mend_is_dropped_after_asking(letters: Letters) -> None
     assert letters.replayed() == []
 
 
-def test_a_request_that_the_ledger_may_have_forgotten_stays(letters: Letters) -> None:
-    """Else what was launched and closed more than 30 days ago would be launched again; a ticket launches nothing."""
+def test_a_request_of_any_age_is_replayed_if_the_ledger_has_no_record(letters: Letters) -> None:
+    """Submit looks its job up by its label first; the output says what the ledger has."""
     old = (datetime.now(UTC) - timedelta(days=30, hours=1)).isoformat()
-    request, ticket = (letters.bury(one, **{f"{SOURCE}TopicPublishTime": old})[0] for one in (encode(REQUEST), TICKET))
-    assert "Ask for it anew" in letters.run("--replay").stdout
+    [request] = letters.bury(encode(REQUEST), **{f"{SOURCE}TopicPublishTime": old})
+    assert f"{request} is published again" in (said := letters.run("--replay").stdout)
+    assert "the ledger has no such launch" in said
+    assert until(letters.replayed) == [encode(REQUEST)]
+    assert letters.listed() == []
+
+
+LAUNCH = from_request(REQUEST, NOW)
+CLAIMED = LAUNCH.move(State.SUBMITTING, attempt=1)
+SUBMITTED = CLAIMED.move(State.SUBMITTED, job_name="projects/p/locations/l/customJobs/1")
+
+
+@pytest.mark.parametrize(
+    ("launch", "said", "replayed"),
+    [
+        (LAUNCH, "its launch is QUEUED", True),
+        (CLAIMED, "its launch is SUBMITTING", True),
+        (SUBMITTED, "its launch has a job: projects/p/locations/l/customJobs/1. Drop it.", False),
+        (ended(LAUNCH), "its launch has ended: FAILED. Drop it.", False),
+    ],
+    ids=["queued", "submitting", "submitted", "ended"],
+)
+def test_a_replay_looks_at_the_launch(letters: Letters, launch: Launch, said: str, replayed: bool) -> None:
+    """What is already done stays, and the output says why; nothing is published for it."""
+    letters.ledger.write(launch)
+    [request] = letters.bury(encode(REQUEST))
+    assert said in letters.run("--replay").stdout
+    assert [letter["message_id"] for letter in letters.listed()] == ([] if replayed else [request])
+    assert (until(letters.replayed) if replayed else letters.replayed()) == ([encode(REQUEST)] if replayed else [])
+
+
+def test_what_is_closed_is_not_replayed(letters: Letters) -> None:
+    """A request that was launched, ended and closed; named, it makes the exit code 1. Another goes on."""
+    letters.ledger.close(ended(letters.ledger.write(LAUNCH)))
+    request, ticket = letters.bury(encode(REQUEST), TICKET)
+    done = letters.run("--replay", request, ticket, code=1)
+    assert f"{request} stays, request of nightly: 42: its launch is closed: FAILED. Drop it." in done.output
     assert until(letters.replayed) == [TICKET]
-    [left] = letters.listed()
-    assert (left["message_id"], left["published"]) == (request, old)
-    assert ticket not in letters.run().stdout
+
+
+def test_an_unreadable_record_counts_as_an_open_launch(letters: Letters, gcs: str) -> None:
+    """Submit tries again until somebody has looked at it."""
+    upload = f"{gcs}/upload/storage/v1/b/{letters.bucket}/o"
+    query = {"uploadType": "media", "name": f"open/{REQUEST.launch_key}"}
+    requests.post(upload, params=query, data=b"garbage", timeout=5).raise_for_status()
+    letters.bury(encode(REQUEST))
+    assert "its launch is open, and its record is unreadable" in letters.run("--replay").stdout
+    assert until(letters.replayed) == [encode(REQUEST)]
 
 
 @pytest.mark.parametrize("options", [["--replay", "--drop", "1"], ["--json", "--replay"], ["--wait=0"]])

@@ -17,19 +17,27 @@ TOPIC, DEAD = "projects/p1/topics/launch-requests", "projects/p1/topics/launch-d
 TRIGGER, KEPT = "projects/p1/subscriptions/trigger", "projects/p1/subscriptions/launch-dead-letters"
 READ = {("pubsub.subscriptions.consume", f"pubsub.googleapis.com/{KEPT}")}
 PUBLISH = {("pubsub.topics.publish", f"pubsub.googleapis.com/{TOPIC}")}
-TICKET = encode(Ticket(launch_key=launch_key("wandb", "item")))
+LEDGER = "storage.googleapis.com/projects/_/buckets/p1-launch-ledger"
+KEY = launch_key("wandb", "item")
+LOOK = {
+    ("storage.objects.list", LEDGER),
+    *(("storage.objects.get", f"{LEDGER}/objects/{folder}/{KEY}") for folder in ("open", "closed")),
+}
+TICKET = encode(Ticket(launch_key=KEY))
 
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Give a project with a ticket among its dead letters, in which this process is an operator."""
-    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    for emulator in ("PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LEDGER_BUCKET"):
+        monkeypatch.delenv(emulator, raising=False)
     with Cloud(tmp_path) as made:
         for name, value in made.environ(OPERATOR).items():
             monkeypatch.setenv(name, value)
         for topic, subscription in ((TOPIC, TRIGGER), (DEAD, KEPT)):
             made.resources[f"pubsub.googleapis.com/{topic}"] = {"name": topic}
             made.resources[f"pubsub.googleapis.com/{subscription}"] = {"name": subscription, "topic": topic}
+        made.resources[LEDGER] = {"name": "p1-launch-ledger"}
         PubSub(made.state).publish(DEAD, {"data": base64.b64encode(TICKET).decode()})
         yield made
 
@@ -50,14 +58,14 @@ def published(cloud: Cloud) -> list[bytes]:
     return [base64.b64decode(each["data"]) for each in cloud.state.messages.get(TRIGGER, [])]
 
 
-def test_two_permissions_are_enough(cloud: Cloud) -> None:
-    """One to look and one to replay, each on one thing; what was looked at is let go at once."""
+def test_a_few_permissions_are_enough(cloud: Cloud) -> None:
+    """One to look; to replay one more on the topic, and reading on the ledger. What was looked at is let go at once."""
     cloud.enforce(allowing(READ))
     assert "1 dead letter." in run().output
     letting_go = cloud.calls_to("pubsub")[-1]
     assert letting_go.path.endswith(":modifyAckDeadline")
     assert letting_go.document.get("ackDeadlineSeconds", 0) == 0
-    cloud.enforce(allowing(READ, PUBLISH))
+    cloud.enforce(allowing(READ, PUBLISH, LOOK))
     assert "1 dead letter replayed." in run("--replay").output
     assert published(cloud) == [TICKET]
     assert run().output == "No dead letters.\n"
@@ -71,7 +79,14 @@ def test_a_missing_permission_is_named_with_the_command_that_gives_it(cloud: Clo
     assert f"you lack roles/pubsub.subscriber on {KEPT}" in done.output
     bind = "gcloud pubsub subscriptions add-iam-policy-binding launch-dead-letters --project=p1"
     assert f"{bind} --role=roles/pubsub.subscriber --member=user:YOU" in done.output
-    cloud.enforce(allowing(READ))
+    cloud.enforce(allowing(READ, PUBLISH))
+    done = run("--replay")
+    assert done.exit_code == 1
+    assert "To read it, roles/storage.objectViewer is enough." in done.output
+    bind = "gcloud storage buckets add-iam-policy-binding gs://p1-launch-ledger --role=roles/storage.objectViewer"
+    assert f"{bind} --member=user:YOU" in done.output
+    assert published(cloud) == []
+    cloud.enforce(allowing(READ, LOOK))
     done = run("--replay")
     assert done.exit_code == 1
     assert f"you lack roles/pubsub.publisher on {TOPIC}" in done.output

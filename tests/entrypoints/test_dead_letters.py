@@ -122,7 +122,7 @@ def test_garbage_ends_there_after_all_its_attempts(outside: Outside) -> None:
 
 
 def test_what_could_not_be_written_down_is_launched_once_after_a_replay(outside: Outside) -> None:
-    """A ticket and a request while the ledger refuses submit; then once each, though they are replayed twice."""
+    """A ticket and a request while the ledger refuses submit; then once each, though they come twice."""
     real = os.environ["STORAGE_EMULATOR_HOST"]
     with delivering(outside) as delivery:
         with refusing() as url:
@@ -142,8 +142,12 @@ def test_what_could_not_be_written_down_is_launched_once_after_a_replay(outside:
         eventually(lambda: len(outside.vertex.jobs()) == 2, "both are launched")
         for message in (REQUEST, Ticket(launch_key=keys["ticket"])):  # as if the command had died before it took it out
             delivery.publish(DEAD, encode(message))
-        assert "2 dead letters replayed." in run("--replay")
+            delivery.publish(TOPIC, encode(message))
         eventually(lambda: delivery.answers.count("200 OK") == 4, "submit has taken each twice")
+        said = run("--replay")
+        assert said.count("stays, ") == said.count("its launch has a job: ") == 2
+        assert "0 dead letters replayed, 2 left." in said
+        run("--drop", "--yes", *(letter["message_id"] for letter in waiting()))
         assert {job.labels["launch_key"] for job in outside.vertex.jobs()} == set(keys.values())
         assert len(outside.vertex.jobs()) == 2
         assert waiting() == []

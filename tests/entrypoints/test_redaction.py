@@ -232,7 +232,7 @@ def test_a_message_that_is_none_is_not_quoted(scene: Scene, caplog: Any) -> None
         letter = letter_of(
             ReceivedMessage(ack_id="a", message=PubsubMessage(data=content, message_id="1", publish_time=now))
         )
-        shown += f"{letter} {letter.what} {letter.document(now)}"
+        shown += f"{letter} {letter.what} {letter.document()}"
     assert_nothing_is_shown(shown)
 
 

@@ -94,9 +94,10 @@ def chaos(
     answers of calls that had their effect. Among the items are poison, items that are deleted from their queue, and
     items of a project that the key cannot read; W&B forgets its agents now and then.
 
-    What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 4 s that submit has
-    and the 3 s that a create may take; W&B's lease of a popped item 5 s (60); the grace of status seconds. Jobs are
-    played by the stand-in, without processes of their own.
+    What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 5 s that submit has
+    (540) and the 2 s that a create may take (60); W&B's lease of a popped item 5 s (60); the grace of status seconds.
+    GCS takes ten writes of an object a second (one).
+    Jobs are played by the stand-in, without processes of their own.
 
     A seed repeats the mixture, not the story: which call meets what depends on the machine.
     """
@@ -150,6 +151,7 @@ def _stack(folder: Path, bucket: int, seed: int, rate: float, duplicates: float,
         {**SETTINGS, "LAUNCH_MAX_JOBS": str(max_jobs), "STORAGE_EMULATOR_HOST": f"http://{HOST}:{bucket}"},
         every=0,  # rounds.py calls poll and status
         emulator=False,  # Google's own does not repeat on demand
+        gcs_options=("--write-seconds", "0.1"),
         wandb_options=("--lease-seconds", str(ITEM_LEASE), *faults),
         vertex_options=("--pending-seconds", "0.1", *late, *faults),
         pubsub_options=(
