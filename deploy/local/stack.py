@@ -96,6 +96,7 @@ class Stack:
     settings: Mapping[str, str] = field(default_factory=dict)
     every: float = 2.0
     emulator: bool = True  # use Google's Pub/Sub emulator where it is installed
+    gcs_options: tuple[str, ...] = ()
     wandb_options: tuple[str, ...] = ()
     vertex_options: tuple[str, ...] = ()
     pubsub_options: tuple[str, ...] = ()

@@ -33,8 +33,8 @@ SETTINGS = {
     "SUBMIT_LOOK_AGAIN_SECONDS": "4",  # longer than the latest effect of one
     "ERROR_GRACE_SECONDS": "4",  # longer than Vertex AI takes to write an error
     "FIRST_RETRY_SECONDS": "0.5",
-    "POLL_BUDGET_SECONDS": "2",
-    "POLL_LEASE_SECONDS": "3",
+    "POLL_BUDGET_SECONDS": "4",
+    "POLL_LEASE_SECONDS": "6",
     "OVERDUE_SECONDS": "3",
     "STATUS_BUDGET_SECONDS": "10",
     "LISTING_LAG_SECONDS": "2",
@@ -42,7 +42,7 @@ SETTINGS = {
     "LAUNCH_STOPPED_RUN_TIMEOUT": "1",
 }
 SHARE = click.FloatRange(0, 1)
-ROUND_SECONDS = 0.5  # from one call of poll and status to the next
+ROUND_SECONDS = 0.7  # from one call of poll and status to the next
 ITEM_LEASE = 5  # seconds; W&B's is a minute
 ERROR_SECONDS, LIST_SECONDS = 1.5, 1.0  # that a job's error, and a job itself, come later
 SURVIVED = (  # events of the functions that show what was survived
@@ -150,6 +150,7 @@ def _stack(folder: Path, bucket: int, seed: int, rate: float, duplicates: float,
         {**SETTINGS, "LAUNCH_MAX_JOBS": str(max_jobs), "STORAGE_EMULATOR_HOST": f"http://{HOST}:{bucket}"},
         every=0,  # rounds.py calls poll and status
         emulator=False,  # Google's own does not repeat on demand
+        gcs_options=("--write-seconds", "0.2"),  # of one object; as everything is quicker here
         wandb_options=("--lease-seconds", str(ITEM_LEASE), *faults),
         vertex_options=("--pending-seconds", "0.1", *late, *faults),
         pubsub_options=(
