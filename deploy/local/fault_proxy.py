@@ -14,7 +14,7 @@ from starlette.routing import Route
 from deploy.local.faults import Faulty, fault_options
 from deploy.local.shapes import SHAPES
 
-_OF_THE_CONNECTION = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
+_OF_THE_CONNECTION = {"connection", "content-length", "host", "date", "keep-alive", "transfer-encoding"}
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -52,7 +52,7 @@ def create_app(to: str) -> Starlette:
 def main(port: int, to: str, system: str, fault_rate: float, fault_seed: int) -> None:
     """Pass calls on to a server, and fail a share of them."""
     app = Faulty(create_app(to), "/", fault_rate, fault_seed, SHAPES[system])
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, date_header=False)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,15 @@ from deploy.local.stack import QUEUE, START_SECONDS, Ports, Stack
 
 TIMEOUT, CREATE_TIMEOUT = 5, 2  # seconds that submit has, and that a create of it may take
 SETTINGS = {
-    "SUBMIT_BUDGET_SECONDS": str(TIMEOUT),
-    "SUBMIT_CREATE_SECONDS": str(CREATE_TIMEOUT),
     "SUBMIT_LEASE_SECONDS": "10",  # longer than both together, as in the cloud
+    "SUBMIT_BUDGET_SECONDS": "4",
+    "SUBMIT_CREATE_SECONDS": "3",
     "SUBMIT_SETTLE_SECONDS": "5",  # longer than a create
     "SUBMIT_LOOK_AGAIN_SECONDS": "4",  # longer than the latest effect of one
     "ERROR_GRACE_SECONDS": "4",  # longer than Vertex AI takes to write an error
     "FIRST_RETRY_SECONDS": "0.5",
-    "POLL_BUDGET_SECONDS": "2",
-    "POLL_LEASE_SECONDS": "3",
+    "POLL_BUDGET_SECONDS": "4",
+    "POLL_LEASE_SECONDS": "6",
     "OVERDUE_SECONDS": "3",
     "STATUS_BUDGET_SECONDS": "10",
     "LISTING_LAG_SECONDS": "2",
@@ -42,7 +42,7 @@ SETTINGS = {
     "LAUNCH_STOPPED_RUN_TIMEOUT": "1",
 }
 SHARE = click.FloatRange(0, 1)
-ROUND_SECONDS = 0.5  # from one call of poll and status to the next
+ROUND_SECONDS = 0.7  # from one call of poll and status to the next
 ITEM_LEASE = 5  # seconds; W&B's is a minute
 ERROR_SECONDS, LIST_SECONDS = 1.5, 1.0  # that a job's error, and a job itself, come later
 SURVIVED = (  # events of the functions that show what was survived
@@ -94,10 +94,9 @@ def chaos(
     answers of calls that had their effect. Among the items are poison, items that are deleted from their queue, and
     items of a project that the key cannot read; W&B forgets its agents now and then.
 
-    What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 5 s that submit has
-    (540) and the 2 s that a create may take (60); W&B's lease of a popped item 5 s (60); the grace of status seconds.
-    GCS takes ten writes of an object a second (one).
-    Jobs are played by the stand-in, without processes of their own.
+    What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 4 s that submit has
+    and the 3 s that a create may take; W&B's lease of a popped item 5 s (60); the grace of status seconds. Jobs are
+    played by the stand-in, without processes of their own.
 
     A seed repeats the mixture, not the story: which call meets what depends on the machine.
     """
@@ -151,7 +150,7 @@ def _stack(folder: Path, bucket: int, seed: int, rate: float, duplicates: float,
         {**SETTINGS, "LAUNCH_MAX_JOBS": str(max_jobs), "STORAGE_EMULATOR_HOST": f"http://{HOST}:{bucket}"},
         every=0,  # rounds.py calls poll and status
         emulator=False,  # Google's own does not repeat on demand
-        gcs_options=("--write-seconds", "0.1"),
+        gcs_options=("--write-seconds", "0.2"),  # of one object; as everything is quicker here
         wandb_options=("--lease-seconds", str(ITEM_LEASE), *faults),
         vertex_options=("--pending-seconds", "0.1", *late, *faults),
         pubsub_options=(

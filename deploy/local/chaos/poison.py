@@ -4,11 +4,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from deploy.local.stack import ENTITY
+from deploy.local.stack import DEFAULT_CONFIG, ENTITY
 from deploy.local.vertex_server.played import IMAGE
 
 MEGABYTE = 1 << 20
 EMOJI = "\N{COLLISION SYMBOL}"
+
+
+_GIVEN = DEFAULT_CONFIG["resource_args"]["gcp-vertex"]
+_RUN = {**_GIVEN["run"], "create_request_timeout": 2}
 
 
 def _spec(name: str, project: str, /, **changes: Any) -> dict[str, Any]:
@@ -20,6 +24,7 @@ def _spec(name: str, project: str, /, **changes: Any) -> dict[str, Any]:
         "docker": {"docker_image": f"{IMAGE}:latest"},
         "overrides": {"run_config": {}},
         "resource": "gcp-vertex",
+        "resource_args": {"gcp-vertex": {**_GIVEN, "run": _RUN}},  # W&B merges the queue's into what is JSON only
     }
     return base | changes
 

@@ -21,7 +21,7 @@ import requests
 from deploy.local.chaos.audit import Waits
 from deploy.local.chaos.outside import Outside
 
-SETTLING = 8.0  # seconds after the last trouble until rounds are calm: longer than any lease or lateness
+SETTLING = 9.0  # seconds after the last trouble until rounds are calm: longer than any lease or lateness
 GRACE = timedelta(seconds=10)  # that a launch has, after it is due or its job has ended
 CALL_SECONDS = 20.0
 
