@@ -35,7 +35,7 @@ check: $(READY) ## The whole gate: format, lint, types, imports, tests
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
 
-bench: $(READY) ## Measure speed and memory as ratios; writes docs/benchmarks.md
+bench: $(READY) ## Measure speed and memory as ratios; writes docs/reference/benchmarks.md
 	@$(BIN)/python -m deploy.bench
 
 fuzz: SECONDS := 60
