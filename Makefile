@@ -6,7 +6,7 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test simulate check bench fuzz clean
+.PHONY: help ready setup demo up chaos test simulate quick check bench fuzz clean
 # `make -j` runs commands one after the other too: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
@@ -31,6 +31,13 @@ SECONDS := 600
 simulate: ready ## Let everything go wrong for SECONDS=600, by every fault, pairs of faults and at random
 	@$(RUN) -m tests.simulation --seconds $(SECONDS)
 
+quick: ready ## What to run after each change: format, lint, types, import rules, unit tests, contract tests on fakes
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	"$(VENV)/bin/lint-imports"
+	@exec $(RUN) -m pytest -q -n 2 tests/unit tests/contract -m "not slow" $(ARGS)
+
 check: ready ## The whole gate: format, lint, types, imports, tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
@@ -38,7 +45,7 @@ check: ready ## The whole gate: format, lint, types, imports, tests
 	"$(VENV)/bin/lint-imports"
 	@$(MAKE) --no-print-directory test
 
-bench: ready ## Measure speed and memory as ratios; writes docs/benchmarks.md
+bench: ready ## Measure speed and memory as ratios; writes docs/reference/benchmarks.md
 	@$(RUN) -m deploy.bench
 
 fuzz: SECONDS := 60

@@ -179,7 +179,7 @@ def repository_flags(repository: str) -> tuple[str, ...]:
 
 
 def markdown() -> str:
-    """Return the table as the README shows it."""
+    """Return the table as docs/reference/permissions.md shows it."""
     lines = ["| account | may | on | why |", "|---|---|---|---|"]
     for row in table().bindings:
         custom = table().roles.get(row.role)

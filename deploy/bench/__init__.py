@@ -1,1 +1,1 @@
-"""Speed, memory and sizes, measured by `make bench` and written to docs/benchmarks.md."""
+"""Speed, memory and sizes, measured by `make bench` and written to docs/reference/benchmarks.md."""

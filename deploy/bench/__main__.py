@@ -1,4 +1,4 @@
-"""`make bench`: speed, memory and sizes as ratios, counts and CPU time, written to docs/benchmarks.md.
+"""`make bench`: speed, memory and sizes as ratios, counts and CPU time, written to docs/reference/benchmarks.md.
 
 Milliseconds do not travel between machines; ratios to an empty function, or to one connection, do.
 """
@@ -33,7 +33,12 @@ console = Console()
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Cold starts of each function.")
-@click.option("--output", type=click.Path(path_type=Path), default=ROOT / "docs" / "benchmarks.md", show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=ROOT / "docs" / "reference" / "benchmarks.md",
+    show_default=True,
+)
 @click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Measure these; the others' figures stay.")
 def main(rounds: int, output: Path, only: tuple[str, ...]) -> None:
     """Measure everything once; exit code 1 where a bound does not hold."""

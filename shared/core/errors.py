@@ -1,7 +1,7 @@
 """What went wrong, in terms of what has to happen next.
 
 An adapter turns whatever its SDK raises into one of these (`raise ... from exc`); only an entry turns them into an HTTP
-answer. The table in the README says what each means for a launch and what its author sees.
+answer. docs/reference/errors.md says what each means for a launch and what its author sees.
 """
 
 from datetime import timedelta

@@ -3,7 +3,7 @@
 Two kinds. A *ticket* says "look at this launch": it carries a launch key and nothing else, so that a lost, late or
 doubled one changes nothing. A *request* asks for a launch on behalf of another system. Unknown fields are ignored, so
 that a publisher may be newer than we are; a newer `version` is refused, because its meaning is unknown.
-`docs/message.schema.json` is made from these models (`python -m shared.core.message`), and a test compares.
+`docs/reference/message.schema.json` is made from these models (`python -m shared.core.message`), and a test compares.
 """
 
 import base64

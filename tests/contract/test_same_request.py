@@ -24,7 +24,7 @@ from shared.core.errors import Reject
 from tests.contract.sending import CONTAINERS, NAMES, Sent, Vertex, differing, vertex
 from tests.unit.specs import SITE, launch_of, put, run_spec
 
-PAGE = Path("docs/differences-from-launch-agent.md")
+PAGE = Path("docs/explanation/differences-from-launch-agent.md")
 OUR_LABELS = {"wandb-run-id", "launch_key", "launch_attempt", "launch_agent"}
 IMAGE = "us-docker.pkg.dev/p/r/train:1"
 Strategy = aiplatform.gapic.Scheduling.Strategy

@@ -1,6 +1,6 @@
 """The whole deployment, by the real gcloud and Google's own clients, in a cloud on loopback where IAM is in force.
 
-It is made by the commands of docs/deploying.md, line by line. What `gcloud builds submit` uploads and the build's own
+It is made by the commands of docs/how-to, line by line. What `gcloud builds submit` uploads and the build's own
 steps deploy is then run: the functions start from the archives that gcloud made, with requirements.txt and nothing
 else, each by its own account.
 """
@@ -23,7 +23,7 @@ from shared.launch_config import LaunchConfig, Policy
 from tests.cloud.messaging import PubSub
 from tests.cloud.state import now
 from tests.deployment.build import Build
-from tests.deployment.whole import BUILD, DEPLOYMENT, ENTITY, GUIDE, KEY, OWNER, ROOT, TRAINER, Whole, blocks, whole
+from tests.deployment.whole import BUILD, DEPLOYMENT, ENTITY, KEY, OWNER, ROOT, TRAINER, Whole, blocks, sections, whole
 from tests.unit.specs import PAGE_DEFAULT, put
 from tests.waiting import eventually
 
@@ -52,7 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     """Give a project that was bootstrapped once."""
     with whole(tmp_path_factory.mktemp("whole")) as made:
         made.wandb.make_queue(ENTITY, "vertex", "gcp-vertex", QUEUE)
-        made.follow("1. Say which queues, and as whom jobs run")
+        made.follow("1. Name the queues, and the account of the jobs")
         made.follow(PREPARE)
         yield made
 
@@ -373,20 +373,19 @@ def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build:
     ] == []
 
 
-LOOK, ENCRYPTION = "5. See that all is well", "Encryption with your own key"
+LOOK, ENCRYPTION = "5. Check the deployment", "Encryption with your own key"
 DONE = (
     "What you need",
-    "1. Say which queues, and as whom jobs run",
+    "1. Name the queues, and the account of the jobs",
     PREPARE,
     BUILD,
     LOOK,
     "Taking it away",
     ENCRYPTION,
 )
-SECTIONS = [part.partition("\n")[0] for part in GUIDE.read_text(encoding="utf-8").split("\n## ")[1:]]
 
 
-@pytest.mark.parametrize("section", [name for name in SECTIONS if blocks(name) and name not in DONE])
+@pytest.mark.parametrize("section", [name for name in sections() if blocks(name) and name not in DONE])
 def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -> None:
     """Every command of its other sections, in a project in which the sections before have been followed."""
     (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())

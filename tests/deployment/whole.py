@@ -29,7 +29,7 @@ OWNER = "owner@example.com"
 KEY = "0123456789" * 4
 TRAINER = "trainer@p1.iam.gserviceaccount.com"
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
-GUIDE = ROOT / "docs" / "deploying.md"
+GUIDES = ROOT / "docs" / "how-to"
 ENTITY = "my-team"  # as the guide's launch-config says
 BUILD = "3. Build and deploy"
 QUICK = (  # minutes of the cloud as seconds
@@ -147,7 +147,18 @@ def _check_out(folder: Path) -> None:
     (folder / ".venv").symlink_to(sys.prefix)
 
 
+def sections() -> dict[str, str]:
+    """Return the sections of the how-to guides by heading, in the order of their index."""
+    index = (GUIDES / "README.md").read_text(encoding="utf-8")
+    pages = [
+        (GUIDES / name).read_text(encoding="utf-8")
+        for name in re.findall(r"\]\(([a-z-]+\.md)\) \|$", index, re.MULTILINE)
+    ]
+    parts = [part.partition("\n") for page in pages for part in page.split("\n## ")[1:]]
+    return {heading: text for heading, _, text in parts}
+
+
 def blocks(section: str) -> list[str]:
-    """Return the guide's blocks of commands under one heading."""
-    [text] = [part for part in GUIDE.read_text(encoding="utf-8").split("\n## ") if part.startswith(section + "\n")]
+    """Return the guides' blocks of commands under one heading."""
+    text = sections()[section]
     return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The README's table of what an item and its queue can say: complete, and each row shown by a test that is there."""
+"""The reference's table of what an item and its queue can say: complete, and each row shown by a test that is there."""
 
 import ast
 import inspect
@@ -11,10 +11,12 @@ from wandb.sdk.launch._project_spec import LaunchProject
 from shared.adapters.vertex_submit import argument_names
 
 ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "reference" / "run-spec.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"^\| (source|override|spec|run) \| `(\w+)[^|]*\| [^|]+ \| \[(test_\w+)\]\((tests/[\w/]+\.py)\) \|$", re.MULTILINE
+    r"^\| (source|override|spec|run) \| `(\w+)[^|]*\| [^|]+ \| \[(test_\w+)\]\(\.\./\.\./(tests/[\w/]+\.py)\) \|$",
+    re.MULTILINE,
 )
-ROWS: list[tuple[str, str, str, str]] = ROW.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+ROWS: list[tuple[str, str, str, str]] = ROW.findall(PAGE)
 
 
 def named(where: str) -> set[str]:
@@ -38,9 +40,7 @@ def test_every_override_of_the_installed_wandb_is_in_the_table() -> None:
 
 def test_every_source_of_the_installed_wandb_is_in_the_table() -> None:
     """A docker image, or a job of one of three kinds."""
-    jobs = [
-        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "| `job`, made of" in line
-    ]
+    jobs = [line for line in PAGE.splitlines() if "| `job`, made of" in line]
     assert named("source") == {"docker", "job"}
     assert [re.findall(r"made of an? (\w+)", line)[0] for line in jobs] == ["image", "artifact", "git"]
 

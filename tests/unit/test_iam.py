@@ -1,4 +1,4 @@
-"""The table of bindings, and the README's copy of it."""
+"""The table of bindings, and its copy in the reference."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from deploy.iam import Table, bind_command, bindings, custom_roles, markdown, ta
 from shared.launch_config import LaunchConfig, Policy
 from shared.spec.ladder import Ladder
 
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "permissions.md"
 DEPLOYMENT = Deployment(
     "p1", "us-central1", number="1", config=LaunchConfig(policy=Policy(service_accounts=("a@p1.example.com",)))
 )
@@ -20,9 +20,9 @@ KEY = "projects/p1/locations/us-central1/keyRings/r/cryptoKeys/k"
 BROAD = ("roles/owner", "roles/editor", "admin")
 
 
-def test_the_readme_shows_the_table() -> None:
+def test_the_page_shows_the_table() -> None:
     """As it is now: `python -c "from deploy.iam import markdown; print(markdown())"` prints what belongs there."""
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     shown = text.partition("<!-- deploy/iam.yaml -->\n")[2].partition("<!-- end -->")[0]
     assert shown == markdown()
 

@@ -13,6 +13,8 @@ from shared.core.errors import NotAMessage
 from shared.core.message import MAX_BYTES, Queue, Request, Ticket, decode, encode, launch_key, schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+REFERENCE = DOCS / "reference"
+PAGE = DOCS / "how-to" / "launch-from-another-system.md"
 KEY = launch_key("wandb", "item")
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
@@ -20,13 +22,13 @@ JSON = st.recursive(
 
 
 def test_the_schema_in_the_repository_is_the_models_own() -> None:
-    """Made by `python -m shared.core.message > docs/message.schema.json`."""
-    assert (DOCS / "message.schema.json").read_text() == schema()
+    """Made by `python -m shared.core.message > docs/reference/message.schema.json`."""
+    assert (REFERENCE / "message.schema.json").read_text() == schema()
 
 
-def test_the_requests_in_the_readme_are_requests() -> None:
+def test_the_requests_on_the_page_are_requests() -> None:
     """One with everything itself, one that names a queue."""
-    written = re.findall(r"^```json\n(.+?)^```", (DOCS.parent / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    written = re.findall(r"^```json\n(.+?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     whole, naming = (decode(one.encode()) for one in written)
     assert isinstance(whole, Request)
     assert (whole.queue, "resource_args" in whole.run_spec) == (None, True)
@@ -117,8 +119,8 @@ def test_a_launch_key_is_a_label_an_object_name_and_its_requests_own(a: str, b: 
     assert Ticket(launch_key=key).launch_key == key
 
 
-def test_the_readmes_example_is_a_request() -> None:
+def test_the_first_example_is_a_request() -> None:
     """As a reader would copy it."""
-    text = (DOCS.parent / "README.md").read_text()
+    text = PAGE.read_text(encoding="utf-8")
     example: Any = re.search(r"```json\n(.*?)```", text, re.DOTALL)
     assert isinstance(decode(example[1].encode()), Request)

@@ -1,4 +1,4 @@
-"""docs/reliability.md: each failure has its row, each row tests that are there, and each planted bug its own."""
+"""docs/explanation/reliability.md: each failure has its row, each row its tests, and each planted bug its row."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.bugs import BUGS
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ")]
 NUMBERED = {int(row.split("|")[1]): row for row in ROWS if row.split("|")[1].strip().isdecimal()}
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")

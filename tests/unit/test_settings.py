@@ -1,4 +1,4 @@
-"""Settings: the environment over the agent's launch-config, everything wrong in one error, and a complete README."""
+"""Settings: the environment over the agent's launch-config, everything wrong in one error, and complete pages."""
 
 import re
 from pathlib import Path
@@ -420,10 +420,10 @@ def test_a_wrong_policy_keeps_submit_from_starting(
         load(SubmitSettings)
 
 
-def test_the_readme_has_every_limit() -> None:
+def test_the_page_has_every_limit() -> None:
     """With an example that is one."""
-    readme = (ROOT / "README.md").read_text().partition("## What a launch may ask for")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([a-z_]+)` \| .+ \| `(.+)` \|$", readme, re.MULTILINE)
+    page = (ROOT / "docs" / "how-to" / "limit-launches.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \| .+ \| `(.+)` \|$", page, re.MULTILINE)
     assert [name for name, _ in rows] == list(Policy.model_fields)
     assert Policy(**{name: yaml.safe_load(example) for name, example in rows})
 
@@ -440,11 +440,10 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
         assert "launch-config.yaml" in str(wrong)  # noqa: PT017 - either is right
 
 
-def test_the_readmes_table_has_every_setting_of_each_function() -> None:
+def test_the_page_has_every_setting_of_each_function() -> None:
     """Under its variable, with the functions that read it."""
-    rows = re.findall(
-        r"^\| `([A-Z_]+)`(?: or `([a-z_.-]+)`)? \| ([a-z, ]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE
-    )
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([A-Z_]+)`(?: or `([a-z_.-]+)`)? \| ([a-z, ]+) \|", page, re.MULTILINE)
     told = {variable: (key, functions) for variable, key, functions in rows}
     of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG", "WANDB_API_KEY_FILE"}
     wanted: dict[str, tuple[str, set[str]]] = {}
@@ -458,15 +457,17 @@ def test_the_readmes_table_has_every_setting_of_each_function() -> None:
         assert (told[variable][0], shown) == (key, functions), variable
 
 
-def test_the_readme_has_every_make_target() -> None:
-    """And names none that is not there."""
-    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+def test_the_pages_name_every_make_target() -> None:
+    """CONTRIBUTING.md or README.md names each target, and no other."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    pages = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help", "clean"}
-    assert targets <= set(re.findall(r"`?(?:make )?([a-z]+)`?", readme))
-    assert set(re.findall(r"`make ([a-z]+)`", readme)) <= targets | {"help", "clean"}
+    assert targets <= set(re.findall(r"make ([a-z]+)", pages))
+    assert set(re.findall(r"`make ([a-z]+)`", pages)) <= targets | {"help", "clean"}
 
 
-def test_the_readme_has_every_command() -> None:
+def test_the_page_has_every_command() -> None:
     """Of `python -m deploy`; three of them are make's."""
-    shown = re.findall(r"^\| `python -m deploy ([a-z-]+)\b", (ROOT / "README.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `python -m deploy ([a-z-]+)\b", page, re.MULTILINE)
     assert sorted([*shown, "chaos", "demo", "up"]) == sorted(COMMANDS)
