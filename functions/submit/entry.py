@@ -23,9 +23,8 @@ from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
 from shared.core.redaction import is_secret
 from shared.settings import SubmitSettings, load
-from shared.spec.ladder import climbed
-from shared.spec.policy import allowed
-from shared.spec.render import ArgumentNames, Site, job_labels, render
+from shared.spec.prepare import Preparation
+from shared.spec.render import ArgumentNames, Site, job_labels
 from shared.spec.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -75,16 +74,22 @@ def wired(told: SubmitSettings) -> Submit:
         destination=told.destination,
         context_store=told.build_context_store,
     )
-    names = ArgumentNames(**argument_names())
     wandb = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
+    preparation = Preparation(
+        queues=WandbQueueConfigs(wandb),
+        jobs=WandbJobs(wandb),
+        sweeps=WandbSweeps(wandb),
+        site=site,
+        names=ArgumentNames(**argument_names()),
+        policy=told.policy,
+        ladder=told.ladder,
+        scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
+        check_key=WandbKey(wandb).check,
+    )
     return Submit(
         ledger=GcsLedger(told.ledger_bucket),
         compute=VertexCompute(told.google_cloud_project, told.vertex_location, told.vertex_endpoint),
-        jobs=WandbJobs(wandb),
-        queues=WandbQueueConfigs(wandb),
-        sweeps=WandbSweeps(wandb),
-        render=lambda launch, job: allowed(render(launch, site, names, job), told.policy),
-        climbed=lambda launch, call: climbed(launch, call, told.ladder, lambda moved: allowed(moved, told.policy)),
+        prepare=preparation.prepare,
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
         clock=lambda: datetime.now(UTC),
         policy=Policy(
@@ -93,8 +98,6 @@ def wired(told: SubmitSettings) -> Submit:
             max_failures=told.max_failures,
             backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
         ),
-        scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
-        check_key=WandbKey(wandb).check,
         secrets=secrets,
         images=CloudBuildImages(
             f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",

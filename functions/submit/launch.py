@@ -13,24 +13,17 @@ from datetime import timedelta
 from shared.core.budget import Budget
 from shared.core.building import Images
 from shared.core.errors import Capacity, Conflict, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.jobsource import JobSource
 from shared.core.launch import Backoff, Launch, Outcome, State
 from shared.core.message import Request, Ticket
 from shared.core.opening import from_request
-from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
+from shared.core.ports import Clock, Compute, CustomJobCall, Ledger
 from shared.core.redaction import redact, secrets_in
 from shared.core.shortage import Shortage
-from shared.spec.defaults import completed
-from shared.spec.ladder import Ladder, climbed
-from shared.spec.scheduler import Scheduler, as_job
-from shared.spec.source import resolved
-from shared.spec.sweep import check_sweep
+from shared.spec.prepare import PreparedJob
 
 log = logging.getLogger(__name__)
 
-Render = Callable[[Launch, JobSource | None], CustomJobCall]  # raises Reject
-Climbed = Callable[[Launch, CustomJobCall], tuple[Launch, CustomJobCall]]  # in which place this attempt is made
-CheckKey = Callable[[], None]  # raises KeyRefused
+Prepare = Callable[[Launch], PreparedJob]  # raises Reject, Retry, Denied
 Labels = Callable[[Launch], Mapping[str, str]]  # what the job of this attempt is found by
 
 
@@ -54,16 +47,10 @@ class Submit:
 
     ledger: Ledger
     compute: Compute
-    jobs: JobArtifacts
-    queues: QueueConfigs
-    sweeps: Sweeps
-    render: Render
+    prepare: Prepare
     labels: Labels
     clock: Clock
     policy: Policy = Policy()
-    climbed: Climbed = lambda launch, call: climbed(launch, call, Ladder(), lambda allowed: allowed)
-    scheduler: Scheduler = field(default_factory=Scheduler)
-    check_key: CheckKey = lambda: None
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
     images: Images | None = None  # there where images are built
 
@@ -111,15 +98,10 @@ class Submit:
         Nothing is sent to Vertex AI where W&B cannot be asked for the job, queue or sweep that the launch names.
         """
         try:
-            placed = as_job(launch, self.queues, self.scheduler)
-            pinned, job = resolved(completed(placed, self.queues), self.jobs)
-            call = self.render(pinned, job)
-            if not pinned.run_spec.get("_wandb_api_key"):  # or the job would end as soon as it calls wandb.init
-                self.check_key()
-            check_sweep(pinned.run_spec, self.sweeps)  # last: it can end at any time
+            job = self.prepare(launch)
         except (Reject, Retry, Denied) as refusal:
             return launch, refusal
-        return self.climbed(pinned, call)
+        return job.launch, job.call
 
     def _create(self, launch: Launch, call: CustomJobCall | LaunchError, budget: Budget) -> tuple[Launch, str]:
         """Create the job of a new attempt, or wait for its image; say what the ledger should know."""
