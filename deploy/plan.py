@@ -23,12 +23,11 @@ from shared.core.redaction import KEYS, REDACTED, is_secret, secrets_in, without
 from shared.launch_config import CONFIG_FILE
 from shared.settings import PollSettings, SubmitSettings, load
 from shared.spec.key_secret import READ_KEY
-from shared.spec.ladder import Ladder, places
-from shared.spec.policy import Policy, allowed, example_image
-from shared.spec.render import ArgumentNames, Site, render
-from shared.spec.scheduler import Scheduler, as_job
-from shared.spec.source import FETCH, resolved
-from shared.spec.sweep import check_sweep
+from shared.spec.policy import example_image
+from shared.spec.prepare import Preparation
+from shared.spec.render import ArgumentNames, Site
+from shared.spec.scheduler import Scheduler
+from shared.spec.source import FETCH
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
 LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
@@ -78,11 +77,7 @@ class Planner:
 
     graphql: Graphql
     entity: str
-    site: Site
-    names: ArgumentNames
-    policy: Policy
-    scheduler: Scheduler = field(default_factory=Scheduler)
-    ladder: Ladder = field(default_factory=Ladder)
+    preparation: Preparation
 
     def plan(self, name: str, item: str, limit: int) -> Iterator[Planned]:
         """Yield what would become of a queue's items; its configuration is checked where none can be seen."""
@@ -96,7 +91,7 @@ class Planner:
             seen = seen or one.run_spec is not None
             yield self._item(queue, one)
         if not (seen or item):
-            yield self._rendered(queue, "", queue.example_spec(example_image(self.policy, IMAGE)))
+            yield self._rendered(queue, "", queue.example_spec(example_image(self.preparation.policy, IMAGE)))
 
     def _missing(self, name: str) -> Reject:
         there = ", ".join(sorted(queue_names(self.graphql, self.entity))) or "none that this key may see"
@@ -108,23 +103,21 @@ class Planner:
         return self._rendered(queue, item.id, item.run_spec)
 
     def _rendered(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
+        site = self.preparation.site
         try:
             check_intake(run_spec)
         except Reject as refusal:
-            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=frozenset({self.site.api_key}))
+            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=frozenset({site.api_key}))
         launch = _claimed(queue, item, run_spec)
-        macros = (value for name, value in self.site.macros.items() if is_secret(name))
-        secrets = frozenset({self.site.api_key, *secrets_in(launch.run_spec), *macros})
+        macros = (value for name, value in site.macros.items() if is_secret(name))
+        secrets = frozenset({site.api_key, *secrets_in(launch.run_spec), *macros})
         try:
-            placed = as_job(launch, WandbQueueConfigs(self.graphql), self.scheduler)
-            pinned, job = resolved(placed, WandbJobs(self.graphql))
-            call = allowed(render(pinned, self.site, self.names, job), self.policy)
-            then, left_out = places(call, self.ladder, launch.entry.run, lambda moved: allowed(moved, self.policy))
-            check_sweep(pinned.run_spec, WandbSweeps(self.graphql))
+            job = self.preparation.prepare(launch)
         except Reject as refusal:
             return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
-        _, *ladder = then
-        return Planned(queue.name, item, LAUNCHED, call, tuple(ladder), left_out, secrets=secrets)
+        return Planned(
+            queue.name, item, LAUNCHED, job.call, job.next_places, job.launch.climb.left_out, secrets=secrets
+        )
 
 
 @click.command()
@@ -192,7 +185,15 @@ def _planner(told: PlanSettings) -> Planner:
     )
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
     scheduler = Scheduler(told.scheduler_image, told.scheduler_machine)
-    return Planner(graphql, told.entity, site, ArgumentNames(**argument_names()), told.policy, scheduler, told.ladder)
+    names = ArgumentNames(**argument_names())
+    preparation = preparing(graphql, site, names, policy=told.policy, ladder=told.ladder, scheduler=scheduler)
+    return Planner(graphql, told.entity, preparation)
+
+
+def preparing(graphql: Graphql, site: Site, names: ArgumentNames, **limits: Any) -> Preparation:
+    """Return what submit prepares jobs with, except its look at the key; `limits` are policy, ladder, scheduler."""
+    wandb = (WandbQueueConfigs(graphql), WandbJobs(graphql), WandbSweeps(graphql))
+    return Preparation(*wandb, site, names, **limits)
 
 
 def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:

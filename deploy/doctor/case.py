@@ -27,7 +27,7 @@ from shared.core.errors import LaunchError, SettingsError
 from shared.launch_config import CONFIG_FILE
 from shared.spec.fields import mapping
 from shared.spec.macros import substitute
-from shared.spec.render import RESOURCES
+from shared.spec.model import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
 NUMBER = "resourcemanager.projects.get"  # what `deployment` needs, besides what a check itself does

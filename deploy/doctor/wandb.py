@@ -8,12 +8,13 @@ from deploy.bootstrap import submit_command
 from deploy.doctor.case import Case
 from deploy.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.doctor.project import add_key, differs
-from deploy.plan import Planned, Planner
+from deploy.plan import Planned, Planner, preparing
 from deploy.wandb import queue_names, viewer
 from shared.core.errors import Denied, SettingsError
 from shared.spec.fields import items, mapping, text
+from shared.spec.model import RESOURCES
 from shared.spec.registries import refusal
-from shared.spec.render import RESOURCES, ArgumentNames, Site
+from shared.spec.render import ArgumentNames, Site
 
 
 def checks(case: Case) -> Iterator[Check]:
@@ -97,7 +98,8 @@ def _planned(case: Case, name: str) -> Planned:
         macros=case.macros(),
         secure_mode=told.config.secure_mode,
     )
-    planner = Planner(case.wandb(), case.entity, site, ArgumentNames(**argument_names()), told.config.policy)
+    preparation = preparing(case.wandb(), site, ArgumentNames(**argument_names()), policy=told.config.policy)
+    planner = Planner(case.wandb(), case.entity, preparation)
     return next(planner.plan(name, item="", limit=0))
 
 

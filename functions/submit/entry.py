@@ -23,9 +23,8 @@ from shared.core.launch import Backoff
 from shared.core.message import Request, Ticket, decode
 from shared.core.redaction import is_secret
 from shared.settings import SubmitSettings, load
-from shared.spec.ladder import climbed
-from shared.spec.policy import allowed
-from shared.spec.render import ArgumentNames, Site, job_labels, render
+from shared.spec.prepare import Preparation
+from shared.spec.render import ArgumentNames, Site, job_labels
 from shared.spec.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -77,9 +76,19 @@ def wired(told: SubmitSettings) -> Submit:
         destination=told.destination,
         context_store=told.build_context_store,
     )
-    names = ArgumentNames(**argument_names())
     wandb = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
     ledger = GcsLedger(told.ledger_bucket)
+    preparation = Preparation(
+        queues=WandbQueueConfigs(wandb),
+        jobs=WandbJobs(wandb),
+        sweeps=WandbSweeps(wandb),
+        site=site,
+        names=ArgumentNames(**argument_names()),
+        policy=told.policy,
+        ladder=told.ladder,
+        scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
+        check_key=WandbKey(wandb).check,
+    )
     return Submit(
         ledger=ledger,
         compute=VertexCompute(
@@ -88,11 +97,7 @@ def wired(told: SubmitSettings) -> Submit:
             told.vertex_endpoint,
             told.submit_create_seconds,
         ),
-        jobs=WandbJobs(wandb),
-        queues=WandbQueueConfigs(wandb),
-        sweeps=WandbSweeps(wandb),
-        render=lambda launch, job: allowed(render(launch, site, names, job), told.policy),
-        climbed=lambda launch, call: climbed(launch, call, told.ladder, lambda moved: allowed(moved, told.policy)),
+        prepare=preparation.prepare,
         labels=lambda launch: job_labels(launch, told.launch_agent_name),
         clock=ledger.now,
         policy=Policy(
@@ -103,8 +108,6 @@ def wired(told: SubmitSettings) -> Submit:
             max_requests=told.max_requests,
             backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
         ),
-        scheduler=Scheduler(told.scheduler_image, told.scheduler_machine),
-        check_key=WandbKey(wandb).check,
         secrets=secrets,
         images=CloudBuildImages(
             f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from functions.submit import intake
 from functions.submit.outcome import Outcomes, Policy, Settled
-from functions.submit.prepare import CheckKey, Climbed, Parts, Render, prepared
 from functions.submit.room import Room
 from functions.submit.unforeseen import foreseen
 from shared.core.budget import Budget
@@ -20,12 +19,12 @@ from shared.core.building import Images
 from shared.core.errors import Conflict, Denied, LaunchError, OutcomeUnknown, Retry
 from shared.core.launch import Launch, State
 from shared.core.message import Request, Ticket
-from shared.core.ports import Clock, Compute, CustomJobCall, JobArtifacts, Ledger, QueueConfigs, Sweeps
-from shared.spec.ladder import Ladder, climbed
-from shared.spec.scheduler import Scheduler
+from shared.core.ports import Clock, Compute, CustomJobCall, Ledger
+from shared.spec.prepare import PreparedJob
 
 log = logging.getLogger(__name__)
 
+Prepare = Callable[[Launch], PreparedJob]  # raises Reject, Retry, Denied
 Labels = Callable[[Launch], Mapping[str, str]]  # what the job of this attempt is found by
 
 __all__ = ["Policy", "Submit"]
@@ -37,16 +36,10 @@ class Submit:
 
     ledger: Ledger
     compute: Compute
-    jobs: JobArtifacts
-    queues: QueueConfigs
-    sweeps: Sweeps
-    render: Render
+    prepare: Prepare
     labels: Labels
     clock: Clock
     policy: Policy = field(default_factory=Policy)
-    climbed: Climbed = lambda launch, call: climbed(launch, call, Ladder(), lambda allowed: allowed)
-    scheduler: Scheduler = field(default_factory=Scheduler)
-    check_key: CheckKey = lambda: None
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
     images: Images | None = None  # there where images are built
     pause: Callable[[float], object] = time.sleep
@@ -68,25 +61,43 @@ class Submit:
         return self._attempt(found, message, budget)
 
     def _attempt(self, found: Launch, message: Ticket | Request, budget: Budget) -> str:
-        """Prepare, claim, create, record: one attempt."""
-        claim = found.move(State.SUBMITTING, attempt=found.entry.attempt + 1, lease_until=None, retry_at=None)
-        ready, call = self._prepared(claim)
+        """Prepare, claim, create, record: one attempt. The lease of the claim begins after the preparation."""
+        wanted = found.move(State.SUBMITTING, attempt=found.entry.attempt + 1, lease_until=None, retry_at=None)
         try:
-            claimed, call = self._claim(claim, ready, call)
+            job = self.prepare(wanted)
+        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+            return self._unprepared(wanted, message, exc)
+        lease_until = self.clock() + self.policy.lease
+        try:
+            claimed = self.ledger.write(job.launch.move(State.SUBMITTING, lease_until=lease_until))
         except Conflict:
             return _tell("launch.claimed_elsewhere", found.key)
+        except (Retry, Denied):
+            raise
+        except Exception as exc:  # noqa: BLE001 - what the preparation added cannot be stored
+            return self._unprepared(wanted, message, exc)
         # a late duplicate: this order, first the claim, lets no interleaving launch twice
         if intake.is_over(claimed, message, self.ledger):
             return _tell("launch.late_duplicate", claimed.key)
-        room = Room(self.ledger, self.policy.max_requests, self.pause)
-        if isinstance(call, Exception) or room.has(claimed):
-            settled, event = self._create(claimed, call, budget)
+        if Room(self.ledger, self.policy.max_requests, self.pause).has(claimed):
+            settled, event = self._create(claimed, job.call, budget)
         else:
             settled, event = self._outcomes.crowded(claimed)
         try:
             self.ledger.write(settled)
         except Conflict:  # only after the lease ended under us; the next submit looks our job up
             return _tell("launch.claim_lost", claimed.key)
+        return _told(settled, event)
+
+    def _unprepared(self, launch: Launch, message: Ticket | Request, exc: Exception) -> str:
+        """Record an attempt that failed before its claim. Nothing was sent."""
+        if intake.is_over(launch, message, self.ledger):
+            return _tell("launch.late_duplicate", launch.key)
+        settled, event = self._outcomes.without_job(launch, self._known(launch, exc), sent_elsewhere=False)
+        try:
+            self.ledger.write(settled)
+        except Conflict:
+            return _tell("launch.claimed_elsewhere", launch.key)
         return _told(settled, event)
 
     def _take_over(self, found: Launch, message: Ticket | Request) -> str:
@@ -100,33 +111,9 @@ class Submit:
             return _tell("launch.claimed_elsewhere", found.key)
         return _told(settled, event)
 
-    def _prepared(self, claim: Launch) -> tuple[Launch, CustomJobCall | Exception]:
-        """Render before the claim is written: it says where the job will be looked for, and no lease runs meanwhile."""
-        parts = Parts(self.jobs, self.queues, self.sweeps, self.render, self.climbed, self.scheduler, self.check_key)
-        try:
-            return prepared(claim, parts)
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
-            return claim, self._known(claim, exc)
-
-    def _claim(
-        self, claim: Launch, ready: Launch, call: CustomJobCall | Exception
-    ) -> tuple[Launch, CustomJobCall | Exception]:
-        """Write the claim, whose lease begins here."""
-        try:
-            return self.ledger.write(self._leased(ready)), call
-        except (Conflict, Retry, Denied):
-            raise
-        except Exception as exc:  # noqa: BLE001 - what rendering has added cannot be stored
-            return self.ledger.write(self._leased(claim)), self._known(claim, exc)
-
-    def _leased(self, launch: Launch) -> Launch:
-        return launch.move(State.SUBMITTING, lease_until=self.clock() + self.policy.lease)
-
-    def _create(self, launch: Launch, call: CustomJobCall | Exception, budget: Budget) -> Settled:
+    def _create(self, launch: Launch, call: CustomJobCall, budget: Budget) -> Settled:
         """Create the job of a new attempt, or wait for its image; return what the ledger should know."""
         try:
-            if isinstance(call, Exception):
-                raise call
             if _unsearched(launch):  # a record that was deleted, restored or replayed may have a job
                 if job := self.compute.find(launch.entry.parent, {"launch_key": launch.key}):
                     return self._outcomes.submitted(launch, job.name, job.attempt or 1), "launch.found"
@@ -135,9 +122,8 @@ class Submit:
                 return self._outcomes.building(launch, build, call.recipe.image)
             name = self._sent(launch, call, budget)
         except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
-            why = exc if exc is call else self._known(launch, exc)
-            sent_elsewhere = launch.climb.elsewhere and exc is not call
-            return self._outcomes.without_job(launch, why, sent_elsewhere=sent_elsewhere)
+            why = self._known(launch, exc)
+            return self._outcomes.without_job(launch, why, sent_elsewhere=launch.climb.elsewhere)
         return self._outcomes.submitted(launch, name, launch.entry.attempt, call.warnings), "launch.submitted"
 
     def _sent(self, launch: Launch, call: CustomJobCall, budget: Budget) -> str:

@@ -1,7 +1,7 @@
 """The named arguments under `spec` and `run`: those of CustomJob(...) and CustomJob.run(...) of the installed SDK."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ MAX_DISPLAY_NAME = 128
 MAX_SECONDS = 315_576_000_000  # ten thousand years: the longest that Google's Duration can be
 _TENSORBOARD = re.compile(r"projects/[^/]+/locations/[^/]+/tensorboards/[^/]+")
 _DURATIONS = ("timeout", "max_wait_duration")  # seconds; the SDK takes whole ones only
+PARTS = ("spec", "run", "builder")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -34,6 +35,37 @@ def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> N
             near = nearest(str(name), known)
             fix = f"Did you mean {near}?" if near else f"Known are: {', '.join(sorted(known))}."
             raise Reject(f"{path}.{str(name)[:80]}", "is no argument that CustomJob takes there", fix)
+
+
+def check_parts(others: Iterable[str], path: str, names: ArgumentNames) -> None:
+    """Refuse a key beside spec, run and builder, with the place where it belongs or the key that was meant.
+
+    Without this a misspelt `runs` would launch a job of the wrong strategy and account.
+    """
+    for name in others:
+        fix = _belongs(name, names)
+        raise Reject(f"{path}.{name[:80]}", "is not known: spec, run and builder are", fix)
+
+
+def _belongs(name: str, names: ArgumentNames) -> str:
+    """Say where a key belongs, or which key was meant."""
+    plain = _plain(name)
+    written = "" if plain == name else f" and is written {plain}"
+    places = (("spec", names.constructor), ("run", names.run | names.submit))
+    for part, known in places:
+        if plain in known:
+            return f"{name[:80]} belongs under {part}{written}."
+    if near := nearest(plain, PARTS):
+        return f"Did you mean {near}?"
+    for part, known in places:
+        if near := nearest(plain, known):
+            return f"Did you mean {near}? It belongs under {part}."
+    return "Arguments of CustomJob(...) belong under spec, those of CustomJob.run(...) under run."
+
+
+def _plain(name: str) -> str:
+    """Return a key in the SDK's spelling: workerPoolSpecs and worker-pool-specs are worker_pool_specs."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:80]).replace("-", "_").lower()
 
 
 def display_name(wanted: object, path: str, run_name: str, run_id: str) -> str:

@@ -1,20 +1,17 @@
 """What a W&B queue gives to a request that names it and leaves the resource arguments out."""
 
-from dataclasses import replace
-
 from shared.core.errors import Reject
-from shared.core.launch import Launch
 from shared.core.opening import storable
 from shared.core.ports import QueueConfigs
 from shared.spec.fields import mapping
-from shared.spec.render import RESOURCES
+from shared.spec.model import RESOURCES, Draft
 from shared.spec.templates import PATH, filled, template_values
 
 _OR = "or leave queue out and give resource_args"
 
 
-def completed(launch: Launch, queues: QueueConfigs) -> Launch:
-    """Return a launch with the resource arguments of the queue that its request names, where it has none of its own.
+def complete(draft: Draft, queues: QueueConfigs) -> Draft:
+    """Give a request that names a queue, and has no resource arguments of its own, those of the queue.
 
     The ledger keeps them with the claim: a later attempt asks for the same, whatever the queue says by then. An item of
     a queue is left alone, because W&B itself has filled it in.
@@ -23,15 +20,14 @@ def completed(launch: Launch, queues: QueueConfigs) -> Launch:
         Reject: there is no such queue, it is not for Vertex AI, or the template variables do not fit.
         Retry, Denied: W&B cannot be asked.
     """
-    run_spec, entry = launch.run_spec, launch.entry
+    entry, given = draft.launch.entry, draft.spec.template_variables
     if entry.from_queue or not entry.queue_name:
-        return launch
-    given = run_spec.get(PATH)
-    if run_spec.get("resource_args"):
+        return draft
+    if draft.launch.run_spec.get("resource_args"):
         if given:
             problem = "fill in a queue's configuration, and the request has its own resource_args"
             raise Reject(PATH, problem, "Leave one of the two out.")
-        return launch
+        return draft
     named = f"{entry.queue_name} of {entry.queue_entity}"
     config = queues.config_of(entry.queue)
     if config is None:
@@ -45,5 +41,4 @@ def completed(launch: Launch, queues: QueueConfigs) -> Launch:
     if not any(arguments.get(name) for name in RESOURCES):
         fix = f"Fill in its configuration in W&B, under Launch, {_OR}."
         raise Reject("queue", f"{named} has no configuration for Vertex AI", fix)
-    own = {name: value for name, value in run_spec.items() if name != PATH}
-    return replace(launch, run_spec={**own, "resource": config.resource, "resource_args": arguments})
+    return draft.changed(without=PATH, resource=config.resource, resource_args=arguments)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.errors import Reject
+from shared.spec.model import RunSpec
 
 READ_KEY = (
     Path(__file__).with_name("key_in_container.py").read_text(encoding="utf-8")
@@ -25,9 +26,9 @@ def reader(secret: str) -> list[str]:
     return ["python3", "-c", READ_KEY, secret if "/versions/" in secret else f"{secret}/versions/latest"]
 
 
-def check_own_key(run_spec: Mapping[str, Any]) -> None:
+def check_own_key(spec: RunSpec) -> None:
     """Refuse a run spec with a key of its own."""
-    if run_spec.get("_wandb_api_key"):
+    if spec.own_key:
         raise Reject("_wandb_api_key", _SHOWN, f"Leave it out. {_FIX}")
 
 

@@ -5,7 +5,7 @@ on: through the regions, then with the next strategy through the regions again. 
 STANDARD never becomes one whose machines can be taken away because SPOT is listed before.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -16,6 +16,7 @@ from shared.core.launch import Launch, RunPath
 from shared.core.ports import CustomJobCall
 from shared.spec.buckets import base_output_dir
 from shared.spec.fields import text
+from shared.spec.policy import Policy, allowed
 
 Strategy = Literal["SPOT", "FLEX_START", "STANDARD"]
 DEFAULT = "STANDARD"  # Vertex AI's own, where a job names no strategy
@@ -23,8 +24,6 @@ OF_ONE_REGION = {  # arguments that name something which is there in one region 
     "spec": ("persistent_resource_id", "encryption_spec_key_name"),
     "run": ("network", "tensorboard", "experiment", "persistent_resource_id", "psc_interface_config"),
 }
-
-Allow = Callable[[CustomJobCall], CustomJobCall]  # the policy; raises Reject
 
 
 class Region(BaseModel):
@@ -45,16 +44,21 @@ class Ladder(BaseModel):
     regions: tuple[Region, ...] = ()
 
 
-def place(call: CustomJobCall) -> str:
+def place_of(call: CustomJobCall) -> str:
     """Return a call's place in words."""
     return f"{call.location} with {_strategy(call)}"
 
 
-def climbed(launch: Launch, call: CustomJobCall, ladder: Ladder, allow: Allow) -> tuple[Launch, CustomJobCall]:
-    """Return the call of this attempt: the first place where this launch was not refused, and what it remembers."""
+def place(
+    launch: Launch, call: CustomJobCall, ladder: Ladder, policy: Policy
+) -> tuple[Launch, CustomJobCall, tuple[str, ...]]:
+    """Return the record and the call of this attempt, and the places after it.
+
+    The attempt is made in the first place where this launch was not refused.
+    """
     climb = launch.climb
-    usable, left_out = places(call, ladder, launch.entry.run, allow)
-    open_to_it = [name for name in usable if name not in climb.barred] or [place(call)]
+    usable, left_out = places(call, ladder, launch.entry.run, policy)
+    open_to_it = [name for name in usable if name not in climb.barred] or [place_of(call)]
     ahead = [name for name in open_to_it if name not in climb.tried]
     tried = climb.tried if ahead else ()
     here, *after = ahead or open_to_it
@@ -63,7 +67,7 @@ def climbed(launch: Launch, call: CustomJobCall, ladder: Ladder, allow: Allow) -
         chosen = _with(chosen, base_output_dir=climb.output_dir)
     climb = replace(
         climb,
-        own=place(call),
+        own=place_of(call),
         place=here,
         next_place=after[0] if after else "",
         tried=tried,
@@ -71,20 +75,20 @@ def climbed(launch: Launch, call: CustomJobCall, ladder: Ladder, allow: Allow) -
         output_dir=text(chosen.constructor.get("base_output_dir"), "spec.base_output_dir", ""),
     )
     entry = replace(launch.entry, parent=chosen.parent, climbs=len(open_to_it) > 1)
-    return replace(launch, entry=entry, climb=climb), chosen
+    return replace(launch, entry=entry, climb=climb), chosen, tuple(after)
 
 
-def places(call: CustomJobCall, ladder: Ladder, run: RunPath, allow: Allow) -> tuple[dict[str, CustomJobCall], str]:
+def places(call: CustomJobCall, ladder: Ladder, run: RunPath, policy: Policy) -> tuple[dict[str, CustomJobCall], str]:
     """Return the same job in each place where it may be, its own first, and which are none for it, and why."""
-    usable, left_out = {place(call): call}, {}
+    usable, left_out = {place_of(call): call}, {}
     tied = ", ".join(_of_one_region(call))
     for each in _others(call, ladder, run):
-        name = place(each)
+        name = place_of(each)
         if tied and each.location != call.location:
             left_out[each.location] = f"{each.location} is left out, because of {tied}"
         elif name not in usable:
             try:
-                usable[name] = allow(each)
+                usable[name] = allowed(each, policy)
             except Reject as refusal:
                 left_out[name] = f"{name} is left out: {refusal}"
     return usable, "; ".join(left_out.values())

@@ -11,7 +11,7 @@ from typing import Any
 from shared.core.building import Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside
-from shared.spec.fields import text
+from shared.spec.model import Overrides
 
 FROZEN, PATCH = "requirements.frozen.txt", "diff.patch"  # files of a job's artifact
 CONTEXTS = "launch-builds"  # the folder of a bucket in which builds find what they are made of
@@ -22,14 +22,14 @@ _PYTHON = re.compile(r"python[\d.]*")
 _PLAIN = re.compile(r"[\w./ +@%=~-]*")
 
 
-def recipe_of(job: JobSource, overrides: Mapping[str, Any], base_image: str, destination: str) -> Recipe:
+def recipe_of(job: JobSource, overrides: Overrides, base_image: str, destination: str) -> Recipe:
     """Return what the image of a code job is built of; `base_image` is what ours begins with.
 
     Raises:
         Reject: there is nothing to build on, or an override that no build can follow.
     """
-    own = _path(overrides, "dockerfile") or job.dockerfile
-    folder = _path(overrides, "working_dir")
+    own = _path(overrides.dockerfile, "dockerfile") or job.dockerfile
+    folder = _path(overrides.working_dir, "working_dir")
     if own and folder:
         fix = "Set WORKDIR there, or leave this out."
         raise Reject("overrides.working_dir", f"is {folder!r}, and the image is built of its own {own}", fix)
@@ -90,8 +90,7 @@ def _dockerfile(base_image: str, folder: str, frozen: bool, *, install: bool) ->
     return "\n".join(lines) + "\n"
 
 
-def _path(overrides: Mapping[str, Any], name: str) -> str:
-    written = text(overrides.get(name), f"overrides.{name}", "")
+def _path(written: str, name: str) -> str:
     found = inside(written)
     if found is None or not _PLAIN.fullmatch(found):
         raise Reject(f"overrides.{name}", f"is {written[:200]!r}", "Give a path within the code, without `..`.")

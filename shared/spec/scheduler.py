@@ -5,16 +5,14 @@ what places a job: the staging bucket, the region, the account, the network.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from shared.core.errors import Reject
-from shared.core.launch import Launch
-from shared.core.opening import is_scheduler, storable
+from shared.core.opening import storable
 from shared.core.ports import QueueConfigs
-from shared.spec.environment import docker_image
-from shared.spec.fields import mapping, text, texts
-from shared.spec.render import RESOURCES
+from shared.spec.fields import mapping
+from shared.spec.model import RESOURCES, Draft, RunSpec, VertexConfig
 from shared.spec.templates import filled
 
 OF_SPEC = ("project", "location", "staging_bucket", "labels", "encryption_spec_key_name", "service_account")
@@ -30,8 +28,8 @@ class Scheduler:
     machine_type: str = ""
 
 
-def as_job(launch: Launch, queues: QueueConfigs, scheduler: Scheduler) -> Launch:
-    """Return the launch of a sweep's scheduler with an image and resource arguments; any other launch as it is.
+def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: Scheduler) -> Draft:
+    """Give a sweep's scheduler an image and resource arguments; leave any other launch as it is.
 
     So is a scheduler left alone that names Vertex AI as its resource, and with it its own machine.
 
@@ -39,33 +37,31 @@ def as_job(launch: Launch, queues: QueueConfigs, scheduler: Scheduler) -> Launch
         Reject: a setting is missing, or it is no scheduler's command.
         Retry, Denied: W&B cannot be asked for the queue's configuration.
     """
-    run_spec = launch.run_spec
-    if not is_scheduler(run_spec) or run_spec.get("resource") in RESOURCES:
-        return launch
-    job, own_image = text(run_spec.get("job"), "job", ""), docker_image(run_spec)
+    spec = draft.spec
+    if not spec.is_scheduler or spec.resource in RESOURCES:
+        return draft
     needed = {"LAUNCH_SCHEDULER_MACHINE (scheduler.machine_type in the launch-config)": scheduler.machine_type}
-    if not (job or own_image):
+    if not (spec.job or spec.image):
         needed["LAUNCH_SCHEDULER_IMAGE (scheduler.image)"] = scheduler.image
     if missing := " and ".join(name for name, value in needed.items() if not value):
         fix = "The operator of this deployment sets it; or the sweep says resource: gcp-vertex under scheduler."
         raise Reject("uri", f"is a sweep's scheduler, which needs a job of its own, and {missing} is not set", fix)
-    overrides = mapping(run_spec.get("overrides"), "overrides")
-    if not job:
-        overrides = _command(overrides)
-    kept = _of_queue(launch, queues)
+    overrides = mapping(draft.launch.run_spec.get("overrides"), "overrides")
+    if not spec.job:
+        overrides = _command(spec, overrides)
+    kept = _of_queue(draft, queues)
     machine, image = {"machine_type": scheduler.machine_type}, {"image_uri": "${image_uri}"}
     kept["spec"]["worker_pool_specs"] = [{"machine_spec": machine, "replica_count": 1, "container_spec": image}]
-    docker = {} if job else {"docker": {"docker_image": own_image or scheduler.image}}
-    changes = {"resource": RESOURCES[-1], "resource_args": {RESOURCES[-1]: kept}, "overrides": overrides, **docker}
-    return replace(launch, run_spec={**run_spec, **changes})
+    docker: dict[str, Any] = {} if spec.job else {"docker": {"docker_image": spec.image or scheduler.image}}
+    return draft.changed(resource=RESOURCES[-1], resource_args={RESOURCES[-1]: kept}, overrides=overrides, **docker)
 
 
-def _command(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides with the quotes off that W&B's client writes around arguments, for a shell."""
-    entry_point = texts(overrides.get("entry_point"), "overrides.entry_point")
+def _command(spec: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides without the quotes that W&B's client writes around arguments, for a shell."""
+    entry_point = spec.overrides.entry_point
     if entry_point[:2] != COMMAND or len(entry_point) < 3:
         raise Reject("overrides.entry_point", "is not `wandb scheduler SWEEP`", "Enqueue it with `wandb launch-sweep`.")
-    return {**overrides, "args": [_bare(word) for word in texts(overrides.get("args"), "overrides.args")]}
+    return {**overrides, "args": [_bare(word) for word in spec.overrides.args]}
 
 
 def _bare(word: str) -> str:
@@ -73,21 +69,16 @@ def _bare(word: str) -> str:
     return word[1:-1] if quoted else word
 
 
-def _of_queue(launch: Launch, queues: QueueConfigs) -> dict[str, dict[str, Any]]:
-    """Return what of the queue's configuration places a job: as W&B has put it into the item, else as it is now."""
-    settings = _vertex(launch.run_spec, "resource_args")
-    if not settings and launch.entry.queue_name:
-        config = queues.config_of(launch.entry.queue)
-        if config is not None:
-            defaults = {name: one["default"] for name, one in config.template_variables.items() if "default" in one}
-            settings = _vertex(filled(storable(dict(config.config), "queue"), defaults), "queue.resource_args")
-    spec, run = (mapping(settings.get(name), f"resource_args.{name}") for name in ("spec", "run"))
+def _of_queue(draft: Draft, queues: QueueConfigs) -> dict[str, dict[str, Any]]:
+    """Return what of the queue's configuration places a job: as W&B put it into the item, else as it is now."""
+    given, entry = draft.spec.config, draft.launch.entry
+    if given is None and entry.queue_name and (queue := queues.config_of(entry.queue)):
+        defaults = {name: one["default"] for name, one in queue.template_variables.items() if "default" in one}
+        arguments = filled(storable(dict(queue.config), "queue"), defaults).get("resource_args")
+        given = VertexConfig.parse(arguments, "queue.resource_args")
+    if given is None:
+        return {"spec": {}, "run": {}}
     return {
-        "spec": {name: spec[name] for name in OF_SPEC if name in spec},
-        "run": {name: run[name] for name in OF_RUN if name in run},
+        "spec": {name: given.spec[name] for name in OF_SPEC if name in given.spec},
+        "run": {name: given.run[name] for name in OF_RUN if name in given.run},
     }
-
-
-def _vertex(within: Mapping[str, Any], path: str) -> dict[str, Any]:
-    arguments = mapping(within.get("resource_args"), path)
-    return next((mapping(arguments[name], f"{path}.{name}") for name in RESOURCES if arguments.get(name)), {})

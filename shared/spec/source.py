@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shared.core.building import Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside
-from shared.core.launch import Launch
 from shared.core.ports import JobArtifacts
-from shared.spec.environment import docker_image
-from shared.spec.fields import found, mapping, text
+from shared.spec.model import Draft, Overrides, RunSpec
 from shared.spec.recipe import python_of_the_image, recipe_of
 
 FETCH = (
@@ -30,25 +28,25 @@ class Source:
     recipe: Recipe | None = None  # where the image has to be built
 
 
-def resolved(launch: Launch, jobs: JobArtifacts) -> tuple[Launch, JobSource | None]:
+def resolve(draft: Draft, jobs: JobArtifacts) -> tuple[Draft, JobSource | None]:
     """Ask W&B for the job of a launch, and pin its version: another attempt runs the same code, wherever `latest` is.
 
     Raises:
         Reject, Retry, Denied: as JobArtifacts does.
     """
-    path = job_path(launch.run_spec)
+    path = job_path(draft.spec)
     if not path:
-        return launch, None
+        return draft, None
     job = jobs.resolve(path)
-    return replace(launch, run_spec={**launch.run_spec, "job": job.path}), job
+    return draft.changed(job=job.path), job
 
 
-def job_path(run_spec: Mapping[str, Any]) -> str:
+def job_path(spec: RunSpec) -> str:
     """Return the job to be run, as entity/project/name:alias; empty where an image is named, which wins over a job."""
-    job = text(run_spec.get("job"), "job", "").strip()
-    if not job or docker_image(run_spec):
+    job = spec.job.strip()
+    if not job or spec.image:
         return ""
-    beginning = [text(run_spec.get(name), name, "").strip() for name in ("entity", "project")]
+    beginning = [spec.entity.strip(), spec.project.strip()]
     parts = job.split("/")
     parts = [*beginning[: max(3 - len(parts), 0)], *parts]  # a job of the run's own project may be named without it
     if len(parts) != 3 or not all(parts):
@@ -57,9 +55,8 @@ def job_path(run_spec: Mapping[str, Any]) -> str:
 
 
 def source_of(
-    run_spec: Mapping[str, Any],
+    spec: RunSpec,
     job: JobSource | None,
-    entry_point: list[str],
     base_images: Mapping[str, str],
     destination: str = "",
 ) -> Source:
@@ -71,29 +68,29 @@ def source_of(
     Raises:
         Reject: there is nothing to run, or nothing to run it in.
     """
-    image = docker_image(run_spec)
-    if image:
-        return Source(image, image, entry_point)
+    overrides = spec.overrides
+    if spec.image:
+        return Source(spec.image, spec.image, overrides.entry_point)
     if job is None:
-        return _none(run_spec)
-    command = entry_point or list(job.entry_point)
+        raise _nothing(spec)
+    command = overrides.entry_point or list(job.entry_point)
     if job.kind is Kind.IMAGE:
         return Source(job.image, job.image, command)
-    overrides = mapping(run_spec.get("overrides"), "overrides")
     if not destination:
         return _code(job, command, overrides, _base_image(job, base_images))
-    own = overrides.get("dockerfile") or job.dockerfile
+    own = overrides.dockerfile or job.dockerfile
     recipe = recipe_of(job, overrides, "" if own else _base_image(job, base_images), destination)
     command = command if own else python_of_the_image(command)
     return Source(recipe.image, recipe.image, command, recipe)
 
 
-def _none(run_spec: Mapping[str, Any]) -> Source:
+def _nothing(spec: RunSpec) -> Reject:
+    """Return the refusal of a launch that names nothing to run."""
     for other in ("uri", "git"):
-        if run_spec.get(other):
+        if getattr(spec, other):
             fix = "Enqueue a docker image (`wandb launch --docker-image …`) or a job (`wandb launch --job …`)."
-            raise Reject(other, "is a kind of source that is not supported", fix)
-    raise Reject("docker.docker_image", "is missing", "A launch needs an image, or a job, to run.")
+            return Reject(other, "is a kind of source that is not supported", fix)
+    return Reject("docker.docker_image", "is missing", "A launch needs an image, or a job, to run.")
 
 
 def _base_image(job: JobSource, base_images: Mapping[str, str]) -> str:
@@ -105,18 +102,18 @@ def _base_image(job: JobSource, base_images: Mapping[str, str]) -> str:
     return image
 
 
-def _code(job: JobSource, command: list[str], overrides: Mapping[str, Any], image: str) -> Source:
+def _code(job: JobSource, command: list[str], overrides: Overrides, image: str) -> Source:
     for name in ("dockerfile", "build_context"):
         if getattr(job, name):
             fix = "Set LAUNCH_BUILDER, build the image yourself (`wandb job create image`), or leave that out."
             raise Reject("job", f"{job.path} wants an image built from its {name}, and no image is built here", fix)
-    if dockerfile := overrides.get("dockerfile"):
+    if overrides.dockerfile:
         fix = "Leave it out, or set LAUNCH_BUILDER."
-        raise Reject("overrides.dockerfile", f"is {found(dockerfile)}, and no image is built here", fix)
+        raise Reject("overrides.dockerfile", f"is {overrides.dockerfile[:200]!r}, and no image is built here", fix)
     what: dict[str, Any] = {"job": job.path}
     what |= {"code": job.code} if job.kind is Kind.ARTIFACT else {"remote": job.remote, "commit": job.commit}
-    if working_dir := text(overrides.get("working_dir"), "overrides.working_dir", ""):
-        what["working_dir"] = _inside(working_dir)
+    if overrides.working_dir:
+        what["working_dir"] = _inside(overrides.working_dir)
     # the job's own base image has what the code needs, as W&B's agent has it
     what["install"] = not job.base_image
     return Source(image, command=["python3", "-c", FETCH, json.dumps(what), *command])

@@ -1,28 +1,23 @@
 """Sweeps: a run of one is launched only while its sweep goes on."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from shared.core.errors import Reject
 from shared.core.ports import Sweeps
-from shared.spec.fields import text
+from shared.spec.model import RunSpec
 
 GOES_ON = ("RUNNING", "PAUSED")  # as the agent has it: what is queued when a sweep is paused still runs
 
 
-def check_sweep(run_spec: Mapping[str, Any], sweeps: Sweeps) -> None:
+def check_sweep(spec: RunSpec, sweeps: Sweeps) -> None:
     """Refuse a run whose sweep is over, was not begun, or is not there; a run of no sweep is left alone.
 
     Raises:
         Reject: naming the sweep and its state.
         Retry, Denied: W&B cannot be asked.
     """
-    sweep = text(run_spec.get("sweep_id") or None, "sweep_id", "")
-    if not sweep:
+    if not spec.sweep_id:
         return
-    entity, project = (text(run_spec.get(name), name, "") for name in ("entity", "project"))
-    state = sweeps.state_of(entity, project, sweep)
-    named = f"the sweep {sweep[:100]} of {entity}/{project}"
+    state = sweeps.state_of(spec.entity, spec.project, spec.sweep_id)
+    named = f"the sweep {spec.sweep_id[:100]} of {spec.entity}/{spec.project}"
     if not state:
         raise Reject("sweep_id", f"{named} was not found in W&B", "Let this deployment's API key see its project.")
     if state not in GOES_ON:

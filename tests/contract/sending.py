@@ -21,7 +21,7 @@ from deploy.local.vertex_server.state import VertexState
 from shared.adapters.vertex_submit import VertexCompute, argument_names
 from shared.spec.render import ArgumentNames, Site, render
 from tests.fakes.clock import PLENTY
-from tests.unit.specs import SITE, launch_of
+from tests.unit.specs import SITE, draft_of
 
 # the runner's module imports this large package for a check of the agent's environment, which is not ours to make
 sys.modules.setdefault("google.cloud.compute_v1", ModuleType("google.cloud.compute_v1"))
@@ -48,7 +48,7 @@ class Vertex:
 
     def ours(self, run_spec: dict[str, Any], site: Site = SITE) -> Sent:
         """Send it as submit does."""
-        self._compute.create(render(launch_of(run_spec), site, NAMES), PLENTY)
+        self._compute.create(render(draft_of(run_spec), site, NAMES), PLENTY)
         return self._arrived()
 
     def plain(self, spec: Mapping[str, Any], run: Mapping[str, Any]) -> Sent:
@@ -58,7 +58,7 @@ class Vertex:
 
     def agents(self, run_spec: dict[str, Any]) -> Sent:
         """Send it as `wandb launch-agent` does: with the runner of the installed wandb."""
-        launch = launch_of(run_spec)
+        launch = draft_of(run_spec).launch
         api: Any = SimpleNamespace(settings={"base_url": SITE.base_url}, api_key=SITE.api_key)
         project = LaunchProject.from_spec(copy.deepcopy(run_spec), api)
         project.queue_name, project.queue_entity = launch.entry.queue_name, launch.entry.queue_entity

@@ -34,6 +34,7 @@ from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
 from shared.core.building import GONE, ArtifactFile, Build, Recipe
 from shared.core.errors import Capacity, Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
+from shared.spec.model import Overrides
 from shared.spec.recipe import placed, recipe_of
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.contract.test_vertex_server import pool
@@ -92,7 +93,7 @@ class Place:
 
     def recipe(self, job: JobSource = JOB, base: str = "local/python:3", **overrides: str) -> Recipe:
         """Return what the image of a job is built of."""
-        recipe = placed(recipe_of(job, overrides, base, DESTINATION), f"gs://{self.bucket}", [])
+        recipe = placed(recipe_of(job, Overrides.parse(overrides), base, DESTINATION), f"gs://{self.bucket}", [])
         assert recipe
         return recipe
 
@@ -251,7 +252,7 @@ def test_a_repository_is_fetched_by_the_builds_own_steps(waiting: Place) -> None
         {},
         {"container_spec": {"env": [{"name": "GIT_CONFIG_VALUE_0", "value": "$b"}, {"name": "X", "value": "$c"}]}},
     ]
-    recipe = placed(recipe_of(job, {}, "python:3.12", DESTINATION), f"gs://{waiting.bucket}", pools)
+    recipe = placed(recipe_of(job, Overrides(), "python:3.12", DESTINATION), f"gs://{waiting.bucket}", pools)
     assert recipe
     waiting.images().ensure(recipe, PLENTY)
     [build] = waiting.builds.builds()

@@ -20,6 +20,7 @@ from shared.adapters.wandb.documents import FILES
 from shared.core.errors import Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.spec.in_container import QUERY
+from shared.spec.model import RunSpec
 from shared.spec.source import source_of
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
 
@@ -127,7 +128,7 @@ def test_a_git_job_is_resolved(
 def started(env: dict[str, str], cwd: Path, job: JobSource, *args: str, **overrides: Any) -> tuple[int, str]:
     """Run the command of a job's container; returns its exit code and all it said."""
     spec = {"entity": "team", "project": "vision", "job": job.path, "overrides": overrides}
-    command = source_of(spec, job, overrides.get("entry_point", []), {"a base image": "python:3.12"}).command
+    command = source_of(RunSpec.parse(spec), job, {"a base image": "python:3.12"}).command
     home = env | {"TMPDIR": str(cwd), "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
     return finished([*command, *args], home, cwd)
 

@@ -19,8 +19,9 @@ from shared.core.errors import KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import RunPath
 from shared.core.message import Queue
 from shared.core.opening import from_item
+from shared.spec.model import Draft
 from shared.spec.render import render
-from shared.spec.scheduler import Scheduler, as_job
+from shared.spec.scheduler import Scheduler, schedule_as_job
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
 from tests.unit.specs import NAMES, SITE
 
@@ -153,7 +154,9 @@ def test_what_launch_sweep_enqueues_becomes_a_small_job(
     assert (code, said.splitlines()[-1]) == (0, "True"), said
     launch = from_item(item.id, QUEUE, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC))
     assert launch.entry.scheduler
-    placed = as_job(launch, WandbQueueConfigs(graphql), Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"))
+    placed = schedule_as_job(
+        Draft.of(launch), WandbQueueConfigs(graphql), Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
+    )
     call = render(placed, SITE, NAMES)
     [pool] = call.constructor["worker_pool_specs"]
     container = pool["container_spec"]

@@ -13,6 +13,7 @@ from typing import Any
 from shared.core.errors import Reject
 from shared.core.message import MAX_BYTES as MAX_MESSAGE
 from shared.core.opening import from_item
+from shared.spec.model import Draft
 from shared.spec.render import render
 from shared.yaml_file import MAX_BYTES as MAX_FILE
 from tests.fuzz import targets
@@ -99,7 +100,7 @@ def launch_configs() -> Iterator[bytes]:
 def _rendered(spec: dict[str, Any]) -> None:
     """Open a launch and render it, as poll and submit do: without what the target itself compares."""
     try:
-        render(from_item("item", targets.QUEUE, spec, targets.NOW), SITE, targets.names())
+        render(Draft.of(from_item("item", targets.QUEUE, spec, targets.NOW)), SITE, targets.names())
     except Reject as refusal:
         targets.refused(refusal)
 

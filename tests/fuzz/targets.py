@@ -18,6 +18,7 @@ from shared.core.message import Queue, Request, decode, encode
 from shared.core.opening import from_item, from_request
 from shared.core.ports import CustomJobCall
 from shared.launch_config import LaunchConfig, Policy, read_launch_config
+from shared.spec.model import Draft
 from shared.spec.policy import allowed
 from shared.spec.render import ArgumentNames, render
 from tests.unit.specs import SITE
@@ -60,7 +61,7 @@ def renderer(run_spec: dict[str, Any]) -> bool:
     written_down(launch)
     before = json.dumps(launch.run_spec)
     try:
-        call = render(launch, SITE, names())
+        call = render(Draft.of(launch), SITE, names())
     except Reject as refusal:
         return refused(refusal)
     finally:

@@ -12,8 +12,9 @@ from functions.submit import launch
 from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.core.ports import Clock
-from shared.spec.ladder import Ladder, Region, climbed
-from shared.spec.render import Site, job_labels, render
+from shared.spec.ladder import Ladder, Region
+from shared.spec.prepare import Preparation
+from shared.spec.render import Site, job_labels
 from shared.spec.scheduler import Scheduler
 from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross
@@ -87,20 +88,18 @@ class Deployment:
                 connections=1,
             )
             return lambda: status.run(Budget(45, lambda: clock().timestamp()))
+        scheduler = Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
+        preparation = Preparation(
+            wandb, wandb, wandb, SITE, NAMES, ladder=self.ladder, scheduler=scheduler, check_key=wandb.check_key
+        )
         submit = self.submit(
             ledger=ledger,
             compute=vertex,
-            jobs=wandb,
-            queues=wandb,
-            sweeps=wandb,
-            render=lambda launch, job: render(launch, SITE, NAMES, job),
-            climbed=lambda launch, call: climbed(launch, call, self.ladder, lambda moved: moved),
+            prepare=preparation.prepare,
             labels=lambda launch: job_labels(launch, SITE.agent),
             clock=clock,
             images=parts.build(cross),
-            check_key=wandb.check_key,
             policy=self.submit_policy,
-            scheduler=Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"),
         )
         if delivery is None:
             raise ValueError("submit is called by Pub/Sub only")

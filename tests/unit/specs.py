@@ -8,6 +8,7 @@ from shared.core.launch import Launch
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
+from shared.spec.model import Draft
 from shared.spec.render import ArgumentNames, Site, render
 
 SITE = Site("https://api.wandb.ai", "k" * 40, "gcp-project", "us-central1", macros={"TEAM_BUCKET": "gs://team"})
@@ -91,9 +92,14 @@ def launch_of(spec: dict[str, Any], item: str = "item-1") -> Launch:
     return from_item(item, queue, spec, datetime(2026, 1, 1, tzinfo=UTC))
 
 
+def draft_of(spec: dict[str, Any], item: str = "item-1") -> Draft:
+    """Return the same launch with its run spec parsed."""
+    return Draft.of(launch_of(spec, item))
+
+
 def rendered(spec: dict[str, Any], site: Site = SITE) -> CustomJobCall:
     """Render a spec."""
-    return render(launch_of(spec), site, NAMES)
+    return render(draft_of(spec), site, NAMES)
 
 
 def environment(call: CustomJobCall, pool: int = 0) -> dict[str, str]:

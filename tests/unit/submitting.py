@@ -1,6 +1,6 @@
 """A submit with fakes around it, for the tests of what it does with a message."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from functions.submit.launch import Policy, Submit
@@ -11,8 +11,12 @@ from shared.core.launch import Launch
 from shared.core.message import Queue, Request, Ticket
 from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
+from shared.spec.model import Draft
+from shared.spec.prepare import Preparation
+from shared.spec.render import ArgumentNames, Site
 from tests.fakes import FakeBuilds, FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 from tests.fakes.clock import PLENTY
+from tests.unit.specs import NAMES, SITE
 
 QUEUE = Queue(entity="team", name="vertex")
 
@@ -40,25 +44,23 @@ class Scene:
         self.queues = FakeQueueConfigs()
         self.sweeps = FakeSweeps()
         self.builds = FakeBuilds()
+        self.preparation = Preparation(self.queues, self.jobs, self.sweeps, SITE, NAMES, renderer=self._render)
         self.submit = Submit(
-            self.ledger,
-            self.vertex,
-            self.jobs,
-            self.queues,
-            self.sweeps,
-            self._render,
-            labels,
-            self.clock,
-            Policy(),
-            images=self.builds,
+            self.ledger, self.vertex, self.preparation.prepare, labels, self.clock, Policy(), images=self.builds
         )
 
-    def _render(self, launch: Launch, job: JobSource | None) -> CustomJobCall:
-        self.rendered.append((launch.run_spec.get("job"), job))
-        self.resource_args.append(launch.run_spec.get("resource_args"))
+    def prepare_with(self, **changes: Any) -> None:
+        """Let submit prepare jobs in another way: with a ladder, another renderer."""
+        self.preparation = replace(self.preparation, **changes)
+        self.submit = replace(self.submit, prepare=self.preparation.prepare)
+
+    def _render(self, draft: Draft, site: Site, names: ArgumentNames, job: JobSource | None) -> CustomJobCall:
+        self.rendered.append((draft.launch.run_spec.get("job"), job))
+        self.resource_args.append(draft.launch.run_spec.get("resource_args"))
         if self.refusal:
             raise self.refusal
-        return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {}, self.warnings, self.recipe)
+        constructor = {"labels": labels(draft.launch), "worker_pool_specs": []}
+        return CustomJobCall("p", "us-central1", constructor, {}, self.warnings, self.recipe)
 
     def open(self, item: str = "item-1", **changes: Any) -> Ticket:
         """Write a launch down, as poll does, and return its ticket."""

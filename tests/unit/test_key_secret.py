@@ -11,10 +11,10 @@ from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind
 from shared.spec.key_secret import READ_KEY, reader
 from shared.spec.render import render
-from shared.spec.scheduler import Scheduler, as_job
+from shared.spec.scheduler import Scheduler, schedule_as_job
 from shared.spec.source import FETCH
 from tests.fakes import FakeQueueConfigs
-from tests.unit.specs import NAMES, POOL, SITE, environment, launch_of, put, rendered, run_spec
+from tests.unit.specs import NAMES, POOL, SITE, draft_of, environment, put, rendered, run_spec
 
 SECRET = "projects/p/secrets/launch-wandb-api-key"
 SECURED = replace(SITE, key_secret=SECRET, base_image="python:3.12")
@@ -57,7 +57,7 @@ def test_an_entry_point_of_the_item_is_known_too() -> None:
 )
 def test_a_jobs_entry_point_is_known(job: JobSource, rest: list[str]) -> None:
     """What fetches a job's code needs the key, and so comes after what reads it."""
-    call = render(launch_of(run_spec(docker=None, job=job.path)), SECURED, NAMES, job)
+    call = render(draft_of(run_spec(docker=None, job=job.path)), SECURED, NAMES, job)
     command = call.constructor["worker_pool_specs"][0]["container_spec"]["command"]
     assert command[: len(BEFORE) + len(rest)] == [*BEFORE, *rest]
     assert command[-2:] == ["python", "x.py"]
@@ -67,7 +67,7 @@ def test_a_sweeps_scheduler_reads_it_too() -> None:
     """Its entry point is in its item."""
     overrides = {"entry_point": ["wandb", "scheduler", "WANDB_SWEEP_ID"], "args": ["--queue", "'vertex'"]}
     spec = run_spec(docker=None, resource="local-process", uri="placeholder-uri-scheduler", overrides=overrides)
-    placed = as_job(launch_of({**spec, "job": None}), FakeQueueConfigs(), Scheduler("img:1", "e2-standard-4"))
+    placed = schedule_as_job(draft_of({**spec, "job": None}), FakeQueueConfigs(), Scheduler("img:1", "e2-standard-4"))
     call = render(placed, SECURED, NAMES)
     [pool] = call.constructor["worker_pool_specs"]
     assert pool["container_spec"]["command"] == [*BEFORE, "wandb", "scheduler", "WANDB_SWEEP_ID"]

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.core.errors import Reject
 from shared.core.launch import Backoff, Launch, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.core.shortage import Shortage
-from shared.spec.ladder import Ladder, climbed, place, places
-from shared.spec.policy import Policy, allowed
+from shared.spec.ladder import Ladder, place, place_of, places
+from shared.spec.policy import Policy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALL = Ladder.model_validate(
@@ -44,11 +43,6 @@ def a_call(strategy: str | None = "SPOT", **changes: Any) -> CustomJobCall:
     return CustomJobCall("p", "us-central1", constructor, {**submit, **changes})
 
 
-def free(call: CustomJobCall) -> CustomJobCall:
-    """Allow everything."""
-    return call
-
-
 @pytest.mark.parametrize(
     ("ladder", "strategy", "wanted"),
     [
@@ -69,15 +63,15 @@ def test_the_places_are_the_launchs_own_and_then_upwards(
 ) -> None:
     """A launch that asks for STANDARD never becomes one whose machines can be taken away."""
     call = a_call(strategy)
-    found, left_out = places(call, ladder, a_launch().entry.run, free)
-    assert list(found) == wanted == [place(each) for each in found.values()]
+    found, left_out = places(call, ladder, a_launch().entry.run, Policy())
+    assert list(found) == wanted == [place_of(each) for each in found.values()]
     assert found[wanted[0]] is call
     assert left_out == ""
 
 
 def test_a_job_in_another_region_has_its_bucket_and_its_folder_there() -> None:
     """In its own region it keeps its own bucket, whatever the ladder names for it."""
-    found, _ = places(a_call(), ALL, a_launch().entry.run, free)
+    found, _ = places(a_call(), ALL, a_launch().entry.run, Policy())
     there, here = found["europe-west4 with FLEX_START"], found["us-central1 with FLEX_START"]
     assert there.parent == "projects/p/locations/europe-west4"
     assert there.submit == {"scheduling_strategy": "FLEX_START"}
@@ -88,7 +82,7 @@ def test_a_job_in_another_region_has_its_bucket_and_its_folder_there() -> None:
 
 def test_a_folder_that_the_request_names_stays() -> None:
     """Whoever named it looks for the results there."""
-    found, _ = places(a_call(spec={"base_output_dir": "gs://results/mine"}), ALL, a_launch().entry.run, free)
+    found, _ = places(a_call(spec={"base_output_dir": "gs://results/mine"}), ALL, a_launch().entry.run, Policy())
     assert {each.constructor["base_output_dir"] for each in found.values()} == {"gs://results/mine"}
 
 
@@ -106,7 +100,7 @@ def test_a_folder_that_the_request_names_stays() -> None:
 )
 def test_what_is_there_in_one_region_only_keeps_a_launch_in_it(call: CustomJobCall, field: str) -> None:
     """It goes on with the strategies; its notice says what it leaves out, and why."""
-    found, left_out = places(call, ALL, a_launch().entry.run, free)
+    found, left_out = places(call, ALL, a_launch().entry.run, Policy())
     assert list(found) == [SPOT_HERE, "us-central1 with FLEX_START", "us-central1 with STANDARD"]
     assert left_out == f"europe-west4 is left out, because of {field}"
 
@@ -114,7 +108,7 @@ def test_what_is_there_in_one_region_only_keeps_a_launch_in_it(call: CustomJobCa
 def test_the_policy_holds_on_the_ladder() -> None:
     """A place that it does not allow is left out, with the rule's name."""
     policy = Policy(regions=("us-central1",))
-    found, left_out = places(a_call(), REGIONS, a_launch().entry.run, lambda call: allowed(call, policy))
+    found, left_out = places(a_call(), REGIONS, a_launch().entry.run, policy)
     assert list(found) == [SPOT_HERE]
     assert left_out.startswith("europe-west4 with SPOT is left out: spec.location: is 'europe-west4'")
     assert "policy.regions" in left_out
@@ -123,7 +117,8 @@ def test_the_policy_holds_on_the_ladder() -> None:
 def attempt(launch: Launch, call: CustomJobCall, ladder: Ladder = ALL) -> tuple[Launch, CustomJobCall]:
     """Claim a launch."""
     claimed = launch if launch.entry.state is State.SUBMITTING else launch.move(State.SUBMITTING)
-    return climbed(claimed, call, ladder, free)
+    placed, chosen, _ = place(claimed, call, ladder, Policy())
+    return placed, chosen
 
 
 def refused(launch: Launch, shortage: Shortage, backoff: Backoff | None = None) -> tuple[Launch, float]:
@@ -142,7 +137,7 @@ def test_a_launch_climbs_at_once_and_waits_after_the_last_place() -> None:
         assert launch.entry.parent == call.parent
         assert launch.entry.climbs
         launch, waited = refused(launch, Shortage.STOCKOUT)
-        seen.append((place(call), waited, launch.entry.notice))
+        seen.append((place_of(call), waited, launch.entry.notice))
     assert seen[:2] == [
         (SPOT_HERE, 15, f"Waiting: no room; next: {SPOT_THERE}"),
         (SPOT_THERE, 15, "Waiting: no room"),
@@ -154,7 +149,7 @@ def test_a_quota_of_calls_is_no_reason_to_climb() -> None:
     """A moment later there are new ones, in the same place."""
     launch, _ = attempt(a_launch(), a_call())
     launch, _ = refused(launch, Shortage.RATE)
-    assert place(attempt(launch, a_call())[1]) == SPOT_HERE
+    assert place_of(attempt(launch, a_call())[1]) == SPOT_HERE
 
 
 def test_a_place_without_any_quota_is_not_tried_again() -> None:
@@ -163,7 +158,7 @@ def test_a_place_without_any_quota_is_not_tried_again() -> None:
     launch, _ = refused(launch, Shortage.ZERO)
     for _ in range(2):
         launch, call = attempt(launch, a_call(), REGIONS)
-        assert place(call) == SPOT_THERE
+        assert place_of(call) == SPOT_THERE
         assert launch.climb.hopeless
         launch, _ = refused(launch, Shortage.AMOUNT)
 
@@ -175,7 +170,7 @@ def test_a_round_with_one_place_that_may_have_room_is_not_hopeless() -> None:
     launch, _ = attempt(launch, a_call(), REGIONS)
     assert not launch.climb.hopeless
     launch, _ = refused(launch, Shortage.ZERO)
-    assert place(attempt(launch, a_call(), REGIONS)[1]) == SPOT_HERE
+    assert place_of(attempt(launch, a_call(), REGIONS)[1]) == SPOT_HERE
 
 
 def test_a_run_that_goes_on_keeps_its_folder_and_begins_in_its_own_place() -> None:
@@ -185,7 +180,7 @@ def test_a_run_that_goes_on_keeps_its_folder_and_begins_in_its_own_place() -> No
     launch, there = attempt(launch, a_call(), REGIONS)
     launch = launch.move(State.SUBMITTED, job_name="j").resume(NOW, 5)
     launch, here = attempt(launch, a_call(), REGIONS)
-    assert (place(there), place(here)) == (SPOT_THERE, SPOT_HERE)
+    assert (place_of(there), place_of(here)) == (SPOT_THERE, SPOT_HERE)
     assert (
         here.constructor["base_output_dir"] == there.constructor["base_output_dir"] == "gs://team-eu/jobs/team/cats/r"
     )
@@ -207,7 +202,7 @@ def test_a_ladder_that_was_taken_away_leads_back() -> None:
     launch, _ = attempt(a_launch(), a_call())
     launch, _ = refused(launch, Shortage.STOCKOUT)
     launch, call = attempt(launch, a_call(), Ladder())
-    assert place(call) == SPOT_HERE
+    assert place_of(call) == SPOT_HERE
     launch, waited = refused(replace(launch, entry=replace(launch.entry, waits=3)), Shortage.STOCKOUT)
     assert (waited, launch.entry.climbs, launch.entry.notice) == (timedelta(minutes=2).total_seconds(), False,
                                                                   "Waiting: no room")  # fmt: skip
@@ -233,9 +228,6 @@ def test_a_wrong_ladder_is_refused(written: dict[str, Any], said: str) -> None:
 
 def test_no_policy_refuses_a_launchs_own_place_here() -> None:
     """That is done before, and ends the launch."""
-
-    def never(call: CustomJobCall) -> CustomJobCall:
-        raise Reject("spec.location", "is not allowed")
-
-    found, _ = places(a_call(), ALL, a_launch().entry.run, never)
+    nowhere = Policy(regions=("asia-east1",))
+    found, _ = places(a_call(), ALL, a_launch().entry.run, nowhere)
     assert list(found) == [SPOT_HERE]

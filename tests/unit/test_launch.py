@@ -15,7 +15,7 @@ from shared.core.message import Request, Ticket
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
 from shared.core.shortage import Shortage
-from shared.spec.ladder import Ladder, climbed
+from shared.spec.ladder import Ladder
 from shared.spec.scheduler import Scheduler
 from tests.fakes import InMemoryLedger
 from tests.fakes.clock import PLENTY
@@ -221,7 +221,7 @@ LADDER = Ladder.model_validate({"regions": [{"region": "europe-west4", "staging_
 @pytest.fixture
 def ladder(scene: Scene) -> Scene:
     """Return a scene with a ladder of two regions."""
-    scene.submit = replace(scene.submit, climbed=lambda launch, call: climbed(launch, call, LADDER, lambda same: same))
+    scene.prepare_with(ladder=LADDER)
     return scene
 
 
@@ -314,7 +314,7 @@ def test_no_job_is_given_a_key_that_wandb_does_not_take(scene: Scene) -> None:
         if refused:
             raise refused[0]
 
-    scene.submit = replace(scene.submit, check_key=check)
+    scene.prepare_with(check_key=check)
     ticket = scene.open()
     assert scene.deliver(ticket) == "launch.denied"
     assert (scene.launch(ticket).entry.state, scene.vertex.jobs) == (State.QUEUED, {})
@@ -516,7 +516,7 @@ def test_a_sweeps_scheduler_is_refused_where_nothing_says_what_it_runs_on(scene:
     assert scene.deliver(ticket) == "launch.rejected"
     assert "LAUNCH_SCHEDULER_MACHINE" in scene.launch(ticket).reason
     assert scene.launch(ticket).entry.report_owed
-    scene.submit = replace(scene.submit, scheduler=Scheduler("wandb:1", "e2-standard-4"))
+    scene.prepare_with(scheduler=Scheduler("wandb:1", "e2-standard-4"))
     assert scene.deliver(scene.open("item-2", **spec)) == "launch.submitted"
     assert "e2-standard-4" in str(scene.resource_args[-1])
 

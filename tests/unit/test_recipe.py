@@ -13,9 +13,9 @@ from shared.core.jobsource import JobSource, Kind, inside, read_job
 from shared.core.ports import CustomJobCall
 from shared.spec.policy import Policy, allowed
 from shared.spec.render import render
-from shared.spec.source import resolved
+from shared.spec.source import resolve
 from tests.fakes import FakeJobs
-from tests.unit.specs import NAMES, SITE, environment, launch_of, put, run_spec
+from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
 from tests.unit.test_spec_source import CODE, IMAGE, PATH, REPO, container, source
 
 DESTINATION = "us-docker.pkg.dev/p/launch/jobs"
@@ -25,7 +25,7 @@ FROZEN = {"requirements.frozen.txt": "f1"}
 
 def launched(job: JobSource = CODE, site: Any = BUILDS, **changes: Any) -> CustomJobCall:
     """Render a launch of a job where images are built."""
-    launch, found = resolved(launch_of(run_spec(docker=None, job=job.path, **changes)), FakeJobs({job.path: job}))
+    launch, found = resolve(draft_of(run_spec(docker=None, job=job.path, **changes)), FakeJobs({job.path: job}))
     return render(launch, site, NAMES, found)
 
 

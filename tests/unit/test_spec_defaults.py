@@ -14,11 +14,11 @@ from wandb.sdk.launch.utils import fetch_and_validate_template_variables
 
 from deploy.local.wandb_server.state import State
 from shared.core.errors import Reject
-from shared.core.launch import Launch
 from shared.core.message import Queue, Request
 from shared.core.opening import from_item, from_request
 from shared.core.queueconfig import QueueConfig
-from shared.spec.defaults import completed
+from shared.spec.defaults import complete
+from shared.spec.model import Draft
 from shared.spec.templates import template_values
 from tests.fakes import FakeQueueConfigs
 
@@ -54,10 +54,10 @@ def config(**changes: Any) -> QueueConfig:
     return QueueConfig(**{**whole, **changes})
 
 
-def launch(queue: Queue | None = QUEUE, **changes: Any) -> Launch:
+def launch(queue: Queue | None = QUEUE, **changes: Any) -> Draft:
     """Open the launch of a request with this run spec."""
     request = Request(source="ci", idempotency_key="1", run_spec={**SPEC, **changes}, queue=queue)
-    return from_request(request, NOW)
+    return Draft.of(from_request(request, NOW))
 
 
 VALUES = st.fixed_dictionaries(
@@ -74,28 +74,28 @@ def test_a_request_gets_what_an_item_gets(values: dict[str, Any]) -> None:
     queue = wandb.queues.by_path["team", "model-registry", "vertex"]
     item = wandb.queues.push(queue, copy.deepcopy(SPEC), None, values)
     queues = FakeQueueConfigs({QUEUE: config()})
-    assert completed(launch(template_variables=values), queues).run_spec == item.run_spec
+    assert complete(launch(template_variables=values), queues).launch.run_spec == item.run_spec
 
 
 def test_what_needs_no_queue_is_left_as_it_is() -> None:
     """An item, a request with everything itself, one without a queue; and what was completed before."""
     queues = FakeQueueConfigs({QUEUE: config()}, unreachable=AssertionError("W&B was asked"))
     for one in (
-        from_item("item-1", QUEUE, dict(SPEC), NOW),
+        Draft.of(from_item("item-1", QUEUE, dict(SPEC), NOW)),
         launch(resource_args=ARGUMENTS),
         launch(resource_args=ARGUMENTS, template_variables={}),
         launch(None, resource_args=ARGUMENTS, template_variables={"kind": "standard"}),
         launch(None),
     ):
-        assert completed(one, queues) is one
-    asked = completed(launch(template_variables={"kind": "highmem"}), FakeQueueConfigs({QUEUE: config()}))
-    assert completed(asked, queues) is asked
+        assert complete(one, queues) is one
+    asked = complete(launch(template_variables={"kind": "highmem"}), FakeQueueConfigs({QUEUE: config()}))
+    assert complete(asked, queues) is asked
 
 
 def test_a_configuration_is_not_changed_by_what_is_made_of_it() -> None:
     """The next request gets the same."""
     given_ = config(config=copy.deepcopy({"resource_args": ARGUMENTS}))
-    completed(launch(template_variables={"kind": "highmem"}), FakeQueueConfigs({QUEUE: given_}))
+    complete(launch(template_variables={"kind": "highmem"}), FakeQueueConfigs({QUEUE: given_}))
     assert given_.config == {"resource_args": ARGUMENTS}
 
 
@@ -122,7 +122,7 @@ def test_a_refusal_names_the_field_and_the_fix(
     """The queue, or the template variable."""
     queues = FakeQueueConfigs({QUEUE: found} if found else {})
     with pytest.raises(Reject) as refused:
-        completed(launch(**spec), queues)
+        complete(launch(**spec), queues)
     assert refused.value.field == field
     assert problem in str(refused.value)
     assert fix in str(refused.value).partition(problem)[2]

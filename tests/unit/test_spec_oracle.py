@@ -12,8 +12,9 @@ from wandb.sdk.launch._project_spec import LaunchProject
 from wandb.sdk.launch.utils import MAX_ENV_LENGTHS, recursive_macro_sub
 
 from shared.core.errors import Reject
-from shared.spec.environment import docker_image, launch_variables
+from shared.spec.environment import launch_variables
 from shared.spec.macros import substitute
+from shared.spec.model import RunSpec
 from tests.unit.specs import SITE, launch_of, rendered, run_spec
 
 DELIBERATE = {  # what we do otherwise, and why: see shared/spec/environment.py
@@ -41,7 +42,8 @@ def theirs(spec: dict[str, Any]) -> dict[str, str]:
 
 def ours(spec: dict[str, Any]) -> dict[str, str]:
     """Return what we put there."""
-    return launch_variables(spec, launch_of(spec).entry, SITE.base_url, SITE.api_key, docker_image(spec))
+    asked = RunSpec.parse(spec)
+    return launch_variables(asked, launch_of(spec).entry, SITE.base_url, SITE.api_key, asked.image)
 
 
 def assert_equal_but_for_the_deliberate(spec: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from google.cloud import aiplatform
 from shared.adapters.vertex_submit import argument_names
 from shared.core.errors import Reject
 from shared.core.launch import State
+from shared.spec.model import Draft, RunSpec
 from shared.spec.render import ArgumentNames, render
 from tests.unit.specs import NAMES, PAGE_DEFAULT, POOL, SITE, environment, launch_of, put, rendered, run_spec
 
@@ -97,7 +98,7 @@ def test_each_pool_keeps_its_own_variables_and_gets_ours() -> None:
 def test_a_job_can_be_found_by_its_labels() -> None:
     """The run id, made a label value, and the launch, its attempt and this deployment."""
     launch = launch_of(put(run_spec(run_id="My.Run"), (*SPEC, "labels"), {"team": "a", "v": 3, "wandb-run-id": "x"}))
-    call = render(launch, SITE, NAMES)
+    call = render(Draft.of(launch), SITE, NAMES)
     assert call.constructor["labels"] == {
         "team": "a",
         "v": "3",
@@ -117,7 +118,7 @@ def test_the_display_name_is_never_empty_and_never_too_long(given: Any, name: An
     """The SDK would make one of the time."""
     launch = launch_of(put(run_spec(name=name), (*SPEC, "display_name"), given))
     wanted = shown or launch.entry.run.run_id
-    assert render(launch, SITE, NAMES).constructor["display_name"] == wanted
+    assert render(Draft.of(launch), SITE, NAMES).constructor["display_name"] == wanted
 
 
 def test_misplaced_arguments_are_taken_with_a_warning() -> None:
@@ -136,7 +137,7 @@ def test_a_preempted_run_goes_on_where_it_was() -> None:
     first = launch_of(run_spec(sweep_id="sw1"))
     submitted = first.move(State.SUBMITTING, attempt=1).move(State.SUBMITTED, job_name="j")
     resumed = submitted.resume(first.entry.opened_at, 5).move(State.SUBMITTING, attempt=2)
-    before, after = render(submitted, SITE, NAMES), render(resumed, SITE, NAMES)
+    before, after = render(Draft.of(submitted), SITE, NAMES), render(Draft.of(resumed), SITE, NAMES)
     assert environment(before)["WANDB_RESUME"] == "allow"
     assert environment(before)["WANDB_SWEEP_ID"] == "sw1"
     changed = {name: value for name, value in environment(before).items() if name != "WANDB_SWEEP_ID"}
@@ -158,10 +159,10 @@ def test_each_attempt_of_a_run_writes_to_the_same_place() -> None:
     spec = put(run_spec(run_id="r/1"), (*SPEC, "staging_bucket"), "gs://staging/launch/")
     first = launch_of(spec)
     again = dataclasses.replace(first, entry=dataclasses.replace(first.entry, attempt=7))
-    folders = [render(launch, SITE, NAMES).constructor["base_output_dir"] for launch in (first, again)]
+    folders = [render(Draft.of(launch), SITE, NAMES).constructor["base_output_dir"] for launch in (first, again)]
     assert folders == ["gs://staging/launch/team/cats/r%2F1"] * 2
     unnamed = launch_of(run_spec())
-    folder = render(unnamed, SITE, NAMES).constructor["base_output_dir"]
+    folder = render(Draft.of(unnamed), SITE, NAMES).constructor["base_output_dir"]
     assert folder == f"gs://staging/team/cats/{unnamed.entry.run.run_id}"
     assert rendered(put(spec, (*SPEC, "base_output_dir"), "gs://own")).constructor["base_output_dir"] == "gs://own"
 
@@ -273,7 +274,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("long label", put(run_spec(), (*SPEC, "labels"), {"team": "x" * 65}), "spec.labels.team: is no valid label"),
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
     ("no entity", run_spec(entity=""), "entity: is empty (a text)"),
-    ("no project", run_spec(project=None), "project: is null"),
+    ("no project", run_spec(project=None), "project: is empty"),
     ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "but kubernetes"),
     ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI, but nothing"),
 ]
@@ -300,13 +301,13 @@ def test_absurd_nesting_is_refused() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(Reject, match="levels deep"):
-        rendered(run_spec(overrides={"run_config": deep}))
+        RunSpec.parse(run_spec(overrides=deep))
 
 
 def test_keys_show_in_no_repr() -> None:
     """Of what is passed around between render and create."""
     launch = launch_of(run_spec(_wandb_api_key="own-key-123"))
-    call = render(launch, SITE, NAMES)
+    call = render(Draft.of(launch), SITE, NAMES)
     assert environment(call)["WANDB_API_KEY"] == "own-key-123"
     for shown in (repr(launch), repr(SITE), repr(call)):
         assert "own-key-123" not in shown
@@ -319,7 +320,7 @@ def test_the_installed_sdk_takes_what_is_rendered() -> None:
     aiplatform.init(project="p", location="us-central1", credentials=anonymous)
     names = ArgumentNames(**argument_names())
     spec = put(run_spec(), (*SPEC, "base_output_dir"), "gs://staging/out")
-    call = render(launch_of(spec), SITE, names)
+    call = render(Draft.of(launch_of(spec)), SITE, names)
     job = aiplatform.CustomJob(project=call.project, location=call.location, **call.constructor)
     assert job.job_spec.worker_pool_specs[0].container_spec.image_uri == "us-docker.pkg.dev/p/r/train:1"
     assert call.submit.keys() <= names.submit

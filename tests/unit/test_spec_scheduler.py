@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from shared.core.errors import Reject, Retry
-from shared.core.launch import Launch
 from shared.core.message import Queue
 from shared.core.queueconfig import QueueConfig
+from shared.spec.model import Draft
 from shared.spec.render import render
-from shared.spec.scheduler import Scheduler, as_job
-from shared.spec.source import resolved
+from shared.spec.scheduler import Scheduler, schedule_as_job
+from shared.spec.source import resolve
 from tests.fakes import FakeJobs, FakeQueueConfigs
-from tests.unit.specs import NAMES, SITE, launch_of, run_spec
+from tests.unit.specs import NAMES, SITE, draft_of, run_spec
 
 QUEUE = Queue(entity="queue-team", name="vertex")
 SCHEDULER = Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
 TRAINING: dict[str, Any] = run_spec()["resource_args"]["gcp-vertex"]
 
 
-def item(**changes: Any) -> Launch:
+def item(**changes: Any) -> Draft:
     """Return the launch of what `wandb launch-sweep` enqueues."""
     spec = {
         "uri": "placeholder-uri-scheduler",
@@ -36,7 +36,7 @@ def item(**changes: Any) -> Launch:
             "entry_point": ["wandb", "scheduler", "sw1"],
         },
     }
-    return launch_of({**spec, **changes})
+    return draft_of({**spec, **changes})
 
 
 def configured(**spec: Any) -> FakeQueueConfigs:
@@ -48,7 +48,7 @@ def configured(**spec: Any) -> FakeQueueConfigs:
 def test_a_scheduler_is_a_small_job_of_its_own() -> None:
     """The settings give it image and machine, its queue the place; the sweep's id is its run, as the agent has it."""
     queues = configured(labels={"team": "red"}, worker_pool_specs=[{"machine_spec": {"machine_type": "a3-highgpu-8g"}}])
-    placed, job = resolved(as_job(item(), queues, SCHEDULER), FakeJobs())
+    placed, job = resolve(schedule_as_job(item(), queues, SCHEDULER), FakeJobs())
     call = render(placed, SITE, NAMES, job)
     [pool] = call.constructor["worker_pool_specs"]
     container = pool.pop("container_spec")
@@ -72,11 +72,11 @@ def test_what_places_a_job_comes_from_the_item_where_wandb_has_put_it_there() ->
     run = {"service_account": "a@p.iam.gserviceaccount.com", "timeout": 60, "scheduling_strategy": "SPOT"}
     arguments = {"vertex": {"spec": {**TRAINING["spec"], "persistent_resource_id": "r", "location": "l"}, "run": run}}
     unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
-    placed = as_job(item(resource_args=arguments), unasked, SCHEDULER)
-    given = placed.run_spec["resource_args"]["gcp-vertex"]
+    placed = schedule_as_job(item(resource_args=arguments), unasked, SCHEDULER)
+    given = placed.launch.run_spec["resource_args"]["gcp-vertex"]
     assert given["run"] == {"service_account": "a@p.iam.gserviceaccount.com"}
     assert given["spec"].keys() == {"staging_bucket", "location", "worker_pool_specs"}
-    assert as_job(placed, unasked, SCHEDULER) is placed, "a later attempt launches the same"
+    assert schedule_as_job(placed, unasked, SCHEDULER) is placed, "a later attempt launches the same"
 
 
 def test_template_variables_take_their_defaults() -> None:
@@ -84,25 +84,29 @@ def test_template_variables_take_their_defaults() -> None:
     queues = configured(staging_bucket="gs://{{bucket}}")
     found = queues.configs[QUEUE]
     queues.configs[QUEUE] = QueueConfig(found.id, config=found.config, template_variables={"bucket": {"default": "b"}})
-    placed = as_job(item(), queues, SCHEDULER)
-    assert placed.run_spec["resource_args"]["gcp-vertex"]["spec"]["staging_bucket"] == "gs://b"
+    placed = schedule_as_job(item(), queues, SCHEDULER)
+    assert placed.launch.run_spec["resource_args"]["gcp-vertex"]["spec"]["staging_bucket"] == "gs://b"
 
 
 def test_a_scheduler_for_vertex_ai_and_a_run_are_left_alone() -> None:
     """The first brings its own machine, the second is none."""
     unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
-    for launch in (item(resource="gcp-vertex"), launch_of(run_spec(sweep_id="sw1"))):
-        assert as_job(launch, unasked, Scheduler()) is launch
+    for draft in (item(resource="gcp-vertex"), draft_of(run_spec(sweep_id="sw1"))):
+        assert schedule_as_job(draft, unasked, Scheduler()) is draft
 
 
 def test_a_schedulers_own_job_or_image_wins() -> None:
     """Only the machine has to be set then."""
     machine = Scheduler(machine_type="e2-standard-4")
-    named = as_job(item(docker={"docker_image": "own:1"}, resource="local-container"), configured(), machine)
-    assert named.run_spec["docker"] == {"docker_image": "own:1"}
+    named = schedule_as_job(item(docker={"docker_image": "own:1"}, resource="local-container"), configured(), machine)
+    assert named.launch.run_spec["docker"] == {"docker_image": "own:1"}
     overrides = {"run_config": {"sweep_args": {"queue": "'kept'"}}}
-    job = as_job(item(job="t/p/j:v0", resource="local-container", overrides=overrides), configured(), machine)
-    assert (job.run_spec["job"], job.run_spec["docker"], job.run_spec["overrides"]) == ("t/p/j:v0", {}, overrides)
+    job = schedule_as_job(item(job="t/p/j:v0", resource="local-container", overrides=overrides), configured(), machine)
+    assert (job.launch.run_spec["job"], job.launch.run_spec["docker"], job.launch.run_spec["overrides"]) == (
+        "t/p/j:v0",
+        {},
+        overrides,
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,23 +124,23 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
         (SCHEDULER, {"overrides": None}, r"overrides.entry_point"),
         (SCHEDULER, {"overrides": []}, r"overrides: should be an object"),
         (SCHEDULER, {"job": 1}, r"job: should be a text"),
-        (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.spec: should be an object"),
+        (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.vertex.spec: should be an object"),
     ],
 )
 def test_what_cannot_run_is_refused(scheduler: Scheduler, changes: dict[str, Any], said: str) -> None:
     """With the setting that is missing, or the field that is wrong."""
     with pytest.raises(Reject, match=said):
-        as_job(item(**changes), configured(), scheduler)
+        schedule_as_job(item(**changes), configured(), scheduler)
 
 
 def test_wandb_out_of_reach_is_tried_again() -> None:
     """The queue's configuration is needed."""
     with pytest.raises(Retry):
-        as_job(item(), FakeQueueConfigs(unreachable=Retry("down")), SCHEDULER)
+        schedule_as_job(item(), FakeQueueConfigs(unreachable=Retry("down")), SCHEDULER)
 
 
 def test_a_queue_without_a_configuration_is_refused_for_its_bucket() -> None:
     """As any launch without one is."""
-    placed, job = resolved(as_job(item(), FakeQueueConfigs(), SCHEDULER), FakeJobs())
+    placed, job = resolve(schedule_as_job(item(), FakeQueueConfigs(), SCHEDULER), FakeJobs())
     with pytest.raises(Reject, match="staging_bucket"):
         render(placed, SITE, NAMES, job)

@@ -16,10 +16,11 @@ from wandb.sdk.launch.utils import MAX_ENV_LENGTHS
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, read_job
 from shared.core.ports import CustomJobCall
+from shared.spec.model import RunSpec
 from shared.spec.render import Site, render
-from shared.spec.source import FETCH, job_path, resolved
+from shared.spec.source import FETCH, job_path, resolve
 from tests.fakes import FakeJobs
-from tests.unit.specs import NAMES, SITE, environment, launch_of, put, run_spec
+from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
 
 PATH = "team/cats/train:v1"
 IMAGE = JobSource(PATH, Kind.IMAGE, ("python", "train.py"), image="img:1")
@@ -30,7 +31,7 @@ BASED = Site(**{name: getattr(SITE, name) for name in Site.__slots__ if name != 
 
 def launched(job: JobSource, site: Site = BASED, **changes: Any) -> CustomJobCall:
     """Render a launch of a job."""
-    launch, found = resolved(launch_of(run_spec(docker=None, job=job.path, **changes)), FakeJobs({job.path: job}))
+    launch, found = resolve(draft_of(run_spec(docker=None, job=job.path, **changes)), FakeJobs({job.path: job}))
     return render(launch, site, NAMES, found)
 
 
@@ -131,19 +132,19 @@ def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: Site,
 )
 def test_a_job_of_the_runs_own_project_may_be_named_without_it(job: Any, path: str) -> None:
     """What is left out is the run's."""
-    assert job_path(run_spec(docker=None, job=job)) == path
+    assert job_path(RunSpec.parse(run_spec(docker=None, job=job))) == path
 
 
 @pytest.mark.parametrize("job", ["a/b/c/d", "//x", 5, ["a"]])
 def test_a_job_that_is_named_wrongly_is_refused(job: Any) -> None:
     """Under the name of its field."""
     with pytest.raises(Reject, match=r"^job: "):
-        job_path(run_spec(docker=None, job=job))
+        job_path(RunSpec.parse(run_spec(docker=None, job=job)))
 
 
 def test_an_image_wins_over_a_job() -> None:
     """As with the agent, which then does not ask for the job; the run is told of it."""
-    launch, job = resolved(launch_of(run_spec(job=PATH)), FakeJobs())
+    launch, job = resolve(draft_of(run_spec(job=PATH)), FakeJobs())
     assert job is None
     call = render(launch, BASED, NAMES, job)
     assert container(call)["image_uri"] == "us-docker.pkg.dev/p/r/train:1"

@@ -10,7 +10,7 @@ from shared.adapters.vertex_submit import argument_names
 from shared.core.errors import Reject
 from shared.core.ports import CustomJobCall
 from shared.spec.render import ArgumentNames, render
-from tests.unit.specs import SITE, launch_of, put, run_spec
+from tests.unit.specs import SITE, draft_of, put, run_spec
 
 NAMES = ArgumentNames(**argument_names())
 SPEC = ("resource_args", "gcp-vertex", "spec")
@@ -21,7 +21,7 @@ PSC = {"network_attachment": "na", "dns_peering_configs": [{"domain": "a.", "tar
 
 def rendered(path: tuple[Any, ...], value: Any) -> CustomJobCall:
     """Render a spec with this one value, as the installed SDK wants it."""
-    return render(launch_of(put(run_spec(), path, value)), SITE, NAMES)
+    return render(draft_of(put(run_spec(), path, value)), SITE, NAMES)
 
 
 def test_every_argument_of_the_installed_sdk_has_a_shape() -> None:

@@ -10,8 +10,10 @@ from functions.submit.launch import Policy
 from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.launch import Outcome, State
+from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import CustomJobCall
+from shared.spec.model import Draft
+from shared.spec.prepare import PreparedJob
 from tests.unit.submitting import Scene, labels
 
 TWO_MINUTES = Policy().look_again.total_seconds()
@@ -47,11 +49,14 @@ def plant(scene: Scene, place: str, error: Exception) -> None:
             scene.vertex.next_errors = [error] * 100
         case _:
             changes: dict[str, Any] = {place: fails}
-            scene.submit = replace(scene.submit, **changes)
+            if place == "prepare":
+                scene.submit = replace(scene.submit, **changes)
+            else:
+                scene.prepare_with(**changes)
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("place", ["render", "climbed", "check_key", "job resolution", "build"])
+@pytest.mark.parametrize("place", ["renderer", "prepare", "check_key", "job resolution", "build"])
 def test_an_unforeseen_error_is_a_counted_failure(
     scene: Scene, place: str, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,7 +81,7 @@ def test_an_unforeseen_error_is_a_counted_failure(
 
 def test_an_unforeseen_error_shows_no_key(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     """Neither in the reason nor in the log."""
-    plant(scene, "render", ValueError("odd: own-key-of-mine"))
+    plant(scene, "renderer", ValueError("odd: own-key-of-mine"))
     ticket = scene.open(_wandb_api_key="own-key-of-mine")
     scene.deliver(ticket)
     assert "[redacted]" in scene.launch(ticket).reason
@@ -105,7 +110,13 @@ def test_what_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene
 
     scene.ledger.write = picky  # type: ignore[method-assign]
     grown = replace(scene.launch(ticket), run_spec={"queue's": 1})
-    scene.submit = replace(scene.submit, climbed=lambda launch, call: (replace(launch, run_spec=grown.run_spec), call))
+    prepare = scene.submit.prepare
+
+    def growing(launch: Launch) -> PreparedJob:
+        job = prepare(launch)
+        return replace(job, launch=replace(job.launch, run_spec=grown.run_spec))
+
+    scene.submit = replace(scene.submit, prepare=growing)
     assert scene.deliver(ticket) == "launch.retry"
     assert scene.launch(ticket).entry.failures == 1
     assert not scene.vertex.jobs
@@ -198,15 +209,17 @@ def test_the_lease_begins_after_the_rendering(scene: Scene) -> None:
     """A slow rendering takes nothing of it."""
     ticket, write, leases = scene.open(), scene.ledger.write, []
 
-    def slow(launch: Any, job: Any) -> CustomJobCall:
+    def slow(draft: Draft, *_: object) -> CustomJobCall:
         scene.clock.pass_(3600)
-        return CustomJobCall("p", "us-central1", {"labels": labels(launch)}, {})
+        constructor = {"labels": labels(draft.launch), "worker_pool_specs": []}
+        return CustomJobCall("p", "us-central1", constructor, {})
 
     def noting(launch: Any) -> Any:
         leases.append(launch.entry.lease_until)
         return write(launch)
 
-    scene.submit, scene.ledger.write = replace(scene.submit, render=slow), noting  # type: ignore[method-assign]
+    scene.prepare_with(renderer=slow)
+    scene.ledger.write = noting  # type: ignore[method-assign]
     began = scene.clock()
     assert scene.deliver(ticket) == "launch.submitted"
     assert leases == [began + timedelta(hours=1) + Policy().lease, None]
@@ -221,7 +234,7 @@ def test_an_invocation_without_time_sends_nothing(scene: Scene, recipe: Recipe |
     def frozen() -> None:
         now[0] = 3600
 
-    scene.submit = replace(scene.submit, check_key=frozen)
+    scene.prepare_with(check_key=frozen)
     assert scene.submit.launch(ticket, budget) == "launch.retry"
     entry = scene.launch(ticket).entry
     assert (entry.state, entry.lease_until, entry.failures) == (State.QUEUED, None, 1)
