@@ -172,8 +172,10 @@ class Submit:
 
 
 def _unsearched(launch: Launch) -> bool:
-    """Tell whether a job of an earlier record of this request may exist; resumes have a job of their own record."""
-    return not (launch.entry.from_queue or launch.searched or launch.entry.resumes)
+    """Tell whether a job of an earlier record of this request may exist, for which nobody has looked yet."""
+    entry = launch.entry
+    had_a_job = entry.resumes and entry.attempt > 1  # in this record, which an older version wrote
+    return not (entry.from_queue or launch.searched or had_a_job)
 
 
 def _told(settled: Launch, event: str) -> str:
