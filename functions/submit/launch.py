@@ -105,7 +105,7 @@ class Submit:
         parts = Parts(self.jobs, self.queues, self.sweeps, self.render, self.climbed, self.scheduler, self.check_key)
         try:
             return prepared(claim, parts)
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+        except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             return claim, self._known(claim, exc)
 
     def _claim(
@@ -134,7 +134,7 @@ class Submit:
             if call.recipe and self.images and (build := self.images.ensure(call.recipe, budget)):
                 return self._outcomes.building(launch, build, call.recipe.image)
             name = self._sent(launch, call, budget)
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+        except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             why = exc if exc is call else self._known(launch, exc)
             sent_elsewhere = launch.climb.elsewhere and exc is not call
             return self._outcomes.without_job(launch, why, sent_elsewhere=sent_elsewhere)
@@ -157,7 +157,7 @@ class Submit:
             return self._outcomes.failed(launch, Retry(f"attempt {launch.entry.attempt} ended before it was sent"))
         try:
             job = self.compute.find(parent, key if _unsearched(launch) else self.labels(launch))
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+        except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             return self._outcomes.blind(launch, self._known(launch, exc))
         if job:
             return self._outcomes.submitted(launch, job.name, job.attempt or launch.entry.attempt), "launch.found"
