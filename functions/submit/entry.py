@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @functions_framework.cloud_event
 def submit(event: CloudEvent) -> None:
-    """Launch the training job that one Pub/Sub message asks for; whatever is raised brings the message again."""
+    """Launch the training job that one Pub/Sub message asks for; Pub/Sub repeats a message on any error."""
     if flask.has_request_context():
         logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
     settings = load(SubmitSettings)

@@ -65,7 +65,7 @@ class Submit:
         wanted = found.move(State.SUBMITTING, attempt=found.entry.attempt + 1, lease_until=None, retry_at=None)
         try:
             job = self.prepare(wanted)
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+        except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             return self._unprepared(wanted, message, exc)
         lease_until = self.clock() + self.policy.lease
         try:
@@ -121,7 +121,7 @@ class Submit:
             if call.recipe and self.images and (build := self.images.ensure(call.recipe, budget)):
                 return self._outcomes.building(launch, build, call.recipe.image)
             name = self._sent(launch, call, budget)
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+        except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             why = self._known(launch, exc)
             return self._outcomes.without_job(launch, why, sent_elsewhere=launch.climb.elsewhere)
         return self._outcomes.submitted(launch, name, launch.entry.attempt, call.warnings), "launch.submitted"
@@ -143,7 +143,7 @@ class Submit:
             return self._outcomes.failed(launch, Retry(f"attempt {launch.entry.attempt} ended before it was sent"))
         try:
             job = self.compute.find(parent, key if _unsearched(launch) else self.labels(launch))
-        except Exception as exc:  # noqa: BLE001 - whatever one launch makes fail is that launch's own
+        except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             return self._outcomes.blind(launch, self._known(launch, exc))
         if job:
             return self._outcomes.submitted(launch, job.name, job.attempt or launch.entry.attempt), "launch.found"
@@ -158,8 +158,10 @@ class Submit:
 
 
 def _unsearched(launch: Launch) -> bool:
-    """Tell whether a job of an earlier record of this request may exist; resumes have a job of their own record."""
-    return not (launch.entry.from_queue or launch.searched or launch.entry.resumes)
+    """Tell whether a job of an earlier record of this request may exist, for which nobody has looked yet."""
+    entry = launch.entry
+    had_a_job = entry.resumes and entry.attempt > 1  # in this record, which an older version wrote
+    return not (entry.from_queue or launch.searched or had_a_job)
 
 
 def _told(settled: Launch, event: str) -> str:

@@ -141,7 +141,7 @@ class Outcomes:
         return launch.again(self.clock(), self.policy.backoff.after(waits), _line(why), str(why), waits=waits)
 
     def _unknown(self, launch: Launch, why: LaunchError) -> Launch:
-        """Keep the claim until whatever was sent has landed; then somebody looks the job up."""
+        """Keep the claim until what was sent has landed; then the next submit looks the job up."""
         now = self.clock()
         return replace(self._kept(launch, now + self.policy.settle).note(now, _line(why)), reason=str(why))
 

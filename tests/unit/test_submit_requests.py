@@ -1,12 +1,15 @@
 """What submit does with other systems' requests: their own headroom, their keys, and records that come back."""
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.submit.launch import Policy
+from shared.core.budget import Budget
 from shared.core.errors import Capacity, Denied, KeyReused, NotAMessage, OutcomeUnknown, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, Ticket
@@ -43,7 +46,9 @@ def limited(scene: Scene, most: int) -> Scene:
 
 def test_a_request_beyond_its_headroom_waits_in_the_ledger(scene: Scene) -> None:
     """The wait is no failure; when one of the others has ended, it is launched."""
+    pauses = list[float]()
     limited(scene, 1)
+    scene.submit = replace(scene.submit, pause=pauses.append)
     first, second = a_request("1"), a_request("2")
     assert scene.deliver(first) == "launch.submitted"
     for _ in range(50):
@@ -55,6 +60,28 @@ def test_a_request_beyond_its_headroom_waits_in_the_ledger(scene: Scene) -> None
         scene.clock.now = entry.retry_at
     scene.ledger.close(scene.launch(ticket_of(first)).end(Outcome.SUCCEEDED, "", scene.clock()))
     assert scene.deliver(second) == "launch.submitted"
+    assert pauses == []  # nobody waits, with a claim, for a job that runs
+
+
+def test_submits_in_many_threads_do_not_exceed_the_headroom(scene: Scene) -> None:
+    """Whatever they interleave; a place that none of them took is taken by the next."""
+    limited(scene, 3)
+    lock, create = threading.Lock(), scene.vertex.create
+
+    def one_at_a_time(call: CustomJobCall, budget: Budget) -> str:
+        with lock:
+            return create(call, budget)
+
+    scene.vertex.create = one_at_a_time  # type: ignore[method-assign]
+    requests = [a_request(str(number)) for number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        events = list(pool.map(scene.deliver, requests))
+    assert set(events) <= {"launch.submitted", "launch.waiting"}
+    assert len(scene.vertex.jobs) == events.count("launch.submitted") <= 3
+    scene.clock.pass_(3600)
+    for request in requests:
+        scene.deliver(request)
+    assert len(scene.vertex.jobs) == 3
 
 
 def test_items_of_queues_have_their_own_headroom(scene: Scene) -> None:
@@ -228,13 +255,24 @@ def test_a_submit_that_died_during_that_look_up_is_taken_over_by_one_that_finds_
     assert scene.launch(ticket_of(request)).entry.job_name == name
 
 
-def test_a_preempted_request_does_not_find_its_own_last_job(scene: Scene) -> None:
+def test_a_run_that_another_agent_resumed_is_looked_up_too(scene: Scene) -> None:
+    """Its first attempt here may be one of a record that came back."""
+    request = a_request(_resume_count=3)
+    restored(scene, request)
+    assert scene.deliver(request) == "launch.found"
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["now", "a record of an older version"])
+def test_a_preempted_request_does_not_find_its_own_last_job(scene: Scene, older: bool) -> None:
     """It gets a new one; so does one whose job found no machines."""
     request, ticket = a_request(), ticket_of(a_request())
     scene.deliver(request)
-    scene.ledger.write(scene.launch(ticket).resume(scene.clock(), 5))
-    assert scene.deliver(ticket) == "launch.submitted"
     launch = scene.launch(ticket)
+    scene.ledger.write(replace(launch, searched=not older).resume(scene.clock(), 5))
+    assert scene.launch(ticket).searched
+    assert scene.deliver(ticket) == "launch.submitted"
+    launch = replace(scene.launch(ticket), searched=not older)
+    launch = replace(launch, entry=replace(launch.entry, resumes=0))
     scene.ledger.write(launch.short(scene.clock(), Shortage.STOCKOUT, "no T4", Policy().backoff))
     scene.clock.pass_(3600)
     assert scene.deliver(ticket) == "launch.submitted"
