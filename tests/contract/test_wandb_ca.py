@@ -178,7 +178,9 @@ def registered(kind: str) -> None:
     if kind == "poll":
         poll.wired.__wrapped__(load(PollSettings)).run_queue.register("team", ["vertex"], {})
     else:
-        status.wired.__wrapped__(load(StatusSettings)).tracker.run_statuses([RunPath("team", "cats", "r1")])
+        tracker = status.wired.__wrapped__(load(StatusSettings)).tracker
+        for why in tracker.run_statuses([RunPath("team", "cats", "r1")]).failed.values():
+            raise why
 
 
 @pytest.mark.usefixtures("_logs")

@@ -135,6 +135,7 @@ def test_an_answer_beyond_all_bounds_is_given_up(monkeypatch: pytest.MonkeyPatch
         ("https://api.wandb.ai/graphql", "https://API.wandb.ai:443/x", True),
         ("http://w/", "http://w:80", True),
         ("https://w/", "http://w/", False),
+        ("https://w:8080/", "http://w:8080/", False),
         ("https://w/", "https://w:8443/", False),
         ("https://w/", "https://w.evil.test/", False),
         ("https://w/", "https://w@evil.test/", False),

@@ -37,7 +37,7 @@ class FakeWandb:
     items: dict[str, Item] = field(default_factory=dict)
     runs: dict[RunPath, RunStatus] = field(default_factory=dict)
     agents: dict[str, list[str]] = field(default_factory=dict)
-    registered: int = 0
+    forgotten: set[str] = field(default_factory=set)  # agents that W&B does not know any more
     stop_polling: bool = False
     failed: dict[object, LaunchError] = field(default_factory=dict)  # items and runs that cannot be asked about
     hidden: set[RunPath] = field(default_factory=set)  # runs that our key cannot see
@@ -67,7 +67,7 @@ class FakeWandb:
 
     def forget_agents(self) -> None:
         """Know no agent any more."""
-        self.agents.clear()
+        self.forgotten |= set(self.agents)
 
     def end_leases(self) -> None:
         """Let all leases end that were not acked."""
@@ -120,15 +120,14 @@ class FakeWandb:
         self._before("register")
         if missing := sorted(self.missing_queues & set(queues)):
             raise Reject("queues", f"{entity} has no queue named {', '.join(missing)}")
-        self.registered += 1
-        agent_id = f"agent-{self.registered}"
+        agent_id = f"agent-{len(self.agents) + 1}"
         self.agents[agent_id] = []
         return agent_id
 
     def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
         """Note the agent's state."""
         self._before("heartbeat")
-        if agent_id not in self.agents:
+        if agent_id not in self.agents or agent_id in self.forgotten:
             return None
         self.agents[agent_id].append("RUNNING" if running else "POLLING")
         return self.stop_polling

@@ -152,7 +152,8 @@ class WandbRunQueue:
     def _report(self, document: str, operation: str, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Report to an item's author. After any error the item is looked up: W&B may have it no more."""
         budget = Budget(CALL_SECONDS)
-        variables = {"runQueueItemId": item_id, "message": message, "stage": stage}
+        text = message.encode("utf-8", "replace").decode()  # it may quote half of a surrogate pair
+        variables = {"runQueueItemId": item_id, "message": text, "stage": stage}
         for attempt in (1, 2):
             problem = self._reported(document, operation, variables, budget)
             if problem is None:

@@ -129,7 +129,8 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **named)
-        manager.pool_classes_by_scheme = _POOLS
+        if not proxy.lower().startswith("socks"):  # whose connections are of another kind
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
