@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from shared.certificates import certificates
 from shared.core.errors import SettingsError
+from shared.core.opening import MAX_NAME
 from shared.launch_config import (
     BUILDERS,
     CONFIG_FILE,
@@ -39,6 +40,8 @@ from shared.setting_names import aliases, or_file, problem
 from shared.spec.ladder import Ladder
 from shared.spec.policy import Policy
 
+T = TypeVar("T", str, tuple[str, ...])
+
 
 def _split(value: object) -> object:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
@@ -46,6 +49,14 @@ def _split(value: object) -> object:
 
 def _object(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
+
+
+def _short(names: T) -> T:
+    """Refuse a name, or one of several, that would not fit into the metadata of a record of the ledger."""
+    for name in [names] if isinstance(names, str) else names:
+        if len(name.encode()) > MAX_NAME:
+            raise ValueError(f"has more than {MAX_NAME} bytes in UTF-8. W&B's own names are shorter")
+    return names
 
 
 def _without_login(url: str) -> str:
@@ -108,8 +119,12 @@ class Settings(BaseSettings):
 class PollSettings(Settings):
     """What poll is told."""
 
-    entity: Annotated[str, Field(min_length=1, validation_alias=or_file("LAUNCH_ENTITY", "entity"))]
-    queues: Annotated[Names, Field(min_length=1, validation_alias=or_file("LAUNCH_QUEUES", "queues"))]
+    entity: Annotated[
+        str, AfterValidator(_short), Field(min_length=1, validation_alias=or_file("LAUNCH_ENTITY", "entity"))
+    ]
+    queues: Annotated[
+        Names, AfterValidator(_short), Field(min_length=1, validation_alias=or_file("LAUNCH_QUEUES", "queues"))
+    ]
     max_jobs: Annotated[int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
     max_schedulers: Annotated[
         int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_SCHEDULERS", "max_schedulers"))

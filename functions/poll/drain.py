@@ -80,6 +80,8 @@ class Poll:
                 if self.policy.interval.total_seconds() > min(window, budget.left):
                     break
                 self.wait(self.policy.interval.total_seconds())
+                if budget.left <= 0:  # the wait took longer than it should
+                    break
                 slots = self._slots(holder, missing, report)
             note = replace(note, polled_at=now, why_not=report.why_not)
         finally:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from functions.poll.slots import Slots
 from shared.core.budget import Budget
-from shared.core.errors import Conflict, LaunchError, OutOfTime
+from shared.core.errors import Conflict, LaunchError, OutcomeUnknown, OutOfTime
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
 from shared.core.opening import from_item
 from shared.core.ports import Clock, Ledger, QueueItem, RunQueue
 
 log = logging.getLogger(__name__)
+
+
+class _Unsettled(LaunchError):
+    """An ack may have had its effect, or may have it later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class Intake:
         except OutOfTime:
             self.slots.give_back()
             taken = Taken(queue, item.id, left="the time is over")
+        except _Unsettled as exc:  # it may be ours, so it keeps its room
+            log.exception("poll.item_unsettled", extra={"fields": {"queue": queue.name, "item": item.id}})
+            return Taken(queue, item.id, error=str(exc))
         except Exception as exc:
             self.slots.strike(queue)
             log.exception("poll.item_failed", extra={"fields": {"queue": queue.name, "item": item.id}})
@@ -109,7 +116,8 @@ class Intake:
         """Ack an item; return why it is not ours, empty if it is.
 
         Raises:
-            Retry, Denied, …: nobody can tell. The launch stays in the ledger, and status asks W&B again.
+            _Unsettled: nobody can tell. The launch stays in the ledger, and status asks W&B again.
+            Retry, Denied, …: W&B has refused the ack.
         """
         run_id = launch.entry.run.run_id
         self.budget.require("acking an item")
@@ -122,12 +130,12 @@ class Intake:
         # the lease ended, or an ack of ours whose answer was lost came through, or another agent was quicker
         shown = self.run_queue.item_statuses([(queue, item.id)])
         if item.id in shown.failed:
-            raise shown.failed[item.id]
+            raise _Unsettled(words(shown.failed[item.id]))
         status = shown.found.get(item.id)
         if status is None:
             return "the item is gone"
         if not status.run_name and failure:
-            raise failure
+            raise _Unsettled(words(failure)) if _may_arrive(failure) else failure
         if not status.run_name:
             return "lease ended"
         if status.run_name == run_id:
@@ -135,6 +143,11 @@ class Intake:
         self.budget.require("withdrawing a launch")
         self.ledger.withdraw(launch.key)
         return "another agent has it"
+
+
+def _may_arrive(exc: Exception) -> bool:
+    """Tell whether an ack that raised this may have its effect, now or later."""
+    return isinstance(exc, OutcomeUnknown) or not isinstance(exc, LaunchError)
 
 
 def words(exc: Exception) -> str:

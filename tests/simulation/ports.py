@@ -24,7 +24,7 @@ from shared.core.ports import (
 )
 from shared.core.queueconfig import QueueConfig
 from tests.simulation.processes import Call, Cross
-from tests.simulation.world import World
+from tests.simulation.world import OTHER_QUEUE, QUEUE, World
 from tests.unit.specs import run_spec
 
 
@@ -182,7 +182,7 @@ class Wandb:
     def known_queues(self, entity: str) -> frozenset[str]:
         """Return the names of the queues; all of this world's."""
         self.cross(Call("wandb", "wandb.queues", entity, lambda _: None))
-        return frozenset(("gpu", "cpu"))
+        return frozenset((QUEUE.name, OTHER_QUEUE.name))
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent."""

@@ -105,6 +105,23 @@ def test_a_mistake_that_passes_refuses_nothing(scene: Scene) -> None:
     assert scene.poll().launched == {"a": 1}
 
 
+@pytest.mark.parametrize("error", [Retry("503"), Denied("403"), OutcomeUnknown("?")])
+def test_a_ledger_that_says_why_it_cannot_write_refuses_no_item(scene: Scene, error: LaunchError) -> None:
+    """The item comes again after its lease: the ledger is at fault."""
+
+    class Odd(InMemoryLedger):
+        def write(self, launch: Launch) -> Launch:
+            if "large" in launch.run_spec:
+                raise error
+            return super().write(launch)
+
+    scene.ledger = Odd()
+    scene.wandb.push("i", A, large=1)
+    report = scene.poll(queues=(A,))
+    assert (report.refused, report.errors) == ({}, [f"queue a, item i: {error}"])
+    assert (scene.ledger.open, scene.states()) == ({}, ["LEASED"])
+
+
 def test_items_that_always_fail_do_not_stop_what_is_behind_them(scene: Scene) -> None:
     """Up to a few per queue, whatever the error; further ones would mean that the ledger is down."""
 
@@ -160,35 +177,52 @@ def test_a_queue_that_cannot_be_popped_leaves_its_room_to_the_others(
     assert all(each.startswith("queue a: ") for each in report.errors)
 
 
-@pytest.mark.parametrize("error", [Retry("409 already claimed"), OutcomeUnknown("409"), KeyError("success")])
+class Refusing(FakeWandb):
+    """It refuses every ack of the item `odd`, and shows this of it."""
+
+    error: Exception = Retry("409")
+    shown: ItemStatus | None = None
+
+    def ack(self, item_id: str, run_id: str) -> bool:
+        """Accept an item."""
+        if item_id == "odd":
+            raise self.error
+        return super().ack(item_id, run_id)
+
+    def item_statuses(self, items: Any) -> Answers[str, ItemStatus]:
+        """Return what W&B shows."""
+        return Answers({"odd": self.shown} if self.shown else {})
+
+
 @pytest.mark.parametrize(
-    ("shown", "left", "errors"),
+    ("error", "shown", "left", "errors", "served"),
     [
-        (None, "the item is gone", 0),
-        (ItemStatus("CLAIMED", "theirs"), "another agent has it", 0),
-        (ItemStatus("PENDING", ""), "", 1),
+        (Retry("409 already claimed"), None, {"the item is gone": 1}, 0, True),
+        (OutcomeUnknown("404"), None, {"the item is gone": 1}, 0, True),
+        (KeyError("success"), ItemStatus("CLAIMED", "theirs"), {"another agent has it": 1}, 0, True),
+        (Denied("403"), ItemStatus("LEASED", ""), {}, 1, True),
+        (OutcomeUnknown("timed out"), ItemStatus("LEASED", ""), {}, 1, False),
+        (KeyError("success"), ItemStatus("LEASED", ""), {}, 1, False),
     ],
 )
 def test_an_ack_that_is_refused_is_looked_up(
-    scene: Scene, error: Exception, shown: ItemStatus | None, left: str, errors: int
+    scene: Scene,
+    error: Exception,
+    shown: ItemStatus | None,
+    left: dict[str, int],
+    errors: int,
+    served: bool,
 ) -> None:
-    """In whatever shape W&B refuses it; the items behind it are served."""
-
-    class Refusing(FakeWandb):
-        def ack(self, item_id: str, run_id: str) -> bool:
-            if item_id == "odd":
-                raise error
-            return super().ack(item_id, run_id)
-
-        def item_statuses(self, items: Any) -> Answers[str, ItemStatus]:
-            return Answers({"odd": shown} if shown else {})
-
-    scene.wandb = Refusing()
+    """In whatever shape. One that may still arrive keeps its slot for a minute; then what is behind it is served."""
+    scene.wandb = wandb = Refusing()
+    wandb.error, wandb.shown = error, shown
     scene.wandb.push("odd", A)
     scene.wandb.push("next", A)
     report = scene.poll(max_jobs=1)
-    assert report.launched == {"a": 1}
-    assert (report.left, len(report.errors)) == ({left: 1} if left else {}, errors)
+    assert report.launched == ({"a": 1} if served else {})
+    assert (report.left, len(report.errors)) == (left, errors)
+    scene.clock.pass_(61)
+    assert scene.poll(max_jobs=1).launched == ({} if served else {"a": 1})
 
 
 def test_an_ack_of_which_nobody_can_tell_is_left_to_status(scene: Scene) -> None:

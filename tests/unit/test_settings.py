@@ -213,6 +213,8 @@ def test_a_file_without_a_key_is_told_with_everything_else(
             "150",
             "POLL_LEASE_SECONDS: is 150 seconds, but must be longer than POLL_BUDGET_SECONDS",
         ),
+        ("LAUNCH_QUEUES", "a," + "é" * 129, "LAUNCH_QUEUES (or queues in launch-config.yaml): has more than 256 bytes"),
+        ("LAUNCH_ENTITY", "é" * 129, "LAUNCH_ENTITY (or entity in launch-config.yaml): has more than 256 bytes"),
         ("LAUNCH_QUEUES", " , ", "LAUNCH_QUEUES (or queues in launch-config.yaml): "),
         ("LAUNCH_AGENT_NAME", "My Agent", "LAUNCH_AGENT_NAME: "),
         ("LAUNCH_CONFIG", "/not/there.yaml", "LAUNCH_CONFIG: /not/there.yaml does not exist"),

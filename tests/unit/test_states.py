@@ -9,6 +9,7 @@ import pytest
 from shared.core.launch import NOTICE_BYTES, TRANSITIONS, IllegalTransition, Launch, Outcome, State
 from shared.core.message import Queue, Request
 from shared.core.opening import from_item, from_request
+from shared.core.shortage import Shortage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="team", name="vertex")
@@ -52,6 +53,16 @@ def test_the_report_is_owed_to_an_item_only() -> None:
     request = from_request(Request(source="ci", idempotency_key="1", run_spec={}, queue=QUEUE), NOW)
     assert [launch.end(Outcome.FAILED, "x", NOW).entry.report_owed for launch in (item, request)] == [True, False]
     assert not item.end(Outcome.SUCCEEDED, "", NOW, report=False).entry.report_owed
+
+
+def test_only_a_launch_of_a_queue_holds_it() -> None:
+    """Another system's request that waits for capacity holds nobody's queue."""
+    item = from_item("item", QUEUE, {}, NOW)
+    request = from_request(Request(source="ci", idempotency_key="1", run_spec={}, queue=QUEUE), NOW)
+    waiting = [
+        launch.move(State.SUBMITTING).move(State.QUEUED, short_of=Shortage.STOCKOUT) for launch in (item, request)
+    ]
+    assert [launch.entry.holds_queue for launch in waiting] == [True, False]
 
 
 def test_the_same_request_has_the_same_key_and_run_id() -> None:
