@@ -38,8 +38,8 @@ class Letter:
 
     @property
     def stays(self) -> str:
-        """Say why it cannot be replayed, whatever the ledger has of it; empty if it can."""
-        return "" if self.kind else "submit would refuse it again. Mend whoever publishes it, and drop it"
+        """Say why it cannot be replayed, without a look at the ledger; empty if it can."""
+        return "" if self.kind else "submit would refuse it again. Correct its publisher, and drop it"
 
     def document(self) -> dict[str, Any]:
         """Return what a machine is told of it; null is what is not known, or not so."""

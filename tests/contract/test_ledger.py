@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deploy.local.gcs_limits import metadata_bytes
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.gcs.bucket import Bucket
-from shared.adapters.gcs.index import MOST, metadata_of
+from shared.adapters.gcs.index import MOST, entry_of, held_by_record, metadata_of
 from shared.core.errors import Conflict
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.ports import AgentBook, Ledger
@@ -195,6 +195,17 @@ def test_every_field_of_an_entry_survives_the_bucket(server: str, entry: Entry) 
     assert list(ledger.list_open().entries) == [entry]
     assert ledger.read(entry.key) == written
     assert metadata_bytes(metadata_of(entry)) <= MOST - 200, "with room for the token of who writes it"
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\x01", "ä", "€", "🐈", "%"])
+def test_metadata_has_room_at_every_length(character: str) -> None:
+    """Just below the border, too, there is room for the writer's token; a text that fits stays in the metadata."""
+    entries = [replace(a_launch().entry, item_id=character * length) for length in range(0, 8_192, 13)]
+    written = [metadata_of(entry) for entry in entries]
+    assert max(map(metadata_bytes, written)) <= MOST - 200
+    listed = [metadata for metadata in written if not held_by_record(metadata)]
+    assert [entry_of(metadata) for metadata in listed] == entries[: len(listed)]
+    assert 0 < len(listed) < len(written)
 
 
 def test_the_generated_entries_have_every_field() -> None:

@@ -74,7 +74,7 @@ def test_a_record_of_an_older_version_is_read(server: str) -> None:
 def test_a_record_that_cannot_be_read_is_open_and_named(
     server: str, caplog: pytest.LogCaptureFixture, changes: dict[str, str], problem: str
 ) -> None:
-    """By its key, with what is wrong; its neighbours are listed, and whoever reads it has to try again later."""
+    """By its key, with what is wrong; its neighbours are listed, and a reader of it tries again later."""
     bucket, key = fresh_bucket(server), OLD["key"]
     ledger = GcsLedger(bucket)
     good = ledger.write(a_launch())

@@ -85,7 +85,7 @@ def test_a_write_whose_answer_was_lost_is_known_for_our_own(server: str) -> None
 
 
 def test_a_read_makes_one_call(server: str) -> None:
-    """Content and generation are of one answer, whatever happens in between two."""
+    """Content and generation come from one answer, so nothing can happen in between."""
     ledger = GcsLedger(fresh_bucket(server))
     written = ledger.write(a_launch())
     wire = wired(ledger, Wire())
@@ -116,7 +116,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_read_again(server: str, 
 
 @pytest.mark.parametrize("call", ["read", "write", "is_closed", "withdraw", "list_open"])
 def test_a_call_that_never_ends_is_given_up(server: str, call: str) -> None:
-    """Whatever the network does: each method has a bound of its own."""
+    """Each method has a bound of its own, on any network."""
     ledger, forever = GcsLedger(Bucket(fresh_bucket(server), longest=0.2)), threading.Event()
 
     def before(_: requests.PreparedRequest) -> None:
@@ -141,7 +141,7 @@ def test_a_call_that_never_ends_is_given_up(server: str, call: str) -> None:
 def test_an_open_record_is_deleted_only_if_the_closed_one_is_there(
     server: str, code: int, error: type[LaunchError]
 ) -> None:
-    """Whatever a server says to the write."""
+    """Each answer to the write of the closed one raises its own error."""
     ledger = GcsLedger(fresh_bucket(server), patience=0.1)
     written = ledger.write(a_launch())
 

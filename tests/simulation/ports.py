@@ -61,7 +61,7 @@ class Ledger:
             return
 
     def withdraw(self, key: str, generation: int = 0) -> None:
-        """Delete `open/<key>`, whatever its generation: the worse server heeds none."""
+        """Delete `open/<key>`, of any generation: the worse server heeds none."""
         name = f"open/{key}"
         self.cross(Call("ledger", "ledger.delete", name, lambda w: w.bucket.delete(name), changes=True))
 

@@ -38,7 +38,7 @@ def at(seconds: float) -> str:
 
 
 def test_machines_three_minutes_apart_agree() -> None:
-    """Each by the responses that it has seen, at other moments; the machine's own time is of no account."""
+    """Each by the responses that it has seen, at other moments; the machine's own time does not count."""
     slow, fast = Machine(timedelta(minutes=-3)), Machine(timedelta(minutes=3))
     clocks = [slow.clock(), fast.clock()]
     slow.passed, fast.passed = 10.9, 11.1

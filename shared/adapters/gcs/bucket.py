@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 TIMEOUT = 10  # seconds to connect, and seconds between two parts of an answer
 PATIENCE = 20  # seconds after which what fails in passing is not begun again
-LONGEST = 45  # seconds, at the most, of each method here, whatever the network does
+LONGEST = 45  # seconds that a method here takes at the most, on any network
 READS = 5  # of an object that is replaced while it is read
 CONNECTIONS = 32
 WRITER = "writer"  # metadata: the token of whoever wrote this generation
@@ -194,7 +194,7 @@ class Bucket:
         def work() -> None:
             try:
                 answer.set_result(call())
-            except BaseException as exc:  # noqa: BLE001 - whoever waits for the answer raises it
+            except BaseException as exc:  # noqa: BLE001 - the caller raises it
                 answer.set_exception(exc)
 
         threading.Thread(target=work, name="gcs", daemon=True).start()

@@ -67,7 +67,7 @@ def entry_of(metadata: dict[str, str]) -> Entry:
 
 
 def check(entry: Entry) -> None:
-    """Refuse what has the right types and would stop whoever compares it. Raises ValueError."""
+    """Refuse values of the right type that later comparisons fail on. Raises ValueError."""
     for name in ("opened_at", "lease_until", "looked_at", "retry_at", "submitted_at", "stop_seen_at"):
         moment = getattr(entry, name)
         if moment and (moment.tzinfo is None or not 1970 < moment.year < 9000):
