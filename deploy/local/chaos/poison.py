@@ -58,5 +58,8 @@ POISON: dict[str, tuple[str, Raw]] = {
     "list": ("is a list", lambda name, _: json.dumps([name])),
     "types": ("has wrong types everywhere", _changed(name=7, overrides=[1], docker="x", resource_args=3)),
     "nulls": ("has a NUL in its name", _changed(name="a\x00b")),
-    "elsewhere": ("is for another resource", _changed(resource="kubernetes")),
+    "elsewhere": (
+        "is for another resource",
+        _changed(resource="kubernetes", resource_args={"kubernetes": {"kind": "Job"}}),
+    ),
 }
