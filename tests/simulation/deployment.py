@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.poll import drain
-from functions.status import decide
+from functions.status.decisions import StatusTimings
 from functions.status.reconcile import Status
 from functions.submit import launch
 from shared.core.budget import Budget
@@ -16,7 +16,7 @@ from shared.spec.ladder import Ladder, Region, climbed
 from shared.spec.render import Site, job_labels, render
 from shared.spec.scheduler import Scheduler
 from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
-from tests.simulation.processes import Call, Cross
+from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
 
@@ -32,6 +32,25 @@ TIMEOUTS = {  # of the functions, as cloudbuild.yaml deploys them
     "submit": timedelta(seconds=540),
     "status": timedelta(seconds=120),
 }
+
+
+BUDGETS = {"poll": 40.0, "submit": 450.0, "status": 45.0}  # seconds, as in the settings
+
+
+class StepBudget(Budget):
+    """A budget by the world's clock.
+
+    An invocation can freeze before each check, not between the check and the call that follows it.
+    """
+
+    def __init__(self, cross: Cross, clock: Clock, seconds: float) -> None:
+        super().__init__(seconds, lambda: clock().timestamp())
+        self._cross, self.seconds, self.begun = cross, seconds, False
+
+    def require(self, action: str, seconds: float = 0.0) -> None:
+        """Check it."""
+        self._cross(Call("platform", "budget", action, nothing))
+        super().require(action, seconds)
 
 
 @dataclass(frozen=True)
@@ -58,22 +77,28 @@ class Deployment:
     poll_lease: timedelta = timedelta(seconds=150)
     submit_policy: launch.Policy = field(default_factory=launch.Policy)
     keys: frozenset[str] = frozenset({API_KEY})
-    status_policy: decide.Policy = field(default_factory=decide.Policy)
+    status_timings: StatusTimings = field(default_factory=StatusTimings)
     submit: type[launch.Submit] = launch.Submit
+    budget: type[StepBudget] = StepBudget
+    clocks: Mapping[str, timedelta] = field(default_factory=dict)  # per verb, how far its own clock is wrong
+    own_clocks: bool = False  # they go by these, not by the bucket's
     parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
 
     def work(self, verb: str, cross: Cross, clock: Clock, name: str, delivery: Delivery | None) -> Callable[[], Any]:
         """Return what one invocation of a verb does. One connection: so one of its threads works at a time."""
         parts = self.parts.get(verb, Parts())
-        ledger, wandb, vertex, topic = parts.ledger(cross), parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
+        budget, own = self.budget(cross, clock, BUDGETS[verb]), self.clocks.get(verb, timedelta(0))
+        ledger = parts.ledger(cross, clock)
+        clock = (lambda: ledger.now() + own) if self.own_clocks else ledger.now
+        wandb, vertex, topic = parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
             policy = drain.Policy(
                 self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
             )
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
-            return lambda: poll.run(holder=name)
+            return lambda: poll.run(name, budget)
         if verb == "status":
-            return Status(
+            status = Status(
                 ledger=ledger,
                 jobs=vertex,
                 tracker=wandb,
@@ -83,9 +108,10 @@ class Deployment:
                 parents=(PARENT,),
                 logs=parts.logs(cross),
                 keys=self.keys,
-                policy=self.status_policy,
+                timings=self.status_timings,
                 connections=1,
-            ).run
+            )
+            return lambda: status.run(budget)
         submit = self.submit(
             ledger=ledger,
             compute=vertex,
@@ -98,12 +124,13 @@ class Deployment:
             clock=clock,
             images=parts.build(cross),
             check_key=wandb.check_key,
+            pause=_wait(cross),
             policy=self.submit_policy,
             scheduler=Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"),
         )
         if delivery is None:
             raise ValueError("submit is called by Pub/Sub only")
-        return lambda: submit.launch(delivery.message, Budget(500, lambda: clock().timestamp()))
+        return lambda: submit.launch(delivery.message, budget)
 
 
 def _wait(cross: Cross) -> Callable[[float], object]:

@@ -89,7 +89,7 @@ def read_plan(text: str) -> tuple[str, Plan]:
 
 def _new(simulation: Simulation, left: int, explored: dict[str, int]) -> bool:
     """Tell whether this world was not explored before with as many faults left."""
-    mark = fingerprint(simulation.world)
+    mark = f"{fingerprint(simulation.world)} {sorted(simulation.idle.items())}"
     if explored.get(mark, -1) >= left:
         return False
     explored[mark] = left
