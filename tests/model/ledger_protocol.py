@@ -16,9 +16,9 @@ what each process does next.
 Each claim of a queued launch is one attempt and sends at most one create. Its lease begins after the
 rendering, with the write of the claim. Immediately before the create, a submit checks its time budget;
 the check and the send are one step. A takeover of an ended lease writes no claim and only looks: it
-records the job that it finds. If it finds none, it notes that; a second look-up after a distance in time finds the job or queues
-the launch again. The first claims of a request look, too, until one look-up is done: the record may have
-been deleted or restored while its job exists.
+records the job that it finds. If it finds none, it notes that; a second look-up after a distance in time
+finds the job or queues the launch again. The first claims of a request look, too, until one look-up is
+done: the record may have been deleted or restored while its job exists.
 
 Assumptions, all about time. A lease is longer than the budget: when it ends, the budget of its holder is
 over. What was sent has landed and is listed when the distance between two look-ups is over. Nobody
