@@ -518,7 +518,7 @@ BUGS = {
     ),
     "takes QUEUED for PENDING": Bug(
         "a job was cancelled though it only waited for quota",
-        "queued for hours",
+        "queued for quota",
         _parts(status=Parts(vertex=TakesQueuedForPending)),
         faults=0,
     ),

@@ -21,6 +21,7 @@ class Scenario:
     ladder: Ladder = field(default_factory=Ladder)
     window: timedelta = timedelta(0)  # within which a poll goes on asking
     outages: tuple[Outage, ...] = ()
+    long: bool = False  # too long for a fault at each of its calls
     people: bool = False  # press stop, remove items and delete jobs, before any call
 
     def simulation(self, deployment: Deployment, logged: list[Violation]) -> Simulation:
@@ -170,13 +171,13 @@ SCENARIOS = {
     "finds machines elsewhere": Scenario(_item("finds machines elsewhere"), ladder=LADDER),
     "says late that it was taken away": Scenario(_item("says late that it was taken away")),
     "says late that it found no machines": Scenario(_item("says late that it found no machines")),
-    "queued for quota": Scenario(_item("queued for quota")),
+    "queued for quota": Scenario(_item("queued for quota"), long=True),
     "ends without an end time": Scenario(_item("ends without an end time")),
     "create without an answer": Scenario(_item("trains"), outages=(LOST_CREATE,)),
-    "rendering takes half an hour": Scenario(_item("trains"), outages=(SLOW_RENDERING,)),
+    "rendering takes half an hour": Scenario(_item("trains"), outages=(SLOW_RENDERING,), long=True),
     "behind a poison item": Scenario(_behind_poison),
     "behind a removed item": Scenario(_behind_removed),
-    "behind a refused warning": Scenario(_behind_refused_warning, outages=(NO_WARNINGS,)),
+    "behind a refused warning": Scenario(_behind_refused_warning, outages=(NO_WARNINGS,), long=True),
     "a run that is hidden": Scenario(_hidden),
     "request whose record is deleted": Scenario(_by_hand),
     "two items": Scenario(_two, max_jobs=2),
@@ -200,3 +201,4 @@ SCENARIOS = {
     "request on a queue": Scenario(lambda world: world.request("42", "trains", QUEUE)),
     "request that never starts": Scenario(lambda world: world.request("42", "never starts")),
 }
+SHORT = tuple(name for name, scenario in SCENARIOS.items() if not scenario.long)
