@@ -31,5 +31,5 @@ def test_the_history_of_the_ladder_leads_to_another_region() -> None:
 
 
 def test_every_fault_is_met() -> None:
-    """None of them is only a name."""
-    assert set(explore("people at any time", faults=1).faults) == set(Fault)
+    """None of them is only a name; test_surviving has the one that takes hours."""
+    assert set(explore("people at any time", faults=1).faults) == set(Fault) - {Fault.HOURS}
