@@ -147,7 +147,7 @@ def _needs_slot(world: World, entry: Entry) -> bool:
     """Tell whether a launch has, or will have, a job; not where its item was removed, refused or never acked."""
     if not entry.from_queue or entry.scheduler or entry.state is State.ENDED:
         return False
-    if world.vertex.alive(entry.key):
+    if world.vertex.alive(entry.key) or entry.state is State.SUBMITTING:  # a claim may have made a job
         return True
     item = world.wandb.items.get(entry.item_id)
     ended = [job.updated_at or job.created_at for job in world.vertex.jobs.values() if job.key == entry.key]
