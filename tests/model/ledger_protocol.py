@@ -15,10 +15,10 @@ what each process does next.
 
 Each claim of a queued launch is one attempt and sends at most one create. Its lease begins after the
 rendering, with the write of the claim. Immediately before the create, a submit checks its time budget;
-the check and the send are one step. A takeover of an ended lease only looks: it records the job that it
-finds. If it finds none, it notes that; a second look-up after a distance in time finds the job or queues
-the launch again. The first claims of a request look, too, until one look-up is done: the record may have
-been deleted or restored while its job exists.
+the check and the send are one step. A takeover of an ended lease writes no claim and only looks: it
+records the job that it finds. If it finds none, it notes that; a second look-up after a distance in time
+finds the job or queues the launch again. The first claims of a request look, too, until one look-up is
+done: the record may have been deleted or restored while its job exists.
 
 Assumptions, all about time. A lease is longer than the budget: when it ends, the budget of its holder is
 over. What was sent has landed and is listed when the distance between two look-ups is over. Nobody
@@ -144,7 +144,7 @@ def _lease_ends(world: World, record: Record, *, spends: bool) -> World:
     for each in world.processes:
         claim = each.claim
         holds = claim and not claim.takeover and claim.generation == world.generation
-        if claim and spends and holds and each.step in UNSENT:
+        if claim and holds and spends and each.step in UNSENT:
             ended = ended.at(each, each.step, claim._replace(spent=True))
     return ended
 
@@ -211,12 +211,12 @@ def submit(world: World, me: Process, bug: Bug | None) -> Steps:
 
 
 def _claim(world: World, record: Record, me: Process, bug: Bug | None) -> World:
-    takeover = record.phase is Phase.SUBMITTING
-    late = bug is Bug.LEASE_BEFORE_RENDERING and not takeover
-    written = record._replace(phase=Phase.SUBMITTING, lease=Lease.OVER if late else Lease.HELD)
-    claimed = world.write(written)
-    claim = Claim(claimed.generation, takeover)
-    return claimed.at(me, Step.CHECK_CLOSED, claim)
+    """Write the claim of an attempt; a takeover, which sends nothing, only remembers what it has read."""
+    if record.phase is Phase.SUBMITTING:
+        return world.at(me, Step.CHECK_CLOSED, Claim(world.generation, takeover=True))
+    lease = Lease.OVER if bug is Bug.LEASE_BEFORE_RENDERING else Lease.HELD
+    claimed = world.write(record._replace(phase=Phase.SUBMITTING, lease=lease))
+    return claimed.at(me, Step.CHECK_CLOSED, Claim(claimed.generation))
 
 
 _CLAIMS = {Phase.QUEUED: "claims", Phase.SUBMITTING: "takes over"}
@@ -242,7 +242,7 @@ def _settle(world: World, me: Process, bug: Bug | None) -> tuple[str, World]:
     idle, first = world.at(me, Step.IDLE), record.first and bug is not Bug.FIRST_LOOKUP_ONCE
     match me.step:
         case Step.LET_GO:
-            return "lets go", idle.write(Record(Phase.SUBMITTING))
+            return "lets go", idle.write(Record(Phase.SUBMITTING, looked=record.looked))
         case Step.NOTE_LOOK:
             return "notes that it found no job", idle.write(Record(Phase.SUBMITTING, Lease.DISTANCE, looked=True))
         case Step.RECORD:

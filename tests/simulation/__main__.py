@@ -12,7 +12,7 @@ from tests.simulation.history import History
 from tests.simulation.invariants import Violation
 from tests.simulation.logs import listening
 from tests.simulation.machine import run_at_random
-from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.scenarios import SCENARIOS, SHORT
 from tests.simulation.simulation import Simulation
 from tests.simulation.systematic import Result, explore, read_plan, replay
 
@@ -66,10 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _explore(totals: Totals, deployment: Deployment, number: int) -> str:
     """Explore each single fault, then pairs and long histories in turn for as long as told; return what is broken."""
-    for name in SCENARIOS:
+    for name in SHORT:
         if broken := _systematic(totals, name, 1, deployment, totals.over):
             return broken
-    pairs = iter(SCENARIOS)
+    pairs = iter(SHORT)
     while not totals.over():
         until = totals.passed + max(10, totals.seconds / 20)
         if (name := next(pairs, "")) and (

@@ -2,9 +2,9 @@
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from functions.status.decisions import StatusTimings
 from functions.submit import launch as submit
@@ -14,10 +14,10 @@ from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
-from shared.core.ports import Answers, CustomJobCall, FoundJob, ItemStatus, OpenLaunches, QueueItem, RunStatus
-from tests.simulation.deployment import PARENT, Deployment, Parts
+from shared.core.ports import Answers, CustomJobCall, FoundJob, ItemStatus, Job, OpenLaunches, QueueItem, RunStatus
+from tests.simulation.deployment import BUDGETS, PARENT, Deployment, Parts, StepBudget
 from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
-from tests.simulation.processes import Call
+from tests.simulation.processes import Call, nothing
 from tests.simulation.wandb import key_of
 from tests.simulation.world import API_KEY, World
 
@@ -116,7 +116,7 @@ class ListsOnePage(Ledger):
 
     def list_open(self) -> OpenLaunches:
         """Yield the first page."""
-        return OpenLaunches(next(self.pages()))
+        return next(self.pages())
 
 
 class TakesSchedulersForJobs(Ledger):
@@ -308,6 +308,111 @@ class OverlooksStop(Wandb):
         return replace(seen, found=shown)
 
 
+class IgnoresBudget(StepBudget):
+    """Whatever time it is, the invocation goes on: submit creates without having looked at its budget."""
+
+    def require(self, action: str, seconds: float = 0.0) -> None:
+        """Look at nothing."""
+        self._cross(Call("platform", "budget", action, nothing))
+
+
+class BeginsLate(StepBudget):
+    """The budget begins where it is asked for the first time, which is after the rendering."""
+
+    def require(self, action: str, seconds: float = 0.0) -> None:
+        """Begin, or check."""
+        if not self.begun and self.seconds == BUDGETS["submit"]:
+            self.begun, self._ends = True, self._monotonic() + self.seconds
+        super().require(action, seconds)
+
+
+class LeasesBeforeRendering(Ledger):
+    """The lease of a claim begins when the record is read: before the rendering, however long that takes."""
+
+    began: datetime | None = None
+
+    def read(self, key: str) -> Launch | None:
+        """Read, and note the time."""
+        launch = super().read(key)
+        self.began = self.now()
+        return launch
+
+    def write(self, launch: Launch) -> Launch:
+        """Write a claim with the lease of that time."""
+        entry = launch.entry
+        if entry.state is State.SUBMITTING and not entry.unanswered and self.began:
+            lease = self.began + submit.Policy().lease
+            return super().write(replace(launch, entry=replace(entry, lease_until=lease)))
+        return super().write(launch)
+
+
+class LooksOnce(Ledger):
+    """One look-up that finds no job is enough for another create."""
+
+    def read(self, key: str) -> Launch | None:
+        """Read a launch as if somebody had looked before."""
+        launch = super().read(key)
+        if launch and launch.entry.state is State.SUBMITTING:
+            return replace(launch, entry=replace(launch.entry, looked_at=launch.entry.opened_at))
+        return launch
+
+
+class LooksNotFirst(Vertex):
+    """A request's first attempt does not look whether an earlier record of it has a job."""
+
+    def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
+        """Find by attempt only."""
+        return super().find(parent, labels) if "launch_attempt" in labels else None
+
+
+class LeavesOutUnreadable(Ledger):
+    """Poll counts only the records that it can read."""
+
+    def list_open(self) -> OpenLaunches:
+        """List those."""
+        return OpenLaunches(super().list_open().entries)
+
+
+class WarnsFirst(Ledger):
+    """Status sends a launch's warning before it acts on what it has decided."""
+
+    def read(self, key: str) -> Launch | None:
+        """Warn, and read."""
+        launch = super().read(key)
+        if launch and launch.entry.notice and not launch.entry.noticed and launch.entry.from_queue:
+            Wandb(self.cross).warn_item(launch.entry.queue, launch.entry.item_id, launch.entry.notice, "agent")
+        return launch
+
+
+class TripsOverPoison(Wandb):
+    """Poll falls over an item that it cannot read, and asks the queue no further."""
+
+    def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+        """Pop."""
+        item = super().pop(queue, agent_id)
+        if item and item.problem:
+            raise Retry(item.problem)
+        return item
+
+
+class WaitsForNoError(Vertex):
+    """Status judges a job as soon as it has ended, though its error comes a minute later."""
+
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """List jobs as if they had ended long ago."""
+        for job in super().list_jobs(parent, created_since):
+            yield replace(job, ended_at=job.ended_at and job.ended_at - timedelta(minutes=10))
+
+
+class TakesQueuedForPending(Vertex):
+    """Status takes a job that waits for quota for one that does not start."""
+
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """List jobs."""
+        for job in super().list_jobs(parent, created_since):
+            yield replace(job, state=job.state.replace("QUEUED", "PENDING"))
+
+
 @dataclass(frozen=True)
 class Bug:
     """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
@@ -325,6 +430,7 @@ def _parts(**verbs: Parts) -> Deployment:
 _SHORT = timedelta(seconds=20)
 _NOT_OURS, _FOREIGN = "a CustomJob for an item that is not ours", "a report for an item that is not ours"
 _TWO_OF_ATTEMPT, _TWO_OF_LAUNCH = "two CustomJobs of one attempt", "two CustomJobs of one launch"
+_UNCLAIMED = "a create without a claim that outlasts it"
 _NEITHER = "an item is left without a run and without a message"
 
 BUGS = {
@@ -347,7 +453,7 @@ BUGS = {
     "poll's lease shorter than its timeout": Bug(
         "more launches are open than max_jobs", "one at a time", Deployment(poll_lease=timedelta(seconds=45))
     ),
-    "no claim": Bug(_TWO_OF_ATTEMPT, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
+    "no claim": Bug(_UNCLAIMED, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
     "asks for the latest version again": Bug(
         "two attempts of one launch run different code",
@@ -358,16 +464,63 @@ BUGS = {
     "waits for no image": Bug(
         "a CustomJob without its image", "built", _parts(submit=Parts(build=WaitsForNoImage)), faults=0
     ),
-    "no look at closed": Bug(_TWO_OF_ATTEMPT, "request", _parts(submit=Parts(ledger=LooksAtNothingClosed))),
+    "no look at closed, nor for an earlier job": Bug(
+        _TWO_OF_ATTEMPT,
+        "request",
+        _parts(submit=Parts(ledger=LooksAtNothingClosed, vertex=LooksNotFirst)),
+    ),
     "no look-up by label": Bug(_TWO_OF_LAUNCH, "trains", _parts(submit=Parts(vertex=LooksNothingUp))),
     "looks up in its own region": Bug(
         _TWO_OF_LAUNCH, "finds machines elsewhere", _parts(submit=Parts(vertex=LooksUpAtHome))
     ),
     "submit's lease shorter than its timeout": Bug(
-        "a claim was lost under its holder", "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
+        _UNCLAIMED, "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
     ),
-    "settles before a create has landed": Bug(
-        _TWO_OF_LAUNCH, "trains", Deployment(submit_policy=submit.Policy(settle=_SHORT))
+    "no budget check": Bug(_UNCLAIMED, "trains", Deployment(budget=IgnoresBudget)),
+    "lease before rendering": Bug(
+        _UNCLAIMED,
+        "rendering takes half an hour",
+        Deployment(budget=BeginsLate, parts={"submit": Parts(ledger=LeasesBeforeRendering)}),
+        faults=0,
+    ),
+    "one look-up only": Bug(_TWO_OF_LAUNCH, "create without an answer", _parts(submit=Parts(ledger=LooksOnce))),
+    "no look-up before a request's first create": Bug(
+        _TWO_OF_ATTEMPT,
+        "request whose record is deleted",
+        _parts(submit=Parts(vertex=LooksNotFirst)),
+        faults=0,
+    ),
+    "functions go by their own clocks": Bug(
+        _UNCLAIMED,
+        "trains",
+        Deployment(own_clocks=True, clocks={"status": timedelta(minutes=30), "submit": timedelta(minutes=-30)}),
+    ),
+    "unreadable record is left out": Bug(
+        "more launches are open than max_jobs", "one at a time", _parts(poll=Parts(ledger=LeavesOutUnreadable))
+    ),
+    "warning before the decision": Bug(
+        "an item waits because of another",
+        "behind a refused warning",
+        _parts(status=Parts(ledger=WarnsFirst)),
+        faults=0,
+    ),
+    "trips over a poison item": Bug(
+        "an item waits because of another",
+        "behind a poison item",
+        _parts(poll=Parts(wandb=TripsOverPoison)),
+        faults=0,
+    ),
+    "waits for no error": Bug(
+        "a launch ended though only its machines were missing",
+        "says late that it was taken away",
+        _parts(status=Parts(vertex=WaitsForNoError)),
+        faults=0,
+    ),
+    "takes QUEUED for PENDING": Bug(
+        "a job was cancelled though it only waited for quota",
+        "queued for quota",
+        _parts(status=Parts(vertex=TakesQueuedForPending)),
+        faults=0,
     ),
     "blind retry of create": Bug(_TWO_OF_ATTEMPT, "trains", _parts(submit=Parts(vertex=RepeatsCreate))),
     "an error taken for a refusal": Bug(

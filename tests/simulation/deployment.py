@@ -17,7 +17,7 @@ from shared.spec.prepare import Preparation
 from shared.spec.render import Site, job_labels
 from shared.spec.scheduler import Scheduler
 from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
-from tests.simulation.processes import Call, Cross
+from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
 
@@ -33,6 +33,25 @@ TIMEOUTS = {  # of the functions, as cloudbuild.yaml deploys them
     "submit": timedelta(seconds=540),
     "status": timedelta(seconds=120),
 }
+
+
+BUDGETS = {"poll": 40.0, "submit": 450.0, "status": 45.0}  # seconds, as in the settings
+
+
+class StepBudget(Budget):
+    """A budget by the world's clock.
+
+    An invocation can freeze before each check, not between the check and the call that follows it.
+    """
+
+    def __init__(self, cross: Cross, clock: Clock, seconds: float) -> None:
+        super().__init__(seconds, lambda: clock().timestamp())
+        self._cross, self.seconds, self.begun = cross, seconds, False
+
+    def require(self, action: str, seconds: float = 0.0) -> None:
+        """Check it."""
+        self._cross(Call("platform", "budget", action, nothing))
+        super().require(action, seconds)
 
 
 @dataclass(frozen=True)
@@ -61,18 +80,24 @@ class Deployment:
     keys: frozenset[str] = frozenset({API_KEY})
     status_timings: StatusTimings = field(default_factory=StatusTimings)
     submit: type[launch.Submit] = launch.Submit
+    budget: type[StepBudget] = StepBudget
+    clocks: Mapping[str, timedelta] = field(default_factory=dict)  # per verb, how far its own clock is wrong
+    own_clocks: bool = False  # they go by these, not by the bucket's
     parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
 
     def work(self, verb: str, cross: Cross, clock: Clock, name: str, delivery: Delivery | None) -> Callable[[], Any]:
         """Return what one invocation of a verb does. One connection: so one of its threads works at a time."""
         parts = self.parts.get(verb, Parts())
-        ledger, wandb, vertex, topic = parts.ledger(cross), parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
+        budget, own = self.budget(cross, clock, BUDGETS[verb]), self.clocks.get(verb, timedelta(0))
+        ledger = parts.ledger(cross, clock)
+        clock = (lambda: ledger.now() + own) if self.own_clocks else ledger.now
+        wandb, vertex, topic = parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
             policy = drain.Policy(
                 self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
             )
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
-            return lambda: poll.run(name, Budget(40, lambda: clock().timestamp()))
+            return lambda: poll.run(name, budget)
         if verb == "status":
             status = Status(
                 ledger=ledger,
@@ -87,7 +112,7 @@ class Deployment:
                 timings=self.status_timings,
                 connections=1,
             )
-            return lambda: status.run(Budget(45, lambda: clock().timestamp()))
+            return lambda: status.run(budget)
         scheduler = Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
         preparation = Preparation(
             wandb, wandb, wandb, SITE, NAMES, ladder=self.ladder, scheduler=scheduler, check_key=wandb.check_key
@@ -99,11 +124,12 @@ class Deployment:
             labels=lambda launch: job_labels(launch, SITE.agent),
             clock=clock,
             images=parts.build(cross),
+            pause=_wait(cross),
             policy=self.submit_policy,
         )
         if delivery is None:
             raise ValueError("submit is called by Pub/Sub only")
-        return lambda: submit.launch(delivery.message, Budget(500, lambda: clock().timestamp()))
+        return lambda: submit.launch(delivery.message, budget)
 
 
 def _wait(cross: Cross) -> Callable[[float], object]:

@@ -38,7 +38,7 @@ def fingerprint(world: World) -> str:
         sorted(map(str, world.wandb.runs.items())),
         world.vertex.deleted,
         world.dead_letters,
-        bool(world.wandb.agents),
+        world.wandb.known,
     )
     return repr((launches, items, jobs, agenda, rest))
 

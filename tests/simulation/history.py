@@ -120,7 +120,11 @@ class History:
     def faults(self, number: int) -> list[Fault]:
         """Return what can go wrong with the next call of one of those that may go on."""
         process = self.ready(number)
-        return list(possible(process.call)) if process and process.call else []
+        return (
+            [*possible(process.call, process.checked), *([] if process.checked else [Fault.HOURS])]
+            if process and process.call
+            else []
+        )
 
     def _go(self, number: int, fault: Fault | None) -> None:
         """Let one of those that may go on do so, and its call meet a fault, if it can."""

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.launch import Outcome, State
+from shared.core.launch import Entry, Outcome, State
 from shared.core.ports import Job
 from tests.simulation.scripts import AGAIN
 from tests.simulation.wandb import Item
 from tests.simulation.world import World
 
 LEFT_OVER = timedelta(seconds=150)  # how long after a stop what somebody had decided before it may come to pass
+VERDICT = timedelta(minutes=12)  # within which the end of a job is judged
+MAX_RESUMES = 5  # of a preempted run
 MAX_SCHEDULERS = 1  # of sweeps
 
 
@@ -27,7 +29,7 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
     """Yield what is wrong now."""
     yield from _jobs(world)
     yield from _items(world)
-    opened = {launch.key: launch.entry for launch in world.launches("open")}
+    opened = {launch.key: launch.entry for launch in world.launches("open") if launch.entry.state is not State.ENDED}
     ours = [item for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
     ours = [item for item in ours if opened[item.key].state is not State.ENDED]  # only their report is owed
     schedulers = sorted(item.id for item in ours if opened[item.key].scheduler)
@@ -36,6 +38,8 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
         yield Violation("more launches are open than max_jobs", f"{', '.join(jobs)}: more than {max_jobs}")
     if len(schedulers) > MAX_SCHEDULERS:
         yield Violation("more schedulers are open than max_schedulers", ", ".join(schedulers))
+    for name in world.wrongs:
+        yield Violation("a job was cancelled though it only waited for quota", name)
     for where in world.leaks:
         yield Violation("a key can be read", where)
 
@@ -101,6 +105,12 @@ def in_the_end(world: World) -> Iterator[Violation]:
         failed = launch.entry.scheduler and launch.entry.outcome is Outcome.FAILED
         if failed and world.wandb.sweeps.get(sweep) != "CANCELED":
             yield Violation("a sweep waits for a scheduler that has failed", sweep)
+    for launch in closed.values():
+        lost = launch.entry.outcome is Outcome.FAILED and launch.entry.resumes < MAX_RESUMES
+        last = max((job for job in world.vertex.jobs.values() if job.key == launch.key), key=_attempt, default=None)
+        untouched = launch.key not in world.stopped_at and last and last.name not in world.vertex.deleted
+        if lost and untouched and last and last.error in AGAIN and not launch.entry.cancel_reason:
+            yield Violation("a launch ended though only its machines were missing", last.name)
     for key in world.requests:
         if key in world.dead_letters or key not in closed:
             yield Violation("a request was lost", key)
@@ -113,9 +123,37 @@ def _told(world: World, item: Item) -> Iterator[Violation]:
         yield Violation("an item is FAILED without a message", item.id)
     if item.state == "FAILED" and run and run.state == "finished":
         yield Violation("an item is FAILED though its run finished", item.id)
-    unseen = "cannot see it" in item.warning  # the run's project belongs to another entity than the queue
-    if item.state == "CLAIMED" and (run is None or not run.started) and not unseen:
+    unseen = "_wandb_api_key" in item.run_spec or world.run_of(item.key) in world.wandb.hidden
+    if item.state == "CLAIMED" and (run is None or not run.started) and not (unseen and item.warning):
         yield Violation("an item is left without a run and without a message", item.id)
+
+
+def _attempt(job: Job) -> int:
+    return job.attempt
+
+
+def room(world: World, max_jobs: int) -> int:
+    """Return how many more items could be launched, by what the world itself shows."""
+    return max_jobs - sum(_needs_slot(world, launch.entry) for launch in world.launches("open"))
+
+
+def waiting(world: World) -> list[str]:
+    """Return the items that wait for nothing but a poll."""
+    held = {launch.entry.queue for launch in world.launches("open") if launch.entry.holds_queue}
+    items = world.wandb.items.values()
+    return [i.id for i in items if i.state == "PENDING" and i.queue not in held and "uri" not in i.run_spec]
+
+
+def _needs_slot(world: World, entry: Entry) -> bool:
+    """Tell whether a launch has, or will have, a job; not where its item was removed, refused or never acked."""
+    if not entry.from_queue or entry.scheduler or entry.state is State.ENDED:
+        return False
+    if world.vertex.alive(entry.key) or entry.state is State.SUBMITTING:  # a claim may have made a job
+        return True
+    item = world.wandb.items.get(entry.item_id)
+    ended = [job.updated_at or job.created_at for job in world.vertex.jobs.values() if job.key == entry.key]
+    judged = bool(ended) and entry.state is State.SUBMITTED and max(ended) + VERDICT < world.now
+    return item is not None and not item.problem and item.state != "PENDING" and not judged
 
 
 def left(world: World) -> str:

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.core.budget import Budget
 from shared.core.building import Build, Recipe
-from shared.core.errors import Conflict, KeyRefused, LaunchError
+from shared.core.errors import Conflict, KeyRefused, LaunchError, Retry
 from shared.core.jobsource import JobSource, Kind
-from shared.core.launch import Entry, Launch, RunPath
+from shared.core.launch import Launch, RunPath
 from shared.core.message import Queue
 from shared.core.ports import (
     AgentNote,
     Answers,
+    Clock,
     CustomJobCall,
     FoundJob,
     ItemStatus,
@@ -27,16 +28,26 @@ from tests.simulation.processes import Call, Cross
 from tests.simulation.world import OTHER_QUEUE, QUEUE, World
 from tests.unit.specs import run_spec
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 
 class Ledger:
     """Implements Ledger, request by request: a close is two of them, a listing one per page."""
 
-    def __init__(self, cross: Cross) -> None:
-        self.cross = cross
+    def __init__(self, cross: Cross, clock: Clock) -> None:
+        self.cross, self.clock = cross, clock
 
     def read(self, key: str) -> Launch | None:
         """Return the open launch, or None."""
-        found = self.cross(Call("ledger", "ledger.read", f"open/{key}", lambda w: w.bucket.read(f"open/{key}")))
+
+        def effect(world: World) -> tuple[int, Launch] | None:
+            found: Any = world.bucket.read(f"open/{key}")
+            if found and world.odd:
+                raise Retry(f"open/{key}: a newer version has written it")
+            return found  # type: ignore[no-any-return]
+
+        found = self.cross(Call("ledger", "ledger.read", f"open/{key}", effect))
         return replace(found[1], generation=found[0]) if found else None
 
     def write(self, launch: Launch) -> Launch:
@@ -67,7 +78,7 @@ class Ledger:
 
     def now(self) -> datetime:
         """Return the time by the bucket's clock."""
-        raise NotImplementedError  # the verbs take the clock that the simulation gives them
+        return self.clock()
 
     def read_closed(self, key: str) -> Launch | None:
         """Return the closed launch, or None."""
@@ -76,21 +87,27 @@ class Ledger:
 
     def list_open(self) -> OpenLaunches:
         """List all open launches, page by page."""
-        return OpenLaunches([entry for page in self.pages() for entry in page])
+        pages = list(self.pages())
+        unreadable = {key: "a newer version has written it" for page in pages for key in page.unreadable}
+        return OpenLaunches([entry for page in pages for entry in page.entries], unreadable)
 
-    def pages(self) -> Iterator[list[Entry]]:
+    def pages(self) -> Iterator[OpenLaunches]:
         """Yield a listing's pages."""
         after = ""
         while True:
             page, after = self._page(after)
-            yield [launch.entry for launch in page]
+            yield page
             if not after:
                 return
 
-    def _page(self, after: str) -> tuple[list[Launch], str]:
-        page: tuple[list[Launch], str] = self.cross(
-            Call("ledger", "ledger.list", after, lambda w: w.bucket.page("open/", after))
-        )
+    def _page(self, after: str) -> tuple[OpenLaunches, str]:
+        def effect(world: World) -> tuple[OpenLaunches, str]:
+            launches, on = world.bucket.page("open/", after)
+            entries = [launch.entry for launch in launches if isinstance(launch, Launch)]
+            hidden = [entry.key for entry in entries[:1] if world.odd]
+            return OpenLaunches(entries[len(hidden) :], dict.fromkeys(hidden, "newer")), on
+
+        page: tuple[OpenLaunches, str] = self.cross(Call("ledger", "ledger.list", after, effect))
         return page
 
     def _write(self, folder: str, launch: Launch, generation: int) -> int:
@@ -172,12 +189,15 @@ class Wandb:
         ids = [item_id for _, item_id in items]
         if not ids:
             return Answers()
-        call = Call("wandb", "wandb.items", " ".join(ids), lambda w: w.wandb.item_statuses(ids, w.now))
+
+        def effect(world: World) -> Answers[str, ItemStatus]:
+            return _answers(ids, world.wandb.item_statuses(ids, world.now), world)
+
         try:
-            found: Mapping[str, ItemStatus] = self.cross(call)
+            answers: Answers[str, ItemStatus] = self.cross(Call("wandb", "wandb.items", " ".join(ids), effect))
         except LaunchError as exc:
             return Answers(failed=dict.fromkeys(ids, exc))
-        return Answers(found)
+        return answers
 
     def known_queues(self, entity: str) -> frozenset[str]:
         """Return the names of the queues; all of this world's."""
@@ -202,14 +222,17 @@ class Wandb:
         if not runs:
             return Answers()
         ids = " ".join(run.run_id for run in runs)
-        call = Call(
-            "wandb", "wandb.runs", ids, lambda w: {run: w.wandb.runs[run] for run in runs if run in w.wandb.runs}
-        )
+
+        def effect(world: World) -> Answers[RunPath, RunStatus]:
+            shown = {run: one for run, one in world.wandb.runs.items() if run not in world.wandb.hidden}
+            answers = _answers(runs, shown, world)
+            return replace(answers, hidden=frozenset(run for run in runs if run in world.wandb.hidden))
+
         try:
-            found: Mapping[RunPath, RunStatus] = self.cross(call)
+            answers: Answers[RunPath, RunStatus] = self.cross(Call("wandb", "wandb.runs", ids, effect))
         except LaunchError as exc:
             return Answers(failed=dict.fromkeys(runs, exc))
-        return Answers(found)
+        return answers
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Show the item as FAILED."""
@@ -268,6 +291,13 @@ class Wandb:
     def state_of(self, entity: str, project: str, sweep: str) -> str:
         """Return a sweep's state."""
         return str(self.cross(Call("wandb", "wandb.sweep", sweep, lambda w: w.wandb.sweeps.get(sweep, ""))))
+
+
+def _answers(asked: Sequence[K], there: Mapping[K, V], world: World) -> Answers[K, V]:
+    """Answer about those that exist; an odd world refuses to answer about the first one."""
+    refused = set(asked[:1]) if world.odd else set()
+    found = {one: there[one] for one in asked if one in there and one not in refused}
+    return Answers(found, failed={one: Retry(f"W&B does not answer about {one}") for one in refused})
 
 
 class Vertex:

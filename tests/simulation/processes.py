@@ -30,7 +30,7 @@ STUCK = 300  # seconds of real time in which an invocation does nothing: a mista
 Cross = Callable[[Call], Any]
 
 
-def _nothing(_: World) -> None:
+def nothing(_: World) -> None:
     """Have no effect."""
 
 
@@ -45,6 +45,10 @@ class Process:
         self.name, self.verb, self.begun, self.deadline, self.delivery = name, verb, begun, deadline, delivery
         self.call: Call | None = None
         self.dead = False
+        self.timed_out = False  # its caller was answered 504 and has turned to others; the invocation goes on
+        self.overslept = False  # it froze for longer than any lease
+        self.disturbed = False  # something has gone wrong with one of its calls
+        self.checked = False  # its budget was checked immediately before the call that it stands before
         self.result: Any = None
         self.error: BaseException | None = None
         self.held_for: Process | None = None  # it goes on when that one is over
@@ -74,6 +78,7 @@ class Process:
         """Stand before a call until the simulation says what becomes of it; runs in a thread of the invocation."""
         if self.dead:
             raise Death(self.name)
+        self.checked = self.call is not None and self.call.name == "budget"
         self.call = call
         self._theirs.release()
         self._mine.acquire()
@@ -101,7 +106,7 @@ class Process:
     def _work(self, work: Callable[[], Any]) -> None:
         try:
             self.result = work()
-            self.cross(Call("platform", "answer", self.delivery.key if self.delivery else "", _nothing))
+            self.cross(Call("platform", "answer", self.delivery.key if self.delivery else "", nothing))
         except Death:
             pass
         except BaseException as exc:  # noqa: BLE001 - the simulation looks at it

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from shared.spec.ladder import Ladder
 from tests.simulation.deployment import LADDER, Deployment
+from tests.simulation.faults import Fault
 from tests.simulation.invariants import Violation
-from tests.simulation.simulation import Simulation
-from tests.simulation.world import OF_CODE, OF_JOB, QUEUE, Happening, World
+from tests.simulation.simulation import Outage, Simulation
+from tests.simulation.world import OF_CODE, OF_JOB, QUEUE, START, Happening, World
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,16 @@ class Scenario:
     max_jobs: int = 1
     ladder: Ladder = field(default_factory=Ladder)
     window: timedelta = timedelta(0)  # within which a poll goes on asking
+    outages: tuple[Outage, ...] = ()
+    long: bool = False  # too long for a fault at each of its calls
     people: bool = False  # press stop, remove items and delete jobs, before any call
 
     def simulation(self, deployment: Deployment, logged: list[Violation]) -> Simulation:
         """Return a simulation that is about to begin."""
         simulation = Simulation(
-            replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder, window=self.window), logged=logged
+            replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder, window=self.window),
+            outages=self.outages,
+            logged=logged,
         )
         simulation.people = self.people
         self.begin(simulation.world)
@@ -119,6 +124,38 @@ def _delete(world: World) -> None:
     _at(world, 50, "the job is deleted", lambda w: w.delete_job("a"))
 
 
+def _behind_poison(world: World) -> None:
+    world.enqueue_poison("a")
+    world.enqueue("b", "trains")
+
+
+def _behind_removed(world: World) -> None:
+    """Remove the first item while its job runs, which ends without a run: nobody can be told."""
+    world.enqueue("a", "never starts")
+    world.enqueue("b", "trains")
+    _at(world, 20, "the item is removed", lambda w: w.remove("a"))
+
+
+def _behind_refused_warning(world: World) -> None:
+    world.enqueue("a", "preempted once")
+    world.enqueue("b", "trains")
+
+
+def _hidden(world: World) -> None:
+    world.enqueue("a", "trains")
+    world.hide("a")
+
+
+def _by_hand(world: World) -> None:
+    """Delete the record of a request whose job runs, and deliver the request once more."""
+    world.request("42", "trains")
+    _at(world, 240, "its record is deleted by hand, and it is published again", World.forget_request)
+
+
+LOST_CREATE = Outage("vertex", START, START + timedelta(seconds=30), Fault.LOST, only="vertex.create")
+SLOW_RENDERING = Outage("wandb", START, START + timedelta(minutes=30, seconds=5), Fault.FROZEN, only="wandb.key")
+NO_WARNINGS = Outage("wandb", START, START + timedelta(hours=2), Fault.REFUSED, only="wandb.warn")
+
 SCENARIOS = {
     "trains": Scenario(_item("trains")),
     "never starts": Scenario(_item("never starts")),
@@ -132,6 +169,17 @@ SCENARIOS = {
     "shows its run late": Scenario(_item("shows its run late")),
     "shows its preemption late": Scenario(_item("shows its preemption late")),
     "finds machines elsewhere": Scenario(_item("finds machines elsewhere"), ladder=LADDER),
+    "says late that it was taken away": Scenario(_item("says late that it was taken away")),
+    "says late that it found no machines": Scenario(_item("says late that it found no machines")),
+    "queued for quota": Scenario(_item("queued for quota"), long=True),
+    "ends without an end time": Scenario(_item("ends without an end time")),
+    "create without an answer": Scenario(_item("trains"), outages=(LOST_CREATE,)),
+    "rendering takes half an hour": Scenario(_item("trains"), outages=(SLOW_RENDERING,), long=True),
+    "behind a poison item": Scenario(_behind_poison),
+    "behind a removed item": Scenario(_behind_removed),
+    "behind a refused warning": Scenario(_behind_refused_warning, outages=(NO_WARNINGS,), long=True),
+    "a run that is hidden": Scenario(_hidden),
+    "request whose record is deleted": Scenario(_by_hand),
     "two items": Scenario(_two, max_jobs=2),
     "one at a time": Scenario(_two),
     "a poll that goes on asking": Scenario(_while_polled, window=timedelta(seconds=12)),
@@ -153,3 +201,4 @@ SCENARIOS = {
     "request on a queue": Scenario(lambda world: world.request("42", "trains", QUEUE)),
     "request that never starts": Scenario(lambda world: world.request("42", "never starts")),
 }
+SHORT = tuple(name for name, scenario in SCENARIOS.items() if not scenario.long)

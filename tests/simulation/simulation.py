@@ -7,15 +7,30 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from shared.core.errors import LaunchError
+from shared.core.launch import Launch, State
 from tests.simulation import invariants
 from tests.simulation.deployment import TIMEOUTS, Deployment
-from tests.simulation.faults import LATE, LONG_AFTER, NO_EFFECT, PEOPLE, SLOW, Fault, error_of, possible
+from tests.simulation.faults import (
+    FROZEN,
+    HOURS,
+    LATE,
+    LONG_AFTER,
+    NO_EFFECT,
+    PEOPLE,
+    SLOW,
+    Fault,
+    error_of,
+    possible,
+)
 from tests.simulation.invariants import Violation
-from tests.simulation.logs import is_mistake
+from tests.simulation.logs import LOST_CLAIM, is_mistake
 from tests.simulation.processes import Call, Process
 from tests.simulation.shown import shown
 from tests.simulation.world import EVERY, START, Delivery, Event, Happening, Tick, World
 
+HELD_UP = (Fault.SLOW, Fault.TWIN, Fault.FROZEN, Fault.HOURS, Fault.DIES)  # the call is not sent yet
+ODD = (Fault.PARTLY, Fault.UNREADABLE)  # the answer itself shows the fault
+TICKS = 3  # within which an item is served: one may have begun before, and one waits for the item's lease
 DELIVERIES = 20  # of a message, before it is a dead letter
 PATIENCE = timedelta(hours=6)  # within which a world has to come to rest when no more faults come
 
@@ -25,6 +40,7 @@ BEFORE: dict[Fault | None, Callable[[World], object]] = {  # what happens before
     Fault.STOPPED: World.stop_all,
     Fault.REMOVED: World.remove_all,
     Fault.DELETED: World.delete_all,
+    Fault.FORGOTTEN: lambda world: world.wandb.forget(),
 }
 
 
@@ -37,10 +53,12 @@ class Outage:
     until: datetime
     fault: Fault = Fault.UNAVAILABLE
     except_for: tuple[str, ...] = ()
+    only: str = ""  # this call
 
     def hits(self, call: Call, now: datetime) -> bool:
         """Tell whether a call meets it now."""
-        return call.system == self.system and self.since <= now < self.until and call.name not in self.except_for
+        hit = call.system == self.system and self.only in ("", call.name) and call.name not in self.except_for
+        return hit and self.since <= now < self.until
 
 
 @dataclass
@@ -60,6 +78,7 @@ class Simulation:
     plan: dict[int, Fault] = field(default_factory=dict)  # which call meets which fault, by the calls before it
     people: bool = False  # act at any time
     offered: list[tuple[int, Fault]] = field(default_factory=list)  # what a plan could say
+    idle: Counter[str] = field(default_factory=Counter)  # calls in a row that left an item waiting, with room for it
     broken: Violation | None = None
 
     def begin(self, poll: float = 0, status: float = 30) -> None:
@@ -70,7 +89,7 @@ class Simulation:
     def fork(self) -> "Simulation":
         """Return a simulation of its own that goes on from here; only where no invocation lives."""
         forked = Simulation(self.deployment, self.world.fork(), self.outages, self.logged, people=self.people)
-        forked.calls, forked.begun = self.calls, self.begun
+        forked.calls, forked.begun, forked.idle = self.calls, self.begun, Counter(self.idle)
         return forked
 
     # what a scheduler can choose
@@ -81,11 +100,17 @@ class Simulation:
         if call is None:
             raise ValueError(f"{process.name} is over")
         self.calls += 1
+        process.disturbed = process.disturbed or process.timed_out
         if fault is None:
-            fault = next((o.fault for o in self.outages if o.hits(call, self.world.now)), None)
+            outage = next((outage for outage in self.outages if outage.hits(call, self.world.now)), None)
+            fault = outage.fault if outage else None
+            process.disturbed = process.disturbed or bool(outage and not outage.only)
         else:
             self.faults[fault] += 1
+            process.disturbed = True
         self._meet(process, call, fault)
+        if process.overslept or process.timed_out:  # others may have taken its claim over, as they should
+            self.logged[:] = [one for one in self.logged if one.name != LOST_CLAIM]
         self._reap()
         self.check()
 
@@ -96,24 +121,25 @@ class Simulation:
 
     def let_time_pass(self) -> None:
         """Let time pass until something happens: an event, a hold that ends, a function's timeout."""
-        timed = [(p.deadline, p.begun, p) for p in self.live] + [(p.wakes, p.begun, p) for p in self.live if p.wakes]
+        timed = [(p.deadline, p.begun, p) for p in self.live if not p.timed_out] + [
+            (p.wakes, p.begun, p) for p in self.live if p.wakes
+        ]
         at, _, process = min(timed, default=(None, 0, None), key=lambda one: one[:2])
         if process is None or at is None or (self.world.agenda and self.world.agenda[0].at <= at):
             self._happen(self.world.next())
         else:
             self.world.now = max(self.world.now, at)
-            if at == process.deadline:
-                self._tell(process.name, "is killed at its timeout")
-                process.die()
-            process.wakes = None
-            self._reap()
+            if process.wakes == at:
+                process.wakes = None
+            else:
+                self._time_out(process)
         self.check()
 
     def step(self) -> None:
         """Do what comes next when nothing goes wrong."""
         ready = next((process for process in self.live if process.ready), None)
         if ready and ready.call:
-            faults = (*possible(ready.call), *(PEOPLE if self.people else ()))
+            faults = (*possible(ready.call, ready.checked), *(PEOPLE if self.people else ()))
             self.offered += [(self.calls, fault) for fault in faults]
             self.go(ready, self.plan.get(self.calls))
         else:
@@ -172,6 +198,13 @@ class Simulation:
                 happen(self.world)
                 self._tell("", what)
 
+    def _time_out(self, process: Process) -> None:
+        """Answer its caller with 504. The invocation itself does not notice, and goes on when it may."""
+        self._tell(process.name, "has outlived its timeout")
+        process.timed_out = True
+        if process.delivery:
+            self._deliver_again(process.delivery)
+
     def _start(self, verb: str, delivery: Delivery | None = None) -> Process:
         self.begun += 1
         name = f"{verb}-{self.begun}"
@@ -184,6 +217,8 @@ class Simulation:
 
     def _meet(self, process: Process, call: Call, fault: Fault | None) -> None:
         said = " ".join(f"{call.name} {call.about}".split()) + (f"  !! {fault}" if fault else "")
+        if call.name == "vertex.create" and fault not in HELD_UP:
+            self._see_claim(call)
         match fault:
             case Fault.DIES:
                 process.die()
@@ -191,21 +226,31 @@ class Simulation:
             case Fault.SLOW:
                 process.wakes = self.world.now + SLOW
                 self._tell(process.name, said)
+            case Fault.FROZEN | Fault.HOURS:
+                process.wakes = self.world.now + (FROZEN if fault is Fault.FROZEN else HOURS)
+                process.overslept = True
+                self._tell(process.name, said)
             case Fault.TWIN:
                 self._tell(process.name, said)
                 process.held_for = self._start(process.verb, process.delivery)
-            case Fault.LATE | Fault.DIES_LATE:
+            case Fault.LATE:
                 self.world.plan(LATE, Happening(f"{call.name} {call.about} arrives", _landing(call)))
                 self._tell(process.name, said)
-                if fault is Fault.DIES_LATE:
-                    process.die()
-                else:
-                    process.answer(_raiser(error_of(fault, call)))
+                process.answer(_raiser(error_of(fault, call)))
             case Fault() if fault in NO_EFFECT:
                 self._tell(process.name, said)
                 process.answer(_raiser(error_of(fault, call)))
             case _:
                 self._reach(process, call, fault, said)
+
+    def _see_claim(self, call: Call) -> None:
+        """See that a create is sent only while its launch is claimed, and for long enough for the call."""
+        key, _, attempt = call.about.split()
+        found = self.world.bucket.read(f"open/{key}")
+        entry = found[1].entry if found and isinstance(found[1], Launch) else None
+        until = entry.lease_until if entry and entry.state is State.SUBMITTING else None
+        if entry is None or until is None or until <= self.world.now + LATE or str(entry.attempt) != attempt:
+            self._violated(Violation("a create without a claim that outlasts it", call.about))
 
     def _reach(self, process: Process, call: Call, fault: Fault | None, said: str) -> None:
         """Let a call have its effect, after the time that it takes."""
@@ -219,6 +264,7 @@ class Simulation:
         elif fault is Fault.DOUBLE:
             call.effect(self.world)
         self.world.vertex.lags = fault is Fault.LAGS
+        self.world.odd = fault in ODD
         try:
             answer = call.effect(self.world)
         except LaunchError as exc:
@@ -227,7 +273,7 @@ class Simulation:
         else:
             self._tell(process.name, said, answer)
             given = lambda: answer  # noqa: E731
-        self.world.vertex.lags = False
+        self.world.vertex.lags = self.world.odd = False
         process.answer(_raiser(error_of(fault, call)) if fault is Fault.LOST else given)
 
     def _reap(self) -> None:
@@ -236,10 +282,28 @@ class Simulation:
             self.live.remove(process)
             if process.error and is_mistake(process.error):
                 self._violated(Violation("a verb fell over", repr(process.error)))
+            if process.timed_out:
+                continue  # nobody waits for its answer any more
             if process.delivery and (process.dead or process.error):
                 self._deliver_again(process.delivery)
             elif not process.dead:
+                self._see_waiting(process)
                 self.answers.append((self.world.now, process.verb, process.error or process.result))
+
+    def _see_waiting(self, process: Process) -> None:
+        """See that no item waits for long while there is room: counted are calls that nothing has disturbed."""
+        if process.error or process.verb == "submit":
+            return
+        took = process.verb == "poll" and (process.result.launched or process.result.refused)
+        could_go = invariants.waiting(self.world) and invariants.room(self.world, self.deployment.max_jobs) > 0
+        asked = process.verb == "status" or (process.verb == "poll" and process.result.polled)
+        if took or not could_go:
+            self.idle.clear()
+        elif asked and not process.disturbed:
+            self.idle[process.verb] += 1
+            if min(self.idle["poll"], self.idle["status"]) > TICKS:
+                items = ", ".join(invariants.waiting(self.world))
+                self._violated(Violation("an item waits because of another", items))
 
     def _deliver_again(self, delivery: Delivery) -> None:
         """Do what Pub/Sub does with a message that was not acknowledged."""

@@ -29,6 +29,7 @@ class Result:
     calls: int = 0
     states: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
+    without: frozenset[Fault] = frozenset()
     whole: bool = True  # nothing was left out
     violation: Violation | None = None
     plan: Plan = ()
@@ -46,10 +47,17 @@ class Result:
 
 
 def explore(
-    name: str, faults: int, deployment: Deployment | None = None, enough: Callable[[], bool] = lambda: False
+    name: str,
+    faults: int,
+    deployment: Deployment | None = None,
+    enough: Callable[[], bool] = lambda: False,
+    without: frozenset[Fault] = frozenset(),
 ) -> Result:
-    """Explore a scenario with up to so many faults; stop at the first violation, or when it is said to be enough."""
-    result = Result(name, histories=1)
+    """Explore a scenario with up to so many faults; stop at the first violation, or when it is said to be enough.
+
+    `without` leaves out some faults, such as those that make a history long.
+    """
+    result = Result(name, histories=1, without=without)
     explored: dict[str, int] = {}
     with listening() as logged:
         todo: list[tuple[Simulation, Plan]] = [(SCENARIOS[name].simulation(deployment or Deployment(), logged), ())]
@@ -89,7 +97,7 @@ def read_plan(text: str) -> tuple[str, Plan]:
 
 def _new(simulation: Simulation, left: int, explored: dict[str, int]) -> bool:
     """Tell whether this world was not explored before with as many faults left."""
-    mark = fingerprint(simulation.world)
+    mark = f"{fingerprint(simulation.world)} {sorted(simulation.idle.items())}"
     if explored.get(mark, -1) >= left:
         return False
     explored[mark] = left
@@ -112,7 +120,7 @@ def _follow(
             result.histories += 1
             result.faults[tried[-1][1]] += 1
         if len(tried) - len(plan) < left:
-            offered = [(n, fault) for n, fault in simulation.offered if n >= first]
+            offered = [(n, fault) for n, fault in simulation.offered if n >= first and fault not in result.without]
             todo += [((*tried, (n, fault)), n + 1) for n, fault in offered[::-1]]
 
 

@@ -21,7 +21,7 @@ SYSTEMS = ("wandb", "vertex", "ledger", "topic", "build")
 FAULTS = (
     *(Fault.UNAVAILABLE, Fault.DENIED, Fault.BUSY),  # denied by W&B: its key is revoked, and later there is another
     *(Fault.LOST, Fault.LATE),  # each answer; each request
-    *(Fault.DIES, Fault.DIES_LATE, Fault.SLOW),  # each invocation that calls it
+    *(Fault.DIES, Fault.SLOW),  # each invocation that calls it
 )
 SCRIPTS = ("trains", "never starts", "crashes", "says nothing", "preempted once")
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from shared.core.jobstate import phase_of
 from shared.core.ports import CustomJobCall, FoundJob, Job
 
-LAG = timedelta(seconds=45)  # how old a job can be and still be missing from a listing
+LAG = timedelta(minutes=3)  # how old a job can be and still be missing from a listing
+NO_END_TIME = ("JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED")  # it is documented for the others only
 PAGE = 2  # jobs a page, so that a page is not all
 
 
@@ -65,9 +66,15 @@ class Vertex:
         """Put a job into a state; one that has ended stays as it is."""
         job = self.jobs[name]
         if not phase_of(job.state).ended:
-            ended_at = now if phase_of(state).ended else None
+            ended_at = now if phase_of(state).ended and state not in NO_END_TIME else None
             started_at = now if state == "JOB_STATE_RUNNING" else job.started_at
-            self.jobs[name] = replace(job, state=state, started_at=started_at, ended_at=ended_at, error=error)
+            self.jobs[name] = replace(
+                job, state=state, started_at=started_at, ended_at=ended_at, updated_at=now, error=error
+            )
+
+    def say(self, name: str, error: str) -> None:
+        """Write why a job failed, as Vertex AI does about a minute later."""
+        self.jobs[name] = replace(self.jobs[name], error=error)
 
     def delete(self, name: str, now: datetime) -> None:
         """Delete a job, as somebody in the console may; it ends."""

@@ -33,6 +33,7 @@ class Item:
     run_name: str = ""
     error: str = ""
     warning: str = ""
+    problem: str = ""  # why nobody can read its run spec
 
     @property
     def key(self) -> str:
@@ -48,21 +49,23 @@ class Wandb:
     removed: dict[str, Item] = field(default_factory=dict)
     runs: dict[RunPath, RunStatus] = field(default_factory=dict)
     sweeps: dict[str, str] = field(default_factory=dict)
+    hidden: frozenset[RunPath] = frozenset()  # runs that our key may not see
     agents: int = 0
+    known: bool = False  # our agent
     stop_polling: bool = False
     versions: int = 0  # of the one job that there is
 
     def fork(self) -> "Wandb":
         """Return a W&B of its own that is in the same state."""
         dicts = (dict(self.items), dict(self.removed), dict(self.runs), dict(self.sweeps))
-        return Wandb(*dicts, self.agents, self.stop_polling, self.versions)
+        return Wandb(*dicts, self.hidden, self.agents, self.known, self.stop_polling, self.versions)
 
     def pop(self, queue: Queue, now: datetime) -> QueueItem | None:
         """Lease the next item."""
         for item in self._seen(now):
             if item.queue == queue and item.state == "PENDING":
                 self._change(item, state="LEASED", leased_until=now + LEASE)
-                return QueueItem(item.id, dict(item.run_spec))
+                return QueueItem(item.id, dict(item.run_spec), item.problem)
         return None
 
     def ack(self, item_id: str, run_name: str, now: datetime, acker: str = "us") -> bool:
@@ -100,7 +103,12 @@ class Wandb:
     def register(self) -> str:
         """Register an agent."""
         self.agents += 1
+        self.known = True
         return f"agent-{self.agents}"
+
+    def forget(self) -> None:
+        """Forget our agent."""
+        self.known = False
 
     def version_of(self, path: str) -> str:
         """Return what a path to a job means now; whoever asks for the latest one finds a new one."""
@@ -110,7 +118,7 @@ class Wandb:
 
     def agent(self) -> bool | None:
         """Tell whether our agent should stop polling; None where there is none."""
-        return self.stop_polling if self.agents else None
+        return self.stop_polling if self.known else None
 
     def show(self, run: RunPath, state: str) -> None:
         """Put a run into a state; whether stop was pressed stays."""

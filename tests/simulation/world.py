@@ -23,6 +23,7 @@ OF_CODE: Mapping[str, Any] = {"docker": {}, "job": "team/cats/code:latest"}  # w
 OF_JOB: Mapping[str, Any] = {"docker": {}, "job": "team/cats/train:latest"}  # in place of an image
 QUEUE, OTHER_QUEUE = Queue(entity="team", name="vertex"), Queue(entity="team", name="other")
 EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
+ERROR_COMES = timedelta(minutes=1)  # after the state of its job
 CANCELLING = timedelta(seconds=20)
 API_KEY = "this-is-the-deployments-own-api-key-0001"
 OWN_KEY = "this-is-the-key-of-an-items-author-00002"
@@ -78,7 +79,9 @@ class World:
     scripts: dict[str, str] = field(default_factory=dict)  # by launch key
     stopped_at: dict[str, datetime] = field(default_factory=dict)  # by launch key
     dead_letters: tuple[str, ...] = ()
-    leaks: tuple[str, ...] = ()  # where a key was seen
+    wrongs: tuple[str, ...] = ()  # jobs that were cancelled while they only waited for quota
+    leaks: tuple[str, ...] = ()
+    odd: bool = False  # the answer to the call under way shows a fault  # where a key was seen
     planned: int = 0
 
     def fork(self) -> "World":
@@ -94,7 +97,9 @@ class World:
             dict(self.scripts),
             dict(self.stopped_at),
             self.dead_letters,
+            self.wrongs,
             self.leaks,
+            False,
             self.planned,
         )
 
@@ -125,6 +130,16 @@ class World:
         self.wandb.items[item_id] = item
         self.scripts[item.key] = script
 
+    def enqueue_poison(self, item_id: str, problem: str = "is nested 5,000 levels deep") -> None:
+        """Put an item on the queue whose run spec nobody can read."""
+        item = Item(item_id, QUEUE, {}, "trains", problem=problem)
+        self.wandb.items[item_id] = item
+        self.scripts[item.key] = item.script
+
+    def hide(self, item_id: str) -> None:
+        """Let our key see nothing of an item's run, whose project is restricted."""
+        self.wandb.hidden |= {self.run_of(key_of(item_id))}
+
     def enqueue_scheduler(self, item_id: str, script: str) -> None:
         """Put the scheduler of a sweep on the queue, as `wandb launch-sweep` does; the sweep has the item's name."""
         command = {"entry_point": ["wandb", "scheduler", item_id], "args": ["--queue", "vertex"]}
@@ -139,6 +154,13 @@ class World:
         self.requests[request.launch_key] = request
         self.scripts[request.launch_key] = script
         self.plan(timedelta(seconds=1), Delivery(request, request.launch_key))
+
+    def forget_request(self) -> None:
+        """Delete all records of requests by hand, closed ones too, and let their publishers repeat them."""
+        for key, request in self.requests.items():
+            self.bucket.delete(f"open/{key}")
+            self.bucket.delete(f"closed/{key}")
+            self.plan(timedelta(seconds=1), Delivery(request, key))
 
     def publish(self, key: str, after: timedelta = timedelta(seconds=1)) -> None:
         """Take a ticket and deliver it."""
@@ -227,6 +249,8 @@ class World:
         if name in self.vertex.jobs and name not in self.vertex.deleted:
             job = self.vertex.jobs[name]
             if not phase_of(job.state).ended and job.state != "JOB_STATE_CANCELLING":
+                if job.state == "JOB_STATE_QUEUED" and job.key not in self.stopped_at:
+                    self.wrongs += (job.name,)
                 self.vertex.put(name, "JOB_STATE_CANCELLING", self.now)
                 end = Step(CANCELLING, "JOB_STATE_CANCELLED", "killed")
                 self.plan(CANCELLING, Happening(f"{name} is cancelled", _progress(name, end)))
@@ -263,7 +287,10 @@ def _progress(name: str, step: Step) -> Callable[[World], None]:
         if step.run and (run in world.wandb.runs or step.run == "running"):
             world.wandb.show(run, step.run)
         if step.state:
-            world.vertex.put(name, step.state, world.now, step.error)
+            world.vertex.put(name, step.state, world.now, "" if step.late else step.error)
+            if step.late:
+                says = Happening(f"{name} says why", lambda w: w.vertex.say(name, step.error))
+                world.plan(ERROR_COMES, says)
 
     return happen
 
