@@ -44,7 +44,9 @@ def full(
     with ExitStack() as all_:
         all_.enter_context(serving(wandb_app(wandb), ports.wandb))
         all_.enter_context(serving(vertex_app(vertex), ports.vertex))
-        stack = Stack(folder, ports, settings, every=0, without=frozenset({"wandb", "vertex"}), functions=functions)
+        unlimited = ("--write-seconds", "0")
+        without = frozenset({"wandb", "vertex"})
+        stack = Stack(folder, ports, settings, every=0, without=without, functions=functions, gcs_options=unlimited)
         all_.enter_context(stack)
         all_.enter_context(told(stack))
         ledger, queue = GcsLedger(BUCKET), Queue(entity=ENTITY, name=QUEUE)

@@ -52,8 +52,7 @@ class Actor:
         if isinstance(decision, decisions.NoAction | decisions.Publish | decisions.Confirm):
             return None
         if isinstance(decision, decisions.Withdraw):
-            self.in_time("withdrawing a launch")
-            self.ledger.withdraw(entry.key)
+            self.ledger.withdraw(entry.key, self.read(entry).generation)
             return None
         return self._write(self.read(entry), decision, seen)
 

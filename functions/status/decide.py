@@ -43,7 +43,17 @@ def decide(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) 
         case State.SUBMITTED:
             return _submitted(entry, seen, now, timings)
         case State.ENDED:
-            return Finish(entry.outcome or Outcome.FAILED, "", report=entry.report_owed)
+            return _ended(entry, seen)
+
+
+def _ended(entry: Entry, seen: Observed) -> Decision:
+    """Report and close; an item that poll refused must be ours first, or its report would fail another agent's run."""
+    if entry.refused_at_intake:
+        if seen.item_failure or (seen.item and not seen.item.run_name):
+            return NoAction()  # its ack may be on the way; without one, its lease ends and poll pops it again
+        if seen.item and seen.item.run_name != entry.run.run_id:
+            return Withdraw()
+    return Finish(entry.outcome or Outcome.FAILED, "", report=entry.report_owed)
 
 
 def _queued(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -> Decision:

@@ -108,7 +108,7 @@ def observe(
     """Return, by key, what was seen of each launch."""
     living = [entry for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)]
     overdue = [entry for entry in entries if entry.from_queue and entry.overdue(now, overdue_after)]
-    asked = [*overdue, *(entry for entry in entries if entry.waits_for_room)]
+    asked = [*overdue, *(entry for entry in entries if entry.waits_for_room or entry.refused_at_intake)]
     paths = [entry.run for entry in living]
     runs = _asked(lambda: tracker.run_statuses(paths), paths)
     ids = [entry.item_id for entry in asked]

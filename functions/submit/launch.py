@@ -54,6 +54,8 @@ class Submit:
         found = intake.open_launch(message, self.ledger, self.clock())
         if found is None:
             return _tell("launch.unknown", str(getattr(message, "launch_key", "")))
+        if found.entry.state is State.ENDED and not found.entry.attempt:  # refused at intake; no item shows why
+            return _told(found, "launch.rejected")
         if not found.entry.claimable(self.clock()):
             return _tell("launch.nothing_to_do", found.key, state=found.entry.state)
         if found.entry.state is State.SUBMITTING:

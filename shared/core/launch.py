@@ -165,6 +165,11 @@ class Entry:
         """Tell whether this launch may wait for days for its first job: who has enough of it takes its item away."""
         return self.state is State.QUEUED and self.from_queue and self.short_of is not None and not self.resumes
 
+    @property
+    def refused_at_intake(self) -> bool:
+        """Tell whether poll recorded this item as REJECTED; its ack came after that, or never."""
+        return self.state is State.ENDED and self.from_queue and not self.attempt and self.outcome is Outcome.REJECTED
+
     def overdue(self, now: datetime, after: timedelta) -> bool:
         """Tell whether nobody has claimed this launch though its ticket, if there was one, should be long through.
 
