@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.errors import Conflict, Denied, KeyReused, NotAMessage, Retry
+from shared.core.errors import Conflict, KeyReused, NotAMessage
 from shared.core.launch import Launch
 from shared.core.message import Request, Ticket
 from shared.core.opening import from_request
@@ -30,9 +30,7 @@ def open_launch(message: Ticket | Request, ledger: Ledger, now: datetime) -> Lau
         there = ledger.read(wanted.key)
         _compare(message, there or ledger.read_closed(wanted.key))
         return there
-    except (Retry, Denied):
-        raise
-    except Exception as exc:
+    except (ValueError, TypeError, RecursionError, OverflowError) as exc:
         log.exception("request.not_storable", extra={"fields": _names(message)})
         raise NotAMessage(f"the request cannot be stored: {type(exc).__name__}") from exc
 

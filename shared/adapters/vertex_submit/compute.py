@@ -71,6 +71,7 @@ class VertexCompute:
             raise
         except Exception as exc:
             if job is None or not sending.begun:
+                budget.require("the create call")  # the error may be the framework's, which ends an invocation anywhere
                 raise _unsent(exc) from exc
             return self._after_error(call, job, exc)
         return str(job.resource_name)
@@ -200,4 +201,6 @@ def _short(exc: Exception) -> str:
     except ValueError:  # it quotes an integer with more digits than Python prints
         message = ""
     said = " ".join(_REQUEST_LINE.sub("", message).split())
+    if said.startswith("<"):  # a page of Google's front end
+        said = f"HTTP {getattr(exc, 'code', '')} without a reason"
     return said[:1000].rstrip(".") or type(exc).__name__
