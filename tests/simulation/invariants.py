@@ -109,7 +109,14 @@ def in_the_end(world: World) -> Iterator[Violation]:
         lost = launch.entry.outcome is Outcome.FAILED and launch.entry.resumes < MAX_RESUMES
         last = max((job for job in world.vertex.jobs.values() if job.key == launch.key), key=_attempt, default=None)
         untouched = launch.key not in world.stopped_at and last and last.name not in world.vertex.deleted
-        if lost and untouched and last and last.error in AGAIN and not launch.entry.cancel_reason:
+        if (
+            lost
+            and untouched
+            and last
+            and last.error in AGAIN
+            and not launch.entry.cancel_reason
+            and not launch.entry.scheduler
+        ):
             yield Violation("a launch ended though only its machines were missing", last.name)
     for key in world.requests:
         if key in world.dead_letters or key not in closed:

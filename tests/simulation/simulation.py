@@ -79,6 +79,7 @@ class Simulation:
     people: bool = False  # act at any time
     offered: list[tuple[int, Fault]] = field(default_factory=list)  # what a plan could say
     idle: Counter[str] = field(default_factory=Counter)  # calls in a row that left an item waiting, with room for it
+    idle_since: datetime = START
     broken: Violation | None = None
 
     def begin(self, poll: float = 0, status: float = 30) -> None:
@@ -90,6 +91,7 @@ class Simulation:
         """Return a simulation of its own that goes on from here; only where no invocation lives."""
         forked = Simulation(self.deployment, self.world.fork(), self.outages, self.logged, people=self.people)
         forked.calls, forked.begun, forked.idle = self.calls, self.begun, Counter(self.idle)
+        forked.idle_since = self.idle_since
         return forked
 
     # what a scheduler can choose
@@ -299,9 +301,11 @@ class Simulation:
         asked = process.verb == "status" or (process.verb == "poll" and process.result.polled)
         if took or not could_go:
             self.idle.clear()
+            self.idle_since = self.world.now
         elif asked and not process.disturbed:
             self.idle[process.verb] += 1
-            if min(self.idle["poll"], self.idle["status"]) > TICKS:
+            long = self.world.now - self.idle_since > TICKS * EVERY
+            if long and min(self.idle["poll"], self.idle["status"]) > TICKS:
                 items = ", ".join(invariants.waiting(self.world))
                 self._violated(Violation("an item waits because of another", items))
 
