@@ -27,7 +27,8 @@ class Slots:
     A queue is held while one of its launches waits for capacity: its other items stay in W&B, where priorities count.
     `held` says why, by queue; `full` says which limit leaves no room.
 
-    Launches that have ended, and those of other systems' requests, take no slot. Each unreadable record takes one.
+    Launches that have ended, and those of other systems' requests, take no slot. Each unreadable record takes one
+    of every kind.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Slots:
         counted = [entry for entry in entries if entry.from_queue and entry.state is not State.ENDED]
         self._schedulers = {entry.key for entry in counted if entry.scheduler}
         self._max_schedulers = limits.max_schedulers
+        self._unreadable = unreadable  # each may be a scheduler
         used = {
             "max_queued": (sum(entry.state is State.QUEUED for entry in counted) + unreadable, limits.max_queued),
             "max_jobs": (len(counted) - len(self._schedulers) + unreadable, limits.max_jobs),
@@ -62,7 +64,8 @@ class Slots:
     def admits(self, key: str) -> bool:
         """Reserve a place for the scheduler of a sweep; one that an earlier poll has opened has its own."""
         with self._lock:
-            if key not in self._schedulers and 0 <= self._max_schedulers <= len(self._schedulers):
+            taken = len(self._schedulers) + self._unreadable
+            if key not in self._schedulers and 0 <= self._max_schedulers <= taken:
                 return False
             self._schedulers.add(key)
             return True

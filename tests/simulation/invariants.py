@@ -31,7 +31,6 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
     yield from _items(world)
     opened = {launch.key: launch.entry for launch in world.launches("open") if launch.entry.state is not State.ENDED}
     ours = [item for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
-    ours = [item for item in ours if opened[item.key].state is not State.ENDED]  # only their report is owed
     schedulers = sorted(item.id for item in ours if opened[item.key].scheduler)
     jobs = sorted(item.id for item in ours if not opened[item.key].scheduler)
     if len(jobs) > max_jobs:
