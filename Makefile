@@ -22,7 +22,7 @@ up: ready ## Keep the stack running here, for your own `wandb launch`; Ctrl-C en
 	@exec $(RUN) -m deploy up $(ARGS)
 
 chaos: ready ## Kill functions and let everything around them fail under 1,000 items; audits each of them
-	@exec $(RUN) -m deploy chaos $(ARGS)
+	@exec $(RUN) -m tests.chaos $(ARGS)
 
 test: ready ## Run all tests
 	@exec $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -46,7 +46,7 @@ check: ready ## The whole gate: format, lint, types, imports, tests
 	@$(MAKE) --no-print-directory test
 
 bench: ready ## Measure speed and memory as ratios; writes docs/reference/benchmarks.md
-	@$(RUN) -m deploy.bench
+	@$(RUN) -m tests.bench
 
 fuzz: SECONDS := 60
 fuzz: TARGET := decoder

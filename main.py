@@ -12,4 +12,4 @@ FUNCTIONS = ("poll", "submit", "status")
 _target = os.environ.get("FUNCTION_TARGET", "")
 if _target not in FUNCTIONS:
     raise SystemExit(f"FUNCTION_TARGET is {_target!r}: set it to one of {', '.join(FUNCTIONS)}")
-globals()[_target] = getattr(importlib.import_module(f"functions.{_target}.entry"), _target)
+globals()[_target] = getattr(importlib.import_module(f"functions.{_target}.handler"), _target)

@@ -13,22 +13,21 @@ GROUPS = {
     "On a laptop": {
         "demo": "deploy.local.commands",
         "up": "deploy.local.commands",
-        "chaos": "deploy.local.chaos.command",
     },
     "Before the first deployment": {
-        "migrate": "deploy.migrate",
-        "plan": "deploy.plan",
+        "migrate": "deploy.operate.migrate",
+        "plan": "deploy.operate.plan",
     },
     "Deploy": {
-        "bootstrap": "deploy.bootstrap",
-        "provision": "deploy.provision.command",
-        "smoke": "deploy.smoke",
-        "destroy": "deploy.destroy",
+        "bootstrap": "deploy.cloud.bootstrap",
+        "provision": "deploy.cloud.provision.command",
+        "smoke": "deploy.cloud.smoke",
+        "destroy": "deploy.cloud.destroy",
     },
     "Operate": {
-        "doctor": "deploy.doctor.command",
-        "agent": "deploy.agent",
-        "dead-letters": "deploy.dead_letters.command",
+        "doctor": "deploy.cloud.doctor.command",
+        "agent": "deploy.operate.agent",
+        "dead-letters": "deploy.operate.dead_letters.command",
     },
 }
 COMMANDS = {name: module for commands in GROUPS.values() for name, module in commands.items()}

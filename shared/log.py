@@ -15,7 +15,7 @@ from shared.core.redaction import without
 _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
 
 
-class CloudLogging(logging.Formatter):
+class CloudLoggingFormatter(logging.Formatter):
     """Format a record as a JSON line; an event's fields come in `extra={"fields": {...}}`.
 
     `secrets` are replaced wherever they appear, whatever library wrote the line; so are the logins of URLs.
@@ -49,9 +49,9 @@ def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) ->
     The secrets of an earlier call stay: a key that was replaced is no less secret.
     """
     root = logging.getLogger()
-    earlier = [one.formatter.secrets for one in root.handlers if isinstance(one.formatter, CloudLogging)]
+    earlier = [one.formatter.secrets for one in root.handlers if isinstance(one.formatter, CloudLoggingFormatter)]
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(CloudLogging(project, dict.fromkeys(itertools.chain(secrets, *earlier))))
+    handler.setFormatter(CloudLoggingFormatter(project, dict.fromkeys(itertools.chain(secrets, *earlier))))
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, logger in logging.root.manager.loggerDict.items():

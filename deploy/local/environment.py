@@ -35,15 +35,15 @@ def clean(home: Path | None = None, caller: Mapping[str, str] = os.environ, also
     return kept | {"HOME": where, "LANG": "C.UTF-8"} | NO_PROXY | python
 
 
-def begin_again() -> None:
-    """Let this command begin again in a clean environment, unless it has done so already.
+def begin_again(module: str = "deploy") -> None:
+    """Let this command (`python -m MODULE`) begin again in a clean environment, unless it has done so already.
 
     A running Python keeps its encoding, its warnings and its search path, so changing `os.environ` is not enough.
     """
     if os.environ.pop(_BEGUN, None):
         os.umask(0o022)
         return
-    _execute([sys.executable, "-m", "deploy", *sys.argv[1:]], clean() | {"PYTHONPATH": str(ROOT), _BEGUN: "1"})
+    _execute([sys.executable, "-m", module, *sys.argv[1:]], clean() | {"PYTHONPATH": str(ROOT), _BEGUN: "1"})
 
 
 def _execute(command: list[str], environ: Mapping[str, str]) -> NoReturn:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 from deploy.local.faults import FAULTS, Fault
-from deploy.local.vertex_server.refusals import REFUSALS
+from deploy.local.servers.vertex.refusals import REFUSALS
 
 _CREATE = r"^POST \S+/customJobs\n"
 _REPORT = r"mutation (?P<field>failRunQueueItem|updateRunQueueItemWarning)\b"

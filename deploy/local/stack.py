@@ -178,14 +178,14 @@ class Stack:
         emulator = emulator_command(HOST, ports.pubsub) if self.emulator else None
         servers = {
             "gcs": [*python, "deploy.local.gcs_limits", "--port", str(ports.gcs), *self.gcs_options],
-            "wandb": [*python, "deploy.local.wandb_server", "--port", str(ports.wandb), *self.wandb_options],
-            "vertex": [*python, "deploy.local.vertex_server", "--port", str(ports.vertex), *self._vertex()],
+            "wandb": [*python, "deploy.local.servers.wandb", "--port", str(ports.wandb), *self.wandb_options],
+            "vertex": [*python, "deploy.local.servers.vertex", "--port", str(ports.vertex), *self._vertex()],
             "pubsub": emulator
-            or [*python, "deploy.local.pubsub_server", "--port", str(ports.pubsub), *self.pubsub_options],
+            or [*python, "deploy.local.servers.pubsub", "--port", str(ports.pubsub), *self.pubsub_options],
         }
         if self.builds:
             told = ["--gcs", ports.url("gcs"), "--built", str(self.images), "--state-dir", str(self.folder / "builds")]
-            servers["build"] = [*python, "deploy.local.build_server", "--port", str(ports.build), *told]
+            servers["build"] = [*python, "deploy.local.servers.build", "--port", str(ports.build), *told]
         return {name: command for name, command in servers.items() if name not in self.without}
 
     @property

@@ -24,13 +24,13 @@ from shared.core.errors import OutOfTime
 from shared.core.message import Queue
 from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
 
-__all__ = ["Policy", "Poll", "Report"]
+__all__ = ["Poll", "PollLimits", "Report"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PollLimits:
     """How much to take, and for how long; `lease` outlasts the invocation's budget and the calls' own timeouts."""
 
     queues: tuple[Queue, ...]
@@ -55,7 +55,7 @@ class Poll:
     agents: AgentBook
     publisher: Publisher
     clock: Clock
-    policy: Policy
+    policy: PollLimits
     wait: Callable[[float], object]  # sleeps this many seconds
 
     def run(self, holder: str, budget: Budget) -> Report:

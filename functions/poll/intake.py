@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functions.poll.slots import Slots
 from shared.core.budget import Budget
 from shared.core.errors import Conflict, LaunchError, OutcomeUnknown, OutOfTime
+from shared.core.intake import from_item
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
-from shared.core.opening import from_item
 from shared.core.ports import Clock, Ledger, QueueItem, RunQueue
 
 log = logging.getLogger(__name__)

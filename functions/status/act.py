@@ -121,7 +121,7 @@ class Actor:
         if shortage is Shortage.ZERO and launch.climb.hopeless:
             reason = f"{why} The quota is 0, so waiting would not help: ask Google for a larger quota."
             return self._finish(launch, decisions.Finish(Outcome.FAILED, reason), job)
-        return self.ledger.write(launch.short(self.clock(), shortage, why, self.timings.backoff))
+        return self.ledger.write(launch.wait_for_capacity(self.clock(), shortage, why, self.timings.backoff))
 
     def _finish(self, launch: Launch, decision: decisions.Finish, job: Job | None) -> Launch | None:
         """Record the end, report it, and close last: only after W&B has accepted the report.

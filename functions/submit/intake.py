@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.errors import Conflict, KeyReused, NotAMessage
+from shared.core.intake import from_request
 from shared.core.launch import Launch
 from shared.core.message import Request, Ticket
-from shared.core.opening import from_request
 from shared.core.ports import Ledger
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ Settled = tuple[Launch, str]  # what is to be written, and the event
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SubmitTimings:
     """How long a claim holds, when to look again, and how often to try.
 
     `lease` is longer than an invocation's budget plus a create: when it ends, what its holder sent has landed, and a
@@ -41,7 +41,7 @@ class Policy:
 class Outcomes:
     """Say what became of an attempt."""
 
-    policy: Policy
+    policy: SubmitTimings
     clock: Callable[[], datetime]
 
     def submitted(self, launch: Launch, name: str, attempt: int, warnings: tuple[str, ...] = ()) -> Launch:
@@ -66,25 +66,25 @@ class Outcomes:
         """Settle an attempt that made no job, or of which nobody can tell yet."""
         match why:
             case Reject() if sent_elsewhere:  # only the ladder has brought it there
-                return self.short(launch, Capacity(f"{launch.climb.place}: {why}", Shortage.ZERO))
+                return self.wait_for_capacity(launch, Capacity(f"{launch.climb.place}: {why}", Shortage.ZERO))
             case Reject():
                 return launch.end(Outcome.REJECTED, str(why), self.clock()), "launch.rejected"
             case Capacity():
-                return self.short(launch, why)
+                return self.wait_for_capacity(launch, why)
             case KeyRefused():
                 return self._locked_out(launch, why), "launch.denied"
             case OutcomeUnknown():
                 return self._unknown(launch, why), "launch.outcome_unknown"
         return self.failed(launch, why)
 
-    def short(self, launch: Launch, why: Capacity) -> Settled:
+    def wait_for_capacity(self, launch: Launch, why: Capacity) -> Settled:
         """Wait for room or go where there may be some, or say that there will never be any."""
         if why.shortage is Shortage.ZERO and launch.climb.hopeless:
             nor = f"; nor in {', '.join(launch.climb.barred)}" if launch.climb.barred else ""
             fix = "Waiting would not help. Ask Google for a larger quota, or launch other machines or elsewhere."
             reason = str(Reject("Vertex AI", f"{why}{nor}", fix))
             return launch.end(Outcome.REJECTED, reason, self.clock()), "launch.rejected"
-        waiting = launch.short(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
+        waiting = launch.wait_for_capacity(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
         return waiting, "launch.waiting"
 
     def failed(self, launch: Launch, why: Exception) -> Settled:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core.climb import Climb
 from shared.core.errors import LaunchError
 from shared.core.message import Queue
+from shared.core.placement import Placement
 from shared.core.shortage import Shortage
 
 NOTICE_BYTES = 1000  # of the 8 KiB that an object's metadata may have
@@ -207,7 +207,7 @@ class Launch:
     searched: bool = False  # of another system's request: no job of an earlier record was found
     reason: str = ""
     history: tuple[Attempt, ...] = ()
-    climb: Climb = field(default_factory=Climb)
+    climb: Placement = field(default_factory=Placement)
     generation: int = field(default=0, compare=False)
 
     @property
@@ -249,7 +249,7 @@ class Launch:
         searched = self.searched or self.entry.state is State.SUBMITTED
         return replace(queued.note(at, said), reason=why, searched=searched).tell(f"Waiting: {notice or why}")
 
-    def short(
+    def wait_for_capacity(
         self, at: datetime, shortage: Shortage, why: str, backoff: Backoff, least: timedelta = timedelta(0)
     ) -> "Launch":
         """Return this launch queued once more because Vertex AI had no room.

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from shared.core.intake import from_item
 from shared.core.launch import Launch, Outcome
 from shared.core.message import Queue
-from shared.core.opening import from_item
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="team", name="Vertex, spät")

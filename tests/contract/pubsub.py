@@ -20,8 +20,8 @@ from werkzeug.serving import make_server
 
 from deploy.local.emulator import emulator_command
 from deploy.local.processes import HOST, Processes, free_port
-from deploy.local.pubsub_server import PubSubServer
-from deploy.local.pubsub_server.push import NONE, Duplicates
+from deploy.local.servers.pubsub import PubSubServer
+from deploy.local.servers.pubsub.push import NONE, Duplicates
 from tests.contract import push_target
 
 PROJECT = "projects/contract"

@@ -15,11 +15,11 @@ from google.cloud import aiplatform
 from google.protobuf.json_format import MessageToDict
 from wandb.sdk.launch._project_spec import LaunchProject
 
+from deploy.local.servers.vertex.app import create_app
+from deploy.local.servers.vertex.state import VertexState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.app import create_app
-from deploy.local.vertex_server.state import VertexState
-from shared.adapters.vertex_submit import VertexCompute, argument_names
-from shared.spec.render import ArgumentNames, Site, render
+from shared.adapters.vertex.submit import VertexCompute, argument_names
+from shared.runspec.render import ArgumentNames, DeploymentDefaults, render
 from tests.fakes.clock import PLENTY
 from tests.unit.specs import SITE, draft_of
 
@@ -46,7 +46,7 @@ class Vertex:
         self._state = state
         self._compute = VertexCompute(SITE.project, SITE.location, url)
 
-    def ours(self, run_spec: dict[str, Any], site: Site = SITE) -> Sent:
+    def ours(self, run_spec: dict[str, Any], site: DeploymentDefaults = SITE) -> Sent:
         """Send it as submit does."""
         self._compute.create(render(draft_of(run_spec), site, NAMES), PLENTY)
         return self._arrived()

@@ -9,10 +9,10 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.devtools.cloudbuild_v1 import Build, CloudBuildClient
 
-from deploy.local.build_server.app import create_app
-from deploy.local.build_server.state import ENDED, BuildState
-from deploy.local.build_server.worker import DOCKER, Worker
 from deploy.local.image_store import ImageStore
+from deploy.local.servers.build.app import create_app
+from deploy.local.servers.build.state import ENDED, BuildState
+from deploy.local.servers.build.worker import DOCKER, Worker
 from deploy.local.serving import serving
 from tests.waiting import eventually
 

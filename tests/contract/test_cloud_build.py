@@ -19,23 +19,23 @@ from google.api_core import exceptions as google_errors
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.devtools.cloudbuild_v1 import CloudBuildClient
 
-from deploy.local.build_server.app import create_app
-from deploy.local.build_server.state import BuildState
 from deploy.local.image_store import ImageStore, Start
+from deploy.local.servers.build.app import create_app
+from deploy.local.servers.build.state import BuildState
+from deploy.local.servers.vertex.errors import ApiError
+from deploy.local.servers.vertex.messages import parse_custom_job
+from deploy.local.servers.vertex.runner import Runner
+from deploy.local.servers.vertex.state import VertexState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.errors import ApiError
-from deploy.local.vertex_server.messages import parse_custom_job
-from deploy.local.vertex_server.runner import Runner
-from deploy.local.vertex_server.state import VertexState
-from shared.adapters.cloud_build import context as contexts
-from shared.adapters.cloud_build.builds import CloudBuilds
-from shared.adapters.cloud_build.images import CloudBuildImages
+from shared.adapters.build import context as contexts
+from shared.adapters.build.builds import CloudBuilds
+from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
 from shared.core.building import GONE, ArtifactFile, Build, Recipe
 from shared.core.errors import Capacity, Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
-from shared.spec.model import Overrides
-from shared.spec.recipe import placed, recipe_of
+from shared.runspec.model import Overrides
+from shared.runspec.recipe import placed, recipe_of
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.contract.test_vertex_server import pool
 from tests.contract.test_wandb_jobs import REMOTE, code, created, repository

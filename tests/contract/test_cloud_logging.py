@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from deploy.local.servers.vertex.app import create_app
+from deploy.local.servers.vertex.state import Job, VertexState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.app import create_app
-from deploy.local.vertex_server.state import Job, VertexState
-from shared.adapters.cloud_logging import ENTRIES, CloudLogging
+from shared.adapters.logging import ENTRIES, CloudLoggingJobLogs
 
 PARENT = "projects/p/locations/us-central1"
 
@@ -49,14 +49,14 @@ def test_the_last_lines_of_one_job_are_read_in_their_order(vertex: VertexState, 
     lines = [f"line {n}" for n in range(ENTRIES + 5)]
     job = printing(vertex, tmp_path, *lines)
     printing(vertex, tmp_path, "of another job")
-    assert CloudLogging(url).tail(job.name, job.create_time) == "\n".join(lines[-ENTRIES:])
-    assert CloudLogging(url).tail(job.name, datetime.now(UTC) + timedelta(hours=1)) == ""
+    assert CloudLoggingJobLogs(url).tail(job.name, job.create_time) == "\n".join(lines[-ENTRIES:])
+    assert CloudLoggingJobLogs(url).tail(job.name, datetime.now(UTC) + timedelta(hours=1)) == ""
 
 
 def test_a_job_that_printed_nothing_has_no_log(vertex: VertexState, url: str) -> None:
     """Nor has one that never had a container."""
     job = vertex.add(PARENT, CustomJob.pb(CustomJob()))
-    assert CloudLogging(url).tail(job.name, job.create_time) == ""
+    assert CloudLoggingJobLogs(url).tail(job.name, job.create_time) == ""
 
 
 def test_a_filter_that_is_not_understood_is_refused(url: str) -> None:
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_no_excerpt(said: str, caplog: pytest.LogCaptureF
         return PlainTextResponse(body, status)
 
     with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
-        logs = CloudLogging(address)
+        logs = CloudLoggingJobLogs(address)
         for _ in range(3):
             assert logs.tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
     fails = said in ("may not", "too many calls", "no JSON")
@@ -102,7 +102,7 @@ def test_a_text_is_read_where_nothing_is_structured() -> None:
         return PlainTextResponse('{"entries": [{"textPayload": "two\\n"}, {"jsonPayload": {"message": "one"}}]}')
 
     with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
-        assert CloudLogging(address).tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == "one\ntwo"
+        assert CloudLoggingJobLogs(address).tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == "one\ntwo"
 
 
 def test_the_log_of_a_build_is_asked_for_by_its_id() -> None:
@@ -117,7 +117,7 @@ def test_the_log_of_a_build_is_asked_for_by_its_id() -> None:
 
     since = datetime(2026, 1, 1, tzinfo=UTC)
     with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
-        logs = CloudLogging(address)
+        logs = CloudLoggingJobLogs(address)
         assert logs.tail_of_build("projects/p/locations/us-central1/builds/b-1", since) == ""
         assert logs.tail(f"{PARENT}/customJobs/1", since) == "pip: no matching distribution"
     build = 'resource.type="build" AND resource.labels.build_id="b-1" AND timestamp>="2026-01-01T00:00:00Z"'
@@ -135,10 +135,10 @@ def test_without_credentials_there_is_no_excerpt(
 
     monkeypatch.setattr("google.auth.default", none)
     with caplog.at_level(logging.WARNING):
-        assert CloudLogging().tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
+        assert CloudLoggingJobLogs().tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
     assert [record.message for record in caplog.records] == ["status.no_excerpt"]
 
 
 def test_a_server_that_is_not_there_holds_nothing_up() -> None:
     """One attempt."""
-    assert CloudLogging("http://127.0.0.1:9").tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
+    assert CloudLoggingJobLogs("http://127.0.0.1:9").tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""

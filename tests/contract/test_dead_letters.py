@@ -14,12 +14,12 @@ from click.testing import CliRunner, Result
 from google.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from deploy.dead_letters.box import PAGE
-from deploy.dead_letters.command import dead_letters
+from deploy.operate.dead_letters.command import dead_letters
+from deploy.operate.dead_letters.queue import PAGE
 from shared.adapters.gcs import GcsLedger
+from shared.core.intake import from_request
 from shared.core.launch import Launch, State
 from shared.core.message import MAX_BYTES, Request, Ticket, encode, launch_key
-from shared.core.opening import from_request
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.contract.launches import NOW, ended
 from tests.contract.pubsub import PROJECT, Place, until

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.spec.key_secret import reader
+from shared.runspec.key_secret import reader
 from tests.contract.secret import ACCOUNT, Google, google
 
 KEY = "planted-key-" * 4

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from deploy.local.servers.vertex.messages import parse_custom_job
+from deploy.local.servers.vertex.runner import Runner
+from deploy.local.servers.vertex.state import Job, VertexState
+from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
-from deploy.local.vertex_server.messages import parse_custom_job
-from deploy.local.vertex_server.runner import Runner
-from deploy.local.vertex_server.state import Job, VertexState
-from deploy.local.wandb_server.app import create_app
-from deploy.local.wandb_server.state import State
 from tests.waiting import eventually
 
 Play = Callable[..., tuple[VertexState, Job]]

@@ -149,8 +149,8 @@ def test_a_message_has_at_most_ten_million_bytes(place: Place) -> None:
 
 
 def test_the_command_says_where_it_is_and_ends_when_asked() -> None:
-    """`python -m deploy.local.pubsub_server` prints one line once it serves, and ends cleanly on SIGTERM."""
-    command = [sys.executable, "-m", "deploy.local.pubsub_server", "--port", "0", "--shape", "cloudevent"]
+    """`python -m deploy.local.servers.pubsub` prints one line once it serves, and ends cleanly on SIGTERM."""
+    command = [sys.executable, "-m", "deploy.local.servers.pubsub", "--port", "0", "--shape", "cloudevent"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout

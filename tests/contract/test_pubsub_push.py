@@ -8,7 +8,7 @@ import pytest
 from google.pubsub_v1 import types
 
 from deploy.local.processes import HOST, free_port
-from deploy.local.pubsub_server import Duplicates
+from deploy.local.servers.pubsub import Duplicates
 from tests.contract.pubsub import QUICK, Place, Target, ours, until
 
 MESSAGE_PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"

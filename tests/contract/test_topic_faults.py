@@ -6,8 +6,8 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 
-from deploy.local.pubsub_server import PubSubServer
-from deploy.local.pubsub_server.faults import FAULTS, Fault, PublishFaults
+from deploy.local.servers.pubsub import PubSubServer
+from deploy.local.servers.pubsub.faults import FAULTS, Fault, PublishFaults
 
 TOPIC = "projects/p/topics/topic"
 
@@ -41,7 +41,7 @@ def test_a_publish_fails_as_it_is_called(
 ) -> None:
     """With its code, before or after its effect; a late one works."""
     faults, client = publishing
-    monkeypatch.setattr("deploy.local.pubsub_server.faults.FAULTS", (fault,))
+    monkeypatch.setattr("deploy.local.servers.pubsub.faults.FAULTS", (fault,))
     faults.rate = 1.0
     if fault.code:
         with pytest.raises(exceptions.GoogleAPICallError) as raised:

@@ -14,13 +14,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from deploy.local.processes import free_port
+from deploy.local.servers.vertex.app import create_app
+from deploy.local.servers.vertex.messages import parse_custom_job
+from deploy.local.servers.vertex.shortages import Lack
+from deploy.local.servers.vertex.state import VertexState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.app import create_app
-from deploy.local.vertex_server.messages import parse_custom_job
-from deploy.local.vertex_server.shortages import Lack
-from deploy.local.vertex_server.state import VertexState
-from shared.adapters.vertex_jobs import DEFAULT_FLEX_START_WAIT, NO_LIMIT, VertexJobs
-from shared.adapters.vertex_submit import VertexCompute, argument_names
+from shared.adapters.vertex.jobs import DEFAULT_FLEX_START_WAIT, NO_LIMIT, VertexJobs
+from shared.adapters.vertex.submit import VertexCompute, argument_names
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.ports import CustomJobCall, FoundJob, Job
 from shared.core.shortage import Shortage, shortage_of_job

@@ -15,15 +15,15 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 from google.cloud.aiplatform_v1 import JobServiceClient, JobState
 
+from deploy.local.servers.vertex.app import create_app
+from deploy.local.servers.vertex.errors import ApiError
+from deploy.local.servers.vertex.expansion import expanded, expanded_variables
+from deploy.local.servers.vertex.messages import parse_custom_job
+from deploy.local.servers.vertex.refusals import JOB_ERRORS, REFUSALS, job_error
+from deploy.local.servers.vertex.runner import Runner
+from deploy.local.servers.vertex.shortages import Lack
+from deploy.local.servers.vertex.state import Job, VertexState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.app import create_app
-from deploy.local.vertex_server.errors import ApiError
-from deploy.local.vertex_server.expansion import expanded, expanded_variables
-from deploy.local.vertex_server.messages import parse_custom_job
-from deploy.local.vertex_server.refusals import JOB_ERRORS, REFUSALS, job_error
-from deploy.local.vertex_server.runner import Runner
-from deploy.local.vertex_server.shortages import Lack
-from deploy.local.vertex_server.state import Job, VertexState
 from tests.contract.test_vertex_server import IMAGES, PARENT, SLEEP, URL, body, pool, printed
 from tests.waiting import eventually
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from google.auth.credentials import AnonymousCredentials
 
-from deploy.local.vertex_server.errors import ApiError
-from deploy.local.vertex_server.faults import Fault
-from shared.adapters.vertex_submit import VertexCompute
+from deploy.local.servers.vertex.errors import ApiError
+from deploy.local.servers.vertex.faults import Fault
+from shared.adapters.vertex.submit import VertexCompute
 from shared.core.budget import Budget
 from shared.core.errors import Denied, LaunchError, OutcomeUnknown, OutOfTime, Reject, Retry
 from shared.core.ports import FoundJob

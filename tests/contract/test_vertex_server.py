@@ -21,15 +21,15 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 from google.cloud.aiplatform_v1 import CustomJob, JobServiceClient, JobState, ListCustomJobsRequest
 
+from deploy.local.servers.vertex.__main__ import main
+from deploy.local.servers.vertex.app import create_app
+from deploy.local.servers.vertex.errors import ApiError
+from deploy.local.servers.vertex.filters import compile_filter
+from deploy.local.servers.vertex.messages import parse_custom_job
+from deploy.local.servers.vertex.runner import Runner
+from deploy.local.servers.vertex.shortages import Lack
+from deploy.local.servers.vertex.state import ENDED, VertexState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.__main__ import main
-from deploy.local.vertex_server.app import create_app
-from deploy.local.vertex_server.errors import ApiError
-from deploy.local.vertex_server.filters import compile_filter
-from deploy.local.vertex_server.messages import parse_custom_job
-from deploy.local.vertex_server.runner import Runner
-from deploy.local.vertex_server.shortages import Lack
-from deploy.local.vertex_server.state import ENDED, VertexState
 from tests.waiting import eventually
 
 IMAGES = Path("deploy/local/images").resolve()
@@ -570,7 +570,7 @@ def test_no_container_outlives_the_process(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "deploy.local.vertex_server", "--port", str(port), "--pending-seconds", "0.1"]
+    command = [sys.executable, "-m", "deploy.local.servers.vertex", "--port", str(port), "--pending-seconds", "0.1"]
     environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
     server = subprocess.Popen([*command, "--kill-grace-seconds", "0.5"], env=environment)
     names = []
@@ -605,7 +605,7 @@ def answers(url: str) -> bool:
 def test_the_message_types_do_not_get_in_the_sdks_way() -> None:
     """The SDK can be imported after the stand-in has taken its message types alone, and they are the same ones."""
     code = (
-        "import sys, deploy.local.vertex_server.messages as ours;"
+        "import sys, deploy.local.servers.vertex.messages as ours;"
         "assert 'google.cloud.aiplatform_v1' not in sys.modules;"
         "from google.cloud import aiplatform, aiplatform_v1; assert aiplatform_v1.CustomJob is ours.CustomJob;"
         "aiplatform_v1.JobServiceClient"

@@ -16,22 +16,22 @@ import yaml
 from click.testing import CliRunner, Result
 from cryptography import x509
 
-from deploy.deployment import Deployment
-from deploy.doctor import wandb as doctor
-from deploy.doctor.case import Case
-from deploy.doctor.finding import Finding, Outcome
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.doctor import wandb as doctor
+from deploy.cloud.doctor.case import Case
+from deploy.cloud.doctor.finding import Finding, Outcome
+from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG
-from deploy.local.wandb_server.app import create_app
-from deploy.local.wandb_server.state import State
-from deploy.plan import plan
-from functions.poll import entry as poll
-from functions.status import entry as status
+from deploy.operate.plan import plan
+from functions.poll import handler as poll
+from functions.status import handler as status
 from shared.adapters.wandb import Graphql
+from shared.config.launch_config import LaunchConfig
+from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load
 from shared.core.errors import SettingsError
 from shared.core.launch import RunPath
-from shared.launch_config import LaunchConfig
-from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load
 from tests.cloud.certificates import Certificates, make_certificates
 
 ROOT = Path(__file__).parent.parent.parent
@@ -176,9 +176,9 @@ def test_a_refused_certificate_is_refused_once(made: Certificates) -> None:
 def registered(kind: str) -> None:
     """Let one function, wired anew, ask W&B what it asks for."""
     if kind == "poll":
-        poll.wired.__wrapped__(load(PollSettings)).run_queue.register("team", ["vertex"], {})
+        poll.build_poll.__wrapped__(load(PollSettings)).run_queue.register("team", ["vertex"], {})
     else:
-        tracker = status.wired.__wrapped__(load(StatusSettings)).tracker
+        tracker = status.build_status.__wrapped__(load(StatusSettings)).tracker
         for why in tracker.run_statuses([RunPath("team", "cats", "r1")]).failed.values():
             raise why
 
@@ -203,7 +203,7 @@ def test_a_tick_answers_500_and_says_what_is_wrong(
     """At start, before anything is called: somebody has to mend a setting."""
     monkeypatch.setenv("FUNCTION_TARGET", name)
     monkeypatch.setenv("WANDB_CA_FILE", str(made.key))
-    {"poll": poll, "status": status}[name].wired.cache_clear()
+    {"poll": poll.build_poll, "status": status.build_status}[name].cache_clear()
     served = functions_framework.create_app(name, str(ROOT / "main.py"))  # type: ignore[no-untyped-call]
     answer = served.test_client().post("/")
     assert answer.status_code == 500
@@ -297,4 +297,4 @@ def test_a_path_is_one_from_the_sources_root(
 
 def test_the_file_goes_into_the_functions() -> None:
     """With the sources, whose root it lies in."""
-    assert "!/*.pem" in (ROOT / "deploy" / "functions.gcloudignore").read_text(encoding="utf-8").splitlines()
+    assert "!/*.pem" in (ROOT / "deploy" / "cloud" / "functions.gcloudignore").read_text(encoding="utf-8").splitlines()

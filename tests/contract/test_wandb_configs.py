@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deploy.local.processes import free_port
+from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
-from deploy.local.wandb_server.app import create_app
-from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbQueueConfigs
 from shared.core.errors import KeyRefused, LaunchError, Reject, Retry
 from shared.core.message import Queue

@@ -10,8 +10,8 @@ import pytest
 import requests
 from starlette.responses import JSONResponse, Response
 
-from deploy.local.wandb_server.shapes import SHAPES
-from deploy.local.wandb_server.state import State
+from deploy.local.servers.wandb.shapes import SHAPES
+from deploy.local.servers.wandb.state import State
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.launch import RunPath

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from deploy.local.wandb_server.state import State
+from deploy.local.servers.wandb.state import State
 from shared.adapters.wandb import Graphql, WandbJobs
 from shared.adapters.wandb.documents import FILES
 from shared.core.errors import Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
-from shared.spec.in_container import QUERY
-from shared.spec.model import RunSpec
-from shared.spec.source import source_of
+from shared.runspec.container.fetch_code import QUERY
+from shared.runspec.model import RunSpec
+from shared.runspec.source import source_of
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
 
 __all__ = ["client_env", "clock", "state", "url"]  # fixtures

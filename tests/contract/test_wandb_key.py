@@ -3,9 +3,9 @@
 import pytest
 
 from deploy.local.processes import free_port
+from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
-from deploy.local.wandb_server.app import create_app
-from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbKey
 from shared.core.errors import KeyRefused
 from tests.fakes import FakeClock

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from deploy.local.wandb_server.state import State
+from deploy.local.servers.wandb.state import State
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.adapters.wandb.answers import Refused
 from shared.adapters.wandb.popping import LARGEST, IdFinder, Popped, read_item

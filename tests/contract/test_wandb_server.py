@@ -17,11 +17,11 @@ import pytest
 import requests
 import uvicorn
 
+from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.errors import Refused
+from deploy.local.servers.wandb.filters import matches
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import listener
-from deploy.local.wandb_server.app import create_app
-from deploy.local.wandb_server.errors import Refused
-from deploy.local.wandb_server.filters import matches
-from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.core.launch import RunPath
 from shared.core.message import Queue

@@ -12,16 +12,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deploy.local.processes import free_port
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
-from deploy.local.wandb_server.state import State
 from shared.adapters.wandb import Graphql, WandbQueueConfigs, WandbRunQueue, WandbSweeps
 from shared.core.errors import KeyRefused, LaunchError, Reject, Retry
+from shared.core.intake import from_item
 from shared.core.launch import RunPath
 from shared.core.message import Queue
-from shared.core.opening import from_item
-from shared.spec.model import Draft
-from shared.spec.render import render
-from shared.spec.scheduler import Scheduler, schedule_as_job
+from shared.runspec.model import Draft
+from shared.runspec.render import render
+from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
 from tests.unit.specs import NAMES, SITE
 
@@ -155,7 +155,9 @@ def test_what_launch_sweep_enqueues_becomes_a_small_job(
     launch = from_item(item.id, QUEUE, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC))
     assert launch.entry.scheduler
     placed = schedule_as_job(
-        Draft.of(launch), WandbQueueConfigs(graphql), Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
+        Draft.of(launch),
+        WandbQueueConfigs(graphql),
+        SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4"),
     )
     call = render(placed, SITE, NAMES)
     [pool] = call.constructor["worker_pool_specs"]

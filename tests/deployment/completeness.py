@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from deploy.deployment import SCHEDULED, Deployment
-from deploy.provision.schedule import DEADLINE
-from deploy.provision.topics import ACK_DEADLINE
-from shared.adapters.vertex_submit import CREATE_TIMEOUT
-from shared.settings import PollSettings, StatusSettings, SubmitSettings
+from deploy.cloud.deployment import SCHEDULED, Deployment
+from deploy.cloud.provision.schedule import DEADLINE
+from deploy.cloud.provision.topics import ACK_DEADLINE
+from shared.adapters.vertex.submit import CREATE_TIMEOUT
+from shared.config.settings import PollSettings, StatusSettings, SubmitSettings
 from tests.deployment.rehearsal import GIVEN, ROOT, rehearsal
 
 Document = Mapping[str, Any]
@@ -123,7 +123,7 @@ def _tested(build: Document) -> Iterator[str]:
 def _deployed(build: Document) -> Iterator[str]:
     """Check that each function is deployed, and by which flags; the flags are those that gcloud is called with."""
     functions = {entry.parent.name for entry in (ROOT / "functions").glob("*/entry.py")}
-    deploying = [step for step in build["steps"] if "deploy/function.sh" in step.get("script", "")]
+    deploying = [step for step in build["steps"] if "deploy/cloud/function.sh" in step.get("script", "")]
     told = {**GIVEN, **build.get("substitutions", {})} if build.get("options", {}).get("automapSubstitutions") else {}
     names = Deployment(GIVEN["PROJECT_ID"], told.get("_REGION", "-"), told.get("_NAME", "launch"))
     smoke = _waits(build).get("smoke", set())

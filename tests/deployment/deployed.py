@@ -18,11 +18,11 @@ import requests
 import yaml
 from click.testing import CliRunner
 
-from deploy.deployment import FUNCTIONS, SCHEDULED, Deployment
-from deploy.doctor.command import doctor
-from deploy.iam import bindings
+from deploy.cloud.deployment import FUNCTIONS, SCHEDULED, Deployment
+from deploy.cloud.doctor.command import doctor
+from deploy.cloud.iam import bindings
+from deploy.cloud.provision.parts import LABEL
 from deploy.local.processes import Processes, free_port
-from deploy.provision.parts import LABEL
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from tests.cloud.functions import CloudFunctions
 from tests.cloud.state import StoredObject, now
@@ -202,7 +202,7 @@ def deployed(folder: Path) -> Iterator[Deployed]:
     """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it."""
     port = free_port()
     processes = Processes(folder)
-    command = [sys.executable, "-m", "deploy.local.wandb_server", "--port", str(port), "--api-key", KEY]
+    command = [sys.executable, "-m", "deploy.local.servers.wandb", "--port", str(port), "--api-key", KEY]
     try:
         processes.start("wandb", [*command, "--entity", "team"], dict(os.environ))
         processes.await_port("wandb", port, time.monotonic() + 120)

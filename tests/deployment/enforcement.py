@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from deploy.iam import table
+from deploy.cloud.iam import table
 from tests.cloud.world import Cloud
 
 FUNCTIONS_SOURCES = "storage.googleapis.com/projects/_/buckets/gcf-v2-sources-"

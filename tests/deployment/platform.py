@@ -11,7 +11,7 @@ from typing import Self
 
 import requests
 
-from deploy.deployment import FUNCTIONS, Deployment
+from deploy.cloud.deployment import FUNCTIONS, Deployment
 from tests.cloud.calls import Json, Refusal
 from tests.cloud.messaging import PubSub
 from tests.cloud.names import id_token

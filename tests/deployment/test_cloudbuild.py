@@ -15,13 +15,13 @@ import yaml
 from google.cloud.devtools.cloudbuild_v1 import Build
 from google.protobuf import json_format
 
-from deploy.bootstrap import submit_command
-from deploy.deployment import Deployment
+from deploy.cloud.bootstrap import submit_command
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.provision.schedule import DEADLINE
+from deploy.cloud.provision.topics import ACK_DEADLINE
 from deploy.local.stack import TIMEOUTS
-from deploy.provision.schedule import DEADLINE
-from deploy.provision.topics import ACK_DEADLINE
-from shared.adapters.vertex_submit import CREATE_TIMEOUT
-from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings
+from shared.adapters.vertex.submit import CREATE_TIMEOUT
+from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings
 from tests.deployment.completeness import BUILT_IN, problems
 from tests.deployment.rehearsal import CONFIG, ROOT, Recorder
 
@@ -186,7 +186,7 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     "an open bracket": (in_script("deploy-submit", "\n)\n", "\n"), "deploy-submit: its script is no bash"),
     "args beside a script": (in_step("test", args=["-c"]), "test: has args, which"),
     "a script that is not there": (
-        in_script("roll-back-unless-good", "deploy/roll_back.sh", "deploy/rollback.sh"),
+        in_script("roll-back-unless-good", "deploy/cloud/roll_back.sh", "deploy/rollback.sh"),
         "roll-back-unless-good: runs deploy/rollback.sh, which does not exist",
     ),
     "waits for a later step": (in_step("provision", waitFor=["smoke"]), "provision: waits for 'smoke', which is no"),
@@ -197,7 +197,7 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     ),
     "undeclared substitution": (
         lambda build: build["substitutions"].pop("_VPC_CONNECTOR"),
-        "_VPC_CONNECTOR: deploy/function.sh uses it, but it is not declared",
+        "_VPC_CONNECTOR: deploy/cloud/function.sh uses it, but it is not declared",
     ),
     "misspelt substitution": (
         in_script("smoke", "${PROJECT_ID}", "${PROJECT}"),

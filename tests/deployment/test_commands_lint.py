@@ -13,9 +13,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from deploy.bootstrap import bootstrap, submit_command
-from deploy.deployment import Deployment
-from deploy.iam import bind_command, bindings
+from deploy.cloud.bootstrap import bootstrap, submit_command
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.iam import bind_command, bindings
 from tests.deployment.commands import UNKNOWN, Found, in_comments, in_markdown, in_shell
 from tests.deployment.rehearsal import CONFIG, GIVEN, ROOT, Recorder, rehearsal
 

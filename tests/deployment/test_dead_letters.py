@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from deploy.dead_letters.command import dead_letters
+from deploy.operate.dead_letters.command import dead_letters
 from shared.core.message import Ticket, encode, launch_key
 from tests.cloud.messaging import PubSub
 from tests.cloud.world import Cloud

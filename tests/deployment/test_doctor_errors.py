@@ -8,9 +8,9 @@ import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 
-from deploy.deployment import Deployment
-from deploy.doctor.case import Case
-from deploy.doctor.finding import Check, Finding, ok
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.doctor.case import Case
+from deploy.cloud.doctor.finding import Check, Finding, ok
 from shared.core.errors import Retry
 
 

@@ -9,13 +9,13 @@ from unittest.mock import patch
 
 import pytest
 
-from deploy.deployment import Deployment
-from deploy.iam import bindings, custom_roles
-from shared.adapters.cloud_build.builds import CloudBuilds
-from shared.adapters.cloud_build.images import CloudBuildImages
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.iam import bindings, custom_roles
+from shared.adapters.build.builds import CloudBuilds
+from shared.adapters.build.images import CloudBuildImages
+from shared.config.launch_config import LaunchConfig
 from shared.core.building import Recipe
 from shared.core.errors import Denied
-from shared.launch_config import LaunchConfig
 from tests.cloud.world import Cloud
 from tests.contract.test_cloud_build import FewFiles
 from tests.deployment.enforcement import Enforcement

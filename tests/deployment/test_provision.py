@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from google.cloud import storage
 
-from deploy.deployment import Deployment
-from deploy.provision.command import provision as deploy_provision
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.provision.command import provision as deploy_provision
 from tests.cloud.functions import CloudFunctions
 from tests.cloud.world import Cloud
 

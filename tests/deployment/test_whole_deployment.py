@@ -18,8 +18,8 @@ import pytest
 import requests
 import yaml
 
-from deploy.iam import bindings, custom_roles, table
-from shared.launch_config import LaunchConfig, Policy
+from deploy.cloud.iam import bindings, custom_roles, table
+from shared.config.launch_config import AdmissionPolicy, LaunchConfig
 from tests.cloud.messaging import PubSub
 from tests.cloud.state import now
 from tests.deployment.build import Build
@@ -41,7 +41,7 @@ QUEUE = put(
 )
 LOCATION = "projects/p1/locations/us-central1"
 TOPIC = "projects/p1/topics/launch-requests"
-DEPLOYED = replace(DEPLOYMENT, config=LaunchConfig(policy=Policy(service_accounts=(TRAINER,))))
+DEPLOYED = replace(DEPLOYMENT, config=LaunchConfig(policy=AdmissionPolicy(service_accounts=(TRAINER,))))
 DEAD = "launch-dead-letters"
 LEDGER = "storage.googleapis.com/projects/_/buckets/p1-launch-ledger"
 WRITTEN = ("etag", "updateTime", "updated", "metageneration")
@@ -416,7 +416,7 @@ def test_a_function_takes_the_connector_the_key_and_the_authority(project: Whole
     (project.source / "wandb-ca.pem").write_text("an authority", encoding="utf-8")
     told = f"PROJECT_ID=p1 COMMIT_SHA=abc _REGION=us-central1 _NAME=research _KMS_KEY={key} _VPC_CONNECTOR={connector}"
     done = project.run(
-        f"{told} _SETTINGS=WANDB_CA_FILE=wandb-ca.pem deploy/function.sh status scheduler --trigger-http"
+        f"{told} _SETTINGS=WANDB_CA_FILE=wandb-ca.pem deploy/cloud/function.sh status scheduler --trigger-http"
     )
     assert done.returncode == 0, done.stderr
     function = project.resource("cloudfunctions", "functions/research-status")

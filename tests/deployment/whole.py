@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.deployment import Deployment
+from deploy.cloud.deployment import Deployment
+from deploy.local.servers.vertex.app import create_app as vertex_app
+from deploy.local.servers.vertex.state import Job, VertexState
+from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.queues import Item
+from deploy.local.servers.wandb.state import State as WandbState
 from deploy.local.serving import serving
-from deploy.local.vertex_server.app import create_app as vertex_app
-from deploy.local.vertex_server.state import Job, VertexState
-from deploy.local.wandb_server.app import create_app as wandb_app
-from deploy.local.wandb_server.queues import Item
-from deploy.local.wandb_server.state import State as WandbState
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
 from tests.deployment.build import Build, python_environ

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deploy.local.servers.vertex.app import create_app as vertex_app
+from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.stack import ENTITY, QUEUE
-from deploy.local.vertex_server.app import create_app as vertex_app
-from deploy.local.vertex_server.state import VertexState
-from deploy.local.wandb_server.app import create_app as wandb_app
-from deploy.local.wandb_server.state import State
 from shared.core.message import launch_key
 from tests.e2e.test_crashes import SPEC, ledger, stack
 from tests.waiting import eventually

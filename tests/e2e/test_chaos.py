@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.chaos.items import KINDS
 from deploy.local.stack import FUNCTIONS, ROOT
+from tests.chaos.items import KINDS
 
 ITEMS, KILLS, FREEZES = 60, 9, 9
 

@@ -15,12 +15,12 @@ import pytest
 import requests
 
 from deploy.local.processes import HOST, NotStartedError
+from deploy.local.servers.vertex.app import create_app as vertex_app
+from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY, LOCATION, PROJECT, QUEUE, TOPIC, Ports, Stack
-from deploy.local.vertex_server.app import create_app as vertex_app
-from deploy.local.vertex_server.state import VertexState
-from deploy.local.wandb_server.app import create_app as wandb_app
-from deploy.local.wandb_server.state import State
 from shared.core.message import Request, encode
 from tests.waiting import eventually
 

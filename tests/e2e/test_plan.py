@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from deploy.local.processes import Processes, free_port
 from deploy.local.serving import serving
-from deploy.plan import plan
+from deploy.operate.plan import plan
 from tests.unit.specs import PAGE_DEFAULT, POOL, put, run_spec
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,10 +42,10 @@ PUSH = """mutation pushToRunQueueByName($entityName: String!, $projectName: Stri
 SUBMIT = """
 import json, sys
 from datetime import UTC, datetime
-from functions.submit.entry import wired
-from shared.settings import SubmitSettings, load
+from functions.submit.handler import build_submit
+from shared.config.settings import SubmitSettings, load
 from shared.core.launch import State
-from shared.core.opening import from_item
+from shared.core.intake import from_item
 from shared.core.message import Queue
 item, spec = json.load(sys.stdin)
 launch = from_item(item, Queue(entity="team", name="vertex"), spec, datetime.now(UTC))
@@ -108,7 +108,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the stand-in."""
     port = free_port()
     processes = Processes(tmp_path_factory.mktemp("standin"))
-    command = [sys.executable, "-m", "deploy.local.wandb_server", "--port", str(port), "--api-key", KEY]
+    command = [sys.executable, "-m", "deploy.local.servers.wandb", "--port", str(port), "--api-key", KEY]
     try:
         processes.start("wandb", command, dict(os.environ))
         processes.await_port("wandb", port, time.monotonic() + 30)

@@ -3,12 +3,12 @@
 from contextlib import closing
 from pathlib import Path
 
+from deploy.local.servers.vertex.app import create_app as vertex_app
+from deploy.local.servers.vertex.runner import Runner
+from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.stack import ENTITY, QUEUE
-from deploy.local.vertex_server.app import create_app as vertex_app
-from deploy.local.vertex_server.runner import Runner
-from deploy.local.vertex_server.state import VertexState
-from deploy.local.wandb_server.app import create_app as wandb_app
-from deploy.local.wandb_server.state import State
 from tests.e2e.test_crashes import SPEC, ledger, stack
 from tests.waiting import eventually
 

@@ -9,13 +9,13 @@ from typing import Any
 import functions_framework
 import pytest
 
-from deploy.local.pubsub_server import PubSubServer
+from deploy.local.servers.pubsub import PubSubServer
+from deploy.local.servers.vertex.app import create_app as vertex_app
+from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG
-from deploy.local.vertex_server.app import create_app as vertex_app
-from deploy.local.vertex_server.state import VertexState
-from deploy.local.wandb_server.app import create_app as wandb_app
-from deploy.local.wandb_server.state import State
 from tests.contract.gcs import fresh_bucket, gcs_server
 
 KEY = "planted-key-" * 4
@@ -90,4 +90,4 @@ def _forget(name: str) -> None:
     """Let an entry wire itself anew, as a new container would."""
     import importlib
 
-    importlib.import_module(f"functions.{name}.entry").wired.cache_clear()
+    getattr(importlib.import_module(f"functions.{name}.handler"), f"build_{name}").cache_clear()

@@ -306,7 +306,7 @@ def test_each_function_imports_only_its_own(name: str) -> None:
     code = f"import os, sys; os.environ['FUNCTION_TARGET'] = {name!r}; import main; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=MAIN.parent, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert f"functions.{name}.entry" in loaded
+    assert f"functions.{name}.handler" in loaded
     others = {"poll", "submit", "status"} - {name}
     assert not {f"functions.{other}" for other in others} & loaded
     assert ("google.cloud.aiplatform" in loaded) == (name == "submit")

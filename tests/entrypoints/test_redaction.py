@@ -18,10 +18,10 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from deploy.dead_letters.letter import letter_of
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG
-from deploy.plan import plan
+from deploy.operate.dead_letters.letter import letter_of
+from deploy.operate.plan import plan
 from shared.adapters.wandb import Graphql
 from shared.core.errors import LaunchError
 from shared.core.message import Queue, Ticket, encode

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from deploy.local.servers.vertex.refusals import REFUSALS, job_error
+from deploy.local.servers.vertex.state import Job
+from deploy.local.servers.wandb.queues import Item
 from deploy.local.stack import DEFAULT_CONFIG
-from deploy.local.vertex_server.refusals import REFUSALS, job_error
-from deploy.local.vertex_server.state import Job
-from deploy.local.wandb_server.queues import Item
 from shared.core.message import Ticket, encode
 from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, eventarc, polled

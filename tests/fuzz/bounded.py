@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.config.yaml_file import MAX_BYTES as MAX_FILE
 from shared.core.errors import Reject
+from shared.core.intake import from_item
 from shared.core.message import MAX_BYTES as MAX_MESSAGE
-from shared.core.opening import from_item
-from shared.spec.model import Draft
-from shared.spec.render import render
-from shared.yaml_file import MAX_BYTES as MAX_FILE
+from shared.runspec.model import Draft
+from shared.runspec.render import render
 from tests.fuzz import targets
 from tests.unit.specs import SITE, put, run_spec
 

@@ -12,21 +12,21 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from shared.config.launch_config import AdmissionPolicy, LaunchConfig, read_launch_config
 from shared.core.errors import NotAMessage, Reject, SettingsError
+from shared.core.intake import from_item, from_request
 from shared.core.launch import Launch
 from shared.core.message import Queue, Request, decode, encode
-from shared.core.opening import from_item, from_request
 from shared.core.ports import CustomJobCall
-from shared.launch_config import LaunchConfig, Policy, read_launch_config
-from shared.spec.model import Draft
-from shared.spec.policy import allowed
-from shared.spec.render import ArgumentNames, render
+from shared.runspec.model import Draft
+from shared.runspec.policy import allowed
+from shared.runspec.render import ArgumentNames, render
 from tests.unit.specs import SITE
 
 LONGEST = 10_000  # characters of what a refusal says
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="queue-team", name="vertex")
-POLICY = Policy(
+POLICY = AdmissionPolicy(
     service_accounts=("trainer@p.iam.gserviceaccount.com",),
     images=("us-docker.pkg.dev/p",),
     machine_types=("n1-standard-4",),
@@ -101,6 +101,6 @@ def written_down(launch: Launch) -> None:
 @cache
 def names() -> ArgumentNames:
     """Return the arguments of the installed SDK, which takes seconds to import: the other targets do without."""
-    from shared.adapters.vertex_submit import argument_names
+    from shared.adapters.vertex.submit import argument_names
 
     return ArgumentNames(**argument_names())

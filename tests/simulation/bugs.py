@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from functions.status.decisions import StatusTimings
-from functions.submit import launch as submit
+from functions.submit import submit as submit
 from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
@@ -341,7 +341,7 @@ class LeasesBeforeRendering(Ledger):
         """Write a claim with the lease of that time."""
         entry = launch.entry
         if entry.state is State.SUBMITTING and not entry.unanswered and self.began:
-            lease = self.began + submit.Policy().lease
+            lease = self.began + submit.SubmitTimings().lease
             return super().write(replace(launch, entry=replace(entry, lease_until=lease)))
         return super().write(launch)
 
@@ -474,7 +474,7 @@ BUGS = {
         _TWO_OF_LAUNCH, "finds machines elsewhere", _parts(submit=Parts(vertex=LooksUpAtHome))
     ),
     "submit's lease shorter than its timeout": Bug(
-        _UNCLAIMED, "trains", Deployment(submit_policy=submit.Policy(lease=_SHORT))
+        _UNCLAIMED, "trains", Deployment(submit_policy=submit.SubmitTimings(lease=_SHORT))
     ),
     "no budget check": Bug(_UNCLAIMED, "trains", Deployment(budget=IgnoresBudget)),
     "lease before rendering": Bug(

@@ -8,21 +8,21 @@ from typing import Any
 from functions.poll import drain
 from functions.status.decisions import StatusTimings
 from functions.status.reconcile import Status
-from functions.submit import launch
+from functions.submit import submit as launch
+from shared.config.ladder import Ladder, Region
 from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.core.ports import Clock
-from shared.spec.ladder import Ladder, Region
-from shared.spec.prepare import Preparation
-from shared.spec.render import Site, job_labels
-from shared.spec.scheduler import Scheduler
+from shared.runspec.prepare import Preparation
+from shared.runspec.render import DeploymentDefaults, job_labels
+from shared.runspec.scheduler import SchedulerDefaults
 from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
 
 BUILT = "us-docker.pkg.dev/p/r/built"
-SITE = Site("https://api.wandb.ai", API_KEY, "gcp-project", "us-central1", destination=BUILT)
+SITE = DeploymentDefaults("https://api.wandb.ai", API_KEY, "gcp-project", "us-central1", destination=BUILT)
 LADDER = Ladder(
     regions=tuple(Region(region=name, staging_bucket="gs://other") for name in ("us-central1", "europe-west4")),
     strategies=("SPOT", "STANDARD"),
@@ -76,7 +76,7 @@ class Deployment:
     window: timedelta = timedelta(0)
     queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
-    submit_policy: launch.Policy = field(default_factory=launch.Policy)
+    submit_policy: launch.SubmitTimings = field(default_factory=launch.SubmitTimings)
     keys: frozenset[str] = frozenset({API_KEY})
     status_timings: StatusTimings = field(default_factory=StatusTimings)
     submit: type[launch.Submit] = launch.Submit
@@ -93,7 +93,7 @@ class Deployment:
         clock = (lambda: ledger.now() + own) if self.own_clocks else ledger.now
         wandb, vertex, topic = parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
-            policy = drain.Policy(
+            policy = drain.PollLimits(
                 self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
             )
             poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
@@ -113,7 +113,7 @@ class Deployment:
                 connections=1,
             )
             return lambda: status.run(budget)
-        scheduler = Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
+        scheduler = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
         preparation = Preparation(
             wandb, wandb, wandb, SITE, NAMES, ladder=self.ladder, scheduler=scheduler, check_key=wandb.check_key
         )

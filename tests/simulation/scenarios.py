@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.spec.ladder import Ladder
+from shared.config.ladder import Ladder
 from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.faults import Fault
 from tests.simulation.invariants import Violation

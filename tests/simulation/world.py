@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.core.intake import SCHEDULER_URI, from_item, from_request
 from shared.core.jobstate import phase_of
 from shared.core.launch import Launch, RunPath
 from shared.core.message import Queue, Request, Ticket
-from shared.core.opening import SCHEDULER_URI, from_item, from_request
 from shared.core.ports import AgentNote
 from tests.simulation.bucket import Bucket
 from tests.simulation.builder import TAKES, Builder

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from functions.poll.drain import Policy, Poll
+from functions.poll.drain import Poll, PollLimits
 from functions.poll.report import Report
 from shared.core.budget import Budget
 from shared.core.message import Queue
@@ -26,7 +26,7 @@ class Scene:
         """Call poll once."""
         told = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
         self.holders += 1
-        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, Policy(**told))  # type: ignore[arg-type]
+        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, PollLimits(**told))  # type: ignore[arg-type]
         return Poll(*parts, wait=self.clock.pass_).run(f"poll-{self.holders}", self.budget())
 
     def budget(self, seconds: float = 40) -> Budget:

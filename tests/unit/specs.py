@@ -4,14 +4,16 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.core.intake import from_item
 from shared.core.launch import Launch
 from shared.core.message import Queue
-from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
-from shared.spec.model import Draft
-from shared.spec.render import ArgumentNames, Site, render
+from shared.runspec.model import Draft
+from shared.runspec.render import ArgumentNames, DeploymentDefaults, render
 
-SITE = Site("https://api.wandb.ai", "k" * 40, "gcp-project", "us-central1", macros={"TEAM_BUCKET": "gs://team"})
+SITE = DeploymentDefaults(
+    "https://api.wandb.ai", "k" * 40, "gcp-project", "us-central1", macros={"TEAM_BUCKET": "gs://team"}
+)
 NAMES = ArgumentNames(
     constructor=frozenset(
         [
@@ -97,7 +99,7 @@ def draft_of(spec: dict[str, Any], item: str = "item-1") -> Draft:
     return Draft.of(launch_of(spec, item))
 
 
-def rendered(spec: dict[str, Any], site: Site = SITE) -> CustomJobCall:
+def rendered(spec: dict[str, Any], site: DeploymentDefaults = SITE) -> CustomJobCall:
     """Render a spec."""
     return render(draft_of(spec), site, NAMES)
 

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from functions.submit.launch import Policy, Submit
+from functions.submit.submit import Submit, SubmitTimings
 from shared.core.building import Recipe
 from shared.core.errors import Reject
+from shared.core.intake import from_item
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch
 from shared.core.message import Queue, Request, Ticket
-from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
-from shared.spec.model import Draft
-from shared.spec.prepare import Preparation
-from shared.spec.render import ArgumentNames, Site
+from shared.runspec.model import Draft
+from shared.runspec.prepare import Preparation
+from shared.runspec.render import ArgumentNames, DeploymentDefaults
 from tests.fakes import FakeBuilds, FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
 from tests.fakes.clock import PLENTY
 from tests.unit.specs import NAMES, SITE
@@ -46,7 +46,7 @@ class Scene:
         self.builds = FakeBuilds()
         self.preparation = Preparation(self.queues, self.jobs, self.sweeps, SITE, NAMES, renderer=self._render)
         self.submit = Submit(
-            self.ledger, self.vertex, self.preparation.prepare, labels, self.clock, Policy(), images=self.builds
+            self.ledger, self.vertex, self.preparation.prepare, labels, self.clock, SubmitTimings(), images=self.builds
         )
 
     def prepare_with(self, **changes: Any) -> None:
@@ -54,7 +54,9 @@ class Scene:
         self.preparation = replace(self.preparation, **changes)
         self.submit = replace(self.submit, prepare=self.preparation.prepare)
 
-    def _render(self, draft: Draft, site: Site, names: ArgumentNames, job: JobSource | None) -> CustomJobCall:
+    def _render(
+        self, draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: JobSource | None
+    ) -> CustomJobCall:
         self.rendered.append((draft.launch.run_spec.get("job"), job))
         self.resource_args.append(draft.launch.run_spec.get("resource_args"))
         if self.refusal:

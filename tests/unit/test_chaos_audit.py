@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from deploy.local.chaos.audit import Audit, Waits, audit, write
-from deploy.local.chaos.items import KINDS, Item, plan
-from deploy.local.chaos.poison import POISON
+from tests.chaos.audit import Audit, Waits, audit, write
+from tests.chaos.items import KINDS, Item, plan
+from tests.chaos.poison import POISON
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 

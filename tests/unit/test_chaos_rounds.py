@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.chaos.rounds import GRACE, Snapshot, in_vain
+from tests.chaos.rounds import GRACE, Snapshot, in_vain
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = NOW - GRACE - timedelta(seconds=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from wandb.sdk.launch._project_spec import LaunchProject
 
-from shared.adapters.vertex_submit import argument_names
+from shared.adapters.vertex.submit import argument_names
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "reference" / "run-spec.md").read_text(encoding="utf-8")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from functions.poll.drain import Policy, Poll
+from functions.poll.drain import Poll, PollLimits
 from shared.core.errors import KeyRefused, OutcomeUnknown, Retry
+from shared.core.intake import from_item
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue
-from shared.core.opening import from_item
 from shared.core.ports import OpenLaunches, QueueItem
 from shared.core.shortage import Shortage
 from tests.fakes import FakeWandb, InMemoryLedger
@@ -331,7 +331,7 @@ def test_the_window_goes_on_asking(scene: Scene) -> None:
         pushed.append(scene.wandb.push(f"i{len(pushed)}", A))
 
     parts = (scene.wandb, scene.ledger, scene.agents, scene.publisher, scene.clock)
-    policy = Policy(queues=(A,), max_jobs=-1, window=timedelta(seconds=20))
+    policy = PollLimits(queues=(A,), max_jobs=-1, window=timedelta(seconds=20))
     report = Poll(*parts, policy, wait=later).run("p", scene.budget())
     assert report.launched == {"a": 4}
     assert scene.wandb.pops.count("a") >= 5

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from shared.core.errors import Reject
+from shared.core.intake import MAX_DEPTH, MAX_DIGITS, MAX_NAME, from_item, from_request, storable
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, decode, encode
-from shared.core.opening import MAX_DEPTH, MAX_DIGITS, MAX_NAME, from_item, from_request, storable
-from shared.spec.fields import MAX_DEPTH as RENDERED_DEPTH
+from shared.runspec.fields import MAX_DEPTH as RENDERED_DEPTH
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="team", name="vertex")

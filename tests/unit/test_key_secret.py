@@ -9,10 +9,10 @@ import pytest
 
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind
-from shared.spec.key_secret import READ_KEY, reader
-from shared.spec.render import render
-from shared.spec.scheduler import Scheduler, schedule_as_job
-from shared.spec.source import FETCH
+from shared.runspec.key_secret import READ_KEY, reader
+from shared.runspec.render import render
+from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
+from shared.runspec.source import FETCH
 from tests.fakes import FakeQueueConfigs
 from tests.unit.specs import NAMES, POOL, SITE, draft_of, environment, put, rendered, run_spec
 
@@ -67,7 +67,9 @@ def test_a_sweeps_scheduler_reads_it_too() -> None:
     """Its entry point is in its item."""
     overrides = {"entry_point": ["wandb", "scheduler", "WANDB_SWEEP_ID"], "args": ["--queue", "'vertex'"]}
     spec = run_spec(docker=None, resource="local-process", uri="placeholder-uri-scheduler", overrides=overrides)
-    placed = schedule_as_job(draft_of({**spec, "job": None}), FakeQueueConfigs(), Scheduler("img:1", "e2-standard-4"))
+    placed = schedule_as_job(
+        draft_of({**spec, "job": None}), FakeQueueConfigs(), SchedulerDefaults("img:1", "e2-standard-4")
+    )
     call = render(placed, SECURED, NAMES)
     [pool] = call.constructor["worker_pool_specs"]
     assert pool["container_spec"]["command"] == [*BEFORE, "wandb", "scheduler", "WANDB_SWEEP_ID"]

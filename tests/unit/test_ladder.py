@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from shared.config.ladder import Ladder
+from shared.config.policy import AdmissionPolicy
+from shared.core.intake import from_item
 from shared.core.launch import Backoff, Launch, State
 from shared.core.message import Queue
-from shared.core.opening import from_item
 from shared.core.ports import CustomJobCall
 from shared.core.shortage import Shortage
-from shared.spec.ladder import Ladder, place, place_of, places
-from shared.spec.policy import Policy
+from shared.runspec.ladder import place, place_of, places
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALL = Ladder.model_validate(
@@ -63,7 +64,7 @@ def test_the_places_are_the_launchs_own_and_then_upwards(
 ) -> None:
     """A launch that asks for STANDARD never becomes one whose machines can be taken away."""
     call = a_call(strategy)
-    found, left_out = places(call, ladder, a_launch().entry.run, Policy())
+    found, left_out = places(call, ladder, a_launch().entry.run, AdmissionPolicy())
     assert list(found) == wanted == [place_of(each) for each in found.values()]
     assert found[wanted[0]] is call
     assert left_out == ""
@@ -71,7 +72,7 @@ def test_the_places_are_the_launchs_own_and_then_upwards(
 
 def test_a_job_in_another_region_has_its_bucket_and_its_folder_there() -> None:
     """In its own region it keeps its own bucket, whatever the ladder names for it."""
-    found, _ = places(a_call(), ALL, a_launch().entry.run, Policy())
+    found, _ = places(a_call(), ALL, a_launch().entry.run, AdmissionPolicy())
     there, here = found["europe-west4 with FLEX_START"], found["us-central1 with FLEX_START"]
     assert there.parent == "projects/p/locations/europe-west4"
     assert there.submit == {"scheduling_strategy": "FLEX_START"}
@@ -82,7 +83,9 @@ def test_a_job_in_another_region_has_its_bucket_and_its_folder_there() -> None:
 
 def test_a_folder_that_the_request_names_stays() -> None:
     """Whoever named it looks for the results there."""
-    found, _ = places(a_call(spec={"base_output_dir": "gs://results/mine"}), ALL, a_launch().entry.run, Policy())
+    found, _ = places(
+        a_call(spec={"base_output_dir": "gs://results/mine"}), ALL, a_launch().entry.run, AdmissionPolicy()
+    )
     assert {each.constructor["base_output_dir"] for each in found.values()} == {"gs://results/mine"}
 
 
@@ -100,14 +103,14 @@ def test_a_folder_that_the_request_names_stays() -> None:
 )
 def test_what_is_there_in_one_region_only_keeps_a_launch_in_it(call: CustomJobCall, field: str) -> None:
     """It goes on with the strategies; its notice says what it leaves out, and why."""
-    found, left_out = places(call, ALL, a_launch().entry.run, Policy())
+    found, left_out = places(call, ALL, a_launch().entry.run, AdmissionPolicy())
     assert list(found) == [SPOT_HERE, "us-central1 with FLEX_START", "us-central1 with STANDARD"]
     assert left_out == f"europe-west4 is left out, because of {field}"
 
 
 def test_the_policy_holds_on_the_ladder() -> None:
     """A place that it does not allow is left out, with the rule's name."""
-    policy = Policy(regions=("us-central1",))
+    policy = AdmissionPolicy(regions=("us-central1",))
     found, left_out = places(a_call(), REGIONS, a_launch().entry.run, policy)
     assert list(found) == [SPOT_HERE]
     assert left_out.startswith("europe-west4 with SPOT is left out: spec.location: is 'europe-west4'")
@@ -117,13 +120,13 @@ def test_the_policy_holds_on_the_ladder() -> None:
 def attempt(launch: Launch, call: CustomJobCall, ladder: Ladder = ALL) -> tuple[Launch, CustomJobCall]:
     """Claim a launch."""
     claimed = launch if launch.entry.state is State.SUBMITTING else launch.move(State.SUBMITTING)
-    placed, chosen, _ = place(claimed, call, ladder, Policy())
+    placed, chosen, _ = place(claimed, call, ladder, AdmissionPolicy())
     return placed, chosen
 
 
 def refused(launch: Launch, shortage: Shortage, backoff: Backoff | None = None) -> tuple[Launch, float]:
     """Let there be no room; return the launch and its wait."""
-    queued = launch.short(NOW, shortage, "no room", backoff or Backoff())
+    queued = launch.wait_for_capacity(NOW, shortage, "no room", backoff or Backoff())
     assert queued.entry.retry_at
     return queued, (queued.entry.retry_at - NOW).total_seconds()
 
@@ -228,6 +231,6 @@ def test_a_wrong_ladder_is_refused(written: dict[str, Any], said: str) -> None:
 
 def test_no_policy_refuses_a_launchs_own_place_here() -> None:
     """That is done before, and ends the launch."""
-    nowhere = Policy(regions=("asia-east1",))
+    nowhere = AdmissionPolicy(regions=("asia-east1",))
     found, _ = places(a_call(), ALL, a_launch().entry.run, nowhere)
     assert list(found) == [SPOT_HERE]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.submit.launch import Policy
+from functions.submit.submit import SubmitTimings
+from shared.config.ladder import Ladder
 from shared.core.building import Recipe
 from shared.core.errors import Capacity, Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
@@ -15,8 +16,7 @@ from shared.core.message import Request, Ticket
 from shared.core.ports import CustomJobCall
 from shared.core.queueconfig import QueueConfig
 from shared.core.shortage import Shortage
-from shared.spec.ladder import Ladder
-from shared.spec.scheduler import Scheduler
+from shared.runspec.scheduler import SchedulerDefaults
 from tests.fakes import InMemoryLedger
 from tests.fakes.clock import PLENTY
 from tests.unit.submitting import QUEUE, Scene, labels
@@ -92,12 +92,12 @@ def test_a_create_without_an_answer_is_looked_up_before_another(scene: Scene, lo
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], lost
     assert scene.deliver(ticket) == "launch.outcome_unknown"
     assert scene.deliver(ticket) == "launch.nothing_to_do"
-    scene.clock.pass_(Policy().settle.total_seconds() + 1)
+    scene.clock.pass_(SubmitTimings().settle.total_seconds() + 1)
     if lost:
         assert scene.deliver(ticket) == "launch.found"
     else:
         assert scene.deliver(ticket) == "launch.looked"
-        scene.clock.pass_(Policy().look_again.total_seconds() + 1)
+        scene.clock.pass_(SubmitTimings().look_again.total_seconds() + 1)
         assert scene.deliver(ticket) == "launch.retry"
         scene.clock.pass_(60)
         assert scene.deliver(ticket) == "launch.submitted"
@@ -110,17 +110,17 @@ def test_a_submit_that_died_after_its_claim_is_taken_over(scene: Scene, created:
     """Dead before or after create: one job in the end."""
     ticket = scene.open()
     found = scene.launch(ticket)
-    lease = scene.clock() + Policy().lease
+    lease = scene.clock() + SubmitTimings().lease
     claim = found.move(State.SUBMITTING, attempt=1, lease_until=lease)
     claim = scene.ledger.write(replace(claim, entry=replace(claim.entry, parent="projects/p/locations/us-central1")))
     if created:
         scene.vertex.create(CustomJobCall("p", "us-central1", {"labels": labels(claim)}, {}), PLENTY)
     assert scene.deliver(ticket) == "launch.nothing_to_do"
-    scene.clock.pass_(Policy().lease.total_seconds() + 1)
+    scene.clock.pass_(SubmitTimings().lease.total_seconds() + 1)
     events = []
     for _ in range(3):
         events.append(scene.deliver(ticket))
-        scene.clock.pass_(Policy().look_again.total_seconds() + 1)
+        scene.clock.pass_(SubmitTimings().look_again.total_seconds() + 1)
     taken_over = ["launch.found", "launch.nothing_to_do", "launch.nothing_to_do"]
     assert events == (taken_over if created else ["launch.looked", "launch.retry", "launch.submitted"])
     assert len(scene.vertex.jobs) == 1
@@ -132,11 +132,11 @@ def test_an_unreachable_vertex_leaves_a_takeover_undecided(scene: Scene) -> None
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], True
     scene.deliver(ticket)
     for _ in range(20):
-        scene.clock.pass_(Policy().backoff.longest.total_seconds() + 1)
+        scene.clock.pass_(SubmitTimings().backoff.longest.total_seconds() + 1)
         scene.vertex.unreachable = Retry("503")
         assert scene.deliver(ticket) == "launch.outcome_unknown"
     scene.vertex.unreachable = None
-    scene.clock.pass_(Policy().backoff.longest.total_seconds() + 1)
+    scene.clock.pass_(SubmitTimings().backoff.longest.total_seconds() + 1)
     assert scene.deliver(ticket) == "launch.found"
 
 
@@ -235,7 +235,7 @@ def test_a_launch_without_room_is_tried_in_the_next_place(ladder: Scene) -> None
     ladder.vertex.next_errors, ladder.vertex.lost = [OutcomeUnknown("timed out")], True
     ladder.deliver(ticket)
     assert ladder.launch(ticket).entry.parent == "projects/p/locations/europe-west4"
-    ladder.clock.pass_(Policy().settle.total_seconds() + 1)
+    ladder.clock.pass_(SubmitTimings().settle.total_seconds() + 1)
     assert ladder.deliver(ticket) == "launch.found"
     entry = ladder.launch(ticket).entry
     assert entry.job_name.startswith("projects/p/locations/europe-west4/")
@@ -278,7 +278,7 @@ def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
     """In the end the author is told, with the last reason."""
     ticket = scene.open()
     events = []
-    for _ in range(Policy().max_failures):
+    for _ in range(SubmitTimings().max_failures):
         scene.vertex.next_errors = [error]
         events.append(scene.deliver(ticket))
         scene.clock.pass_(3600)
@@ -298,7 +298,7 @@ def test_a_key_that_wandb_does_not_take_fails_no_launch(scene: Scene) -> None:
         assert scene.deliver(ticket) == "launch.denied"
         entry = scene.launch(ticket).entry
         assert entry.retry_at
-        assert entry.retry_at - scene.clock() <= Policy().backoff.longest
+        assert entry.retry_at - scene.clock() <= SubmitTimings().backoff.longest
         scene.clock.now = entry.retry_at
     assert (entry.state, entry.failures, scene.vertex.jobs) == (State.QUEUED, 0, {})
     assert entry.notice == "Waiting: W&B answers 401: check the API key"
@@ -501,7 +501,7 @@ def test_a_sweeps_run_waits_while_wandb_is_down(scene: Scene) -> None:
     assert scene.deliver(scene.open("item-2")) == "launch.submitted"
     scene.sweeps.unreachable = None
     scene.sweeps.states["team", "Cats", "sw1"] = "RUNNING"
-    scene.clock.pass_(Policy().backoff.first.total_seconds() + 1)
+    scene.clock.pass_(SubmitTimings().backoff.first.total_seconds() + 1)
     assert scene.deliver(ticket) == "launch.submitted"
     assert len(scene.vertex.jobs) == 2
 
@@ -516,7 +516,7 @@ def test_a_sweeps_scheduler_is_refused_where_nothing_says_what_it_runs_on(scene:
     assert scene.deliver(ticket) == "launch.rejected"
     assert "LAUNCH_SCHEDULER_MACHINE" in scene.launch(ticket).reason
     assert scene.launch(ticket).entry.report_owed
-    scene.prepare_with(scheduler=Scheduler("wandb:1", "e2-standard-4"))
+    scene.prepare_with(scheduler=SchedulerDefaults("wandb:1", "e2-standard-4"))
     assert scene.deliver(scene.open("item-2", **spec)) == "launch.submitted"
     assert "e2-standard-4" in str(scene.resource_args[-1])
 

@@ -5,14 +5,14 @@ import logging
 
 import pytest
 
-from shared.log import CloudLogging, configure, follow
+from shared.log import CloudLoggingFormatter, configure, follow
 
 KEY = "planted-key-0123456789"
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:
     """Format a record and read it back."""
-    shown: dict[str, object] = json.loads(CloudLogging("p", [KEY]).format(record))
+    shown: dict[str, object] = json.loads(CloudLoggingFormatter("p", [KEY]).format(record))
     return shown
 
 
@@ -39,7 +39,7 @@ def test_no_key_is_in_a_line_whoever_wrote_it() -> None:
     except ValueError as exc:
         made = record("a %s", KEY, fields={"env": {"WANDB_API_KEY": KEY}})
         made.exc_info = (type(exc), exc, exc.__traceback__)
-    text = CloudLogging("p", [KEY]).format(made)
+    text = CloudLoggingFormatter("p", [KEY]).format(made)
     assert KEY not in text
     assert text.count("[redacted]") >= 4
     json.loads(text)
@@ -60,9 +60,9 @@ def test_a_key_that_was_replaced_is_no_less_secret(
 
 def test_what_no_encoding_can_write_is_still_a_line() -> None:
     """Half of a surrogate pair, say."""
-    CloudLogging("p").format(record("\ud800", fields={"x": "é"})).encode("ascii")
+    CloudLoggingFormatter("p").format(record("\ud800", fields={"x": "é"})).encode("ascii")
 
 
 def test_a_line_stays_one_line() -> None:
     """Whatever is in it."""
-    assert "\n" not in CloudLogging("p").format(record("two\nlines", fields={"x": "a\nb"}))
+    assert "\n" not in CloudLoggingFormatter("p").format(record("two\nlines", fields={"x": "a\nb"}))

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
 from deploy.__main__ import main
-from deploy.agent_config import KINDS
-from deploy.agent_keys import FIXES, KEYS, KNOWN
-from deploy.bootstrap import submit_command
-from deploy.deployment import Deployment
-from deploy.iam import bindings
+from deploy.cloud.bootstrap import submit_command
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.iam import bindings
+from deploy.operate.agent_config import KINDS
+from deploy.operate.agent_keys import FIXES, KEYS, KNOWN
+from shared.config.launch_config import AdmissionPolicy, LaunchConfig
+from shared.config.settings import Settings, load, variables
 from shared.core.errors import SettingsError
-from shared.launch_config import LaunchConfig, Policy
-from shared.settings import Settings, load, variables
 
 LAUNCH = Path(wandb.sdk.launch.__path__[0])
 FULL = """
@@ -101,7 +101,7 @@ def test_a_full_file_is_told_key_by_key(run: Run) -> None:
 
 def test_every_limit_of_the_policy_is_told() -> None:
     """With what is to be written where it is wrong."""
-    assert {f"policy.{name}" for name in Policy.model_fields} - FIXES.keys() == {"policy.service_accounts"}
+    assert {f"policy.{name}" for name in AdmissionPolicy.model_fields} - FIXES.keys() == {"policy.service_accounts"}
 
 
 def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:

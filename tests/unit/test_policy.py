@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.config.policy import AdmissionPolicy
 from shared.core.errors import Reject
 from shared.core.ports import CustomJobCall
-from shared.spec.policy import Policy, allowed, example_image
+from shared.runspec.policy import allowed, example_image
 
 IMAGE = "us-docker.pkg.dev/p/team/train:1"
 
@@ -55,7 +56,7 @@ ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
 @pytest.mark.parametrize(("policy", "asked"), ALLOWED, ids=range(len(ALLOWED)))
 def test_what_is_allowed_goes_as_it_is(policy: dict[str, Any], asked: CustomJobCall) -> None:
     """By the rule that names it, or because there is none."""
-    assert allowed(asked, Policy(**policy)) is asked
+    assert allowed(asked, AdmissionPolicy(**policy)) is asked
 
 
 IMAGES = {"images": ["us-docker.pkg.dev/p/team", "gcr.io/x/"]}
@@ -90,7 +91,7 @@ def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
 ) -> None:
     """So that the author can mend it without asking anybody."""
     with pytest.raises(Reject) as refused:
-        allowed(asked, Policy(**policy))
+        allowed(asked, AdmissionPolicy(**policy))
     assert refused.value.field == field
     said = str(refused.value)
     assert value in said
@@ -111,14 +112,14 @@ def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
 def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
     """A limit is never passed by a value of another type."""
     with pytest.raises(Reject) as refused:
-        allowed(asked, Policy(**policy))
+        allowed(asked, AdmissionPolicy(**policy))
     assert refused.value.field.startswith(field)
 
 
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        *(({name: None}, "Input should be what is allowed") for name in Policy.model_fields),
+        *(({name: None}, "Input should be what is allowed") for name in AdmissionPolicy.model_fields),
         *(({name: []}, "at least 1") for name in ("images", "machine_types", "projects", "regions")),
         ({"images": ["python"]}, "the registry comes first"),
         ({"images": ["team/train"]}, "the registry comes first"),
@@ -132,13 +133,13 @@ def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: Custo
 def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any], said: str) -> None:
     """A slip in a limit must not go unseen: a key without a value, an empty list, a misspelt name."""
     with pytest.raises(ValidationError, match=said):
-        Policy(**written)
+        AdmissionPolicy(**written)
 
 
 @pytest.mark.parametrize("prefix", [None, "gcr.io/p", "gcr.io/p/", "gcr.io/p/train"])
 def test_the_image_that_stands_for_any_is_allowed(prefix: str | None) -> None:
     """What a queue gives to its items is checked before there is one."""
-    policy = Policy(images=(prefix,)) if prefix else Policy()
+    policy = AdmissionPolicy(images=(prefix,)) if prefix else AdmissionPolicy()
     allowed(call(pool(image=example_image(policy, "REGION-docker.pkg.dev/PROJECT/IMAGE:TAG"))), policy)
 
 
@@ -158,11 +159,11 @@ def test_one_rule_more_never_allows_more(pools: list[Any], project: str, submit:
         "projects": ("p",),
     }
     asked = call(*pools, project=project, **submit)
-    each = [passes(asked, Policy(**{name: value})) for name, value in rules.items()]
-    assert passes(asked, Policy(**rules)) == all(each)
+    each = [passes(asked, AdmissionPolicy(**{name: value})) for name, value in rules.items()]
+    assert passes(asked, AdmissionPolicy(**rules)) == all(each)
 
 
-def passes(asked: CustomJobCall, policy: Policy) -> bool:
+def passes(asked: CustomJobCall, policy: AdmissionPolicy) -> bool:
     """Tell whether a policy allows a call."""
     try:
         return allowed(asked, policy) is asked

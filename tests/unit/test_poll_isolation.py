@@ -7,9 +7,9 @@ import pytest
 
 from functions.poll.slots import MAX_STRIKES
 from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Retry
+from shared.core.intake import MAX_DIGITS, from_item, from_request
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request
-from shared.core.opening import MAX_DIGITS, from_item, from_request
 from shared.core.ports import Answers, ItemStatus, QueueItem
 from shared.core.shortage import Shortage
 from tests.fakes import FakeWandb, InMemoryLedger

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.config.policy import AdmissionPolicy
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside, read_job
 from shared.core.ports import CustomJobCall
-from shared.spec.policy import Policy, allowed
-from shared.spec.render import render
-from shared.spec.source import resolve
+from shared.runspec.policy import allowed
+from shared.runspec.render import render
+from shared.runspec.source import resolve
 from tests.fakes import FakeJobs
 from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
 from tests.unit.test_spec_source import CODE, IMAGE, PATH, REPO, container, source
@@ -168,12 +169,12 @@ def test_without_a_base_image_only_a_dockerfile_of_its_own_is_built() -> None:
 def test_a_policy_of_images_holds_for_the_base_image_too() -> None:
     """And for what the image is called."""
     call = launched(CODE)
-    both = Policy(images=(DESTINATION, "docker.io/library/python"))
+    both = AdmissionPolicy(images=(DESTINATION, "docker.io/library/python"))
     assert allowed(call, both) is call
     with pytest.raises(Reject, match=r"the base image: is 'python:3\.12'"):
-        allowed(call, Policy(images=(DESTINATION,)))
+        allowed(call, AdmissionPolicy(images=(DESTINATION,)))
     with pytest.raises(Reject, match="image_uri"):
-        allowed(call, Policy(images=("docker.io",)))
+        allowed(call, AdmissionPolicy(images=("docker.io",)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("dockerfile", "D"), ("build_context", "x")])

@@ -11,9 +11,9 @@ from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
+from shared.core.intake import from_item, from_request
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import Queue, Request, launch_key
-from shared.core.opening import from_item, from_request
 from shared.core.ports import Answers, CustomJobCall, ItemStatus, RunStatus
 from tests.fakes import FakeBuilds, FakeClock, FakeJobLogs, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 from tests.fakes.clock import PLENTY

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.spec.registries import refusal
+from shared.runspec.registries import refusal
 
 PULLED = [
     "us-central1-docker.pkg.dev/p/r/train:1",

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
 from deploy.__main__ import COMMANDS
+from shared.config.ladder import Ladder, Region
+from shared.config.launch_config import AdmissionPolicy, LaunchConfig, read_launch_config
+from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
 from shared.core.errors import SettingsError
-from shared.launch_config import LaunchConfig, Policy, read_launch_config
-from shared.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
-from shared.spec.ladder import Ladder, Region
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS: dict[str, type[Settings]] = {"poll": PollSettings, "submit": SubmitSettings, "status": StatusSettings}
@@ -328,11 +328,11 @@ def test_the_policy_comes_from_the_file_or_as_json(
     enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The variable wins as a whole; without either nothing is limited."""
-    assert load(SubmitSettings).policy == Policy()
+    assert load(SubmitSettings).policy == AdmissionPolicy()
     (tmp_path / "launch-config.yaml").write_text("policy: {service_accounts: [], images: [gcr.io/p], max_replicas: 4}")
-    assert load(SubmitSettings).policy == Policy(service_accounts=(), images=("gcr.io/p",), max_replicas=4)
+    assert load(SubmitSettings).policy == AdmissionPolicy(service_accounts=(), images=("gcr.io/p",), max_replicas=4)
     monkeypatch.setenv("LAUNCH_POLICY", '{"regions": ["us-central1"]}')
-    assert load(SubmitSettings).policy == Policy(regions=("us-central1",))
+    assert load(SubmitSettings).policy == AdmissionPolicy(regions=("us-central1",))
 
 
 def test_the_ladder_comes_from_the_file_or_as_json(
@@ -426,8 +426,8 @@ def test_the_page_has_every_limit() -> None:
     """With an example that is one."""
     page = (ROOT / "docs" / "how-to" / "limit-launches.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| .+ \| `(.+)` \|$", page, re.MULTILINE)
-    assert [name for name, _ in rows] == list(Policy.model_fields)
-    assert Policy(**{name: yaml.safe_load(example) for name, example in rows})
+    assert [name for name, _ in rows] == list(AdmissionPolicy.model_fields)
+    assert AdmissionPolicy(**{name: yaml.safe_load(example) for name, example in rows})
 
 
 @given(st.text() | st.binary())

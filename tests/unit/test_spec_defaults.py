@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from wandb.sdk.launch.errors import LaunchError as WandbLaunchError
 from wandb.sdk.launch.utils import fetch_and_validate_template_variables
 
-from deploy.local.wandb_server.state import State
+from deploy.local.servers.wandb.state import State
 from shared.core.errors import Reject
+from shared.core.intake import from_item, from_request
 from shared.core.message import Queue, Request
-from shared.core.opening import from_item, from_request
 from shared.core.queueconfig import QueueConfig
-from shared.spec.defaults import complete
-from shared.spec.model import Draft
-from shared.spec.templates import template_values
+from shared.runspec.defaults import complete
+from shared.runspec.model import Draft
+from shared.runspec.templates import template_values
 from tests.fakes import FakeQueueConfigs
 
 QUEUE = Queue(entity="team", name="vertex")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import Reject
-from shared.spec.model import Draft, Overrides, RunSpec, VertexConfig
+from shared.runspec.model import Draft, Overrides, RunSpec, VertexConfig
 from tests.unit.specs import draft_of, put, rendered, run_spec
 
 VERTEX = ("resource_args", "gcp-vertex")

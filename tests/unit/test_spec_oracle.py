@@ -12,12 +12,12 @@ from wandb.sdk.launch._project_spec import LaunchProject
 from wandb.sdk.launch.utils import MAX_ENV_LENGTHS, recursive_macro_sub
 
 from shared.core.errors import Reject
-from shared.spec.environment import launch_variables
-from shared.spec.macros import substitute
-from shared.spec.model import RunSpec
+from shared.runspec.environment import launch_variables
+from shared.runspec.macros import substitute
+from shared.runspec.model import RunSpec
 from tests.unit.specs import SITE, launch_of, rendered, run_spec
 
-DELIBERATE = {  # what we do otherwise, and why: see shared/spec/environment.py
+DELIBERATE = {  # what we do otherwise, and why: see shared/runspec/environment.py
     "WANDB_RESUME": "Vertex AI itself restarts workers with the same run id, so a second init must always be let in",
     "WANDB_RUN_ID": "derived from the launch where the spec leaves it open; theirs is drawn at random",
 }

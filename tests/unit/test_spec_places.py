@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import Reject
-from shared.spec.places import location, project
+from shared.runspec.places import location, project
 
 PATH = "resource_args.gcp-vertex.spec.project"
 

@@ -8,11 +8,11 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 
-from shared.adapters.vertex_submit import argument_names
+from shared.adapters.vertex.submit import argument_names
 from shared.core.errors import Reject
 from shared.core.launch import State
-from shared.spec.model import Draft, RunSpec
-from shared.spec.render import ArgumentNames, render
+from shared.runspec.model import Draft, RunSpec
+from shared.runspec.render import ArgumentNames, render
 from tests.unit.specs import NAMES, PAGE_DEFAULT, POOL, SITE, environment, launch_of, put, rendered, run_spec
 
 SPEC = ("resource_args", "gcp-vertex", "spec")

@@ -7,15 +7,15 @@ import pytest
 from shared.core.errors import Reject, Retry
 from shared.core.message import Queue
 from shared.core.queueconfig import QueueConfig
-from shared.spec.model import Draft
-from shared.spec.render import render
-from shared.spec.scheduler import Scheduler, schedule_as_job
-from shared.spec.source import resolve
+from shared.runspec.model import Draft
+from shared.runspec.render import render
+from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
+from shared.runspec.source import resolve
 from tests.fakes import FakeJobs, FakeQueueConfigs
 from tests.unit.specs import NAMES, SITE, draft_of, run_spec
 
 QUEUE = Queue(entity="queue-team", name="vertex")
-SCHEDULER = Scheduler("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
+SCHEDULER = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
 TRAINING: dict[str, Any] = run_spec()["resource_args"]["gcp-vertex"]
 
 
@@ -92,12 +92,12 @@ def test_a_scheduler_for_vertex_ai_and_a_run_are_left_alone() -> None:
     """The first brings its own machine, the second is none."""
     unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
     for draft in (item(resource="gcp-vertex"), draft_of(run_spec(sweep_id="sw1"))):
-        assert schedule_as_job(draft, unasked, Scheduler()) is draft
+        assert schedule_as_job(draft, unasked, SchedulerDefaults()) is draft
 
 
 def test_a_schedulers_own_job_or_image_wins() -> None:
     """Only the machine has to be set then."""
-    machine = Scheduler(machine_type="e2-standard-4")
+    machine = SchedulerDefaults(machine_type="e2-standard-4")
     named = schedule_as_job(item(docker={"docker_image": "own:1"}, resource="local-container"), configured(), machine)
     assert named.launch.run_spec["docker"] == {"docker_image": "own:1"}
     overrides = {"run_config": {"sweep_args": {"queue": "'kept'"}}}
@@ -113,12 +113,16 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
     ("scheduler", "changes", "said"),
     [
         (
-            Scheduler(),
+            SchedulerDefaults(),
             {},
             r"uri: is a sweep's scheduler.*LAUNCH_SCHEDULER_MACHINE .* and LAUNCH_SCHEDULER_IMAGE .* not",
         ),
-        (Scheduler(image="i:1"), {}, r"and LAUNCH_SCHEDULER_MACHINE \(scheduler.machine_type in the .*\) is not set"),
-        (Scheduler(machine_type="m"), {}, r"and LAUNCH_SCHEDULER_IMAGE \(scheduler.image\) is not set"),
+        (
+            SchedulerDefaults(image="i:1"),
+            {},
+            r"and LAUNCH_SCHEDULER_MACHINE \(scheduler.machine_type in the .*\) is not set",
+        ),
+        (SchedulerDefaults(machine_type="m"), {}, r"and LAUNCH_SCHEDULER_IMAGE \(scheduler.image\) is not set"),
         (SCHEDULER, {"overrides": {"entry_point": ["sh", "-c", "x"]}}, r"overrides.entry_point: is not `wandb schedul"),
         (SCHEDULER, {"overrides": {"entry_point": ["wandb", "scheduler"]}}, r"Enqueue it with `wandb launch-sweep`"),
         (SCHEDULER, {"overrides": None}, r"overrides.entry_point"),
@@ -127,7 +131,7 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
         (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.vertex.spec: should be an object"),
     ],
 )
-def test_what_cannot_run_is_refused(scheduler: Scheduler, changes: dict[str, Any], said: str) -> None:
+def test_what_cannot_run_is_refused(scheduler: SchedulerDefaults, changes: dict[str, Any], said: str) -> None:
     """With the setting that is missing, or the field that is wrong."""
     with pytest.raises(Reject, match=said):
         schedule_as_job(item(**changes), configured(), scheduler)

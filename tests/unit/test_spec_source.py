@@ -16,9 +16,9 @@ from wandb.sdk.launch.utils import MAX_ENV_LENGTHS
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, read_job
 from shared.core.ports import CustomJobCall
-from shared.spec.model import RunSpec
-from shared.spec.render import Site, render
-from shared.spec.source import FETCH, job_path, resolve
+from shared.runspec.model import RunSpec
+from shared.runspec.render import DeploymentDefaults, render
+from shared.runspec.source import FETCH, job_path, resolve
 from tests.fakes import FakeJobs
 from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
 
@@ -26,10 +26,13 @@ PATH = "team/cats/train:v1"
 IMAGE = JobSource(PATH, Kind.IMAGE, ("python", "train.py"), image="img:1")
 CODE = JobSource(PATH, Kind.ARTIFACT, ("python", "train.py"), code="team/cats/code-train:v3")
 REPO = JobSource(PATH, Kind.REPO, ("bash", "run.sh"), remote="https://git.example.test/a.git", commit="c0ffee")
-BASED = Site(**{name: getattr(SITE, name) for name in Site.__slots__ if name != "base_image"}, base_image="python:3.12")
+BASED = DeploymentDefaults(
+    **{name: getattr(SITE, name) for name in DeploymentDefaults.__slots__ if name != "base_image"},
+    base_image="python:3.12",
+)
 
 
-def launched(job: JobSource, site: Site = BASED, **changes: Any) -> CustomJobCall:
+def launched(job: JobSource, site: DeploymentDefaults = BASED, **changes: Any) -> CustomJobCall:
     """Render a launch of a job."""
     launch, found = resolve(draft_of(run_spec(docker=None, job=job.path, **changes)), FakeJobs({job.path: job}))
     return render(launch, site, NAMES, found)
@@ -87,7 +90,9 @@ def test_an_entry_point_override_takes_the_place_of_the_jobs_own() -> None:
 @pytest.mark.parametrize("job", [IMAGE, CODE])
 def test_secure_mode_refuses_to_override_a_jobs_entry_point(job: JobSource) -> None:
     """And takes the job's own."""
-    secure = Site("https://api.wandb.ai", "k" * 40, "p", "us-central1", secure_mode=True, base_image="python:3.12")
+    secure = DeploymentDefaults(
+        "https://api.wandb.ai", "k" * 40, "p", "us-central1", secure_mode=True, base_image="python:3.12"
+    )
     assert container(launched(job, secure))["command"][-2:] == ["python", "train.py"]
     with pytest.raises(Reject, match=r"overrides.entry_point: is refused"):
         launched(job, secure, overrides={"entry_point": ["sh"]})
@@ -113,7 +118,7 @@ def test_the_jobs_own_base_image_comes_first_then_its_queues_then_the_settings()
         ({"overrides": {"dockerfile": "D"}}, BASED, r"overrides.dockerfile: .*no image is built here"),
     ],
 )
-def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: Site, told: str) -> None:
+def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: DeploymentDefaults, told: str) -> None:
     """With the setting, or the override, that is in the way."""
     with pytest.raises(Reject, match=told):
         launched(CODE, site, **changes)

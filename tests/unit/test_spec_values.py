@@ -6,10 +6,10 @@ import pytest
 from google.cloud import aiplatform
 from google.cloud.aiplatform_v1.types import AcceleratorType, Scheduling
 
-from shared.adapters.vertex_submit import argument_names
+from shared.adapters.vertex.submit import argument_names
 from shared.core.errors import Reject
 from shared.core.ports import CustomJobCall
-from shared.spec.render import ArgumentNames, render
+from shared.runspec.render import ArgumentNames, render
 from tests.unit.specs import SITE, draft_of, put, run_spec
 
 NAMES = ArgumentNames(**argument_names())

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.intake import from_item, from_request
 from shared.core.launch import NOTICE_BYTES, TRANSITIONS, IllegalTransition, Launch, Outcome, State
 from shared.core.message import Queue, Request
-from shared.core.opening import from_item, from_request
 from shared.core.shortage import Shortage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from functions.submit.launch import Policy
+from functions.submit.submit import SubmitTimings
 from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import CustomJobCall
-from shared.spec.model import Draft
-from shared.spec.prepare import PreparedJob
+from shared.runspec.model import Draft
+from shared.runspec.prepare import PreparedJob
 from tests.unit.submitting import Scene, labels
 
-TWO_MINUTES = Policy().look_again.total_seconds()
+TWO_MINUTES = SubmitTimings().look_again.total_seconds()
 UNFORESEEN = [
     ValueError("Please provide a valid project"),
     KeyError("x"),
@@ -65,7 +65,7 @@ def test_an_unforeseen_error_is_a_counted_failure(
     spec = {"job": "team/cats/train:v1"} if place == "job resolution" else {}
     ticket = scene.open(**spec)
     events = []
-    for _ in range(Policy().max_failures):
+    for _ in range(SubmitTimings().max_failures):
         events.append(scene.deliver(ticket))
         assert scene.launch(ticket).entry.notice.startswith("Waiting: ") or events[-1] == "launch.gave_up"
         scene.clock.pass_(3600)
@@ -74,7 +74,7 @@ def test_an_unforeseen_error_is_a_counted_failure(
     assert (launch.entry.outcome, launch.entry.report_owed) == (Outcome.FAILED, True)
     assert type(error).__name__ in launch.reason
     unforeseen = [record for record in caplog.records if record.message == "launch.unforeseen_error"]
-    assert len(unforeseen) == Policy().max_failures
+    assert len(unforeseen) == SubmitTimings().max_failures
     assert all(record.levelname == "ERROR" and record.exc_info for record in unforeseen)
     assert not scene.vertex.jobs
 
@@ -94,7 +94,7 @@ def test_an_error_of_the_create_that_nobody_foresaw_is_no_answer(scene: Scene) -
     plant(scene, "create", AttributeError("no such thing"))
     ticket = scene.open()
     assert scene.deliver(ticket) == "launch.outcome_unknown"
-    scene.clock.pass_(Policy().settle.total_seconds())
+    scene.clock.pass_(SubmitTimings().settle.total_seconds())
     assert scene.deliver(ticket) == "launch.found"
     assert len(scene.vertex.jobs) == 1
 
@@ -140,7 +140,7 @@ def test_a_look_up_that_fails_for_ever_is_told_and_bounded(scene: Scene, error: 
     assert scene.launch(ticket).entry.unanswered
     scene.vertex.unreachable = error
     events = []
-    for _ in range(Policy().max_failures):
+    for _ in range(SubmitTimings().max_failures):
         scene.clock.pass_(3600)
         events.append(scene.deliver(ticket))
         entry = scene.launch(ticket).entry
@@ -159,7 +159,7 @@ def test_a_denied_look_up_is_an_error_in_the_log(scene: Scene, caplog: pytest.Lo
     ticket = scene.open()
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("500")], True
     scene.deliver(ticket)
-    scene.clock.pass_(Policy().settle.total_seconds())
+    scene.clock.pass_(SubmitTimings().settle.total_seconds())
     scene.vertex.unreachable = Denied("needs customJobs.list")
     scene.deliver(ticket)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["launch.denied"]
@@ -171,7 +171,7 @@ def test_a_second_create_comes_after_two_look_ups_two_minutes_apart(scene: Scene
         ticket = scene.open(f"item-{late}")
         scene.vertex.next_errors = [OutcomeUnknown("timed out")]
         scene.deliver(ticket)
-        scene.clock.pass_(Policy().settle.total_seconds())
+        scene.clock.pass_(SubmitTimings().settle.total_seconds())
         assert scene.deliver(ticket) == "launch.looked"
         entry = scene.launch(ticket).entry
         assert (entry.state, entry.unanswered, entry.looked_at) == (State.SUBMITTING, True, scene.clock())
@@ -191,12 +191,12 @@ def test_a_look_up_that_comes_too_early_does_not_count_as_the_second(scene: Scen
     ticket = scene.open()
     scene.vertex.next_errors = [OutcomeUnknown("timed out")]
     scene.deliver(ticket)
-    scene.clock.pass_(Policy().settle.total_seconds())
+    scene.clock.pass_(SubmitTimings().settle.total_seconds())
     scene.deliver(ticket)
     launch = scene.launch(ticket)
     scene.ledger.write(replace(launch, entry=replace(launch.entry, lease_until=None)))
     assert scene.deliver(ticket) == "launch.looked"
-    assert scene.launch(ticket).entry.lease_until == scene.clock() + Policy().look_again
+    assert scene.launch(ticket).entry.lease_until == scene.clock() + SubmitTimings().look_again
 
 
 def spent(seconds: float) -> tuple[Budget, list[float]]:
@@ -222,7 +222,7 @@ def test_the_lease_begins_after_the_rendering(scene: Scene) -> None:
     scene.ledger.write = noting  # type: ignore[method-assign]
     began = scene.clock()
     assert scene.deliver(ticket) == "launch.submitted"
-    assert leases == [began + timedelta(hours=1) + Policy().lease, None]
+    assert leases == [began + timedelta(hours=1) + SubmitTimings().lease, None]
 
 
 @pytest.mark.parametrize("recipe", [None, Recipe("us-docker.pkg.dev/p/r/jobs:tag", "gs://s", "team/cats/train:v1")])

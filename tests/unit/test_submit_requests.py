@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.submit.launch import Policy
+from functions.submit.submit import SubmitTimings
 from shared.core.budget import Budget
 from shared.core.errors import Capacity, Denied, KeyReused, NotAMessage, OutcomeUnknown, Retry
 from shared.core.launch import Launch, Outcome, State
@@ -39,7 +39,7 @@ def scene() -> Scene:
 
 def limited(scene: Scene, most: int) -> Scene:
     """Let at most so many requests run."""
-    policy = replace(Policy(), max_requests=most)
+    policy = replace(SubmitTimings(), max_requests=most)
     scene.submit = replace(scene.submit, policy=policy, pause=lambda _: None)
     return scene
 
@@ -250,7 +250,7 @@ def test_a_submit_that_died_during_that_look_up_is_taken_over_by_one_that_finds_
     with pytest.raises(KeyboardInterrupt):
         scene.deliver(request)
     scene.vertex.find = find  # type: ignore[method-assign]
-    scene.clock.pass_(Policy().lease.total_seconds())
+    scene.clock.pass_(SubmitTimings().lease.total_seconds())
     assert scene.deliver(ticket_of(request)) == "launch.found"
     assert scene.launch(ticket_of(request)).entry.job_name == name
 
@@ -273,7 +273,7 @@ def test_a_preempted_request_does_not_find_its_own_last_job(scene: Scene, older:
     assert scene.deliver(ticket) == "launch.submitted"
     launch = replace(scene.launch(ticket), searched=not older)
     launch = replace(launch, entry=replace(launch.entry, resumes=0))
-    scene.ledger.write(launch.short(scene.clock(), Shortage.STOCKOUT, "no T4", Policy().backoff))
+    scene.ledger.write(launch.wait_for_capacity(scene.clock(), Shortage.STOCKOUT, "no T4", SubmitTimings().backoff))
     scene.clock.pass_(3600)
     assert scene.deliver(ticket) == "launch.submitted"
     assert len(scene.vertex.jobs) == 3
@@ -293,7 +293,7 @@ def test_a_first_create_without_an_answer_is_looked_up_twice(scene: Scene) -> No
     events = []
     for _ in range(4):
         events.append(scene.deliver(a_request()))
-        scene.clock.pass_(Policy().look_again.total_seconds())
+        scene.clock.pass_(SubmitTimings().look_again.total_seconds())
     assert events == ["launch.outcome_unknown", "launch.looked", "launch.retry", "launch.submitted"]
 
 

@@ -1,0 +1,66 @@
+"""Read Google's REST APIs as whoever runs this command; an error becomes one of google.api_core's."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import google.auth
+from google.api_core import exceptions as google_errors
+from google.auth.transport.requests import AuthorizedSession
+
+from deploy.cloud.doctor.once import Once
+
+TIMEOUT = 20  # seconds
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # with which REST errors begin
+
+
+class Google:
+    """The APIs; the credentials are looked for on first use, so that checks of W&B do without."""
+
+    def __init__(self) -> None:
+        self._once = Once()
+
+    def get(self, url: str, **query: str | int) -> Any:
+        """Return what is there.
+
+        Raises:
+            GoogleAPICallError: such as NotFound, Forbidden.
+        """
+        return self._json("GET", url, params=query)
+
+    def post(
+        self,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Any:
+        """Ask by a POST; raises as `get` does."""
+        return self._json("POST", url, json=body, params=query, timeout=timeout)
+
+    def listed(self, url: str, field: str, **query: str | int) -> Iterator[Any]:
+        """Yield what a collection holds, page by page."""
+        token = ""
+        while True:
+            page = self.get(url, **query, **({"pageToken": token} if token else {}))
+            yield from page.get(field, ())
+            token = page.get("nextPageToken", "")
+            if not token:
+                return
+
+    def _json(self, method: str, url: str, timeout: float = TIMEOUT, **what: Any) -> Any:
+        response = self._once("session", _open).request(method, url, timeout=timeout, **what)
+        if not response.ok:
+            raise google_errors.from_http_response(response)
+        return response.json()
+
+
+def _open() -> AuthorizedSession:
+    credentials, _ = google.auth.default(scopes=[SCOPE])
+    return AuthorizedSession(credentials)
+
+
+def words(error: google_errors.GoogleAPICallError) -> str:
+    """Return Google's own words, without the request that they answer."""
+    return _REQUEST_LINE.sub("", str(error.message))

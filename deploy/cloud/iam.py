@@ -1,0 +1,195 @@
+"""The table of bindings, deploy/cloud/iam.yaml: read, and turned into members and resources of one deployment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from deploy.cloud.deployment import Deployment
+
+TABLE = Path(__file__).with_name("iam.yaml")
+AT_BUILD = ("topic", "dead_letters", "trigger", "function")  # what comes with the build is bound by the build
+SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
+
+
+class Role(BaseModel):
+    """A custom role: exactly these permissions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    permissions: tuple[str, ...]
+
+
+class Row(BaseModel):
+    """A line of the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accounts: Annotated[tuple[str, ...], Field(min_length=1)]
+    role: str
+    resources: Annotated[tuple[str, ...], Field(min_length=1)]
+    why: str
+    needs: tuple[str, ...] = ()
+    only: str = ""
+
+
+class Table(BaseModel):
+    """All of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: dict[str, Role]
+    bindings: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One member with one role on one resource of a deployment.
+
+    `kind` is the table's word for the resource, up to its colon; `resource` what gcloud or a client calls it;
+    `condition` is empty or a CEL expression.
+    """
+
+    member: str
+    role: str
+    kind: str
+    resource: str
+    permissions: tuple[str, ...]
+    why: str
+    condition: str = ""
+
+
+@cache
+def table() -> Table:
+    """Read the table once."""
+    return Table.model_validate(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
+
+
+def rows(deployment: Deployment) -> Iterator[Row]:
+    """Yield the lines that hold for a deployment."""
+    yield from (row for row in table().bindings if not row.only or getattr(deployment, row.only))
+
+
+def custom_roles(deployment: Deployment) -> dict[str, Role]:
+    """Return the custom roles that a deployment has, by the table's names."""
+    bound = {row.role for row in rows(deployment)}
+    return {name: role for name, role in table().roles.items() if name in bound}
+
+
+def bindings(deployment: Deployment) -> Iterator[Binding]:
+    """Yield every binding of a deployment, in the table's order; those of the trigger without its resource's name."""
+    for row in rows(deployment):
+        custom = table().roles.get(row.role)
+        role = f"projects/{deployment.project}/roles/{deployment.custom_role(row.role)}" if custom else row.role
+        emails = [email for account in row.accounts for email in _emails(account, deployment)]
+        for on, email in product(row.resources, emails):
+            for resource in _resources(on, deployment):
+                yield Binding(
+                    member=f"serviceAccount:{email}",
+                    role=role,
+                    kind=on.partition(":")[0],
+                    resource=resource,
+                    permissions=custom.permissions if custom else row.needs,
+                    why=row.why,
+                    condition=SOURCES if on == "sources" else "",
+                )
+
+
+def _emails(account: str, deployment: Deployment) -> tuple[str, ...]:
+    if account == "run_as":
+        return deployment.run_as
+    if account.startswith("agent:"):
+        return (deployment.agent(account.removeprefix("agent:")),)
+    return (deployment.account(account),)
+
+
+def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
+    """Return what the table's word stands for, as gcloud and the clients call it."""
+    kind, _, which = on.partition(":")
+    return {
+        "project": (deployment.project,),
+        "sources": (deployment.project,),  # with a condition: the buckets have names of Google's making
+        "ledger": (f"gs://{deployment.ledger_bucket}",),
+        "staging": (f"gs://{deployment.staging_bucket}",),
+        "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
+        "secret": (deployment.secret,),
+        "key_secret": (deployment.key_secret,),
+        "repository": (deployment.repository,),
+        "images": (deployment.images,),
+        "contexts": (f"gs://{deployment.contexts_bucket}",),
+        "account": (deployment.account(which),),
+        "run_as": deployment.run_as,
+        "topic": (f"projects/{deployment.project}/topics/{deployment.topic}",),
+        "dead_letters": (f"projects/{deployment.project}/topics/{deployment.dead_letters}",),
+        "trigger": ("",),  # Eventarc names it when submit is deployed
+        "function": (deployment.function(which),),
+        "kms_key": (deployment.kms_key,),
+    }[kind]
+
+
+def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
+    """Return gcloud's command for one binding."""
+    project = f"--project={deployment.project}"
+    match binding.kind:
+        case "project" | "sources":
+            on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
+        case "ledger" | "staging" | "ladder" | "contexts":
+            on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
+        case "secret" | "key_secret":
+            on = ("secrets", "add-iam-policy-binding", binding.resource, project)
+        case "repository" | "images":
+            on = ("artifacts", "repositories", "add-iam-policy-binding", *repository_flags(binding.resource))
+        case "account" | "run_as":
+            on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
+        case "kms_key":
+            on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
+        case "topic" | "dead_letters":
+            on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
+        case "trigger":
+            on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)
+        case "function":
+            on = (
+                "run",
+                "services",
+                "add-iam-policy-binding",
+                binding.resource,
+                f"--region={deployment.region}",
+                project,
+            )
+        case other:
+            raise ValueError(f"no command binds on {other!r}")
+    condition: tuple[str, ...] = ()
+    if binding.condition:
+        condition = (f"--condition=title=functions-sources,expression={binding.condition}",)
+    elif binding.kind in ("project", "ledger", "staging"):
+        condition = ("--condition=None",) if binding.kind == "project" else ()
+    return (*on, f"--member={binding.member}", f"--role={binding.role}", *condition)
+
+
+def repository_flags(repository: str) -> tuple[str, ...]:
+    """Return a repository of Artifact Registry as gcloud's commands take it."""
+    _, project, _, location, _, name = repository.split("/")
+    return name, f"--location={location}", f"--project={project}"
+
+
+def markdown() -> str:
+    """Return the table as docs/reference/permissions.md shows it."""
+    lines = ["| account | may | on | why |", "|---|---|---|---|"]
+    for row in table().bindings:
+        custom = table().roles.get(row.role)
+        may = f"the custom role *{row.role}*" if custom else f"`{row.role}`"
+        lines.append(
+            f"| {', '.join(row.accounts)} | {may} | {', '.join(row.resources).replace('_', ' ')} | {row.why} |"
+        )
+    for name, role in table().roles.items():
+        lines += [
+            "",
+            f"The custom role *{name}* ({role.title}): " + ", ".join(f"`{p}`" for p in role.permissions) + ".",
+        ]
+    return "\n".join(lines) + "\n"

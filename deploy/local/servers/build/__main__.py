@@ -1,0 +1,35 @@
+"""Run the stand-in: `python -m deploy.local.servers.build --port 7005 --gcs http://127.0.0.1:7004 --built FOLDER`."""
+
+from pathlib import Path
+
+import click
+import uvicorn
+
+from deploy.local.faults import Faulty, fault_options
+from deploy.local.image_store import ImageStore
+from deploy.local.servers.build.app import create_app
+from deploy.local.servers.build.state import BuildState
+from deploy.local.servers.vertex.__main__ import IMAGES
+from deploy.local.shapes import BUILD
+
+
+@click.command()
+@click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
+@click.option("--gcs", required=True, help="URL of the server that has the builds' sources.")
+@click.option("--built", type=click.Path(path_type=Path), required=True, help="Keep the images here.")
+@click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Keep the builds' logs here.")
+@click.option("--at-once", type=click.IntRange(0), help="So many builds work at the same time; others stay QUEUED.")
+@fault_options
+def main(
+    port: int, gcs: str, built: Path, state_dir: Path, at_once: int | None, fault_rate: float, fault_seed: int
+) -> None:
+    """Stand in for Cloud Build on this machine."""
+    store = ImageStore(IMAGES.resolve(), built.resolve())
+    state = BuildState(state_dir.resolve(), store, gcs, f"http://127.0.0.1:{port}")
+    state.at_once = at_once
+    app = Faulty(create_app(state), "/v1/", fault_rate, fault_seed, BUILD)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
+
+
+if __name__ == "__main__":
+    main()

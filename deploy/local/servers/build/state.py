@@ -1,0 +1,191 @@
+"""Hold the builds and their life: QUEUED → WORKING → SUCCESS, FAILURE, TIMEOUT or CANCELLED."""
+
+import itertools
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from google.cloud.devtools.cloudbuild_v1 import Build
+
+from deploy.local.image_store import ImageStore
+from deploy.local.servers.build.dockerfile import BuildError
+from deploy.local.servers.build.rules import check, not_found
+from deploy.local.servers.build.worker import CancelledError, Worker
+from deploy.local.servers.vertex.errors import ApiError, invalid_argument
+
+STATUSES = {status.name: int(status) for status in list[Any](Build.Status)}
+ENDED = frozenset(
+    STATUSES[name] for name in ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED")
+)
+MOST = 50  # builds a page, where nobody says
+_TERM = re.compile(r"""(tags|status|build_trigger_id|images)\s*=\s*(?:"([^"]*)"|'([^']*)'|([\w.:/-]+))""")
+
+
+@dataclass
+class Kept:
+    """A build: the message as the service shows it, what stops it, and where its log is."""
+
+    message: Any
+    stop: threading.Event = field(default_factory=threading.Event)
+    log: Path | None = None
+
+
+class BuildState:
+    """All builds of all projects and regions, newest last. With a `store` they are worked on, else a test ends them."""
+
+    def __init__(
+        self, folder: Path, store: ImageStore | None = None, gcs: str = "", log_url: str = "https://logs.test"
+    ) -> None:
+        self.requests = dict.fromkeys(("create", "get", "list", "cancel", "tag"), 0)
+        self.faults: dict[str, list[tuple[ApiError, bool]]] = {}  # by call: what the next answer, and whether it worked
+        self.images: set[str] = set()  # that are there without having been built here
+        self.log_url = log_url
+        self.at_once: int | None = None  # so many builds work at the same time: the quota; None: any number
+        self.folder, self._store, self._gcs = folder, store, gcs
+        self._builds: dict[str, Kept] = {}
+        self._threads: list[threading.Thread] = []
+        self._working = 0
+        self._lock = threading.RLock()
+
+    def create(self, parent: str, message: Any) -> Any:
+        """Accept a build or raise ApiError, and let it begin; returns it as it is shown."""
+        check(message)
+        project = parent.split("/")[1]
+        with self._lock:
+            message.id = str(uuid.uuid4())
+            message.name, message.project_id = f"{parent}/builds/{message.id}", project
+            message.status = STATUSES["QUEUED"]
+            message.create_time.FromDatetime(datetime.now(UTC))
+            message.log_url = f"{self.log_url}/standin/builds/{message.id}/log"
+            if not message.timeout.seconds:
+                message.timeout.seconds = 3600
+            kept = self._builds[message.name] = Kept(message)
+        if self._store:
+            thread = threading.Thread(target=self._live, args=(kept, self._store), name=message.id, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return message
+
+    def get(self, name: str) -> Kept:
+        """Return a build or raise ApiError (404)."""
+        with self._lock:
+            if name not in self._builds:
+                raise not_found(name)
+            return self._builds[name]
+
+    def builds(self) -> list[Any]:
+        """Return all builds, newest first."""
+        with self._lock:
+            return [kept.message for kept in self._builds.values()][::-1]
+
+    def page(self, parent: str, wanted: str, size: int, token: str) -> tuple[list[Any], str]:
+        """Return one page of a listing, newest first, and the token of the next one."""
+        matches = compile_filter(wanted)
+        start = int(token) if token.isdecimal() else 0
+        found = (one for one in self.builds() if one.name.startswith(f"{parent}/") and matches(one))
+        page = list(itertools.islice(found, start, start + (size or MOST) + 1))
+        more = len(page) > (size or MOST)
+        return page[: size or MOST], str(start + (size or MOST)) if more else ""
+
+    def cancel(self, name: str) -> Any:
+        """Ask a build to end; raise ApiError where it has ended."""
+        kept = self.get(name)
+        if kept.message.status in ENDED:
+            raise ApiError(400, "FAILED_PRECONDITION", f"the build has ended and cannot be cancelled: {name}")
+        kept.stop.set()
+        if not self._store:
+            self.end(name, "CANCELLED")
+        return kept.message
+
+    def forget(self, name: str) -> None:
+        """Let a build vanish, as old ones do."""
+        with self._lock:
+            del self._builds[name]
+
+    def end(self, name: str, status: str, detail: str = "") -> None:
+        """End a build, or move it on."""
+        kept = self.get(name)
+        with self._lock:
+            if kept.message.status in ENDED:
+                return
+            kept.message.status = STATUSES[status]
+            moment = kept.message.finish_time if STATUSES[status] in ENDED else kept.message.start_time
+            moment.FromDatetime(datetime.now(UTC))
+            if detail:
+                kept.message.failure_info.detail = kept.message.status_detail = detail
+            if status == "SUCCESS":
+                self.images.update(kept.message.images)
+
+    def has_image(self, image: str) -> bool:
+        """Tell whether an image was pushed."""
+        if image in self.images:
+            return True
+        try:
+            return self._store is not None and bool(self._store.find(image))
+        except ValueError:
+            return False
+
+    def close(self) -> None:
+        """End every build that is worked on, and wait until nothing runs."""
+        for kept in list(self._builds.values()):
+            kept.stop.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _live(self, kept: Kept, store: ImageStore) -> None:
+        name = kept.message.name
+        worker = Worker(kept.message, self.folder / kept.message.id, store, self._gcs, kept.stop)
+        kept.log = worker.log
+        if not self._begins(kept, worker):
+            self.end(name, "CANCELLED" if kept.stop.is_set() else "EXPIRED")
+            return
+        self.end(name, "WORKING")
+        try:
+            worker.work()
+        except CancelledError:
+            over = time.monotonic() > worker.deadline and not kept.stop.is_set()
+            self.end(name, "TIMEOUT" if over else "CANCELLED")
+        except BuildError as exc:
+            self.end(name, "FAILURE", str(exc))
+        except Exception as exc:  # noqa: BLE001 - a mistake of this stand-in: as one of Google's, the build says so
+            self.end(name, "INTERNAL_ERROR", f"{type(exc).__name__}: {exc}")
+        else:
+            self.end(name, "SUCCESS")
+        finally:
+            with self._lock:
+                self._working -= 1
+
+    def _begins(self, kept: Kept, worker: Worker) -> bool:
+        """Wait in QUEUED for the quota of builds; False where the build is cancelled or expires first."""
+        while not kept.stop.is_set() and time.monotonic() < worker.deadline:
+            with self._lock:
+                if self.at_once is None or self._working < self.at_once:
+                    self._working += 1
+                    return True
+            kept.stop.wait(0.05)
+        return False
+
+
+def compile_filter(text: str) -> Callable[[Any], bool]:
+    """Turn `tags="X" AND status="SUCCESS"` into a predicate; raise ApiError (400) for what is not understood."""
+    terms = [_TERM.fullmatch(term.strip()) for term in re.split(r"\s+AND\s+", text.strip())] if text.strip() else []
+    if not all(terms):
+        raise invalid_argument(f"invalid filter: {text}")
+    wanted = [(term[1], term[2] or term[3] or term[4]) for term in terms if term]
+
+    def matches(build: Any) -> bool:
+        for name, value in wanted:
+            held = getattr(build, name)
+            if name == "status" and held != STATUSES.get(value):
+                return False
+            if name != "status" and (value not in held if name in ("tags", "images") else value != held):
+                return False
+        return True
+
+    return matches

@@ -1,0 +1,134 @@
+"""Work on one build: fetch its source from the bucket, do its steps as processes of this machine, push its images."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from deploy.local.archives import unpack
+from deploy.local.image_store import ImageStore
+from deploy.local.servers.build.dockerfile import Builder, BuildError
+
+GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
+
+
+class CancelledError(Exception):
+    """Somebody cancelled the build, or its time is over."""
+
+
+class Worker:
+    """One build's workspace; `stop` ends whatever runs. Everything is printed into `log`."""
+
+    def __init__(self, message: Any, folder: Path, store: ImageStore, gcs: str, stop: threading.Event) -> None:
+        self._build = message
+        self._folder = folder
+        self._store = store
+        self._gcs = gcs
+        self._stop = stop
+        self._images: dict[str, Path] = {}
+        self.log = folder / "log.txt"
+        self.deadline = time.monotonic() + message.timeout.ToTimedelta().total_seconds()
+
+    def work(self) -> None:
+        """Do all of it.
+
+        Raises:
+            BuildError: it failed; the log has the reason.
+            CancelledError: it was stopped.
+        """
+        workspace = self._folder / "workspace"
+        workspace.mkdir(parents=True)
+        try:
+            self._fetch(workspace)
+            for number, step in enumerate(self._build.steps):
+                self.say(f"Step #{number}: {step.name} {' '.join(step.args)}")
+                self._step(number, step, workspace)
+            for image in self._build.images:
+                if image not in self._images:
+                    raise BuildError(f"failed to find image {image!r} after the steps")
+                self.say(f"Pushing {image}")
+                self._store.push(image, self._images[image])
+        except BuildError as exc:
+            self.say(f"ERROR: {exc}")
+            raise
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)  # not the images: what pip installed names their place
+
+    def say(self, line: str) -> None:
+        """Write a line into the log."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    def _fetch(self, workspace: Path) -> None:
+        source = self._build.source.storage_source
+        if not source.bucket:
+            return
+        self.say(f"Fetching storage object: gs://{source.bucket}/{source.object_}#{source.generation}")
+        url = f"{self._gcs}/storage/v1/b/{source.bucket}/o/{quote(source.object_, safe='')}"
+        wanted = {"alt": "media"} | ({"generation": str(source.generation)} if source.generation else {})
+        archive = self._folder / "source.tar.gz"
+        answer = requests.get(url, params=wanted, timeout=30)
+        if answer.status_code != 200:
+            raise BuildError(f"the source gs://{source.bucket}/{source.object_} is not to be had: {answer.status_code}")
+        archive.write_bytes(answer.content)
+        try:
+            with tarfile.open(archive, "r:gz") as opened:
+                unpack(opened, workspace)
+        except (tarfile.TarError, OSError) as exc:
+            raise BuildError(f"the source cannot be unpacked: {exc}") from exc
+
+    def _step(self, number: int, step: Any, workspace: Path) -> None:
+        arguments = [one.replace("$$", "$") for one in step.args]
+        env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
+        if step.name == GIT:
+            base = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "GIT_TERMINAL_PROMPT": "0"}
+            code = self.run(["git", *arguments], workspace / step.dir_, base | env)
+            if code:
+                raise BuildError(f"build step {number} {step.name!r} failed: step exited with non-zero status: {code}")
+        elif step.name == DOCKER:
+            self._docker(arguments, workspace / step.dir_)
+        else:
+            raise BuildError(f"build step {number} {step.name!r} cannot be run on this machine, which has no Docker")
+
+    def _docker(self, arguments: list[str], folder: Path) -> None:
+        match arguments:
+            case ["build", "--tag", tag, "--file", file, context]:
+                root = self._folder / f"image-{len(self._images)}"
+                root.mkdir()
+                self._images[tag] = root
+                if not (folder / file).is_file():
+                    raise BuildError(f"unable to evaluate symlinks in Dockerfile path: {file}: no such file")
+                builder = Builder(self._store, (folder / context).resolve(), root, self.run, self.say)
+                builder.build((folder / file).read_text(encoding="utf-8"))
+            case _:
+                raise BuildError(f"docker {' '.join(arguments)} cannot be run on this machine, which has no Docker")
+
+    def run(self, command: list[str], folder: Path, env: Mapping[str, str]) -> int:
+        """Run a process to its end, or until the build is stopped; returns its exit code."""
+        with self.log.open("ab") as log:
+            try:
+                process = subprocess.Popen(
+                    command, cwd=folder, env={"HOME": str(self._folder), **env}, stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                )  # fmt: skip
+            except OSError as exc:
+                raise BuildError(f"{command[0]}: {exc.strerror}") from exc
+            try:
+                while process.poll() is None:
+                    if self._stop.wait(0.02) or time.monotonic() > self.deadline:
+                        raise CancelledError
+                return process.returncode
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

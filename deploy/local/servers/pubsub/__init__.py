@@ -1,0 +1,7 @@
+"""A Pub/Sub stand-in for laptops without Google's emulator: gRPC in, HTTP pushes out, nothing but pip packages."""
+
+from deploy.local.servers.pubsub.envelope import Shape
+from deploy.local.servers.pubsub.push import Duplicates
+from deploy.local.servers.pubsub.server import PubSubServer
+
+__all__ = ["Duplicates", "PubSubServer", "Shape"]

@@ -1,0 +1,96 @@
+"""The messages that one subscription has not acknowledged, each with the moment from which it may be delivered."""
+
+import heapq
+import time
+from dataclasses import dataclass
+
+from google.pubsub_v1 import types
+
+from deploy.local.servers.pubsub.rules import DEFAULT_ACK_DEADLINE, backoff_range
+
+_PUSH_BACKOFF = (0.1, 60.0)  # Google's for a push without a retry policy: 100 milliseconds to 60 seconds
+_DEFAULT_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One message on its way to one subscription; due is on the monotonic clock, attempt counts from one."""
+
+    message: types.PubsubMessage
+    due: float
+    attempt: int = 0
+
+
+class Backlog:
+    """Hand out what is due, once per deadline, until it is acknowledged or given up; the broker holds the lock."""
+
+    def __init__(self, subscription: types.Subscription) -> None:
+        self.subscription = subscription
+        self._open: dict[str, Delivery] = {}
+        self._heap: list[tuple[float, str]] = []  # (due, message id); an entry whose delivery moved on is stale
+
+    @property
+    def pushes(self) -> bool:
+        """Say whether messages are pushed to an endpoint rather than pulled."""
+        return bool(self.subscription.push_config.push_endpoint)
+
+    @property
+    def ack_deadline(self) -> int:
+        """Return how many seconds a receiver has."""
+        return self.subscription.ack_deadline_seconds or DEFAULT_ACK_DEADLINE
+
+    def add(self, message: types.PubsubMessage) -> None:
+        """Take in a newly published message, due at once."""
+        delivery = self._open[message.message_id] = Delivery(message, 0.0)
+        self._schedule(delivery, time.monotonic())
+
+    def next_due(self) -> float | None:
+        """Return when the first delivery is due, or None where nothing waits."""
+        while self._heap:
+            due, message_id = self._heap[0]
+            delivery = self._open.get(message_id)
+            if delivery is not None and delivery.due == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def pop_due(self) -> Delivery | None:
+        """Take out the first delivery that is due; lease it or acknowledge it next."""
+        due = self.next_due()
+        if due is None or due > time.monotonic():
+            return None
+        return self._open[heapq.heappop(self._heap)[1]]
+
+    def lease(self, delivery: Delivery) -> None:
+        """Count one more attempt: it comes again unless acknowledged within the deadline."""
+        delivery.attempt += 1
+        self.extend(delivery.message.message_id, self.ack_deadline)
+
+    def exhausted(self, delivery: Delivery) -> bool:
+        """Say whether its attempts are used up, so that it belongs to the dead-letter topic."""
+        if "dead_letter_policy" not in self.subscription:
+            return False
+        return delivery.attempt >= (self.subscription.dead_letter_policy.max_delivery_attempts or _DEFAULT_ATTEMPTS)
+
+    def extend(self, message_id: str, seconds: float) -> None:
+        """Give the receiver this many seconds from now; none means that it refused the message, and backoff follows."""
+        if delivery := self._open.get(message_id):
+            wait = 0.0 if self.exhausted(delivery) else self._backoff(delivery.attempt)
+            self._schedule(delivery, time.monotonic() + seconds + wait)
+
+    def acknowledge(self, message_id: str) -> None:
+        """Forget a message; a late or second acknowledgement is nothing."""
+        self._open.pop(message_id, None)
+
+    def _schedule(self, delivery: Delivery, due: float) -> None:
+        delivery.due = due
+        heapq.heappush(self._heap, (due, delivery.message.message_id))
+
+    def _backoff(self, attempt: int) -> float:
+        if "retry_policy" in self.subscription:
+            low, high = backoff_range(self.subscription.retry_policy)
+        elif self.pushes:
+            low, high = _PUSH_BACKOFF
+        else:
+            return 0.0
+        return min(high, low * 2.0 ** min(attempt - 1, 32))

@@ -1,0 +1,115 @@
+"""Read and write custom jobs as Vertex AI's own message types, without loading the SDK's services."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from deploy.local.servers.vertex.errors import ApiError, invalid_argument
+
+_PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1.types")
+_OUTPUT_ONLY = ("name", "state", "create_time", "start_time", "end_time", "update_time", "error", "web_access_uris")
+_UNKNOWN_FIELD = re.compile(r'has no field named "(?P<name>[^"]*)" at "CustomJob\.?(?P<path>[^"]*)"')
+
+
+@contextmanager
+def _packages_only() -> Iterator[None]:
+    """Let submodules of the SDK be imported without running the two packages' own `__init__`.
+
+    Those import every service that Vertex AI has: 0.9 s, against 0.04 s for the messages alone. The empty packages are
+    taken away again, so that a later import of the real ones works and finds the very same message types.
+    """
+    planted = []
+    for name in _PACKAGES:
+        if name in sys.modules:
+            continue
+        parent, _, leaf = name.rpartition(".")
+        found = find_spec(parent)
+        places = list(found.submodule_search_locations or []) if found else []
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(Path(place, leaf)) for place in places if Path(place, leaf).is_dir()]
+        sys.modules[name] = module_from_spec(spec)
+        planted.append(name)
+    try:
+        yield
+    finally:
+        for name in planted:
+            del sys.modules[name]
+
+
+with _packages_only():
+    from google.cloud.aiplatform_v1.types.custom_job import CustomJob, Scheduling
+    from google.cloud.aiplatform_v1.types.job_state import JobState
+
+JOB_STATES: dict[str, int] = {state.name: state.value for state in list[Any](JobState)}
+
+
+def parse_custom_job(body: object) -> Any:
+    """Turn the JSON body of a create into a CustomJob message, dropping what only the service may set.
+
+    Raises ApiError (400) for an unknown field or a wrong type, in the words of Google's JSON transcoding.
+    """
+    message = CustomJob.pb()()
+    if not isinstance(body, dict):
+        raise invalid_argument("Invalid JSON payload received. Expected an object at 'custom_job'.")
+    try:
+        json_format.ParseDict(body, message)
+    except json_format.ParseError as exc:
+        raise _bad_payload(str(exc)) from exc
+    for field in _OUTPUT_ONLY:
+        message.ClearField(field)
+    return message
+
+
+def strategy_of(message: Any) -> str:
+    """Return the strategy by which a job's machines are found, Vertex AI's own default where it names none."""
+    strategy = Scheduling.Strategy(message.job_spec.scheduling.strategy)
+    return strategy.name if strategy else "STANDARD"
+
+
+def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:
+    """Turn a message into its JSON form; the SDK asks for enums as numbers, gcloud for names."""
+    rendered: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=numeric_enums)
+    return rendered
+
+
+def parse_read_mask(text: str) -> FieldMask | None:
+    """Read a mask such as `name,jobSpec.scheduling`; return None where it asks for everything.
+
+    Raises ApiError (400) for a path that a CustomJob does not have.
+    """
+    if text in ("", "*"):
+        return None
+    mask = FieldMask(paths=[_snake(path) for path in text.split(",")])
+    if not mask.IsValidForDescriptor(CustomJob.pb().DESCRIPTOR):
+        raise invalid_argument(f"Invalid read_mask: {text}.", {"read_mask": "Unknown field."})
+    return mask
+
+
+def masked(message: Any, mask: FieldMask | None) -> Any:
+    """Return a message with only the fields of a read mask."""
+    if mask is None:
+        return message
+    part = type(message)()
+    mask.MergeMessage(message, part)
+    return part
+
+
+def _bad_payload(text: str) -> ApiError:
+    unknown = _UNKNOWN_FIELD.search(text)
+    if unknown is None:
+        return invalid_argument(f"Invalid value at 'custom_job': {text}")
+    at = "custom_job" + (f".{_snake(unknown['path'])}" if unknown["path"] else "")
+    problem = f"Invalid JSON payload received. Unknown name \"{unknown['name']}\" at '{at}': Cannot find field."
+    return invalid_argument(problem, {at: problem})
+
+
+def _snake(path: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda capital: f"_{capital[0].lower()}", path)

@@ -1,0 +1,61 @@
+"""Start the stand-in for W&B: `python -m deploy.local.servers.wandb --port 8800`."""
+
+import asyncio
+import socket
+
+import click
+import uvicorn
+
+from deploy.local.faults import Faulty, fault_options
+from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.shapes import SHAPES
+from deploy.local.servers.wandb.state import State
+from deploy.local.shapes import WANDB
+
+
+class Announcing(uvicorn.Server):
+    """A server that says where it listens, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then print the URL."""
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        print(f"W&B stand-in ready: http://{host}:{port}", flush=True)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=0, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--latency-ms", default=0.0, show_default=True, help="How much longer every GraphQL request takes.")
+@click.option("--lease-seconds", default=60.0, show_default=True, help="How long a popped item waits for its ack.")
+@click.option("--crashed-after-seconds", default=300.0, show_default=True, help="When a silent run counts as crashed.")
+@click.option("--api-key", "api_keys", multiple=True, help="A key to accept; without any, every key is. Repeatable.")
+@click.option("--entity", default="local", show_default=True, help="The default entity of whoever asks.")
+@click.option(
+    "--error-shape", type=click.Choice(SHAPES), default="usual", show_default=True, help="How a refusal is answered."
+)
+@fault_options
+def main(
+    host: str,
+    port: int,
+    latency_ms: float,
+    lease_seconds: float,
+    crashed_after_seconds: float,
+    api_keys: tuple[str, ...],
+    entity: str,
+    error_shape: str,
+    fault_rate: float,
+    fault_seed: int,
+) -> None:
+    """Stand in for W&B on this machine; all is forgotten at the end."""
+    state = State(
+        api_keys=api_keys, entity=entity, lease_seconds=lease_seconds, crashed_after_seconds=crashed_after_seconds
+    )
+    state.errors.change({"shape": error_shape})
+    app = Faulty(create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed, WANDB)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
+    asyncio.run(Announcing(config).serve())
+
+
+if __name__ == "__main__":
+    main()

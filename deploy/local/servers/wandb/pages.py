@@ -1,0 +1,147 @@
+"""The page for people: queues, their items, and the runs that came of them."""
+
+import html
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from deploy.local.servers.wandb.queues import RunQueue
+from deploy.local.servers.wandb.run_fields import LOG, lines, plain_config, rows, timestamp
+from deploy.local.servers.wandb.runs import Run
+from deploy.local.servers.wandb.standin import redacted
+from deploy.local.servers.wandb.state import State
+
+STYLE = """
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
+table { border-collapse: collapse; width: 100%; margin-bottom: 2rem }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #8884 }
+pre { background: #8881; padding: .6rem; overflow: auto; margin: .3rem 0 }
+.FAILED, .failed, .crashed, .killed { color: #b00020 } .finished { color: #0a7d33 } .warning { color: #8a5a00 }
+"""
+
+
+def page(state: State, path: str) -> str:
+    """Return the page of a path: a run at /ENTITY/PROJECT/runs/NAME, everything elsewhere."""
+    match path.strip("/").split("/"):
+        case [entity, project, "runs", name, *_] if run := state.runs.get(entity, project, name):
+            return _whole(f"Run {run.name}", '<p><a href="/">All queues and runs</a></p>' + _run(run))
+        case [_, _, "runs", name, *_]:
+            return _whole("No such run", f'<p>There is no run {_text(name)} here. <a href="/">What there is</a></p>')
+        case [entity, project] if (entity, project) in state.projects:
+            runs = _runs(state.runs.in_project(entity, project))
+            return _whole(f"{entity}/{project}", '<p><a href="/">All queues and runs</a></p>' + runs)
+    return _whole("W&B stand-in", _overview(state))
+
+
+def _overview(state: State) -> str:
+    state.queues.end_leases()
+    queues = "".join(_queue(state, queue) for queue in state.queues.by_path.values()) or "<p>No queues yet.</p>"
+    agents = _table(
+        ("agent", "queues", "host", "status", "heartbeat"),
+        (
+            (
+                _text(agent.name),
+                _text(", ".join(queue.name for queue in map(state.queues.by_id, agent.run_queues) if queue)),
+                _text(agent.hostname),
+                _text("told to stop polling" if agent.stop_polling else agent.agent_status),
+                _text(timestamp(agent.heartbeat_at)),
+            )
+            for agent in state.agents.by_id.values()
+        ),
+    )
+    return f"<h2>Queues</h2>{queues}<h2>Agents</h2>{agents}<h2>Runs</h2>{_runs(state.runs.all())}"
+
+
+def _queue(state: State, queue: RunQueue) -> str:
+    rows_ = []
+    for item in reversed(queue.items.values()):
+        run_name = item.associated_run_id or ""
+        spec = item.run_spec
+        where = (spec.get("entity") or queue.entity, spec.get("project") or "")
+        path = f"/{where[0]}/{where[1]}/runs/{run_name}"
+        run = state.runs.get(str(where[0]), str(where[1]).lower(), run_name)
+        run_state = f' <span class="{_text(run.state)}">{_text(run.state)}</span>' if run else ""
+        notes = [
+            f'<div class="{kind}">{_text(report["stage"])}: {_text(report["message"])}</div>'
+            for kind, report in (("FAILED", item.error), ("warning", item.warning))
+            if report
+        ]
+        shown = _json(redacted(spec))
+        rows_.append(
+            (
+                f"<details><summary>{_text(spec.get('name') or run_name or 'no name yet')}</summary>"
+                f"item {_text(item.id)}{shown}</details>",
+                f'<span class="{_text(item.state)}">{_text(item.state)}</span>' + "".join(notes),
+                f'<a href="{_text(path)}">{_text(run_name)}</a>{run_state}' if run_name else "",
+            )
+        )
+    title = (
+        f"<h3>{_text(queue.entity)} / {_text(queue.name)} <small>{_text(queue.resource_config.resource)}</small></h3>"
+    )
+    config = f"<details><summary>resource config</summary>{_json(redacted(queue.resource_config.config))}</details>"
+    return title + config + _table(("job and its run spec", "item", "run"), rows_)
+
+
+def _runs(runs: list[Run]) -> str:
+    return _table(
+        ("run", "name", "state", "exit code", "created", "summary"),
+        (
+            (
+                f'<a href="{_text(_path(run))}">{_text(f"{run.entity}/{run.project}/{run.name}")}</a>',
+                _text(run.display_name or ""),
+                _state(run),
+                _text("" if run.exit_code is None else run.exit_code),
+                _text(timestamp(run.created_at)),
+                _text(json.dumps({key: value for key, value in run.summary.items() if not key.startswith("_")})[:200]),
+            )
+            for run in reversed(runs)
+        ),
+    )
+
+
+def _run(run: Run) -> str:
+    facts = [
+        ("path", _text(_path(run))),
+        ("name", _text(run.display_name or run.name)),
+        ("state", _state(run)),
+        ("created", _text(timestamp(run.created_at))),
+        ("heartbeat", _text(timestamp(run.heartbeat_at))),
+        ("exit code", _text("" if run.exit_code is None else run.exit_code)),
+        ("config", _json(redacted(plain_config(run)))),
+        ("summary", _json(run.summary)),
+        ("files", _text(", ".join(run.files))),
+    ]
+    history = _text("\n".join(json.dumps(row) for row in rows(run)[-100:]))
+    log = _text("\n".join(lines(run, LOG)[-200:]))
+    return _table(("", ""), facts) + f"<h2>History</h2><pre>{history}</pre><h2>Log</h2><pre>{log}</pre>"
+
+
+def _state(run: Run) -> str:
+    asked = " (asked to stop)" if run.stopped else ""
+    return f'<span class="{_text(run.state)}">{_text(run.state)}</span>{asked}'
+
+
+def _path(run: Run) -> str:
+    return f"/{run.entity}/{run.project}/runs/{run.name}"
+
+
+def _table(heads: tuple[str, ...], rows_: Iterable[tuple[str, ...]]) -> str:
+    head = "".join(f"<th>{_text(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows_)
+    return f"<table><tr>{head}</tr>{body}</table>" if body else "<p>Nothing here yet.</p>"
+
+
+def _whole(title: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
+        f"<h1>{_text(title)}</h1>{body}</html>"
+    )
+
+
+def _json(value: Any) -> str:
+    return f"<pre>{_text(json.dumps(value, indent=2))}</pre>"
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))

@@ -1,0 +1,235 @@
+"""Run queues: their items with leases, and their resource configs."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.local.servers.wandb.errors import Refused
+from deploy.local.servers.wandb.specs import filled, merged, template_values
+
+DEFAULT_PRIORITY = 2  # medium; critical is 0, low is 3
+
+
+@dataclass
+class ResourceConfig:
+    """What a queue gives to each of its items: `{"resource_args": {resource: {…}}}`."""
+
+    id: str
+    resource: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    template_schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Item:
+    """One job on a queue: PENDING → LEASED → CLAIMED, FAILED from any of them."""
+
+    id: str
+    number: int
+    queue: "RunQueue"
+    run_spec: dict[str, Any]
+    priority: int
+    state: str = "PENDING"
+    leased_until: float = 0.0
+    associated_run_id: str | None = None
+    agent_id: str | None = None
+    error: dict[str, Any] | None = None
+    warning: dict[str, Any] | None = None
+    raw: str | None = None  # answered in the place of the run spec, as it is
+
+
+@dataclass
+class RunQueue:
+    """A queue and what waits in it."""
+
+    id: str
+    entity: str
+    project: str
+    name: str
+    access: str
+    created_by: str
+    resource_config: ResourceConfig
+    prioritization_mode: str = "DISABLED"
+    external_links: dict[str, Any] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+    waiting: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def wait(self, item: Item) -> None:
+        """Put an item where its priority and its age say."""
+        priority = item.priority if self.prioritization_mode == "V0" else 0
+        heapq.heappush(self.waiting, (priority, item.number, item.id))
+
+    def reorder(self, prioritization_mode: str) -> None:
+        """Change what the order goes by, also for those that wait already."""
+        self.prioritization_mode = prioritization_mode
+        self.waiting = []
+        for item in self.items.values():
+            if item.state == "PENDING":
+                self.wait(item)
+
+
+class Queues:
+    """All run queues. Not safe for threads: State's lock is."""
+
+    def __init__(
+        self,
+        new_number: Callable[[], int],
+        new_id: Callable[[str, int], str],
+        clock: Callable[[], float],
+        lease_seconds: float,
+    ) -> None:
+        self._new_number = new_number
+        self._new_id = new_id
+        self._clock = clock
+        self.lease_seconds = lease_seconds
+        self.by_path: dict[tuple[str, str, str], RunQueue] = {}
+        self.configs: dict[str, ResourceConfig] = {}
+        self.items: dict[str, Item] = {}
+        self._claimed: dict[str, Item] = {}
+        self._leases: deque[tuple[float, Item]] = deque()
+
+    def in_project(self, entity: str, project: str) -> list[RunQueue]:
+        """Return a project's queues, oldest first."""
+        return [queue for queue in self.by_path.values() if (queue.entity, queue.project) == (entity, project)]
+
+    def by_id(self, queue_id: str) -> RunQueue | None:
+        """Find a queue by its id."""
+        return next((queue for queue in self.by_path.values() if queue.id == queue_id), None)
+
+    def create_config(self, resource: str, config: Mapping[str, Any], schemas: Mapping[str, Any]) -> ResourceConfig:
+        """Keep a default resource config for queues to come."""
+        made = ResourceConfig(self._id("DefaultResourceConfig"), resource, dict(config), dict(schemas))
+        self.configs[made.id] = made
+        return made
+
+    def create(
+        self,
+        entity: str,
+        project: str,
+        name: str,
+        *,
+        access: str,
+        created_by: str,
+        prioritization_mode: str | None = None,
+        config_id: str | None = None,
+    ) -> RunQueue:
+        """Make a queue; a name that is taken is refused."""
+        if (entity, project, name) in self.by_path:
+            raise Refused(f"run queue {name} already exists in {entity}/{project}")
+        if config_id is not None and config_id not in self.configs:
+            raise Refused(f"default resource config {config_id} not found")
+        config = self.configs[config_id] if config_id is not None else ResourceConfig("")
+        made = RunQueue(
+            self._id("RunQueue"), entity, project, name, access, created_by, config, prioritization_mode or "DISABLED"
+        )
+        self.by_path[entity, project, name] = made
+        return made
+
+    def delete(self, queue_id: str) -> bool:
+        """Remove a queue with all its items."""
+        queue = self.by_id(queue_id)
+        if queue is None:
+            return False
+        del self.by_path[queue.entity, queue.project, queue.name]
+        for item_id in queue.items:
+            del self.items[item_id]
+        return True
+
+    def push(
+        self, queue: RunQueue, spec: Mapping[str, Any], priority: int | None, template_variables: Mapping[str, Any]
+    ) -> Item:
+        """Put an item on a queue: its spec over the queue's own, template variables filled in."""
+        config = queue.resource_config
+        base = filled(config.config, template_values(config.template_schemas, template_variables))
+        run_spec = merged(base, spec)
+        if config.resource and run_spec.get("resource") in (None, "", "auto"):
+            run_spec["resource"] = config.resource
+        number = self._new_number()
+        item = Item(
+            self._new_id("RunQueueItem", number),
+            number,
+            queue,
+            run_spec,
+            DEFAULT_PRIORITY if priority is None else priority,
+        )
+        self.items[item.id] = queue.items[item.id] = item
+        queue.wait(item)
+        return item
+
+    def push_raw(self, queue: RunQueue, raw: str) -> Item:
+        """Put an item on a queue whose run spec is this text, be it JSON or not."""
+        item = self.push(queue, {}, None, {})
+        item.raw = raw
+        return item
+
+    def raw_specs(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        """Return the texts of the items in an answer to a pop that are not to be encoded."""
+        popped = (answer.get("data") or {}).get("popFromRunQueue") or {}
+        item = self.items.get(str(popped.get("runQueueItemId")))
+        return {f"raw:{item.id}": item.raw} if item and item.raw is not None else {}
+
+    def pop(self, queue: RunQueue, agent_id: str | None) -> Item | None:
+        """Lease the next item; None where nothing waits."""
+        self.end_leases()
+        while queue.waiting:
+            item = queue.items.get(heapq.heappop(queue.waiting)[2])
+            if item is not None and item.state == "PENDING":
+                item.state, item.agent_id = "LEASED", agent_id
+                item.leased_until = self._clock() + self.lease_seconds
+                self._leases.append((item.leased_until, item))
+                return item
+        return None
+
+    def ack(self, item_id: str, run_name: str) -> bool:
+        """Claim a leased item for a run; False where there is no live lease."""
+        self.end_leases()
+        item = self.items.get(item_id)
+        if item is None or item.state != "LEASED":
+            return False
+        item.state, item.associated_run_id = "CLAIMED", run_name
+        self._claimed[run_name] = item
+        return True
+
+    def claimed_for(self, entity: str, project: str, run_name: str) -> Item | None:
+        """Find the item that was claimed for a run, by the run's path."""
+        item = self._claimed.get(run_name)
+        wanted = (item.run_spec.get("entity"), item.run_spec.get("project")) if item else None
+        return item if wanted == (entity, project) else None
+
+    def fail(self, item_id: str, error: Mapping[str, Any]) -> bool:
+        """Show an item as FAILED, whatever it was."""
+        item = self.items.get(item_id)
+        if item is None:
+            return False
+        item.state, item.error = "FAILED", dict(error)
+        return True
+
+    def warn(self, item_id: str, warning: Mapping[str, Any]) -> bool:
+        """Show a warning at an item."""
+        item = self.items.get(item_id)
+        if item is None:
+            return False
+        item.warning = dict(warning)
+        return True
+
+    def remove(self, queue_id: str, item_id: str) -> bool:
+        """Take an item off its queue."""
+        queue = self.by_id(queue_id)
+        if queue is None or queue.items.pop(item_id, None) is None:
+            return False
+        del self.items[item_id]
+        return True
+
+    def end_leases(self) -> None:
+        """Put back what was popped and not acked in time."""
+        now = self._clock()
+        while self._leases and self._leases[0][0] <= now:
+            until, item = self._leases.popleft()
+            if item.state == "LEASED" and item.leased_until == until:
+                item.state = "PENDING"
+                item.queue.wait(item)
+
+    def _id(self, kind: str) -> str:
+        return self._new_id(kind, self._new_number())

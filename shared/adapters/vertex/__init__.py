@@ -1,0 +1,1 @@
+"""Vertex AI: jobs are created by submit, listed and cancelled by status."""

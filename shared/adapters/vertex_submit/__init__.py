@@ -1,6 +1,0 @@
-"""Vertex AI as submit sees it: the SDK's own CustomJob, because a queue's keys are its arguments."""
-
-from shared.adapters.vertex_submit.arguments import argument_names
-from shared.adapters.vertex_submit.compute import CREATE_TIMEOUT, VertexCompute
-
-__all__ = ["CREATE_TIMEOUT", "VertexCompute", "argument_names"]

@@ -1,0 +1,1 @@
+"""Settings and the launch-config: what operators write, as typed models."""

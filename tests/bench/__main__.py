@@ -1,0 +1,96 @@
+"""`make bench`: speed, memory and sizes as ratios, counts and CPU time, written to docs/reference/benchmarks.md.
+
+Milliseconds do not travel between machines; ratios to an empty function, or to one connection, do.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from deploy.local.stack import PROJECT, ROOT
+from tests.bench.cold import cold_starts
+from tests.bench.demo import demo
+from tests.bench.figures import Figure
+from tests.bench.sizes import sizes
+from tests.bench.ticks import drain, memory, tick
+
+Part = Callable[[Path, int], Iterator[Figure]]
+PARTS: dict[str, Part] = {part.__name__: part for part in (cold_starts, drain, tick, memory, demo, sizes)}
+INTRO = """# Benchmarks
+
+Made by `make bench`, everything on loopback. A cold start is the median of several rounds, each against an empty
+function of the same round. A container's memory is the PSS of its processes, with the files that they map counted in
+full. Ratios, counts and memory travel between machines; seconds do not, CPU seconds roughly.
+"""
+console = Console()
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="Cold starts of each function.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=ROOT / "docs" / "reference" / "benchmarks.md",
+    show_default=True,
+)
+@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Measure these; the others' figures stay.")
+def main(rounds: int, output: Path, only: tuple[str, ...]) -> None:
+    """Measure everything once; exit code 1 where a bound does not hold."""
+    os.environ["GOOGLE_CLOUD_PROJECT"] = PROJECT
+    measured: dict[str, list[Figure]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in only or PARTS:
+            console.print(f"[bold]{PARTS[name].__doc__}[/]")
+            measured[name] = []
+            for figure in PARTS[name](Path(folder) / name, rounds):
+                console.print(f"  {figure.what}: {figure.measured:.2f} {figure.unit} (bound {figure.bound:g})")
+                measured[name].append(figure)
+    output.write_text(_page(measured, rounds, _sections(output)), encoding="utf-8")
+    console.print(f"Written to {output}.")
+    if broken := [figure.what for figures in measured.values() for figure in figures if not figure.kept]:
+        raise click.ClickException("out of bounds: " + "; ".join(broken))
+
+
+def _sections(output: Path) -> dict[str, str]:
+    """Return what stands in the file, by heading."""
+    text = output.read_text(encoding="utf-8") if output.exists() else ""
+    return {section.partition("\n")[0]: section for section in text.split("\n## ")[1:]}
+
+
+def _page(measured: Mapping[str, list[Figure]], rounds: int, before: Mapping[str, str]) -> str:
+    """Return the whole page; a part that was not measured now stays as it is."""
+    page = INTRO
+    for name, part in PARTS.items():
+        heading = str(part.__doc__).removesuffix(".")
+        section = _section(heading, measured[name], rounds) if name in measured else before.get(heading)
+        if section is not None:
+            page += f"\n## {section.rstrip()}\n"
+    return page
+
+
+def _section(heading: str, figures: list[Figure], rounds: int) -> str:
+    lines = [
+        heading,
+        "",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, Python {sys.version.split()[0]}, "
+        f"{rounds} rounds.",
+        "",
+        "| what | measured | bound | holds |",
+        "|---|---|---|---|",
+    ]
+    for figure in figures:
+        sign = "≥" if figure.at_least else "≤"
+        shown = f"{figure.measured:.0f}" if figure.unit in ("calls", "MB") else f"{figure.measured:.2f}"
+        holds = "yes" if figure.kept else "**no**"
+        lines.append(f"| {figure.what} | {shown} {figure.unit} | {sign} {figure.bound:g} | {holds} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

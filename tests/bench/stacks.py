@@ -1,0 +1,93 @@
+"""Stacks to measure on: with so many launches, and with this process pointed at one."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.local.servers.vertex.app import create_app as vertex_app
+from deploy.local.servers.vertex.messages import parse_custom_job
+from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.state import State as WandbState
+from deploy.local.serving import serving
+from deploy.local.stack import (
+    API_KEY,
+    BUCKET,
+    DEFAULT_CONFIG,
+    ENTITY,
+    FUNCTIONS,
+    LOCATION,
+    PROJECT,
+    QUEUE,
+    Ports,
+    Stack,
+)
+from shared.adapters.gcs import GcsLedger
+from shared.adapters.wandb import Graphql
+from shared.core.intake import from_item
+from shared.core.launch import State
+from shared.core.message import Queue
+
+PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
+
+
+@contextmanager
+def full(
+    folder: Path, number: int, functions: tuple[str, ...] = FUNCTIONS, **more: str
+) -> Iterator[tuple[Stack, WandbState, VertexState]]:
+    """Run a stack with so many launches that run: in the ledger, in Vertex AI and in W&B; `more` are settings."""
+    ports, wandb, vertex = Ports.free(), WandbState(), VertexState()
+    settings = {"LAUNCH_MAX_JOBS": "-1", "STATUS_BUDGET_SECONDS": "100"} | more
+    with ExitStack() as all_:
+        all_.enter_context(serving(wandb_app(wandb), ports.wandb))
+        all_.enter_context(serving(vertex_app(vertex), ports.vertex))
+        unlimited = ("--write-seconds", "0")
+        without = frozenset({"wandb", "vertex"})
+        stack = Stack(folder, ports, settings, every=0, without=without, functions=functions, gcs_options=unlimited)
+        all_.enter_context(stack)
+        all_.enter_context(told(stack))
+        ledger, queue = GcsLedger(BUCKET), Queue(entity=ENTITY, name=QUEUE)
+
+        def put(item: int) -> None:
+            spec = {"entity": ENTITY, "project": "bench", "name": f"run-{item}", **DEFAULT_CONFIG}
+            launch = from_item(f"item-{item}", queue, spec, datetime.now(UTC))
+            entry = launch.entry
+            labels = {"launch_key": launch.key, "launch_attempt": "1", "launch_agent": "vertex-launch"}
+            pools = [{"replicaCount": 1, "containerSpec": {"imageUri": "local/train"}}]
+            message = parse_custom_job({"displayName": "b", "labels": labels, "jobSpec": {"workerPoolSpecs": pools}})
+            job = vertex.add(PARENT, message, "JOB_STATE_RUNNING")
+            wandb.upsert_run(ENTITY, "bench", entry.run.run_id, {"state": "running"})
+            claim = launch.move(State.SUBMITTING, attempt=1, parent=PARENT)
+            ledger.write(claim.move(State.SUBMITTED, job_name=job.name, submitted_at=datetime.now(UTC)))
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, range(number)))
+        yield stack, wandb, vertex
+
+
+@contextmanager
+def told(stack: Stack) -> Iterator[None]:
+    """Point Google's clients of this process at a stack."""
+    names = ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ |= {name: stack.function_settings()[name] for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def fill(stack: Stack, name: str, number: int) -> None:
+    """Push so many items to a queue."""
+    push = """mutation push($e: String!, $q: String!, $s: JSONString!) { pushToRunQueueByName(input:
+        {entityName: $e, projectName: "model-registry", queueName: $q, runSpec: $s}) { runQueueItemId } }"""
+    spec = '{"entity": "team", "project": "bench", "docker": {"docker_image": "local/train"}}'
+    wandb = Graphql(stack.ports.url("wandb"), API_KEY, 32)
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda _: wandb.mutate(push, {"e": ENTITY, "q": name, "s": spec}), range(number)))
