@@ -717,11 +717,30 @@ def test_an_answer_of_wandb_that_nobody_foresaw_is_no_fact(scene: Scene) -> None
     """What needs no answer goes on: a claim that ended, and a report that is owed."""
     claimed, ended, runs = scene.queued("claimed"), scene.queued("ended"), scene.submitted("runs")
     scene.ledger.write(claimed.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
-    scene.ledger.write(ended.end(Outcome.REJECTED, "no", scene.clock()))
+    attempted = ended.move(State.SUBMITTING, attempt=1)
+    scene.ledger.write(attempted.end(Outcome.REJECTED, "no", scene.clock()))
     scene.wandb.fail |= {"run_statuses": KeyError("project"), "item_statuses": TypeError("null")}
     report = scene.tick()
     assert report.done == {"Publish": 1, "Finish": 1}
     assert ["KeyError" in error and runs.key in error for error in report.errors] == [True]
+
+
+@pytest.mark.parametrize(
+    ("acker", "done", "state"),
+    [("ours", {"Finish": 1}, "FAILED"), ("", {}, "LEASED"), ("another", {"Withdraw": 1}, "CLAIMED")],
+)
+def test_an_item_that_poll_refused_is_reported_once_it_is_ours(
+    scene: Scene, acker: str, done: dict[str, int], state: str
+) -> None:
+    """Poll may have ended before its ack, and another agent may have the item by now."""
+    launch = scene.queued()
+    item = scene.wandb.items[launch.entry.item_id]
+    item.state = state if acker != "ours" else "CLAIMED"
+    item.run_name = launch.entry.run.run_id if acker == "ours" else acker
+    scene.ledger.write(launch.end(Outcome.REJECTED, "run_spec.lr: is NaN", scene.clock()))
+    assert scene.tick().done == done
+    assert (item.state, item.error) == (state, "run_spec.lr: is NaN" if acker == "ours" else "")
+    assert (launch.key in scene.ledger.open) == (acker == "")
 
 
 def test_a_lease_that_ends_while_jobs_are_listed_is_published_in_that_tick(scene: Scene) -> None:

@@ -469,7 +469,7 @@ def test_the_pages_name_every_make_target() -> None:
 
 
 def test_the_page_has_every_command() -> None:
-    """Of `python -m deploy`; three of them are make's."""
+    """Of `python -m deploy`; two of them are make's."""
     page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| `python -m deploy ([a-z-]+)\b", page, re.MULTILINE)
-    assert sorted([*shown, "chaos", "demo", "up"]) == sorted(COMMANDS)
+    assert sorted([*shown, "demo", "up"]) == sorted(COMMANDS)
