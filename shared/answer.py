@@ -24,6 +24,8 @@ def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, A
     except LaunchError as exc:
         log.exception("tick.failed")
         return {"error": str(exc)}, 500 if isinstance(exc, SettingsError | Reject) else 503
-    done = {field.name: getattr(report, field.name) for field in fields(report)}  # asdict() cannot copy a Counter
+    done = {
+        field.name: getattr(report, field.name) for field in fields(report)
+    }  # asdict() cannot copy a Counter
     log.info("tick.done", extra={"fields": done})
     return done, 503 if report.errors else 200

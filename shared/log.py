@@ -49,16 +49,26 @@ def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) ->
     The secrets of an earlier call stay: a key that was replaced is no less secret.
     """
     root = logging.getLogger()
-    earlier = [one.formatter.secrets for one in root.handlers if isinstance(one.formatter, CloudLoggingFormatter)]
+    earlier = [
+        one.formatter.secrets
+        for one in root.handlers
+        if isinstance(one.formatter, CloudLoggingFormatter)
+    ]
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(CloudLoggingFormatter(project, dict.fromkeys(itertools.chain(secrets, *earlier))))
+    handler.setFormatter(
+        CloudLoggingFormatter(project, dict.fromkeys(itertools.chain(secrets, *earlier)))
+    )
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, logger in logging.root.manager.loggerDict.items():
-        if isinstance(logger, logging.Logger):  # some libraries print through handlers of their own, as plain text
+        if isinstance(
+            logger, logging.Logger
+        ):  # some libraries print through handlers of their own, as plain text
             logger.handlers.clear()
             logger.propagate = True
-            if name.startswith(("google.", "urllib3.")):  # at DEBUG the latter tells addresses that are permissions
+            if name.startswith(
+                ("google.", "urllib3.")
+            ):  # at DEBUG the latter tells addresses that are permissions
                 logger.setLevel(max(logging.WARNING, root.level))
 
 

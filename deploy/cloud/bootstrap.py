@@ -14,7 +14,14 @@ from rich.console import Console
 from deploy.cloud import gcloud
 from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.gcloud import Step
-from deploy.cloud.iam import AT_BUILD, Binding, bind_command, bindings, custom_roles, repository_flags
+from deploy.cloud.iam import (
+    AT_BUILD,
+    Binding,
+    bind_command,
+    bindings,
+    custom_roles,
+    repository_flags,
+)
 from deploy.cloud.provision.ledger import LIFECYCLE
 
 APIS = (
@@ -36,7 +43,9 @@ APIS = (
 
 @click.command()
 @deployment_options
-@click.option("--print", "only_print", is_flag=True, help="Print the commands instead of running them.")
+@click.option(
+    "--print", "only_print", is_flag=True, help="Print the commands instead of running them."
+)
 def bootstrap(deployment: Deployment, only_print: bool) -> None:
     """Prepare a project, once, as its owner: APIs, buckets, the secret, service accounts and what they may do.
 
@@ -49,7 +58,9 @@ def bootstrap(deployment: Deployment, only_print: bool) -> None:
     phases = {
         "APIs": [[_apis(deployment)]],
         "Google's service agents": [[step] for step in _agents(deployment)],
-        "Who may use the key": [bound.pop("kms_key", [])],  # whoever encrypts with it has to be let at it before
+        "Who may use the key": [
+            bound.pop("kms_key", [])
+        ],  # whoever encrypts with it has to be let at it before
         "Buckets, secret, accounts and roles": [[step] for step in _things(deployment)],
         "Who may do what": list(bound.values()),
     }
@@ -61,7 +72,10 @@ def bootstrap(deployment: Deployment, only_print: bool) -> None:
         console.print(f"[bold]{title}[/]")
         gcloud.carry_out_all(groups, console)
     _key(deployment, console)
-    console.print(f"\n{deployment.project} is ready. Next:\n\n  {submit_command(deployment)}\n", soft_wrap=True)
+    console.print(
+        f"\n{deployment.project} is ready. Next:\n\n  {submit_command(deployment)}\n",
+        soft_wrap=True,
+    )
 
 
 def submit_command(deployment: Deployment) -> str:
@@ -83,7 +97,9 @@ def _number(deployment: Deployment, only_print: bool) -> str:
 
 def _apis(deployment: Deployment) -> Step:
     names = [f"{api}.googleapis.com" for api in APIS]
-    return Step(f"{len(names)} APIs", ("services", "enable", *names, f"--project={deployment.project}"))
+    return Step(
+        f"{len(names)} APIs", ("services", "enable", *names, f"--project={deployment.project}")
+    )
 
 
 def _agents(deployment: Deployment) -> Iterator[Step]:
@@ -92,8 +108,19 @@ def _agents(deployment: Deployment) -> Iterator[Step]:
         return
     project = f"--project={deployment.project}"
     yield Step("Cloud Storage's", ("storage", "service-agent", project))
-    for api in ("aiplatform", "artifactregistry", "cloudfunctions", "eventarc", "pubsub", "run", "secretmanager"):
-        yield Step(f"{api}'s", ("beta", "services", "identity", "create", f"--service={api}.googleapis.com", project))
+    for api in (
+        "aiplatform",
+        "artifactregistry",
+        "cloudfunctions",
+        "eventarc",
+        "pubsub",
+        "run",
+        "secretmanager",
+    ):
+        yield Step(
+            f"{api}'s",
+            ("beta", "services", "identity", "create", f"--service={api}.googleapis.com", project),
+        )
 
 
 def _things(deployment: Deployment) -> Iterator[Step]:
@@ -104,7 +131,13 @@ def _things(deployment: Deployment) -> Iterator[Step]:
         yield Step(
             f"Artifact Registry repository {repository.rpartition('/')[2]}",
             (
-                *("artifacts", "repositories", "create", *repository_flags(repository), "--repository-format=docker"),
+                *(
+                    "artifacts",
+                    "repositories",
+                    "create",
+                    *repository_flags(repository),
+                    "--repository-format=docker",
+                ),
                 *([f"--kms-key={key}"] if key else []),
             ),
             found=("artifacts", "repositories", "describe", *repository_flags(repository)),
@@ -118,9 +151,18 @@ def _things(deployment: Deployment) -> Iterator[Step]:
         yield Step(
             f"bucket gs://{bucket}",
             (
-                *("storage", "buckets", "create", f"gs://{bucket}", f"--location={region}", project),
+                *(
+                    "storage",
+                    "buckets",
+                    "create",
+                    f"gs://{bucket}",
+                    f"--location={region}",
+                    project,
+                ),
                 *("--uniform-bucket-level-access", "--public-access-prevention", *rules),
-                *([f"--default-encryption-key={key}"] if key and region == home else []),  # a key is of one region
+                *(
+                    [f"--default-encryption-key={key}"] if key and region == home else []
+                ),  # a key is of one region
             ),
             found=("storage", "buckets", "describe", f"gs://{bucket}"),
         )
@@ -149,7 +191,11 @@ def _things(deployment: Deployment) -> Iterator[Step]:
         )
     for name, custom in custom_roles(deployment).items():
         role_id, permissions = deployment.custom_role(name), ",".join(custom.permissions)
-        told = (f"--title={deployment.name}: {custom.title}", f"--permissions={permissions}", "--stage=GA")
+        told = (
+            f"--title={deployment.name}: {custom.title}",
+            f"--permissions={permissions}",
+            "--stage=GA",
+        )
         yield Step(
             f"custom role {role_id}",
             ("iam", "roles", "create", role_id, project, *told),
@@ -164,7 +210,10 @@ def _things(deployment: Deployment) -> Iterator[Step]:
 
 
 def _role_mends(
-    permissions: set[str], undelete: tuple[str, ...], update: tuple[str, ...], role: Mapping[str, Any]
+    permissions: set[str],
+    undelete: tuple[str, ...],
+    update: tuple[str, ...],
+    role: Mapping[str, Any],
 ) -> Iterator[tuple[str, ...]]:
     """Yield what a role lacks: for a week after its deletion it can, and has to, be brought back."""
     if role.get("deleted"):
@@ -179,7 +228,13 @@ def _by_resource(deployment: Deployment) -> dict[str, list[Step]]:
     for binding in bindings(deployment):
         if binding.kind not in AT_BUILD:
             on_project = binding.kind in ("project", "sources")
-            group = "project" if on_project else binding.kind if binding.kind == "kms_key" else binding.resource
+            group = (
+                "project"
+                if on_project
+                else binding.kind
+                if binding.kind == "kms_key"
+                else binding.resource
+            )
             groups[group].append(_bind(binding, deployment))
     return groups
 
@@ -187,20 +242,28 @@ def _by_resource(deployment: Deployment) -> dict[str, list[Step]]:
 def _bind(binding: Binding, deployment: Deployment) -> Step:
     name = binding.role.rpartition("/")[2]
     where = binding.resource if binding.kind != "sources" else "the buckets of functions' sources"
-    return Step(f"{binding.member.partition(':')[2]} gets {name} on {where}", bind_command(binding, deployment))
+    return Step(
+        f"{binding.member.partition(':')[2]} gets {name} on {where}",
+        bind_command(binding, deployment),
+    )
 
 
 def _key(deployment: Deployment, console: Console) -> None:
     """Put W&B's API key into the secret, where it has none yet."""
     project = f"--project={deployment.project}"
-    versions = gcloud.describe(("secrets", "versions", "list", deployment.secret, "--filter=state=ENABLED", project))
+    versions = gcloud.describe(
+        ("secrets", "versions", "list", deployment.secret, "--filter=state=ENABLED", project)
+    )
     if versions:
         console.print(
             f"  the API key of W&B: is there, as {versions[0]['name'].rpartition('/')[2]} of {deployment.secret}"
         )
         return
     key = os.environ.get("WANDB_API_KEY") or click.prompt("W&B's API key", hide_input=True)
-    gcloud.run(("secrets", "versions", "add", deployment.secret, "--data-file=-", project), given=key.strip())
+    gcloud.run(
+        ("secrets", "versions", "add", deployment.secret, "--data-file=-", project),
+        given=key.strip(),
+    )
     console.print(f"  the API key of W&B: made, in {deployment.secret}")
 
 

@@ -15,14 +15,26 @@ from typing import Any
 
 import click
 
-from shared.config.launch_config import CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
+from shared.config.launch_config import (
+    CONFIG_FILE,
+    LaunchConfig,
+    builder_problem,
+    read_launch_config,
+)
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
-ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "images")  # the last only where images of jobs' code are built
-_NAME = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")  # a service account's id has at most 30 characters
+ACCOUNTS = (
+    *FUNCTIONS,
+    "scheduler",
+    "build",
+    "images",
+)  # the last only where images of jobs' code are built
+_NAME = re.compile(
+    r"[a-z][a-z0-9-]{1,18}[a-z0-9]"
+)  # a service account's id has at most 30 characters
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,9 @@ class Deployment:
     @property
     def ladder_buckets(self) -> dict[str, str]:
         """Return, by name, the region of each further bucket that jobs write to where the ladder has brought them."""
-        named = {each.staging_bucket.split("/")[2]: each.region for each in self.config.ladder.regions}
+        named = {
+            each.staging_bucket.split("/")[2]: each.region for each in self.config.ladder.regions
+        }
         return {bucket: region for bucket, region in named.items() if bucket != self.staging_bucket}
 
     @property
@@ -93,7 +107,10 @@ class Deployment:
     @property
     def contexts_bucket(self) -> str:
         """Return the name of the bucket in which builds of these images find the code."""
-        return self.config.builder.build_context_store.removeprefix("gs://").partition("/")[0] or self.staging_bucket
+        return (
+            self.config.builder.build_context_store.removeprefix("gs://").partition("/")[0]
+            or self.staging_bucket
+        )
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -140,17 +157,43 @@ class Deployment:
 def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which deployment is meant."""
 
-    @click.option("--project", envvar=["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"], required=True, help="Its id.")
-    @click.option("--region", envvar="VERTEX_LOCATION", help="Default: environment.region of the launch-config.")
-    @click.option("--name", default="launch", show_default=True, help="Begins every name; one for each deployment.")
-    @click.option("--staging-bucket", default="", help="The queues' own.  [default: PROJECT-NAME-staging]")
     @click.option(
-        "--kms-key", default="", help="Encrypt with this key: projects/P/locations/R/keyRings/K/cryptoKeys/N."
+        "--project",
+        envvar=["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"],
+        required=True,
+        help="Its id.",
     )
-    @click.option("--config", type=click.Path(path_type=Path), default=Path(CONFIG_FILE), show_default=True)
+    @click.option(
+        "--region",
+        envvar="VERTEX_LOCATION",
+        help="Default: environment.region of the launch-config.",
+    )
+    @click.option(
+        "--name",
+        default="launch",
+        show_default=True,
+        help="Begins every name; one for each deployment.",
+    )
+    @click.option(
+        "--staging-bucket", default="", help="The queues' own.  [default: PROJECT-NAME-staging]"
+    )
+    @click.option(
+        "--kms-key",
+        default="",
+        help="Encrypt with this key: projects/P/locations/R/keyRings/K/cryptoKeys/N.",
+    )
+    @click.option(
+        "--config", type=click.Path(path_type=Path), default=Path(CONFIG_FILE), show_default=True
+    )
     @wraps(command)
     def told(
-        project: str, region: str | None, name: str, staging_bucket: str, kms_key: str, config: Path, **others: Any
+        project: str,
+        region: str | None,
+        name: str,
+        staging_bucket: str,
+        kms_key: str,
+        config: Path,
+        **others: Any,
     ) -> None:
         try:
             launch_config = read_launch_config(config) if config.exists() else LaunchConfig()
@@ -161,7 +204,9 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         where = region or launch_config.environment.region
         if not where:
             raise click.UsageError(f"--region is missing, and {config} has no environment.region")
-        deployment = Deployment(project, where, name, staging=staging_bucket, kms_key=kms_key, config=launch_config)
+        deployment = Deployment(
+            project, where, name, staging=staging_bucket, kms_key=kms_key, config=launch_config
+        )
         command(deployment, **others)
 
     return told

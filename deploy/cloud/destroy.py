@@ -20,7 +20,9 @@ from deploy.cloud.provision.parts import LABEL, Change
 @click.command()
 @deployment_options
 @click.option(
-    "--bootstrapped", is_flag=True, help="Also what bootstrap made: accounts, roles, secret, images, the ledger."
+    "--bootstrapped",
+    is_flag=True,
+    help="Also what bootstrap made: accounts, roles, secret, images, the ledger.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
@@ -32,14 +34,22 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     try:
         deployment = with_number(deployment)
-        calls = [part.removal() for part in [*schedule.parts(deployment), *topics.parts(deployment)[::-1]]]
+        calls = [
+            part.removal()
+            for part in [*schedule.parts(deployment), *topics.parts(deployment)[::-1]]
+        ]
         changes = [change for change in calls if change]
         steps = list(_functions(deployment))
         later = list(_bootstrapped(deployment)) if bootstrapped else []
         if not (changes or steps or later):
-            console.print(f"Nothing of {deployment.name} is left in {deployment.project}, {deployment.region}.")
+            console.print(
+                f"Nothing of {deployment.name} is left in {deployment.project}, {deployment.region}."
+            )
             return
-        for what in [*(change.resource for change in changes), *(step.what for step in [*steps, *later])]:
+        for what in [
+            *(change.resource for change in changes),
+            *(step.what for step in [*steps, *later]),
+        ]:
             console.print(f"  {what}")
         _warn_of_open_launches(deployment, console)
         if not yes:
@@ -80,12 +90,15 @@ def _bootstrapped(deployment: Deployment) -> Iterator[Step]:
     for account in ACCOUNTS:
         email = deployment.account(account)
         if gcloud.describe(("iam", "service-accounts", "describe", email, project)):
-            yield Step(f"service account {email}", ("iam", "service-accounts", "delete", email, project))
+            yield Step(
+                f"service account {email}", ("iam", "service-accounts", "delete", email, project)
+            )
     if gcloud.describe(("secrets", "describe", deployment.secret, project)):
         yield Step(f"secret {deployment.secret}", ("secrets", "delete", deployment.secret, project))
     if gcloud.describe(("artifacts", "repositories", "describe", deployment.name, region, project)):
         yield Step(
-            f"repository {deployment.name}", ("artifacts", "repositories", "delete", deployment.name, region, project)
+            f"repository {deployment.name}",
+            ("artifacts", "repositories", "delete", deployment.name, region, project),
         )
     bucket = f"gs://{deployment.ledger_bucket}"
     if gcloud.describe(("storage", "buckets", "describe", bucket)):
@@ -96,7 +109,10 @@ def _warn_of_open_launches(deployment: Deployment, console: Console) -> None:
     client = storage.Client(project=deployment.project)
     try:
         count = sum(
-            1 for _ in client.list_blobs(deployment.ledger_bucket, prefix="open/", fields="items(name),nextPageToken")
+            1
+            for _ in client.list_blobs(
+                deployment.ledger_bucket, prefix="open/", fields="items(name),nextPageToken"
+            )
         )
     except google_errors.NotFound:
         return

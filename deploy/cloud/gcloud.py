@@ -45,7 +45,12 @@ def run(command: Sequence[str], given: str = "") -> str:
     if shutil.which("gcloud") is None:
         raise GcloudError("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
     done = subprocess.run(
-        ["gcloud", *command, "--quiet"], input=given, capture_output=True, text=True, check=False, timeout=900
+        ["gcloud", *command, "--quiet"],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
     )
     if done.returncode:
         raise GcloudError(f"{shown(command)}\n{done.stderr.strip()}")

@@ -13,7 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from deploy.cloud.deployment import Deployment
 
 TABLE = Path(__file__).with_name("iam.yaml")
-AT_BUILD = ("topic", "dead_letters", "trigger", "function")  # what comes with the build is bound by the build
+AT_BUILD = (
+    "topic",
+    "dead_letters",
+    "trigger",
+    "function",
+)  # what comes with the build is bound by the build
 SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
 
 
@@ -86,7 +91,11 @@ def bindings(deployment: Deployment) -> Iterator[Binding]:
     """Yield every binding of a deployment, in the table's order; those of the trigger without its resource's name."""
     for row in rows(deployment):
         custom = table().roles.get(row.role)
-        role = f"projects/{deployment.project}/roles/{deployment.custom_role(row.role)}" if custom else row.role
+        role = (
+            f"projects/{deployment.project}/roles/{deployment.custom_role(row.role)}"
+            if custom
+            else row.role
+        )
         emails = [email for account in row.accounts for email in _emails(account, deployment)]
         for on, email in product(row.resources, emails):
             for resource in _resources(on, deployment):
@@ -114,7 +123,9 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
     kind, _, which = on.partition(":")
     return {
         "project": (deployment.project,),
-        "sources": (deployment.project,),  # with a condition: the buckets have names of Google's making
+        "sources": (
+            deployment.project,
+        ),  # with a condition: the buckets have names of Google's making
         "ledger": (f"gs://{deployment.ledger_bucket}",),
         "staging": (f"gs://{deployment.staging_bucket}",),
         "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
@@ -144,7 +155,12 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
         case "secret" | "key_secret":
             on = ("secrets", "add-iam-policy-binding", binding.resource, project)
         case "repository" | "images":
-            on = ("artifacts", "repositories", "add-iam-policy-binding", *repository_flags(binding.resource))
+            on = (
+                "artifacts",
+                "repositories",
+                "add-iam-policy-binding",
+                *repository_flags(binding.resource),
+            )
         case "account" | "run_as":
             on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
         case "kms_key":
@@ -190,6 +206,8 @@ def markdown() -> str:
     for name, role in table().roles.items():
         lines += [
             "",
-            f"The custom role *{name}* ({role.title}): " + ", ".join(f"`{p}`" for p in role.permissions) + ".",
+            f"The custom role *{name}* ({role.title}): "
+            + ", ".join(f"`{p}`" for p in role.permissions)
+            + ".",
         ]
     return "\n".join(lines) + "\n"

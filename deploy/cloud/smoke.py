@@ -19,13 +19,19 @@ from shared.core.message import Request, encode
 
 T = TypeVar("T")
 SOURCE = "smoke-test"
-REFUSED_FIELD = "docker.docker_image"  # what the launch of the smoke test lacks, so that it never becomes a job
+REFUSED_FIELD = (
+    "docker.docker_image"  # what the launch of the smoke test lacks, so that it never becomes a job
+)
 
 
 @click.command()
 @deployment_options
-@click.option("--build", required=True, help="The build's id: each build asks for a launch of its own.")
-@click.option("--timeout", default=300, show_default=True, help="Seconds to wait for each of the three.")
+@click.option(
+    "--build", required=True, help="The build's id: each build asks for a launch of its own."
+)
+@click.option(
+    "--timeout", default=300, show_default=True, help="Seconds to wait for each of the three."
+)
 @click.option("--every", default=3.0, show_default=True, help="Seconds between two looks.")
 def smoke(deployment: Deployment, build: str, timeout: float, every: float) -> None:
     """Call poll and status through Cloud Scheduler, and follow one launch through submit into the ledger.
@@ -38,15 +44,23 @@ def smoke(deployment: Deployment, build: str, timeout: float, every: float) -> N
     try:
         for verb in SCHEDULED:
             _call(scheduler, deployment, verb, timeout, every)
-            console.print(f"  {deployment.function(verb)}: Cloud Scheduler called it, and it answered well")
+            console.print(
+                f"  {deployment.function(verb)}: Cloud Scheduler called it, and it answered well"
+            )
         key = _ask(deployment, build)
         console.print(f"  {deployment.function('submit')}: asked for launch {key}")
-        reason = _closed(deployment, key, lambda: _run(scheduler, deployment, "status"), timeout, every)
+        reason = _closed(
+            deployment, key, lambda: _run(scheduler, deployment, "status"), timeout, every
+        )
     except google_errors.GoogleAPICallError as exc:
         raise click.ClickException(str(exc)) from exc
     if REFUSED_FIELD not in reason:
-        raise click.ClickException(f"launch {key} ended otherwise than it should, for want of an image: {reason}")
-    console.print(f"  it came through submit, the ledger and status, and was refused as it should be: {reason}")
+        raise click.ClickException(
+            f"launch {key} ended otherwise than it should, for want of an image: {reason}"
+        )
+    console.print(
+        f"  it came through submit, the ledger and status, and was refused as it should be: {reason}"
+    )
 
 
 def _call(scheduler: Any, deployment: Deployment, verb: str, timeout: float, every: float) -> None:
@@ -56,11 +70,19 @@ def _call(scheduler: Any, deployment: Deployment, verb: str, timeout: float, eve
 
     def answered() -> Any:
         job = scheduler.get_job(name=job_name(deployment, verb))
-        return job if job.last_attempt_time and job.last_attempt_time >= began and job.status.code == 0 else None
+        return (
+            job
+            if job.last_attempt_time and job.last_attempt_time >= began and job.status.code == 0
+            else None
+        )
 
     if _wait(answered, timeout, every) is None:
         job = scheduler.get_job(name=job_name(deployment, verb))
-        said = f"code {job.status.code} {job.status.message}".strip() if job.status.code else "no answer yet"
+        said = (
+            f"code {job.status.code} {job.status.message}".strip()
+            if job.status.code
+            else "no answer yet"
+        )
         raise click.ClickException(
             f"{deployment.function(verb)} did not answer Cloud Scheduler well within {timeout:.0f} s: {said}. Its log: "
             f"gcloud logging read 'resource.labels.service_name=\"{deployment.function(verb)}\"' "
@@ -88,7 +110,9 @@ def _ask(deployment: Deployment, build: str) -> str:
     return request.launch_key
 
 
-def _closed(deployment: Deployment, key: str, nudge: Callable[[], None], timeout: float, every: float) -> str:
+def _closed(
+    deployment: Deployment, key: str, nudge: Callable[[], None], timeout: float, every: float
+) -> str:
     """Wait until the launch is closed, and return why it ended."""
     bucket = storage.Client(project=deployment.project).bucket(deployment.ledger_bucket)
 

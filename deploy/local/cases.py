@@ -19,19 +19,41 @@ class Case:
     config: dict[str, Any] = field(default_factory=dict)
     resource_args: dict[str, Any] | None = None
     image: str = "train"  # a folder of images/
-    made_of: tuple[str, ...] = ()  # what `wandb job create` is told; without it the item names an image
+    made_of: tuple[
+        str, ...
+    ] = ()  # what `wandb job create` is told; without it the item names an image
     stop: bool = False
     or_failed_with: str = ""  # a job that FAILED with this in its error has ended as it has to, too
     published: bool = False
 
 
 CODE = Path(__file__).parent / "images" / "train"
-_BAD = {"spec": {**DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"], "worker_pool_spec": [], "staging_bucket": ""}}
+_BAD = {
+    "spec": {
+        **DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"],
+        "worker_pool_spec": [],
+        "staging_bucket": "",
+    }
+}
 _ENDED = ("killed", "crashed", "failed")  # how W&B shows a run whose script did not end by itself
 CASES = (
     Case("train-1", "trains and succeeds", "CLAIMED", "SUCCEEDED", ("finished",)),
-    Case("train-2", "with another learning rate", "CLAIMED", "SUCCEEDED", ("finished",), {"learning_rate": 0.1}),
-    Case("diverges", "fails in its third epoch", "CLAIMED", "FAILED", ("failed", "crashed"), {"fail_at": 2}),
+    Case(
+        "train-2",
+        "with another learning rate",
+        "CLAIMED",
+        "SUCCEEDED",
+        ("finished",),
+        {"learning_rate": 0.1},
+    ),
+    Case(
+        "diverges",
+        "fails in its third epoch",
+        "CLAIMED",
+        "FAILED",
+        ("failed", "crashed"),
+        {"fail_at": 2},
+    ),
     Case("bad-spec", "asks for a misspelt argument", "FAILED", "", (), resource_args=_BAD),
     Case("no-run", "ends without wandb.init", "FAILED", "SUCCEEDED", (), image="noinit"),
     Case(

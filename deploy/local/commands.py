@@ -30,7 +30,13 @@ DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
 
 
 @click.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=Path(".demo"), show_default=True, help="For logs.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="For logs.",
+)
 @click.option("--timeout", default=180, show_default=True, help="Give up after this many seconds.")
 def demo(folder: Path, timeout: int) -> None:
     """Run nine jobs the whole way on this machine; exit code 0 only if each had the right outcome."""
@@ -43,7 +49,9 @@ def demo(folder: Path, timeout: int) -> None:
     except KeyboardInterrupt:
         raise click.Abort from None
     if not right:
-        raise click.ClickException(f"not all {len(CASES)} jobs had the right outcome: see {folder}/*.log")
+        raise click.ClickException(
+            f"not all {len(CASES)} jobs had the right outcome: see {folder}/*.log"
+        )
 
 
 def _shown(folder: Path, timeout: int, console: Console) -> bool:
@@ -64,14 +72,26 @@ def _shown(folder: Path, timeout: int, console: Console) -> bool:
         if run.errors:
             raise NotStartedError(run.errors[0])
         right = summary(run, console)
-    console.print(f"{time.monotonic() - began:.0f} s in all. The logs of every process are in {folder}/.")
+    console.print(
+        f"{time.monotonic() - began:.0f} s in all. The logs of every process are in {folder}/."
+    )
     return right
 
 
 @click.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=Path(".stack"), show_default=True, help="For logs.")
-@click.option("--every", default=2.0, show_default=True, help="Seconds between two calls of poll and status.")
-@click.option("--build", is_flag=True, help="Build images of jobs' code, as a deployment with a builder does.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(".stack"),
+    show_default=True,
+    help="For logs.",
+)
+@click.option(
+    "--every", default=2.0, show_default=True, help="Seconds between two calls of poll and status."
+)
+@click.option(
+    "--build", is_flag=True, help="Build images of jobs' code, as a deployment with a builder does."
+)
 def up(folder: Path, every: float, build: bool) -> None:
     """Keep the stack running on fixed ports, for your own `wandb launch`; Ctrl-C ends every process."""
     end_in_order()
@@ -81,7 +101,9 @@ def up(folder: Path, every: float, build: bool) -> None:
             _check_ports(Ports(), build)
             _make_room(folder)
             console.print("Starting …")
-            with Stack(folder, settings=DEMO_SETTINGS | (BUILDING if build else {}), every=every) as stack:
+            with Stack(
+                folder, settings=DEMO_SETTINGS | (BUILDING if build else {}), every=every
+            ) as stack:
                 _instruct(stack, console)
                 while (gone := stack.processes.ended()) is None:
                     time.sleep(0.5)
@@ -105,7 +127,9 @@ def _in_one_line(folder: Path) -> Iterator[None]:
 def _check_ports(ports: Ports, build: bool) -> None:
     """See that every port is free, before anything is deleted or started."""
     if found := taken(ports.by_name(build)):
-        raise click.ClickException(f"these ports are taken: {', '.join(found)}. End that process, then try again.")
+        raise click.ClickException(
+            f"these ports are taken: {', '.join(found)}. End that process, then try again."
+        )
 
 
 def _make_room(folder: Path) -> None:
@@ -116,7 +140,9 @@ def _make_room(folder: Path) -> None:
 
 def _instruct(stack: Stack, console: Console) -> None:
     exports = "\n".join(f"  export {name}={value}" for name, value in stack.user_settings().items())
-    exports += f'\n  export no_proxy="{LOOPBACK}${{no_proxy:+,$no_proxy}}"; export NO_PROXY="$no_proxy"'
+    exports += (
+        f'\n  export no_proxy="{LOOPBACK}${{no_proxy:+,$no_proxy}}"; export NO_PROXY="$no_proxy"'
+    )
     wandb = Path(sys.executable).parent / "wandb"
     shown = os.path.relpath(wandb) if wandb.exists() else "wandb"
     console.print(

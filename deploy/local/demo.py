@@ -64,7 +64,11 @@ class Row:
     def interrupted(self) -> bool:
         """Tell whether W&B's SDK has ended the job of a stopped run before it was cancelled."""
         wanted = self.case.or_failed_with
-        return bool(wanted) and self.job_state == "FAILED" and wanted in str(self.jobs[0].get("error", ""))
+        return (
+            bool(wanted)
+            and self.job_state == "FAILED"
+            and wanted in str(self.jobs[0].get("error", ""))
+        )
 
     @property
     def wanted(self) -> str:
@@ -91,7 +95,9 @@ class Demo:
     @property
     def settled(self) -> bool:
         """Tell whether nothing moves any more, or something went wrong that will not mend itself."""
-        return bool(self.errors) or (all(row.right for row in self.rows) and self._closed >= len(CASES))
+        return bool(self.errors) or (
+            all(row.right for row in self.rows) and self._closed >= len(CASES)
+        )
 
     def enqueue_all(self) -> None:
         """Enqueue all cases with W&B's own command, and publish one as another system would.
@@ -117,7 +123,9 @@ class Demo:
             row.run = runs.get(row.case.name, {})
             row.jobs = [job for job in jobs if job["display_name"] == row.case.name]
             row.launch = (
-                launches.get(row.item.get("id", ""), "") if not row.case.published else launches.get(PUBLISHED, "")
+                launches.get(row.item.get("id", ""), "")
+                if not row.case.published
+                else launches.get(PUBLISHED, "")
             )
             if row.case.stop and row.run_state == "running" and row.case.name not in self._stopped:
                 self._stop(row)
@@ -137,7 +145,9 @@ class Demo:
         if case.made_of:
             self._wandb(case, "job", "create", *told, *case.made_of)
             source = ["--job", f"{ENTITY}/{WANDB_PROJECT}/{case.name}:latest"]
-        self._wandb(case, "launch", "--queue", QUEUE, *told, *source, "--config", str(path.resolve()))
+        self._wandb(
+            case, "launch", "--queue", QUEUE, *told, *source, "--config", str(path.resolve())
+        )
 
     def _wandb(self, case: Case, *command: str) -> None:
         """Run W&B's own command line."""
@@ -146,10 +156,14 @@ class Demo:
         folder = self._stack.folder.resolve()
         own = {"WANDB_DIR": str(folder), "WANDB_SILENT": "true"}
         environ = clean(folder / "home") | self._stack.user_settings() | own
-        code = self._stack.processes.run(case.name, [sys.executable, "-m", "wandb", *command], environ, folder)
+        code = self._stack.processes.run(
+            case.name, [sys.executable, "-m", "wandb", *command], environ, folder
+        )
         if code:
             log = self._stack.processes.log(case.name)
-            self.errors.append(f"wandb {command[0]} of {case.name} ended with exit code {code}: see {log}")
+            self.errors.append(
+                f"wandb {command[0]} of {case.name} ended with exit code {code}: see {log}"
+            )
 
     def _publish(self, case: Case) -> None:
         spec = {
@@ -175,11 +189,18 @@ class Demo:
             {"e": ENTITY, "p": WANDB_PROJECT, "r": row.run["name"]},
         )
         run_id = found["project"]["run"]["id"]
-        self._graphql("mutation Stop($id: ID!) { stopRun(input: {id: $id}) { success } }", {"id": run_id})
+        self._graphql(
+            "mutation Stop($id: ID!) { stopRun(input: {id: $id}) { success } }", {"id": run_id}
+        )
 
     def _graphql(self, document: str, variables: dict[str, str]) -> Any:
-        url, key = f"{self._stack.ports.url('wandb')}/graphql", self._stack.user_settings()["WANDB_API_KEY"]
-        answer = requests.post(url, json={"query": document, "variables": variables}, auth=("api", key), timeout=10)
+        url, key = (
+            f"{self._stack.ports.url('wandb')}/graphql",
+            self._stack.user_settings()["WANDB_API_KEY"],
+        )
+        answer = requests.post(
+            url, json={"query": document, "variables": variables}, auth=("api", key), timeout=10
+        )
         answer.raise_for_status()
         return answer.json()["data"]
 
@@ -210,7 +231,9 @@ def table(rows: list[Row]) -> Table:
         mark = "[green]✓[/]" if row.right else " "
         states = (item, row.launch.removeprefix("closed: "), row.job_state, row.run_state)
         drawn.add_row(
-            f"{mark} {row.case.name}", *map(_painted, states), textwrap.shorten(row.why, 300, placeholder=" …")
+            f"{mark} {row.case.name}",
+            *map(_painted, states),
+            textwrap.shorten(row.why, 300, placeholder=" …"),
         )
     return drawn
 

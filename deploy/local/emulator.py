@@ -10,7 +10,11 @@ def emulator_jar() -> Path | None:
     if not gcloud or not shutil.which("java"):
         return None
     roots = [Path(gcloud).resolve().parent.parent, Path("/usr/lib/google-cloud-sdk")]
-    jars = [jar for root in roots for jar in root.glob("platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")]
+    jars = [
+        jar
+        for root in roots
+        for jar in root.glob("platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
+    ]
     return max(jars, default=None)
 
 

@@ -20,13 +20,19 @@ KEPT = (  # where programs, their libraries and time zones are; who the caller i
 _BEGUN = "VERTEX_LAUNCH_BEGUN"  # set in the environment of a command that began again
 
 
-def clean(home: Path | None = None, caller: Mapping[str, str] = os.environ, also: Sequence[str] = ()) -> dict[str, str]:
+def clean(
+    home: Path | None = None, caller: Mapping[str, str] = os.environ, also: Sequence[str] = ()
+) -> dict[str, str]:
     """Return an environment in which nothing of the caller's leads a process elsewhere.
 
     `home` becomes HOME, so that no file of the caller's (.netrc, .config) is read or written. `also` are prefixes of
     further variables to keep.
     """
-    kept = {name: value for name, value in caller.items() if name in KEPT or name.startswith(tuple(also))}
+    kept = {
+        name: value
+        for name, value in caller.items()
+        if name in KEPT or name.startswith(tuple(also))
+    }
     scratch = Path(caller.get("TMPDIR", ""))
     if scratch.is_absolute() and scratch.is_dir() and os.access(scratch, os.W_OK | os.X_OK):
         kept["TMPDIR"] = str(scratch)
@@ -43,7 +49,10 @@ def begin_again(module: str = "deploy") -> None:
     if os.environ.pop(_BEGUN, None):
         os.umask(0o022)
         return
-    _execute([sys.executable, "-m", module, *sys.argv[1:]], clean() | {"PYTHONPATH": str(ROOT), _BEGUN: "1"})
+    _execute(
+        [sys.executable, "-m", module, *sys.argv[1:]],
+        clean() | {"PYTHONPATH": str(ROOT), _BEGUN: "1"},
+    )
 
 
 def _execute(command: list[str], environ: Mapping[str, str]) -> NoReturn:

@@ -14,13 +14,22 @@ from starlette.routing import Route
 from deploy.local.faults import Faulty, fault_options
 from deploy.local.shapes import SHAPES
 
-_OF_THE_CONNECTION = {"connection", "content-length", "host", "date", "keep-alive", "transfer-encoding"}
+_OF_THE_CONNECTION = {
+    "connection",
+    "content-length",
+    "host",
+    "date",
+    "keep-alive",
+    "transfer-encoding",
+}
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(to: str) -> Starlette:
     """Return an application that passes every call on to the server at this URL."""
-    client = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_connections=None))
+    client = httpx.AsyncClient(
+        timeout=60, trust_env=False, limits=httpx.Limits(max_connections=None)
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -29,16 +38,24 @@ def create_app(to: str) -> Starlette:
 
     async def serve(request: Request) -> Response:
         body = await request.body()
-        path = request.scope["raw_path"] + (b"?" + query if (query := request.scope["query_string"]) else b"")
+        path = request.scope["raw_path"] + (
+            b"?" + query if (query := request.scope["query_string"]) else b""
+        )
         url = httpx.URL(to).copy_with(raw_path=path)
-        headers = [(name, value) for name, value in request.headers.items() if name not in _OF_THE_CONNECTION]
+        headers = [
+            (name, value)
+            for name, value in request.headers.items()
+            if name not in _OF_THE_CONNECTION
+        ]
         asked = client.build_request(request.method, url, headers=headers, content=body)
         answer = await client.send(asked, stream=True)
         try:
             content = b"".join([part async for part in answer.aiter_raw()])
         finally:
             await answer.aclose()
-        kept = {name: value for name, value in answer.headers.items() if name not in _OF_THE_CONNECTION}
+        kept = {
+            name: value for name, value in answer.headers.items() if name not in _OF_THE_CONNECTION
+        }
         return Response(content, answer.status_code, kept)
 
     return Starlette(routes=[Route("/{path:path}", serve, methods=_METHODS)], lifespan=lifespan)
@@ -47,7 +64,9 @@ def create_app(to: str) -> Starlette:
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--to", required=True, help="URL of the server that answers.")
-@click.option("--system", type=click.Choice(list(SHAPES)), required=True, help="Whose error shapes to give.")
+@click.option(
+    "--system", type=click.Choice(list(SHAPES)), required=True, help="Whose error shapes to give."
+)
 @fault_options
 def main(port: int, to: str, system: str, fault_rate: float, fault_seed: int) -> None:
     """Pass calls on to a server, and fail a share of them."""

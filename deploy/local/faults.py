@@ -47,7 +47,9 @@ class Fault:
         """Return the answer to a call."""
         if not self.body:
             said = {"code": self.status, "message": "A fault was asked for."}
-            return JSONResponse({"error": said, "errors": [said]}, self.status)  # as Google has it, and as W&B
+            return JSONResponse(
+                {"error": said, "errors": [said]}, self.status
+            )  # as Google has it, and as W&B
         found = re.search(self.only, asked)
         text = self.body
         for name, value in (found.groupdict() if found else {}).items():
@@ -84,14 +86,18 @@ def fault_options(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="The share of calls that fail, in every shape of the system's errors.",
     )
-    seed = click.option("--fault-seed", default=0, show_default=True, help="What the failures are drawn from.")
+    seed = click.option(
+        "--fault-seed", default=0, show_default=True, help="What the failures are drawn from."
+    )
     return rate(seed(command))
 
 
 class Faulty:
     """An ASGI application in front of another. It has to be uvicorn's own: to cut a connection ASGI has no word."""
 
-    def __init__(self, app: App, path: str, rate: float, seed: int, faults: Sequence[Fault] = FAULTS) -> None:
+    def __init__(
+        self, app: App, path: str, rate: float, seed: int, faults: Sequence[Fault] = FAULTS
+    ) -> None:
         self._app = app
         self._path = path
         self._all = self._faults = tuple(faults)
@@ -132,8 +138,12 @@ class Faulty:
         weights = [fault.weight for fault in possible]
         return self._random.choices(possible, weights)[0] if possible else None
 
-    async def _fail(self, fault: Fault, asked: str, body: bytes, scope: Any, receive: Any, send: Any) -> None:
-        late = self._random.uniform(0, fault.late)  # drawn before anything is waited for: a seed gives one sequence
+    async def _fail(
+        self, fault: Fault, asked: str, body: bytes, scope: Any, receive: Any, send: Any
+    ) -> None:
+        late = self._random.uniform(
+            0, fault.late
+        )  # drawn before anything is waited for: a seed gives one sequence
         answer = await self._done(body, scope) if fault.worked or fault.partial else []
         await asyncio.sleep(late)
         if fault.partial:
@@ -151,7 +161,9 @@ class Faulty:
         """Hold a call for as long as its caller is there, but not for ever."""
         answer = await self._done(body, scope) if hold.worked else []
         try:
-            await asyncio.wait_for(receive(), HOLD_SECONDS)  # nothing comes now but the end of the connection
+            await asyncio.wait_for(
+                receive(), HOLD_SECONDS
+            )  # nothing comes now but the end of the connection
         except TimeoutError:
             for message in answer or await self._done(body, scope):
                 await send(message)
@@ -189,9 +201,15 @@ def _without_a_field(messages: Sequence[Any]) -> Response:
     answer = json.loads(text or b"{}")
     data = answer.get("data")
     if not isinstance(data, dict) or not data:
-        return Response(text, messages[0]["status"] if messages else 200, media_type="application/json")
+        return Response(
+            text, messages[0]["status"] if messages else 200, media_type="application/json"
+        )
     name = next(iter(data))
-    error = {"message": "permission denied", "path": [name], "extensions": {"code": "PERMISSION_ERROR"}}
+    error = {
+        "message": "permission denied",
+        "path": [name],
+        "extensions": {"code": "PERMISSION_ERROR"},
+    }
     return JSONResponse({"data": {**data, name: None}, "errors": [error]})
 
 

@@ -55,7 +55,9 @@ class Limits:
     upstream: str
     shift: float = 0.0
     write_seconds: float = WRITE_SECONDS
-    refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # calls, by the reason
+    refused: dict[str, int] = field(
+        default_factory=lambda: defaultdict(int)
+    )  # calls, by the reason
     written: dict[str, float] = field(default_factory=dict)  # by bucket/object
     locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -67,11 +69,15 @@ class Limits:
         """Answer as GCS's JSON API does."""
         self.refused[reason] += 1
         said = {"message": message, "domain": "global", "reason": reason}
-        return JSONResponse({"error": {"code": code, "message": message, "errors": [said]}}, code, self.date())
+        return JSONResponse(
+            {"error": {"code": code, "message": message, "errors": [said]}}, code, self.date()
+        )
 
     def date(self) -> dict[str, str]:
         """Return the Date header."""
-        return {"date": format_datetime(datetime.now(UTC) + timedelta(seconds=self.shift), usegmt=True)}
+        return {
+            "date": format_datetime(datetime.now(UTC) + timedelta(seconds=self.shift), usegmt=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,16 @@ class Write:
     metadata: Mapping[str, str]
 
 
-def write_of(method: str, path: str, query: Mapping[str, list[str]], content_type: str, body: bytes) -> Write | None:
+def write_of(
+    method: str, path: str, query: Mapping[str, list[str]], content_type: str, body: bytes
+) -> Write | None:
     """Return what a call writes; None if it writes no object."""
     found = _OBJECT.fullmatch(path)
-    if method not in {"POST", "PUT", "PATCH", "DELETE"} or not found or (method == "PUT" and "upload_id" in query):
+    if (
+        method not in {"POST", "PUT", "PATCH", "DELETE"}
+        or not found
+        or (method == "PUT" and "upload_id" in query)
+    ):
         return None
     bucket, name = found[1], unquote(found[2] or query.get("name", [""])[0])
     document = _document(content_type, body)
@@ -98,7 +110,9 @@ def metadata_bytes(metadata: Mapping[str, str]) -> int:
     """Count metadata in the least favourable way: UTF-8, JSON's escapes, or a URL's."""
     texts = "".join(f"{name}{value}" for name, value in metadata.items())
     return max(
-        len(texts.encode("utf-8", "replace")), len(json.dumps(texts)) - 2, len(quote(texts, "", errors="replace"))
+        len(texts.encode("utf-8", "replace")),
+        len(json.dumps(texts)) - 2,
+        len(quote(texts, "", errors="replace")),
     )
 
 
@@ -107,7 +121,9 @@ class Proxy:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._client = httpx.AsyncClient(timeout=60, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self._client = httpx.AsyncClient(
+            timeout=60, trust_env=False, limits=httpx.Limits(max_connections=None)
+        )
 
     async def serve(self, request: Request) -> Response:
         """Answer one call."""
@@ -130,9 +146,13 @@ class Proxy:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _write(self, request: Request, body: bytes, write: Write, query: Mapping[str, list[str]]) -> Response:
+    async def _write(
+        self, request: Request, body: bytes, write: Write, query: Mapping[str, list[str]]
+    ) -> Response:
         if (size := metadata_bytes(write.metadata)) > METADATA_BYTES:
-            return self.limits.refuse(400, "metadataTooLarge", SIZE.format(size=size, most=METADATA_BYTES))
+            return self.limits.refuse(
+                400, "metadataTooLarge", SIZE.format(size=size, most=METADATA_BYTES)
+            )
         if self.limits.too_soon(write.name):
             return self.limits.refuse(429, "rateLimitExceeded", RATE.format(name=write.name))
         if request.method == "DELETE" and (wanted := query.get("ifGenerationMatch")):
@@ -145,10 +165,13 @@ class Proxy:
         return answer
 
     async def _pass_on(self, request: Request, body: bytes) -> Response:
-        headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_PASSED_ON]
+        headers = [
+            (name, value) for name, value in request.headers.items() if name not in _NOT_PASSED_ON
+        ]
         url = self._url(request, request.scope["query_string"])
         answer = await self._client.send(
-            self._client.build_request(request.method, url, headers=headers, content=body), stream=True
+            self._client.build_request(request.method, url, headers=headers, content=body),
+            stream=True,
         )
 
         async def parts() -> AsyncIterator[bytes]:
@@ -158,7 +181,9 @@ class Proxy:
             finally:
                 await answer.aclose()
 
-        kept = {name: value for name, value in answer.headers.items() if not _DROPPED.fullmatch(name)}
+        kept = {
+            name: value for name, value in answer.headers.items() if not _DROPPED.fullmatch(name)
+        }
         kept |= self.limits.date() if "date" in kept else {}
         return StreamingResponse(parts(), answer.status_code, kept)
 
@@ -178,7 +203,9 @@ def create_app(limits: Limits) -> Starlette:
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     control = Route(CONTROL, proxy.control, methods=["GET", "POST"])
-    return Starlette(routes=[control, Route("/{path:path}", proxy.serve, methods=methods)], lifespan=lifespan)
+    return Starlette(
+        routes=[control, Route("/{path:path}", proxy.serve, methods=methods)], lifespan=lifespan
+    )
 
 
 def _document(content_type: str, body: bytes) -> dict[str, Any]:
@@ -198,8 +225,20 @@ def _document(content_type: str, body: bytes) -> dict[str, Any]:
 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
-@click.option("--clock-shift", type=float, default=0.0, show_default=True, help="Seconds that its Date is ahead.")
-@click.option("--write-seconds", type=float, default=WRITE_SECONDS, show_default=True, help="Between two writes.")
+@click.option(
+    "--clock-shift",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Seconds that its Date is ahead.",
+)
+@click.option(
+    "--write-seconds",
+    type=float,
+    default=WRITE_SECONDS,
+    show_default=True,
+    help="Between two writes.",
+)
 def main(port: int, clock_shift: float, write_seconds: float) -> None:
     """Stand in for Cloud Storage on this machine, with its limits."""
     inner = free_port()
@@ -208,7 +247,14 @@ def main(port: int, clock_shift: float, write_seconds: float) -> None:
     try:
         _await(server, inner)
         app = create_app(Limits(f"http://{HOST}:{inner}", clock_shift, write_seconds))
-        uvicorn.run(app, host=HOST, port=port, log_level="warning", date_header=False, timeout_graceful_shutdown=1)
+        uvicorn.run(
+            app,
+            host=HOST,
+            port=port,
+            log_level="warning",
+            date_header=False,
+            timeout_graceful_shutdown=1,
+        )
     finally:
         server.kill()
         server.wait()

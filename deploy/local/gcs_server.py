@@ -13,5 +13,7 @@ def gcs_command(host: str, port: int, url: str = "") -> list[str]:
 
 def make_bucket(url: str, name: str, project: str = "local-project", seconds: float = 5) -> None:
     """Make a bucket on the server at this URL."""
-    found = requests.post(f"{url}/storage/v1/b", params={"project": project}, json={"name": name}, timeout=seconds)
+    found = requests.post(
+        f"{url}/storage/v1/b", params={"project": project}, json={"name": name}, timeout=seconds
+    )
     found.raise_for_status()

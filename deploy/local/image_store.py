@@ -50,12 +50,24 @@ class ImageStore:
         """
         name, _, tag = uri.partition("@")[0].partition(":")
         short = name.removeprefix(PREFIX)
-        if name.startswith(PREFIX) and "/" not in short and (self.local / short / "image.json").is_file():
+        if (
+            name.startswith(PREFIX)
+            and "/" not in short
+            and (self.local / short / "image.json").is_file()
+        ):
             return self.local / short
-        if self.built and ".." not in uri and (self.built / name / (tag or "latest") / "image.json").is_file():
+        if (
+            self.built
+            and ".." not in uri
+            and (self.built / name / (tag or "latest") / "image.json").is_file()
+        ):
             return self.built / name / (tag or "latest")
-        there = ", ".join(sorted(PREFIX + path.parent.name for path in self.local.glob("*/image.json")))
-        raise ValueError(f"Failed to pull image {uri}: it does not exist here. On this machine there are: {there}.")
+        there = ", ".join(
+            sorted(PREFIX + path.parent.name for path in self.local.glob("*/image.json"))
+        )
+        raise ValueError(
+            f"Failed to pull image {uri}: it does not exist here. On this machine there are: {there}."
+        )
 
     def push(self, uri: str, image: Path) -> None:
         """Keep an image under its name, in the place of one that had it before."""
@@ -74,4 +86,6 @@ class ImageStore:
 def search_path(image: Path) -> str:
     """Return PATH for what runs in an image: its own Python, or the one that runs this."""
     own = [str(image / VENV / "bin")] if (image / VENV).is_dir() else []
-    return os.pathsep.join([*own, str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
+    return os.pathsep.join(
+        [*own, str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+    )

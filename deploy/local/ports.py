@@ -67,7 +67,9 @@ def in_use(port: int) -> bool:
     """Tell whether somebody listens at a port, or holds it in another way."""
     with closing(socket.socket()) as probe:
         probe.settimeout(1)
-        if probe.connect_ex((HOST, port)) == 0:  # macOS lets two bind a port, one of them for all addresses
+        if (
+            probe.connect_ex((HOST, port)) == 0
+        ):  # macOS lets two bind a port, one of them for all addresses
             return True
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

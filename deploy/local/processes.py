@@ -48,7 +48,9 @@ class Processes:
         self._running[name] = process
         return process
 
-    def run(self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path) -> int:
+    def run(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path
+    ) -> int:
         """Run one to its end in a folder; returns its exit code."""
         process = self.start(name, command, environ, folder)
         code = process.wait()
@@ -70,17 +72,24 @@ class Processes:
                 if probe.connect_ex((HOST, port)) == 0:
                     return
             if time.monotonic() > deadline:
-                raise NotStartedError(f"{name} did not listen at port {port} in time: see {self.log(name)}")
+                raise NotStartedError(
+                    f"{name} did not listen at port {port} in time: see {self.log(name)}"
+                )
             time.sleep(0.03)
 
     def end_of(self, name: str) -> str:
         """Say in one line how a process ended, the last that it printed, and where the rest is."""
-        last = next((line.strip() for line in reversed(self.tail(name).splitlines()) if line.strip()), "no output")
+        last = next(
+            (line.strip() for line in reversed(self.tail(name).splitlines()) if line.strip()),
+            "no output",
+        )
         return f"{name} ended with exit code {self._running[name].poll()} ({last}): see {self.log(name)}"
 
     def ended(self) -> str | None:
         """Return the name of a process that has ended by itself, if there is one."""
-        return next((name for name, process in self._running.items() if process.poll() is not None), None)
+        return next(
+            (name for name, process in self._running.items() if process.poll() is not None), None
+        )
 
     def kill(self, name: str) -> None:
         """End one at once, as a crash would."""
@@ -114,7 +123,9 @@ class Processes:
 
     def tail(self, name: str, lines: int = 15) -> str:
         """Return the end of what a process printed."""
-        return "\n".join(self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        return "\n".join(
+            self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        )
 
 
 def end_with_parent() -> None:

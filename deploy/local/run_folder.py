@@ -23,13 +23,22 @@ def held(folder: Path) -> Iterator[None]:
     """
     lock = folder / LOCK
     try:
-        ours = not folder.exists() or not any(folder.iterdir()) or lock.exists() or (folder / _OLDER).exists()
+        ours = (
+            not folder.exists()
+            or not any(folder.iterdir())
+            or lock.exists()
+            or (folder / _OLDER).exists()
+        )
         if not ours:
-            raise click.ClickException(f"{folder} is not empty, and no earlier run made it: choose another --folder")
+            raise click.ClickException(
+                f"{folder} is not empty, and no earlier run made it: choose another --folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as exc:
-        raise click.ClickException(f"{folder} cannot be written ({exc.strerror}): choose another --folder") from exc
+        raise click.ClickException(
+            f"{folder} cannot be written ({exc.strerror}): choose another --folder"
+        ) from exc
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,4 +66,7 @@ def clear(folder: Path) -> None:
 def lack_of_room(folder: Path, wanted: int = ROOM) -> str:
     """Return a sentence if the disk has less room than a run wants; empty if it has enough."""
     free = shutil.disk_usage(folder).free
-    return f"the disk of {folder} is full: {free >> 20} MB are free, {wanted >> 20} MB are needed" * (free < wanted)
+    return (
+        f"the disk of {folder} is full: {free >> 20} MB are free, {wanted >> 20} MB are needed"
+        * (free < wanted)
+    )

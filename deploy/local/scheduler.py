@@ -54,12 +54,19 @@ class Scheduler:
             "Connection": "close",  # a server that closes idle connections would make a call fail now and then
         }
         try:
-            answer = http.request("POST", url, headers=headers, timeout=self.timeout, redirect=False)
+            answer = http.request(
+                "POST", url, headers=headers, timeout=self.timeout, redirect=False
+            )
         except urllib3.exceptions.HTTPError as exc:
             log.warning("%s: %s", url, exc)
             return
         if answer.status >= 300:
-            log.warning("%s: HTTP %d %s", url, answer.status, answer.data[:200].decode(errors="replace").strip())
+            log.warning(
+                "%s: HTTP %d %s",
+                url,
+                answer.status,
+                answer.data[:200].decode(errors="replace").strip(),
+            )
 
 
 def job_name(url: str) -> str:
@@ -71,7 +78,9 @@ def job_name(url: str) -> str:
 def main() -> None:
     """Call until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.scheduler", description=__doc__)
-    parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="from one call to the next")
+    parser.add_argument(
+        "--every", type=float, default=60.0, metavar="SECONDS", help="from one call to the next"
+    )
     parser.add_argument("urls", nargs="+", metavar="URL", help="what to POST to")
     options = parser.parse_args()
     if options.every <= 0:

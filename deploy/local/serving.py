@@ -29,7 +29,9 @@ def serving(app: Any, port: int = 0, tls: tuple[Path, Path] | None = None) -> It
     certificate, key = tls or (None, None)
     listening = listener(port)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="off", ssl_certfile=certificate, ssl_keyfile=key)
+        uvicorn.Config(
+            app, log_level="error", lifespan="off", ssl_certfile=certificate, ssl_keyfile=key
+        )
     )
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()

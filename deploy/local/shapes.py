@@ -26,15 +26,45 @@ WANDB = (
     Fault("500 page", 500, False, 1, body="<html><title>500</title></html>"),
     Fault("502 page", 502, False, 1, body="<html><title>502 Bad Gateway</title></html>"),
     Fault("504 after its effect", 504, True, 1, body="<html><title>504</title></html>"),
-    Fault("success: false", 200, False, 2, only=_REPORT, body='{"data": {"{field}": {"success": false}}}'),
-    Fault("403", 403, False, 1, only=_REPORT, body=_wandb_error("permission denied (<Response [403]>)")),
-    Fault("404", 404, False, 2, only=_REPORT, body=_wandb_error("item not found (<Response [404]>)")),
+    Fault(
+        "success: false",
+        200,
+        False,
+        2,
+        only=_REPORT,
+        body='{"data": {"{field}": {"success": false}}}',
+    ),
+    Fault(
+        "403",
+        403,
+        False,
+        1,
+        only=_REPORT,
+        body=_wandb_error("permission denied (<Response [403]>)"),
+    ),
+    Fault(
+        "404", 404, False, 2, only=_REPORT, body=_wandb_error("item not found (<Response [404]>)")
+    ),
     Fault("404 after its effect", 404, True, 1, only=_REPORT, body=_wandb_error("item not found")),
-    Fault("409", 409, False, 1, only=_REPORT, body=_wandb_error("item already claimed or not eligible")),
+    Fault(
+        "409",
+        409,
+        False,
+        1,
+        only=_REPORT,
+        body=_wandb_error("item already claimed or not eligible"),
+    ),
     Fault("404 of a query", 404, False, 2, only=_STATUSES, body=_wandb_error("project not found")),
     Fault("403 of a query", 403, False, 2, only=_STATUSES, body=_wandb_error("permission denied")),
     Fault("partial data", 200, False, 3, only=_STATUSES, partial=True),
-    Fault("agent not found", 404, False, 1, only=_HEARTBEAT, body=_wandb_error("agent not found (<Response [404]>)")),
+    Fault(
+        "agent not found",
+        404,
+        False,
+        1,
+        only=_HEARTBEAT,
+        body=_wandb_error("agent not found (<Response [404]>)"),
+    ),
     Fault("agent null", 200, False, 1, only=_HEARTBEAT, body='{"data": {"{field}": null}}'),
 )
 
@@ -44,13 +74,21 @@ def _refusals() -> Iterator[Fault]:
     for refusal in REFUSALS.values():
         if refusal.passing:
             body = bytes(refusal.error().response().body).decode()
-            yield Fault(refusal.name, refusal.http_status, worked=False, weight=1, only=_CREATE, body=body)
+            yield Fault(
+                refusal.name, refusal.http_status, worked=False, weight=1, only=_CREATE, body=body
+            )
 
 
 VERTEX = (
     *FAULTS,
     *_refusals(),
-    Fault("500", 500, False, 2, body='{"error": {"code": 500, "message": "Internal error.", "status": "INTERNAL"}}'),
+    Fault(
+        "500",
+        500,
+        False,
+        2,
+        body='{"error": {"code": 500, "message": "Internal error.", "status": "INTERNAL"}}',
+    ),
     Fault("502 page", 502, False, 1, body="<html><title>502</title></html>"),
     Fault("504 after its effect", 504, True, 2, only=_CREATE),
 )
@@ -63,11 +101,38 @@ def _gcs_error(code: int, reason: str, message: str) -> str:
 
 _WRITE = r"^(POST|PUT|PATCH|DELETE) "
 GCS = (
-    Fault("429", 429, False, 3, only=_WRITE, body=_gcs_error(429, "rateLimitExceeded", "exceeded the rate limit")),
-    Fault("503", 503, False, 3, body=_gcs_error(503, "backendError", "We encountered an internal error.")),
-    Fault("503 after its effect", 503, True, 3, body=_gcs_error(503, "backendError", "We encountered an error.")),
-    Fault("500", 500, False, 2, body=_gcs_error(500, "internalError", "We encountered an internal error.")),
-    Fault("502 page", 502, False, 1, body="<html><title>Error 502 (Server Error)!!1</title></html>"),
+    Fault(
+        "429",
+        429,
+        False,
+        3,
+        only=_WRITE,
+        body=_gcs_error(429, "rateLimitExceeded", "exceeded the rate limit"),
+    ),
+    Fault(
+        "503",
+        503,
+        False,
+        3,
+        body=_gcs_error(503, "backendError", "We encountered an internal error."),
+    ),
+    Fault(
+        "503 after its effect",
+        503,
+        True,
+        3,
+        body=_gcs_error(503, "backendError", "We encountered an error."),
+    ),
+    Fault(
+        "500",
+        500,
+        False,
+        2,
+        body=_gcs_error(500, "internalError", "We encountered an internal error."),
+    ),
+    Fault(
+        "502 page", 502, False, 1, body="<html><title>Error 502 (Server Error)!!1</title></html>"
+    ),
     Fault("408", 408, False, 1, body="Request timeout"),
     Fault("cut", 0, False, 2),
     Fault("answer lost", 0, True, 3),
@@ -85,7 +150,13 @@ BUILD = (
         body='{"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": "failed precondition: due to quota '
         'restrictions, Cloud Build cannot run builds in this region"}}',
     ),
-    Fault("500", 500, False, 1, body='{"error": {"code": 500, "message": "Internal error.", "status": "INTERNAL"}}'),
+    Fault(
+        "500",
+        500,
+        False,
+        1,
+        body='{"error": {"code": 500, "message": "Internal error.", "status": "INTERNAL"}}',
+    ),
     Fault("502 page", 502, False, 1, body="<html><title>502</title></html>"),
 )
 

@@ -28,7 +28,12 @@ from deploy.local.ports import HOST
 from deploy.local.ports import Ports as Ports
 from deploy.local.processes import NotStartedError, Processes
 
-PROJECT, LOCATION, BUCKET, TOPIC = "local-project", "us-central1", "launch-ledger", "launch-requests"
+PROJECT, LOCATION, BUCKET, TOPIC = (
+    "local-project",
+    "us-central1",
+    "launch-ledger",
+    "launch-requests",
+)
 DEAD_LETTERS = "launch-dead-letters"
 ENTITY, QUEUE = "local-team", "vertex"
 API_KEY = "local" * 8  # 40 characters, as W&B's clients want; the stand-in accepts any
@@ -39,7 +44,9 @@ BUILDING = {  # settings with which the images of jobs' code are built
     "LAUNCH_BUILD_DESTINATION": f"{LOCATION}-docker.pkg.dev/{PROJECT}/launch/jobs",
     "LAUNCH_BUILD_CONTEXT_STORE": "gs://local-contexts",
 }
-START_SECONDS = 60  # bounds every wait of start-up; it takes two, unless the machine has a lot else to do
+START_SECONDS = (
+    60  # bounds every wait of start-up; it takes two, unless the machine has a lot else to do
+)
 
 DEFAULT_CONFIG: dict[str, Any] = {
     "resource_args": {
@@ -84,7 +91,9 @@ class Stack:
     pubsub_options: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()  # servers that somebody else has put at their ports
     functions: tuple[str, ...] = FUNCTIONS
-    timeouts: Mapping[str, int] = field(default_factory=dict)  # seconds that a function has, if not those of the cloud
+    timeouts: Mapping[str, int] = field(
+        default_factory=dict
+    )  # seconds that a function has, if not those of the cloud
     start_seconds: float = START_SECONDS
 
     def __post_init__(self) -> None:
@@ -122,17 +131,37 @@ class Stack:
             self.processes.await_port(name, getattr(self.ports, name), deadline)
         if self.every:
             urls = [self.ports.url(name) + "/" for name in ("poll", "status")]
-            command = [sys.executable, "-m", "deploy.local.scheduler", "--every", str(self.every), *urls]
+            command = [
+                sys.executable,
+                "-m",
+                "deploy.local.scheduler",
+                "--every",
+                str(self.every),
+                *urls,
+            ]
             self.processes.start("scheduler", command, self.function_environ())
 
     def start_function(self, name: str) -> None:
         """Serve one function through gunicorn, as the buildpack's container does."""
-        told = {"FUNCTION_TARGET": name, "FUNCTION_SIGNATURE_TYPE": "cloudevent" if name == "submit" else "http"}
+        told = {
+            "FUNCTION_TARGET": name,
+            "FUNCTION_SIGNATURE_TYPE": "cloudevent" if name == "submit" else "http",
+        }
         seconds = self.timeouts.get(name, TIMEOUTS[name])
         told |= {"CLOUD_RUN_TIMEOUT_SECONDS": str(seconds), "THREADED_TIMEOUT_ENABLED": "true"}
-        command = [sys.executable, "-m", "functions_framework", "--target", name, "--source", str(ROOT / "main.py")]
+        command = [
+            sys.executable,
+            "-m",
+            "functions_framework",
+            "--target",
+            name,
+            "--source",
+            str(ROOT / "main.py"),
+        ]
         port = str(getattr(self.ports, name))
-        self.processes.start(name, [*command, "--host", HOST, "--port", port], self.function_environ() | told)
+        self.processes.start(
+            name, [*command, "--host", HOST, "--port", port], self.function_environ() | told
+        )
 
     def function_settings(self) -> dict[str, str]:
         """Return the environment variables that tell the functions where they are: all that differs from the cloud."""
@@ -159,10 +188,14 @@ class Stack:
         """Return what a person exports so that their own wandb goes through this stack."""
         return {"WANDB_BASE_URL": self.ports.url("wandb"), "WANDB_API_KEY": API_KEY}
 
-    def make_queue(self, name: str, config: Mapping[str, Any] = DEFAULT_CONFIG, seconds: float = 5) -> None:
+    def make_queue(
+        self, name: str, config: Mapping[str, Any] = DEFAULT_CONFIG, seconds: float = 5
+    ) -> None:
         """Make a Vertex queue in W&B, or give it another configuration than the one that W&B's page fills in."""
         queue = {"entity": ENTITY, "queue": name, "resource": "gcp-vertex", "config": config}
-        requests.post(f"{self.ports.url('wandb')}/standin/queues", json=queue, timeout=seconds).raise_for_status()
+        requests.post(
+            f"{self.ports.url('wandb')}/standin/queues", json=queue, timeout=seconds
+        ).raise_for_status()
 
     def publisher(self) -> pubsub_v1.PublisherClient:
         """Return Google's own client, speaking to this stack's topic."""
@@ -177,15 +210,52 @@ class Stack:
         ports = self.ports
         emulator = emulator_command(HOST, ports.pubsub) if self.emulator else None
         servers = {
-            "gcs": [*python, "deploy.local.gcs_limits", "--port", str(ports.gcs), *self.gcs_options],
-            "wandb": [*python, "deploy.local.servers.wandb", "--port", str(ports.wandb), *self.wandb_options],
-            "vertex": [*python, "deploy.local.servers.vertex", "--port", str(ports.vertex), *self._vertex()],
+            "gcs": [
+                *python,
+                "deploy.local.gcs_limits",
+                "--port",
+                str(ports.gcs),
+                *self.gcs_options,
+            ],
+            "wandb": [
+                *python,
+                "deploy.local.servers.wandb",
+                "--port",
+                str(ports.wandb),
+                *self.wandb_options,
+            ],
+            "vertex": [
+                *python,
+                "deploy.local.servers.vertex",
+                "--port",
+                str(ports.vertex),
+                *self._vertex(),
+            ],
             "pubsub": emulator
-            or [*python, "deploy.local.servers.pubsub", "--port", str(ports.pubsub), *self.pubsub_options],
+            or [
+                *python,
+                "deploy.local.servers.pubsub",
+                "--port",
+                str(ports.pubsub),
+                *self.pubsub_options,
+            ],
         }
         if self.builds:
-            told = ["--gcs", ports.url("gcs"), "--built", str(self.images), "--state-dir", str(self.folder / "builds")]
-            servers["build"] = [*python, "deploy.local.servers.build", "--port", str(ports.build), *told]
+            told = [
+                "--gcs",
+                ports.url("gcs"),
+                "--built",
+                str(self.images),
+                "--state-dir",
+                str(self.folder / "builds"),
+            ]
+            servers["build"] = [
+                *python,
+                "deploy.local.servers.build",
+                "--port",
+                str(ports.build),
+                *told,
+            ]
         return {name: command for name, command in servers.items() if name not in self.without}
 
     @property
@@ -218,7 +288,9 @@ class Stack:
             prepare(max(deadline - time.monotonic(), 0.1))
         except (requests.RequestException, GoogleAPIError) as exc:
             said = str(exc).partition("\n")[0]
-            raise NotStartedError(f"{server} does not answer ({said}): see {self.processes.log(server)}") from exc
+            raise NotStartedError(
+                f"{server} does not answer ({said}): see {self.processes.log(server)}"
+            ) from exc
 
     def _make_buckets(self, seconds: float) -> None:
         for name in (BUCKET, "local-contexts") if self.builds else (BUCKET,):
@@ -237,15 +309,21 @@ class Stack:
                 # functions-framework takes the topic from the path of a push
                 push_config=PushConfig(push_endpoint=f"{self.ports.url('submit')}/{topic}"),
                 ack_deadline_seconds=120,
-                retry_policy=RetryPolicy(minimum_backoff=Duration(seconds=1), maximum_backoff=Duration(seconds=10)),
-                dead_letter_policy=DeadLetterPolicy(dead_letter_topic=dead, max_delivery_attempts=5),
+                retry_policy=RetryPolicy(
+                    minimum_backoff=Duration(seconds=1), maximum_backoff=Duration(seconds=10)
+                ),
+                dead_letter_policy=DeadLetterPolicy(
+                    dead_letter_topic=dead, max_delivery_attempts=5
+                ),
             ),
         ]
         with subscriber:
             for name in (dead, topic):
                 publisher.create_topic(name=name, retry=Retry(timeout=seconds), timeout=seconds)
             for subscription in subscriptions:
-                subscriber.create_subscription(request=subscription, retry=Retry(timeout=seconds), timeout=seconds)
+                subscriber.create_subscription(
+                    request=subscription, retry=Retry(timeout=seconds), timeout=seconds
+                )
 
     def _channel(self, transport: type[Any]) -> Any:
         """Return a plaintext connection; the clients' own variable for it would hold for this whole process."""

@@ -20,9 +20,25 @@ EVERY = 1.0  # seconds between two tries to take it
 
 @click.command()
 @deployment_options
-@click.option("--bucket", envvar="LEDGER_BUCKET", default="", help="Of the ledger.  [default: PROJECT-NAME-ledger]")
-@click.option("--agent-name", envvar="LAUNCH_AGENT_NAME", default="", help="Names the agent's record.  [default: NAME]")
-@click.option("--wait", default=180.0, show_default=True, type=click.FloatRange(0), help="Seconds to wait for a poll.")
+@click.option(
+    "--bucket",
+    envvar="LEDGER_BUCKET",
+    default="",
+    help="Of the ledger.  [default: PROJECT-NAME-ledger]",
+)
+@click.option(
+    "--agent-name",
+    envvar="LAUNCH_AGENT_NAME",
+    default="",
+    help="Names the agent's record.  [default: NAME]",
+)
+@click.option(
+    "--wait",
+    default=180.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds to wait for a poll.",
+)
 @click.argument("action", type=click.Choice(["show", "start", "stop"]), default="show")
 def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, action: str) -> None:
     """Show poll's agent in W&B, stop it, or let it poll again.
@@ -39,12 +55,19 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
 
     Exit code 1 if the record cannot be read or written, or if a poll is at work for longer than --wait.
     """
-    os.environ.setdefault("GOOGLE_CLOUD_PROJECT", deployment.project)  # Google's client asks for one
+    os.environ.setdefault(
+        "GOOGLE_CLOUD_PROJECT", deployment.project
+    )  # Google's client asks for one
     bucket = bucket or deployment.ledger_bucket
     book, clock = GcsAgentBook(bucket, agent_name or deployment.name), GcsLedger(bucket).now
     try:
         if action == "start":
-            _change(book, clock, wait, lambda note: replace(note, agent_id="", stopped=False, failures=0))
+            _change(
+                book,
+                clock,
+                wait,
+                lambda note: replace(note, agent_id="", stopped=False, failures=0),
+            )
             click.echo("Poll registers a new agent at its next call, within a minute, and polls.")
         elif action == "stop":
             _change(book, clock, wait, lambda note: replace(note, stopped=True))
@@ -56,7 +79,10 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
 
 
 def _change(
-    book: GcsAgentBook, clock: Callable[[], datetime], wait: float, change: Callable[[AgentNote], AgentNote]
+    book: GcsAgentBook,
+    clock: Callable[[], datetime],
+    wait: float,
+    change: Callable[[AgentNote], AgentNote],
 ) -> None:
     """Change the note while no poll is at work: poll would write its own over it."""
     holder, deadline = f"command-{uuid.uuid4().hex}", time.monotonic() + wait
@@ -82,10 +108,15 @@ def _shown(note: AgentNote | None) -> str:
     if note is None or not (note.agent_id or note.stopped):
         return "No agent: poll registers one at its next call."
     lines = [f"agent:     {note.agent_id or 'none'}", f"W&B:       {note.base_url or 'unknown'}"]
-    lines += [f"entity:    {note.entity or 'unknown'}", f"queues:    {', '.join(note.queues) or 'none'}"]
+    lines += [
+        f"entity:    {note.entity or 'unknown'}",
+        f"queues:    {', '.join(note.queues) or 'none'}",
+    ]
     if note.missing:
         lines.append(f"missing:   {', '.join(note.missing)}, when the agent was registered")
-    last = f"{note.polled_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if note.polled_at else "unknown"
+    last = (
+        f"{note.polled_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if note.polled_at else "unknown"
+    )
     lines.append(f"last call: {last}")
     if note.stopped:
         lines.append("state:     stopped; `python -m deploy agent start` lets it poll again")

@@ -10,7 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from deploy.operate.agent_keys import FIXES, KEYS, KNOWN
-from shared.config.launch_config import AGENTS_BUILDERS, CONFIG_FILE, LaunchConfig, builder_problem, read_launch_config
+from shared.config.launch_config import (
+    AGENTS_BUILDERS,
+    CONFIG_FILE,
+    LaunchConfig,
+    builder_problem,
+    read_launch_config,
+)
 from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 from shared.config.yaml_file import read_yaml
 from shared.core.errors import SettingsError
@@ -82,7 +88,9 @@ def read(path: Path) -> AgentFile:
     whole = frozenset(loc[:1] for loc in wrong if loc[0] == "ladder")  # half of a place is none
     config = LaunchConfig.model_validate(_without(written, wrong | whole))
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
-    return AgentFile(written, config, (*problems, *_no_queue(written, config, wrong), *_no_build(config)))
+    return AgentFile(
+        written, config, (*problems, *_no_queue(written, config, wrong), *_no_build(config))
+    )
 
 
 def lines(file: AgentFile) -> Iterator[Line]:
@@ -102,14 +110,23 @@ def lines(file: AgentFile) -> Iterator[Line]:
             yield Line(_shown("", key), NOT_SHOWN, UNKNOWN, meaning, "")
 
 
-def _no_queue(written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset[tuple[str, ...]]) -> Iterator[Problem]:
+def _no_queue(
+    written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset[tuple[str, ...]]
+) -> Iterator[Problem]:
     """Yield a problem where a queue would not be served: one that only `queue` names, and where there is none."""
     single = written.get("queue")
     if single and single not in config.queues:
         names = _shown("queues", [*config.queues, single])
-        yield Problem("queue", _shown("queue", single), "it would not be served", f"Write queues: [{names}].")
+        yield Problem(
+            "queue", _shown("queue", single), "it would not be served", f"Write queues: [{names}]."
+        )
     elif not all((*config.queues, config.queues)) and not any(loc[0] == "queues" for loc in wrong):
-        yield Problem("queues", _shown("queues", written.get("queues")), "there is no queue to serve", FIXES["queues"])
+        yield Problem(
+            "queues",
+            _shown("queues", written.get("queues")),
+            "there is no queue to serve",
+            FIXES["queues"],
+        )
 
 
 def _no_build(config: LaunchConfig) -> Iterator[Problem]:
@@ -124,7 +141,13 @@ def _no_build(config: LaunchConfig) -> Iterator[Problem]:
 
 def _inside(value: object) -> dict[str, Any]:
     """Return what stands in a section or a list, under the names by which a validation error has it."""
-    pairs = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    pairs = (
+        value.items()
+        if isinstance(value, Mapping)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return {str(name): one for name, one in pairs}
 
 
@@ -132,7 +155,11 @@ def _without(value: Any, wrong: frozenset[tuple[str, ...]], at: tuple[str, ...] 
     """Return a copy of a section or a list without the places that are wrong, and without a list of nothing else."""
     if not any(loc[: len(at)] == at for loc in wrong):
         return value
-    kept = {name: _without(one, wrong, (*at, name)) for name, one in _inside(value).items() if (*at, name) not in wrong}
+    kept = {
+        name: _without(one, wrong, (*at, name))
+        for name, one in _inside(value).items()
+        if (*at, name) not in wrong
+    }
     kept = {name: one for name, one in kept.items() if one != [] or not _inside(value)[name]}
     return list(kept.values()) if isinstance(value, list) else kept
 
@@ -170,7 +197,10 @@ def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Probl
     fix = FIXES.get(known) or FIXES[known.partition(".")[0]]
     shown = _shown(key, value) if known in KEYS else NOT_SHOWN
     return Problem(
-        _shown("", key), shown, _shown("", message.removeprefix("Value error, ")), fix + _did_you_mean(known)
+        _shown("", key),
+        shown,
+        _shown("", message.removeprefix("Value error, ")),
+        fix + _did_you_mean(known),
     )
 
 
@@ -179,7 +209,10 @@ def _shown(key: str, value: object) -> str:
     if _SECRET.search(key) and value:
         return NOT_SHOWN
     if isinstance(value, list):
-        return ", ".join("[…]" if isinstance(one, list) else _shown(key, one) for one in value) or "nothing"
+        return (
+            ", ".join("[…]" if isinstance(one, list) else _shown(key, one) for one in value)
+            or "nothing"
+        )
     if isinstance(value, Mapping):
         return "{…}" if value else "nothing"
     if value is None or isinstance(value, bool):

@@ -32,32 +32,71 @@ KNOWN = (
     Known(("queues",), AS_IS, "Each of them is polled."),
     Known(("queue",), CHANGES, "Only the list under queues is read."),
     Known(("max_jobs",), AS_IS, "Launches open at the same time, over all queues; -1: no limit."),
-    Known(("max_schedulers",), AS_IS, "Schedulers of sweeps open at the same time, beside max_jobs; -1: no limit."),
+    Known(
+        ("max_schedulers",),
+        AS_IS,
+        "Schedulers of sweeps open at the same time, beside max_jobs; -1: no limit.",
+    ),
     Known(("secure_mode",), AS_IS, "True refuses entry point overrides."),
     Known(("stopped_run_timeout",), AS_IS, "Seconds from stop in W&B to cancel."),
-    Known(("verbosity",), CHANGES, "The functions log to Cloud Logging; DEBUG says more than INFO.", "LOG_LEVEL"),
+    Known(
+        ("verbosity",),
+        CHANGES,
+        "The functions log to Cloud Logging; DEBUG says more than INFO.",
+        "LOG_LEVEL",
+    ),
     Known(("project",), NOTHING, "The agent does not use it either: queues belong to an entity."),
     Known(("environment", "environment.type"), AS_IS, "Vertex queues are served from gcp alone."),
-    Known(("environment.region",), AS_IS, "Where jobs run, unless their queue names another region."),
-    Known(("environment.project",), CHANGES, "Where jobs run, likewise; the agent took its credentials' project."),
     Known(
-        ("registry.uri",), AS_IS, "What images of jobs' code are called, where they are built and have no destination."
+        ("environment.region",), AS_IS, "Where jobs run, unless their queue names another region."
     ),
     Known(
-        ("registry", *_below("registry", "credentials", "type", "repository", "image-name", "region", "project")),
+        ("environment.project",),
+        CHANGES,
+        "Where jobs run, likewise; the agent took its credentials' project.",
+    ),
+    Known(
+        ("registry.uri",),
+        AS_IS,
+        "What images of jobs' code are called, where they are built and have no destination.",
+    ),
+    Known(
+        (
+            "registry",
+            *_below(
+                "registry", "credentials", "type", "repository", "image-name", "region", "project"
+            ),
+        ),
         NOTHING,
         "The destination, or else registry.uri, says where images are pushed; Vertex AI pulls them.",
     ),
     Known(("registry.account_id",), NOTHING, "It is for AWS."),
-    Known(("builder.type",), AS_IS, "Nothing is built: images run as they are, code in a base image.", value="noop"),
-    Known(("builder", "builder.type"), CHANGES, "Cloud Build builds the images of jobs' code, once for the same code."),
-    Known(("builder.destination",), AS_IS, "What those images are called; each has a tag of its content."),
+    Known(
+        ("builder.type",),
+        AS_IS,
+        "Nothing is built: images run as they are, code in a base image.",
+        value="noop",
+    ),
+    Known(
+        ("builder", "builder.type"),
+        CHANGES,
+        "Cloud Build builds the images of jobs' code, once for the same code.",
+    ),
+    Known(
+        ("builder.destination",),
+        AS_IS,
+        "What those images are called; each has a tag of its content.",
+    ),
     Known(
         ("builder.build-context-store",),
         AS_IS,
         "Where a build finds the code; without it, the launch's staging bucket.",
     ),
-    Known(("builder.base_image",), AS_IS, "What a job's code runs in, where neither the job nor its queue says."),
+    Known(
+        ("builder.base_image",),
+        AS_IS,
+        "What a job's code runs in, where neither the job nor its queue says.",
+    ),
     Known(
         (
             *_below("builder", "platform", "credentials", "build-job-name"),
@@ -69,9 +108,21 @@ KNOWN = (
     Known(("runner",), NOTHING, "Older agents read it, for Kubernetes and SageMaker alone."),
     Known(("scheduler", "scheduler.image"), AS_IS, "What a sweep's scheduler runs in. " + _OURS),
     Known(("scheduler.machine_type",), AS_IS, "What a sweep's scheduler runs on. " + _OURS),
-    Known(("key_secret",), AS_IS, "Jobs read W&B's key from this secret; it is in no CustomJob. " + _OURS),
-    Known(("ladder", *_below("ladder", *Ladder.model_fields)), AS_IS, "Where else there may be machines. " + _OURS),
-    Known(("policy", *_below("policy", *AdmissionPolicy.model_fields)), AS_IS, "What a launch may ask for. " + _OURS),
+    Known(
+        ("key_secret",),
+        AS_IS,
+        "Jobs read W&B's key from this secret; it is in no CustomJob. " + _OURS,
+    ),
+    Known(
+        ("ladder", *_below("ladder", *Ladder.model_fields)),
+        AS_IS,
+        "Where else there may be machines. " + _OURS,
+    ),
+    Known(
+        ("policy", *_below("policy", *AdmissionPolicy.model_fields)),
+        AS_IS,
+        "What a launch may ask for. " + _OURS,
+    ),
 )
 KEYS = tuple(key for known in KNOWN for key in known.keys)
 FIXES = {

@@ -76,7 +76,9 @@ def migrate(launch_config: Path) -> None:
     except SettingsError as exc:
         raise click.ClickException(str(exc)) from exc
     where = file.config.environment
-    deployment = Deployment(where.project or "PROJECT", where.region or "REGION", number="NUMBER", config=file.config)
+    deployment = Deployment(
+        where.project or "PROJECT", where.region or "REGION", number="NUMBER", config=file.config
+    )
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = UNCUT
@@ -87,12 +89,17 @@ def migrate(launch_config: Path) -> None:
     _permissions(console, deployment)
     _next(console, launch_config, needed, deployment)
     if file.problems:
-        raise click.ClickException(f"{launch_config} cannot move over yet: solve its problems first")
+        raise click.ClickException(
+            f"{launch_config} cannot move over yet: solve its problems first"
+        )
 
 
 def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
     """Return what the functions require and a file does not give, with where to set it."""
-    given = {**config.model_dump(), **{f"environment.{key}": one for key, one in config.environment}}
+    given = {
+        **config.model_dump(),
+        **{f"environment.{key}": one for key, one in config.environment},
+    }
     needed = {}
     for kind in KINDS:
         for name, names in variables(kind).items():
@@ -104,7 +111,9 @@ def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
 def _keys(console: Console, file: AgentFile) -> None:
     console.print("Key by key", style="bold")
     if file.written:
-        rows = ((line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file))
+        rows = (
+            (line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file)
+        )
         _print(console, ("key", "value", "effect", "meaning", "setting"), rows)
     else:
         console.print("  None: the file is empty.")
@@ -152,13 +161,18 @@ def _may(binding: Binding) -> str:
     """Return a role; of our own those permissions that matter to jobs."""
     if binding.role.startswith("roles/"):
         return binding.role
-    return " ".join(p for p in binding.permissions if p.startswith("aiplatform.")) or binding.role.rpartition("/")[2]
+    return (
+        " ".join(p for p in binding.permissions if p.startswith("aiplatform."))
+        or binding.role.rpartition("/")[2]
+    )
 
 
 def _on(binding: Binding, deployment: Deployment) -> str:
     """Return a resource by its own name, with a word for what has none yet."""
     words = {"sources": "the functions' sources", "trigger": "submit's subscription"}
-    return words.get(binding.kind) or _account(binding.resource.rpartition("/topics/")[2], deployment)
+    return words.get(binding.kind) or _account(
+        binding.resource.rpartition("/topics/")[2], deployment
+    )
 
 
 def _next(console: Console, file: Path, needed: Mapping[str, str], deployment: Deployment) -> None:
@@ -169,13 +183,21 @@ def _next(console: Console, file: Path, needed: Mapping[str, str], deployment: D
             console.print(f"       {command}", style="cyan")
 
 
-def _steps(file: Path, needed: Mapping[str, str], deployment: Deployment) -> Iterator[tuple[str, ...]]:
+def _steps(
+    file: Path, needed: Mapping[str, str], deployment: Deployment
+) -> Iterator[tuple[str, ...]]:
     """Yield what to do, in order: why, and the commands."""
     where = ("--project", deployment.project, "--region", deployment.region)
     if file.resolve() != Path(CONFIG_FILE).resolve():
-        yield "The build takes the file from the source's root:", shlex.join(("cp", str(file), CONFIG_FILE))
+        yield (
+            "The build takes the file from the source's root:",
+            shlex.join(("cp", str(file), CONFIG_FILE)),
+        )
     told = " ".join(f"{name}=…" for name in needed if name != "LEDGER_BUCKET")
-    yield "Shadow mode: what would become of what waits. Nothing is popped:", f"{told} python -m deploy plan"
+    yield (
+        "Shadow mode: what would become of what waits. Nothing is popped:",
+        f"{told} python -m deploy plan",
+    )
     yield (
         "Once, as an owner of the project (with --staging-bucket BUCKET where the queues have one of their own):",
         shlex.join(("python", "-m", "deploy", "bootstrap", *where)),

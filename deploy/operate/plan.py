@@ -29,9 +29,18 @@ from shared.runspec.render import ArgumentNames, DeploymentDefaults
 from shared.runspec.scheduler import SchedulerDefaults
 from shared.runspec.source import FETCH
 
-IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
-LAUNCHED, REFUSED, UNSEEN = "would be launched", "would be refused", "cannot be seen before it is popped"
-_PROGRAMS = {FETCH: "[the program that fetches the code]", READ_KEY: "[the program that reads the key]"}
+IMAGE = (
+    "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # stands for the image of an item to come
+)
+LAUNCHED, REFUSED, UNSEEN = (
+    "would be launched",
+    "would be refused",
+    "cannot be seen before it is popped",
+)
+_PROGRAMS = {
+    FETCH: "[the program that fetches the code]",
+    READ_KEY: "[the program that reads the key]",
+}
 
 
 class PlanSettings(PollSettings, SubmitSettings):
@@ -59,12 +68,22 @@ class Planned:
         if self.item:
             shown |= {"item": self.item, "outcome": self.outcome}
         else:
-            shown |= {"checked": "the queue's configuration, for any image", "outcome": self.outcome}
+            shown |= {
+                "checked": "the queue's configuration, for any image",
+                "outcome": self.outcome,
+            }
         if self.call:
             arguments = {"CustomJob": dict(self.call.constructor), "submit": dict(self.call.submit)}
-            then: dict[str, Any] = {"without machines there, next": list(self.ladder)} if self.ladder else {}
+            then: dict[str, Any] = (
+                {"without machines there, next": list(self.ladder)} if self.ladder else {}
+            )
             then |= {"left out of the ladder": self.left_out} if self.left_out else {}
-            shown |= {"warnings": list(self.call.warnings), "parent": self.call.parent, **then, **arguments}
+            shown |= {
+                "warnings": list(self.call.warnings),
+                "parent": self.call.parent,
+                **then,
+                **arguments,
+            }
         if self.refusal:
             shown |= {"field": self.refusal.field, "reason": str(self.refusal)}
         without: dict[str, Any] = _redacted(shown, self.secrets)
@@ -85,16 +104,23 @@ class Planner:
         if queue is None:
             yield Planned(name, "", REFUSED, refusal=self._missing(name))
             return
-        waiting = (one for one in pending_items(self.graphql, self.entity, name) if item in ("", one.id))
+        waiting = (
+            one for one in pending_items(self.graphql, self.entity, name) if item in ("", one.id)
+        )
         seen = False
         for one in itertools.islice(waiting, limit):
             seen = seen or one.run_spec is not None
             yield self._item(queue, one)
         if not (seen or item):
-            yield self._rendered(queue, "", queue.example_spec(example_image(self.preparation.policy, IMAGE)))
+            yield self._rendered(
+                queue, "", queue.example_spec(example_image(self.preparation.policy, IMAGE))
+            )
 
     def _missing(self, name: str) -> Reject:
-        there = ", ".join(sorted(queue_names(self.graphql, self.entity))) or "none that this key may see"
+        there = (
+            ", ".join(sorted(queue_names(self.graphql, self.entity)))
+            or "none that this key may see"
+        )
         return Reject("queues", f"{self.entity} has no queue named {name}", f"Its queues: {there}.")
 
     def _item(self, queue: QueueView, item: PendingItem) -> Planned:
@@ -107,7 +133,9 @@ class Planner:
         try:
             check_intake(run_spec)
         except Reject as refusal:
-            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=frozenset({site.api_key}))
+            return Planned(
+                queue.name, item, REFUSED, refusal=refusal, secrets=frozenset({site.api_key})
+            )
         launch = _claimed(queue, item, run_spec)
         macros = (value for name, value in site.macros.items() if is_secret(name))
         secrets = frozenset({site.api_key, *secrets_in(launch.run_spec), *macros})
@@ -116,7 +144,13 @@ class Planner:
         except Reject as refusal:
             return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
         return Planned(
-            queue.name, item, LAUNCHED, job.call, job.next_places, job.launch.climb.left_out, secrets=secrets
+            queue.name,
+            item,
+            LAUNCHED,
+            job.call,
+            job.next_places,
+            job.launch.climb.left_out,
+            secrets=secrets,
         )
 
 
@@ -126,9 +160,17 @@ class Planner:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help=f"The agent's configuration file.  [default: LAUNCH_CONFIG, or {CONFIG_FILE} where it exists]",
 )
-@click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; repeatable.  [default: all]")
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    metavar="NAME",
+    help="Only this queue; repeatable.  [default: all]",
+)
 @click.option("--item", default="", metavar="ID", help="Only this item.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Items of each queue.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1), help="Items of each queue."
+)
 def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) -> None:
     """Show what would become of the items that wait in W&B's queues. Nothing is popped, acked or changed.
 
@@ -150,15 +192,21 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
     try:
         told = load(PlanSettings)
         planner = _planner(told)
-        for planned in itertools.chain.from_iterable(planner.plan(name, item, limit) for name in told.queues):
+        for planned in itertools.chain.from_iterable(
+            planner.plan(name, item, limit) for name in told.queues
+        ):
             outcomes[planned.outcome] += 1
             click.echo("---\n" + _written(planned.document()), nl=False)
     except LaunchError as exc:
         raise click.ClickException(str(exc)) from exc
     if not outcomes:
-        raise click.ClickException(f"no item {item} waits in {', '.join(told.queues)} of {told.entity}")
+        raise click.ClickException(
+            f"no item {item} waits in {', '.join(told.queues)} of {told.entity}"
+        )
     click.echo(
-        "; ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) + ". Nothing was popped.", err=True
+        "; ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        + ". Nothing was popped.",
+        err=True,
     )
     if outcomes[REFUSED]:
         raise SystemExit(1)
@@ -166,7 +214,9 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
 
 def _planner(told: PlanSettings) -> Planner:
     """Wire as submit does."""
-    from shared.adapters.vertex.submit import argument_names  # Google's SDK takes seconds: no other command waits
+    from shared.adapters.vertex.submit import (
+        argument_names,
+    )  # Google's SDK takes seconds: no other command waits
 
     if unset := sorted(name for name in told.launch_macros if name not in os.environ):
         click.echo(f"Not set here, so left as they are: the macros {', '.join(unset)}.", err=True)
@@ -186,11 +236,15 @@ def _planner(told: PlanSettings) -> Planner:
     graphql = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
     scheduler = SchedulerDefaults(told.scheduler_image, told.scheduler_machine)
     names = ArgumentNames(**argument_names())
-    preparation = preparing(graphql, site, names, policy=told.policy, ladder=told.ladder, scheduler=scheduler)
+    preparation = preparing(
+        graphql, site, names, policy=told.policy, ladder=told.ladder, scheduler=scheduler
+    )
     return Planner(graphql, told.entity, preparation)
 
 
-def preparing(graphql: Graphql, site: DeploymentDefaults, names: ArgumentNames, **limits: Any) -> Preparation:
+def preparing(
+    graphql: Graphql, site: DeploymentDefaults, names: ArgumentNames, **limits: Any
+) -> Preparation:
     """Return what submit prepares jobs with, except its look at the key; `limits` are policy, ladder, scheduler."""
     wandb = (WandbQueueConfigs(graphql), WandbJobs(graphql), WandbSweeps(graphql))
     return Preparation(*wandb, site, names, **limits)
@@ -198,7 +252,9 @@ def preparing(graphql: Graphql, site: DeploymentDefaults, names: ArgumentNames, 
 
 def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:
     """Return the launch of an item as it is when submit renders it: at its first attempt."""
-    opened = from_item(item, Queue(entity=queue.entity, name=queue.name), run_spec, datetime.now(UTC))
+    opened = from_item(
+        item, Queue(entity=queue.entity, name=queue.name), run_spec, datetime.now(UTC)
+    )
     return opened.move(State.SUBMITTING, attempt=1)
 
 
@@ -210,7 +266,10 @@ def _redacted(value: Any, secrets: frozenset[str]) -> Any:
     """Return a value with no secret in it, by the name of an entry or a variable, or found inside a text."""
     if isinstance(value, Mapping):
         hidden = KEYS | ({"value"} if is_secret(value.get("name")) else frozenset())
-        return {key: REDACTED if key in hidden and one else _redacted(one, secrets) for key, one in value.items()}
+        return {
+            key: REDACTED if key in hidden and one else _redacted(one, secrets)
+            for key, one in value.items()
+        }
     if isinstance(value, list):
         return [_redacted(one, secrets) for one in value]
     if isinstance(value, str):

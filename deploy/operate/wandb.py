@@ -17,7 +17,9 @@ from shared.core.errors import Denied
 from shared.runspec.templates import filled
 
 VIEWER = "query GetViewer { viewer { username entity teams { edges { node { name } } } } }"
-FIELDS = "query TypeFields($typeName: String!) { TypeInfo: __type(name: $typeName) { fields { name } } }"
+FIELDS = (
+    "query TypeFields($typeName: String!) { TypeInfo: __type(name: $typeName) { fields { name } } }"
+)
 ITEMS = """query GetRunQueueItems($projectName: String!, $entityName: String!, $runQueue: String!, $first: Int!,
                                   $after: String) {
   project(name: $projectName, entityName: $entityName) {
@@ -57,9 +59,15 @@ class QueueView:
 
     def example_spec(self, image: str) -> dict[str, Any]:
         """Return the run spec that an item of this image would have, with example values for template variables."""
-        examples = {name: _example(name, schema) for name, schema in self.template_variables.items()}
+        examples = {
+            name: _example(name, schema) for name, schema in self.template_variables.items()
+        }
         config: dict[str, Any] = filled(self.config, examples)
-        named = {"entity": self.entity, "project": "uncategorized", "docker": {"docker_image": image}}
+        named = {
+            "entity": self.entity,
+            "project": "uncategorized",
+            "docker": {"docker_image": image},
+        }
         return {**config, **named, "resource": self.resource}
 
 
@@ -96,7 +104,9 @@ def read_queue(graphql: Graphql, entity: str, name: str) -> QueueView | None:
     found = read_config(graphql, entity, name)
     if found is None:
         return None
-    return QueueView(entity, name, found.id, found.access, found.resource, found.config, found.template_variables)
+    return QueueView(
+        entity, name, found.id, found.access, found.resource, found.config, found.template_variables
+    )
 
 
 def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingItem]:
@@ -104,12 +114,16 @@ def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingI
     document = ITEMS.replace("#spec", "runSpec" if shows_run_specs(graphql) else "")
     after = None
     while True:
-        queue = _queue(graphql.query(document, {**_where(entity, name), "first": PAGE, "after": after}))
+        queue = _queue(
+            graphql.query(document, {**_where(entity, name), "first": PAGE, "after": after})
+        )
         items = (queue or {}).get("runQueueItems") or {}
         for edge in items.get("edges") or []:
             node = edge["node"]
             if str(node["state"]).upper() == "PENDING":
-                yield PendingItem(str(node["id"]), _object(node["runSpec"]) if "runSpec" in node else None)
+                yield PendingItem(
+                    str(node["id"]), _object(node["runSpec"]) if "runSpec" in node else None
+                )
         info = items.get("pageInfo") or {}
         if not info.get("hasNextPage") or info.get("endCursor") in (None, after):
             return

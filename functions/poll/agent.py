@@ -22,7 +22,9 @@ class _Heard(enum.Enum):
 
     GO = enum.auto()
     STOP = enum.auto()
-    UNKNOWN = enum.auto()  # it knows no such agent, none was registered yet, or it could not be asked
+    UNKNOWN = (
+        enum.auto()
+    )  # it knows no such agent, none was registered yet, or it could not be asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class Agent:
             return _not_polled(note, report, f"this agent is stopped; {START}")
         heard, silence = self._heartbeat(note, report)
         if heard is _Heard.STOP:
-            return _not_polled(replace(note, failures=0), report, f"W&B asks this agent to stop polling; {START}")
+            return _not_polled(
+                replace(note, failures=0), report, f"W&B asks this agent to stop polling; {START}"
+            )
         confirmed = heard is _Heard.GO
         doubted = bool(note.agent_id or note.failures)
         note = replace(note, failures=note.failures + 1 if doubted and not confirmed else 0)
@@ -63,11 +67,15 @@ class Agent:
         if silence and known is None:
             raise silence
         if silence and note.failures < PATIENCE:
-            return _not_polled(note, report, "W&B does not say whether this agent should stop polling")
+            return _not_polled(
+                note, report, "W&B does not say whether this agent should stop polling"
+            )
         missing = frozenset(note.missing if known is None else set(self.queues) - known)
         for name in sorted(missing):
             fix = "Create it in W&B, or remove it from LAUNCH_QUEUES (queues in launch-config.yaml)"
-            report.failed(f"queue {name}", f"{self.entity} has no such queue that our key can see. {fix}")
+            report.failed(
+                f"queue {name}", f"{self.entity} has no such queue that our key can see. {fix}"
+            )
         note = note if confirmed else replace(note, agent_id="")
         note = note if known is None else self._registered(note, missing, report)
         report.agent_id = note.agent_id
@@ -83,7 +91,9 @@ class Agent:
             raise
         except Exception as exc:  # noqa: BLE001 - a garbled answer says no more than none
             report.failed("agent", exc, exc)
-            return _Heard.UNKNOWN, exc if isinstance(exc, LaunchError) else Retry(f"agent: {type(exc).__name__}")
+            return _Heard.UNKNOWN, exc if isinstance(exc, LaunchError) else Retry(
+                f"agent: {type(exc).__name__}"
+            )
         return (_Heard.UNKNOWN if stop is None else _Heard.STOP if stop else _Heard.GO), None
 
     def _known_queues(self, report: Report) -> frozenset[str] | None:
@@ -101,7 +111,10 @@ class Agent:
         if note.agent_id and missing >= frozenset(note.missing):
             return note  # no queue has appeared since it was registered
         if note.failures > PATIENCE and note.failures % SELDOM:
-            report.failed("agent", "W&B knows none of the agents that it registered for us. Items are popped without")
+            report.failed(
+                "agent",
+                "W&B knows none of the agents that it registered for us. Items are popped without",
+            )
             return note
         present = tuple(name for name in self.queues if name not in missing)
         if not present:
@@ -113,8 +126,12 @@ class Agent:
         except Exception as exc:  # noqa: BLE001 - a garbled answer says no more than none
             report.failed("agent", exc, exc)
             return note
-        log.info("poll.registered", extra={"fields": {"agent_id": agent_id, "queues": list(present)}})
-        return replace(note, agent_id=agent_id, missing=tuple(name for name in self.queues if name in missing))
+        log.info(
+            "poll.registered", extra={"fields": {"agent_id": agent_id, "queues": list(present)}}
+        )
+        return replace(
+            note, agent_id=agent_id, missing=tuple(name for name in self.queues if name in missing)
+        )
 
 
 def _not_polled(note: AgentNote, report: Report, why: str) -> tuple[AgentNote, frozenset[str]]:

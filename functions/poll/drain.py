@@ -104,13 +104,19 @@ class Poll:
         report.open_launches = len(entries) + len(listing.unreadable)
         for key, why in listing.unreadable.items():
             report.failed(f"ledger: open/{key}", f"cannot be read, and holds a slot: {why}")
-        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, self.policy.overdue_after)]
+        stale = [
+            entry
+            for entry in entries
+            if entry.from_queue and entry.overdue(now, self.policy.overdue_after)
+        ]
         if stale:
             shown = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
             for item, exc in shown.failed.items():  # it may be acked: it keeps its slot
                 report.failed(f"item {item}", exc, exc)
             unacked = {item for item, status in shown.found.items() if not status.run_name}
-            entries = [entry for entry in entries if entry not in stale or entry.item_id not in unacked]
+            entries = [
+                entry for entry in entries if entry not in stale or entry.item_id not in unacked
+            ]
         limits = Limits(self.policy.max_jobs, self.policy.max_schedulers, self.policy.max_queued)
         queues = [queue for queue in self.policy.queues if queue.name not in missing]
         first = zlib.crc32(holder.encode()) % max(len(queues), 1)
@@ -122,11 +128,15 @@ class Poll:
     def _round(self, slots: Slots, budget: Budget, report: Report) -> None:
         """Empty the queues once, over several connections, then publish what is ours."""
         if budget.left <= 0:
-            report.failed("time", "the budget was spent before any queue was asked (POLL_BUDGET_SECONDS)")
+            report.failed(
+                "time", "the budget was spent before any queue was asked (POLL_BUDGET_SECONDS)"
+            )
             return
         workers = min(self.policy.connections, slots.room)
         with ThreadPoolExecutor(max(workers, 1)) as pool:
-            futures = [pool.submit(self._work, slots, report.agent_id, budget) for _ in range(workers)]
+            futures = [
+                pool.submit(self._work, slots, report.agent_id, budget) for _ in range(workers)
+            ]
         taken = [one for future in futures for one in future.result()]
         for one in taken:
             if one.error:
@@ -138,7 +148,9 @@ class Poll:
         ours = [one.key for one in taken if not (one.error or one.left or one.refused)]
         if ours:
             try:
-                self.publisher.publish(ours)  # also when the time is over: a late ticket changes nothing
+                self.publisher.publish(
+                    ours
+                )  # also when the time is over: a late ticket changes nothing
             except Exception as exc:  # noqa: BLE001 - status publishes for what waits too long
                 report.failed("topic", exc, exc)
 
@@ -153,7 +165,9 @@ class Poll:
             except OutOfTime:
                 slots.give_back()
                 break
-            except Exception as exc:  # whatever it is, the other queues are asked, and what was acked is published
+            except (
+                Exception
+            ) as exc:  # whatever it is, the other queues are asked, and what was acked is published
                 slots.drop(queue)
                 taken.append(Taken(queue, error=words(exc)))
                 log.exception("poll.pop_failed", extra={"fields": {"queue": queue.name}})

@@ -46,10 +46,16 @@ def build_poll(told: PollSettings) -> Poll:
         overdue_after=timedelta(seconds=told.overdue_seconds),
         window=timedelta(seconds=told.poll_window_seconds),
         base_url=told.wandb_base_url,
-        agent_config={"entity": told.entity, "queues": list(told.queues), "max_jobs": told.max_jobs},
+        agent_config={
+            "entity": told.entity,
+            "queues": list(told.queues),
+            "max_jobs": told.max_jobs,
+        },
     )
     ledger = GcsLedger(told.ledger_bucket)
-    graphql = Graphql(told.wandb_base_url, told.api_key, told.poll_connections, ca_file=told.wandb_ca_file)
+    graphql = Graphql(
+        told.wandb_base_url, told.api_key, told.poll_connections, ca_file=told.wandb_ca_file
+    )
     return Poll(
         run_queue=WandbRunQueue(graphql),
         ledger=ledger,

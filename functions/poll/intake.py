@@ -35,7 +35,11 @@ class Taken:
     @property
     def where(self) -> str:
         """Return where an error belongs."""
-        return f"queue {self.queue.name}, item {self.item}" if self.item else f"queue {self.queue.name}"
+        return (
+            f"queue {self.queue.name}, item {self.item}"
+            if self.item
+            else f"queue {self.queue.name}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,15 @@ class Intake:
             self.slots.give_back()
             taken = Taken(queue, item.id, left="the time is over")
         except _Unsettled as exc:  # it may be ours, so it keeps its room
-            log.exception("poll.item_unsettled", extra={"fields": {"queue": queue.name, "item": item.id}})
+            log.exception(
+                "poll.item_unsettled", extra={"fields": {"queue": queue.name, "item": item.id}}
+            )
             return Taken(queue, item.id, error=str(exc))
         except Exception as exc:
             self.slots.strike(queue)
-            log.exception("poll.item_failed", extra={"fields": {"queue": queue.name, "item": item.id}})
+            log.exception(
+                "poll.item_failed", extra={"fields": {"queue": queue.name, "item": item.id}}
+            )
             return Taken(queue, item.id, error=words(exc))
         fields = {"launch_key": taken.key, "item": item.id, "queue": queue.name, "left": taken.left}
         log.info("poll.item", extra={"fields": fields})
@@ -78,7 +86,9 @@ class Intake:
             return Taken(queue, item.id, launch.key, left=left)
         if _is_refused(launch):
             self.slots.give_back()
-            log.warning("poll.refused", extra={"fields": {"launch_key": launch.key, "why": launch.reason}})
+            log.warning(
+                "poll.refused", extra={"fields": {"launch_key": launch.key, "why": launch.reason}}
+            )
         return Taken(queue, item.id, launch.key, refused=_is_refused(launch))
 
     def _opened(self, queue: Queue, item: QueueItem) -> Launch:
@@ -86,7 +96,9 @@ class Intake:
         try:
             return from_item(item.id, queue, item.run_spec, self.clock(), item.problem)
         except Exception as exc:
-            log.exception("poll.item_unreadable", extra={"fields": {"queue": queue.name, "item": item.id}})
+            log.exception(
+                "poll.item_unreadable", extra={"fields": {"queue": queue.name, "item": item.id}}
+            )
             return self._refusal(queue, item, f"cannot be read ({type(exc).__name__})")
 
     def _written(self, queue: Queue, item: QueueItem, launch: Launch) -> Launch:
@@ -97,7 +109,9 @@ class Intake:
             except LaunchError:
                 raise
             except Exception:
-                log.exception("poll.not_written", extra={"fields": {"queue": queue.name, "item": item.id}})
+                log.exception(
+                    "poll.not_written", extra={"fields": {"queue": queue.name, "item": item.id}}
+                )
         return self._write(self._refusal(queue, item, "cannot be written into the ledger"))
 
     def _write(self, launch: Launch) -> Launch:
@@ -105,7 +119,9 @@ class Intake:
         try:
             self.ledger.write(launch)
         except Conflict:
-            log.info("poll.again", extra={"fields": {"launch_key": launch.key}})  # an earlier poll got as far as this
+            log.info(
+                "poll.again", extra={"fields": {"launch_key": launch.key}}
+            )  # an earlier poll got as far as this
         return launch
 
     def _refusal(self, queue: Queue, item: QueueItem, problem: str) -> Launch:
@@ -152,7 +168,11 @@ def _may_arrive(exc: Exception) -> bool:
 
 def words(exc: Exception) -> str:
     """Return what an exception says, or its name if it says nothing."""
-    return str(exc) if isinstance(exc, LaunchError) and str(exc) else f"{type(exc).__name__}: {exc}".removesuffix(": ")
+    return (
+        str(exc)
+        if isinstance(exc, LaunchError) and str(exc)
+        else f"{type(exc).__name__}: {exc}".removesuffix(": ")
+    )
 
 
 def _is_refused(launch: Launch) -> bool:

@@ -16,8 +16,12 @@ class Report:
     agent_id: str = ""
     open_launches: int = 0
     launched: Counter[str] = field(default_factory=Counter)  # per queue: acked to us and published
-    refused: Counter[str] = field(default_factory=Counter)  # per queue: acked to us; status reports them as FAILED
-    left: Counter[str] = field(default_factory=Counter)  # per reason: popped, and not ours to launch now
+    refused: Counter[str] = field(
+        default_factory=Counter
+    )  # per queue: acked to us; status reports them as FAILED
+    left: Counter[str] = field(
+        default_factory=Counter
+    )  # per reason: popped, and not ours to launch now
     held: dict[str, str] = field(default_factory=dict)  # per queue that was not popped: why
     full: str = ""  # the limits that leave no room
     errors: list[str] = field(default_factory=list)
@@ -25,7 +29,11 @@ class Report:
     def failed(self, where: str, problem: object, exc: Exception | None = None) -> None:
         """Note and log what could not be done now; the next call tries it again."""
         if self.note(where, problem):
-            log.error("poll.failed", extra={"fields": {"where": where, "problem": str(problem)}}, exc_info=exc)
+            log.error(
+                "poll.failed",
+                extra={"fields": {"where": where, "problem": str(problem)}},
+                exc_info=exc,
+            )
 
     def note(self, where: str, problem: object) -> bool:
         """Note an error that was logged before; return whether it is new."""

@@ -17,7 +17,9 @@ class Limits:
     """How many launches of queues may be open. -1: no limit."""
 
     max_jobs: int = 1
-    max_schedulers: int = 1  # of sweeps; they do not count as jobs, or a sweep would wait for itself
+    max_schedulers: int = (
+        1  # of sweeps; they do not count as jobs, or a sweep would wait for itself
+    )
     max_queued: int = 100
 
 
@@ -32,23 +34,40 @@ class Slots:
     """
 
     def __init__(
-        self, queues: Sequence[Queue], entries: Sequence[Entry], unreadable: int, limits: Limits, first: int = 0
+        self,
+        queues: Sequence[Queue],
+        entries: Sequence[Entry],
+        unreadable: int,
+        limits: Limits,
+        first: int = 0,
     ) -> None:
-        counted = [entry for entry in entries if entry.from_queue and entry.state is not State.ENDED]
+        counted = [
+            entry for entry in entries if entry.from_queue and entry.state is not State.ENDED
+        ]
         self._schedulers = {entry.key for entry in counted if entry.scheduler}
         self._max_schedulers = limits.max_schedulers
         self._unreadable = unreadable  # each may be a scheduler
         used = {
-            "max_queued": (sum(entry.state is State.QUEUED for entry in counted) + unreadable, limits.max_queued),
+            "max_queued": (
+                sum(entry.state is State.QUEUED for entry in counted) + unreadable,
+                limits.max_queued,
+            ),
             "max_jobs": (len(counted) - len(self._schedulers) + unreadable, limits.max_jobs),
         }
         room = {name: most - taken for name, (taken, most) in used.items() if most >= 0}
         self.room = max(min(room.values(), default=0), 0)
-        self.full = ", ".join(f"{used[name][0]} of {used[name][1]} {name}" for name, left in room.items() if left <= 0)
-        short = {queue: [e.short_of for e in counted if e.holds_queue and e.queue == queue] for queue in queues}
+        self.full = ", ".join(
+            f"{used[name][0]} of {used[name][1]} {name}" for name, left in room.items() if left <= 0
+        )
+        short = {
+            queue: [e.short_of for e in counted if e.holds_queue and e.queue == queue]
+            for queue in queues
+        }
         self.held = {queue: _why(shortages) for queue, shortages in short.items() if shortages}
         self._queues = deque(queue for queue in queues if queue not in self.held)
-        self._queues.rotate(-first)  # with one slot, the same queue would otherwise always come first
+        self._queues.rotate(
+            -first
+        )  # with one slot, the same queue would otherwise always come first
         self._strikes: Counter[Queue] = Counter()
         self._lock = threading.Lock()
 

@@ -74,10 +74,17 @@ class Actor:
         try:
             self.tracker.warn_item(entry.queue, entry.item_id, entry.notice, _stage(entry))
         except LaunchError as exc:
-            given_up = entry.state is State.ENDED and not isinstance(exc, KeyRefused | OutOfTime) and self._old(launch)
+            given_up = (
+                entry.state is State.ENDED
+                and not isinstance(exc, KeyRefused | OutOfTime)
+                and self._old(launch)
+            )
             if not given_up:
                 raise
-            log.exception("status.never_told", extra={"fields": {"launch_key": launch.key, "problem": str(exc)}})
+            log.exception(
+                "status.never_told",
+                extra={"fields": {"launch_key": launch.key, "problem": str(exc)}},
+            )
         if entry.state is State.ENDED:
             self.ledger.close(launch)
         elif mark:
@@ -94,9 +101,14 @@ class Actor:
                 launch = self.ledger.write(_changed(launch, **changes).tell(notice))
                 if alarm:
                     self.report.errors.append(f"{entry.key}: {alarm}")
-                    log.error("status.stuck", extra={"fields": {"launch_key": entry.key, "problem": alarm}})
+                    log.error(
+                        "status.stuck",
+                        extra={"fields": {"launch_key": entry.key, "problem": alarm}},
+                    )
             case decisions.Cancel(reason):
-                if not entry.cancel_reason:  # written first: who sees the job cancelled must know why
+                if (
+                    not entry.cancel_reason
+                ):  # written first: who sees the job cancelled must know why
                     launch = self.ledger.write(_changed(launch, cancel_reason=reason))
                 self.in_time("cancelling a job")
                 self.jobs.cancel_job(entry.job_name)
@@ -119,9 +131,13 @@ class Actor:
     def _wait(self, launch: Launch, shortage: Shortage, why: str, job: Job | None) -> Launch | None:
         """Wait for room, or say that there will never be any."""
         if shortage is Shortage.ZERO and launch.climb.hopeless:
-            reason = f"{why} The quota is 0, so waiting would not help: ask Google for a larger quota."
+            reason = (
+                f"{why} The quota is 0, so waiting would not help: ask Google for a larger quota."
+            )
             return self._finish(launch, decisions.Finish(Outcome.FAILED, reason), job)
-        return self.ledger.write(launch.wait_for_capacity(self.clock(), shortage, why, self.timings.backoff))
+        return self.ledger.write(
+            launch.wait_for_capacity(self.clock(), shortage, why, self.timings.backoff)
+        )
 
     def _finish(self, launch: Launch, decision: decisions.Finish, job: Job | None) -> Launch | None:
         """Record the end, report it, and close last: only after W&B has accepted the report.
@@ -129,7 +145,9 @@ class Actor:
         The end of the log is recorded, too: so a report that is repeated says the same.
         """
         if launch.entry.state is not State.ENDED:
-            ended = launch.end(decision.outcome, decision.reason, self.clock(), report=decision.report)
+            ended = launch.end(
+                decision.outcome, decision.reason, self.clock(), report=decision.report
+            )
             if ended.entry.report_owed:
                 ended = replace(ended, reason=ended.reason + self._end_of_log(launch, job))
             launch = self.ledger.write(_last_word(ended, decision))
@@ -139,7 +157,9 @@ class Actor:
             self._cancel_sweep(launch)
         if unheard(launch.entry):
             return launch
-        self.ledger.close(launch)  # at any time: an end is final, and a slow W&B would otherwise keep it open for ever
+        self.ledger.close(
+            launch
+        )  # at any time: an end is final, and a slow W&B would otherwise keep it open for ever
         return None
 
     def _end_of_log(self, launch: Launch, job: Job | None) -> str:
@@ -156,7 +176,8 @@ class Actor:
             self.tracker.cancel_sweep(launch.entry.run)
         except Reject as exc:
             log.exception(
-                "status.sweep_not_cancelled", extra={"fields": {"launch_key": launch.key, "problem": str(exc)}}
+                "status.sweep_not_cancelled",
+                extra={"fields": {"launch_key": launch.key, "problem": str(exc)}},
             )
 
     def _fail_item(self, launch: Launch) -> None:
@@ -168,7 +189,10 @@ class Actor:
         except Reject as exc:
             if not self._old(launch):
                 raise
-            log.exception("status.never_told", extra={"fields": {"launch_key": launch.key, "problem": str(exc)}})
+            log.exception(
+                "status.never_told",
+                extra={"fields": {"launch_key": launch.key, "problem": str(exc)}},
+            )
 
     def _old(self, launch: Launch) -> bool:
         return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
@@ -190,7 +214,9 @@ def _last_word(ended: Launch, decision: decisions.Finish) -> Launch:
     if decision.reason == REMOVED:
         return _changed(ended, notice="")
     stale = entry.notice.startswith("Waiting:")
-    return ended.tell(decision.warning or (stale and (decision.reason or f"Launched: {entry.job_name}")) or "")
+    return ended.tell(
+        decision.warning or (stale and (decision.reason or f"Launched: {entry.job_name}")) or ""
+    )
 
 
 def _stage(entry: Entry) -> str:

@@ -10,7 +10,9 @@ from shared.core.ports import Job
 
 log = logging.getLogger(__name__)
 
-ORPHAN_AGE = timedelta(minutes=5)  # a job younger than that may belong to a launch opened after the ledger was listed
+ORPHAN_AGE = timedelta(
+    minutes=5
+)  # a job younger than that may belong to a launch opened after the ledger was listed
 
 
 def report_orphans(
@@ -27,10 +29,17 @@ def report_orphans(
     attempts = {entry.key: entry.attempt for entry in entries if entry.state is not State.ENDED}
     for key, jobs in living.items():
         for job in jobs:
-            if key in unreadable or job.created_at > now - ORPHAN_AGE or attempts.get(key, 0) >= job.attempt:
+            if (
+                key in unreadable
+                or job.created_at > now - ORPHAN_AGE
+                or attempts.get(key, 0) >= job.attempt
+            ):
                 continue
             report.orphans.append(job.name)
-            log.error("status.orphan", extra={"fields": {"launch_key": key, "job": job.name, "state": job.state}})
+            log.error(
+                "status.orphan",
+                extra={"fields": {"launch_key": key, "job": job.name, "state": job.state}},
+            )
 
 
 def report_doubled(
@@ -53,7 +62,11 @@ def report_doubled(
             given_up = job.attempt == entry.attempt and entry.state is State.QUEUED
             if job.attempt < entry.attempt or given_up:
                 newer = current if alive and current else None
-                _sound(job, f"a job of attempt {job.attempt} lives beside attempt {entry.attempt}", report)
+                _sound(
+                    job,
+                    f"a job of attempt {job.attempt} lives beside attempt {entry.attempt}",
+                    report,
+                )
                 if newer and job.state != "JOB_STATE_CANCELLING":
                     superfluous.append(job)
             elif alive and current and job != current and job.attempt == entry.attempt:

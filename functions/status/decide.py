@@ -30,7 +30,11 @@ from shared.core.ports import Job, RunStatus
 
 REMOVED = "The item was removed from its queue."
 QUEUED = "Waiting: Vertex AI keeps the job queued until the project's quota has room for it."
-STUCK = ("JOB_STATE_CANCELLING", "JOB_STATE_PAUSED", "JOB_STATE_UPDATING")  # nobody waits in these for a day
+STUCK = (
+    "JOB_STATE_CANCELLING",
+    "JOB_STATE_PAUSED",
+    "JOB_STATE_UPDATING",
+)  # nobody waits in these for a day
 
 
 def decide(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -> Decision:
@@ -50,7 +54,9 @@ def _ended(entry: Entry, seen: Observed) -> Decision:
     """Report and close; an item that poll refused must be ours first, or its report would fail another agent's run."""
     if entry.refused_at_intake:
         if seen.item_failure or (seen.item and not seen.item.run_name):
-            return NoAction()  # its ack may be on the way; without one, its lease ends and poll pops it again
+            return (
+                NoAction()
+            )  # its ack may be on the way; without one, its lease ends and poll pops it again
         if seen.item and seen.item.run_name != entry.run.run_id:
             return Withdraw()
     return Finish(entry.outcome or Outcome.FAILED, "", report=entry.report_owed)
@@ -119,7 +125,9 @@ def _gone(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -
     return Finish(Outcome.FAILED, reason, report=not (seen.run and seen.run.ended))
 
 
-def _cancel(entry: Entry, job: Job, run: RunStatus | None, now: datetime, timings: StatusTimings) -> Decision | None:
+def _cancel(
+    entry: Entry, job: Job, run: RunStatus | None, now: datetime, timings: StatusTimings
+) -> Decision | None:
     """Cancel a job for the reason that is written down, or because its run was stopped in W&B."""
     cancelling = job.state == "JOB_STATE_CANCELLING"
     if entry.cancel_reason:
@@ -128,7 +136,9 @@ def _cancel(entry: Entry, job: Job, run: RunStatus | None, now: datetime, timing
         return NoteStop() if run and run.stopped else None
     if cancelling:
         return None
-    return Cancel(STOPPED) if entry.stop_seen_at + timings.stopped_run_timeout <= now else NoAction()
+    return (
+        Cancel(STOPPED) if entry.stop_seen_at + timings.stopped_run_timeout <= now else NoAction()
+    )
 
 
 def _stuck(entry: Entry, job: Job, now: datetime, timings: StatusTimings) -> Decision | None:
@@ -152,15 +162,24 @@ def _waits(entry: Entry, job: Job, now: datetime) -> Decision | None:
     It does not hold its W&B queue: Vertex AI takes further jobs meanwhile, and those for other machines may run.
     """
     if job.state == "JOB_STATE_QUEUED":
-        return None if entry.queued_since else Note({"queued_since": now}, notice=f"{QUEUED} {console_link(job.name)}")
+        return (
+            None
+            if entry.queued_since
+            else Note({"queued_since": now}, notice=f"{QUEUED} {console_link(job.name)}")
+        )
     pending = job.state == "JOB_STATE_PENDING" and entry.queued_since and not entry.pending_since
     changes = {"pending_since": now} if pending else {}
     if entry.notice.startswith("Waiting:"):
-        return Note(changes, notice=f"Launched after {span(now - entry.opened_at)}: {console_link(job.name)}")
+        return Note(
+            changes,
+            notice=f"Launched after {span(now - entry.opened_at)}: {console_link(job.name)}",
+        )
     return Note(changes) if changes else None
 
 
-def _pending(entry: Entry, job: Job, seen: Observed, now: datetime, timings: StatusTimings) -> Decision | None:
+def _pending(
+    entry: Entry, job: Job, seen: Observed, now: datetime, timings: StatusTimings
+) -> Decision | None:
     """Cancel a job that does not start: PENDING for too long, without a run that shows workers at work.
 
     A job that ran before waits for machines in the place of those that Vertex AI lost.

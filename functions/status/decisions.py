@@ -16,17 +16,35 @@ from shared.core.shortage import Shortage
 class StatusTimings:
     """How patient to be."""
 
-    stopped_run_timeout: timedelta = timedelta(seconds=60)  # from stop in W&B to cancel: the script may end by itself
-    start_timeout: timedelta = timedelta(minutes=30)  # a job that is PENDING for longer is cancelled; 0: never
-    init_grace: timedelta = timedelta(seconds=60)  # from a job's end until its run must be seen in W&B
-    error_grace: timedelta = timedelta(minutes=3)  # from a job's end until Vertex AI must have written its error
+    stopped_run_timeout: timedelta = timedelta(
+        seconds=60
+    )  # from stop in W&B to cancel: the script may end by itself
+    start_timeout: timedelta = timedelta(
+        minutes=30
+    )  # a job that is PENDING for longer is cancelled; 0: never
+    init_grace: timedelta = timedelta(
+        seconds=60
+    )  # from a job's end until its run must be seen in W&B
+    error_grace: timedelta = timedelta(
+        minutes=3
+    )  # from a job's end until Vertex AI must have written its error
     overdue_after: timedelta = timedelta(seconds=60)  # a QUEUED launch is published again
     max_resumes: int = 5  # of a preempted run; the agent's own number
-    max_broken: int = 3  # jobs that fail with an internal error before a container runs: each is tried again
-    preempting: timedelta = timedelta(minutes=10)  # from a job's end until W&B shows its preempting run as preempted
-    listing_lag: timedelta = timedelta(minutes=2)  # a job younger than that may be missing from a listing
-    stuck_after: timedelta = timedelta(days=1)  # in CANCELLING, PAUSED or UPDATING: people have to look
-    hidden_after: timedelta = timedelta(hours=1)  # a run that W&B refuses to show for so long counts as hidden
+    max_broken: int = (
+        3  # jobs that fail with an internal error before a container runs: each is tried again
+    )
+    preempting: timedelta = timedelta(
+        minutes=10
+    )  # from a job's end until W&B shows its preempting run as preempted
+    listing_lag: timedelta = timedelta(
+        minutes=2
+    )  # a job younger than that may be missing from a listing
+    stuck_after: timedelta = timedelta(
+        days=1
+    )  # in CANCELLING, PAUSED or UPDATING: people have to look
+    hidden_after: timedelta = timedelta(
+        hours=1
+    )  # a run that W&B refuses to show for so long counts as hidden
     backoff: Backoff = field(default_factory=Backoff)  # of a launch whose job found no machines
 
 
@@ -49,7 +67,9 @@ class Observed:
     build: Build | None = None  # of its image
 
 
-def unsure(failure: LaunchError | None, since: datetime | None, now: datetime, timings: StatusTimings) -> bool:
+def unsure(
+    failure: LaunchError | None, since: datetime | None, now: datetime, timings: StatusTimings
+) -> bool:
     """Tell whether a failure leaves its launch undecided.
 
     A refusal (403) ends that after a while: W&B has an answer, and our key will never see more.
@@ -144,4 +164,17 @@ class Repeat:
     why: str
 
 
-Decision = NoAction | Publish | Built | Withdraw | Confirm | NoteStop | Note | Cancel | Finish | Resume | Wait | Repeat
+Decision = (
+    NoAction
+    | Publish
+    | Built
+    | Withdraw
+    | Confirm
+    | NoteStop
+    | Note
+    | Cancel
+    | Finish
+    | Resume
+    | Wait
+    | Repeat
+)

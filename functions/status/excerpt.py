@@ -16,7 +16,9 @@ def excerpt(logs: JobLogs, launch: Launch, job: Job, keys: Iterable[str]) -> str
     The job is asked for in the project that the launch names: its own name may have the project's number.
     """
     name = f"{launch.entry.parent}/customJobs/{job.name.rpartition('/')[2]}"
-    return _end(logs.tail(name, job.created_at), {*keys, *job.secrets, *secrets_in(launch.run_spec)})
+    return _end(
+        logs.tail(name, job.created_at), {*keys, *job.secrets, *secrets_in(launch.run_spec)}
+    )
 
 
 def excerpt_of_build(logs: JobLogs, launch: Launch, keys: Iterable[str]) -> str:

@@ -31,7 +31,9 @@ def status(request: flask.Request) -> tuple[dict[str, Any], int]:
 
     def tick() -> Report:
         settings = load(StatusSettings)
-        return build_status(settings).run(Budget(settings.status_budget_seconds - (time.monotonic() - began)))
+        return build_status(settings).run(
+            Budget(settings.status_budget_seconds - (time.monotonic() - began))
+        )
 
     return answer(request, tick)
 
@@ -55,7 +57,9 @@ def build_status(settings: StatusSettings) -> Status:
     return Status(
         ledger=ledger,
         jobs=VertexJobs(settings.launch_agent_name, settings.vertex_endpoint),
-        tracker=WandbRunQueue(Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)),
+        tracker=WandbRunQueue(
+            Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
+        ),
         publisher=PubsubPublisher(settings.topic_path),
         builds=CloudBuilds(settings.build_endpoint),
         clock=ledger.now,

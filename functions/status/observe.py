@@ -47,7 +47,9 @@ class Listing:
         return found
 
 
-def list_jobs(jobs: Jobs, parents: Sequence[str], entries: Sequence[Entry], report: Report, budget: Budget) -> Listing:
+def list_jobs(
+    jobs: Jobs, parents: Sequence[str], entries: Sequence[Entry], report: Report, budget: Budget
+) -> Listing:
     """List each of these regions, and each where one of these launches has its job.
 
     It takes no more than half of the time: the other half is for what is owed.
@@ -61,7 +63,13 @@ def list_jobs(jobs: Jobs, parents: Sequence[str], entries: Sequence[Entry], repo
                 _see(job, listing)
                 budget.require(f"listing {parent}", reserve)
             missing = {place: entry for place, entry in ours.items() if place not in listing.jobs}
-            _find_ended(jobs, parent, missing, listing, lambda: budget.require("listing what has ended", reserve))
+            _find_ended(
+                jobs,
+                parent,
+                missing,
+                listing,
+                lambda: budget.require("listing what has ended", reserve),
+            )
         except Exception as exc:  # noqa: BLE001 - a region's odd answer is that region's
             listing.unlisted.add(parent)
             report.failed(parent, exc)
@@ -70,7 +78,11 @@ def list_jobs(jobs: Jobs, parents: Sequence[str], entries: Sequence[Entry], repo
 
 
 def _find_ended(
-    jobs: Jobs, parent: str, missing: dict[str, Entry], listing: Listing, in_time: Callable[[], None]
+    jobs: Jobs,
+    parent: str,
+    missing: dict[str, Entry],
+    listing: Listing,
+    in_time: Callable[[], None],
 ) -> None:
     """Find the jobs that do not live any more: list back to the oldest of these launches, until each is found."""
     if not missing:
@@ -84,10 +96,14 @@ def _find_ended(
         in_time()
 
 
-def get_builds(builds: Builds, entries: Sequence[Entry], report: Report, budget: Budget) -> Mapping[str, Build]:
+def get_builds(
+    builds: Builds, entries: Sequence[Entry], report: Report, budget: Budget
+) -> Mapping[str, Build]:
     """Return the builds that launches wait for, by name; one call for each, however many wait for it."""
     found, reserve = {}, budget.left / 2
-    for name in sorted({entry.build for entry in entries if entry.state is State.QUEUED and entry.build}):
+    for name in sorted(
+        {entry.build for entry in entries if entry.state is State.QUEUED and entry.build}
+    ):
         try:
             budget.require("asking for a build", reserve)
             found[name] = builds.get_build(name)
@@ -108,13 +124,22 @@ def observe(
     """Return, by key, what was seen of each launch."""
     living = [entry for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)]
     overdue = [entry for entry in entries if entry.from_queue and entry.overdue(now, overdue_after)]
-    asked = [*overdue, *(entry for entry in entries if entry.waits_for_room or entry.refused_at_intake)]
+    asked = [
+        *overdue,
+        *(entry for entry in entries if entry.waits_for_room or entry.refused_at_intake),
+    ]
     paths = [entry.run for entry in living]
     runs = _asked(lambda: tracker.run_statuses(paths), paths)
     ids = [entry.item_id for entry in asked]
-    items = _asked(lambda: tracker.item_statuses([(entry.queue, entry.item_id) for entry in asked]), ids)
-    _name_failures(living, {e.key: runs.failed[e.run] for e in living if e.run in runs.failed}, report)
-    _name_failures(asked, {e.key: items.failed[e.item_id] for e in asked if e.item_id in items.failed}, report)
+    items = _asked(
+        lambda: tracker.item_statuses([(entry.queue, entry.item_id) for entry in asked]), ids
+    )
+    _name_failures(
+        living, {e.key: runs.failed[e.run] for e in living if e.run in runs.failed}, report
+    )
+    _name_failures(
+        asked, {e.key: items.failed[e.item_id] for e in asked if e.item_id in items.failed}, report
+    )
     return {
         entry.key: Observed(
             job=listing.job_of(entry),
@@ -139,7 +164,9 @@ def _asked(ask: Callable[[], Answers[K, V]], things: Sequence[K]) -> Answers[K, 
         return Answers(failed=dict.fromkeys(things, failure))
 
 
-def _name_failures(entries: Sequence[Entry], failed: Mapping[str, LaunchError], report: Report) -> None:
+def _name_failures(
+    entries: Sequence[Entry], failed: Mapping[str, LaunchError], report: Report
+) -> None:
     """Name the launches that W&B could not be asked about: one error for all that have the same reason."""
     reasons: dict[tuple[type, str], list[Entry]] = defaultdict(list)
     for entry in entries:

@@ -41,7 +41,9 @@ class Status:
     timings: StatusTimings = field(default_factory=StatusTimings)
     connections: int = 16
     logs: JobLogs | None = None  # where the end of a failed job's log goes to its item
-    keys: frozenset[str] = field(default=frozenset(), repr=False)  # of this deployment: none of them leaves it
+    keys: frozenset[str] = field(
+        default=frozenset(), repr=False
+    )  # of this deployment: none of them leaves it
 
     def run(self, budget: Budget) -> Report:
         """Do one tick. Raises Retry, Denied where the ledger cannot be listed."""
@@ -53,10 +55,16 @@ class Status:
             report.errors.append(f"{key}: this version cannot read its record: {problem}")
         listing = observe.list_jobs(self.jobs, self.parents, entries, report, budget)
         builds = observe.get_builds(self.builds, entries, report, budget)
-        now = self.clock()  # what was asked and what is decided go by one time: observing takes some
-        seen = observe.observe(self.tracker, listing, builds, entries, now, self.timings.overdue_after, report)
+        now = (
+            self.clock()
+        )  # what was asked and what is decided go by one time: observing takes some
+        seen = observe.observe(
+            self.tracker, listing, builds, entries, now, self.timings.overdue_after, report
+        )
         decided = list(self._decided(entries, seen, report, now))
-        self._publish([entry for entry, decision in decided if isinstance(decision, Publish)], report)
+        self._publish(
+            [entry for entry, decision in decided if isinstance(decision, Publish)], report
+        )
         living = listing.living()
         doubled = alarms.report_doubled(living, entries, listing.job_of, report)
         self._act(decided, seen, doubled, budget, report)
@@ -137,17 +145,23 @@ class Status:
         busy = [(e, d) for e, d in decided if not isinstance(d, NoAction | Publish)]
         # a launch whose ticket was just published may be claimed at any moment, so its record is left alone
         owed += [
-            (e, None, isinstance(d, NoAction)) for e, d in decided if isinstance(d, NoAction | Publish) and unheard(e)
+            (e, None, isinstance(d, NoAction))
+            for e, d in decided
+            if isinstance(d, NoAction | Publish) and unheard(e)
         ]
         with ThreadPoolExecutor(self.connections) as pool:
             done = [
                 *pool.map(lambda job: _guarded(job.name, report, lambda: cancel(job)), doubled),
                 *pool.map(lambda pair: _guarded(pair[0].key, report, lambda: work(*pair)), busy),
             ]
-            done += pool.map(lambda each: _guarded(f"{each[0].key}: warning", report, lambda: warn(*each)), owed)
+            done += pool.map(
+                lambda each: _guarded(f"{each[0].key}: warning", report, lambda: warn(*each)), owed
+            )
         report.done.update(name for name in done if name)
         if postponed := report.done["Postpone"]:
-            report.errors.append(f"{postponed} actions are left to the next tick: the time of this one is over")
+            report.errors.append(
+                f"{postponed} actions are left to the next tick: the time of this one is over"
+            )
 
 
 def _guarded(where: str, report: Report, work: Callable[[], str]) -> str:

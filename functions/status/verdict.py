@@ -27,17 +27,26 @@ from shared.core.shortage import Shortage, is_internal, is_own_failure, shortage
 STOPPED = "The run was stopped in W&B."
 
 
-def verdict(entry: Entry, job: Job, seen: Observed, now: datetime, timings: StatusTimings) -> Decision:
+def verdict(
+    entry: Entry, job: Job, seen: Observed, now: datetime, timings: StatusTimings
+) -> Decision:
     """Return what to do about a launch whose job has ended."""
     ended_at = job.ended_at or entry.ended_seen_at
     decision = _verdict(entry, job, seen, ended_at or now, now, timings)
-    if isinstance(decision, NoAction) and ended_at is None:  # Vertex AI documents it for three states only
+    if (
+        isinstance(decision, NoAction) and ended_at is None
+    ):  # Vertex AI documents it for three states only
         return Note({"ended_seen_at": now})
     return decision
 
 
 def _verdict(
-    entry: Entry, job: Job, seen: Observed, ended_at: datetime, now: datetime, timings: StatusTimings
+    entry: Entry,
+    job: Job,
+    seen: Observed,
+    ended_at: datetime,
+    now: datetime,
+    timings: StatusTimings,
 ) -> Decision:
     if unsure(seen.run_failure, ended_at, now, timings):
         return NoAction()
@@ -48,7 +57,9 @@ def _verdict(
     if entry.cancel_reason:
         return _gave_up(entry, job, seen, early=early)
     if phase is Phase.CANCELLED:
-        if job.max_wait and not _began(entry, job, run):  # how a Flex-start that finds nothing ends is not documented
+        if job.max_wait and not _began(
+            entry, job, run
+        ):  # how a Flex-start that finds nothing ends is not documented
             return Wait(Shortage.STOCKOUT, _no_machines(job))
         return NoAction() if early else _cancelled(job, seen)
     if phase is Phase.FAILED:
@@ -70,13 +81,21 @@ def _succeeded(entry: Entry, job: Job, seen: Observed) -> Decision:
 
 
 def _failed(
-    entry: Entry, job: Job, seen: Observed, ended_at: datetime, now: datetime, timings: StatusTimings
+    entry: Entry,
+    job: Job,
+    seen: Observed,
+    ended_at: datetime,
+    now: datetime,
+    timings: StatusTimings,
 ) -> Decision:
     """Tell a job that lost or found no machines, and one that Google failed, from one that failed by itself."""
     run, began = seen.run, _began(entry, job, seen.run)
     preempted = run is not None and run.state == "preempted"
     shortage = shortage_of_job(job.error) or _waited_in_vain(job, ended_at)
-    if not (job.error or shortage or (preempted and began)) and ended_at + timings.error_grace > now:
+    if (
+        not (job.error or shortage or (preempted and began))
+        and ended_at + timings.error_grace > now
+    ):
         return NoAction()  # its error is not written yet, and decides whether it is tried again
     if not began and shortage:
         return Wait(shortage, _no_machines(job))
@@ -89,14 +108,20 @@ def _failed(
     if run and run.started:
         silent = is_own_failure(job.error) or not (job.error or _expired(job))
         known = silent and run.state in ("failed", "finished", "killed")  # W&B shows as much
-        warning = "" if known else f"The job ended in Vertex AI: {_error(job)} {console_link(job.name)}"
+        warning = (
+            "" if known else f"The job ended in Vertex AI: {_error(job)} {console_link(job.name)}"
+        )
         return Finish(Outcome.FAILED, job.error, report=False, warning=warning)
     if ended_at + timings.init_grace > now:
         return NoAction()  # W&B may show a run a little later than it began
     if _foreign(entry, seen) and job.started_at:  # whether it trained, only its own W&B key can see
         why = f"The job failed in Vertex AI: {_error(job)} {_look_there(entry, job)}"
         return Finish(Outcome.FAILED, job.error, report=False, warning=why)
-    said = "The job expired in Vertex AI before it called wandb.init." if _expired(job) else _NOT_STARTED
+    said = (
+        "The job expired in Vertex AI before it called wandb.init."
+        if _expired(job)
+        else _NOT_STARTED
+    )
     return Finish(Outcome.FAILED, f"{said}{_vertex(job)} {console_link(job.name)}")
 
 
@@ -119,7 +144,9 @@ def _gave_up(entry: Entry, job: Job, seen: Observed, *, early: bool) -> Decision
         return Finish(_OUTCOMES[phase], reason, report=False, warning=warning)
     if phase is Phase.SUCCEEDED and _unseen(entry, seen):
         return Finish(Outcome.SUCCEEDED, "", report=False, warning=_look_there(entry, job))
-    return Finish(Outcome.CANCELLED if phase is Phase.CANCELLED else Outcome.FAILED, f"{reason} {link}")
+    return Finish(
+        Outcome.CANCELLED if phase is Phase.CANCELLED else Outcome.FAILED, f"{reason} {link}"
+    )
 
 
 def _cancelled(job: Job, seen: Observed) -> Decision:
@@ -151,14 +178,20 @@ def _broken(entry: Entry, job: Job, timings: StatusTimings) -> Decision:
     return Finish(Outcome.FAILED, f"Not launched again after {entry.broken + 1} such jobs: {why}")
 
 
-def _preempting(run: RunStatus | None, ended_at: datetime, now: datetime, timings: StatusTimings) -> bool:
+def _preempting(
+    run: RunStatus | None, ended_at: datetime, now: datetime, timings: StatusTimings
+) -> bool:
     return run is not None and run.state == "preempting" and ended_at + timings.preempting > now
 
 
 def _waited_in_vain(job: Job, ended_at: datetime) -> Shortage | None:
     """Tell whether a job that was given a time to wait for machines has waited for so long and found none."""
     waited = job.max_wait > timedelta(0) and ended_at >= job.created_at + job.max_wait
-    return Shortage.STOCKOUT if (waited or (job.max_wait and _expired(job))) and not job.started_at else None
+    return (
+        Shortage.STOCKOUT
+        if (waited or (job.max_wait and _expired(job))) and not job.started_at
+        else None
+    )
 
 
 def _began(entry: Entry, job: Job, run: RunStatus | None) -> bool:
@@ -174,7 +207,11 @@ def _taken_away(entry: Entry, run: RunStatus | None, shortage: Shortage | None) 
     """
     if shortage is None or not shortage.holds or entry.scheduler:
         return False
-    by_itself = ("finished", "killed") if shortage is Shortage.STOCKOUT else ("finished", "killed", "failed")
+    by_itself = (
+        ("finished", "killed")
+        if shortage is Shortage.STOCKOUT
+        else ("finished", "killed", "failed")
+    )
     return not (run and run.state in by_itself)
 
 

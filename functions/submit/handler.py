@@ -16,7 +16,14 @@ from shared import log as logs
 from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.vertex.submit import VertexCompute, argument_names
-from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs, WandbKey, WandbQueueConfigs, WandbSweeps
+from shared.adapters.wandb import (
+    Graphql,
+    WandbFiles,
+    WandbJobs,
+    WandbKey,
+    WandbQueueConfigs,
+    WandbSweeps,
+)
 from shared.config.settings import SubmitSettings, load
 from shared.core.budget import Budget
 from shared.core.errors import NotAMessage
@@ -41,7 +48,9 @@ def submit(event: CloudEvent) -> None:
     try:
         message = message_of(event)
     except NotAMessage as exc:
-        log.exception("submit.not_a_message", extra={"fields": {"event": event["id"], "problem": str(exc)}})
+        log.exception(
+            "submit.not_a_message", extra={"fields": {"event": event["id"], "problem": str(exc)}}
+        )
         raise  # repeated, so that it ends in the dead-letter topic
     parts.launch(message, budget)
 

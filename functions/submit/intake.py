@@ -60,4 +60,8 @@ def _compare(request: Request, known: Launch | None) -> None:
 
 
 def _names(request: Request) -> dict[str, str]:
-    return {"launch_key": request.launch_key, "source": request.source, "idempotency_key": request.idempotency_key}
+    return {
+        "launch_key": request.launch_key,
+        "source": request.source,
+        "idempotency_key": request.idempotency_key,
+    }

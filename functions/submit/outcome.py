@@ -44,7 +44,9 @@ class Outcomes:
     policy: SubmitTimings
     clock: Callable[[], datetime]
 
-    def submitted(self, launch: Launch, name: str, attempt: int, warnings: tuple[str, ...] = ()) -> Launch:
+    def submitted(
+        self, launch: Launch, name: str, attempt: int, warnings: tuple[str, ...] = ()
+    ) -> Launch:
         """Return a launch that has its job; the last notice replaces that which said why it waited."""
         now = self.clock()
         submitted = launch.move(
@@ -66,7 +68,9 @@ class Outcomes:
         """Settle an attempt that made no job, or of which nobody can tell yet."""
         match why:
             case Reject() if sent_elsewhere:  # only the ladder has brought it there
-                return self.wait_for_capacity(launch, Capacity(f"{launch.climb.place}: {why}", Shortage.ZERO))
+                return self.wait_for_capacity(
+                    launch, Capacity(f"{launch.climb.place}: {why}", Shortage.ZERO)
+                )
             case Reject():
                 return launch.end(Outcome.REJECTED, str(why), self.clock()), "launch.rejected"
             case Capacity():
@@ -84,7 +88,9 @@ class Outcomes:
             fix = "Waiting would not help. Ask Google for a larger quota, or launch other machines or elsewhere."
             reason = str(Reject("Vertex AI", f"{why}{nor}", fix))
             return launch.end(Outcome.REJECTED, reason, self.clock()), "launch.rejected"
-        waiting = launch.wait_for_capacity(self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least)
+        waiting = launch.wait_for_capacity(
+            self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least
+        )
         return waiting, "launch.waiting"
 
     def failed(self, launch: Launch, why: Exception) -> Settled:
@@ -125,25 +131,31 @@ class Outcomes:
         """Settle a look-up that failed: nobody can tell whether a job exists, so nothing may be sent."""
         failures = launch.entry.failures + 1
         if failures >= self.policy.max_failures:
-            search = f'Search for the label labels.launch_key="{launch.key}" in {launch.entry.parent}'
-            reason = (
-                f"nobody can tell whether a job exists: {failures} attempts failed. {search}. The last error: {why}"
+            search = (
+                f'Search for the label labels.launch_key="{launch.key}" in {launch.entry.parent}'
             )
+            reason = f"nobody can tell whether a job exists: {failures} attempts failed. {search}. The last error: {why}"
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
         wait = max(self.policy.settle, self.policy.backoff.after(failures))
         kept = self._kept(launch, self.clock() + wait, failures=failures)
-        noted = replace(kept.note(self.clock(), _line(why)), reason=str(why)).tell(f"Waiting: {why}")
+        noted = replace(kept.note(self.clock(), _line(why)), reason=str(why)).tell(
+            f"Waiting: {why}"
+        )
         return noted, "launch.denied" if isinstance(why, Denied) else "launch.outcome_unknown"
 
     def _locked_out(self, launch: Launch, why: KeyRefused) -> Launch:
         """Wait for another key."""
         waits = launch.entry.waits + 1
-        return launch.again(self.clock(), self.policy.backoff.after(waits), _line(why), str(why), waits=waits)
+        return launch.again(
+            self.clock(), self.policy.backoff.after(waits), _line(why), str(why), waits=waits
+        )
 
     def _unknown(self, launch: Launch, why: LaunchError) -> Launch:
         """Keep the claim until what was sent has landed; then the next submit looks the job up."""
         now = self.clock()
-        return replace(self._kept(launch, now + self.policy.settle).note(now, _line(why)), reason=str(why))
+        return replace(
+            self._kept(launch, now + self.policy.settle).note(now, _line(why)), reason=str(why)
+        )
 
     @staticmethod
     def _kept(launch: Launch, until: datetime, **changes: object) -> Launch:

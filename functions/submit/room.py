@@ -29,7 +29,11 @@ class Room:
             return True
         for look in range(LOOKS):
             listing = self.ledger.list_open()
-            holding = [entry for entry in listing.entries if not entry.from_queue and entry.state in _HOLDING]
+            holding = [
+                entry
+                for entry in listing.entries
+                if not entry.from_queue and entry.state in _HOLDING
+            ]
             taken = len(holding) + len(listing.unreadable)  # which may be of a request
             if taken <= self.most:
                 return True

@@ -40,7 +40,9 @@ class Submit:
     labels: Labels
     clock: Clock
     policy: SubmitTimings = field(default_factory=SubmitTimings)
-    secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may show, besides those of its run spec
+    secrets: tuple[str, ...] = field(
+        default=(), repr=False
+    )  # what no error may show, besides those of its run spec
     images: Images | None = None  # there where images are built
     pause: Callable[[float], object] = time.sleep
 
@@ -54,7 +56,9 @@ class Submit:
         found = intake.open_launch(message, self.ledger, self.clock())
         if found is None:
             return _tell("launch.unknown", str(getattr(message, "launch_key", "")))
-        if found.entry.state is State.ENDED and not found.entry.attempt:  # refused at intake; no item shows why
+        if (
+            found.entry.state is State.ENDED and not found.entry.attempt
+        ):  # refused at intake; no item shows why
             return _told(found, "launch.rejected")
         if not found.entry.claimable(self.clock()):
             return _tell("launch.nothing_to_do", found.key, state=found.entry.state)
@@ -64,7 +68,9 @@ class Submit:
 
     def _attempt(self, found: Launch, message: Ticket | Request, budget: Budget) -> str:
         """Prepare, claim, create, record: one attempt. The lease of the claim begins after the preparation."""
-        wanted = found.move(State.SUBMITTING, attempt=found.entry.attempt + 1, lease_until=None, retry_at=None)
+        wanted = found.move(
+            State.SUBMITTING, attempt=found.entry.attempt + 1, lease_until=None, retry_at=None
+        )
         try:
             job = self.prepare(wanted)
         except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
@@ -95,7 +101,9 @@ class Submit:
         """Record an attempt that failed before its claim. Nothing was sent."""
         if intake.is_over(launch, message, self.ledger):
             return _tell("launch.late_duplicate", launch.key)
-        settled, event = self._outcomes.without_job(launch, self._known(launch, exc), sent_elsewhere=False)
+        settled, event = self._outcomes.without_job(
+            launch, self._known(launch, exc), sent_elsewhere=False
+        )
         try:
             self.ledger.write(settled)
         except Conflict:
@@ -116,9 +124,13 @@ class Submit:
     def _create(self, launch: Launch, call: CustomJobCall, budget: Budget) -> Settled:
         """Create the job of a new attempt, or wait for its image; return what the ledger should know."""
         try:
-            if _unsearched(launch):  # a record that was deleted, restored or replayed may have a job
+            if _unsearched(
+                launch
+            ):  # a record that was deleted, restored or replayed may have a job
                 if job := self.compute.find(launch.entry.parent, {"launch_key": launch.key}):
-                    return self._outcomes.submitted(launch, job.name, job.attempt or 1), "launch.found"
+                    return self._outcomes.submitted(
+                        launch, job.name, job.attempt or 1
+                    ), "launch.found"
                 launch = replace(launch, searched=True)
             if call.recipe and self.images and (build := self.images.ensure(call.recipe, budget)):
                 return self._outcomes.building(launch, build, call.recipe.image)
@@ -126,7 +138,9 @@ class Submit:
         except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             why = self._known(launch, exc)
             return self._outcomes.without_job(launch, why, sent_elsewhere=launch.climb.elsewhere)
-        return self._outcomes.submitted(launch, name, launch.entry.attempt, call.warnings), "launch.submitted"
+        return self._outcomes.submitted(
+            launch, name, launch.entry.attempt, call.warnings
+        ), "launch.submitted"
 
     def _sent(self, launch: Launch, call: CustomJobCall, budget: Budget) -> str:
         """Send the create. An error that no adapter knows is no answer: there may be a job."""
@@ -142,13 +156,17 @@ class Submit:
         parent, key = launch.entry.parent, {"launch_key": launch.key}
         asked_at = self.clock()
         if not parent:  # the request did not render, so nothing was sent
-            return self._outcomes.failed(launch, Retry(f"attempt {launch.entry.attempt} ended before it was sent"))
+            return self._outcomes.failed(
+                launch, Retry(f"attempt {launch.entry.attempt} ended before it was sent")
+            )
         try:
             job = self.compute.find(parent, key if _unsearched(launch) else self.labels(launch))
         except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             return self._outcomes.blind(launch, self._known(launch, exc))
         if job:
-            return self._outcomes.submitted(launch, job.name, job.attempt or launch.entry.attempt), "launch.found"
+            return self._outcomes.submitted(
+                launch, job.name, job.attempt or launch.entry.attempt
+            ), "launch.found"
         return self._outcomes.not_found(launch, asked_at)
 
     def _known(self, launch: Launch, exc: Exception) -> LaunchError:

@@ -39,12 +39,18 @@ class CloudLoggingJobLogs:
 
     def tail(self, job_name: str, since: datetime) -> str:
         """Return the last lines of what a job printed; empty where it printed nothing or they cannot be read."""
-        wanted = ('resource.type="ml_job"', f'resource.labels.job_id="{job_name.rpartition("/")[2]}"')
+        wanted = (
+            'resource.type="ml_job"',
+            f'resource.labels.job_id="{job_name.rpartition("/")[2]}"',
+        )
         return self._tail("job", job_name, wanted, since)
 
     def tail_of_build(self, build_name: str, since: datetime) -> str:
         """Return the last lines of a build's log; empty where there are none or they cannot be read."""
-        wanted = ('resource.type="build"', f'resource.labels.build_id="{build_name.rpartition("/")[2]}"')
+        wanted = (
+            'resource.type="build"',
+            f'resource.labels.build_id="{build_name.rpartition("/")[2]}"',
+        )
         return self._tail("build", build_name, wanted, since)
 
     def _tail(self, kind: str, name: str, wanted: tuple[str, ...], since: datetime) -> str:

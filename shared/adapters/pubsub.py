@@ -36,7 +36,11 @@ class PubsubPublisher:
                 future.result(timeout=TIMEOUT)
         except (google_errors.Forbidden, google_errors.Unauthorized, google_errors.NotFound) as exc:
             raise Denied(f"cannot publish to {self._topic}: {exc.message}") from exc
-        except (google_errors.GoogleAPICallError, google_errors.RetryError, auth_errors.GoogleAuthError) as exc:
+        except (
+            google_errors.GoogleAPICallError,
+            google_errors.RetryError,
+            auth_errors.GoogleAuthError,
+        ) as exc:
             raise Retry(f"cannot publish to {self._topic}: {type(exc).__name__}") from exc
         except TimeoutError as exc:
             raise Retry(f"cannot publish to {self._topic}: no answer in {TIMEOUT} seconds") from exc

@@ -3,7 +3,9 @@
 import ssl
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent  # the source's root, wherever a function or a command is started
+ROOT = (
+    Path(__file__).resolve().parent.parent.parent
+)  # the source's root, wherever a function or a command is started
 
 
 def certificates(told: str) -> str:
@@ -26,5 +28,7 @@ def certificates(told: str) -> str:
         raise ValueError(f"is {told!r}, but {path} cannot be read: {exc.strerror}. {fix}") from exc
     if not found:
         fix = "`openssl x509 -inform der -in FILE -out ca.pem` makes one of a binary certificate"
-        raise ValueError(f"is {told!r}, but {path} is no PEM file of certificates (-----BEGIN CERTIFICATE-----). {fix}")
+        raise ValueError(
+            f"is {told!r}, but {path} is no PEM file of certificates (-----BEGIN CERTIFICATE-----). {fix}"
+        )
     return str(path)

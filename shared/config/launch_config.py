@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
@@ -30,7 +38,9 @@ _SHOWN = 300  # characters of each, which can quote the file
 AGENTS_BUILDERS = ("kaniko", "docker")
 BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # what takes their place, and they themselves
 ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
-KeySecret = Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")]
+KeySecret = Annotated[
+    str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")
+]
 
 
 def image_name(written: str) -> str:
@@ -65,7 +75,9 @@ class Environment(Section):
     @classmethod
     def _is_gcp(cls, value: str) -> str:
         if value != "gcp":
-            raise ValueError(f"is {value[:80]!r}: a Vertex queue is served from an environment of type gcp")
+            raise ValueError(
+                f"is {value[:80]!r}: a Vertex queue is served from an environment of type gcp"
+            )
         return value
 
 
@@ -111,7 +123,9 @@ class LaunchConfig(Section):
     @property
     def destination(self) -> str:
         """Return what images of jobs' code are called, without a tag; empty where none are built."""
-        return (self.builder.destination or self.registry.uri) if self.builder.type in BUILDERS else ""
+        return (
+            (self.builder.destination or self.registry.uri) if self.builder.type in BUILDERS else ""
+        )
 
 
 def builder_problem(kind: str, destination: str) -> str:
@@ -138,12 +152,19 @@ def read_launch_config(path: Path) -> LaunchConfig:
     Raises:
         SettingsError: where it is no YAML, or a key's value is wrong.
     """
-    from shared.config.yaml_file import read_yaml  # and with it YAML's library only where there is a file to read
+    from shared.config.yaml_file import (
+        read_yaml,
+    )  # and with it YAML's library only where there is a file to read
 
     try:
         return LaunchConfig.model_validate(read_yaml(path) or {})
     except ValidationError as exc:
         errors = exc.errors(include_input=False, include_url=False)
-        said = [f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}" for e in errors]
+        said = [
+            f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in errors
+        ]
         more = [f"and {len(said) - MOST_SAID} more"] if len(said) > MOST_SAID else []
-        raise SettingsError("; ".join([*(f"{path}: {one[:_SHOWN]}" for one in said[:MOST_SAID]), *more])) from exc
+        raise SettingsError(
+            "; ".join([*(f"{path}: {one[:_SHOWN]}" for one in said[:MOST_SAID]), *more])
+        ) from exc

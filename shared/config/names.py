@@ -16,12 +16,23 @@ def or_file(variable: str, *keys: str) -> Any:
 def problem(kind: type[BaseSettings], error: Any) -> str:
     """Say what is wrong with one setting, under the name of its environment variable."""
     first = str(error["loc"][0]) if error["loc"] else ""
-    field = next((f for name, f in kind.model_fields.items() if first in (name, *aliases(f.validation_alias))), None)
+    field = next(
+        (
+            f
+            for name, f in kind.model_fields.items()
+            if first in (name, *aliases(f.validation_alias))
+        ),
+        None,
+    )
     names = aliases(field.validation_alias) if field else []
     variable = names[0] if names else first.upper()
     file, _, key = names[1].partition(":") if len(names) > 1 else ("", "", "")
     other = f" (or {key} in {file})" if key else f" (or {file})" if file else ""
-    said = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
+    said = (
+        "is missing"
+        if error["type"] == "missing"
+        else str(error["msg"]).removeprefix("Value error, ")
+    )
     within = "".join(f"{step}: " for step in error["loc"][1:] if isinstance(step, str))
     return f"{variable}{other}: {within}{said}"
 

@@ -22,7 +22,9 @@ def _with_registry(prefix: str) -> str:
     """Refuse a prefix without a registry, or `python` would allow python/anything of Docker Hub."""
     host = prefix.partition("/")[0]
     if re.search(r"\s", prefix) or not (host == "localhost" or "." in host or ":" in host):
-        raise ValueError(f"is {prefix[:_SHOWN]!r}: the registry comes first, docker.io for Docker Hub")
+        raise ValueError(
+            f"is {prefix[:_SHOWN]!r}: the registry comes first, docker.io for Docker Hub"
+        )
     return prefix
 
 
@@ -40,8 +42,12 @@ class AdmissionPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     service_accounts: Annotated[tuple[_Account, ...] | None, BeforeValidator(_something)] = None
-    images: Annotated[tuple[_ImagePrefix, ...] | None, BeforeValidator(_something), _AtLeastOne] = None
-    machine_types: Annotated[tuple[_Word, ...] | None, BeforeValidator(_something), _AtLeastOne] = None
+    images: Annotated[tuple[_ImagePrefix, ...] | None, BeforeValidator(_something), _AtLeastOne] = (
+        None
+    )
+    machine_types: Annotated[tuple[_Word, ...] | None, BeforeValidator(_something), _AtLeastOne] = (
+        None
+    )
     accelerator_types: Annotated[tuple[_Word, ...] | None, BeforeValidator(_something)] = None
     max_replicas: Annotated[int | None, BeforeValidator(_something), Field(ge=1)] = None
     projects: Annotated[tuple[_Word, ...] | None, BeforeValidator(_something), _AtLeastOne] = None

@@ -44,7 +44,11 @@ T = TypeVar("T", str, tuple[str, ...])
 
 
 def _split(value: object) -> object:
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+    return (
+        tuple(name.strip() for name in value.split(",") if name.strip())
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _object(value: object) -> object:
@@ -55,13 +59,17 @@ def _short(names: T) -> T:
     """Refuse a name, or one of several, that would not fit into the metadata of a record of the ledger."""
     for name in [names] if isinstance(names, str) else names:
         if len(name.encode()) > MAX_NAME:
-            raise ValueError(f"has more than {MAX_NAME} bytes in UTF-8. W&B's own names are shorter")
+            raise ValueError(
+                f"has more than {MAX_NAME} bytes in UTF-8. W&B's own names are shorter"
+            )
     return names
 
 
 def _without_login(url: str) -> str:
     if "@" in urlsplit(url).netloc:
-        raise ValueError("has a user or a password in it, which would stand in every job. Leave it out")
+        raise ValueError(
+            "has a user or a password in it, which would stand in every job. Leave it out"
+        )
     return url
 
 
@@ -81,15 +89,22 @@ class Settings(BaseSettings):
     wandb_ca_file: Annotated[str, AfterValidator(certificates)] = ""
     wandb_api_key: SecretStr = Field(validation_alias=AliasChoices("WANDB_API_KEY", f"{KEY_FILE}:"))
     google_cloud_project: Annotated[
-        str, Field(min_length=1, validation_alias=or_file("GOOGLE_CLOUD_PROJECT", "environment.project"))
+        str,
+        Field(
+            min_length=1, validation_alias=or_file("GOOGLE_CLOUD_PROJECT", "environment.project")
+        ),
     ]
     vertex_location: Annotated[
         str, Field(min_length=1, validation_alias=or_file("VERTEX_LOCATION", "environment.region"))
     ]
     vertex_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
     ledger_bucket: Annotated[str, Field(min_length=3)]
-    launch_topic: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]+$")] = "launch-requests"
-    launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)] = "vertex-launch"
+    launch_topic: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]+$")] = (
+        "launch-requests"
+    )
+    launch_agent_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)] = (
+        "vertex-launch"
+    )
     build_endpoint: Annotated[str, Field(pattern=r"^(https?://.*)?$")] = ""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
@@ -120,12 +135,18 @@ class PollSettings(Settings):
     """What poll is told."""
 
     entity: Annotated[
-        str, AfterValidator(_short), Field(min_length=1, validation_alias=or_file("LAUNCH_ENTITY", "entity"))
+        str,
+        AfterValidator(_short),
+        Field(min_length=1, validation_alias=or_file("LAUNCH_ENTITY", "entity")),
     ]
     queues: Annotated[
-        Names, AfterValidator(_short), Field(min_length=1, validation_alias=or_file("LAUNCH_QUEUES", "queues"))
+        Names,
+        AfterValidator(_short),
+        Field(min_length=1, validation_alias=or_file("LAUNCH_QUEUES", "queues")),
     ]
-    max_jobs: Annotated[int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_JOBS", "max_jobs"))] = 1
+    max_jobs: Annotated[
+        int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_JOBS", "max_jobs"))
+    ] = 1
     max_schedulers: Annotated[
         int, Field(ge=-1, validation_alias=or_file("LAUNCH_MAX_SCHEDULERS", "max_schedulers"))
     ] = 1
@@ -151,30 +172,56 @@ class PollSettings(Settings):
 class SubmitSettings(Settings):
     """What submit is told."""
 
-    secure_mode: Annotated[bool, Field(validation_alias=or_file("LAUNCH_SECURE_MODE", "secure_mode"))] = False
+    secure_mode: Annotated[
+        bool, Field(validation_alias=or_file("LAUNCH_SECURE_MODE", "secure_mode"))
+    ] = False
     policy: Annotated[
-        AdmissionPolicy, NoDecode, BeforeValidator(_object), Field(validation_alias=or_file("LAUNCH_POLICY", "policy"))
+        AdmissionPolicy,
+        NoDecode,
+        BeforeValidator(_object),
+        Field(validation_alias=or_file("LAUNCH_POLICY", "policy")),
     ] = AdmissionPolicy()
     ladder: Annotated[
-        Ladder, NoDecode, BeforeValidator(_object), Field(validation_alias=or_file("LAUNCH_LADDER", "ladder"))
+        Ladder,
+        NoDecode,
+        BeforeValidator(_object),
+        Field(validation_alias=or_file("LAUNCH_LADDER", "ladder")),
     ] = Ladder()
     launch_macros: Names = ()
-    key_secret: Annotated[KeySecret, Field(validation_alias=or_file("LAUNCH_KEY_SECRET", "key_secret"))] = ""
-    base_image: Annotated[str, Field(validation_alias=or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))] = ""
+    key_secret: Annotated[
+        KeySecret, Field(validation_alias=or_file("LAUNCH_KEY_SECRET", "key_secret"))
+    ] = ""
+    base_image: Annotated[
+        str, Field(validation_alias=or_file("LAUNCH_BASE_IMAGE", "builder.base_image"))
+    ] = ""
     build_destination: Annotated[
-        ImageName, Field(validation_alias=or_file("LAUNCH_BUILD_DESTINATION", "builder.destination", "registry.uri"))
+        ImageName,
+        Field(
+            validation_alias=or_file(
+                "LAUNCH_BUILD_DESTINATION", "builder.destination", "registry.uri"
+            )
+        ),
     ] = ""
     build_context_store: Annotated[
-        ContextStore, Field(validation_alias=or_file("LAUNCH_BUILD_CONTEXT_STORE", "builder.build-context-store"))
+        ContextStore,
+        Field(
+            validation_alias=or_file("LAUNCH_BUILD_CONTEXT_STORE", "builder.build-context-store")
+        ),
     ] = ""
-    builder: Annotated[str, Field(validation_alias=or_file("LAUNCH_BUILDER", "builder.type"))] = ""  # after those
-    scheduler_image: Annotated[str, Field(validation_alias=or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"))] = ""
+    builder: Annotated[str, Field(validation_alias=or_file("LAUNCH_BUILDER", "builder.type"))] = (
+        ""  # after those
+    )
+    scheduler_image: Annotated[
+        str, Field(validation_alias=or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"))
+    ] = ""
     scheduler_machine: Annotated[
         str, Field(validation_alias=or_file("LAUNCH_SCHEDULER_MACHINE", "scheduler.machine_type"))
     ] = ""
     submit_budget_seconds: PositiveFloat = 450
     submit_create_seconds: PositiveFloat = 70
-    submit_lease_seconds: Annotated[PositiveFloat, Field(validate_default=True)] = 660  # after those
+    submit_lease_seconds: Annotated[PositiveFloat, Field(validate_default=True)] = (
+        660  # after those
+    )
     submit_settle_seconds: PositiveFloat = 120
     submit_look_again_seconds: PositiveFloat = 120
     first_retry_seconds: PositiveFloat = 15
@@ -184,10 +231,14 @@ class SubmitSettings(Settings):
     @field_validator("submit_lease_seconds")
     @classmethod
     def _outlasts_a_create(cls, value: float, info: ValidationInfo) -> float:
-        budget, create = (info.data.get(f"submit_{name}_seconds", 0) for name in ("budget", "create"))
+        budget, create = (
+            info.data.get(f"submit_{name}_seconds", 0) for name in ("budget", "create")
+        )
         if value <= budget + create:
             least = f"SUBMIT_BUDGET_SECONDS ({budget:g}) plus SUBMIT_CREATE_SECONDS ({create:g})"
-            raise ValueError(f"is {value:g}: it has to be longer than {least}, or two jobs could be created")
+            raise ValueError(
+                f"is {value:g}: it has to be longer than {least}, or two jobs could be created"
+            )
         return value
 
     @property
@@ -199,7 +250,9 @@ class SubmitSettings(Settings):
     @classmethod
     def _can_build(cls, value: str, info: ValidationInfo) -> str:
         if wrong := builder_problem(value, info.data.get("build_destination", "")):
-            raise ValueError(f"{wrong} (LAUNCH_BUILD_DESTINATION, builder.destination, registry.uri)")
+            raise ValueError(
+                f"{wrong} (LAUNCH_BUILD_DESTINATION, builder.destination, registry.uri)"
+            )
         return value
 
 
@@ -207,12 +260,17 @@ class StatusSettings(Settings):
     """What status is told."""
 
     stopped_run_timeout: Annotated[
-        float, Field(ge=0, validation_alias=or_file("LAUNCH_STOPPED_RUN_TIMEOUT", "stopped_run_timeout"))
+        float,
+        Field(ge=0, validation_alias=or_file("LAUNCH_STOPPED_RUN_TIMEOUT", "stopped_run_timeout")),
     ] = 60
-    start_timeout: Annotated[float, Field(ge=0, validation_alias="WANDB_LAUNCH_START_TIMEOUT")] = 1800
+    start_timeout: Annotated[float, Field(ge=0, validation_alias="WANDB_LAUNCH_START_TIMEOUT")] = (
+        1800
+    )
     init_grace_seconds: Annotated[float, Field(ge=0)] = 60
     error_grace_seconds: Annotated[float, Field(ge=0)] = 180
-    max_internal_errors: Annotated[int, Field(ge=0, validation_alias="LAUNCH_MAX_INTERNAL_ERRORS")] = 3
+    max_internal_errors: Annotated[
+        int, Field(ge=0, validation_alias="LAUNCH_MAX_INTERNAL_ERRORS")
+    ] = 3
     stuck_seconds: PositiveFloat = 86_400
     overdue_seconds: PositiveFloat = 60
     first_retry_seconds: PositiveFloat = 15
@@ -237,7 +295,9 @@ def load(kind: type[S]) -> S:
     try:
         settings = kind(**beneath)
     except ValidationError as exc:
-        problems += [problem(kind, error) for error in exc.errors(include_input=False, include_url=False)]
+        problems += [
+            problem(kind, error) for error in exc.errors(include_input=False, include_url=False)
+        ]
     if problems:
         raise SettingsError("; ".join(problems))
     return settings
@@ -245,7 +305,10 @@ def load(kind: type[S]) -> S:
 
 def variables(kind: type[Settings]) -> dict[str, list[str]]:
     """Return, for each field, its environment variable and, where it has one, its place in the launch-config."""
-    return {name: aliases(field.validation_alias) or [name.upper()] for name, field in kind.model_fields.items()}
+    return {
+        name: aliases(field.validation_alias) or [name.upper()]
+        for name, field in kind.model_fields.items()
+    }
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
@@ -261,7 +324,9 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
         return {}
     values = config.model_dump(exclude_unset=True, by_alias=True)
     for section in ("environment", "builder", "registry", "scheduler"):
-        values |= {f"{section}.{key}": value for key, value in values.pop(section, {}).items() if value}
+        values |= {
+            f"{section}.{key}": value for key, value in values.pop(section, {}).items() if value
+        }
     return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
 
 

@@ -24,7 +24,9 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             self.aliases += 1
             if self.aliases > MAX_ALIASES:
-                raise yaml.YAMLError(f"it has more than {MAX_ALIASES} aliases (*name): write out what they stand for")
+                raise yaml.YAMLError(
+                    f"it has more than {MAX_ALIASES} aliases (*name): write out what they stand for"
+                )
         return super().compose_node(parent, index)
 
 
@@ -38,7 +40,9 @@ def read_yaml(path: Path) -> Any:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise SettingsError(f"{path} has more than {MAX_BYTES:,} bytes, which no such file needs")
+            raise SettingsError(
+                f"{path} has more than {MAX_BYTES:,} bytes, which no such file needs"
+            )
         return yaml.load(content.decode(), _Loader)  # noqa: S506 - a SafeLoader
     except (OSError, yaml.YAMLError, *_OF_VALUES) as exc:
         said = str(exc).strip().splitlines() or [type(exc).__name__]

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from shared.core.budget import Budget
 
-FAILED = frozenset({"FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"})  # Cloud Build's own words
+FAILED = frozenset(
+    {"FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"}
+)  # Cloud Build's own words
 GONE = "GONE"  # ours: nobody knows of this build any more
 _OVER = FAILED | {"SUCCESS", GONE}
 _NAME = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/:@\s]+)/([^/:@\s]+)/([^:@\s]+)")
@@ -22,7 +24,9 @@ def repository_of(name: str) -> tuple[str, str]:
     found = _NAME.fullmatch(name)
     if not found:
         shown = "an address" if "@" in name else repr(name[:200])  # which may have a password in it
-        raise ValueError(f"is {shown}: write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, without a tag")
+        raise ValueError(
+            f"is {shown}: write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, without a tag"
+        )
     location, project, repository, image = found.groups()
     return f"projects/{project}/locations/{location}/repositories/{repository}", image
 
@@ -42,7 +46,9 @@ class Recipe:
     dockerfile: str = ""  # the code's own, within the context
     text: str = ""  # of the Dockerfile, where it is ours
     base_image: str = ""  # likewise: what it begins with
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # that tell git how to log in
+    variables: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # that tell git how to log in
 
     @property
     def tag(self) -> str:

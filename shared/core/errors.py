@@ -30,7 +30,9 @@ class Capacity(LaunchError):
     `at_least` is how long Google asks to wait.
     """
 
-    def __init__(self, said: str, shortage: Shortage = Shortage.AMOUNT, at_least: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self, said: str, shortage: Shortage = Shortage.AMOUNT, at_least: timedelta = timedelta(0)
+    ) -> None:
         self.shortage = shortage
         self.at_least = at_least
         super().__init__(said)

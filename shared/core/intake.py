@@ -19,12 +19,20 @@ SCHEDULER_URI = "placeholder-uri-scheduler"  # of the items that `wandb launch-s
 MAX_NAME = 256  # bytes in UTF-8 of an entity, a project or a run id; W&B's own names are shorter
 MAX_DEPTH = 100  # of nesting; readers of JSON give up at about twice that
 MAX_DIGITS = 4300  # of an integer; Python and pydantic read no longer ones
-_KEPT = ("entity", "project", "run_id", "name", "author")  # of a refused run spec: enough to tell whose it was
+_KEPT = (
+    "entity",
+    "project",
+    "run_id",
+    "name",
+    "author",
+)  # of a refused run spec: enough to tell whose it was
 _SHOWN_KEY, _SHOWN_PATH, _SHOWN_PROBLEM = 80, 300, 2000  # characters
 _TOO_LARGE = 10**MAX_DIGITS
 
 
-def from_item(item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime, problem: str = "") -> Launch:
+def from_item(
+    item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime, problem: str = ""
+) -> Launch:
     """Open a launch for an item of a W&B queue; it is REJECTED if `problem` or its run spec gives a reason."""
     return _opened(launch_key("wandb", item_id), queue, item_id, run_spec, now, "wandb", problem)
 
@@ -89,23 +97,32 @@ def _check_leaf(value: object, names: Sequence[str | int]) -> None:
             except UnicodeEncodeError as exc:
                 half = f"\\u{ord(value[exc.start]):04x}"
                 problem = f"contains half of a surrogate pair ({half}), which UTF-8 does not have"
-                raise Reject(_shown(names), problem, "Write the whole character, or remove it.") from None
+                raise Reject(
+                    _shown(names), problem, "Write the whole character, or remove it."
+                ) from None
         case float() if not math.isfinite(value):
             name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-            raise Reject(_shown(names), f"is {name}, which JSON does not have", "Write a number or null.")
+            raise Reject(
+                _shown(names), f"is {name}, which JSON does not have", "Write a number or null."
+            )
         case int() if abs(value) >= _TOO_LARGE:
             problem = f"is an integer of more than {MAX_DIGITS:,} digits"
             raise Reject(_shown(names), problem, "Write it as a text.")
         case None | bool() | int() | float():
             pass
         case _:
-            raise Reject(_shown(names), f"is of type {type(value).__name__}, which JSON does not have")
+            raise Reject(
+                _shown(names), f"is of type {type(value).__name__}, which JSON does not have"
+            )
 
 
 def _shown(names: Sequence[str | int]) -> str:
     """Return a path as a person reads it: `overrides.args[3]`; what is long is shortened in its middle."""
     root, *way = names
-    parts = (f"[{name}]" if isinstance(name, int) else f".{_short(_safe(name), _SHOWN_KEY)}" for name in way)
+    parts = (
+        f"[{name}]" if isinstance(name, int) else f".{_short(_safe(name), _SHOWN_KEY)}"
+        for name in way
+    )
     return _short(f"{root}{''.join(parts)}".removeprefix("."), _SHOWN_PATH) or "run_spec"
 
 
@@ -118,12 +135,20 @@ def _safe(text: str) -> str:
 
 
 def _opened(
-    key: str, queue: Queue | None, item_id: str, spec: dict[str, Any], now: datetime, source: str, problem: str = ""
+    key: str,
+    queue: Queue | None,
+    item_id: str,
+    spec: dict[str, Any],
+    now: datetime,
+    source: str,
+    problem: str = "",
 ) -> Launch:
     """Return the launch as it is first written: QUEUED, or ENDED if there is a reason to refuse it."""
     if not problem:
         try:
-            check_intake(spec, None if item_id else queue)  # the operator has named the queue of an item
+            check_intake(
+                spec, None if item_id else queue
+            )  # the operator has named the queue of an item
         except Reject as exc:
             problem = str(exc)
     if problem:
@@ -149,7 +174,11 @@ def _opened(
 
 
 def _fits(value: object) -> bool:
-    return isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) <= MAX_NAME and _safe(value) == value
+    return (
+        isinstance(value, str)
+        and len(value.encode("utf-8", "surrogatepass")) <= MAX_NAME
+        and _safe(value) == value
+    )
 
 
 def _resumes(run_spec: Mapping[str, Any]) -> int:

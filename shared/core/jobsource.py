@@ -46,7 +46,9 @@ class JobSource:
     @property
     def code_id(self) -> str:
         """Return the id of the code's artifact, empty where it is named in another way."""
-        return self.code.removeprefix("_id/").partition("/")[0] if self.code.startswith("_id/") else ""
+        return (
+            self.code.removeprefix("_id/").partition("/")[0] if self.code.startswith("_id/") else ""
+        )
 
 
 def read_job(path: str, content: bytes) -> JobSource:
@@ -60,7 +62,9 @@ def read_job(path: str, content: bytes) -> JobSource:
         kind = Kind(str(_mapping(written).get("source_type")))
     except (ValueError, RecursionError) as exc:
         known = ", ".join(Kind)
-        raise _bad(path, f"has a {JOB_FILE} that is no JSON object with a source_type of {known}") from exc
+        raise _bad(
+            path, f"has a {JOB_FILE} that is no JSON object with a source_type of {known}"
+        ) from exc
     source = _mapping(written.get("source"))
     entry_point = source.get("entrypoint") or []
     if not isinstance(entry_point, list) or not all(isinstance(one, str) for one in entry_point):
@@ -73,8 +77,17 @@ def read_job(path: str, content: bytes) -> JobSource:
     base_image = source.get("base_image") or ""
     if not isinstance(base_image, str):
         raise _bad(path, "has a base_image that is no text")
-    dockerfile, context = (_path(path, name, source.get(name)) for name in ("dockerfile", "build_context"))
-    job = JobSource(path, kind, tuple(entry_point), base_image=base_image, dockerfile=dockerfile, build_context=context)
+    dockerfile, context = (
+        _path(path, name, source.get(name)) for name in ("dockerfile", "build_context")
+    )
+    job = JobSource(
+        path,
+        kind,
+        tuple(entry_point),
+        base_image=base_image,
+        dockerfile=dockerfile,
+        build_context=context,
+    )
     if kind is Kind.ARTIFACT:
         return replace(job, code=_artifact(path, _text(path, source, "artifact")))
     git = _mapping(source.get("git"))

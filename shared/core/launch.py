@@ -22,7 +22,9 @@ class State(enum.StrEnum):
     """How far a launch has come."""
 
     QUEUED = "QUEUED"  # written down; nothing has been sent to Vertex AI, or it waits: for retry_at, or for a build
-    SUBMITTING = "SUBMITTING"  # one submit holds the claim until lease_until and may have sent a create
+    SUBMITTING = (
+        "SUBMITTING"  # one submit holds the claim until lease_until and may have sent a create
+    )
     SUBMITTED = "SUBMITTED"  # the CustomJob exists
     ENDED = "ENDED"  # the outcome is known; W&B is still owed the report
 
@@ -66,7 +68,9 @@ class Backoff:
 
     first: timedelta = timedelta(seconds=15)
     longest: timedelta = timedelta(minutes=10)
-    longest_for_rate: timedelta = timedelta(minutes=1)  # what is counted by the minute has passed by then
+    longest_for_rate: timedelta = timedelta(
+        minutes=1
+    )  # what is counted by the minute has passed by then
 
     def after(self, times: int, shortage: Shortage | None = None) -> timedelta:
         """Return the wait after so many times in a row."""
@@ -114,35 +118,55 @@ class Entry:
     attempt: int = 0  # the create that is being tried, or that made the job; the first is 1
     failures: int = 0  # attempts that failed without an answer about the request itself; bounded
     waits: int = 0  # attempts that found no capacity, or W&B's key refused, and no job of theirs began; not bounded
-    short_of: Shortage | None = None  # QUEUED, or claimed since: what there was too little of, until a job exists
+    short_of: Shortage | None = (
+        None  # QUEUED, or claimed since: what there was too little of, until a job exists
+    )
     climbs: bool = False  # the operator's ladder has another place for it: a job that stays pending is tried there
     lease_until: datetime | None = None  # SUBMITTING: until then nobody else may act on it
     unanswered: bool = False  # SUBMITTING: its create has no answer, and its holder has let go
-    looked_at: datetime | None = None  # SUBMITTING: when a look-up first found no job of this attempt
+    looked_at: datetime | None = (
+        None  # SUBMITTING: when a look-up first found no job of this attempt
+    )
     retry_at: datetime | None = None  # QUEUED: not before then
     parent: str = ""  # projects/P/locations/L: where the job of this attempt is, or would be; set by the claim
-    build: str = ""  # QUEUED: projects/P/locations/L/builds/ID, which makes the image that the job will run
+    build: str = (
+        ""  # QUEUED: projects/P/locations/L/builds/ID, which makes the image that the job will run
+    )
     job_name: str = ""  # projects/P/locations/L/customJobs/N
     submitted_at: datetime | None = None
-    queued_since: datetime | None = None  # SUBMITTED: when the job was first seen in JOB_STATE_QUEUED
+    queued_since: datetime | None = (
+        None  # SUBMITTED: when the job was first seen in JOB_STATE_QUEUED
+    )
     pending_since: datetime | None = None  # SUBMITTED: when it was first seen PENDING after that
-    stuck_since: datetime | None = None  # SUBMITTED: how long the job is CANCELLING, PAUSED or UPDATING at least
-    ended_seen_at: datetime | None = None  # SUBMITTED: when a job was first seen ended that has no time of its end
+    stuck_since: datetime | None = (
+        None  # SUBMITTED: how long the job is CANCELLING, PAUSED or UPDATING at least
+    )
+    ended_seen_at: datetime | None = (
+        None  # SUBMITTED: when a job was first seen ended that has no time of its end
+    )
     broken: int = 0  # jobs that Vertex AI itself failed before a container ran; bounded
     own_key: bool = False  # its item has a W&B key of its own: ours may be unable to see its run
-    resumes: int = 0  # how often this run was preempted and launched again, here or by another agent
+    resumes: int = (
+        0  # how often this run was preempted and launched again, here or by another agent
+    )
     outcome: Outcome | None = None
     stop_seen_at: datetime | None = None  # when status first saw that the run was stopped in W&B
     cancel_reason: str = ""  # set before customJobs.cancel is called, so that a repeat knows why
-    scheduler: bool = False  # of a sweep: it makes launches for hours, so it takes no slot of theirs
+    scheduler: bool = (
+        False  # of a sweep: it makes launches for hours, so it takes no slot of theirs
+    )
     notice: str = ""  # what the item's author should know meanwhile: why it waits, what was ignored
     noticed: bool = False  # W&B has taken the notice
-    report_owed: bool = False  # ENDED: the item has to be shown as FAILED; nobody else tells its author
+    report_owed: bool = (
+        False  # ENDED: the item has to be shown as FAILED; nobody else tells its author
+    )
 
     def __post_init__(self) -> None:
         """Bound what is written here and may be of any length, in whichever way it comes."""
         object.__setattr__(self, "notice", shortened(self.notice, NOTICE_BYTES))
-        object.__setattr__(self, "cancel_reason", shortened(self.cancel_reason, CANCEL_REASON_BYTES))
+        object.__setattr__(
+            self, "cancel_reason", shortened(self.cancel_reason, CANCEL_REASON_BYTES)
+        )
 
     @property
     def from_queue(self) -> bool:
@@ -163,12 +187,22 @@ class Entry:
     @property
     def waits_for_room(self) -> bool:
         """Tell whether this launch may wait for days for its first job: who has enough of it takes its item away."""
-        return self.state is State.QUEUED and self.from_queue and self.short_of is not None and not self.resumes
+        return (
+            self.state is State.QUEUED
+            and self.from_queue
+            and self.short_of is not None
+            and not self.resumes
+        )
 
     @property
     def refused_at_intake(self) -> bool:
         """Tell whether poll recorded this item as REJECTED; its ack came after that, or never."""
-        return self.state is State.ENDED and self.from_queue and not self.attempt and self.outcome is Outcome.REJECTED
+        return (
+            self.state is State.ENDED
+            and self.from_queue
+            and not self.attempt
+            and self.outcome is Outcome.REJECTED
+        )
 
     def overdue(self, now: datetime, after: timedelta) -> bool:
         """Tell whether nobody has claimed this launch though its ticket, if there was one, should be long through.
@@ -181,7 +215,9 @@ class Entry:
         """Tell whether a submit may claim this launch now."""
         if self.state is State.QUEUED:
             return not self.build and (self.retry_at is None or self.retry_at <= now)
-        return self.state is State.SUBMITTING and (self.lease_until is None or self.lease_until <= now)
+        return self.state is State.SUBMITTING and (
+            self.lease_until is None or self.lease_until <= now
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +273,9 @@ class Launch:
         """Return this launch with one more line in its history (the last 50 are kept)."""
         return replace(self, history=(*self.history, Attempt(self.entry.attempt, at, result))[-50:])
 
-    def again(self, at: datetime, wait: timedelta, said: str, why: str, notice: str = "", **changes: Any) -> "Launch":
+    def again(
+        self, at: datetime, wait: timedelta, said: str, why: str, notice: str = "", **changes: Any
+    ) -> "Launch":
         """Return this launch queued once more, not before this wait is over; its author is told why it waits."""
         queued = self.move(
             State.QUEUED,
@@ -247,10 +285,17 @@ class Launch:
             cancel_reason="",
         )
         searched = self.searched or self.entry.state is State.SUBMITTED
-        return replace(queued.note(at, said), reason=why, searched=searched).tell(f"Waiting: {notice or why}")
+        return replace(queued.note(at, said), reason=why, searched=searched).tell(
+            f"Waiting: {notice or why}"
+        )
 
     def wait_for_capacity(
-        self, at: datetime, shortage: Shortage, why: str, backoff: Backoff, least: timedelta = timedelta(0)
+        self,
+        at: datetime,
+        shortage: Shortage,
+        why: str,
+        backoff: Backoff,
+        least: timedelta = timedelta(0),
     ) -> "Launch":
         """Return this launch queued once more because Vertex AI had no room.
 
@@ -259,9 +304,17 @@ class Launch:
         moves = shortage.holds and bool(self.climb.next_place)
         waits = self.entry.waits + (not moves)
         wait = max(backoff.first if moves else backoff.after(waits, shortage), least)
-        climb = self.climb.leave(why, bar=shortage is Shortage.ZERO) if shortage.holds else self.climb
-        told = "; ".join(each for each in (why, f"next: {climb.next_place}" if moves else "", climb.left_out) if each)
-        queued = self.again(at, wait, f"{shortage}: {why}", why, told, waits=waits, short_of=shortage)
+        climb = (
+            self.climb.leave(why, bar=shortage is Shortage.ZERO) if shortage.holds else self.climb
+        )
+        told = "; ".join(
+            each
+            for each in (why, f"next: {climb.next_place}" if moves else "", climb.left_out)
+            if each
+        )
+        queued = self.again(
+            at, wait, f"{shortage}: {why}", why, told, waits=waits, short_of=shortage
+        )
         return replace(queued, climb=climb)
 
     def resume(self, at: datetime, budget: int) -> "Launch":
@@ -271,7 +324,9 @@ class Launch:
         """
         times = self.entry.resumes + 1
         again = self.move(State.QUEUED, **_OF_A_JOB, resumes=times, waits=0, broken=0)
-        spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {"_resume_count": times}
+        spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"} | {
+            "_resume_count": times
+        }
         said = f"Preempted; launched again ({times} of {budget} times)"
         noted = again.note(at, f"{said}: {self.entry.job_name}")
         return replace(noted, run_spec=spec, climb=self.climb.again(), searched=True).tell(said)
@@ -279,5 +334,7 @@ class Launch:
     def end(self, outcome: Outcome, reason: str, at: datetime, *, report: bool = True) -> "Launch":
         """Return this launch ended, for this reason; `report` tells whether its item has to be failed."""
         owed = report and self.entry.from_queue
-        ended = self.move(State.ENDED, outcome=outcome, lease_until=None, retry_at=None, report_owed=owed)
+        ended = self.move(
+            State.ENDED, outcome=outcome, lease_until=None, retry_at=None, report_owed=owed
+        )
         return replace(ended.note(at, f"{outcome}: {reason}"), reason=reason)

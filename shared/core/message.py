@@ -45,12 +45,16 @@ class Ticket(BaseModel):
 class Request(BaseModel):
     """Another system asks for a launch; the same `source` and `idempotency_key` are the same launch, for 30 days."""
 
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")  # null would be another value
+    model_config = ConfigDict(
+        frozen=True, ser_json_inf_nan="constants"
+    )  # null would be another value
 
     version: Literal[1] = 1
     kind: Literal["request"] = "request"
     source: Annotated[_Name, Field(description="who asks: the publishing system's own name")]
-    idempotency_key: Annotated[_Name, Field(description="the publisher's own identity of this request")]
+    idempotency_key: Annotated[
+        _Name, Field(description="the publisher's own identity of this request")
+    ]
     run_spec: Annotated[dict[str, Any], Field(description=_RUN_SPEC)]
     queue: Annotated[Queue | None, Field(description=_QUEUE)] = None
 
@@ -81,7 +85,10 @@ def decode(data: bytes) -> Ticket | Request:
     try:
         return _MESSAGE.validate_json(data)
     except ValidationError as exc:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {_said(e)}" for e in exc.errors(include_input=False)]
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'message'}: {_said(e)}"
+            for e in exc.errors(include_input=False)
+        ]
         raise NotAMessage("; ".join(problems[:5])) from None
 
 

@@ -12,7 +12,9 @@ class Placement:
 
     own: str = ""  # where its request puts it
     place: str = ""  # of the attempt that is being made, or was made last
-    next_place: str = ""  # where it goes from there without waiting; empty after the last: it starts again
+    next_place: str = (
+        ""  # where it goes from there without waiting; empty after the last: it starts again
+    )
     tried: tuple[str, ...] = ()  # in this round: no room there now
     barred: tuple[str, ...] = ()  # for good: a quota of zero, or Vertex AI refuses such a job there
     left_out: str = ""  # which places are none for this launch, and why
@@ -31,7 +33,11 @@ class Placement:
 
     def leave(self, why: str, *, bar: bool) -> "Placement":
         """Return this one after its place had no room, now or, where it is barred, ever."""
-        tried, barred = (self.tried, (*self.barred, self.place)) if bar else ((*self.tried, self.place), self.barred)
+        tried, barred = (
+            (self.tried, (*self.barred, self.place))
+            if bar
+            else ((*self.tried, self.place), self.barred)
+        )
         return replace(self, tried=tried if self.next_place else (), barred=barred, because=why)
 
     def again(self) -> "Placement":

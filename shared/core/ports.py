@@ -104,7 +104,9 @@ class AgentNote:
     base_url: str = ""  # of the W&B that knows this agent
     entity: str = ""
     queues: tuple[str, ...] = ()  # as the settings name them
-    missing: tuple[str, ...] = ()  # those of them that W&B did not have when the agent was registered
+    missing: tuple[
+        str, ...
+    ] = ()  # those of them that W&B did not have when the agent was registered
     failures: int = 0  # calls in a row in which W&B did not confirm this agent
     stopped: bool = False  # `python -m deploy agent stop`: nothing is popped
     polled_at: datetime | None = None  # the last call of poll
@@ -121,7 +123,9 @@ class QueueItem:
     """
 
     id: str
-    run_spec: dict[str, Any] = field(repr=False)  # can hold a key, as can whatever is rendered from it
+    run_spec: dict[str, Any] = field(
+        repr=False
+    )  # can hold a key, as can whatever is rendered from it
     problem: str = ""
 
 

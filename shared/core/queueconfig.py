@@ -12,5 +12,7 @@ class QueueConfig:
     id: str  # the queue's own
     access: str = ""
     resource: str = ""  # gcp-vertex, kubernetes, …
-    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # {"resource_args": {resource: {…}}}
+    config: Mapping[str, Any] = field(
+        default_factory=dict, repr=False
+    )  # {"resource_args": {resource: {…}}}
     template_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -15,7 +15,9 @@ _LIKELY = re.compile(
     r"|(?<=Bearer )\S+"
     r"|(?<=KEY=)\S+|(?<=TOKEN=)\S+|(?<=SECRET=)\S+|(?<=PASSWORD=)\S+"
 )
-_SIGNATURE = re.compile(r"(?i)(?<=signature=)[\w%+/=.-]+")  # by which an address is its own permission
+_SIGNATURE = re.compile(
+    r"(?i)(?<=signature=)[\w%+/=.-]+"
+)  # by which an address is its own permission
 
 
 def is_secret(name: object) -> bool:

@@ -28,7 +28,12 @@ _NOTHING_DEFINITE = frozenset({408, 425, 499})
 
 
 def classify(
-    said: str, code: int, status: str = "", details: Sequence[Any] = (), *, foreign_project: str = ""
+    said: str,
+    code: int,
+    status: str = "",
+    details: Sequence[Any] = (),
+    *,
+    foreign_project: str = "",
 ) -> LaunchError | None:
     """Return what a refusal of Vertex AI means for a launch; None if there may be a job all the same.
 
@@ -60,5 +65,9 @@ def _reasons(details: Sequence[Any]) -> list[str]:
 def _capacity(said: str, details: Sequence[Any]) -> Capacity:
     """Return what there is too little of, for how long at least, and the quota if its limit is zero."""
     shortage = shortage_of(details, said)
-    zero = f" the quota {quota_of(details) or 'that it names'} is 0;" if shortage is Shortage.ZERO else ""
+    zero = (
+        f" the quota {quota_of(details) or 'that it names'} is 0;"
+        if shortage is Shortage.ZERO
+        else ""
+    )
     return Capacity(f"Vertex AI has no room:{zero} {said}", shortage, retry_delay(details))

@@ -13,5 +13,7 @@ class Shape:
 
     kind: Kind = "any"
     repeated: bool = False
-    choices: Mapping[str, int] = field(default_factory=dict)  # of an enum: its members' names and numbers
+    choices: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of an enum: its members' names and numbers
     fields: Mapping[str, "Shape"] = field(default_factory=dict)  # of a message

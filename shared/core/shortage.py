@@ -86,8 +86,12 @@ TABLE = (
     ),
 )
 
-_WEAK_AMOUNT = re.compile(r"quota exceeded|exceed(s|ed)? (the |your )?quota", re.IGNORECASE)  # of calls, too
-_RATE_LIMIT = re.compile(r"\bper (second|minute|hour|day)\b|Per(Second|Minute|Hour|Day)|\d/(s|min|h|d)/")
+_WEAK_AMOUNT = re.compile(
+    r"quota exceeded|exceed(s|ed)? (the |your )?quota", re.IGNORECASE
+)  # of calls, too
+_RATE_LIMIT = re.compile(
+    r"\bper (second|minute|hour|day)\b|Per(Second|Minute|Hour|Day)|\d/(s|min|h|d)/"
+)
 _ZERO = re.compile(r"0(\.0+)?")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 
@@ -104,14 +108,20 @@ def shortage_of(details: Sequence[Any], said: str) -> Shortage:
     """
     info = next(_details(details, "ErrorInfo"), {})
     metadata = _mapping(info.get("metadata"))
-    violations = [_mapping(one) for each in _details(details, "QuotaFailure") for one in _list(each.get("violations"))]
+    violations = [
+        _mapping(one)
+        for each in _details(details, "QuotaFailure")
+        for one in _list(each.get("violations"))
+    ]
     named = " ".join(str(value) for each in (metadata, *violations) for value in each.values())
     values = (metadata.get("quota_limit_value"), *(one.get("quotaValue") for one in violations))
     if any(_is_zero(value) for value in values):
         return Shortage.ZERO
     reason = str(info.get("reason", ""))
     by_words = meaning_of(said)
-    if isinstance(by_words, Shortage) and not (by_words is Shortage.AMOUNT and _RATE_LIMIT.search(named)):
+    if isinstance(by_words, Shortage) and not (
+        by_words is Shortage.AMOUNT and _RATE_LIMIT.search(named)
+    ):
         return by_words
     by_details = meaning_of(f"{reason} quota {named}")
     if by_details in (Shortage.ZERO, Shortage.STOCKOUT):
@@ -165,12 +175,20 @@ def quota_of(details: Sequence[Any]) -> str:
 
 def _details(details: Sequence[Any], kind: str) -> Iterator[Mapping[str, Any]]:
     """Yield the details of one type, as REST gives them: JSON objects that name it."""
-    return (one for one in details if isinstance(one, dict) and str(one.get("@type")).endswith(f"google.rpc.{kind}"))
+    return (
+        one
+        for one in details
+        if isinstance(one, dict) and str(one.get("@type")).endswith(f"google.rpc.{kind}")
+    )
 
 
 def _is_zero(value: object) -> bool:
     """Tell whether a limit is a quota of nothing: "0", "0.0" or 0, as REST and its clients write it."""
-    return not isinstance(value, bool) and isinstance(value, str | int | float) and bool(_ZERO.fullmatch(str(value)))
+    return (
+        not isinstance(value, bool)
+        and isinstance(value, str | int | float)
+        and bool(_ZERO.fullmatch(str(value)))
+    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

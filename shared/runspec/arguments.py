@@ -25,7 +25,9 @@ class ArgumentNames:
     constructor: frozenset[str]
     run: frozenset[str]
     submit: frozenset[str]
-    shapes: Mapping[str, Shape] = field(default_factory=dict)  # no name means two things in these three
+    shapes: Mapping[str, Shape] = field(
+        default_factory=dict
+    )  # no name means two things in these three
 
 
 def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> None:
@@ -34,7 +36,9 @@ def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> N
         if name not in known:
             near = nearest(str(name), known)
             fix = f"Did you mean {near}?" if near else f"Known are: {', '.join(sorted(known))}."
-            raise Reject(f"{path}.{str(name)[:80]}", "is no argument that CustomJob takes there", fix)
+            raise Reject(
+                f"{path}.{str(name)[:80]}", "is no argument that CustomJob takes there", fix
+            )
 
 
 def check_parts(others: Iterable[str], path: str, names: ArgumentNames) -> None:
@@ -90,9 +94,17 @@ def run_arguments(run: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]
         fix = "Write projects/PROJECT/locations/REGION/tensorboards/ID."
         raise Reject(f"{path}.tensorboard", f"is {tensorboard[:80]!r}, not a resource name", fix)
     if tensorboard and fitted.get("experiment"):
-        raise Reject(f"{path}.experiment", "cannot be set together with tensorboard", "Leave one of them out.")
+        raise Reject(
+            f"{path}.experiment",
+            "cannot be set together with tensorboard",
+            "Leave one of them out.",
+        )
     if tensorboard and not text(fitted.get("service_account"), f"{path}.service_account", ""):
-        raise Reject(f"{path}.service_account", "is missing", "Vertex AI wants one for a job with a tensorboard.")
+        raise Reject(
+            f"{path}.service_account",
+            "is missing",
+            "Vertex AI wants one for a job with a tensorboard.",
+        )
     return fitted
 
 
@@ -102,18 +114,30 @@ def seconds(value: object, path: str) -> int:
     Neither knows other units; they are refused with what to write instead.
     """
     if isinstance(value, str):
-        read = re.fullmatch(r"(-?\d{1,15})(?:\.0+)?(s|m|h|d)?", value.strip().lower().replace(" ", ""))
+        read = re.fullmatch(
+            r"(-?\d{1,15})(?:\.0+)?(s|m|h|d)?", value.strip().lower().replace(" ", "")
+        )
         if not read:
-            raise Reject(path, f"should be a number of seconds, but is {value[:80]!r}", 'Write 3600 or "3600s".')
+            raise Reject(
+                path,
+                f"should be a number of seconds, but is {value[:80]!r}",
+                'Write 3600 or "3600s".',
+            )
         if read[2] in _UNITS:
             meant = int(read[1]) * _UNITS[read[2]]
-            raise Reject(path, f"is {value[:80]!r}: Vertex AI counts in seconds", f'Write {meant} or "{meant}s".')
+            raise Reject(
+                path,
+                f"is {value[:80]!r}: Vertex AI counts in seconds",
+                f'Write {meant} or "{meant}s".',
+            )
         value = read[1]
     if isinstance(value, bool):
         raise wrong(path, "a number of seconds", value)
     whole_seconds = whole(value, path)
     if not 0 <= whole_seconds <= MAX_SECONDS:
-        raise Reject(path, f"is {whole_seconds} seconds", "Write a number of seconds that is not below zero.")
+        raise Reject(
+            path, f"is {whole_seconds} seconds", "Write a number of seconds that is not below zero."
+        )
     return whole_seconds
 
 
@@ -125,4 +149,6 @@ def _check_request_timeout(given: dict[str, Any], path: str) -> None:
         value = value.strip().removesuffix("s")
     given["create_request_timeout"] = decimal(value, path)
     if given["create_request_timeout"] <= 0:
-        raise Reject(path, f"is {given['create_request_timeout']}", "Write a number of seconds above zero.")
+        raise Reject(
+            path, f"is {given['create_request_timeout']}", "Write a number of seconds above zero."
+        )

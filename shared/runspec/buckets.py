@@ -15,11 +15,19 @@ def staging_bucket(value: object, path: str) -> str:
     """Return the staging bucket; as in the SDK, gs:// may be left out. Raises Reject where it is missing or none."""
     bucket = text(value, path, "").strip()
     if not bucket:
-        raise Reject(path, "is empty", "Fill in a bucket in the job's region in the queue's configuration: gs://….")
+        raise Reject(
+            path,
+            "is empty",
+            "Fill in a bucket in the job's region in the queue's configuration: gs://….",
+        )
     if _BARE_BUCKET.fullmatch(bucket):
         return f"gs://{bucket}"
     if not _BUCKET.fullmatch(bucket):
-        raise Reject(path, f"is {bucket[:80]!r}, not a bucket", "Write it as gs://BUCKET or gs://BUCKET/FOLDER.")
+        raise Reject(
+            path,
+            f"is {bucket[:80]!r}, not a bucket",
+            "Write it as gs://BUCKET or gs://BUCKET/FOLDER.",
+        )
     return bucket
 
 
@@ -30,7 +38,16 @@ def base_output_dir(value: object, path: str, bucket: str, run: RunPath) -> str:
     """
     folder = text(value, path, "").strip()
     if not folder:
-        return "/".join((bucket.rstrip("/"), *(quote(name, safe="") for name in (run.entity, run.project, run.run_id))))
+        return "/".join(
+            (
+                bucket.rstrip("/"),
+                *(quote(name, safe="") for name in (run.entity, run.project, run.run_id)),
+            )
+        )
     if not _BUCKET.fullmatch(folder):
-        raise Reject(path, f"is {folder[:80]!r}, not in a bucket", "Write it as gs://BUCKET/FOLDER, or leave it out.")
+        raise Reject(
+            path,
+            f"is {folder[:80]!r}, not in a bucket",
+            "Write it as gs://BUCKET/FOLDER, or leave it out.",
+        )
     return folder

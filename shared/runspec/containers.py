@@ -39,28 +39,47 @@ def worker_pools(
     if not pools:
         raise Reject(path, "is empty: Vertex AI needs at least one worker pool", _POOL_FIX)
     if len(pools) > MAX_POOLS:
-        raise Reject(path, f"has {len(pools)} worker pools", "Say by replica_count how many machines a pool has.")
+        raise Reject(
+            path,
+            f"has {len(pools)} worker pools",
+            "Say by replica_count how many machines a pool has.",
+        )
     first = mapping(pools[0], f"{path}[0]")
     if str(first.get("replica_count", 1)) == "0":
-        raise Reject(f"{path}[0].replica_count", "is 0", "The first pool is the one that leads: it needs a replica.")
+        raise Reject(
+            f"{path}[0].replica_count",
+            "is 0",
+            "The first pool is the one that leads: it needs a replica.",
+        )
     return [
-        {} if n and pool in (None, {}) else _pool(pool, f"{path}[{n}]", entry_point, args, variables, before)
+        {}
+        if n and pool in (None, {})
+        else _pool(pool, f"{path}[{n}]", entry_point, args, variables, before)
         for n, pool in enumerate(pools)
     ]
 
 
 def _pool(
-    value: object, path: str, entry_point: list[str], args: list[str], ours: Mapping[str, str], before: list[str]
+    value: object,
+    path: str,
+    entry_point: list[str],
+    args: list[str],
+    ours: Mapping[str, str],
+    before: list[str],
 ) -> dict[str, Any]:
     pool = dict(mapping(value, path))
     if "python_package_spec" in pool:
         raise Reject(
-            f"{path}.python_package_spec", "cannot be launched: W&B Launch runs containers", "Use container_spec."
+            f"{path}.python_package_spec",
+            "cannot be launched: W&B Launch runs containers",
+            "Use container_spec.",
         )
     container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
     if not container:
         raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
-    _check_image(text(container.get("image_uri"), f"{path}.container_spec.image_uri", "").strip(), path)
+    _check_image(
+        text(container.get("image_uri"), f"{path}.container_spec.image_uri", "").strip(), path
+    )
     for name, override in (("command", entry_point), ("args", args)):
         if override:
             container[name] = override
@@ -75,7 +94,9 @@ def _pool(
             f"Vertex AI allows {MAX_VARIABLES} in a container.",
         )
     container["env"] = [{"name": name, "value": value} for name, value in both.items()]
-    pool["container_spec"] = with_reader(container, before, f"{path}.container_spec") if before else container
+    pool["container_spec"] = (
+        with_reader(container, before, f"{path}.container_spec") if before else container
+    )
     return pool
 
 
@@ -99,5 +120,9 @@ def _variables(value: object, path: str) -> dict[str, str]:
         if not name:
             raise Reject(f"{path}[{number}].name", "is empty", "A variable is {name: …, value: …}.")
         given = pair.get("value", "")
-        read[name] = str(given) if isinstance(given, int | float) else text(given, f"{path}[{number}].value", "")
+        read[name] = (
+            str(given)
+            if isinstance(given, int | float)
+            else text(given, f"{path}[{number}].value", "")
+        )
     return read

@@ -34,7 +34,9 @@ def complete(draft: Draft, queues: QueueConfigs) -> Draft:
         fix = f"Name a queue that this deployment's API key may see, {_OR}."
         raise Reject("queue", f"there is no queue {named} in W&B", fix)
     if config.resource and config.resource not in RESOURCES:
-        raise Reject("queue", f"{named} is of type {config.resource}", f"Name one of type GCP Vertex, {_OR}.")
+        raise Reject(
+            "queue", f"{named} is of type {config.resource}", f"Name one of type GCP Vertex, {_OR}."
+        )
     values = template_values(config.template_variables, given)
     of_queue = filled(storable(dict(config.config), "queue"), values)
     arguments = mapping(of_queue.get("resource_args"), "queue.resource_args")

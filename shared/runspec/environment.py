@@ -17,7 +17,9 @@ from shared.runspec.model import RunSpec
 MAX_VALUE = 32_670  # characters; a longer value is cut into NAME_0, NAME_1, …
 
 
-def launch_variables(spec: RunSpec, entry: Entry, base_url: str, api_key: str, image: str) -> dict[str, str]:
+def launch_variables(
+    spec: RunSpec, entry: Entry, base_url: str, api_key: str, image: str
+) -> dict[str, str]:
     """Return the variables of a launch that runs `image`, in wandb's order; none that is empty."""
     variables = {
         "WANDB_BASE_URL": base_url,
@@ -48,4 +50,7 @@ def _cut(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     if len(written) <= MAX_VALUE:
         return {name: written}
     starts = range(0, len(written), MAX_VALUE)
-    return {f"{name}_{number}": written[start : start + MAX_VALUE] for number, start in enumerate(starts)}
+    return {
+        f"{name}_{number}": written[start : start + MAX_VALUE]
+        for number, start in enumerate(starts)
+    }

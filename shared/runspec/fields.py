@@ -10,7 +10,14 @@ from shared.core.errors import Reject
 
 MAX_DEPTH = 60  # of nesting; the deepest configuration that means anything has about ten levels
 
-_NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
 
 
 def found(value: object) -> str:
@@ -66,7 +73,9 @@ def check_depth(value: object, path: str) -> None:
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return
-    raise Reject(path, f"is nested more than {MAX_DEPTH} levels deep", "Nothing that is meant needs that.")
+    raise Reject(
+        path, f"is nested more than {MAX_DEPTH} levels deep", "Nothing that is meant needs that."
+    )
 
 
 def _children(value: object) -> Iterator[object]:

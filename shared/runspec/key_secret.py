@@ -23,7 +23,12 @@ def reader(secret: str) -> list[str]:
     """
     if not secret:
         return []
-    return ["python3", "-c", READ_KEY, secret if "/versions/" in secret else f"{secret}/versions/latest"]
+    return [
+        "python3",
+        "-c",
+        READ_KEY,
+        secret if "/versions/" in secret else f"{secret}/versions/latest",
+    ]
 
 
 def check_own_key(spec: RunSpec) -> None:
@@ -41,9 +46,7 @@ def with_reader(container: Mapping[str, Any], before: list[str], path: str) -> d
     if any(one["name"] == KEY for one in container["env"]):
         raise Reject(f"{path}.env", f"has {KEY}, which {_SHOWN}", f"Leave it out. {_FIX}")
     if not container.get("command"):
-        problem = (
-            "is missing: what reads the key has to know what comes after it, and an image's ENTRYPOINT is not known"
-        )
+        problem = "is missing: what reads the key has to know what comes after it, and an image's ENTRYPOINT is not known"
         fix = "Write the entry point there, or into the item (`wandb launch --entry-point`)."
         raise Reject(f"{path}.command", problem, fix)
     return {**container, "command": [*before, *container["command"]]}

@@ -20,7 +20,13 @@ from shared.runspec.policy import allowed
 DEFAULT = "STANDARD"  # Vertex AI's own, where a job names no strategy
 OF_ONE_REGION = {  # arguments that name something which is there in one region only
     "spec": ("persistent_resource_id", "encryption_spec_key_name"),
-    "run": ("network", "tensorboard", "experiment", "persistent_resource_id", "psc_interface_config"),
+    "run": (
+        "network",
+        "tensorboard",
+        "experiment",
+        "persistent_resource_id",
+        "psc_interface_config",
+    ),
 }
 
 
@@ -81,7 +87,11 @@ def _others(call: CustomJobCall, ladder: Ladder, run: RunPath) -> Iterator[Custo
     listed = list(ladder.strategies)
     above = listed[listed.index(own) + 1 :] if own in listed else []
     for strategy in (own, *above):
-        with_it = call if strategy == own else replace(call, submit={**call.submit, "scheduling_strategy": strategy})
+        with_it = (
+            call
+            if strategy == own
+            else replace(call, submit={**call.submit, "scheduling_strategy": strategy})
+        )
         if not ladder.regions:
             yield with_it
         for region in ladder.regions:
@@ -91,7 +101,10 @@ def _others(call: CustomJobCall, ladder: Ladder, run: RunPath) -> Iterator[Custo
 def _moved(call: CustomJobCall, region: Region, run: RunPath) -> CustomJobCall:
     """Return the same job in another region; it writes there too, unless it names a folder of its own."""
     path = "spec.base_output_dir"
-    own = {name: text(call.constructor.get(name), f"spec.{name}", "") for name in ("staging_bucket", "base_output_dir")}
+    own = {
+        name: text(call.constructor.get(name), f"spec.{name}", "")
+        for name in ("staging_bucket", "base_output_dir")
+    }
     default = base_output_dir("", path, own["staging_bucket"], run)
     there = base_output_dir("", path, region.staging_bucket, run)
     folder = there if own["base_output_dir"] == default else own["base_output_dir"]
@@ -109,4 +122,9 @@ def _strategy(call: CustomJobCall) -> str:
 
 def _of_one_region(call: CustomJobCall) -> list[str]:
     given = {"spec": call.constructor, "run": call.submit}
-    return [f"{part}.{name}" for part, names in OF_ONE_REGION.items() for name in names if given[part].get(name)]
+    return [
+        f"{part}.{name}"
+        for part, names in OF_ONE_REGION.items()
+        for name in names
+        if given[part].get(name)
+    ]

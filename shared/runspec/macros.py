@@ -30,7 +30,9 @@ def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
         filled += len(text)
         if filled > MAX_FILLED:
             problem = f"makes this launch longer than {MAX_FILLED:,} characters"
-            raise Reject(match[0], problem, "Shorten what it stands for, or write it in fewer places.")
+            raise Reject(
+                match[0], problem, "Shorten what it stands for, or write it in fewer places."
+            )
         return text
 
     return _each_text(value, lambda text: _MACRO.sub(fill, text))

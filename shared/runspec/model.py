@@ -141,10 +141,14 @@ class RunSpec:
         for name in ("entity", "project"):
             value = getattr(self, name)
             if not value.strip():
-                raise Reject(name, f"is {found(value)}", f"Say which W&B {name} the run belongs to.")
+                raise Reject(
+                    name, f"is {found(value)}", f"Say which W&B {name} the run belongs to."
+                )
         for name in ("entity", "project", "run_id"):
             if len(getattr(self, name).encode("utf-8", "replace")) > MAX_NAME:
-                raise Reject(name, f"has more than {MAX_NAME} bytes", "W&B's own names are shorter.")
+                raise Reject(
+                    name, f"has more than {MAX_NAME} bytes", "W&B's own names are shorter."
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ def project(value: object, path: str, default: str) -> str:
     if named == default or _PROJECT.fullmatch(named):
         return named
     parts = named.removeprefix("projects/").split("/")
-    near = f"Did you mean {parts[0]}? " if parts[0] != named and _PROJECT.fullmatch(parts[0]) else ""
+    near = (
+        f"Did you mean {parts[0]}? " if parts[0] != named and _PROJECT.fullmatch(parts[0]) else ""
+    )
     fix = f"{near}Write a project's id, such as my-project-123, or its number in digits."
     raise Reject(path, f"is {named[:_SHOWN]!r}, which is no project", fix)
 

@@ -24,15 +24,31 @@ def allowed(call: CustomJobCall, policy: AdmissionPolicy) -> CustomJobCall:
         Reject: it asks for more than the policy allows; names the rule, the field, the value, and what is allowed.
     """
     account = text(call.submit.get("service_account"), "run.service_account", "")
-    _among("service_accounts", policy.service_accounts, {"run.service_account": account} if account else {})
+    _among(
+        "service_accounts",
+        policy.service_accounts,
+        {"run.service_account": account} if account else {},
+    )
     _among("projects", policy.projects, {"spec.project": call.project})
     _among("regions", policy.regions, {"spec.location": call.location})
     pools = dict(_pools(call))
-    machines = {f"{path}.machine_spec": mapping(pool.get("machine_spec"), path) for path, pool in pools.items()}
+    machines = {
+        f"{path}.machine_spec": mapping(pool.get("machine_spec"), path)
+        for path, pool in pools.items()
+    }
     _among("machine_types", policy.machine_types, _named(machines, "machine_type", none=("",)))
-    _among("accelerator_types", policy.accelerator_types, _named(machines, "accelerator_type", none=_NO_ACCELERATOR))
-    containers = {f"{path}.container_spec": mapping(pool.get("container_spec"), path) for path, pool in pools.items()}
-    base = {"the base image": call.recipe.base_image} if call.recipe and call.recipe.base_image else {}
+    _among(
+        "accelerator_types",
+        policy.accelerator_types,
+        _named(machines, "accelerator_type", none=_NO_ACCELERATOR),
+    )
+    containers = {
+        f"{path}.container_spec": mapping(pool.get("container_spec"), path)
+        for path, pool in pools.items()
+    }
+    base = (
+        {"the base image": call.recipe.base_image} if call.recipe and call.recipe.base_image else {}
+    )
     _check_images(policy.images, _named(containers, "image_uri", none=()) | base)
     _check_replicas(policy.max_replicas, pools)
     return call
@@ -51,23 +67,34 @@ def _pools(call: CustomJobCall) -> Iterator[tuple[str, dict[str, Any]]]:
             yield path, mapping(pool, path)
 
 
-def _named(parts: Mapping[str, Mapping[str, Any]], name: str, none: tuple[str, ...]) -> dict[str, str]:
+def _named(
+    parts: Mapping[str, Mapping[str, Any]], name: str, none: tuple[str, ...]
+) -> dict[str, str]:
     """Return one field of each part, by its path, where it asks for something."""
-    values = {f"{path}.{name}": text(part.get(name), f"{path}.{name}", "") for path, part in parts.items()}
+    values = {
+        f"{path}.{name}": text(part.get(name), f"{path}.{name}", "") for path, part in parts.items()
+    }
     return {path: value for path, value in values.items() if value not in none}
 
 
 def _among(rule: str, allows: tuple[str, ...] | None, asked: Mapping[str, str]) -> None:
     for path, value in asked.items():
         if allows is not None and value not in allows:
-            raise _refusal(rule, path, f"is {value[:_SHOWN]!r}", f"Allowed are: {', '.join(allows) or 'none'}.")
+            raise _refusal(
+                rule, path, f"is {value[:_SHOWN]!r}", f"Allowed are: {', '.join(allows) or 'none'}."
+            )
 
 
 def _check_images(prefixes: tuple[str, ...] | None, asked: Mapping[str, str]) -> None:
     for path, image in asked.items():
         if prefixes is not None and not any(_begins(image, prefix) for prefix in prefixes):
             places = ", ".join(prefixes)
-            raise _refusal("images", path, f"is {image[:_SHOWN]!r}", f"Allowed are images that begin with: {places}.")
+            raise _refusal(
+                "images",
+                path,
+                f"is {image[:_SHOWN]!r}",
+                f"Allowed are images that begin with: {places}.",
+            )
 
 
 def _begins(image: str, prefix: str) -> bool:
@@ -91,20 +118,35 @@ def _check_replicas(most: int | None, pools: Mapping[str, Mapping[str, Any]]) ->
     """Add up what all pools ask for; a pool that does not say counts as one."""
     if most is None:
         return
-    total = sum(_replicas(pool.get("replica_count", 1), f"{path}.replica_count") for path, pool in pools.items())
+    total = sum(
+        _replicas(pool.get("replica_count", 1), f"{path}.replica_count")
+        for path, pool in pools.items()
+    )
     if total > most:
-        raise _refusal("max_replicas", _POOLS, f"asks for {total} replicas in all", f"Allowed are {most} at the most.")
+        raise _refusal(
+            "max_replicas",
+            _POOLS,
+            f"asks for {total} replicas in all",
+            f"Allowed are {most} at the most.",
+        )
 
 
 def _replicas(value: object, path: str) -> int:
     count = 1 if value is None else value
     if isinstance(count, str) and count.strip().isdecimal():
         count = int(count)
-    if isinstance(count, bool) or not isinstance(count, int | float) or count < 0 or count != int(count):
+    if (
+        isinstance(count, bool)
+        or not isinstance(count, int | float)
+        or count < 0
+        or count != int(count)
+    ):
         raise wrong(path, "a whole number", value)
     return int(count)
 
 
 def _refusal(rule: str, path: str, problem: str, allows: str) -> Reject:
     whoever = f"Ask for that, or ask whoever runs this deployment to change policy.{rule} in its launch-config."
-    return Reject(path, f"{problem}, which the rule policy.{rule} does not allow", f"{allows} {whoever}")
+    return Reject(
+        path, f"{problem}, which the rule policy.{rule} does not allow", f"{allows} {whoever}"
+    )

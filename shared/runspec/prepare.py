@@ -18,7 +18,9 @@ from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
 from shared.runspec.source import resolve
 from shared.runspec.sweep import check_sweep
 
-Renderer = Callable[[Draft, DeploymentDefaults, ArgumentNames, JobSource | None], CustomJobCall]  # raises Reject
+Renderer = Callable[
+    [Draft, DeploymentDefaults, ArgumentNames, JobSource | None], CustomJobCall
+]  # raises Reject
 
 
 @dataclass(frozen=True, slots=True)

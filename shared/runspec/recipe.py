@@ -32,7 +32,9 @@ def recipe_of(job: JobSource, overrides: Overrides, base_image: str, destination
     folder = _path(overrides.working_dir, "working_dir")
     if own and folder:
         fix = "Set WORKDIR there, or leave this out."
-        raise Reject("overrides.working_dir", f"is {folder!r}, and the image is built of its own {own}", fix)
+        raise Reject(
+            "overrides.working_dir", f"is {folder!r}, and the image is built of its own {own}", fix
+        )
     patched = (PATCH,) if job.kind is Kind.REPO and PATCH in job.files else ()
     if own:
         recipe = Recipe("", "", job.path, patched, dockerfile=own, context=job.build_context)
@@ -73,7 +75,9 @@ def _tag(recipe: Recipe, job: JobSource, destination: str) -> str:
 def _dockerfile(base_image: str, folder: str, frozen: bool, *, install: bool) -> str:
     """Return our Dockerfile; it installs what in_container.py would, with paths that begin where the code is."""
     if not re.fullmatch(r"[\w.:/@-]+", base_image, re.ASCII):
-        raise Reject("job", f"its base image is {base_image[:200]!r}", "Name one as `docker pull` takes it.")
+        raise Reject(
+            "job", f"its base image is {base_image[:200]!r}", "Name one as `docker pull` takes it."
+        )
     lines = [f"FROM {base_image}", "COPY code /job/code"]
     lines += [f"COPY {FROZEN} /job/"] if frozen else []
     lines.append(f"WORKDIR /job/code/{folder}".rstrip("/"))
@@ -93,5 +97,9 @@ def _dockerfile(base_image: str, folder: str, frozen: bool, *, install: bool) ->
 def _path(written: str, name: str) -> str:
     found = inside(written)
     if found is None or not _PLAIN.fullmatch(found):
-        raise Reject(f"overrides.{name}", f"is {written[:200]!r}", "Give a path within the code, without `..`.")
+        raise Reject(
+            f"overrides.{name}",
+            f"is {written[:200]!r}",
+            "Give a path within the code, without `..`.",
+        )
     return found

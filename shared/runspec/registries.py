@@ -5,7 +5,10 @@ import re
 FIX = "Copy the image to Artifact Registry, and name it there: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE."
 _SIGN_IN = "Vertex AI has no way to sign in there"
 _PRIVATE = (
-    (re.compile(r"\d+\.dkr[.-]ecr(-fips)?\..+"), f"is in a private registry of AWS (ECR): {_SIGN_IN}"),
+    (
+        re.compile(r"\d+\.dkr[.-]ecr(-fips)?\..+"),
+        f"is in a private registry of AWS (ECR): {_SIGN_IN}",
+    ),
     (re.compile(r".+\.azurecr\.(io|cn|us)"), f"is in a registry of Azure (ACR): {_SIGN_IN}"),
     (
         re.compile(r"localhost|127\..+|\[::1\]|[^.]+|.+\.(local|localhost)"),

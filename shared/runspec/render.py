@@ -38,15 +38,23 @@ class DeploymentDefaults:
     project: str  # Google Cloud's, where the spec names none
     location: str  # likewise
     agent: str = "vertex-launch"  # this deployment's name: a label value
-    macros: Mapping[str, str] = field(default_factory=dict, repr=False)  # the variables that the operator lists
+    macros: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # the variables that the operator lists
     secure_mode: bool = False
     key_secret: str = ""  # where jobs read the key themselves: projects/P/secrets/S; empty: it stands in the CustomJob
     base_image: str = ""  # what the code of a job runs in, where neither the job nor its queue says
-    destination: str = ""  # what an image of that code is called, without its tag; empty: none is built
-    context_store: str = ""  # gs://…, where builds find what they are made of; empty: the launch's staging bucket
+    destination: str = (
+        ""  # what an image of that code is called, without its tag; empty: none is built
+    )
+    context_store: str = (
+        ""  # gs://…, where builds find what they are made of; empty: the launch's staging bucket
+    )
 
 
-def render(draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: JobSource | None = None) -> CustomJobCall:
+def render(
+    draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: JobSource | None = None
+) -> CustomJobCall:
     """Return what to call CustomJob with; the draft is not changed. `job` is what W&B says of its job.
 
     Raises:
@@ -54,7 +62,11 @@ def render(draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: Jo
     """
     launch, asked = draft.launch, draft.spec
     if asked.overrides.entry_point and site.secure_mode:
-        raise Reject("overrides.entry_point", "is refused: this queue is served in secure mode", "Leave it out.")
+        raise Reject(
+            "overrides.entry_point",
+            "is refused: this queue is served in secure mode",
+            "Leave it out.",
+        )
     source = source_of(asked, job, _base_images(asked, site), site.destination)
     asked.check_run()
     if site.key_secret:
@@ -69,7 +81,9 @@ def render(draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: Jo
     check_names(run, f"{resource}.run", names.run | names.submit)
     warnings = _move(spec, run, resource)
     project = places.project(spec.pop("project", None), f"{resource}.spec.project", site.project)
-    location = places.location(spec.pop("location", None), f"{resource}.spec.location", site.location)
+    location = places.location(
+        spec.pop("location", None), f"{resource}.spec.location", site.location
+    )
     api_key = "" if site.key_secret else site.api_key
     variables = launch_variables(asked, launch.entry, site.base_url, api_key, source.docker)
     spec["worker_pool_specs"] = worker_pools(
@@ -80,13 +94,21 @@ def render(draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: Jo
         variables=variables,
         before=reader(site.key_secret),
     )
-    spec["staging_bucket"] = staging_bucket(spec.get("staging_bucket"), f"{resource}.spec.staging_bucket")
+    spec["staging_bucket"] = staging_bucket(
+        spec.get("staging_bucket"), f"{resource}.spec.staging_bucket"
+    )
     labels, replaced = all_labels(spec.get("labels"), f"{resource}.spec.labels", launch, site.agent)
     spec["display_name"] = display_name(
-        spec.get("display_name"), f"{resource}.spec.display_name", asked.name, launch.entry.run.run_id
+        spec.get("display_name"),
+        f"{resource}.spec.display_name",
+        asked.name,
+        launch.entry.run.run_id,
     )
     spec["base_output_dir"] = base_output_dir(
-        spec.get("base_output_dir"), f"{resource}.spec.base_output_dir", spec["staging_bucket"], launch.entry.run
+        spec.get("base_output_dir"),
+        f"{resource}.spec.base_output_dir",
+        spec["staging_bucket"],
+        launch.entry.run,
     )
     return CustomJobCall(
         project=project,
@@ -94,14 +116,18 @@ def render(draft: Draft, site: DeploymentDefaults, names: ArgumentNames, job: Jo
         constructor=fit_all({**spec, "labels": labels}, f"{resource}.spec", names.shapes),
         submit=run_arguments(run, f"{resource}.run", names.shapes),
         warnings=(*warnings, *replaced),
-        recipe=placed(source.recipe, site.context_store or spec["staging_bucket"], spec["worker_pool_specs"]),
+        recipe=placed(
+            source.recipe, site.context_store or spec["staging_bucket"], spec["worker_pool_specs"]
+        ),
     )
 
 
 def _base_images(spec: RunSpec, site: DeploymentDefaults) -> dict[str, str]:
     """Return the images that the code of a job may run in, by where each is set; the first that is set counts."""
     return {
-        "builder.base_image in the queue's configuration": spec.config.base_image if spec.config else "",
+        "builder.base_image in the queue's configuration": spec.config.base_image
+        if spec.config
+        else "",
         "LAUNCH_BASE_IMAGE": site.base_image,
     }
 
@@ -135,7 +161,9 @@ def _move(spec: dict[str, Any], run: dict[str, Any], resource: str) -> list[str]
         raise Reject(f"{resource}.spec.credentials", "is not taken", fix)
     if account := spec.pop("service_account", None):
         run["service_account"] = run.get("service_account") or account
-        warnings.append("service_account belongs under run, not under spec; it was taken all the same")
+        warnings.append(
+            "service_account belongs under run, not under spec; it was taken all the same"
+        )
     if run.pop("sync", None) is not None:
         warnings.append("sync was ignored: a launch never waits for its job")
     return warnings

@@ -15,7 +15,14 @@ from shared.runspec.fields import mapping
 from shared.runspec.model import RESOURCES, Draft, RunSpec, VertexConfig
 from shared.runspec.templates import filled
 
-OF_SPEC = ("project", "location", "staging_bucket", "labels", "encryption_spec_key_name", "service_account")
+OF_SPEC = (
+    "project",
+    "location",
+    "staging_bucket",
+    "labels",
+    "encryption_spec_key_name",
+    "service_account",
+)
 OF_RUN = ("service_account", "network", "psc_interface_config")
 COMMAND = ["wandb", "scheduler"]
 
@@ -40,27 +47,43 @@ def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefa
     spec = draft.spec
     if not spec.is_scheduler or spec.resource in RESOURCES:
         return draft
-    needed = {"LAUNCH_SCHEDULER_MACHINE (scheduler.machine_type in the launch-config)": scheduler.machine_type}
+    needed = {
+        "LAUNCH_SCHEDULER_MACHINE (scheduler.machine_type in the launch-config)": scheduler.machine_type
+    }
     if not (spec.job or spec.image):
         needed["LAUNCH_SCHEDULER_IMAGE (scheduler.image)"] = scheduler.image
     if missing := " and ".join(name for name, value in needed.items() if not value):
         fix = "The operator of this deployment sets it; or the sweep says resource: gcp-vertex under scheduler."
-        raise Reject("uri", f"is a sweep's scheduler, which needs a job of its own, and {missing} is not set", fix)
+        raise Reject(
+            "uri",
+            f"is a sweep's scheduler, which needs a job of its own, and {missing} is not set",
+            fix,
+        )
     overrides = mapping(draft.launch.run_spec.get("overrides"), "overrides")
     if not spec.job:
         overrides = _command(spec, overrides)
     kept = _of_queue(draft, queues)
     machine, image = {"machine_type": scheduler.machine_type}, {"image_uri": "${image_uri}"}
-    kept["spec"]["worker_pool_specs"] = [{"machine_spec": machine, "replica_count": 1, "container_spec": image}]
-    docker: dict[str, Any] = {} if spec.job else {"docker": {"docker_image": spec.image or scheduler.image}}
-    return draft.changed(resource=RESOURCES[-1], resource_args={RESOURCES[-1]: kept}, overrides=overrides, **docker)
+    kept["spec"]["worker_pool_specs"] = [
+        {"machine_spec": machine, "replica_count": 1, "container_spec": image}
+    ]
+    docker: dict[str, Any] = (
+        {} if spec.job else {"docker": {"docker_image": spec.image or scheduler.image}}
+    )
+    return draft.changed(
+        resource=RESOURCES[-1], resource_args={RESOURCES[-1]: kept}, overrides=overrides, **docker
+    )
 
 
 def _command(spec: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the overrides without the quotes that W&B's client writes around arguments, for a shell."""
     entry_point = spec.overrides.entry_point
     if entry_point[:2] != COMMAND or len(entry_point) < 3:
-        raise Reject("overrides.entry_point", "is not `wandb scheduler SWEEP`", "Enqueue it with `wandb launch-sweep`.")
+        raise Reject(
+            "overrides.entry_point",
+            "is not `wandb scheduler SWEEP`",
+            "Enqueue it with `wandb launch-sweep`.",
+        )
     return {**overrides, "args": [_bare(word) for word in spec.overrides.args]}
 
 
@@ -73,7 +96,11 @@ def _of_queue(draft: Draft, queues: QueueConfigs) -> dict[str, dict[str, Any]]:
     """Return what of the queue's configuration places a job: as W&B put it into the item, else as it is now."""
     given, entry = draft.spec.config, draft.launch.entry
     if given is None and entry.queue_name and (queue := queues.config_of(entry.queue)):
-        defaults = {name: one["default"] for name, one in queue.template_variables.items() if "default" in one}
+        defaults = {
+            name: one["default"]
+            for name, one in queue.template_variables.items()
+            if "default" in one
+        }
         arguments = filled(storable(dict(queue.config), "queue"), defaults).get("resource_args")
         given = VertexConfig.parse(arguments, "queue.resource_args")
     if given is None:

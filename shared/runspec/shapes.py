@@ -22,13 +22,18 @@ def fit(value: object, path: str, shape: Shape) -> Any:
     if value is None:
         return None
     if shape.repeated:
-        return [_one(part, f"{path}[{number}]", shape) for number, part in enumerate(items(value, path))]
+        return [
+            _one(part, f"{path}[{number}]", shape) for number, part in enumerate(items(value, path))
+        ]
     return _one(value, path, shape)
 
 
 def fit_all(given: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Any]:
     """Return arguments as the SDK takes them, without those that are null or empty of meaning. Raises Reject."""
-    fitted = {name: fit(value, f"{path}.{name}", shapes.get(name, Shape())) for name, value in given.items()}
+    fitted = {
+        name: fit(value, f"{path}.{name}", shapes.get(name, Shape()))
+        for name, value in given.items()
+    }
     return {name: value for name, value in fitted.items() if value is not None}
 
 
@@ -70,7 +75,12 @@ def decimal(value: object, path: str) -> float | int:
             value = int(value) if value.strip().removeprefix("-").isdecimal() else float(value)
         except ValueError as exc:
             raise Reject(path, f"should be a number, but is {value!r:.80}") from exc
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e15:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value != value
+        or abs(value) > 1e15
+    ):
         raise wrong(path, "a number", value)
     return value
 
@@ -97,7 +107,11 @@ def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
     if name not in choices:
         near = nearest(name, choices)
         meant = f"Did you mean {near}? " if near else ""
-        raise Reject(path, f"is {str(value)[:_SHOWN]!r}, which Vertex AI does not know", meant + _valid(choices))
+        raise Reject(
+            path,
+            f"is {str(value)[:_SHOWN]!r}, which Vertex AI does not know",
+            meant + _valid(choices),
+        )
     return name
 
 
@@ -114,6 +128,8 @@ def _message(value: object, path: str, fields: Mapping[str, Shape]) -> dict[str,
             near = nearest(str(name), fields)
             fix = f"Did you mean {near}?" if near else f"Known are: {', '.join(sorted(fields))}."
             raise Reject(
-                f"{path}.{str(name)[:_SHOWN]}", f"is no field that Vertex AI knows, and is {found(given[name])}", fix
+                f"{path}.{str(name)[:_SHOWN]}",
+                f"is no field that Vertex AI knows, and is {found(given[name])}",
+                fix,
             )
     return fit_all(given, path, fields)

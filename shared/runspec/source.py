@@ -48,7 +48,10 @@ def job_path(spec: RunSpec) -> str:
         return ""
     beginning = [spec.entity.strip(), spec.project.strip()]
     parts = job.split("/")
-    parts = [*beginning[: max(3 - len(parts), 0)], *parts]  # a job of the run's own project may be named without it
+    parts = [
+        *beginning[: max(3 - len(parts), 0)],
+        *parts,
+    ]  # a job of the run's own project may be named without it
     if len(parts) != 3 or not all(parts):
         raise Reject("job", f"is {job[:200]!r}", "A job is named entity/project/name:alias.")
     return "/".join(parts)
@@ -106,12 +109,24 @@ def _code(job: JobSource, command: list[str], overrides: Overrides, image: str) 
     for name in ("dockerfile", "build_context"):
         if getattr(job, name):
             fix = "Set LAUNCH_BUILDER, build the image yourself (`wandb job create image`), or leave that out."
-            raise Reject("job", f"{job.path} wants an image built from its {name}, and no image is built here", fix)
+            raise Reject(
+                "job",
+                f"{job.path} wants an image built from its {name}, and no image is built here",
+                fix,
+            )
     if overrides.dockerfile:
         fix = "Leave it out, or set LAUNCH_BUILDER."
-        raise Reject("overrides.dockerfile", f"is {overrides.dockerfile[:200]!r}, and no image is built here", fix)
+        raise Reject(
+            "overrides.dockerfile",
+            f"is {overrides.dockerfile[:200]!r}, and no image is built here",
+            fix,
+        )
     what: dict[str, Any] = {"job": job.path}
-    what |= {"code": job.code} if job.kind is Kind.ARTIFACT else {"remote": job.remote, "commit": job.commit}
+    what |= (
+        {"code": job.code}
+        if job.kind is Kind.ARTIFACT
+        else {"remote": job.remote, "commit": job.commit}
+    )
     if overrides.working_dir:
         what["working_dir"] = _inside(overrides.working_dir)
     # the job's own base image has what the code needs, as W&B's agent has it
@@ -122,5 +137,9 @@ def _code(job: JobSource, command: list[str], overrides: Overrides, image: str) 
 def _inside(folder: str) -> str:
     path = inside(folder)
     if path is None:
-        raise Reject("overrides.working_dir", f"is {folder[:200]!r}", "Give a folder of the code, without `..`.")
+        raise Reject(
+            "overrides.working_dir",
+            f"is {folder[:200]!r}",
+            "Give a folder of the code, without `..`.",
+        )
     return path

@@ -45,7 +45,9 @@ def template_values(schemas: Mapping[str, Mapping[str, Any]], given: object) -> 
             near = nearest(str(name), schemas)
             known = f"It has: {', '.join(sorted(schemas)) or 'none'}."
             fix = f"Did you mean {near}? {known}" if near else known
-            raise Reject(f"{PATH}.{str(name)[:_SHOWN]}", "is no template variable of the queue", fix)
+            raise Reject(
+                f"{PATH}.{str(name)[:_SHOWN]}", "is no template variable of the queue", fix
+            )
     return {name: _value(name, schema, values) for name, schema in schemas.items()}
 
 
@@ -53,12 +55,18 @@ def _value(name: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> A
     path = f"{PATH}.{name}"
     if values.get(name) is None:
         if "default" not in schema:
-            raise Reject(path, "is missing, and the queue has no default for it", f"Give it: {_wanted(schema)}.")
+            raise Reject(
+                path,
+                "is missing, and the queue has no default for it",
+                f"Give it: {_wanted(schema)}.",
+            )
         return schema["default"]
     value = _typed(values[name], schema.get("type"))
     if value is None or not _fits(value, schema):
         said = _quoted(values[name])
-        raise Reject(path, f"is {said}, which the queue does not allow", f"Give it: {_wanted(schema)}.")
+        raise Reject(
+            path, f"is {said}, which the queue does not allow", f"Give it: {_wanted(schema)}."
+        )
     return value
 
 

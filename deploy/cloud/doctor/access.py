@@ -45,7 +45,9 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(f"role {name}", partial(_role, case, name, role), ("iam.roles.get",))
     on = dict.fromkeys((_kind(binding), binding.resource) for binding in bindings(case.told))
     for kind, resource in on:
-        yield Check(_title(kind, resource), partial(_resource, case, kind, resource), (_NEEDS[kind], NUMBER))
+        yield Check(
+            _title(kind, resource), partial(_resource, case, kind, resource), (_NEEDS[kind], NUMBER)
+        )
     yield Check("queues' accounts", partial(_of_queues, case), (_NEEDS["account"],))
 
 
@@ -53,7 +55,9 @@ def _role(case: Case, name: str, role: Role) -> Iterator[Finding]:
     title, project = f"role {name}", f"--project={case.told.project}"
     role_id = case.told.custom_role(name)
     try:
-        there = case.google.get(f"https://iam.googleapis.com/v1/projects/{case.told.project}/roles/{role_id}")
+        there = case.google.get(
+            f"https://iam.googleapis.com/v1/projects/{case.told.project}/roles/{role_id}"
+        )
     except google_errors.NotFound:
         yield failed(title, f"{role_id} does not exist", case.command("bootstrap"))
         return
@@ -62,10 +66,19 @@ def _role(case: Case, name: str, role: Role) -> Iterator[Finding]:
         yield failed(title, said, gcloud.shown(("iam", "roles", "undelete", role_id, project)))
         return
     wanted, has = set(role.permissions), set(there.get("includedPermissions", ()))
-    update = ("iam", "roles", "update", role_id, project, f"--permissions={','.join(role.permissions)}")
+    update = (
+        "iam",
+        "roles",
+        "update",
+        role_id,
+        project,
+        f"--permissions={','.join(role.permissions)}",
+    )
     more = f"has what nobody needs: {', '.join(sorted(has - wanted))}"
     if wanted - has:
-        said = f"{role_id} lacks {', '.join(sorted(wanted - has))}" + (f", and {more}" if has - wanted else "")
+        said = f"{role_id} lacks {', '.join(sorted(wanted - has))}" + (
+            f", and {more}" if has - wanted else ""
+        )
         yield failed(title, said, gcloud.shown(update))
     elif has - wanted:
         yield warning(title, f"{role_id} {more}", gcloud.shown(update))
@@ -90,7 +103,12 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
     wrong = [finding for finding in found if finding]
     yield from wrong
     if not wrong:
-        yield ok(title, f"{len(wanted)} bindings, as they shall be" if len(wanted) > 1 else "its binding is there")
+        yield ok(
+            title,
+            f"{len(wanted)} bindings, as they shall be"
+            if len(wanted) > 1
+            else "its binding is there",
+        )
 
 
 def _bound(case: Case, title: str, binding: Binding, policy: Any) -> Finding | None:
@@ -125,7 +143,9 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
             url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/iam"
             return google.get(url, optionsRequestedPolicyVersion=3)
         case "account" | "run_as":
-            url = f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{resource}:getIamPolicy"
+            url = (
+                f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{resource}:getIamPolicy"
+            )
             return google.post(url, query=_WITH_CONDITIONS)
     name = {
         "secret": f"secretmanager.googleapis.com/v1/projects/{told.project}/secrets/{resource}",
@@ -142,7 +162,9 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
 
 
 def _read_of_project(case: Case) -> Any:
-    url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{case.told.project}:getIamPolicy"
+    url = (
+        f"https://cloudresourcemanager.googleapis.com/v3/projects/{case.told.project}:getIamPolicy"
+    )
     return case.google.post(url, {"options": {"requestedPolicyVersion": 3}})
 
 
@@ -176,12 +198,16 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
     try:
         wrong = _bound(case, title, binding, _policy(case, "run_as", account))
     except google_errors.NotFound:
-        wrong = failed(title, f"{account} does not exist", "Name another one in the queue's configuration.")
+        wrong = failed(
+            title, f"{account} does not exist", "Name another one in the queue's configuration."
+        )
     if wrong:
         yield wrong
     elif account not in case.told.run_as:
         said = f"{account} is not one of policy.service_accounts"
-        yield warning(title, said, f"Add it there, in {case.config}, then:\n{case.command('bootstrap')}")
+        yield warning(
+            title, said, f"Add it there, in {case.config}, then:\n{case.command('bootstrap')}"
+        )
     else:
         yield ok(title, f"submit may let them run as {account}")
 

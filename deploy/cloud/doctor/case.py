@@ -53,8 +53,16 @@ class Case:
     def command(self, name: str) -> str:
         """Return another of our commands, for this deployment."""
         d = self.told
-        options = {"project": d.project, "region": d.region, "name": d.name, "staging-bucket": d.staging}
-        options |= {"kms-key": d.kms_key, "config": self.config if self.config != CONFIG_FILE else ""}
+        options = {
+            "project": d.project,
+            "region": d.region,
+            "name": d.name,
+            "staging-bucket": d.staging,
+        }
+        options |= {
+            "kms-key": d.kms_key,
+            "config": self.config if self.config != CONFIG_FILE else "",
+        }
         given = [f"--{option}={value}" for option, value in options.items() if value]
         return shlex.join(["python", "-m", "deploy", *name.split(), *given])
 
@@ -86,7 +94,10 @@ class Case:
     def queues(self) -> tuple[str, ...]:
         """Return the names of the queues."""
         told = self.settings().get("LAUNCH_QUEUES", "")
-        return tuple(name.strip() for name in told.split(",") if name.strip()) or self.told.config.queues
+        return (
+            tuple(name.strip() for name in told.split(",") if name.strip())
+            or self.told.config.queues
+        )
 
     @property
     def base_url(self) -> str:
@@ -124,19 +135,25 @@ class Case:
 
     def queue(self, name: str) -> QueueView | None:
         """Return one of the queues; None where there is none."""
-        found: QueueView | None = self.once(f"queue {name}", lambda: read_queue(self.wandb(), self.entity, name))
+        found: QueueView | None = self.once(
+            f"queue {name}", lambda: read_queue(self.wandb(), self.entity, name)
+        )
         return found
 
     def macros(self) -> dict[str, str]:
         """Return the functions' own variables that `${NAME}` in a queue may stand for."""
         told = self.settings()
-        return {name: told[name] for name in told.get("LAUNCH_MACROS", "").split(",") if name in told}
+        return {
+            name: told[name] for name in told.get("LAUNCH_MACROS", "").split(",") if name in told
+        }
 
     def vertex(self, name: str) -> dict[str, Any]:
         """Return `spec` and `run` of a queue's configuration; empty where it has none for Vertex AI. Raises Reject."""
         queue = self.queue(name)
         arguments = mapping(queue.config.get("resource_args"), "resource_args") if queue else {}
-        parts = (mapping(arguments.get(resource), f"resource_args.{resource}") for resource in RESOURCES)
+        parts = (
+            mapping(arguments.get(resource), f"resource_args.{resource}") for resource in RESOURCES
+        )
         found: dict[str, Any] = substitute(next(filter(None, parts), {}), self.macros())
         return found
 
@@ -154,7 +171,9 @@ class Case:
                 enable = gcloud.shown(("services", "enable", api, f"--project={self.told.project}"))
                 return unknown(check.name, f"{api} is off", enable)
             case google_errors.Forbidden(reason="USER_PROJECT_DENIED"):
-                return unknown(check.name, words(exc), f"{LOGIN} set-quota-project {self.told.project}")
+                return unknown(
+                    check.name, words(exc), f"{LOGIN} set-quota-project {self.told.project}"
+                )
             case google_errors.Forbidden():
                 needs = ", ".join(self._lacking(check.needs)) or words(exc)
                 mend = f"Ask an owner of {self.told.project} for a role with {needs}."
@@ -162,7 +181,11 @@ class Case:
             case auth_errors.TransportError():
                 return unknown(check.name, "Google cannot be reached to sign in")
             case google_errors.Unauthorized() | auth_errors.GoogleAuthError():
-                return unknown(check.name, f"Google does not know you: {str(exc).splitlines()[0]}", f"{LOGIN} login")
+                return unknown(
+                    check.name,
+                    f"Google does not know you: {str(exc).splitlines()[0]}",
+                    f"{LOGIN} login",
+                )
             case google_errors.GoogleAPICallError():
                 return unknown(check.name, f"Google answers {exc.code}: {words(exc)}")
             case requests.RequestException():

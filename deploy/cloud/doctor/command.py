@@ -19,14 +19,28 @@ GROUPS: dict[str, tuple[str, Callable[[Case], Iterator[Check]]]] = {
     "wandb": ("W&B: the key, the queues, what they launch", wandb.checks),
     "running": ("Running: functions, schedule, trigger, agent", running.checks),
 }
-WORDS = {Outcome.OK: "fine", Outcome.WARNING: "to be looked at", Outcome.FAILED: "failed", Outcome.UNKNOWN: "unknown"}
-STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "red", Outcome.UNKNOWN: "cyan"}
+WORDS = {
+    Outcome.OK: "fine",
+    Outcome.WARNING: "to be looked at",
+    Outcome.FAILED: "failed",
+    Outcome.UNKNOWN: "unknown",
+}
+STYLES = {
+    Outcome.OK: "green",
+    Outcome.WARNING: "yellow",
+    Outcome.FAILED: "red",
+    Outcome.UNKNOWN: "cyan",
+}
 
 
 @click.command()
 @deployment_options
 @click.option(
-    "--only", "only", type=click.Choice(list(GROUPS)), multiple=True, help="Only this group of checks; repeatable."
+    "--only",
+    "only",
+    type=click.Choice(list(GROUPS)),
+    multiple=True,
+    help="Only this group of checks; repeatable.",
 )
 @click.pass_context
 def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) -> None:
@@ -57,14 +71,19 @@ def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) ->
     groups = {name: group for name, group in GROUPS.items() if name in only or not only}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         pending = {
-            title: [pool.submit(_examined, case, check) for check in checks(case)] for title, checks in groups.values()
+            title: [pool.submit(_examined, case, check) for check in checks(case)]
+            for title, checks in groups.values()
         }
         for title, futures in pending.items():
             console.print(title, style="bold")
             for finding in (finding for future in futures for finding in future.result()):
                 outcomes[finding.outcome] += 1
                 _print(console, finding)
-    console.print(", ".join(f"{outcomes[outcome]} {word}" for outcome, word in WORDS.items() if outcomes[outcome]))
+    console.print(
+        ", ".join(
+            f"{outcomes[outcome]} {word}" for outcome, word in WORDS.items() if outcomes[outcome]
+        )
+    )
     if outcomes[Outcome.FAILED]:
         raise SystemExit(1)
 

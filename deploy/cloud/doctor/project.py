@@ -22,10 +22,18 @@ def checks(case: Case) -> Iterator[Check]:
     told = case.told
     made = case.command("bootstrap")
     yield Check("APIs", partial(_apis, case), ("serviceusage.services.list",))
-    own = (("ledger bucket", told.ledger_bucket, told.region), ("staging bucket", told.staging_bucket, told.region))
-    climbed = ((f"ladder's bucket in {region}", bucket, region) for bucket, region in told.ladder_buckets.items())
+    own = (
+        ("ledger bucket", told.ledger_bucket, told.region),
+        ("staging bucket", told.staging_bucket, told.region),
+    )
+    climbed = (
+        (f"ladder's bucket in {region}", bucket, region)
+        for bucket, region in told.ladder_buckets.items()
+    )
     for title, name, region in (*own, *climbed):
-        yield Check(title, partial(_bucket, case, title, name, region, made), ("storage.buckets.get",))
+        yield Check(
+            title, partial(_bucket, case, title, name, region, made), ("storage.buckets.get",)
+        )
     yield Check("ledger's rule", partial(_rule, case), ("storage.buckets.get",))
     yield Check("secret", partial(_secret, case), ("secretmanager.versions.list",))
     yield Check("queues' buckets", partial(_of_queues, case), ("storage.buckets.get",))
@@ -38,7 +46,11 @@ def _apis(case: Case) -> Iterator[Finding]:
     on = {service["name"].rpartition("/")[2] for service in listed}
     off = [name for name in (f"{api}.googleapis.com" for api in APIS) if name not in on]
     if off:
-        yield failed("APIs", f"off: {', '.join(off)}", gcloud.shown(("services", "enable", *off, _in(project))))
+        yield failed(
+            "APIs",
+            f"off: {', '.join(off)}",
+            gcloud.shown(("services", "enable", *off, _in(project))),
+        )
     else:
         yield ok("APIs", f"all {len(APIS)} are on")
 
@@ -61,7 +73,9 @@ def _bucket(case: Case, title: str, name: str, region: str, if_missing: str) -> 
     update = ("storage", "buckets", "update", address)
     access = bucket.get("iamConfiguration", {})
     if not access.get("uniformBucketLevelAccess", {}).get("enabled"):
-        said = f"{address} has no uniform access: objects can be opened one by one, past every policy"
+        said = (
+            f"{address} has no uniform access: objects can be opened one by one, past every policy"
+        )
         yield warning(title, said, gcloud.shown((*update, "--uniform-bucket-level-access")))
     elif access.get("publicAccessPrevention") != "enforced":
         said = f"{address} may be opened to the public"
@@ -97,14 +111,23 @@ def _secret(case: Case) -> Iterator[Finding]:
         yield ok("secret", f"{told.secret}, version {number}")
         return
     said = f"version {number} of {told.secret}, the newest, is {newest['state']}: it is the one that the functions read"
-    enable = ("secrets", "versions", "enable", str(number), f"--secret={told.secret}", _in(told.project))
+    enable = (
+        "secrets",
+        "versions",
+        "enable",
+        str(number),
+        f"--secret={told.secret}",
+        _in(told.project),
+    )
     yield failed("secret", said, gcloud.shown(enable) if newest["state"] == "DISABLED" else add)
 
 
 def add_key(case: Case) -> str:
     """Return the command that puts a key into the secret without showing it."""
     told = case.told
-    add = gcloud.shown(("secrets", "versions", "add", told.secret, "--data-file=-", _in(told.project)))
+    add = gcloud.shown(
+        ("secrets", "versions", "add", told.secret, "--data-file=-", _in(told.project))
+    )
     return f'printf %s "$WANDB_API_KEY" | {add}'
 
 
@@ -124,7 +147,14 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
         return
     bucket = staging_bucket(address, "staging_bucket").removeprefix("gs://").partition("/")[0]
     region = text(spec.get("location"), "location", "") or case.told.region
-    made = ("storage", "buckets", "create", f"gs://{bucket}", f"--location={region}", _in(case.told.project))
+    made = (
+        "storage",
+        "buckets",
+        "create",
+        f"gs://{bucket}",
+        f"--location={region}",
+        _in(case.told.project),
+    )
     command = gcloud.shown((*made, "--uniform-bucket-level-access", "--public-access-prevention"))
     yield from _bucket(case, title, bucket, region, command)
 

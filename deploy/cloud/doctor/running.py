@@ -34,14 +34,20 @@ _NOTE = TypeAdapter(AgentNote)
 def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks."""
     for verb in FUNCTIONS:
-        yield Check(f"function {verb}", partial(_function, case, verb), ("cloudfunctions.functions.get",))
+        yield Check(
+            f"function {verb}", partial(_function, case, verb), ("cloudfunctions.functions.get",)
+        )
     yield Check("one commit", partial(_commit, case), ("cloudfunctions.functions.get",))
     for verb in SCHEDULED:
-        yield Check(f"schedule of {verb}", partial(_scheduled, case, verb), ("cloudscheduler.jobs.get",))
+        yield Check(
+            f"schedule of {verb}", partial(_scheduled, case, verb), ("cloudscheduler.jobs.get",)
+        )
     for title, (make, needs) in _parts().items():
         yield Check(title, partial(_provisioned, case, title, make), (*needs, NUMBER))
     yield Check("dead letters", partial(_dead_letters, case), ("pubsub.subscriptions.consume",))
-    yield Check("agent", partial(_agent, case), ("storage.objects.get", "secretmanager.versions.access"))
+    yield Check(
+        "agent", partial(_agent, case), ("storage.objects.get", "secretmanager.versions.access")
+    )
 
 
 def _function(case: Case, verb: str) -> Iterator[Finding]:
@@ -56,7 +62,9 @@ def _function(case: Case, verb: str) -> Iterator[Finding]:
         said = "; ".join([f"{name} is {there['state']}", *filter(None, messages)])
         yield failed(title, said, submit_command(case.told))
     else:
-        yield ok(title, f"{name} is active, of commit {there.get('labels', {}).get('commit', 'unknown')}")
+        yield ok(
+            title, f"{name} is active, of commit {there.get('labels', {}).get('commit', 'unknown')}"
+        )
 
 
 def _commit(case: Case) -> Iterator[Finding]:
@@ -77,7 +85,10 @@ def _commit(case: Case) -> Iterator[Finding]:
 def _scheduled(case: Case, verb: str) -> Iterator[Finding]:
     """See whether Cloud Scheduler calls a function, and whether it answers well."""
     title, name, told = f"schedule of {verb}", job_name(case.told, verb), case.told
-    job_id, where = name.rpartition("/")[2], (f"--location={told.region}", f"--project={told.project}")
+    job_id, where = (
+        name.rpartition("/")[2],
+        (f"--location={told.region}", f"--project={told.project}"),
+    )
     try:
         job = CloudSchedulerClient(transport="rest").get_job(name=name)
     except google_errors.NotFound:
@@ -87,7 +98,11 @@ def _scheduled(case: Case, verb: str) -> Iterator[Finding]:
         said = f"{job_id} is {Job.State(job.state).name.lower()}: {verb} is not called"
         yield failed(title, said, gcloud.shown(("scheduler", "jobs", "resume", job_id, *where)))
     elif job.last_attempt_time is None or datetime.now(UTC) - job.last_attempt_time > RECENTLY:
-        last = f"last called {_ago(job.last_attempt_time)}" if job.last_attempt_time else "has never been called"
+        last = (
+            f"last called {_ago(job.last_attempt_time)}"
+            if job.last_attempt_time
+            else "has never been called"
+        )
         run = gcloud.shown(("scheduler", "jobs", "run", job_id, *where))
         yield failed(title, f"{job_id} {last}, though it should be every minute", run)
     elif job.status.code:
@@ -100,17 +115,32 @@ def _scheduled(case: Case, verb: str) -> Iterator[Finding]:
 def _log(case: Case, verb: str) -> str:
     """Return the command that shows what a function said of late."""
     what = f'resource.labels.service_name="{case.told.function(verb)}"'
-    return gcloud.shown(("logging", "read", what, f"--project={case.told.project}", "--limit=20", "--freshness=10m"))
+    return gcloud.shown(
+        ("logging", "read", what, f"--project={case.told.project}", "--limit=20", "--freshness=10m")
+    )
 
 
 def _parts() -> dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]]:
     """Return what `provision` keeps as it shall be; policies are the other group's, the ledger's rule the first's."""
-    topic, subscription, job = "pubsub.topics.get", "pubsub.subscriptions.get", "cloudscheduler.jobs.get"
+    topic, subscription, job = (
+        "pubsub.topics.get",
+        "pubsub.subscriptions.get",
+        "cloudscheduler.jobs.get",
+    )
     found: dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]] = {
         "topic": (lambda d: topics.TopicPart(d, d.topic, _publisher()), (topic,)),
-        "dead-letter topic": (lambda d: topics.TopicPart(d, d.dead_letters, _publisher()), (topic,)),
-        "dead-letter subscription": (lambda d: topics.DeadLetters(d, _subscriber()), (subscription,)),
-        "trigger": (lambda d: topics.Trigger(d, _publisher(), _subscriber()), (topic, subscription)),
+        "dead-letter topic": (
+            lambda d: topics.TopicPart(d, d.dead_letters, _publisher()),
+            (topic,),
+        ),
+        "dead-letter subscription": (
+            lambda d: topics.DeadLetters(d, _subscriber()),
+            (subscription,),
+        ),
+        "trigger": (
+            lambda d: topics.Trigger(d, _publisher(), _subscriber()),
+            (topic, subscription),
+        ),
     }
     for verb in SCHEDULED:
         made = partial(_scheduled_call, verb)
@@ -134,7 +164,9 @@ def _provisioned(case: Case, title: str, make: Callable[[Deployment], Part]) -> 
     changes = list(make(case.deployment).changes())
     for change in changes:
         differs = "does not exist" if change.difference == "is made" else change.difference
-        yield failed(title, f"{change.resource.rpartition('/')[2]}: {differs}", case.command("provision"))
+        yield failed(
+            title, f"{change.resource.rpartition('/')[2]}: {differs}", case.command("provision")
+        )
     if not changes:
         yield ok(title, "as provisioned")
 
@@ -148,13 +180,18 @@ def _dead_letters(case: Case) -> Iterator[Finding]:
     except requests.Timeout:  # where nothing waits, Pub/Sub waits
         answer = {}
     except google_errors.NotFound:
-        yield failed("dead letters", f"{told.dead_letters} does not exist", case.command("provision"))
+        yield failed(
+            "dead letters", f"{told.dead_letters} does not exist", case.command("provision")
+        )
         return
     seen = answer.get("receivedMessages", [])
     if not seen:
         yield ok("dead letters", "none")
         return
-    case.google.post(f"{url}:modifyAckDeadline", {"ackIds": [one["ackId"] for one in seen], "ackDeadlineSeconds": 0})
+    case.google.post(
+        f"{url}:modifyAckDeadline",
+        {"ackIds": [one["ackId"] for one in seen], "ackDeadlineSeconds": 0},
+    )
     count = f"{len(seen)}{' or more' if len(seen) == LOOKED_AT else ''}"
     oldest = min(one["message"].get("publishTime", "") for one in seen)
     show = case.command("dead-letters")
@@ -175,22 +212,32 @@ def _agent(case: Case) -> Iterator[Finding]:
         note = AgentNote("")
     anew = case.command("agent start")
     if note.stopped:
-        yield warning("agent", "`python -m deploy agent stop` has stopped it: poll pops nothing", anew)
+        yield warning(
+            "agent", "`python -m deploy agent stop` has stopped it: poll pops nothing", anew
+        )
         return
     if not note.agent_id:
         yield failed("agent", "poll has never registered one in W&B", _log(case, "poll"))
         return
     agent = case.wandb().query(AGENT, {"agentId": note.agent_id})["launchAgent"]
     if not agent:
-        yield failed("agent", "W&B does not know it. Poll registers another at its next call", _log(case, "poll"))
+        yield failed(
+            "agent",
+            "W&B does not know it. Poll registers another at its next call",
+            _log(case, "poll"),
+        )
         return
     name = f"{agent['name']} is {agent['agentStatus']}"
     beat = datetime.fromisoformat(agent["heartbeatAt"])
     beat = beat if beat.tzinfo else beat.replace(tzinfo=UTC)
     if agent["stopPolling"]:
-        yield failed("agent", f"{name}, and W&B asks it to stop polling: somebody has stopped it there", anew)
+        yield failed(
+            "agent", f"{name}, and W&B asks it to stop polling: somebody has stopped it there", anew
+        )
     elif datetime.now(UTC) - beat > RECENTLY:
-        yield failed("agent", f"{name}, but poll last showed it as alive {_ago(beat)}", _log(case, "poll"))
+        yield failed(
+            "agent", f"{name}, but poll last showed it as alive {_ago(beat)}", _log(case, "poll")
+        )
     else:
         yield ok("agent", f"{name}, seen {_ago(beat)}")
 

@@ -33,11 +33,17 @@ def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
         whose = viewer(wandb)
     except SettingsError as exc:
         rebuild = f"{submit_command(case.told)}  # with WANDB_CA_FILE=NAME.pem in _SETTINGS too"
-        yield failed(title, str(exc), f"cp … NAME.pem  # W&B's authority, into the source's root\n{rebuild}")
+        yield failed(
+            title, str(exc), f"cp … NAME.pem  # W&B's authority, into the source's root\n{rebuild}"
+        )
         return
     except Denied as exc:
         renew = f"{add_key(case)}\n{submit_command(case.told)}"  # functions read it when they start
-        mend = renew if key == case.secret_key else "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
+        mend = (
+            renew
+            if key == case.secret_key
+            else "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
+        )
         yield failed(title, str(exc), mend)
         return
     of = ", ".join(dict.fromkeys((whose.entity, *whose.teams)))
@@ -45,7 +51,9 @@ def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
         yield ok(title, f"{whose.username}'s, of {of}")
     else:
         said = f"{whose.username}'s, who is not of {case.entity or 'any entity of the launch-config'}, but of {of}"
-        yield warning(title, said, f"Use a key of a member, better a service account, of {case.entity}.")
+        yield warning(
+            title, said, f"Use a key of a member, better a service account, of {case.entity}."
+        )
 
 
 def _queues(case: Case) -> Iterator[Finding]:
@@ -63,13 +71,22 @@ def _queue(case: Case, name: str) -> Iterator[Finding]:
     """See whether a queue is there, is of the right kind, and gives to its items what can be launched."""
     title, queue = f"queue {name}", case.queue(name)
     if queue is None:
-        there = ", ".join(sorted(queue_names(case.wandb(), case.entity))) or "none that this key may see"
+        there = (
+            ", ".join(sorted(queue_names(case.wandb(), case.entity)))
+            or "none that this key may see"
+        )
         said = f"{case.entity} has no such queue. Its queues: {there}"
-        yield failed(title, said, f"Name one of them under queues in {case.config}, or make it in W&B.")
+        yield failed(
+            title, said, f"Name one of them under queues in {case.config}, or make it in W&B."
+        )
         return
     if queue.resource and queue.resource not in RESOURCES:
         said = f"is of type {queue.resource}, which is not served here"
-        yield failed(title, said, f"Make a queue of type GCP Vertex in W&B, and name it under queues in {case.config}.")
+        yield failed(
+            title,
+            said,
+            f"Make a queue of type GCP Vertex in W&B, and name it under queues in {case.config}.",
+        )
         return
     edit = f"In W&B, under Launch, edit the configuration of queue {name}."
     shown = _planned(case, name).document()  # without any key
@@ -98,7 +115,9 @@ def _planned(case: Case, name: str) -> Planned:
         macros=case.macros(),
         secure_mode=told.config.secure_mode,
     )
-    preparation = preparing(case.wandb(), site, ArgumentNames(**argument_names()), policy=told.config.policy)
+    preparation = preparing(
+        case.wandb(), site, ArgumentNames(**argument_names()), policy=told.config.policy
+    )
     planner = Planner(case.wandb(), case.entity, preparation)
     return next(planner.plan(name, item="", limit=0))
 
@@ -112,7 +131,11 @@ def _images(case: Case, name: str) -> Iterator[Finding]:
         if reason := refusal(image):
             to = f"{case.told.region}-docker.pkg.dev/{case.told.project}/REPOSITORY/{image.rpartition('/')[2]}"
             copy = f"docker pull {image} && docker tag {image} {to} && docker push {to}"
-            yield failed(title, f"{image} {reason}", f"{copy}\nThen name {to} in the configuration of queue {name}.")
+            yield failed(
+                title,
+                f"{image} {reason}",
+                f"{copy}\nThen name {to} in the configuration of queue {name}.",
+            )
         else:
             yield ok(title, image)
 

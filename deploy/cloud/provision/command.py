@@ -17,7 +17,11 @@ from deploy.cloud.provision.parts import NotYet, Part
 @click.command()
 @deployment_options
 @click.option("--plan", is_flag=True, help="Only print what differs.")
-@click.option("--complete", is_flag=True, help="Fail where something still waits for a function to be deployed.")
+@click.option(
+    "--complete",
+    is_flag=True,
+    help="Fail where something still waits for a function to be deployed.",
+)
 def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
     """Make the topics, the dead-letter subscription and the Scheduler jobs; set the trigger's patience.
 
@@ -27,12 +31,16 @@ def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     try:
         deployment = with_number(deployment)
-        changed, waiting = _bring_about([LedgerRule(deployment), *topics.parts(deployment)], console, plan=plan)
+        changed, waiting = _bring_about(
+            [LedgerRule(deployment), *topics.parts(deployment)], console, plan=plan
+        )
         if not waiting:  # else there is nothing yet that could be called
             changed += _bring_about(schedule.parts(deployment), console, plan=plan)[0]
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
-    console.print("Nothing to change." if not changed else f"{changed} {'to change' if plan else 'changed'}.")
+    console.print(
+        "Nothing to change." if not changed else f"{changed} {'to change' if plan else 'changed'}."
+    )
     for reason in waiting:
         console.print(f"Waiting: {reason}.")
     if complete and waiting:

@@ -11,8 +11,12 @@ from google.cloud import storage
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.provision.parts import Change
 
-LIFECYCLE = Path("deploy/cloud/ledger-lifecycle.json")  # relative to the source's root, as gcloud is given it
-RULE = json.loads((Path(__file__).parent.parent / LIFECYCLE.name).read_text(encoding="utf-8"))["rule"][0]
+LIFECYCLE = Path(
+    "deploy/cloud/ledger-lifecycle.json"
+)  # relative to the source's root, as gcloud is given it
+RULE = json.loads((Path(__file__).parent.parent / LIFECYCLE.name).read_text(encoding="utf-8"))[
+    "rule"
+][0]
 """What has been closed for 30 days is deleted: longer than Pub/Sub keeps a message; a late duplicate finds it."""
 
 
@@ -28,17 +32,25 @@ class LedgerRule:
         try:
             self._bucket.reload()
         except google_errors.NotFound as exc:
-            raise click.ClickException(f"{name} does not exist: run `python -m deploy bootstrap` first") from exc
+            raise click.ClickException(
+                f"{name} does not exist: run `python -m deploy bootstrap` first"
+            ) from exc
         rules = [dict(rule) for rule in self._bucket.lifecycle_rules]
         if RULE in rules:
             return
-        ours = [r for r in rules if r.get("condition", {}).get("matchesPrefix") == RULE["condition"]["matchesPrefix"]]
+        ours = [
+            r
+            for r in rules
+            if r.get("condition", {}).get("matchesPrefix") == RULE["condition"]["matchesPrefix"]
+        ]
 
         def patch() -> None:
             self._bucket.lifecycle_rules = [*(rule for rule in rules if rule not in ours), RULE]
             self._bucket.patch()
 
-        yield Change(name, f"lifecycle: closed/ is deleted after {RULE['condition']['age']} days", patch)
+        yield Change(
+            name, f"lifecycle: closed/ is deleted after {RULE['condition']['age']} days", patch
+        )
 
     def removal(self) -> None:
         """It goes with the bucket."""

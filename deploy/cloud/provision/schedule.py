@@ -43,7 +43,9 @@ class ScheduledCall:
             http_target=HttpTarget(
                 uri=url,
                 http_method=HttpMethod.POST,
-                oidc_token=OidcToken(service_account_email=deployment.account("scheduler"), audience=url),
+                oidc_token=OidcToken(
+                    service_account_email=deployment.account("scheduler"), audience=url
+                ),
             ),
         )
 
@@ -58,11 +60,15 @@ class ScheduledCall:
         fields = ("description", "schedule", "time_zone", "attempt_deadline")
         target = ("uri", "http_method", "oidc_token")
         differing = [name for name in fields if getattr(there, name) != getattr(wanted, name)]
-        if any(getattr(there.http_target, name) != getattr(wanted.http_target, name) for name in target):
+        if any(
+            getattr(there.http_target, name) != getattr(wanted.http_target, name) for name in target
+        ):
             differing.append("http_target")
         if differing:
             request = {"job": wanted, "update_mask": FieldMask(paths=differing)}
-            said = "; ".join(f"{name}: {_said(there, name)} → {_said(wanted, name)}" for name in differing)
+            said = "; ".join(
+                f"{name}: {_said(there, name)} → {_said(wanted, name)}" for name in differing
+            )
             yield Change(wanted.name, said, lambda: self._client.update_job(request=request))
 
     def removal(self) -> Change | None:

@@ -9,13 +9,21 @@ from google.iam.v1.policy_pb2 import Binding as IamBinding
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import PublisherClient, SubscriberClient
-from google.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, RetryPolicy, Subscription, Topic
+from google.pubsub_v1.types import (
+    DeadLetterPolicy,
+    ExpirationPolicy,
+    RetryPolicy,
+    Subscription,
+    Topic,
+)
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.iam import Binding, bindings
 from deploy.cloud.provision.parts import LABEL, Change, NotYet, Part
 
-ACK_DEADLINE = 600  # seconds, the longest there is: a delivery lasts as long as submit, which has 540
+ACK_DEADLINE = (
+    600  # seconds, the longest there is: a delivery lasts as long as submit, which has 540
+)
 BACKOFF = (10, 600)  # seconds between deliveries: the shortest and the longest
 ATTEMPTS = 20  # deliveries before a message is a dead letter: about two and a half hours of an outage at this backoff
 KEEP_DEAD_LETTERS = 31 * 24 * 3600  # seconds, the longest there is
@@ -31,7 +39,11 @@ def parts(deployment: Deployment) -> list[Part]:
         Trigger(deployment, publisher, subscriber),
     ]
     clients = {"topic": publisher, "dead_letters": publisher, "trigger": subscriber}
-    policies = [IamPolicy(deployment, b, clients[b.kind], publisher) for b in bindings(deployment) if b.kind in clients]
+    policies = [
+        IamPolicy(deployment, b, clients[b.kind], publisher)
+        for b in bindings(deployment)
+        if b.kind in clients
+    ]
     return [*shared, *policies]
 
 
@@ -46,7 +58,9 @@ class TopicPart:
     def changes(self) -> Iterator[Change]:
         """Yield its making, or a label that is missing."""
         wanted = Topic(
-            name=self.name, labels={LABEL: self._deployment.name}, kms_key_name=self._deployment.kms_key or None
+            name=self.name,
+            labels={LABEL: self._deployment.name},
+            kms_key_name=self._deployment.kms_key or None,
         )
         there = _get(self._client.get_topic, topic=self.name)
         if there is None:
@@ -57,7 +71,11 @@ class TopicPart:
                 "topic": {"name": self.name, "labels": {**there.labels, **wanted.labels}},
                 "update_mask": "labels",
             }
-            yield Change(self.name, f"gets the label {LABEL}", lambda: self._client.update_topic(request=update))
+            yield Change(
+                self.name,
+                f"gets the label {LABEL}",
+                lambda: self._client.update_topic(request=update),
+            )
         if there.kms_key_name != wanted.kms_key_name:
             key = {"topic": wanted, "update_mask": FieldMask(paths=["kms_key_name"])}
             yield Change(
@@ -95,9 +113,16 @@ class DeadLetters:
         )
         there = _get(self._client.get_subscription, subscription=self.name)
         if there is None:
-            yield Change(self.name, "is made", lambda: self._client.create_subscription(request=wanted))
+            yield Change(
+                self.name, "is made", lambda: self._client.create_subscription(request=wanted)
+            )
             return
-        fields = ("ack_deadline_seconds", "message_retention_duration", "expiration_policy", "labels")
+        fields = (
+            "ack_deadline_seconds",
+            "message_retention_duration",
+            "expiration_policy",
+            "labels",
+        )
         yield from _differences(self._client, there, wanted, fields)
 
     def removal(self) -> Change | None:
@@ -105,7 +130,11 @@ class DeadLetters:
         there = _get(self._client.get_subscription, subscription=self.name)
         if there is None or there.labels.get(LABEL) != self._label:
             return None
-        return Change(self.name, "is deleted", lambda: self._client.delete_subscription(subscription=self.name))
+        return Change(
+            self.name,
+            "is deleted",
+            lambda: self._client.delete_subscription(subscription=self.name),
+        )
 
 
 class Trigger:
@@ -124,7 +153,8 @@ class Trigger:
             name=name,
             ack_deadline_seconds=ACK_DEADLINE,
             retry_policy=RetryPolicy(
-                minimum_backoff=Duration(seconds=shortest), maximum_backoff=Duration(seconds=longest)
+                minimum_backoff=Duration(seconds=shortest),
+                maximum_backoff=Duration(seconds=longest),
             ),
             dead_letter_policy=DeadLetterPolicy(
                 dead_letter_topic=f"projects/{self._deployment.project}/topics/{self._deployment.dead_letters}",
@@ -143,7 +173,9 @@ class Trigger:
 class IamPolicy:
     """One binding of the table, on a topic or on the trigger's subscription."""
 
-    def __init__(self, deployment: Deployment, binding: Binding, client: Any, publisher: Any) -> None:
+    def __init__(
+        self, deployment: Deployment, binding: Binding, client: Any, publisher: Any
+    ) -> None:
         self._deployment = deployment
         self._binding = binding
         self._client = client
@@ -158,7 +190,8 @@ class IamPolicy:
         except google_errors.NotFound:
             policy = None
         if policy and any(
-            b.role == role and member in b.members and not b.condition.expression for b in policy.bindings
+            b.role == role and member in b.members and not b.condition.expression
+            for b in policy.bindings
         ):
             return
 
@@ -182,13 +215,19 @@ def trigger_subscription(deployment: Deployment, publisher: Any) -> str:
         NotYet: before submit is deployed.
     """
     topic = f"projects/{deployment.project}/topics/{deployment.topic}"
-    pattern = re.compile(rf"/eventarc-{deployment.region}-{deployment.function('submit')}-\d+-sub-\d+$")
+    pattern = re.compile(
+        rf"/eventarc-{deployment.region}-{deployment.function('submit')}-\d+-sub-\d+$"
+    )
     try:
-        there = [name for name in publisher.list_topic_subscriptions(topic=topic) if pattern.search(name)]
+        there = [
+            name for name in publisher.list_topic_subscriptions(topic=topic) if pattern.search(name)
+        ]
     except google_errors.NotFound:
         there = []
     if not there:
-        raise NotYet(f"the trigger's subscription comes when {deployment.function('submit')} is deployed")
+        raise NotYet(
+            f"the trigger's subscription comes when {deployment.function('submit')} is deployed"
+        )
     return str(there[0])
 
 
@@ -199,12 +238,17 @@ def _get(call: Any, **name: str) -> Any:
         return None
 
 
-def _differences(client: Any, there: Subscription, wanted: Subscription, fields: tuple[str, ...]) -> Iterator[Change]:
+def _differences(
+    client: Any, there: Subscription, wanted: Subscription, fields: tuple[str, ...]
+) -> Iterator[Change]:
     """Yield one change for all fields that differ: a subscription is updated by one call."""
     differing = [name for name in fields if getattr(there, name) != getattr(wanted, name)]
     if not differing:
         return
-    said = "; ".join(f"{name}: {_said(getattr(there, name))} → {_said(getattr(wanted, name))}" for name in differing)
+    said = "; ".join(
+        f"{name}: {_said(getattr(there, name))} → {_said(getattr(wanted, name))}"
+        for name in differing
+    )
     request = {"subscription": wanted, "update_mask": FieldMask(paths=differing)}
     yield Change(there.name, said, lambda: client.update_subscription(request=request))
 

@@ -22,8 +22,16 @@ from deploy.operate.dead_letters.standing import Launches
 @click.option("--drop", is_flag=True, help="Delete those named for good, after asking.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="List as JSON.")
-@click.option("--wait", default=5.0, show_default=True, type=click.FloatRange(0.5), help="Seconds to wait for more.")
-@click.option("--ledger", envvar="LEDGER_BUCKET", help="Its bucket.  [default: PROJECT-NAME-ledger]")
+@click.option(
+    "--wait",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0.5),
+    help="Seconds to wait for more.",
+)
+@click.option(
+    "--ledger", envvar="LEDGER_BUCKET", help="Its bucket.  [default: PROJECT-NAME-ledger]"
+)
 @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
 def dead_letters(
     deployment: Deployment,
@@ -68,7 +76,9 @@ def dead_letters(
         elif drop:
             settled = _drop(letters, named, console)
         else:
-            found = [replace(letter, content=b"") for page in _wanted(letters, named) for letter in page]
+            found = [
+                replace(letter, content=b"") for page in _wanted(letters, named) for letter in page
+            ]
             settled = {letter.id for letter in found}
             _show(found, console, as_json=as_json)
     if not letters.complete:
@@ -88,7 +98,9 @@ def _wanted(letters: DeadLetterBox, wanted: frozenset[str]) -> Iterator[list[Dea
             return
 
 
-def _replay(letters: DeadLetterBox, launches: Launches, wanted: frozenset[str], console: Console) -> set[str]:
+def _replay(
+    letters: DeadLetterBox, launches: Launches, wanted: frozenset[str], console: Console
+) -> set[str]:
     """Publish letters again, and take out what was published; return the ids of those."""
     replayed: set[str] = set()
     stay = 0
@@ -131,7 +143,12 @@ def _show(found: list[DeadLetter], console: Console, *, as_json: bool) -> None:
         return
     if found:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name, width in (("message id", 17), ("published", 19), ("tried", 0), ("what it is", 28)):  # a key is whole
+        for name, width in (
+            ("message id", 17),
+            ("published", 19),
+            ("tried", 0),
+            ("what it is", 28),
+        ):  # a key is whole
             table.add_column(name, overflow="fold", min_width=width)
         for letter in sorted(found, key=lambda one: one.published):
             tried = f"{letter.attempts or '?'} times by {letter.subscription or '?'}"

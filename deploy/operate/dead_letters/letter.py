@@ -34,12 +34,18 @@ class DeadLetter:
         """Say what it is."""
         if self.kind == "request":
             return f"request of {_plain(self.source)}: {_plain(self.idempotency_key)}"
-        return f"ticket of launch {self.launch_key}" if self.kind else f"no message: {_plain(self.problem)}"
+        return (
+            f"ticket of launch {self.launch_key}"
+            if self.kind
+            else f"no message: {_plain(self.problem)}"
+        )
 
     @property
     def stays(self) -> str:
         """Say why it cannot be replayed, without a look at the ledger; empty if it can."""
-        return "" if self.kind else "submit would refuse it again. Correct its publisher, and drop it"
+        return (
+            "" if self.kind else "submit would refuse it again. Correct its publisher, and drop it"
+        )
 
     def document(self) -> dict[str, Any]:
         """Return what a machine is told of it; null is what is not known, or not so."""
@@ -62,7 +68,11 @@ class DeadLetter:
 def letter_of(received: ReceivedMessage) -> DeadLetter:
     """Read what was pulled."""
     message = received.message
-    told = {name.removeprefix(SOURCE): value for name, value in message.attributes.items() if name.startswith(SOURCE)}
+    told = {
+        name.removeprefix(SOURCE): value
+        for name, value in message.attributes.items()
+        if name.startswith(SOURCE)
+    }
     dead_since = datetime.fromtimestamp(message.publish_time.timestamp(), UTC)
     count = told.get("DeliveryCount", "")
     return DeadLetter(

@@ -35,7 +35,9 @@ class DeadLetterBox:
 
     def __init__(self, deployment: Deployment, wait: float) -> None:
         self._deployment = deployment
-        self._subscription = f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}"
+        self._subscription = (
+            f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}"
+        )
         self._topic = f"projects/{deployment.project}/topics/{deployment.topic}"
         self._wait = wait
         self._held: dict[str, str] = {}  # message id: ack id
@@ -47,7 +49,9 @@ class DeadLetterBox:
             self._publisher, self._subscriber = _clients()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         if not self._held:
             return
         try:
@@ -59,7 +63,9 @@ class DeadLetterBox:
                     timeout=TIMEOUT,
                 )
         except click.ClickException:
-            if error is None:  # else the first error is the one to read; these come back within a minute
+            if (
+                error is None
+            ):  # else the first error is the one to read; these come back within a minute
                 raise
 
     def pages(self) -> Iterator[list[DeadLetter]]:
@@ -77,21 +83,31 @@ class DeadLetterBox:
     def publish(self, letter: DeadLetter) -> None:
         """Publish a letter's message again on the launch topic."""
         with self._asking(PUBLISHER, self._topic):
-            self._publisher.publish(topic=self._topic, messages=[{"data": letter.content}], timeout=TIMEOUT)
+            self._publisher.publish(
+                topic=self._topic, messages=[{"data": letter.content}], timeout=TIMEOUT
+            )
 
     def acknowledge(self, letters: Iterable[DeadLetter]) -> None:
         """Take letters out for good."""
         if ack_ids := [self._held.pop(letter.id) for letter in letters]:
             with self._asking(SUBSCRIBER, self._subscription):
-                self._subscriber.acknowledge(subscription=self._subscription, ack_ids=ack_ids, timeout=TIMEOUT)
+                self._subscriber.acknowledge(
+                    subscription=self._subscription, ack_ids=ack_ids, timeout=TIMEOUT
+                )
 
     def _pull(self) -> list[ReceivedMessage]:
         with self._asking(SUBSCRIBER, self._subscription):
             try:
                 answer = self._subscriber.pull(
-                    subscription=self._subscription, max_messages=PAGE, retry=None, timeout=self._wait
+                    subscription=self._subscription,
+                    max_messages=PAGE,
+                    retry=None,
+                    timeout=self._wait,
                 )
-            except (google_errors.DeadlineExceeded, requests.ReadTimeout):  # where nothing waits, Pub/Sub waits
+            except (
+                google_errors.DeadlineExceeded,
+                requests.ReadTimeout,
+            ):  # where nothing waits, Pub/Sub waits
                 return []
         return list(answer.received_messages)
 
@@ -103,21 +119,35 @@ class DeadLetterBox:
             yield
         except google_errors.NotFound as exc:
             make = f"python -m deploy provision --project={told.project} --region={told.region} --name={told.name}"
-            raise click.ClickException(f"{resource} does not exist. What makes it:\n{make}") from exc
+            raise click.ClickException(
+                f"{resource} does not exist. What makes it:\n{make}"
+            ) from exc
         except google_errors.Forbidden as exc:
             kind, _, name = resource.rpartition("/")
-            on = ("pubsub", kind.rpartition("/")[2], "add-iam-policy-binding", name, f"--project={told.project}")
+            on = (
+                "pubsub",
+                kind.rpartition("/")[2],
+                "add-iam-policy-binding",
+                name,
+                f"--project={told.project}",
+            )
             raise click.ClickException(
                 f"you lack {role} on {resource}: {words(exc)}. For an owner of {told.project}, to give it to you:\n"
                 + gcloud.shown((*on, f"--role={role}", "--member=user:YOU"))
             ) from exc
         except (requests.RequestException, auth_errors.TransportError) as exc:
-            raise click.ClickException(f"{resource}: Pub/Sub cannot be reached: {type(exc).__name__}") from exc
+            raise click.ClickException(
+                f"{resource}: Pub/Sub cannot be reached: {type(exc).__name__}"
+            ) from exc
         except (google_errors.Unauthorized, auth_errors.GoogleAuthError) as exc:
             login = "gcloud auth application-default login"
-            raise click.ClickException(f"Google does not know you: {str(exc).splitlines()[0]}\n{login}") from exc
+            raise click.ClickException(
+                f"Google does not know you: {str(exc).splitlines()[0]}\n{login}"
+            ) from exc
         except google_errors.GoogleAPICallError as exc:
-            raise click.ClickException(f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}") from exc
+            raise click.ClickException(
+                f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}"
+            ) from exc
 
 
 def _clients() -> tuple[Any, Any]:

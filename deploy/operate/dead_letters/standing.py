@@ -32,11 +32,16 @@ class Launches:
         """Look at one launch: `closed/<key>` first, for a launch that is being closed is in both places."""
         try:
             if closed := self._ledger.read_closed(key):
-                return Standing(f"its launch is closed: {closed.entry.outcome or 'without an outcome'}", done=True)
+                return Standing(
+                    f"its launch is closed: {closed.entry.outcome or 'without an outcome'}",
+                    done=True,
+                )
             launch = self._ledger.read(key)
         except UnreadableRecord as exc:
             done = str(exc).startswith("closed/")
-            return Standing(f"its launch is {'closed' if done else 'open'}, and its record is unreadable", done)
+            return Standing(
+                f"its launch is {'closed' if done else 'open'}, and its record is unreadable", done
+            )
         except LaunchError as exc:
             raise click.ClickException(self._problem(exc)) from exc
         if launch is None:
@@ -53,6 +58,14 @@ class Launches:
         problem = f"the ledger cannot be read: {exc}"
         if not isinstance(exc, Denied):
             return problem
-        bind = ("storage", "buckets", "add-iam-policy-binding", f"gs://{self._bucket}", f"--role={VIEWER}")
+        bind = (
+            "storage",
+            "buckets",
+            "add-iam-policy-binding",
+            f"gs://{self._bucket}",
+            f"--role={VIEWER}",
+        )
         give = gcloud.shown((*bind, "--member=user:YOU"))
-        return f"{problem}\nTo read it, {VIEWER} is enough. For an owner, to give it to you:\n{give}"
+        return (
+            f"{problem}\nTo read it, {VIEWER} is enough. For an owner, to give it to you:\n{give}"
+        )

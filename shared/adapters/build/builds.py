@@ -27,7 +27,9 @@ class Connection:
         with self._lock:
             if self._client is None:
                 # 0.3 s, which only a deployment that builds should pay
-                from google.cloud.devtools.cloudbuild_v1.services.cloud_build import CloudBuildClient
+                from google.cloud.devtools.cloudbuild_v1.services.cloud_build import (
+                    CloudBuildClient,
+                )
 
                 elsewhere: dict[str, Any] = {}
                 if self.endpoint:
@@ -48,7 +50,11 @@ class CloudBuilds:
     def get_build(self, name: str) -> Build:
         """Return what has become of a build."""
         try:
-            return build_of(self._connection.client().get_build(request={"name": name}, timeout=TIMEOUT, retry=None))
+            return build_of(
+                self._connection.client().get_build(
+                    request={"name": name}, timeout=TIMEOUT, retry=None
+                )
+            )
         except google_errors.NotFound:
             return Build(name, GONE)
         except Exception as exc:
@@ -57,9 +63,15 @@ class CloudBuilds:
 
 def build_of(message: Any) -> Build:
     """Read a Build message."""
-    said = (message.failure_info.detail, message.status_detail) if message.failure_info else (message.status_detail,)
+    said = (
+        (message.failure_info.detail, message.status_detail)
+        if message.failure_info
+        else (message.status_detail,)
+    )
     detail = " ".join(dict.fromkeys(filter(None, said)))
-    return Build(message.name, getattr(message.status, "name", str(message.status)), detail, message.log_url)
+    return Build(
+        message.name, getattr(message.status, "name", str(message.status)), detail, message.log_url
+    )
 
 
 def error(exc: Exception, what: str) -> LaunchError:
@@ -68,12 +80,16 @@ def error(exc: Exception, what: str) -> LaunchError:
         return exc
     said = getattr(exc, "message", "") or str(exc) or type(exc).__name__
     if isinstance(exc, google_errors.TooManyRequests):
-        return Capacity(f"Cloud Build: {said}", Shortage.RATE)  # which says nothing of Vertex AI's machines
+        return Capacity(
+            f"Cloud Build: {said}", Shortage.RATE
+        )  # which says nothing of Vertex AI's machines
     if isinstance(exc, google_errors.Conflict):  # ABORTED: Google asks to try again
         return Retry(f"{what}: {said}")
     # 400 and 404: an account, a bucket or a region that is not there; an operator has to mend that, too
     if isinstance(exc, google_errors.ClientError):
         return Denied(f"{what}: {said}")
-    if isinstance(exc, auth_errors.GoogleAuthError) and not isinstance(exc, auth_errors.TransportError):
+    if isinstance(exc, auth_errors.GoogleAuthError) and not isinstance(
+        exc, auth_errors.TransportError
+    ):
         return Denied(f"no Google credentials: {said}")
     return Retry(f"{what}: {said}")

@@ -30,7 +30,9 @@ TIMEOUT = 60  # seconds for each of these
 _FIX = "Leave data out of the code (an artifact of its own is fetched by the run), or build the image yourself."
 
 
-def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client, budget: Budget) -> dict[str, object]:
+def upload(
+    recipe: Recipe, files: ArtifactFiles, client: storage.Client, budget: Budget
+) -> dict[str, object]:
     """Put the context of a recipe into its store and return where it is, in Cloud Build's words.
 
     Raises:
@@ -60,7 +62,9 @@ def upload(recipe: Recipe, files: ArtifactFiles, client: storage.Client, budget:
 @contextmanager
 def _written(blob: storage.Blob) -> Iterator[IO[bytes]]:
     """Open a new object for writing. One that could not be closed would be tried again when its memory is freed."""
-    out = blob.open("wb", chunk_size=CHUNK, retry=DEFAULT_RETRY, timeout=TIMEOUT, if_generation_match=0)
+    out = blob.open(
+        "wb", chunk_size=CHUNK, retry=DEFAULT_RETRY, timeout=TIMEOUT, if_generation_match=0
+    )
     try:
         yield out
         out.close()
@@ -75,15 +79,31 @@ def _code(recipe: Recipe, files: ArtifactFiles) -> Sequence[ArtifactFile]:
     size = 0
     for file in files.files_of(recipe.code) if recipe.code else ():
         if ".." in PurePosixPath(file.name).parts or file.name.startswith("/"):
-            raise Reject("job", f"{recipe.code} has a file outside of itself: {file.name[:100]!r}", _FIX)
+            raise Reject(
+                "job", f"{recipe.code} has a file outside of itself: {file.name[:100]!r}", _FIX
+            )
         found.append(file)
         size += file.size
         if size > LARGEST or len(found) > MOST:
-            more = f"more than {LARGEST // 1_000_000} MB" if size > LARGEST else f"more than {MOST} files"
-            raise Reject("job", f"{recipe.code} has {more}, which is too much to build an image of", _FIX)
+            more = (
+                f"more than {LARGEST // 1_000_000} MB"
+                if size > LARGEST
+                else f"more than {MOST} files"
+            )
+            raise Reject(
+                "job", f"{recipe.code} has {more}, which is too much to build an image of", _FIX
+            )
     own = str(PurePosixPath(recipe.context, recipe.dockerfile))
-    if recipe.code and recipe.dockerfile and own not in {str(PurePosixPath(file.name)) for file in found}:
-        raise Reject("job", f"{recipe.code} has no {own}, which the image is to be built of", "Name one that it has.")
+    if (
+        recipe.code
+        and recipe.dockerfile
+        and own not in {str(PurePosixPath(file.name)) for file in found}
+    ):
+        raise Reject(
+            "job",
+            f"{recipe.code} has no {own}, which the image is to be built of",
+            "Name one that it has.",
+        )
     return found
 
 

@@ -30,7 +30,9 @@ GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
 class CloudBuildImages:
     """Implements Images. `parent` is where builds run, `account` the service account that they run as."""
 
-    def __init__(self, parent: str, account: str, agent: str, files: ArtifactFiles, endpoint: str = "") -> None:
+    def __init__(
+        self, parent: str, account: str, agent: str, files: ArtifactFiles, endpoint: str = ""
+    ) -> None:
         self._parent = parent
         self._account = account
         self._agent = agent
@@ -43,14 +45,22 @@ class CloudBuildImages:
     def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Return the build that makes this image, begun now if need be; empty where the image is there."""
         try:
-            known = list(self._builds_of(recipe))  # first: a build that ends now has pushed its image
+            known = list(
+                self._builds_of(recipe)
+            )  # first: a build that ends now has pushed its image
             under_way = next((one.name for one in known if not build_of(one).over), "")
             if under_way or self._registry.has(recipe.image):
                 return under_way
             now = datetime.now(UTC)
             for one in known:
-                if build_of(one).status == "SUCCESS" and one.finish_time and one.finish_time > now - JUST_NOW:
-                    raise Retry(f"{one.name} has pushed {recipe.image}, which Artifact Registry does not show")
+                if (
+                    build_of(one).status == "SUCCESS"
+                    and one.finish_time
+                    and one.finish_time > now - JUST_NOW
+                ):
+                    raise Retry(
+                        f"{one.name} has pushed {recipe.image}, which Artifact Registry does not show"
+                    )
             return self._begin(recipe, budget)
         except Exception as exc:
             raise error(exc, f"building {recipe.image} in {self._parent}") from exc
@@ -74,12 +84,16 @@ class CloudBuildImages:
         request = {"parent": self._parent, "build": build}
         client = self._connection.client()
         budget.require("the beginning of a build")
-        return str(client.create_build(request=request, timeout=TIMEOUT, retry=None).metadata.build.name)
+        return str(
+            client.create_build(request=request, timeout=TIMEOUT, retry=None).metadata.build.name
+        )
 
     def _buckets(self) -> storage.Client:
         with self._lock:
             if self._storage is None:
-                os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")  # as the ledger has it
+                os.environ.setdefault(
+                    "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true"
+                )  # as the ledger has it
                 self._storage = storage.Client()
             return self._storage
 

@@ -42,5 +42,7 @@ class Registry:
         with self._lock:
             if self._session is None:
                 scope = "https://www.googleapis.com/auth/cloud-platform"
-                self._session = requests.Session() if self._open else AuthorizedSession(default([scope])[0])
+                self._session = (
+                    requests.Session() if self._open else AuthorizedSession(default([scope])[0])
+                )
             return self._session

@@ -65,7 +65,14 @@ class GcsAgentBook:
             if note.lease_until and note.lease_until.tzinfo is None:
                 raise ValueError("lease_until has no time zone")
         except ValueError as exc:
-            problems = exc.errors(include_input=False)[:3] if isinstance(exc, ValidationError) else str(exc)
-            log.error("agent.unreadable_note", extra={"fields": {"object": self._object, "problem": str(problems)}})
+            problems = (
+                exc.errors(include_input=False)[:3]
+                if isinstance(exc, ValidationError)
+                else str(exc)
+            )
+            log.error(
+                "agent.unreadable_note",
+                extra={"fields": {"object": self._object, "problem": str(problems)}},
+            )
             return AgentNote("")
         return note

@@ -138,7 +138,8 @@ class Bucket:
     def exists(self, name: str) -> bool:
         """Tell whether there is such an object."""
         return self._call(
-            f"read {name}", lambda: bool(self.handle().blob(name).exists(timeout=TIMEOUT, retry=self._repeat))
+            f"read {name}",
+            lambda: bool(self.handle().blob(name).exists(timeout=TIMEOUT, retry=self._repeat)),
         )
 
     def list_metadata(self, prefix: str) -> list[tuple[str, dict[str, str]]]:
@@ -146,7 +147,9 @@ class Bucket:
 
         def pages() -> list[tuple[str, dict[str, str]]]:
             fields = "items(name,metadata),nextPageToken"
-            blobs = self.handle().list_blobs(prefix=prefix, fields=fields, timeout=TIMEOUT, retry=self._repeat)
+            blobs = self.handle().list_blobs(
+                prefix=prefix, fields=fields, timeout=TIMEOUT, retry=self._repeat
+            )
             return [(blob.name, blob.metadata or {}) for blob in blobs]
 
         try:
@@ -203,7 +206,9 @@ class Bucket:
         except TimeoutError:
             if answer.done():
                 raise
-            raise Retry(f"gs://{self._name}: {what}: no answer within {self._longest:g} seconds") from None
+            raise Retry(
+                f"gs://{self._name}: {what}: no answer within {self._longest:g} seconds"
+            ) from None
 
     def _error(self, what: str, exc: Exception) -> LaunchError:
         where = f"gs://{self._name}: {what}"
@@ -216,7 +221,9 @@ class Bucket:
                 return Denied(f"{where}: needs the role Storage Object User on this bucket")
             case auth_errors.GoogleAuthError() if not isinstance(exc, auth_errors.TransportError):
                 return Denied(f"{where}: no Google credentials: {exc}")
-        return Retry(f"{where}: {type(exc).__name__}")  # the network, or an answer that nobody foresaw
+        return Retry(
+            f"{where}: {type(exc).__name__}"
+        )  # the network, or an answer that nobody foresaw
 
     def _no_bucket(self) -> Denied:
         return Denied(f"gs://{self._name}: there is no such bucket; LEDGER_BUCKET names it")

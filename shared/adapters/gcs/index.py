@@ -25,7 +25,10 @@ _ENTRY = TypeAdapter(Entry)
 def metadata_of(entry: Entry) -> dict[str, str]:
     """Write an entry as metadata: text only, what is empty left out, the nested run as JSON."""
     fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
-    metadata = {name: _plain(value) if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    metadata = {
+        name: _plain(value) if isinstance(value, str) else json.dumps(value)
+        for name, value in fields.items()
+    }
     return metadata if weight(metadata) <= ROOM else dict(IN_RECORD)
 
 
@@ -68,10 +71,19 @@ def entry_of(metadata: dict[str, str]) -> Entry:
 
 def check(entry: Entry) -> None:
     """Refuse values of the right type that later comparisons fail on. Raises ValueError."""
-    for name in ("opened_at", "lease_until", "looked_at", "retry_at", "submitted_at", "stop_seen_at"):
+    for name in (
+        "opened_at",
+        "lease_until",
+        "looked_at",
+        "retry_at",
+        "submitted_at",
+        "stop_seen_at",
+    ):
         moment = getattr(entry, name)
         if moment and (moment.tzinfo is None or not 1970 < moment.year < 9000):
-            raise ValueError(f"{name}: {moment.isoformat()} is no time with a zone, or none of our days")
+            raise ValueError(
+                f"{name}: {moment.isoformat()} is no time with a zone, or none of our days"
+            )
     for name in ("attempt", "failures", "waits", "resumes"):
         if not 0 <= getattr(entry, name) < 1 << 31:
             raise ValueError(f"{name}: is no count")
@@ -80,4 +92,6 @@ def check(entry: Entry) -> None:
 def problem_of(exc: ValidationError) -> str:
     """Say what is wrong, never with the value: a run spec can hold a key."""
     errors = exc.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'record'}: {each['msg']}" for each in errors[:5])[:500]
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'record'}: {each['msg']}" for each in errors[:5]
+    )[:500]

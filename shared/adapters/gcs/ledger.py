@@ -58,13 +58,17 @@ class GcsLedger:
                 raise ValueError(ANOTHER)
         except ValueError as exc:
             problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
-            raise UnreadableRecord(f"{folder}/{key}: this version cannot read the record: {problem}") from None
+            raise UnreadableRecord(
+                f"{folder}/{key}: this version cannot read the record: {problem}"
+            ) from None
         return replace(launch, generation=int(blob.generation))
 
     def write(self, launch: Launch) -> Launch:
         """Write by compare-and-swap, and return what was written; raises Conflict."""
         written, content = _content(launch)
-        generation = self._bucket.write(f"open/{launch.key}", content, metadata_of(written.entry), launch.generation)
+        generation = self._bucket.write(
+            f"open/{launch.key}", content, metadata_of(written.entry), launch.generation
+        )
         return replace(written, generation=generation)
 
     def is_closed(self, key: str) -> bool:
@@ -101,7 +105,10 @@ class GcsLedger:
                 entry = self._entry(key, metadata)
             except (ValueError, UnreadableRecord) as exc:
                 unreadable[key] = str(exc)
-                log.error("ledger.unreadable_entry", extra={"fields": {"object": name, "problem": str(exc)}})
+                log.error(
+                    "ledger.unreadable_entry",
+                    extra={"fields": {"object": name, "problem": str(exc)}},
+                )
             else:
                 entries += [entry] if entry else []
         return OpenLaunches(entries, unreadable)

@@ -52,7 +52,10 @@ class VertexJobs:
         request = ListCustomJobsRequest(parent=parent, filter=" AND ".join(wanted), page_size=PAGE)
         try:
             client = self._client(parent)
-            pages = within(self._timeout, lambda: client.list_custom_jobs(request=request, timeout=self._timeout)).pages
+            pages = within(
+                self._timeout,
+                lambda: client.list_custom_jobs(request=request, timeout=self._timeout),
+            ).pages
             while page := within(self._timeout, lambda: next(pages, None)):
                 yield from filter(None, map(_job, page.custom_jobs))
         except Exception as exc:
@@ -62,7 +65,11 @@ class VertexJobs:
         """Return one job, None where it was deleted."""
         try:
             client = self._client(name)
-            return _job(within(self._timeout, lambda: client.get_custom_job(name=name, timeout=self._timeout)))
+            return _job(
+                within(
+                    self._timeout, lambda: client.get_custom_job(name=name, timeout=self._timeout)
+                )
+            )
         except google_errors.NotFound:
             return None
         except Exception as exc:
@@ -72,10 +79,14 @@ class VertexJobs:
         """Ask for a job to be cancelled; one that has ended meanwhile, or is gone, needs nothing."""
         try:
             client = self._client(name)
-            within(self._timeout, lambda: client.cancel_custom_job(name=name, timeout=self._timeout))
+            within(
+                self._timeout, lambda: client.cancel_custom_job(name=name, timeout=self._timeout)
+            )
         except google_errors.NotFound:
             return
-        except google_errors.BadRequest as exc:  # a job that has ended cannot be cancelled; REST says no more than 400
+        except (
+            google_errors.BadRequest
+        ) as exc:  # a job that has ended cannot be cancelled; REST says no more than 400
             job = self.get_job(name)
             if job and not phase_of(job.state).ended:
                 raise _error(exc, "cancel", name) from exc
@@ -136,7 +147,9 @@ def _error_text(job: CustomJob) -> str:
 def _secrets(job: CustomJob) -> Iterator[str]:
     """Yield what nobody may quote of a job's variables; read from the plain message, which is quicker."""
     containers = (pool.container_spec for pool in CustomJob.pb(job).job_spec.worker_pool_specs)
-    return secrets_in([{"name": one.name, "value": one.value} for each in containers for one in each.env])
+    return secrets_in(
+        [{"name": one.name, "value": one.value} for each in containers for one in each.env]
+    )
 
 
 def _max_wait(scheduling: Scheduling) -> timedelta:
@@ -154,6 +167,8 @@ def _error(exc: Exception, what: str, name: str) -> LaunchError:
     said = getattr(exc, "message", "") or str(exc) or type(exc).__name__
     if isinstance(exc, google_errors.Unauthorized | google_errors.Forbidden):
         return Denied(f"customJobs.{what} on {name}: {said}")
-    if isinstance(exc, auth_errors.GoogleAuthError) and not isinstance(exc, auth_errors.TransportError):
+    if isinstance(exc, auth_errors.GoogleAuthError) and not isinstance(
+        exc, auth_errors.TransportError
+    ):
         return Denied(f"no Google credentials: {said}")
     return Retry(f"customJobs.{what} on {name}: {said}")

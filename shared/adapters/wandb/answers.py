@@ -8,7 +8,15 @@ from typing import Any
 
 from shared.core.errors import Denied, LaunchError, Retry
 
-CONTENT = (400, 404, 409, 410, 413, 414, 422)  # statuses that are about what was asked for; 403 and 200 can be too
+CONTENT = (
+    400,
+    404,
+    409,
+    410,
+    413,
+    414,
+    422,
+)  # statuses that are about what was asked for; 403 and 200 can be too
 _PERMISSION = re.compile(r"permission|forbidden|access denied|not authorized", re.IGNORECASE)
 _NO_PROJECT = re.compile(
     r"(project|entity)\b.*\b(not found|not exist|unknown)|(unknown|could not find|no such) (project|entity)",

@@ -38,7 +38,9 @@ class Part(Generic[K, V]):
         return bool(self.found or self.hidden or self.absent)
 
 
-def ask_all(things: Sequence[K], ask: Callable[[Sequence[K], Budget], Part[K, V]], budget: Budget) -> Answers[K, V]:
+def ask_all(
+    things: Sequence[K], ask: Callable[[Sequence[K], Budget], Part[K, V]], budget: Budget
+) -> Answers[K, V]:
     """Ask about all of these things, a page at a time; never raises a LaunchError.
 
     An error splits its group in halves. While W&B has answered nothing yet, the errors are counted: if all fails
@@ -72,7 +74,9 @@ def ask_all(things: Sequence[K], ask: Callable[[Sequence[K], Budget], Part[K, V]
     return Answers(found, failed, frozenset(hidden))
 
 
-def _asked(group: Sequence[K], ask: Callable[[Sequence[K], Budget], Part[K, V]], budget: Budget) -> Part[K, V]:
+def _asked(
+    group: Sequence[K], ask: Callable[[Sequence[K], Budget], Part[K, V]], budget: Budget
+) -> Part[K, V]:
     try:
         budget.require("asking W&B for more")
         return ask(group, budget)

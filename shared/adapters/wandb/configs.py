@@ -25,8 +25,12 @@ class WandbQueueConfigs:
         try:
             return read_config(self._graphql, queue.entity, queue.name)
         except NotAllowed as exc:
-            problem = f"{queue.name} of {queue.entity} may not be read with this deployment's API key"
-            raise Reject("queue", problem, "Name a queue that it may see, or give resource_args.") from exc
+            problem = (
+                f"{queue.name} of {queue.entity} may not be read with this deployment's API key"
+            )
+            raise Reject(
+                "queue", problem, "Name a queue that it may see, or give resource_args."
+            ) from exc
         except SettingsError as exc:  # an operator has to mend it
             raise Denied(str(exc)) from exc
 
@@ -44,8 +48,14 @@ def read_config(graphql: Graphql, entity: str, name: str) -> QueueConfig | None:
     if not found.get("defaultResourceConfigID"):
         return config
     asked = {"entityName": entity, "id": found["defaultResourceConfigID"]}
-    given = at(graphql.query(documents.QUEUE_CONFIG, asked, budget), "entity", "defaultResourceConfig")
-    variables = [one for one in items_of(given.get("templateVariables")) if isinstance(one, dict) and one.get("name")]
+    given = at(
+        graphql.query(documents.QUEUE_CONFIG, asked, budget), "entity", "defaultResourceConfig"
+    )
+    variables = [
+        one
+        for one in items_of(given.get("templateVariables"))
+        if isinstance(one, dict) and one.get("name")
+    ]
     return replace(
         config,
         resource=str(given.get("resource") or ""),

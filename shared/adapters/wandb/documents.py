@@ -59,7 +59,9 @@ REGISTER = """mutation createLaunchAgent($entity: String!, $project: String!, $q
   createLaunchAgent(input: {entityName: $entity, projectName: $project, runQueues: $queues, hostname: $hostname,
                             agentConfig: $agentConfig, version: $version}) { launchAgentId }
 }"""
-AGENT = "query LaunchAgent($agentId: ID!) { launchAgent(id: $agentId) { id agentStatus stopPolling } }"
+AGENT = (
+    "query LaunchAgent($agentId: ID!) { launchAgent(id: $agentId) { id agentStatus stopPolling } }"
+)
 HEARTBEAT = """mutation updateLaunchAgent($agentId: ID!, $agentStatus: String) {
   updateLaunchAgent(input: {launchAgentId: $agentId, agentStatus: $agentStatus}) { success }
 }"""

@@ -21,7 +21,15 @@ from shared.adapters.wandb.answers import (
     read_answer,
     refusal,
 )
-from shared.adapters.wandb.transport import CHUNK, Exchange, new_session, origin, place, untrusted, without_login
+from shared.adapters.wandb.transport import (
+    CHUNK,
+    Exchange,
+    new_session,
+    origin,
+    place,
+    untrusted,
+    without_login,
+)
 from shared.core.budget import Budget
 from shared.core.errors import KeyRefused, OutcomeUnknown, Retry, SettingsError
 from shared.core.redaction import without
@@ -34,7 +42,15 @@ REPEAT_SECONDS = 1.0  # a query is repeated only if it has that long
 ANSWER_BYTES = 8_000_000  # of an answer that is read whole; a page of 500 files has about one
 HOPS = 5  # redirections of a download
 
-__all__ = ["CALL_SECONDS", "DOWNLOAD_SECONDS", "Body", "Graphql", "NotAllowed", "Refusal", "Refused"]
+__all__ = [
+    "CALL_SECONDS",
+    "DOWNLOAD_SECONDS",
+    "Body",
+    "Graphql",
+    "NotAllowed",
+    "Refusal",
+    "Refused",
+]
 
 
 class Body:
@@ -68,7 +84,9 @@ class Graphql:
         OutcomeUnknown: a mutation whose answer was lost: it may have had its effect.
     """
 
-    def __init__(self, base_url: str, api_key: str, connections: int = 16, *, ca_file: str = "") -> None:
+    def __init__(
+        self, base_url: str, api_key: str, connections: int = 16, *, ca_file: str = ""
+    ) -> None:
         self._url = f"{base_url.rstrip('/')}/graphql"
         self._api_key = api_key
         self._connections = connections
@@ -76,7 +94,9 @@ class Graphql:
         self._session: requests.Session | None = None
         self._lock = threading.Lock()
 
-    def query(self, document: str, variables: Mapping[str, Any], budget: Budget | None = None) -> dict[str, Any]:
+    def query(
+        self, document: str, variables: Mapping[str, Any], budget: Budget | None = None
+    ) -> dict[str, Any]:
         """Ask; repeats by itself, once, what fails in passing."""
         budget = budget or Budget(CALL_SECONDS)
         try:
@@ -90,11 +110,15 @@ class Graphql:
         except OutcomeUnknown as exc:
             raise Lost(str(exc)) from exc
 
-    def mutate(self, document: str, variables: Mapping[str, Any], budget: Budget | None = None) -> dict[str, Any]:
+    def mutate(
+        self, document: str, variables: Mapping[str, Any], budget: Budget | None = None
+    ) -> dict[str, Any]:
         """Change something, once."""
         return self._data(document, variables, budget or Budget(CALL_SECONDS))
 
-    def post(self, document: str, variables: Mapping[str, Any], body: Body, budget: Budget | None = None) -> None:
+    def post(
+        self, document: str, variables: Mapping[str, Any], body: Body, budget: Budget | None = None
+    ) -> None:
         """Change something, once; the body takes up W&B's answer, if its status is 200."""
         where = place(self._url)
         asked = {"query": document, "variables": variables}
@@ -106,7 +130,9 @@ class Graphql:
                 verify = self._ca_file or None
                 auth = ("api", self._api_key)
                 session = self._connected()
-                with closing(exchange.send(session, "POST", self._url, json=asked, auth=auth, verify=verify)) as found:
+                with closing(
+                    exchange.send(session, "POST", self._url, json=asked, auth=auth, verify=verify)
+                ) as found:
                     taker = body if found.status_code == 200 else Body()
                     _read(found, taker, exchange)
             except requests.ConnectTimeout as exc:
@@ -114,7 +140,9 @@ class Graphql:
             except (requests.RequestException, HTTPError) as exc:
                 if refused := untrusted(exc):
                     raise SettingsError(self._untrusted(where, refused)) from exc
-                raise OutcomeUnknown(f"W&B at {where} did not answer: {type(exc).__name__}") from exc
+                raise OutcomeUnknown(
+                    f"W&B at {where} did not answer: {type(exc).__name__}"
+                ) from exc
             if exchange.over:
                 raise OutcomeUnknown(f"W&B at {where} did not answer in time")
         if found.status_code != 200:
@@ -132,7 +160,9 @@ class Graphql:
         """Fetch a file from where W&B says that it is, no more than `limit` bytes of it; safe to repeat."""
         return b"".join(self.chunks(address, limit))
 
-    def chunks(self, address: str, limit: int, seconds: float = DOWNLOAD_SECONDS) -> Iterator[bytes]:
+    def chunks(
+        self, address: str, limit: int, seconds: float = DOWNLOAD_SECONDS
+    ) -> Iterator[bytes]:
         """Fetch a file piece by piece, no more than `limit` bytes of it, in no more than these seconds.
 
         W&B's key is shown to W&B itself only: another address, or a redirection to one, has its permission in it.
@@ -141,9 +171,14 @@ class Graphql:
         where = place(url)
         with Exchange(Budget(seconds)) as exchange:
             try:
-                with new_session(1) as session, closing(self._followed(exchange, session, url)) as response:
+                with (
+                    new_session(1) as session,
+                    closing(self._followed(exchange, session, url)) as response,
+                ):
                     if response.status_code != 200:
-                        raise Retry(f"the file at {where} cannot be had: {response.status_code} {response.reason}")
+                        raise Retry(
+                            f"the file at {where} cannot be had: {response.status_code} {response.reason}"
+                        )
                     for piece in response.iter_content(CHUNK):
                         if exchange.over or left <= 0:
                             break
@@ -156,7 +191,9 @@ class Graphql:
             if exchange.over and left > 0:
                 raise Retry(f"the file at {where} takes longer than {seconds:.0f} s")
 
-    def _followed(self, exchange: Exchange, session: requests.Session, url: str) -> requests.Response:
+    def _followed(
+        self, exchange: Exchange, session: requests.Session, url: str
+    ) -> requests.Response:
         """Ask for a file, and follow redirections; another origin sees neither the key nor our trust in W&B."""
         for _ in range(HOPS):
             own = origin(url) == origin(self._url)
@@ -173,7 +210,9 @@ class Graphql:
         body = Body()
         self.post(document, variables, body, budget)
         if not body.complete:
-            raise OutcomeUnknown(f"W&B at {place(self._url)} answers with more than {ANSWER_BYTES:,} bytes")
+            raise OutcomeUnknown(
+                f"W&B at {place(self._url)} answers with more than {ANSWER_BYTES:,} bytes"
+            )
         return self.judge(read_answer(200, bytes(body.kept)))
 
     def _refuse(self, answer: Answer, phrase: str) -> None:
@@ -191,7 +230,9 @@ class Graphql:
 
     def reason(self, answer: Answer) -> str:
         """Return the words of an answer's errors, without our key."""
-        return without(answer.reason, [self._api_key])[:500]  # redacted first: a key cut in two would stay
+        return without(answer.reason, [self._api_key])[
+            :500
+        ]  # redacted first: a key cut in two would stay
 
     def _untrusted(self, where: str, refused: ssl.SSLCertVerificationError) -> str:
         given = f"is {self._ca_file}" if self._ca_file else "is not set"

@@ -34,7 +34,9 @@ class WandbJobs:
         try:
             return self._resolved(path)
         except NotAllowed as exc:
-            raise Reject("job", f"{path} may not be read with this deployment's API key", _FIX) from exc
+            raise Reject(
+                "job", f"{path} may not be read with this deployment's API key", _FIX
+            ) from exc
         except SettingsError as exc:  # an operator has to mend it
             raise Denied(str(exc)) from exc
 
@@ -55,12 +57,18 @@ class WandbJobs:
         if source.kind is Kind.IMAGE:
             return source
         # whatever has no checksum is as new as the job
-        files = {name: str(node.get("md5") or version) for name, node in nodes.items() if name != JOB_FILE}
+        files = {
+            name: str(node.get("md5") or version)
+            for name, node in nodes.items()
+            if name != JOB_FILE
+        }
         source = replace(source, files=files)
         if source.kind is Kind.REPO:
             return source
         by_id = bool(source.code_id)
-        code, _, digest = _by_id(graphql, source, budget) if by_id else _membership(graphql, source.code, budget)
+        code, _, digest = (
+            _by_id(graphql, source, budget) if by_id else _membership(graphql, source.code, budget)
+        )
         return replace(source, code=code, digest=digest)
 
 
@@ -76,10 +84,14 @@ class WandbFiles:
             for node in _nodes(self._graphql, artifact, Budget(LIST_SECONDS)):
                 size = str(node.get("sizeBytes"))
                 if not size.isdecimal():
-                    raise Refused(f"W&B's answer lacks the size of {node.get('name')} of {artifact}")
+                    raise Refused(
+                        f"W&B's answer lacks the size of {node.get('name')} of {artifact}"
+                    )
                 yield ArtifactFile(str(node.get("name")), int(size), str(node.get("directUrl")))
         except NotAllowed as exc:
-            raise Reject("job", f"{artifact} may not be read with this deployment's API key", _FIX) from exc
+            raise Reject(
+                "job", f"{artifact} may not be read with this deployment's API key", _FIX
+            ) from exc
         except SettingsError as exc:
             raise Denied(str(exc)) from exc
 
@@ -92,7 +104,9 @@ def _membership(graphql: Graphql, path: str, budget: Budget) -> tuple[str, str, 
     """Find an artifact by any of its names; return its version's own name, its type, and the digest of its content."""
     entity, project, name = path.split("/", 2)
     named = name if ":" in name else f"{name}:latest"
-    answer = graphql.query(documents.JOB, {"entity": entity, "project": project, "name": named}, budget)
+    answer = graphql.query(
+        documents.JOB, {"entity": entity, "project": project, "name": named}, budget
+    )
     found = at(answer, "project", "artifactCollectionMembership")
     artifact = at(found, "artifact")
     if not artifact or artifact.get("state") == "DELETED":
@@ -108,7 +122,11 @@ def _by_id(graphql: Graphql, source: JobSource, budget: Budget) -> tuple[str, st
     if not found or found.get("state") == "DELETED":
         gone = "was deleted" if found else "was not found"
         raise Reject("job", f"{source.path} has code that {gone} in W&B", CREATE_AGAIN)
-    return _version(at(found, "artifactSequence"), found.get("versionIndex")), "code", str(found.get("digest"))
+    return (
+        _version(at(found, "artifactSequence"), found.get("versionIndex")),
+        "code",
+        str(found.get("digest")),
+    )
 
 
 def _version(collection: Mapping[str, Any], index: object) -> str:
@@ -122,7 +140,13 @@ def _nodes(graphql: Graphql, version: str, budget: Budget) -> Iterator[Mapping[s
     """Yield what W&B shows of the files of an artifact's version."""
     entity, project, named = version.split("/", 2)
     collection, _, alias = named.rpartition(":")
-    where = {"entity": entity, "project": project, "collection": collection, "alias": alias, "perPage": PAGE}
+    where = {
+        "entity": entity,
+        "project": project,
+        "collection": collection,
+        "alias": alias,
+        "perPage": PAGE,
+    }
     for _ in range(MOST_PAGES):
         answer = graphql.query(documents.FILES, where, budget)
         membership = at(answer, "project", "artifactCollection", "artifactMembership")

@@ -16,7 +16,9 @@ from shared.core.errors import OutcomeUnknown, Reject
 from shared.core.ports import QueueItem
 
 LARGEST = 1_000_000  # bytes of an answer that is parsed: poll has 256 MB, and up to 32 connections
-MOST_VALUES = 100_000  # keys and values of one run spec; each takes up to 75 bytes when it is parsed
+MOST_VALUES = (
+    100_000  # keys and values of one run spec; each takes up to 75 bytes when it is parsed
+)
 DEEPEST = 100  # levels of nesting; readers of JSON give up at 200 and more
 LONGEST = 4300  # digits of an integer that Python reads
 ONE_AT_A_TIME = 100_000  # bytes from which on answers are parsed one at a time
@@ -126,7 +128,11 @@ class IdFinder:
                 self.found = ""
 
     def _leads(self) -> bool:
-        return self._value and 0 < self._on <= len(self._PATH) and self._key == self._PATH[self._on - 1]
+        return (
+            self._value
+            and 0 < self._on <= len(self._PATH)
+            and self._key == self._PATH[self._on - 1]
+        )
 
 
 def read_item(body: Popped) -> tuple[Answer, QueueItem | None]:
@@ -174,7 +180,9 @@ def _parsed(body: bytes) -> tuple[Any, str]:
     try:
         text = body.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as exc:
-        return None, _words(f"is not UTF-8: byte 0x{body[exc.start]:02x} at position {exc.start}", _FIX)
+        return None, _words(
+            f"is not UTF-8: byte 0x{body[exc.start]:02x} at position {exc.start}", _FIX
+        )
     return _loaded(text)
 
 
@@ -198,13 +206,19 @@ def _flaw(text: str) -> str:
     for mark, path in _walk(text):
         values += mark not in "}]:,"
         if len(path) > DEEPEST:
-            return str(Reject(_place(path), f"nests more than {DEEPEST} levels", "Flatten this value."))
+            return str(
+                Reject(_place(path), f"nests more than {DEEPEST} levels", "Flatten this value.")
+            )
         if len(mark) > LONGEST and _INTEGER.fullmatch(mark):
-            problem = f"has an integer of {len(mark.lstrip('-')):,} digits, and the most is {LONGEST:,}"
+            problem = (
+                f"has an integer of {len(mark.lstrip('-')):,} digits, and the most is {LONGEST:,}"
+            )
             return str(Reject(_place(path), problem, "Write it as a string."))
         if values > MOST_VALUES:
             problem = f"has more than {MOST_VALUES:,} keys and values"
-            return _words(problem, "Put large values into an artifact, and name the artifact instead.")
+            return _words(
+                problem, "Put large values into an artifact, and name the artifact instead."
+            )
     return ""
 
 
@@ -229,7 +243,9 @@ def _walk(text: str) -> Iterator[tuple[str, list[str | int]]]:
 def _place(path: list[str | int]) -> str:
     """Write a path as an author reads it: relative to the run spec, shortened in its middle."""
     steps = path[3:] if path[:3] == ["data", OPERATION, "runSpec"] else path
-    names = [f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in steps if step != ""]
+    names = [
+        f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in steps if step != ""
+    ]
     shown = names if len(names) <= 8 else [*names[:5], " … ", *names[-2:]]
     text = "".join(shown).lstrip(".").encode("utf-8", "replace").decode()
     return text or "run_spec"

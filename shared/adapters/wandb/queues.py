@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 __all__ = ["PAGE", "QUEUE_PROJECT", "WandbRunQueue"]
 
-LOOK_SECONDS = 60.0  # for the states of all runs, or of all items; what is not asked by then is in `failed`
+LOOK_SECONDS = (
+    60.0  # for the states of all runs, or of all items; what is not asked by then is in `failed`
+)
 SWEEP_GOES_ON = ("PENDING", "RUNNING", "PAUSED")
 VERSION = "vertex-launch@0.1.0"  # shown as the agent's version on W&B's page
 
@@ -74,7 +76,11 @@ class WandbRunQueue:
         missing = [name for name in queues if name not in known]
         if missing:
             there = ", ".join(sorted(known)) or "none that this key may see"
-            raise Reject("queues", f"{entity} has no queue named {', '.join(missing)}", f"Its queues: {there}.")
+            raise Reject(
+                "queues",
+                f"{entity} has no queue named {', '.join(missing)}",
+                f"Its queues: {there}.",
+            )
         variables = {
             "entity": entity,
             "project": QUEUE_PROJECT,
@@ -97,15 +103,23 @@ class WandbRunQueue:
         """
         budget = Budget(CALL_SECONDS)
         try:
-            agent = at(self._graphql.query(documents.AGENT, {"agentId": agent_id}, budget), "launchAgent")
+            agent = at(
+                self._graphql.query(documents.AGENT, {"agentId": agent_id}, budget), "launchAgent"
+            )
             if not agent:
                 return None
             variables = {"agentId": agent_id, "agentStatus": "RUNNING" if running else "POLLING"}
             beat = self._graphql.query(documents.HEARTBEAT, variables, budget)
         except Refusal as exc:
-            log.warning("wandb.agent_unknown", extra={"fields": {"agent_id": agent_id, "because": str(exc)}})
+            log.warning(
+                "wandb.agent_unknown", extra={"fields": {"agent_id": agent_id, "because": str(exc)}}
+            )
             return None
-        return bool(agent.get("stopPolling")) if at(beat, "updateLaunchAgent").get("success") is True else None
+        return (
+            bool(agent.get("stopPolling"))
+            if at(beat, "updateLaunchAgent").get("success") is True
+            else None
+        )
 
     def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
         """Return what W&B shows of these items, by id."""
@@ -140,16 +154,22 @@ class WandbRunQueue:
         budget = Budget(CALL_SECONDS)
         where = {"entity": sweep.entity, "project": sweep.project, "sweep": sweep.run_id}
         try:
-            found = at(self._graphql.query(documents.SWEEP_TO_CANCEL, where, budget), "project", "sweep")
+            found = at(
+                self._graphql.query(documents.SWEEP_TO_CANCEL, where, budget), "project", "sweep"
+            )
             if str(found.get("state")).upper() in SWEEP_GOES_ON:
                 change = {"id": found.get("id"), "state": "CANCELED"}
                 asked = {**change, "entityName": sweep.entity, "projectName": sweep.project}
-                self._graphql.query(documents.CANCEL_SWEEP, asked, budget)  # the same again changes nothing
+                self._graphql.query(
+                    documents.CANCEL_SWEEP, asked, budget
+                )  # the same again changes nothing
         except NotAllowed as exc:
             problem = f"{sweep.run_id} of {sweep.entity}/{sweep.project} may not be cancelled with this key"
             raise Reject("sweep", problem, "Stop it in W&B.") from exc
 
-    def _report(self, document: str, operation: str, queue: Queue, item_id: str, message: str, stage: str) -> None:
+    def _report(
+        self, document: str, operation: str, queue: Queue, item_id: str, message: str, stage: str
+    ) -> None:
         """Report to an item's author. After any error the item is looked up: W&B may have it no more."""
         budget = Budget(CALL_SECONDS)
         text = message.encode("utf-8", "replace").decode()  # it may quote half of a surrogate pair
@@ -163,13 +183,20 @@ class WandbRunQueue:
                 unseen = seen.failed[item_id]
                 raise unseen if isinstance(unseen, Denied) else problem
             status = seen.found.get(item_id)
-            fields = {"item": item_id, "queue": queue.name, "operation": operation, "because": str(problem)}
+            fields = {
+                "item": item_id,
+                "queue": queue.name,
+                "operation": operation,
+                "because": str(problem),
+            }
             if status is None or status.state == "FAILED":
                 log.info("wandb.report_not_needed", extra={"fields": fields})
                 return
             log.warning("wandb.report_refused", extra={"fields": fields})
             if attempt == 2 and isinstance(problem, Refused):
-                raise Reject("item", f"{item_id} is {status.state}, and W&B does not take a report") from problem
+                raise Reject(
+                    "item", f"{item_id} is {status.state}, and W&B does not take a report"
+                ) from problem
             if not _definite(problem):
                 raise problem
 
@@ -184,9 +211,15 @@ class WandbRunQueue:
         success = at(answer, operation).get("success")
         if success is True:
             return None
-        return _NotTaken("W&B answers success: false") if success is False else Refused("W&B answers with no result")
+        return (
+            _NotTaken("W&B answers success: false")
+            if success is False
+            else Refused("W&B answers with no result")
+        )
 
-    def _item_statuses(self, items: Sequence[tuple[Queue, str]], budget: Budget) -> Answers[str, ItemStatus]:
+    def _item_statuses(
+        self, items: Sequence[tuple[Queue, str]], budget: Budget
+    ) -> Answers[str, ItemStatus]:
         listed: dict[str, frozenset[str] | None] = {}
 
         def names(entity: str, left: Budget) -> frozenset[str] | None:
@@ -204,14 +237,20 @@ class WandbRunQueue:
 
     def _queue_ids(self, entity: str, budget: Budget) -> dict[str, str] | None:
         """Return the ids of an entity's queues by name; None if our key cannot see where they are."""
-        project = self._graphql.query(documents.QUEUES, {"entity": entity, "projectName": QUEUE_PROJECT}, budget)
+        project = self._graphql.query(
+            documents.QUEUES, {"entity": entity, "projectName": QUEUE_PROJECT}, budget
+        )
         found = at(project, "project")
         if not found:
             return None
         if not isinstance(found.get("runQueues"), list):
             raise Refused(f"W&B's answer lacks the queues of {entity}")
         queues = [queue for queue in items_of(found["runQueues"]) if isinstance(queue, dict)]
-        return {str(queue["name"]): str(queue["id"]) for queue in queues if queue.get("name") and queue.get("id")}
+        return {
+            str(queue["name"]): str(queue["id"])
+            for queue in queues
+            if queue.get("name") and queue.get("id")
+        }
 
 
 class _NotTaken(Refused):
@@ -222,4 +261,8 @@ def _definite(problem: LaunchError) -> bool:
     """Tell whether W&B itself refuses a report: errors with status 200 can be a passing failure."""
     if isinstance(problem, _NotTaken):
         return True
-    return isinstance(problem, Refused) and problem.answer.status != 200 and bool(problem.answer.errors)
+    return (
+        isinstance(problem, Refused)
+        and problem.answer.status != 200
+        and bool(problem.answer.errors)
+    )

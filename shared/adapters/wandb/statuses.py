@@ -30,7 +30,9 @@ QUEUE_PROJECT = "model-registry"  # where W&B keeps the launch queues of an enti
 MOST_PAGES = 100  # of one project's runs
 
 Item = tuple[Queue, str]
-Names = Callable[[str, Budget], frozenset[str] | None]  # of an entity's queues; None: its project is not visible
+Names = Callable[
+    [str, Budget], frozenset[str] | None
+]  # of an entity's queues; None: its project is not visible
 RunPart = Part[RunPath, RunStatus]
 ItemPart = Part[Item, ItemStatus]
 
@@ -67,7 +69,9 @@ def ask_items(graphql: Graphql, items: Sequence[Item], names: Names, budget: Bud
     """Ask once for the states of these items. Only a visible queue without an item says that the item is gone."""
     part: ItemPart = Part()
     try:
-        answers, general = _ask(graphql, documents.ITEM, [_item_variables(item) for item in items], budget)
+        answers, general = _ask(
+            graphql, documents.ITEM, [_item_variables(item) for item in items], budget
+        )
     except Refusal as exc:
         if len(items) == 1 and misses(exc):
             _look_for_queue(part, items[0], names, exc, budget)
@@ -115,7 +119,11 @@ def _ask(
     marks = [str(number) for number in range(len(asked))] if len(asked) > 1 else [""]
     declared, fields, variables = [], [], {}
     for mark, values in zip(marks, asked, strict=True):
-        declared += [f"${name}{mark}: {kind}" for name, kind in documents.TYPES.items() if f"${name}#" in field]
+        declared += [
+            f"${name}{mark}: {kind}"
+            for name, kind in documents.TYPES.items()
+            if f"${name}#" in field
+        ]
         fields.append((f"a{mark}: " if mark else "") + field.replace("#", mark))
         variables.update({f"{name}{mark}": value for name, value in values.items()})
     document = f"query Statuses({', '.join(declared)}) {{ {' '.join(fields)} }}"
@@ -126,9 +134,14 @@ def _ask(
             raise
         answer = exc.answer
     aliases = [f"a{mark}" if mark else "project" for mark in marks]
-    general = _error(graphql, [e for e in answer.errors if (path_of(e) or [None])[0] not in aliases])
+    general = _error(
+        graphql, [e for e in answer.errors if (path_of(e) or [None])[0] not in aliases]
+    )
     data = answer.data or {}
-    ones = [_One(data.get(alias), _error(graphql, answer.of(alias)), whole=not general) for alias in aliases]
+    ones = [
+        _One(data.get(alias), _error(graphql, answer.of(alias)), whole=not general)
+        for alias in aliases
+    ]
     for alias, one in zip(aliases, ones, strict=True):
         if not isinstance(one.project, dict | None) or (alias not in data and one.whole):
             one.error = one.error or Refused("W&B's answer lacks a part of what it was asked for")
@@ -141,11 +154,18 @@ def _error(graphql: Graphql, errors: list[Any]) -> LaunchError | None:
 
 
 def _read_project(
-    graphql: Graphql, part: RunPart, group: list[RunPath], variables: Mapping[str, Any], one: _One, budget: Budget
+    graphql: Graphql,
+    part: RunPart,
+    group: list[RunPath],
+    variables: Mapping[str, Any],
+    one: _One,
+    budget: Budget,
 ) -> LaunchError | None:
     """Note the runs of one project, page by page; returns why the listing is not whole."""
     if one.project is None and one.whole and not one.error:
-        part.hidden |= set(group)  # W&B answers null for a project that it does not have, and for a hidden one
+        part.hidden |= set(
+            group
+        )  # W&B answers null for a project that it does not have, and for a hidden one
         return None
     wanted = {run.run_id: run for run in group}
     problem = one.error
@@ -154,7 +174,12 @@ def _read_project(
         unread = _read_page(part, listing, wanted)
         problem = problem or unread
         info = at(listing, "pageInfo")
-        if problem or not one.whole or info.get("hasNextPage") is False or all(run in part.found for run in group):
+        if (
+            problem
+            or not one.whole
+            or info.get("hasNextPage") is False
+            or all(run in part.found for run in group)
+        ):
             return problem
         cursor = info.get("endCursor")
         if not cursor or cursor == variables.get("cursor"):
@@ -168,7 +193,9 @@ def _read_project(
     return Refused("W&B's list of runs does not end")
 
 
-def _read_page(part: RunPart, listing: Mapping[str, Any], wanted: Mapping[str, RunPath]) -> LaunchError | None:
+def _read_page(
+    part: RunPart, listing: Mapping[str, Any], wanted: Mapping[str, RunPath]
+) -> LaunchError | None:
     if not isinstance(listing.get("edges"), list):
         return Refused("W&B's answer lacks the list of runs")
     problem = None
@@ -205,7 +232,9 @@ def _explain(part: ItemPart, item: Item, project: Any, names: Names, budget: Bud
         part.failed[item] = Refused(f"W&B's answer lacks the state of item {item[1]}")
 
 
-def _look_for_queue(part: ItemPart, item: Item, names: Names, why: LaunchError, budget: Budget) -> None:
+def _look_for_queue(
+    part: ItemPart, item: Item, names: Names, why: LaunchError, budget: Budget
+) -> None:
     """Take an item for gone if W&B shows us its entity's queues, and its own is not among them any more.
 
     Also if its queue is there, and W&B says in words that the item is not.
@@ -232,9 +261,19 @@ def _by_project(runs: Sequence[RunPath]) -> list[tuple[tuple[str, str], list[Run
 
 def _run_variables(project: tuple[str, str], runs: Sequence[RunPath]) -> dict[str, Any]:
     filters = json.dumps({"name": {"$in": [run.run_id for run in runs]}})
-    return {"entityName": project[0], "projectName": project[1], "filters": filters, "perPage": len(runs)}
+    return {
+        "entityName": project[0],
+        "projectName": project[1],
+        "filters": filters,
+        "perPage": len(runs),
+    }
 
 
 def _item_variables(item: Item) -> dict[str, str]:
     queue, item_id = item
-    return {"entityName": queue.entity, "projectName": QUEUE_PROJECT, "runQueue": queue.name, "itemId": item_id}
+    return {
+        "entityName": queue.entity,
+        "projectName": QUEUE_PROJECT,
+        "runQueue": queue.name,
+        "itemId": item_id,
+    }

@@ -18,7 +18,9 @@ class WandbSweeps:
         try:
             answer = self._graphql.query(documents.SWEEP, where)
         except NotAllowed as exc:
-            problem = f"{sweep} of {entity}/{project} may not be read with this deployment's API key"
+            problem = (
+                f"{sweep} of {entity}/{project} may not be read with this deployment's API key"
+            )
             raise Reject("sweep_id", problem, "Let the key see that project.") from exc
         except SettingsError as exc:  # an operator has to mend it
             raise Denied(str(exc)) from exc

@@ -60,12 +60,16 @@ class Exchange:
         """Return the seconds that are left."""
         return self._budget.left
 
-    def send(self, session: requests.Session, method: str, url: str, **arguments: Any) -> requests.Response:
+    def send(
+        self, session: requests.Session, method: str, url: str, **arguments: Any
+    ) -> requests.Response:
         """Send a request and return its answer, whose body is read piece by piece."""
         timeout = (CONNECT_SECONDS, max(min(SILENCE_SECONDS, self.left), 0.001))
         _current.exchange = self
         try:
-            return session.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **arguments)
+            return session.request(
+                method, url, timeout=timeout, stream=True, allow_redirects=False, **arguments
+            )
         finally:
             _current.exchange = None
 
@@ -143,7 +147,9 @@ def new_session(connections: int) -> requests.Session:
     It repeats only connections that were never made; urllib3 replaces a stale one of the pool.
     """
     session = requests.Session()
-    adapter = _Adapter(pool_maxsize=connections, max_retries=Repeat(connect=2, read=0, status=0, other=0))
+    adapter = _Adapter(
+        pool_maxsize=connections, max_retries=Repeat(connect=2, read=0, status=0, other=0)
+    )
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -158,7 +164,11 @@ def origin(url: str) -> tuple[str, str, int]:
     """Return scheme, host and port of an address: a key is shown to the same three only."""
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(scheme, 0)
+    return (
+        scheme,
+        (parts.hostname or "").lower(),
+        parts.port or {"https": 443, "http": 80}.get(scheme, 0),
+    )
 
 
 def place(url: str) -> str:

@@ -58,7 +58,13 @@ def download(artifact: str, folder: Path) -> None:
     """Fetch the files of an artifact, named entity/project/collection:version."""
     entity, project, name = artifact.split("/")
     collection, _, alias = name.partition(":")
-    asked = {"entity": entity, "project": project, "collection": collection, "alias": alias, "perPage": 500}
+    asked = {
+        "entity": entity,
+        "project": project,
+        "collection": collection,
+        "alias": alias,
+        "perPage": 500,
+    }
     folder.mkdir()
     more = True
     while more:
@@ -66,7 +72,9 @@ def download(artifact: str, folder: Path) -> None:
         try:
             files = answer["data"]["project"]["artifactCollection"]["artifactMembership"]["files"]
         except (KeyError, TypeError):
-            raise ValueError(f"W&B does not show the files of {artifact}: {answer.get('errors')}") from None
+            raise ValueError(
+                f"W&B does not show the files of {artifact}: {answer.get('errors')}"
+            ) from None
         for edge in files["edges"]:
             path = folder / edge["node"]["name"]
             if folder.resolve() not in path.resolve().parents:
@@ -93,13 +101,17 @@ def fetched(address: str, body: "bytes | None" = None) -> bytes:
         headers["Authorization"] = "Basic " + key
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:  # noqa: S310
+            with urllib.request.urlopen(
+                urllib.request.Request(url, body, headers), timeout=60
+            ) as answer:  # noqa: S310
                 return bytes(answer.read())
         except (urllib.error.URLError, OSError) as exc:
             code = getattr(exc, "code", 500)
             if attempt == ATTEMPTS or (code < 500 and code != 429):
                 # a signed address is a permission: only its host is told
-                raise ValueError(f"nothing can be fetched from {urlsplit(url).netloc}: {exc}") from None
+                raise ValueError(
+                    f"nothing can be fetched from {urlsplit(url).netloc}: {exc}"
+                ) from None
             time.sleep(2**attempt)
     raise AssertionError("not reached")
 

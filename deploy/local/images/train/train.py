@@ -22,7 +22,9 @@ def points(number: int, seed: int = 7) -> list[tuple[float, float, int]]:
 
 def main() -> None:
     """Train, and let W&B see it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a cancelled job: tell W&B before the container is killed
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # a cancelled job: tell W&B before the container is killed
     defaults = {"epochs": 5, "learning_rate": 0.5, "sleep": 0.1, "fail_at": None}
     with wandb.init(config=defaults) as run:
         settings = run.config
@@ -30,7 +32,9 @@ def main() -> None:
         a = b = c = 0.0
         for epoch in range(int(settings["epochs"])):
             if settings["fail_at"] == epoch:
-                raise RuntimeError(f"loss is not finite in epoch {epoch}: the learning rate is too high")
+                raise RuntimeError(
+                    f"loss is not finite in epoch {epoch}: the learning rate is too high"
+                )
             loss = 0.0
             for x, y, label in data:
                 p = 1 / (1 + math.exp(-(a * x + b * y + c)))

@@ -16,12 +16,29 @@ from deploy.local.shapes import BUILD
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option("--gcs", required=True, help="URL of the server that has the builds' sources.")
-@click.option("--built", type=click.Path(path_type=Path), required=True, help="Keep the images here.")
-@click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Keep the builds' logs here.")
-@click.option("--at-once", type=click.IntRange(0), help="So many builds work at the same time; others stay QUEUED.")
+@click.option(
+    "--built", type=click.Path(path_type=Path), required=True, help="Keep the images here."
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Keep the builds' logs here.",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(0),
+    help="So many builds work at the same time; others stay QUEUED.",
+)
 @fault_options
 def main(
-    port: int, gcs: str, built: Path, state_dir: Path, at_once: int | None, fault_rate: float, fault_seed: int
+    port: int,
+    gcs: str,
+    built: Path,
+    state_dir: Path,
+    at_once: int | None,
+    fault_rate: float,
+    fault_seed: int,
 ) -> None:
     """Stand in for Cloud Build on this machine."""
     store = ImageStore(IMAGES.resolve(), built.resolve())

@@ -53,7 +53,9 @@ def create_app(state: BuildState) -> Starlette:
             asked = await request.json()
             names = asked.get("resourceNames", ())
             projects = [str(name).removeprefix("projects/") for name in names]
-            found = (one for project in projects for one in entries_of_builds(state.folder, project))
+            found = (
+                one for project in projects for one in entries_of_builds(state.folder, project)
+            )
             return JSONResponse(list_entries(found, asked))
         except ApiError as exc:
             return exc.response()
@@ -81,7 +83,9 @@ async def _answer(state: BuildState, method: str, action: Action, request: Reque
     try:
         if error and not worked:
             raise error
-        body = await action(state, request, f"projects/{path['project']}/locations/{path['location']}")
+        body = await action(
+            state, request, f"projects/{path['project']}/locations/{path['location']}"
+        )
         if error:
             raise error
     except ApiError as exc:
@@ -95,7 +99,16 @@ async def _create(state: BuildState, request: Request, parent: str) -> dict[str,
         json_format.ParseDict(await request.json(), message)
     except (ValueError, RecursionError, json_format.ParseError) as exc:
         raise invalid_argument(f"Invalid JSON payload received: {exc}") from exc
-    for field in ("name", "id", "status", "create_time", "start_time", "finish_time", "log_url", "results"):
+    for field in (
+        "name",
+        "id",
+        "status",
+        "create_time",
+        "start_time",
+        "finish_time",
+        "log_url",
+        "results",
+    ):
         message.ClearField(field)
     made = _shown(state.create(parent, message), numeric=_numeric(request))
     name = f"{parent}/operations/{made['id']}"
@@ -112,7 +125,9 @@ async def _list(state: BuildState, request: Request, parent: str) -> dict[str, A
     size = asked.get("pageSize", "0")
     if not size.isdecimal():
         raise invalid_argument("page_size is not a number.")
-    builds, token = state.page(parent, asked.get("filter", ""), int(size), asked.get("pageToken", ""))
+    builds, token = state.page(
+        parent, asked.get("filter", ""), int(size), asked.get("pageToken", "")
+    )
     answer: dict[str, Any] = {"builds": [_shown(one, numeric=_numeric(request)) for one in builds]}
     return answer | ({"nextPageToken": token} if token else {})
 
@@ -125,11 +140,16 @@ async def _cancel(state: BuildState, request: Request, parent: str) -> dict[str,
 async def _tag(state: BuildState, request: Request, parent: str) -> dict[str, Any]:
     path = request.path_params
     _, project, _, location = parent.split("/")
-    image = f"{location}-docker.pkg.dev/{project}/{path['repository']}/{path['package']}:{path['tag']}"
+    image = (
+        f"{location}-docker.pkg.dev/{project}/{path['repository']}/{path['package']}:{path['tag']}"
+    )
     if not state.has_image(image):
         raise not_found(image)
     package = f"{parent}/repositories/{path['repository']}/packages/{path['package']}"
-    return {"name": f"{package}/tags/{path['tag']}", "version": f"{package}/versions/sha256:{0:064x}"}
+    return {
+        "name": f"{package}/tags/{path['tag']}",
+        "version": f"{package}/versions/sha256:{0:064x}",
+    }
 
 
 def _numeric(request: Request) -> bool:

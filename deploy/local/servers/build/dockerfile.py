@@ -20,7 +20,9 @@ from pathlib import Path, PurePosixPath
 
 from deploy.local.image_store import VENV, ImageStore, Start, search_path
 
-Run = Callable[[list[str], Path, Mapping[str, str]], int]  # command, folder, variables → exit code; prints into the log
+Run = Callable[
+    [list[str], Path, Mapping[str, str]], int
+]  # command, folder, variables → exit code; prints into the log
 _HARMLESS = ("LABEL", "EXPOSE", "MAINTAINER", "STOPSIGNAL")
 
 
@@ -110,7 +112,11 @@ class Builder:
         for source in sources:
             if "://" in source or ".." in PurePosixPath(source).parts:
                 raise BuildError(f"COPY failed: {source} is outside of the build context")
-            found = sorted(self.context.glob(source.lstrip("/"))) if source.strip("./") else [self.context]
+            found = (
+                sorted(self.context.glob(source.lstrip("/")))
+                if source.strip("./")
+                else [self.context]
+            )
             if not found:
                 raise BuildError(f"COPY failed: {source}: file does not exist in the build context")
             for one in found:
@@ -146,7 +152,9 @@ class Builder:
         made = [sys.executable, "-m", "venv", "--without-pip", str(self.root / VENV)]
         subprocess.run(made, check=True, capture_output=True)
         ours = sysconfig.get_path("purelib")
-        theirs = sysconfig.get_path("purelib", vars={"base": str(self.root / VENV), "platbase": str(self.root / VENV)})
+        theirs = sysconfig.get_path(
+            "purelib", vars={"base": str(self.root / VENV), "platbase": str(self.root / VENV)}
+        )
         Path(theirs, "this-machine.pth").write_text(f"{ours}\n", encoding="utf-8")
 
     def _below(self, path: str) -> str:

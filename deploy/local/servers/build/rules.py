@@ -11,7 +11,9 @@ from deploy.local.servers.vertex.errors import ApiError, invalid_argument
 MOST_STEPS, MOST_TAGS = 300, 64
 LONGEST = 24 * 3600  # seconds
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?", re.ASCII)
+_IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?", re.ASCII
+)
 _ACCOUNT = re.compile(r"projects/[^/]+/serviceAccounts/[^/@]+@[^/@]+")
 _ARCHIVES = (".tar.gz", ".tgz", ".zip")
 _SUBSTITUTION = re.compile(r"(?<!\$)(?:\$\$)*\$(?:\{(\w+)\}|(\w+))")
@@ -34,7 +36,11 @@ def _problems(build: Any) -> Iterator[str]:
     source = build.source.storage_source
     if source.bucket and not source.object_.endswith(_ARCHIVES):
         yield f"invalid source: {source.object_!r} must be a .tar.gz, .tgz or .zip archive"
-    yield from (f"invalid image name {one!r}: could not parse reference" for one in build.images if _wrong(_IMAGE, one))
+    yield from (
+        f"invalid image name {one!r}: could not parse reference"
+        for one in build.images
+        if _wrong(_IMAGE, one)
+    )
     yield from (f"invalid tag {tag!r}" for tag in build.tags if _wrong(_TAG, tag))
     if len(build.tags) > MOST_TAGS:
         yield f"invalid tags: more than {MOST_TAGS}"

@@ -21,10 +21,13 @@ from deploy.local.servers.vertex.errors import ApiError, invalid_argument
 
 STATUSES = {status.name: int(status) for status in list[Any](Build.Status)}
 ENDED = frozenset(
-    STATUSES[name] for name in ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED")
+    STATUSES[name]
+    for name in ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED")
 )
 MOST = 50  # builds a page, where nobody says
-_TERM = re.compile(r"""(tags|status|build_trigger_id|images)\s*=\s*(?:"([^"]*)"|'([^']*)'|([\w.:/-]+))""")
+_TERM = re.compile(
+    r"""(tags|status|build_trigger_id|images)\s*=\s*(?:"([^"]*)"|'([^']*)'|([\w.:/-]+))"""
+)
 
 
 @dataclass
@@ -40,13 +43,21 @@ class BuildState:
     """All builds of all projects and regions, newest last. With a `store` they are worked on, else a test ends them."""
 
     def __init__(
-        self, folder: Path, store: ImageStore | None = None, gcs: str = "", log_url: str = "https://logs.test"
+        self,
+        folder: Path,
+        store: ImageStore | None = None,
+        gcs: str = "",
+        log_url: str = "https://logs.test",
     ) -> None:
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "tag"), 0)
-        self.faults: dict[str, list[tuple[ApiError, bool]]] = {}  # by call: what the next answer, and whether it worked
+        self.faults: dict[
+            str, list[tuple[ApiError, bool]]
+        ] = {}  # by call: what the next answer, and whether it worked
         self.images: set[str] = set()  # that are there without having been built here
         self.log_url = log_url
-        self.at_once: int | None = None  # so many builds work at the same time: the quota; None: any number
+        self.at_once: int | None = (
+            None  # so many builds work at the same time: the quota; None: any number
+        )
         self.folder, self._store, self._gcs = folder, store, gcs
         self._builds: dict[str, Kept] = {}
         self._threads: list[threading.Thread] = []
@@ -67,7 +78,9 @@ class BuildState:
                 message.timeout.seconds = 3600
             kept = self._builds[message.name] = Kept(message)
         if self._store:
-            thread = threading.Thread(target=self._live, args=(kept, self._store), name=message.id, daemon=True)
+            thread = threading.Thread(
+                target=self._live, args=(kept, self._store), name=message.id, daemon=True
+            )
             self._threads.append(thread)
             thread.start()
         return message
@@ -97,7 +110,9 @@ class BuildState:
         """Ask a build to end; raise ApiError where it has ended."""
         kept = self.get(name)
         if kept.message.status in ENDED:
-            raise ApiError(400, "FAILED_PRECONDITION", f"the build has ended and cannot be cancelled: {name}")
+            raise ApiError(
+                400, "FAILED_PRECONDITION", f"the build has ended and cannot be cancelled: {name}"
+            )
         kept.stop.set()
         if not self._store:
             self.end(name, "CANCELLED")
@@ -115,7 +130,9 @@ class BuildState:
             if kept.message.status in ENDED:
                 return
             kept.message.status = STATUSES[status]
-            moment = kept.message.finish_time if STATUSES[status] in ENDED else kept.message.start_time
+            moment = (
+                kept.message.finish_time if STATUSES[status] in ENDED else kept.message.start_time
+            )
             moment.FromDatetime(datetime.now(UTC))
             if detail:
                 kept.message.failure_info.detail = kept.message.status_detail = detail
@@ -174,7 +191,11 @@ class BuildState:
 
 def compile_filter(text: str) -> Callable[[Any], bool]:
     """Turn `tags="X" AND status="SUCCESS"` into a predicate; raise ApiError (400) for what is not understood."""
-    terms = [_TERM.fullmatch(term.strip()) for term in re.split(r"\s+AND\s+", text.strip())] if text.strip() else []
+    terms = (
+        [_TERM.fullmatch(term.strip()) for term in re.split(r"\s+AND\s+", text.strip())]
+        if text.strip()
+        else []
+    )
     if not all(terms):
         raise invalid_argument(f"invalid filter: {text}")
     wanted = [(term[1], term[2] or term[3] or term[4]) for term in terms if term]
@@ -184,7 +205,9 @@ def compile_filter(text: str) -> Callable[[Any], bool]:
             held = getattr(build, name)
             if name == "status" and held != STATUSES.get(value):
                 return False
-            if name != "status" and (value not in held if name in ("tags", "images") else value != held):
+            if name != "status" and (
+                value not in held if name in ("tags", "images") else value != held
+            ):
                 return False
         return True
 

@@ -29,7 +29,9 @@ class CancelledError(Exception):
 class Worker:
     """One build's workspace; `stop` ends whatever runs. Everything is printed into `log`."""
 
-    def __init__(self, message: Any, folder: Path, store: ImageStore, gcs: str, stop: threading.Event) -> None:
+    def __init__(
+        self, message: Any, folder: Path, store: ImageStore, gcs: str, stop: threading.Event
+    ) -> None:
         self._build = message
         self._folder = folder
         self._store = store
@@ -62,7 +64,9 @@ class Worker:
             self.say(f"ERROR: {exc}")
             raise
         finally:
-            shutil.rmtree(workspace, ignore_errors=True)  # not the images: what pip installed names their place
+            shutil.rmtree(
+                workspace, ignore_errors=True
+            )  # not the images: what pip installed names their place
 
     def say(self, line: str) -> None:
         """Write a line into the log."""
@@ -73,13 +77,19 @@ class Worker:
         source = self._build.source.storage_source
         if not source.bucket:
             return
-        self.say(f"Fetching storage object: gs://{source.bucket}/{source.object_}#{source.generation}")
+        self.say(
+            f"Fetching storage object: gs://{source.bucket}/{source.object_}#{source.generation}"
+        )
         url = f"{self._gcs}/storage/v1/b/{source.bucket}/o/{quote(source.object_, safe='')}"
-        wanted = {"alt": "media"} | ({"generation": str(source.generation)} if source.generation else {})
+        wanted = {"alt": "media"} | (
+            {"generation": str(source.generation)} if source.generation else {}
+        )
         archive = self._folder / "source.tar.gz"
         answer = requests.get(url, params=wanted, timeout=30)
         if answer.status_code != 200:
-            raise BuildError(f"the source gs://{source.bucket}/{source.object_} is not to be had: {answer.status_code}")
+            raise BuildError(
+                f"the source gs://{source.bucket}/{source.object_} is not to be had: {answer.status_code}"
+            )
         archive.write_bytes(answer.content)
         try:
             with tarfile.open(archive, "r:gz") as opened:
@@ -91,14 +101,22 @@ class Worker:
         arguments = [one.replace("$$", "$") for one in step.args]
         env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
         if step.name == GIT:
-            base = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "GIT_TERMINAL_PROMPT": "0"}
+            base = {
+                "PATH": os.environ["PATH"],
+                "HOME": str(self._folder),
+                "GIT_TERMINAL_PROMPT": "0",
+            }
             code = self.run(["git", *arguments], workspace / step.dir_, base | env)
             if code:
-                raise BuildError(f"build step {number} {step.name!r} failed: step exited with non-zero status: {code}")
+                raise BuildError(
+                    f"build step {number} {step.name!r} failed: step exited with non-zero status: {code}"
+                )
         elif step.name == DOCKER:
             self._docker(arguments, workspace / step.dir_)
         else:
-            raise BuildError(f"build step {number} {step.name!r} cannot be run on this machine, which has no Docker")
+            raise BuildError(
+                f"build step {number} {step.name!r} cannot be run on this machine, which has no Docker"
+            )
 
     def _docker(self, arguments: list[str], folder: Path) -> None:
         match arguments:
@@ -107,11 +125,17 @@ class Worker:
                 root.mkdir()
                 self._images[tag] = root
                 if not (folder / file).is_file():
-                    raise BuildError(f"unable to evaluate symlinks in Dockerfile path: {file}: no such file")
-                builder = Builder(self._store, (folder / context).resolve(), root, self.run, self.say)
+                    raise BuildError(
+                        f"unable to evaluate symlinks in Dockerfile path: {file}: no such file"
+                    )
+                builder = Builder(
+                    self._store, (folder / context).resolve(), root, self.run, self.say
+                )
                 builder.build((folder / file).read_text(encoding="utf-8"))
             case _:
-                raise BuildError(f"docker {' '.join(arguments)} cannot be run on this machine, which has no Docker")
+                raise BuildError(
+                    f"docker {' '.join(arguments)} cannot be run on this machine, which has no Docker"
+                )
 
     def run(self, command: list[str], folder: Path, env: Mapping[str, str]) -> int:
         """Run a process to its end, or until the build is stopped; returns its exit code."""

@@ -11,12 +11,22 @@ from deploy.local.servers.pubsub.faults import PublishFaults
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; print one line when ready."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.servers.pubsub", description=__doc__)
-    parser.add_argument("--port", type=int, default=8085, help="port on 127.0.0.1; 0 lets the system choose")
-    parser.add_argument("--shape", choices=list(Shape), default=Shape.EMULATOR, help="the form of a push")
-    parser.add_argument("--duplicates", type=float, default=0.0, metavar="SHARE", help="of pushes that come twice")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.local.servers.pubsub", description=__doc__
+    )
+    parser.add_argument(
+        "--port", type=int, default=8085, help="port on 127.0.0.1; 0 lets the system choose"
+    )
+    parser.add_argument(
+        "--shape", choices=list(Shape), default=Shape.EMULATOR, help="the form of a push"
+    )
+    parser.add_argument(
+        "--duplicates", type=float, default=0.0, metavar="SHARE", help="of pushes that come twice"
+    )
     parser.add_argument("--seed", type=int, default=0, help="what the duplicates are drawn from")
-    parser.add_argument("--fault-rate", type=float, default=0.0, metavar="SHARE", help="of publishes that fail")
+    parser.add_argument(
+        "--fault-rate", type=float, default=0.0, metavar="SHARE", help="of publishes that fail"
+    )
     options = parser.parse_args()
     if not (0 <= options.duplicates <= 1 and 0 <= options.fault_rate <= 1):
         parser.error("--duplicates and --fault-rate must be from 0 to 1")
@@ -26,7 +36,9 @@ def main() -> None:
         signal.signal(number, lambda *_: ended.set())
     signal.signal(signal.SIGUSR1, lambda *_: setattr(faults, "rate", 0.0))  # chaos calms down
     faults = PublishFaults(options.fault_rate, options.seed)
-    server = PubSubServer(options.port, options.shape, Duplicates(options.duplicates, options.seed), faults)
+    server = PubSubServer(
+        options.port, options.shape, Duplicates(options.duplicates, options.seed), faults
+    )
     server.start()
     print(f"Pub/Sub stand-in ready: export PUBSUB_EMULATOR_HOST={server.host}", flush=True)
     ended.wait()

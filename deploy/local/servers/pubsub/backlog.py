@@ -8,7 +8,10 @@ from google.pubsub_v1 import types
 
 from deploy.local.servers.pubsub.rules import DEFAULT_ACK_DEADLINE, backoff_range
 
-_PUSH_BACKOFF = (0.1, 60.0)  # Google's for a push without a retry policy: 100 milliseconds to 60 seconds
+_PUSH_BACKOFF = (
+    0.1,
+    60.0,
+)  # Google's for a push without a retry policy: 100 milliseconds to 60 seconds
 _DEFAULT_ATTEMPTS = 5
 
 
@@ -27,7 +30,9 @@ class Backlog:
     def __init__(self, subscription: types.Subscription) -> None:
         self.subscription = subscription
         self._open: dict[str, Delivery] = {}
-        self._heap: list[tuple[float, str]] = []  # (due, message id); an entry whose delivery moved on is stale
+        self._heap: list[
+            tuple[float, str]
+        ] = []  # (due, message id); an entry whose delivery moved on is stale
 
     @property
     def pushes(self) -> bool:
@@ -70,7 +75,9 @@ class Backlog:
         """Say whether its attempts are used up, so that it belongs to the dead-letter topic."""
         if "dead_letter_policy" not in self.subscription:
             return False
-        return delivery.attempt >= (self.subscription.dead_letter_policy.max_delivery_attempts or _DEFAULT_ATTEMPTS)
+        return delivery.attempt >= (
+            self.subscription.dead_letter_policy.max_delivery_attempts or _DEFAULT_ATTEMPTS
+        )
 
     def extend(self, message_id: str, seconds: float) -> None:
         """Give the receiver this many seconds from now; none means that it refused the message, and backoff follows."""

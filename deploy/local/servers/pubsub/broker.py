@@ -68,7 +68,11 @@ class Broker:
     def topics(self, project: str) -> list[types.Topic]:
         """List the topics of `projects/P` by name."""
         with self._changed:
-            return [topic for name, topic in sorted(self._topics.items()) if name.startswith(f"{project}/")]
+            return [
+                topic
+                for name, topic in sorted(self._topics.items())
+                if name.startswith(f"{project}/")
+            ]
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic; its subscriptions stay, keep what they have and get nothing more."""
@@ -98,7 +102,9 @@ class Broker:
         """Add a subscription; it gets what is published from now on."""
         check_name(subscription.name, "subscriptions")
         check_subscription(subscription)
-        subscription.ack_deadline_seconds = subscription.ack_deadline_seconds or DEFAULT_ACK_DEADLINE
+        subscription.ack_deadline_seconds = (
+            subscription.ack_deadline_seconds or DEFAULT_ACK_DEADLINE
+        )
         types.Subscription.pb(subscription).state = types.Subscription.State.ACTIVE.value
         with self._changing():
             self.topic(subscription.topic)
@@ -115,9 +121,13 @@ class Broker:
         """List the subscriptions of `projects/P` by name."""
         with self._changed:
             named = sorted(self._backlogs.items())
-            return [backlog.subscription for name, backlog in named if name.startswith(f"{project}/")]
+            return [
+                backlog.subscription for name, backlog in named if name.startswith(f"{project}/")
+            ]
 
-    def update_subscription(self, wanted: types.Subscription, mask: FieldMask) -> types.Subscription:
+    def update_subscription(
+        self, wanted: types.Subscription, mask: FieldMask
+    ) -> types.Subscription:
         """Change the fields that the mask names, or refuse all of it."""
         paths = {path.split(".")[0] for path in mask.paths}
         if not paths or not paths <= _UPDATABLE:
@@ -125,7 +135,11 @@ class Broker:
         with self._changing():
             backlog = self._backlog(wanted.name)
             changed = types.Subscription(backlog.subscription)
-            mask.MergeMessage(types.Subscription.pb(wanted), types.Subscription.pb(changed), replace_message_field=True)
+            mask.MergeMessage(
+                types.Subscription.pb(wanted),
+                types.Subscription.pb(changed),
+                replace_message_field=True,
+            )
             check_subscription(changed)
             backlog.subscription = changed
         return changed
@@ -186,8 +200,14 @@ class Broker:
             raise missing(name) from None
 
     def _until_due(self, room: Callable[[str], int]) -> float:
-        waiting = (backlog.next_due() for name, backlog in self._backlogs.items() if backlog.pushes and room(name))
-        return max(0.0, min((due - time.monotonic() for due in waiting if due is not None), default=1.0))
+        waiting = (
+            backlog.next_due()
+            for name, backlog in self._backlogs.items()
+            if backlog.pushes and room(name)
+        )
+        return max(
+            0.0, min((due - time.monotonic() for due in waiting if due is not None), default=1.0)
+        )
 
     def _take(self, backlog: Backlog, most: int) -> list[Delivery]:
         taken: list[Delivery] = []

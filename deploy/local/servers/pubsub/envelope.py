@@ -20,9 +20,15 @@ class Shape(StrEnum):
     CLOUDEVENT = "cloudevent"
 
 
-def envelope(shape: Shape, subscription: types.Subscription, delivery: Delivery) -> tuple[dict[str, str], bytes]:
+def envelope(
+    shape: Shape, subscription: types.Subscription, delivery: Delivery
+) -> tuple[dict[str, str], bytes]:
     """Return headers and JSON body of one push."""
-    headers = {"Content-Type": "application/json", "User-Agent": "APIs-Google", "Connection": "close"}
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "APIs-Google",
+        "Connection": "close",
+    }
     published = _rfc3339(delivery.message)
     message: dict[str, object] = {
         "data": b64encode(delivery.message.data).decode(),

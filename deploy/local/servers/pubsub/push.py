@@ -18,7 +18,9 @@ from deploy.local.servers.pubsub.rules import Refused
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 16  # to one endpoint at a time
-_ACCEPTED = frozenset({102, 200, 201, 202, 204})  # https://cloud.google.com/pubsub/docs/push#receive_push
+_ACCEPTED = frozenset(
+    {102, 200, 201, 202, 204}
+)  # https://cloud.google.com/pubsub/docs/push#receive_push
 
 
 LATEST = 3.0  # seconds after the first, at which the same push comes again
@@ -67,7 +69,9 @@ class Pusher:
             for subscription, delivery in self._broker.pushable(self._room):
                 name = subscription.name
                 if name not in self._carriers:
-                    self._carriers[name] = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix=name.rsplit("/", 1)[-1])
+                    self._carriers[name] = ThreadPoolExecutor(
+                        IN_FLIGHT, thread_name_prefix=name.rsplit("/", 1)[-1]
+                    )
                 with self._lock:
                     self._in_flight[name] += 1
                 self._carriers[name].submit(self._carry, subscription, delivery)
@@ -82,14 +86,20 @@ class Pusher:
             with self._lock:
                 self._in_flight[subscription.name] -= 1
             try:
-                self._broker.settle(subscription.name, [delivery.message.message_id], extend=None if accepted else 0.0)
+                self._broker.settle(
+                    subscription.name,
+                    [delivery.message.message_id],
+                    extend=None if accepted else 0.0,
+                )
             except Refused:
                 log.info("%s was deleted while a message was pushed", subscription.name)
 
     def _repeat(self, subscription: types.Subscription, delivery: Delivery) -> None:
         """Push once more, at the same time or later; what becomes of it changes nothing for the first."""
         log.warning("push %s comes twice", delivery.message.message_id)
-        again = threading.Timer(self._random.uniform(0, LATEST), self._push, (subscription, delivery))
+        again = threading.Timer(
+            self._random.uniform(0, LATEST), self._push, (subscription, delivery)
+        )
         again.daemon = True
         again.start()
 
@@ -98,10 +108,21 @@ class Pusher:
         endpoint = subscription.push_config.push_endpoint
         try:
             answer = self._http.request(
-                "POST", endpoint, body=body, headers=headers, redirect=False, timeout=subscription.ack_deadline_seconds
+                "POST",
+                endpoint,
+                body=body,
+                headers=headers,
+                redirect=False,
+                timeout=subscription.ack_deadline_seconds,
             )
         except urllib3.exceptions.HTTPError as exc:
-            log.warning("push %s to %s, attempt %d: %s", delivery.message.message_id, endpoint, delivery.attempt, exc)
+            log.warning(
+                "push %s to %s, attempt %d: %s",
+                delivery.message.message_id,
+                endpoint,
+                delivery.attempt,
+                exc,
+            )
             return False
         if answer.status not in _ACCEPTED:
             said = answer.data[:200].decode(errors="replace").strip()

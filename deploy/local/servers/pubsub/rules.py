@@ -39,13 +39,21 @@ def missing(name: str) -> Refused:
 
 def exists(name: str) -> Refused:
     """Return the refusal to create a topic or subscription twice."""
-    return Refused(grpc.StatusCode.ALREADY_EXISTS, f"Resource already exists in the project (resource={name}).")
+    return Refused(
+        grpc.StatusCode.ALREADY_EXISTS, f"Resource already exists in the project (resource={name})."
+    )
 
 
 def check_name(name: str, kind: Literal["topics", "subscriptions"]) -> None:
     """Refuse a name that is not `projects/P/{kind}/ID` with a valid ID."""
     parts = name.split("/")
-    if len(parts) != 4 or parts[0] != "projects" or not parts[1] or parts[2] != kind or not _ID.fullmatch(parts[3]):
+    if (
+        len(parts) != 4
+        or parts[0] != "projects"
+        or not parts[1]
+        or parts[2] != kind
+        or not _ID.fullmatch(parts[3])
+    ):
         raise invalid(
             f"Invalid [{kind}] name: {name!r} is not projects/PROJECT/{kind}/ID with 3 to 255 allowed characters"
         )
@@ -67,9 +75,13 @@ def _check_message(message: types.PubsubMessage) -> None:
         raise invalid(f"A message has at most {MAX_ATTRIBUTES} attributes, not {len(attributes)}")
     for key, value in attributes.items():
         if not 1 <= len(key) <= MAX_KEY_BYTES or key.startswith(b"goog"):
-            raise invalid(f"Attribute key {key[:40]!r}: 1 to {MAX_KEY_BYTES} bytes, not starting with 'goog'")
+            raise invalid(
+                f"Attribute key {key[:40]!r}: 1 to {MAX_KEY_BYTES} bytes, not starting with 'goog'"
+            )
         if len(value) > MAX_VALUE_BYTES:
-            raise invalid(f"The value of attribute {key[:40]!r} has {len(value)} bytes, the most is {MAX_VALUE_BYTES}")
+            raise invalid(
+                f"The value of attribute {key[:40]!r} has {len(value)} bytes, the most is {MAX_VALUE_BYTES}"
+            )
     size = len(message.data) + sum(len(key) + len(value) for key, value in attributes.items())
     if size > MAX_MESSAGE_BYTES:
         raise invalid(f"A message of {size} bytes is too large: the most is {MAX_MESSAGE_BYTES}")
@@ -78,7 +90,9 @@ def _check_message(message: types.PubsubMessage) -> None:
 def check_subscription(subscription: types.Subscription) -> None:
     """Refuse settings out of range, and what this stand-in would silently not do."""
     if subscription.ack_deadline_seconds and not 10 <= subscription.ack_deadline_seconds <= 600:
-        raise invalid(f"ack_deadline_seconds is {subscription.ack_deadline_seconds}: it must be 10 to 600")
+        raise invalid(
+            f"ack_deadline_seconds is {subscription.ack_deadline_seconds}: it must be 10 to 600"
+        )
     check_push(subscription.push_config)
     if "retry_policy" in subscription:
         low, high = backoff_range(subscription.retry_policy)
@@ -99,7 +113,9 @@ def check_subscription(subscription: types.Subscription) -> None:
 def check_push(config: types.PushConfig) -> None:
     """Refuse an endpoint that is not an http or https address; none at all means pull."""
     if config.push_endpoint and not config.push_endpoint.startswith(("http://", "https://")):
-        raise invalid(f"Invalid push endpoint: {config.push_endpoint!r} is not an http:// or https:// address")
+        raise invalid(
+            f"Invalid push endpoint: {config.push_endpoint!r} is not an http:// or https:// address"
+        )
 
 
 def backoff_range(policy: types.RetryPolicy) -> tuple[float, float]:

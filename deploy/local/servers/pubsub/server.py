@@ -10,7 +10,9 @@ from deploy.local.servers.pubsub.faults import PublishFaults
 from deploy.local.servers.pubsub.push import NONE, Duplicates, Pusher
 from deploy.local.servers.pubsub.service import services
 
-_MAX_CALL_BYTES = 64 << 20  # over the limit of a message, so that too large a one is refused by name
+_MAX_CALL_BYTES = (
+    64 << 20
+)  # over the limit of a message, so that too large a one is refused by name
 
 
 class PubSubServer:

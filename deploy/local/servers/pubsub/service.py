@@ -26,14 +26,20 @@ def services(broker: Broker) -> tuple[grpc.GenericRpcHandler, ...]:
     )
 
 
-Calls = dict[str, tuple[Any, Callable[[Any, grpc.ServicerContext], Any]]]  # method: (request type, what answers)
+Calls = dict[
+    str, tuple[Any, Callable[[Any, grpc.ServicerContext], Any]]
+]  # method: (request type, what answers)
 
 
 def _publisher(broker: Broker) -> Calls:
     def publish(request: types.PublishRequest, _: grpc.ServicerContext) -> types.PublishResponse:
-        return types.PublishResponse(message_ids=broker.publish(request.topic, list(request.messages)))
+        return types.PublishResponse(
+            message_ids=broker.publish(request.topic, list(request.messages))
+        )
 
-    def list_topics(request: types.ListTopicsRequest, _: grpc.ServicerContext) -> types.ListTopicsResponse:
+    def list_topics(
+        request: types.ListTopicsRequest, _: grpc.ServicerContext
+    ) -> types.ListTopicsResponse:
         page, token = _page(broker.topics(request.project), request.page_size, request.page_token)
         return types.ListTopicsResponse(topics=page, next_page_token=token)
 
@@ -41,14 +47,21 @@ def _publisher(broker: Broker) -> Calls:
         "CreateTopic": (types.Topic, lambda topic, _: broker.create_topic(topic)),
         "GetTopic": (types.GetTopicRequest, lambda request, _: broker.topic(request.topic)),
         "ListTopics": (types.ListTopicsRequest, list_topics),
-        "DeleteTopic": (types.DeleteTopicRequest, lambda request, _: broker.delete_topic(request.topic)),
+        "DeleteTopic": (
+            types.DeleteTopicRequest,
+            lambda request, _: broker.delete_topic(request.topic),
+        ),
         "Publish": (types.PublishRequest, publish),
     }
 
 
 def _subscriber(broker: Broker) -> Calls:
-    def list_all(request: types.ListSubscriptionsRequest, _: grpc.ServicerContext) -> types.ListSubscriptionsResponse:
-        page, token = _page(broker.subscriptions(request.project), request.page_size, request.page_token)
+    def list_all(
+        request: types.ListSubscriptionsRequest, _: grpc.ServicerContext
+    ) -> types.ListSubscriptionsResponse:
+        page, token = _page(
+            broker.subscriptions(request.project), request.page_size, request.page_token
+        )
         return types.ListSubscriptionsResponse(subscriptions=page, next_page_token=token)
 
     def pull(request: types.PullRequest, context: grpc.ServicerContext) -> types.PullResponse:
@@ -59,22 +72,33 @@ def _subscriber(broker: Broker) -> Calls:
 
         taken = broker.pull(request.subscription, request.max_messages, waits)
         dead_letters = "dead_letter_policy" in broker.subscription(request.subscription)
-        return types.PullResponse(received_messages=[_received(delivery, dead_letters) for delivery in taken])
+        return types.PullResponse(
+            received_messages=[_received(delivery, dead_letters) for delivery in taken]
+        )
 
     def extend(request: types.ModifyAckDeadlineRequest, _: grpc.ServicerContext) -> None:
         if not 0 <= request.ack_deadline_seconds <= 600:
-            raise invalid(f"ack_deadline_seconds is {request.ack_deadline_seconds}: it must be 0 to 600")
-        broker.settle(request.subscription, _message_ids(request), float(request.ack_deadline_seconds))
+            raise invalid(
+                f"ack_deadline_seconds is {request.ack_deadline_seconds}: it must be 0 to 600"
+            )
+        broker.settle(
+            request.subscription, _message_ids(request), float(request.ack_deadline_seconds)
+        )
 
     return {
-        "CreateSubscription": (types.Subscription, lambda wanted, _: broker.create_subscription(wanted)),
+        "CreateSubscription": (
+            types.Subscription,
+            lambda wanted, _: broker.create_subscription(wanted),
+        ),
         "GetSubscription": (
             types.GetSubscriptionRequest,
             lambda request, _: broker.subscription(request.subscription),
         ),
         "UpdateSubscription": (
             types.UpdateSubscriptionRequest,
-            lambda request, _: broker.update_subscription(request.subscription, request.update_mask),
+            lambda request, _: broker.update_subscription(
+                request.subscription, request.update_mask
+            ),
         ),
         "ListSubscriptions": (types.ListSubscriptionsRequest, list_all),
         "DeleteSubscription": (
@@ -97,14 +121,18 @@ def _subscriber(broker: Broker) -> Calls:
 def _service(name: str, calls: Calls) -> grpc.GenericRpcHandler:
     handlers = {
         method: grpc.unary_unary_rpc_method_handler(
-            _answering(answer), request_deserializer=request.deserialize, response_serializer=_serialize
+            _answering(answer),
+            request_deserializer=request.deserialize,
+            response_serializer=_serialize,
         )
         for method, (request, answer) in calls.items()
     }
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
-def _answering(answer: Callable[[Any, grpc.ServicerContext], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+def _answering(
+    answer: Callable[[Any, grpc.ServicerContext], Any],
+) -> Callable[[Any, grpc.ServicerContext], Any]:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return answer(request, context)
@@ -115,7 +143,9 @@ def _answering(answer: Callable[[Any, grpc.ServicerContext], Any]) -> Callable[[
 
 
 def _serialize(response: Any) -> bytes:
-    return bytes(Empty().SerializeToString() if response is None else type(response).serialize(response))
+    return bytes(
+        Empty().SerializeToString() if response is None else type(response).serialize(response)
+    )
 
 
 def _received(delivery: Delivery, dead_letters: bool) -> types.ReceivedMessage:
@@ -139,7 +169,9 @@ def _message_ids(request: types.AcknowledgeRequest | types.ModifyAckDeadlineRequ
 def _page(everything: list[T], size: int, token: str) -> tuple[list[T], str]:
     """Return one page and the token of the next; a token is the index at which a page begins."""
     if size < 0 or (token and not token.isdecimal()):
-        raise invalid("page_size must not be negative, and page_token one that an earlier page gave")
+        raise invalid(
+            "page_size must not be negative, and page_token one that an earlier page gave"
+        )
     start = int(token or 0)
     end = start + (size or 1000)
     return everything[start:end], str(end) if end < len(everything) else ""

@@ -17,7 +17,9 @@ from deploy.local.shapes import VERTEX
 IMAGES = Path(__file__).parent.parent.parent / "images"
 
 
-def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> list[tuple[str, str, Lack]]:
+def _shortages(
+    _: click.Context, __: click.Parameter, written: tuple[str, ...]
+) -> list[tuple[str, str, Lack]]:
     """Read what is lacking where; say what is wrong with it."""
     read = []
     for one in written:
@@ -25,7 +27,9 @@ def _shortages(_: click.Context, __: click.Parameter, written: tuple[str, ...]) 
             case [region, strategy, kind] if kind in tuple(Lack):
                 read.append((region, strategy, Lack(kind)))
             case _:
-                raise click.BadParameter(f"{one!r} is not REGION:STRATEGY:KIND with a KIND of {', '.join(Lack)}")
+                raise click.BadParameter(
+                    f"{one!r} is not REGION:STRATEGY:KIND with a KIND of {', '.join(Lack)}"
+                )
     return read
 
 
@@ -42,9 +46,17 @@ def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> 
 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
-@click.option("--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images.")
-@click.option("--built", type=click.Path(path_type=Path), help="Folder of the images that were built here.")
-@click.option("--build-logs", type=click.Path(path_type=Path), help="Folder of the logs of Cloud Build's builds.")
+@click.option(
+    "--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images."
+)
+@click.option(
+    "--built", type=click.Path(path_type=Path), help="Folder of the images that were built here."
+)
+@click.option(
+    "--build-logs",
+    type=click.Path(path_type=Path),
+    help="Folder of the logs of Cloud Build's builds.",
+)
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep the jobs' logs here.")
 @click.option(
     "--shortage",
@@ -54,9 +66,23 @@ def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> 
     callback=_shortages,
     help=f"Have no machines there. KIND is one of {', '.join(Lack)}. Repeatable.",
 )
-@click.option("--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits.")
-@click.option("--error-seconds", type=float, default=1.0, show_default=True, help="From a job's end to its error.")
-@click.option("--list-seconds", type=float, default=0.0, show_default=True, help="From a create to its listing.")
+@click.option(
+    "--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits."
+)
+@click.option(
+    "--error-seconds",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="From a job's end to its error.",
+)
+@click.option(
+    "--list-seconds",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="From a create to its listing.",
+)
 @click.option(
     "--machines",
     multiple=True,
@@ -64,7 +90,13 @@ def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> 
     callback=_quotas,
     help="Let only so many replicas run in a region; other jobs stay QUEUED. Repeatable.",
 )
-@click.option("--kill-grace-seconds", type=float, default=5.0, show_default=True, help="From SIGTERM to SIGKILL.")
+@click.option(
+    "--kill-grace-seconds",
+    type=float,
+    default=5.0,
+    show_default=True,
+    help="From SIGTERM to SIGKILL.",
+)
 @fault_options
 def main(
     port: int,

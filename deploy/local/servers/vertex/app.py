@@ -57,9 +57,15 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
     async def entries(request: Request) -> Response:
         try:
             asked = await request.json()
-            projects = [str(name).removeprefix("projects/") for name in asked.get("resourceNames", ())]
-            builds = (one for project in projects for one in entries_of_builds(state.build_logs, project))
-            return JSONResponse(list_entries(itertools.chain(entries_of_jobs(state), builds), asked))
+            projects = [
+                str(name).removeprefix("projects/") for name in asked.get("resourceNames", ())
+            ]
+            builds = (
+                one for project in projects for one in entries_of_builds(state.build_logs, project)
+            )
+            return JSONResponse(
+                list_entries(itertools.chain(entries_of_jobs(state), builds), asked)
+            )
         except ApiError as exc:
             return exc.response()
 
@@ -102,7 +108,9 @@ async def _answer(state: VertexState, method: str, action: Action, request: Requ
             await asyncio.sleep(fault.late)
     except ApiError as exc:
         return exc.response()
-    if fault and not fault.late:  # promises more than it sends, so the client never gets a whole answer
+    if (
+        fault and not fault.late
+    ):  # promises more than it sends, so the client never gets a whole answer
         return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
     return JSONResponse(body)
 
@@ -152,7 +160,11 @@ async def _delete(state: VertexState, request: Request, parent: str) -> dict[str
     name = _name(request, parent)
     state.delete(name)
     empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
-    return {"name": f"{parent}/operations/{name.rpartition('/')[2]}", "done": True, "response": empty}
+    return {
+        "name": f"{parent}/operations/{name.rpartition('/')[2]}",
+        "done": True,
+        "response": empty,
+    }
 
 
 async def _metadata(state: VertexState, request: Request, parent: str) -> dict[str, Any]:
@@ -161,7 +173,12 @@ async def _metadata(state: VertexState, request: Request, parent: str) -> dict[s
     full = f"{parent}/metadataStores/default/{kind}/{name}"
     if kind != "contexts" or full not in state.contexts:
         raise ApiError(404, "NOT_FOUND", f"The {kind.capitalize()} does not exist: {full}.")
-    return {"name": full, "schemaTitle": state.contexts[full], "schemaVersion": "0.0.1", "metadata": {}}
+    return {
+        "name": full,
+        "schemaTitle": state.contexts[full],
+        "schemaVersion": "0.0.1",
+        "metadata": {},
+    }
 
 
 def _row(job: Job) -> dict[str, Any]:
@@ -171,8 +188,15 @@ def _row(job: Job) -> dict[str, Any]:
         if _SECRET.search(variable.get("name", "")):
             variable["value"] = _REDACTED
     shown = ("name", "display_name", "labels", "state")
-    moments = {name: m.isoformat() if (m := getattr(job, name)) else None for name in ("create_time", "end_time")}
-    return {name: getattr(job, name) for name in shown} | moments | {"error": job.shown_error, "job_spec": spec}
+    moments = {
+        name: m.isoformat() if (m := getattr(job, name)) else None
+        for name in ("create_time", "end_time")
+    }
+    return (
+        {name: getattr(job, name) for name in shown}
+        | moments
+        | {"error": job.shown_error, "job_spec": spec}
+    )
 
 
 def _variables(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -201,9 +225,16 @@ def _page(state: VertexState) -> str:
     for job in state.jobs()[:500]:
         number = job.name.rpartition("/")[2]
         link = f'<a href="/standin/jobs/{html.escape(number)}/log">{html.escape(number)}</a>'
-        cells = [html.escape(text) for text in (job.display_name, job.state, json.dumps(job.labels), job.shown_error)]
-        rows.append(f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(f"<th>{name}</th>" for name in ("log of job", "display name", "state", "labels", "error"))
+        cells = [
+            html.escape(text)
+            for text in (job.display_name, job.state, json.dumps(job.labels), job.shown_error)
+        ]
+        rows.append(
+            f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        )
+    head = "".join(
+        f"<th>{name}</th>" for name in ("log of job", "display name", "state", "labels", "error")
+    )
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Vertex AI on this machine</title>
 <style>:root{{color-scheme:light dark}}
 body{{font:15px/1.4 system-ui;margin:2rem}}td,th{{text-align:left;padding:.3rem .8rem;vertical-align:top}}

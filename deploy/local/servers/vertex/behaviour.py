@@ -18,9 +18,13 @@ class Behaviour:
     list_seconds: float = 0.0  # from a create to the first listing that has the job; not documented
     cancelling_seconds: float = 0.0  # a cancelled job stays CANCELLING for so long
     end_time_always: bool = False  # Google documents it for SUCCEEDED, FAILED and CANCELLED only
-    checks_forms: bool = True  # whether values such as a network's name must have the documented form
+    checks_forms: bool = (
+        True  # whether values such as a network's name must have the documented form
+    )
     expands: bool = True  # `$(NAME)` in env, command and args; `$$` stands for `$`
-    flex_ends: str = "JOB_STATE_CANCELLED"  # a FLEX_START job that waited in vain; or JOB_STATE_FAILED
+    flex_ends: str = (
+        "JOB_STATE_CANCELLED"  # a FLEX_START job that waited in vain; or JOB_STATE_FAILED
+    )
     internal_errors: int = 0  # so many of the next jobs fail before their container runs
     machines: dict[str, int] = field(default_factory=dict)  # quota of replicas, by region
     projects: tuple[str, ...] = ()  # that exist; empty: any
@@ -34,7 +38,9 @@ class Behaviour:
         """
         known = {each.name for each in fields(self)}
         if unknown := sorted(changes.keys() - known):
-            raise invalid_argument(f"no such switch: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise invalid_argument(
+                f"no such switch: {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
         for name, value in changes.items():
             setattr(self, name, tuple(value) if isinstance(getattr(self, name), tuple) else value)
 

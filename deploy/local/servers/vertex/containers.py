@@ -16,12 +16,19 @@ from deploy.local.servers.vertex.state import Job
 _OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "logs"}
 
 
-def environment_of(job: Job, root: Path, image: Mapping[str, str], container: Any, *, expands: bool) -> dict[str, str]:
+def environment_of(
+    job: Job, root: Path, image: Mapping[str, str], container: Any, *, expands: bool
+) -> dict[str, str]:
     """Return a clean environment, as a container's: nothing of this process but the place of Python."""
     home, scratch = root / "home", root / "tmp"
     for folder in (home, scratch):
         folder.mkdir()
-    base = {"PATH": search_path(root / "image"), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    base = {
+        "PATH": search_path(root / "image"),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+    }
     known = base | {"TMPDIR": str(scratch)} | dict(image) | _vertex(job)
     own = [(variable.name, variable.value) for variable in container.env]
     return known | (expanded_variables(own, known) if expands else dict(own))

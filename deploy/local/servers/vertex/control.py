@@ -27,7 +27,10 @@ def control_routes(state: VertexState) -> list[Route]:
         "preempt": _preempt,
         "forget": _forget,
     }
-    return [Route(f"/standin/{name}", _endpoint(state, change), methods=["POST"]) for name, change in changes.items()]
+    return [
+        Route(f"/standin/{name}", _endpoint(state, change), methods=["POST"])
+        for name, change in changes.items()
+    ]
 
 
 def _endpoint(state: VertexState, change: Change) -> Callable[[Request], Awaitable[Response]]:
@@ -60,7 +63,9 @@ def _refuse(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _delay(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Answer the next call late: {seconds, method, worked}."""
-    state.faults.delay_next(asked["seconds"], asked.get("method", "create"), worked=asked.get("worked", True))
+    state.faults.delay_next(
+        asked["seconds"], asked.get("method", "create"), worked=asked.get("worked", True)
+    )
     return {}
 
 

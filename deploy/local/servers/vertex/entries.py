@@ -31,15 +31,21 @@ def list_entries(entries: Iterable[Entry], asked: Mapping[str, Any]) -> dict[str
     matches = compile_filter(str(asked.get("filter", "")), _restrict)
     order = asked.get("orderBy", "timestamp asc")
     if order not in ("timestamp asc", "timestamp desc"):
-        raise invalid_argument(f'Unknown order "{order}".', {"orderBy": "it is timestamp asc or timestamp desc"})
+        raise invalid_argument(
+            f'Unknown order "{order}".', {"orderBy": "it is timestamp asc or timestamp desc"}
+        )
     projects = [str(name) for name in asked.get("resourceNames", ())]
     if not projects:
         raise invalid_argument("No resource names.", {"resourceNames": "at least one is needed"})
     token = str(asked.get("pageToken", "") or 0)
     if not token.isdecimal():
-        raise invalid_argument("page_token is not one of a former answer.", {"pageToken": "it is unknown"})
+        raise invalid_argument(
+            "page_token is not one of a former answer.", {"pageToken": "it is unknown"}
+        )
     found = [entry for entry in entries if _project(entry) in projects and matches(entry)]
-    found.sort(key=lambda entry: (entry["timestamp"], entry["insertId"]), reverse=order.endswith("desc"))
+    found.sort(
+        key=lambda entry: (entry["timestamp"], entry["insertId"]), reverse=order.endswith("desc")
+    )
     start, end = int(token), int(token) + int(asked.get("pageSize", 50))
     answer: dict[str, Any] = {"entries": found[start:end]} if found[start:end] else {}
     return answer | ({"nextPageToken": str(end)} if end < len(found) else {})
@@ -54,7 +60,10 @@ def entries_of_jobs(state: VertexState) -> Iterator[Entry]:
 def entries_of_builds(folder: Path | None, project: str) -> Iterator[Entry]:
     """Yield the lines of all builds whose `ID/log.txt` is in a folder; the last line is as old as its file."""
     for log in sorted(folder.glob("*/log.txt")) if folder else ():
-        build, lines = log.parent.name, log.read_text(encoding="utf-8", errors="replace").splitlines()
+        build, lines = (
+            log.parent.name,
+            log.read_text(encoding="utf-8", errors="replace").splitlines(),
+        )
         last = datetime.fromtimestamp(log.stat().st_mtime, UTC)
         for nth, line in enumerate(lines):
             yield {

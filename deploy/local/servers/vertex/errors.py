@@ -11,7 +11,9 @@ Detail = Mapping[str, Any]
 class ApiError(Exception):
     """Refuse a request with an HTTP status and a `google.rpc` code name."""
 
-    def __init__(self, http_status: int, code: str, message: str, details: Sequence[Detail] = ()) -> None:
+    def __init__(
+        self, http_status: int, code: str, message: str, details: Sequence[Detail] = ()
+    ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.code = code
@@ -20,7 +22,12 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body that Google's APIs answer for this error."""
-        error = {"code": self.http_status, "message": self.message, "status": self.code, "details": self.details}
+        error = {
+            "code": self.http_status,
+            "message": self.message,
+            "status": self.code,
+            "details": self.details,
+        }
         return {"error": error}
 
     def response(self) -> Response:

@@ -19,7 +19,9 @@ def expanded(text: str, known: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def expanded_variables(variables: Iterable[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:
+def expanded_variables(
+    variables: Iterable[tuple[str, str]], known: Mapping[str, str]
+) -> dict[str, str]:
     """Expand each variable by those before it and by those of the service."""
     values: dict[str, str] = {}
     for name, text in variables:

@@ -26,12 +26,21 @@ class Faults:
     _waiting: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
 
     def refuse_next(
-        self, http_status: int, code: str, message: str, times: int = 1, method: str = "create", *, worked: bool = False
+        self,
+        http_status: int,
+        code: str,
+        message: str,
+        times: int = 1,
+        method: str = "create",
+        *,
+        worked: bool = False,
     ) -> None:
         """Answer the next calls with an error such as (429, "RESOURCE_EXHAUSTED", …); `worked`: after doing them."""
         self._waiting[method].extend([Fault(ApiError(http_status, code, message), worked)] * times)
 
-    def refuse_next_as(self, name: str, times: int = 1, method: str = "create", **values: str) -> None:
+    def refuse_next_as(
+        self, name: str, times: int = 1, method: str = "create", **values: str
+    ) -> None:
         """Answer the next calls with a refusal of the table in refusals.py."""
         self._waiting[method].extend([Fault(REFUSALS[name].error(**values), worked=False)] * times)
 

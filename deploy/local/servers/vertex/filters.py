@@ -39,7 +39,9 @@ class Listed(Protocol):
 
 
 Predicate = Callable[[Any], bool]  # of a Listed
-Restrict = Callable[[str, str, str], Predicate]  # a field, an operator and a value → a predicate; raises ValueError
+Restrict = Callable[
+    [str, str, str], Predicate
+]  # a field, an operator and a value → a predicate; raises ValueError
 
 
 class _Token(NamedTuple):
@@ -135,7 +137,11 @@ class _Parser:
         return found
 
     def _take_minus(self) -> bool:
-        if not self._rest or self._rest[-1].kind != "word" or not self._rest[-1].text.startswith("-"):
+        if (
+            not self._rest
+            or self._rest[-1].kind != "word"
+            or not self._rest[-1].text.startswith("-")
+        ):
             return False
         word = self._rest.pop().text.removeprefix("-")
         if word:

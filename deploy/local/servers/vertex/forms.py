@@ -74,7 +74,11 @@ FORMS = (
     ),
     Form(f"{_MACHINE}.machine_type", r"[a-z0-9]+(-[a-z0-9]+)+", "Machine type is not supported."),
     Form(f"{_TASK}.env.*.name", r"[A-Za-z_][A-Za-z0-9_]*", "It must be a valid C identifier."),
-    Form(f"{_TASK}.image_uri", r"[^\s:@/]+(:\d+)?(/[^\s:@/]+)*(:[\w.-]{1,128})?(@sha256:[0-9a-f]{64})?", "Image URI."),
+    Form(
+        f"{_TASK}.image_uri",
+        r"[^\s:@/]+(:\d+)?(/[^\s:@/]+)*(:[\w.-]{1,128})?(@sha256:[0-9a-f]{64})?",
+        "Image URI.",
+    ),
 )
 
 

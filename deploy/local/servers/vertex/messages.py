@@ -15,8 +15,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from deploy.local.servers.vertex.errors import ApiError, invalid_argument
 
 _PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1.types")
-_OUTPUT_ONLY = ("name", "state", "create_time", "start_time", "end_time", "update_time", "error", "web_access_uris")
-_UNKNOWN_FIELD = re.compile(r'has no field named "(?P<name>[^"]*)" at "CustomJob\.?(?P<path>[^"]*)"')
+_OUTPUT_ONLY = (
+    "name",
+    "state",
+    "create_time",
+    "start_time",
+    "end_time",
+    "update_time",
+    "error",
+    "web_access_uris",
+)
+_UNKNOWN_FIELD = re.compile(
+    r'has no field named "(?P<name>[^"]*)" at "CustomJob\.?(?P<path>[^"]*)"'
+)
 
 
 @contextmanager
@@ -34,7 +45,9 @@ def _packages_only() -> Iterator[None]:
         found = find_spec(parent)
         places = list(found.submodule_search_locations or []) if found else []
         spec = ModuleSpec(name, None, is_package=True)
-        spec.submodule_search_locations = [str(Path(place, leaf)) for place in places if Path(place, leaf).is_dir()]
+        spec.submodule_search_locations = [
+            str(Path(place, leaf)) for place in places if Path(place, leaf).is_dir()
+        ]
         sys.modules[name] = module_from_spec(spec)
         planted.append(name)
     try:
@@ -76,7 +89,9 @@ def strategy_of(message: Any) -> str:
 
 def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:
     """Turn a message into its JSON form; the SDK asks for enums as numbers, gcloud for names."""
-    rendered: dict[str, Any] = json_format.MessageToDict(message, use_integers_for_enums=numeric_enums)
+    rendered: dict[str, Any] = json_format.MessageToDict(
+        message, use_integers_for_enums=numeric_enums
+    )
     return rendered
 
 

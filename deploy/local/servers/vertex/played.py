@@ -89,7 +89,9 @@ class _Run:
         self._post(stream, {"preempting": preempting, "complete": True, "exitcode": code})
         self._session.close()
 
-    def _post(self, where: str, message: Mapping[str, object]) -> dict[str, dict[str, dict[str, object]]]:
+    def _post(
+        self, where: str, message: Mapping[str, object]
+    ) -> dict[str, dict[str, dict[str, object]]]:
         response = self._session.post(f"{self._url}/{where}", json=message, timeout=30)
         response.raise_for_status()
         answer: dict[str, dict[str, dict[str, object]]] = response.json()

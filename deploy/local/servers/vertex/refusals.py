@@ -25,7 +25,11 @@ class Refusal:
 
     def error(self, **values: str) -> ApiError:
         """Return it as an error to raise."""
-        known = {"location": "us-central1", "project": "p", "service_account": "t@p.iam.gserviceaccount.com"}
+        known = {
+            "location": "us-central1",
+            "project": "p",
+            "service_account": "t@p.iam.gserviceaccount.com",
+        }
         kind = FrontendError if self.page else ApiError
         return kind(self.http_status, self.code, self.words.format(**known | values), self.details)
 
@@ -76,7 +80,12 @@ REFUSALS: dict[str, Refusal] = {
         Refusal("agents-provisioned", 400, "FAILED_PRECONDITION", _AGENTS),
         Refusal("aborted", 409, "ABORTED", "The operation was aborted, please retry."),
         Refusal("denied", 403, "PERMISSION_DENIED", _DENIED),
-        Refusal("unauthenticated", 401, "UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        Refusal(
+            "unauthenticated",
+            401,
+            "UNAUTHENTICATED",
+            "Request had invalid authentication credentials.",
+        ),
         Refusal("rate", 429, "RESOURCE_EXHAUSTED", _RATE, details=_RATE_DETAILS),
         Refusal("quota-metrics", 429, "RESOURCE_EXHAUSTED", _METRICS),
         Refusal(
@@ -93,11 +102,22 @@ REFUSALS: dict[str, Refusal] = {
         ),
         Refusal("region-insufficient", 429, "RESOURCE_EXHAUSTED", _REGION),
         Refusal("other-region", 429, "RESOURCE_EXHAUSTED", _OTHER),
-        Refusal("request-timeout", 408, "", "Your client has taken too long to issue its request.", page=True),
+        Refusal(
+            "request-timeout",
+            408,
+            "",
+            "Your client has taken too long to issue its request.",
+            page=True,
+        ),
         Refusal("internal", 500, "INTERNAL", "Internal error encountered."),
         Refusal("bad-gateway", 502, "", "The server encountered a temporary error.", page=True),
         Refusal("unavailable", 503, "UNAVAILABLE", "The service is currently unavailable."),
-        Refusal("deadline", 504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
+        Refusal(
+            "deadline",
+            504,
+            "DEADLINE_EXCEEDED",
+            "Deadline expired before operation could complete.",
+        ),
         # for good
         Refusal(
             "quota-zero",
@@ -106,7 +126,14 @@ REFUSALS: dict[str, Refusal] = {
             "Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 0.0 in region {location}.",
             passing=False,
         ),
-        Refusal("consumer-invalid", 403, "PERMISSION_DENIED", _CONSUMER, passing=False, details=_CONSUMER_DETAILS),
+        Refusal(
+            "consumer-invalid",
+            403,
+            "PERMISSION_DENIED",
+            _CONSUMER,
+            passing=False,
+            details=_CONSUMER_DETAILS,
+        ),
         Refusal(
             "no-location",
             403,

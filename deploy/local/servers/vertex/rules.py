@@ -20,7 +20,11 @@ _REQUIRED = "Required field is not set."
 
 DAY = 24 * 3600
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+\d+")  # us-central1; us-central1-a is a zone
-_NO_REGIONS = ("global", "us", "eu")  # locations in which Vertex AI has other things than CustomJobs
+_NO_REGIONS = (
+    "global",
+    "us",
+    "eu",
+)  # locations in which Vertex AI has other things than CustomJobs
 
 
 def check(parent: str, job: Any, behaviour: Behaviour) -> None:
@@ -63,20 +67,32 @@ def _scheduling_errors(job: Any) -> Iterator[tuple[str, str]]:
     for field in ("timeout", "max_wait_duration"):
         if getattr(scheduling, field).ToTimedelta().total_seconds() < 0:
             yield f"job_spec.scheduling.{field}", "The duration must not be negative."
-    if strategy_of(job) == "FLEX_START" and scheduling.timeout.ToTimedelta().total_seconds() > 7 * DAY:
-        yield "job_spec.scheduling.timeout", "The timeout of a FLEX_START job must not exceed 7 days."
+    if (
+        strategy_of(job) == "FLEX_START"
+        and scheduling.timeout.ToTimedelta().total_seconds() > 7 * DAY
+    ):
+        yield (
+            "job_spec.scheduling.timeout",
+            "The timeout of a FLEX_START job must not exceed 7 days.",
+        )
 
 
 def _name_errors(display_name: str) -> Iterator[tuple[str, str]]:
     if not display_name:
         yield "custom_job.display_name", _REQUIRED
     elif len(display_name) > MAX_DISPLAY_NAME:
-        yield "custom_job.display_name", f"The display name must be at most {MAX_DISPLAY_NAME} characters long."
+        yield (
+            "custom_job.display_name",
+            f"The display name must be at most {MAX_DISPLAY_NAME} characters long.",
+        )
 
 
 def _label_errors(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if len(labels) > MAX_LABELS:
-        yield "custom_job.labels", f"No more than {MAX_LABELS} user labels can be associated with one CustomJob."
+        yield (
+            "custom_job.labels",
+            f"No more than {MAX_LABELS} user labels can be associated with one CustomJob.",
+        )
     for key, value in labels.items():
         if not _fits(key) or not key[:1].isalpha():
             yield (
@@ -104,7 +120,10 @@ def _pool_errors(spec: Any) -> Iterator[tuple[str, str]]:
     for index, pool in enumerate(spec.worker_pool_specs):
         here = f"{path}[{index}]"
         if index == 0 and pool.replica_count < 1:
-            yield f"{here}.replica_count", "The replica count of the first worker pool must be at least 1."
+            yield (
+                f"{here}.replica_count",
+                "The replica count of the first worker pool must be at least 1.",
+            )
         elif index > 0 and pool.ByteSize() == 0:
             continue  # Vertex AI lets all pools but the first be skipped by an empty one
         elif pool.replica_count < 1:

@@ -48,7 +48,9 @@ class Runner:
     def start(self, state: VertexState, job: Job) -> None:
         """Begin to run a job."""
         thread = threading.Thread(target=self._live, args=(state, job), name=job.name, daemon=True)
-        self._running = [(other, its) for other, its in self._running if other.is_alive()] + [(thread, job)]
+        self._running = [(other, its) for other, its in self._running if other.is_alive()] + [
+            (thread, job)
+        ]
         thread.start()
 
     def close(self) -> None:
@@ -119,7 +121,9 @@ class Runner:
                 return
             if time.monotonic() > deadline:
                 end = state.behaviour.flex_ends
-                state.move(job, end, "The job was cancelled." if end.endswith("CANCELLED") else error)
+                state.move(
+                    job, end, "The job was cancelled." if end.endswith("CANCELLED") else error
+                )
                 return
         self._run(state, job)
 
@@ -163,7 +167,9 @@ class Runner:
                 return "JOB_STATE_FAILED", f"The job exceeded its timeout of {limit:g} seconds."
         return _ending(job, processes[0].returncode)
 
-    def _spawn(self, state: VertexState, job: Job, replica: str, container: Any) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, state: VertexState, job: Job, replica: str, container: Any
+    ) -> subprocess.Popen[bytes]:
         image = self._images.find(container.image_uri)
         root = self._folder / job.name.rpartition("/")[2] / replica
         shutil.copytree(image, root / "image", symlinks=True)
@@ -171,7 +177,9 @@ class Runner:
         log = root / "log.txt"
         job.log = job.log or str(log)
         command = [*(container.command or start.entrypoint), *container.args]
-        environment = environment_of(job, root, start.env, container, expands=state.behaviour.expands)
+        environment = environment_of(
+            job, root, start.env, container, expands=state.behaviour.expands
+        )
         if state.behaviour.expands:
             command = [expanded(word, environment) for word in command]
         with log.open("wb") as output:
@@ -226,7 +234,9 @@ def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
     for number, pool in enumerate(job.message.job_spec.worker_pool_specs):
         for replica in range(pool.replica_count):
             if pool.WhichOneof("task") == "python_package_spec":
-                raise ValueError("A python_package_spec cannot be run on this machine: give a container_spec.")
+                raise ValueError(
+                    "A python_package_spec cannot be run on this machine: give a container_spec."
+                )
             yield f"workerpool{number}-{replica}", pool.container_spec
 
 

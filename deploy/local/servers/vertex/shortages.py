@@ -76,11 +76,16 @@ def _quota(location: str, limit: int) -> ApiError:
         "domain": "googleapis.com",
         "metadata": metadata,
     }
-    return ApiError(429, "RESOURCE_EXHAUSTED", words, [info, {"@type": f"{TYPE}RetryInfo", "retryDelay": "21s"}])
+    return ApiError(
+        429, "RESOURCE_EXHAUSTED", words, [info, {"@type": f"{TYPE}RetryInfo", "retryDelay": "21s"}]
+    )
 
 
 def _amount() -> ApiError:
     """Build what a quota of machines answers: its details have nothing but DebugInfo."""
     words = REFUSALS["quota-metrics"].words
-    debug = {"@type": f"{TYPE}DebugInfo", "detail": f"[ORIGINAL ERROR] generic::resource_exhausted: {words}"}
+    debug = {
+        "@type": f"{TYPE}DebugInfo",
+        "detail": f"[ORIGINAL ERROR] generic::resource_exhausted: {words}",
+    }
     return ApiError(429, "RESOURCE_EXHAUSTED", words, [debug])

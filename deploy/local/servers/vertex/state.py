@@ -24,7 +24,10 @@ from deploy.local.servers.vertex.shortages import Shortages, stockout
 MAX_PAGE = 100
 _HAVE_AN_ERROR = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 _HAVE_AN_END_TIME = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
-ENDED = frozenset(f"JOB_STATE_{end}" for end in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"))
+ENDED = frozenset(
+    f"JOB_STATE_{end}"
+    for end in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
+)
 
 
 @dataclass
@@ -76,14 +79,18 @@ class Job:
         message = type(self.message)()
         message.CopyFrom(self.message)
         message.name = self.name
-        message.state = JOB_STATES[self.state] if self.state in JOB_STATES else _future_state(self.state)
+        message.state = (
+            JOB_STATES[self.state] if self.state in JOB_STATES else _future_state(self.state)
+        )
         for moment in ("create_time", "update_time", "start_time", "end_time"):
             if value := getattr(self, moment):
                 getattr(message, moment).FromDatetime(value)
         if error := self.shown_error:
             message.error.code = _error_code(self)
             message.error.message = error
-            written = (self.update_time or self.create_time) + timedelta(seconds=self.behaviour.error_seconds)
+            written = (self.update_time or self.create_time) + timedelta(
+                seconds=self.behaviour.error_seconds
+            )
             message.update_time.FromDatetime(written)
         return message
 
@@ -94,7 +101,11 @@ def _error_code(job: Job) -> int:
         return int(code_pb2.CANCELLED)
     if job.error == INTERNAL:
         return int(code_pb2.INTERNAL)
-    return int(code_pb2.RESOURCE_EXHAUSTED if job.error == stockout(_location(job)) else code_pb2.INVALID_ARGUMENT)
+    return int(
+        code_pb2.RESOURCE_EXHAUSTED
+        if job.error == stockout(_location(job))
+        else code_pb2.INVALID_ARGUMENT
+    )
 
 
 def _location(job: Job) -> str:
@@ -117,7 +128,9 @@ class VertexState:
         self.faults = Faults()
         self.shortages = Shortages()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
-        self.contexts: dict[str, str] = {}  # of the metadata store: the schemas of experiments and their runs, by name
+        self.contexts: dict[
+            str, str
+        ] = {}  # of the metadata store: the schemas of experiments and their runs, by name
         self._start = start
         self._jobs: dict[str, Job] = {}
         self._numbers = itertools.count(time.time_ns())  # 19 digits, and new ones after a restart
@@ -138,7 +151,12 @@ class VertexState:
         with self._lock:
             now = datetime.now(UTC)
             job = Job(
-                f"{parent}/customJobs/{next(self._numbers)}", message, now, self.behaviour, state, update_time=now
+                f"{parent}/customJobs/{next(self._numbers)}",
+                message,
+                now,
+                self.behaviour,
+                state,
+                update_time=now,
             )
             self._jobs[job.name] = job
             return job
@@ -170,7 +188,12 @@ class VertexState:
             raise invalid_argument("page_token is not one of a former answer.")
         for job in self.jobs():
             number = job.name.rpartition("/")[2]
-            if job.parent == parent and job.listed and (not token or int(number) < int(token)) and matches(job):
+            if (
+                job.parent == parent
+                and job.listed
+                and (not token or int(number) < int(token))
+                and matches(job)
+            ):
                 yield job
 
     def cancel(self, name: str) -> None:

@@ -26,13 +26,39 @@ class Announcing(uvicorn.Server):
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=0, show_default=True, help="The port; 0 takes a free one.")
-@click.option("--latency-ms", default=0.0, show_default=True, help="How much longer every GraphQL request takes.")
-@click.option("--lease-seconds", default=60.0, show_default=True, help="How long a popped item waits for its ack.")
-@click.option("--crashed-after-seconds", default=300.0, show_default=True, help="When a silent run counts as crashed.")
-@click.option("--api-key", "api_keys", multiple=True, help="A key to accept; without any, every key is. Repeatable.")
-@click.option("--entity", default="local", show_default=True, help="The default entity of whoever asks.")
 @click.option(
-    "--error-shape", type=click.Choice(SHAPES), default="usual", show_default=True, help="How a refusal is answered."
+    "--latency-ms",
+    default=0.0,
+    show_default=True,
+    help="How much longer every GraphQL request takes.",
+)
+@click.option(
+    "--lease-seconds",
+    default=60.0,
+    show_default=True,
+    help="How long a popped item waits for its ack.",
+)
+@click.option(
+    "--crashed-after-seconds",
+    default=300.0,
+    show_default=True,
+    help="When a silent run counts as crashed.",
+)
+@click.option(
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    help="A key to accept; without any, every key is. Repeatable.",
+)
+@click.option(
+    "--entity", default="local", show_default=True, help="The default entity of whoever asks."
+)
+@click.option(
+    "--error-shape",
+    type=click.Choice(SHAPES),
+    default="usual",
+    show_default=True,
+    help="How a refusal is answered.",
 )
 @fault_options
 def main(
@@ -49,10 +75,15 @@ def main(
 ) -> None:
     """Stand in for W&B on this machine; all is forgotten at the end."""
     state = State(
-        api_keys=api_keys, entity=entity, lease_seconds=lease_seconds, crashed_after_seconds=crashed_after_seconds
+        api_keys=api_keys,
+        entity=entity,
+        lease_seconds=lease_seconds,
+        crashed_after_seconds=crashed_after_seconds,
     )
     state.errors.change({"shape": error_shape})
-    app = Faulty(create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed, WANDB)
+    app = Faulty(
+        create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed, WANDB
+    )
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
     asyncio.run(Announcing(config).serve())
 

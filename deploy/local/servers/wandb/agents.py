@@ -26,7 +26,10 @@ class Agents:
     """All agents that ever registered. Not safe for threads: State's lock is."""
 
     def __init__(
-        self, new_number: Callable[[], int], new_id: Callable[[str, int], str], clock: Callable[[], float]
+        self,
+        new_number: Callable[[], int],
+        new_id: Callable[[str, int], str],
+        clock: Callable[[], float],
     ) -> None:
         self._new_number = new_number
         self._new_id = new_id

@@ -7,7 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 
-def json_response(content: Any, status: int = 200, raw: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    content: Any, status: int = 200, raw: Mapping[str, str] | None = None
+) -> Response:
     """Answer with JSON. `raw` holds texts that stand in the place of a string, byte for byte."""
     text = json.dumps(content)
     for marker, written in (raw or {}).items():

@@ -76,7 +76,11 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
     async def get_file(request: Request) -> Response:
         run = _run(state, request)
         content = run.files.get(request.path_params["name"]) if run else None
-        return _error(404, "file not found") if content is None else Response(content, media_type="text/plain")
+        return (
+            _error(404, "file not found")
+            if content is None
+            else Response(content, media_type="text/plain")
+        )
 
     async def human_page(request: Request) -> Response:
         with state.lock:
@@ -99,7 +103,11 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
 
 
 def _executed(
-    executor: Executor, document: Document, variables: dict[str, Any], operation: str | None, asked: Asked
+    executor: Executor,
+    document: Document,
+    variables: dict[str, Any],
+    operation: str | None,
+    asked: Asked,
 ) -> Response:
     """Answer a document; what W&B refuses is answered in the shape that was asked for."""
     if document.errors:
@@ -127,7 +135,11 @@ def _api_key(authorization: str) -> str:
     if scheme.lower() == "bearer":
         return value.strip()
     try:
-        return base64.b64decode(value, validate=True).decode().partition(":")[2] if scheme.lower() == "basic" else ""
+        return (
+            base64.b64decode(value, validate=True).decode().partition(":")[2]
+            if scheme.lower() == "basic"
+            else ""
+        )
     except (binascii.Error, UnicodeDecodeError):
         return ""
 

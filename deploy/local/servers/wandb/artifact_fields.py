@@ -45,7 +45,12 @@ def _file(info: Info, artifact: Artifact, name: str) -> dict[str, Any]:
 
 def _manifest(info: Info, artifact: Artifact) -> dict[str, Any]:
     url = _url(info, artifact, MANIFEST)
-    held = {"id": f"{artifact.id}/manifest", "name": "wandb_manifest.json", "upload_url": url, "direct_url": url}
+    held = {
+        "id": f"{artifact.id}/manifest",
+        "name": "wandb_manifest.json",
+        "upload_url": url,
+        "direct_url": url,
+    }
     file = {**_file(info, artifact, ""), **held}
     return {"id": artifact.id, "file": file}  # one manifest each: its id is the artifact's
 
@@ -79,7 +84,9 @@ def _files(
 ) -> dict[str, Any]:
     artifact: Artifact = membership["artifact"]
     found = [name for name in artifact.files if not names or name in names]
-    return connection([_file(info, artifact, name) for name in found], first, after) | {"total_count": len(found)}
+    return connection([_file(info, artifact, name) for name in found], first, after) | {
+        "total_count": len(found)
+    }
 
 
 def _collection(project: ProjectNode, info: Info, name: str) -> Collection | None:
@@ -87,10 +94,19 @@ def _collection(project: ProjectNode, info: Info, name: str) -> Collection | Non
 
 
 def _collections(
-    project: ProjectNode, info: Info, first: int | None = None, after: str | None = None, type_name: str = "", **_: Any
+    project: ProjectNode,
+    info: Info,
+    first: int | None = None,
+    after: str | None = None,
+    type_name: str = "",
+    **_: Any,
 ) -> dict[str, Any]:
     where = (project.entity_name, project.name)
-    held = [one for one in _artifacts(info).collections.values() if (one.entity_name, one.project_name) == where]
+    held = [
+        one
+        for one in _artifacts(info).collections.values()
+        if (one.entity_name, one.project_name) == where
+    ]
     found = [one for one in held if not type_name or one.type_name == type_name]
     return connection(found, first, after) | {"total_count": len(found)}
 
@@ -100,14 +116,22 @@ def _types(
 ) -> dict[str, Any]:
     where = (project.entity_name, project.name)
     held = _artifacts(info).collections.values()
-    names = dict.fromkeys(one.type_name for one in held if (one.entity_name, one.project_name) == where)
+    names = dict.fromkeys(
+        one.type_name for one in held if (one.entity_name, one.project_name) == where
+    )
     return connection([_type(info, name, project) for name in names], first, after)
 
 
 def _type(info: Info, name: str, project: ProjectNode) -> dict[str, Any]:
     # when a type was made is not kept: each counts as old as the stand-in
     made = timestamp(info.context.state.started_at)
-    return {"id": f"type:{name}", "name": name, "description": None, "created_at": made, "project": project}
+    return {
+        "id": f"type:{name}",
+        "name": name,
+        "description": None,
+        "created_at": made,
+        "project": project,
+    }
 
 
 def _type_of(collection: Collection, info: Info) -> dict[str, Any]:
@@ -139,7 +163,9 @@ def _create(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
         raise Refused("an artifact is made in one collection")
     entity = given.get("entity_name") or state.entity
     state.project(entity, given["project_name"])
-    made = state.artifacts.create(entity, given["project_name"], given["artifact_type_name"], names[0], given)
+    made = state.artifacts.create(
+        entity, given["project_name"], given["artifact_type_name"], names[0], given
+    )
     return {"artifact": made}
 
 
@@ -175,7 +201,9 @@ ARTIFACT_QUERIES: dict[str, Any] = {
 ARTIFACT_PROJECT_FIELDS: dict[str, Any] = {
     "artifact": _found,
     "artifactCollection": _collection,
-    "artifactCollectionMembership": lambda project, info, name: _membership(_found(project, info, name)),
+    "artifactCollectionMembership": lambda project, info, name: _membership(
+        _found(project, info, name)
+    ),
     "artifactType": lambda project, info, name: _type(info, name, project),
     "artifactTypes": _types,
     "artifactCollections": _collections,
@@ -198,7 +226,9 @@ ARTIFACT_FIELDS: dict[str, dict[str, Any]] = {
         "currentManifest": lambda artifact, info: _manifest(info, artifact),
     },
     "ArtifactSequence": {
-        "project": lambda found, info: project_node(info.context.state, found.entity_name, found.project_name),
+        "project": lambda found, info: project_node(
+            info.context.state, found.entity_name, found.project_name
+        ),
         "digestAlgorithm": lambda *_: "MANIFEST_MD5",
         "description": lambda *_: None,
         "createdAt": lambda _, info: timestamp(info.context.state.started_at),

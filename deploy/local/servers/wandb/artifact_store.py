@@ -32,17 +32,28 @@ def artifact_routes(state: State, authorized: Callable[[Any], Any]) -> list[Rout
         with state.lock:
             artifact = state.artifacts.by_id.get(request.path_params["artifact"])
             held = artifact and (
-                artifact.manifest if path == MANIFEST else artifact.files.get(path.removeprefix(FILES))
+                artifact.manifest
+                if path == MANIFEST
+                else artifact.files.get(path.removeprefix(FILES))
             )
-            return _missing() if held is None else Response(held, media_type="application/octet-stream")
+            return (
+                _missing()
+                if held is None
+                else Response(held, media_type="application/octet-stream")
+            )
 
     async def get_by_checksum(request: Request) -> Response:
         with state.lock:
-            held = state.artifacts.content(request.path_params["entity"], request.path_params["md5"])
+            held = state.artifacts.content(
+                request.path_params["entity"], request.path_params["md5"]
+            )
         return _missing() if held is None else Response(held, media_type="application/octet-stream")
 
     signed = STORE + "/{artifact}/{path:path}"
-    of_layouts = "/artifacts/{entity}/{md5}", "/artifactsV2/{region}/{entity}/{project}/{name}/{birth}/{md5}/{file}"
+    of_layouts = (
+        "/artifacts/{entity}/{md5}",
+        "/artifactsV2/{region}/{entity}/{project}/{name}/{birth}/{md5}/{file}",
+    )
     return [
         Route(signed, put, methods=["PUT"]),
         Route(signed, get, methods=["GET"]),

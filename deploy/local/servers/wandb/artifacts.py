@@ -55,7 +55,9 @@ class Collection:
     def find(self, alias: str) -> Artifact | None:
         """Find a committed version by its number or by an alias."""
         if number := VERSION.fullmatch(alias):
-            return next((one for one in self._committed() if one.version_index == int(number[1])), None)
+            return next(
+                (one for one in self._committed() if one.version_index == int(number[1])), None
+            )
         return next((one for one in self._committed() if one is self.aliases.get(alias)), None)
 
     def _committed(self) -> Iterable[Artifact]:
@@ -66,7 +68,10 @@ class Artifacts:
     """All artifacts. Not safe for threads: State's lock is."""
 
     def __init__(
-        self, new_number: Callable[[], int], new_id: Callable[[str, int], str], clock: Callable[[], float]
+        self,
+        new_number: Callable[[], int],
+        new_id: Callable[[str, int], str],
+        clock: Callable[[], float],
     ) -> None:
         self._new_number = new_number
         self._new_id = new_id
@@ -75,7 +80,9 @@ class Artifacts:
         self.by_client_id: dict[str, Artifact] = {}
         self.collections: dict[tuple[str, str, str], Collection] = {}
 
-    def create(self, entity: str, project: str, type_name: str, name: str, given: Mapping[str, Any]) -> Artifact:
+    def create(
+        self, entity: str, project: str, type_name: str, name: str, given: Mapping[str, Any]
+    ) -> Artifact:
         """Make a version, or find the one with the same contents; what it is called is given at once, as W&B does."""
         collection = self.collections.get((entity, project, name))
         if collection is None:
@@ -133,7 +140,10 @@ class Artifacts:
     def content(self, entity: str, md5: str) -> bytes | None:
         """Find a file of an entity by its checksum."""
         held = (
-            one for made in self.by_id.values() if made.collection.entity_name == entity for one in made.files.values()
+            one
+            for made in self.by_id.values()
+            if made.collection.entity_name == entity
+            for one in made.files.values()
         )
         return next((one for one in held if hashlib.md5(one).hexdigest() == md5), None)  # noqa: S324 - W&B's own
 

@@ -113,7 +113,9 @@ def _name_arguments_in_snake_case(schema: GraphQLSchema) -> None:
         if isinstance(found, GraphQLInputObjectType):
             for name, field in found.fields.items():
                 field.out_name = snake_case(name)
-        elif isinstance(found, GraphQLObjectType | GraphQLInterfaceType) and not found.name.startswith("__"):
+        elif isinstance(
+            found, GraphQLObjectType | GraphQLInterfaceType
+        ) and not found.name.startswith("__"):
             for field in found.fields.values():
                 for name, argument in field.args.items():
                     argument.out_name = snake_case(name)

@@ -88,7 +88,9 @@ def push_to_run_queue(state: State, given: Input) -> Answer:
 
 def pop_from_run_queue(state: State, given: Input) -> Answer | None:
     """Lease the next item; its spec is answered as a JSON object."""
-    queue = state.queues.by_path.get((given["entity_name"], given["project_name"], given["queue_name"]))
+    queue = state.queues.by_path.get(
+        (given["entity_name"], given["project_name"], given["queue_name"])
+    )
     if queue is None:
         raise Refused(f"run queue {given['queue_name']} not found")
     item = state.queues.pop(queue, given.get("launch_agent_id"))
@@ -147,11 +149,15 @@ def upsert_model(state: State, given: Input) -> Answer:
 def upsert_bucket(state: State, given: Input) -> Answer:
     """Make a run, or bring it up to date."""
     held = {
-        name: json.loads(given[name], parse_constant=str) for name in ("config", "summary_metrics") if given.get(name)
+        name: json.loads(given[name], parse_constant=str)
+        for name in ("config", "summary_metrics")
+        if given.get(name)
     }
     values = {**given, **held}
     if given.get("name"):
-        run, inserted = state.upsert_run(given.get("entity_name"), given.get("model_name"), given["name"], values)
+        run, inserted = state.upsert_run(
+            given.get("entity_name"), given.get("model_name"), given["name"], values
+        )
         return {"bucket": run, "inserted": inserted}
     known = state.runs.known(given.get("id") or "")
     state.runs.update(known, values)
@@ -198,7 +204,11 @@ def _pushed(item: Item) -> Answer:
 
 
 def _report(given: Input) -> Answer:
-    return {"message": given["message"], "stage": given["stage"], "file_paths": given.get("file_paths") or []}
+    return {
+        "message": given["message"],
+        "stage": given["stage"],
+        "file_paths": given.get("file_paths") or [],
+    }
 
 
 def _resolver(mutation: Mutation) -> Callable[..., Answer | None]:

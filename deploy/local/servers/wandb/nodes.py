@@ -34,7 +34,9 @@ class ProjectNode(NamedTuple):
         return global_id("Project", self.number)
 
 
-def connection(nodes: Sequence[Any], first: int | None = None, after: str | None = None) -> dict[str, Any]:
+def connection(
+    nodes: Sequence[Any], first: int | None = None, after: str | None = None
+) -> dict[str, Any]:
     """Cut a page out of many, with a cursor for the next: the number of those already seen."""
     start = int(after) if after else 0
     page = nodes[start : start + (PAGE if first is None else first)]

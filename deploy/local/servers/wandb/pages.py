@@ -25,24 +25,38 @@ def page(state: State, path: str) -> str:
     """Return the page of a path: a run at /ENTITY/PROJECT/runs/NAME, everything elsewhere."""
     match path.strip("/").split("/"):
         case [entity, project, "runs", name, *_] if run := state.runs.get(entity, project, name):
-            return _whole(f"Run {run.name}", '<p><a href="/">All queues and runs</a></p>' + _run(run))
+            return _whole(
+                f"Run {run.name}", '<p><a href="/">All queues and runs</a></p>' + _run(run)
+            )
         case [_, _, "runs", name, *_]:
-            return _whole("No such run", f'<p>There is no run {_text(name)} here. <a href="/">What there is</a></p>')
+            return _whole(
+                "No such run",
+                f'<p>There is no run {_text(name)} here. <a href="/">What there is</a></p>',
+            )
         case [entity, project] if (entity, project) in state.projects:
             runs = _runs(state.runs.in_project(entity, project))
-            return _whole(f"{entity}/{project}", '<p><a href="/">All queues and runs</a></p>' + runs)
+            return _whole(
+                f"{entity}/{project}", '<p><a href="/">All queues and runs</a></p>' + runs
+            )
     return _whole("W&B stand-in", _overview(state))
 
 
 def _overview(state: State) -> str:
     state.queues.end_leases()
-    queues = "".join(_queue(state, queue) for queue in state.queues.by_path.values()) or "<p>No queues yet.</p>"
+    queues = (
+        "".join(_queue(state, queue) for queue in state.queues.by_path.values())
+        or "<p>No queues yet.</p>"
+    )
     agents = _table(
         ("agent", "queues", "host", "status", "heartbeat"),
         (
             (
                 _text(agent.name),
-                _text(", ".join(queue.name for queue in map(state.queues.by_id, agent.run_queues) if queue)),
+                _text(
+                    ", ".join(
+                        queue.name for queue in map(state.queues.by_id, agent.run_queues) if queue
+                    )
+                ),
                 _text(agent.hostname),
                 _text("told to stop polling" if agent.stop_polling else agent.agent_status),
                 _text(timestamp(agent.heartbeat_at)),
@@ -76,9 +90,7 @@ def _queue(state: State, queue: RunQueue) -> str:
                 f'<a href="{_text(path)}">{_text(run_name)}</a>{run_state}' if run_name else "",
             )
         )
-    title = (
-        f"<h3>{_text(queue.entity)} / {_text(queue.name)} <small>{_text(queue.resource_config.resource)}</small></h3>"
-    )
+    title = f"<h3>{_text(queue.entity)} / {_text(queue.name)} <small>{_text(queue.resource_config.resource)}</small></h3>"
     config = f"<details><summary>resource config</summary>{_json(redacted(queue.resource_config.config))}</details>"
     return title + config + _table(("job and its run spec", "item", "run"), rows_)
 
@@ -93,7 +105,15 @@ def _runs(runs: list[Run]) -> str:
                 _state(run),
                 _text("" if run.exit_code is None else run.exit_code),
                 _text(timestamp(run.created_at)),
-                _text(json.dumps({key: value for key, value in run.summary.items() if not key.startswith("_")})[:200]),
+                _text(
+                    json.dumps(
+                        {
+                            key: value
+                            for key, value in run.summary.items()
+                            if not key.startswith("_")
+                        }
+                    )[:200]
+                ),
             )
             for run in reversed(runs)
         ),
@@ -114,7 +134,10 @@ def _run(run: Run) -> str:
     ]
     history = _text("\n".join(json.dumps(row) for row in rows(run)[-100:]))
     log = _text("\n".join(lines(run, LOG)[-200:]))
-    return _table(("", ""), facts) + f"<h2>History</h2><pre>{history}</pre><h2>Log</h2><pre>{log}</pre>"
+    return (
+        _table(("", ""), facts)
+        + f"<h2>History</h2><pre>{history}</pre><h2>Log</h2><pre>{log}</pre>"
+    )
 
 
 def _state(run: Run) -> str:

@@ -92,15 +92,23 @@ class Queues:
 
     def in_project(self, entity: str, project: str) -> list[RunQueue]:
         """Return a project's queues, oldest first."""
-        return [queue for queue in self.by_path.values() if (queue.entity, queue.project) == (entity, project)]
+        return [
+            queue
+            for queue in self.by_path.values()
+            if (queue.entity, queue.project) == (entity, project)
+        ]
 
     def by_id(self, queue_id: str) -> RunQueue | None:
         """Find a queue by its id."""
         return next((queue for queue in self.by_path.values() if queue.id == queue_id), None)
 
-    def create_config(self, resource: str, config: Mapping[str, Any], schemas: Mapping[str, Any]) -> ResourceConfig:
+    def create_config(
+        self, resource: str, config: Mapping[str, Any], schemas: Mapping[str, Any]
+    ) -> ResourceConfig:
         """Keep a default resource config for queues to come."""
-        made = ResourceConfig(self._id("DefaultResourceConfig"), resource, dict(config), dict(schemas))
+        made = ResourceConfig(
+            self._id("DefaultResourceConfig"), resource, dict(config), dict(schemas)
+        )
         self.configs[made.id] = made
         return made
 
@@ -122,7 +130,14 @@ class Queues:
             raise Refused(f"default resource config {config_id} not found")
         config = self.configs[config_id] if config_id is not None else ResourceConfig("")
         made = RunQueue(
-            self._id("RunQueue"), entity, project, name, access, created_by, config, prioritization_mode or "DISABLED"
+            self._id("RunQueue"),
+            entity,
+            project,
+            name,
+            access,
+            created_by,
+            config,
+            prioritization_mode or "DISABLED",
         )
         self.by_path[entity, project, name] = made
         return made
@@ -138,7 +153,11 @@ class Queues:
         return True
 
     def push(
-        self, queue: RunQueue, spec: Mapping[str, Any], priority: int | None, template_variables: Mapping[str, Any]
+        self,
+        queue: RunQueue,
+        spec: Mapping[str, Any],
+        priority: int | None,
+        template_variables: Mapping[str, Any],
     ) -> Item:
         """Put an item on a queue: its spec over the queue's own, template variables filled in."""
         config = queue.resource_config

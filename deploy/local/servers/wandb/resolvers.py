@@ -7,10 +7,20 @@ from functools import partial
 from typing import Any
 
 from deploy.local.servers.wandb.agents import Agent
-from deploy.local.servers.wandb.artifact_fields import ARTIFACT_FIELDS, ARTIFACT_PROJECT_FIELDS, ARTIFACT_QUERIES
+from deploy.local.servers.wandb.artifact_fields import (
+    ARTIFACT_FIELDS,
+    ARTIFACT_PROJECT_FIELDS,
+    ARTIFACT_QUERIES,
+)
 from deploy.local.servers.wandb.execution import Info
 from deploy.local.servers.wandb.filters import matches
-from deploy.local.servers.wandb.nodes import EntityNode, ProjectNode, connection, entity_node, project_node
+from deploy.local.servers.wandb.nodes import (
+    EntityNode,
+    ProjectNode,
+    connection,
+    entity_node,
+    project_node,
+)
 from deploy.local.servers.wandb.queues import Item, ResourceConfig, RunQueue
 from deploy.local.servers.wandb.run_fields import timestamp
 from deploy.local.servers.wandb.runs import Run, Sweep
@@ -50,7 +60,11 @@ def _projects(
 ) -> Any:
     state = _state(info)
     wanted = entity_name or state.entity
-    return connection([ProjectNode(*path, n) for path, n in state.projects.items() if path[0] == wanted], first, after)
+    return connection(
+        [ProjectNode(*path, n) for path, n in state.projects.items() if path[0] == wanted],
+        first,
+        after,
+    )
 
 
 def _agent(_: None, info: Info, id: str) -> Agent | None:  # noqa: A002 - W&B's name
@@ -62,7 +76,10 @@ def _config(_: EntityNode, info: Info, id: str) -> ResourceConfig | None:  # noq
 
 
 def _template_variables(config: ResourceConfig, _: Info) -> list[dict[str, str]]:
-    return [{"name": name, "schema": json.dumps(schema)} for name, schema in config.template_schemas.items()]
+    return [
+        {"name": name, "schema": json.dumps(schema)}
+        for name, schema in config.template_schemas.items()
+    ]
 
 
 def _run_queues(project: ProjectNode, info: Info) -> list[RunQueue]:
@@ -107,7 +124,9 @@ def _runs(
 ) -> Any:
     found = _filtered(project, info, filters)
     key = (order or "+created_at").lstrip("+-")
-    found.sort(key=lambda run: _sortable(run_value(run, key)), reverse=(order or "").startswith("-"))
+    found.sort(
+        key=lambda run: _sortable(run_value(run, key)), reverse=(order or "").startswith("-")
+    )
     return connection(found, first, after)
 
 
@@ -123,7 +142,11 @@ def run_value(run: Run, key: str) -> Any:
         for step in path.split("."):
             value = value.get(step) if isinstance(value, Mapping) else None
         return value.get("value") if isinstance(value, Mapping) and "value" in value else value
-    return getattr(run, {"sweep": "sweep_name"}.get(name, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()), None)
+    return getattr(
+        run,
+        {"sweep": "sweep_name"}.get(name, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()),
+        None,
+    )
 
 
 def _sortable(value: Any) -> tuple[bool, bool, Any]:
@@ -134,7 +157,11 @@ def _sortable(value: Any) -> tuple[bool, bool, Any]:
 QUERIES: dict[str, dict[str, Any]] = {
     "Query": {
         "viewer": _viewer,
-        "serverInfo": lambda *_: {"features": [], "latest_local_version_info": None, "cli_version_info": {}},
+        "serverInfo": lambda *_: {
+            "features": [],
+            "latest_local_version_info": None,
+            "cli_version_info": {},
+        },
         "entity": lambda _, info, name=None: entity_node(_state(info), name),
         "project": _project,
         "model": _project,

@@ -48,7 +48,10 @@ def upload_url(base_url: str, run: Run, name: str) -> str:
 def _history_keys(run: Run, _: Info) -> dict[str, Any]:
     written = rows(run)
     keys = dict.fromkeys(key for row in written for key in row)
-    return {"lastStep": written[-1].get("_step", 0) if written else -1, "keys": {key: {} for key in keys}}
+    return {
+        "lastStep": written[-1].get("_step", 0) if written else -1,
+        "keys": {key: {} for key in keys},
+    }
 
 
 def _history(
@@ -65,7 +68,10 @@ def _history(
 def _parquet_history(run: Run, _: Info, live_keys: list[str]) -> dict[str, Any]:
     """Answer all of the history as not yet exported to a parquet file."""
     chosen = [row for row in rows(run) if all(key in row for key in live_keys)]
-    return {"parquet_urls": [], "live_data": [{key: row[key] for key in live_keys or row} for row in chosen]}
+    return {
+        "parquet_urls": [],
+        "live_data": [{key: row[key] for key in live_keys or row} for row in chosen],
+    }
 
 
 def _sampled_history(run: Run, _: Info, specs: list[str]) -> list[list[dict[str, Any]]]:
@@ -73,7 +79,9 @@ def _sampled_history(run: Run, _: Info, specs: list[str]) -> list[list[dict[str,
     for spec in map(json.loads, specs):
         keys = spec.get("keys")
         chosen = [row for row in rows(run) if not keys or all(key in row for key in keys)]
-        answers.append([{key: row[key] for key in keys or row} for row in chosen[: spec.get("samples", 500)]])
+        answers.append(
+            [{key: row[key] for key in keys or row} for row in chosen[: spec.get("samples", 500)]]
+        )
     return answers
 
 
@@ -107,11 +115,18 @@ def create_run_files(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
     """Answer where to put a run's files."""
     asked = info.context
     given = arguments["input"]
-    entity, project = given.get("entity_name") or asked.state.entity, given.get("project_name") or "uncategorized"
+    entity, project = (
+        given.get("entity_name") or asked.state.entity,
+        given.get("project_name") or "uncategorized",
+    )
     run = asked.state.runs.get(entity, project, given["run_name"])
     if run is None:
         raise Refused(f"run {entity}/{project}/{given['run_name']} not found")
-    return {"run_id": run.id, "upload_headers": [], "files": [_file(info, run, name) for name in given["files"]]}
+    return {
+        "run_id": run.id,
+        "upload_headers": [],
+        "files": [_file(info, run, name) for name in given["files"]],
+    }
 
 
 def _tail(stream: str) -> Any:

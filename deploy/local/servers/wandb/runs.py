@@ -105,13 +105,17 @@ class Runs:
         """Return a project's runs as they are now, oldest first."""
         return [run for run in self.all() if (run.entity, run.project) == (entity, project)]
 
-    def upsert(self, entity: str, project: str, name: str, user: str, given: Mapping[str, Any]) -> tuple[Run, bool]:
+    def upsert(
+        self, entity: str, project: str, name: str, user: str, given: Mapping[str, Any]
+    ) -> tuple[Run, bool]:
         """Make a run or bring it up to date; returns it and whether it is new."""
         run = self.get(entity, project, name)
         inserted = run is None
         if run is None:
             now = self._clock()
-            run = Run(self._new_id("Run", self._new_number()), entity, project, name, now, now, user)
+            run = Run(
+                self._new_id("Run", self._new_number()), entity, project, name, now, now, user
+            )
             self.by_path[entity, project, name] = self.by_id[run.id] = run
         elif run.state in ENDED or run.state == "pending":
             # wandb.init of a run that is there already: it was created ahead, or is resumed
@@ -169,9 +173,13 @@ class Runs:
         run = self.known(run_id)
         del self.by_id[run.id], self.by_path[run.entity, run.project, run.name]
 
-    def add_sweep(self, entity: str, project: str, name: str, state: str = "RUNNING", config: str = "") -> Sweep:
+    def add_sweep(
+        self, entity: str, project: str, name: str, state: str = "RUNNING", config: str = ""
+    ) -> Sweep:
         """Make a sweep that runs may belong to."""
-        sweep = Sweep(self._new_id("Sweep", self._new_number()), entity, project, name, state, config)
+        sweep = Sweep(
+            self._new_id("Sweep", self._new_number()), entity, project, name, state, config
+        )
         self.sweeps[entity, project, name] = sweep
         return sweep
 

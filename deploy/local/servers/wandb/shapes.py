@@ -29,7 +29,12 @@ SAID = {  # of what is missing, by its field
 }
 CODES = {"not found": 404, "already claimed": 409, "permission denied": 403}
 DENIED = "permission denied"
-SUCCEEDING = ("failRunQueueItem", "updateRunQueueItemWarning", "ackRunQueueItem", "updateLaunchAgent")
+SUCCEEDING = (
+    "failRunQueueItem",
+    "updateRunQueueItemWarning",
+    "ackRunQueueItem",
+    "updateLaunchAgent",
+)
 NESTED = ("runQueue", "runQueueItem")
 
 
@@ -38,7 +43,9 @@ class Errors:
     """What is refused, and how that is answered."""
 
     shape: str = "usual"
-    operations: set[str] = field(default_factory=set)  # root fields that are refused, whatever they are asked
+    operations: set[str] = field(
+        default_factory=set
+    )  # root fields that are refused, whatever they are asked
     projects: set[str] = field(default_factory=set)  # entity/project that the key may not read
     given: int = 0
     _random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - no secret
@@ -67,7 +74,12 @@ class Errors:
         if not refused:
             return None
         told = {(node.alias or node.name).value: node.name.value in SUCCEEDING for node in refused}
-        return {"data": {alias: {"success": False} if succeeding else None for alias, succeeding in told.items()}}
+        return {
+            "data": {
+                alias: {"success": False} if succeeding else None
+                for alias, succeeding in told.items()
+            }
+        }
 
     def reshaped(
         self, tree: DocumentNode | None, variables: Mapping[str, Any], answer: dict[str, Any]
@@ -83,7 +95,9 @@ class Errors:
         self.given += 1
         if shape.isdecimal():
             said = [{"message": f"{message} (<Response [{shape}]>)"} for _, message, _ in refused]
-            return int(shape), {"errors": said or [{"message": error["message"]} for error in errors]}
+            return int(shape), {
+                "errors": said or [{"message": error["message"]} for error in errors]
+            }
         for path, message, forced in refused:
             if shape == "usual" and (not forced or _unsuccessful(data[path[0]])):
                 continue
@@ -98,12 +112,16 @@ class Errors:
 Refusals = list[tuple[list[str], str, bool]]  # path, message, and whether it was asked for
 
 
-def _refused(errors: Errors, tree: DocumentNode | None, variables: Mapping[str, Any], data: dict[str, Any]) -> Refusals:
+def _refused(
+    errors: Errors, tree: DocumentNode | None, variables: Mapping[str, Any], data: dict[str, Any]
+) -> Refusals:
     found: Refusals = []
     for node in _roots(tree):
         alias, name = (node.alias or node.name).value, node.name.value
         value = data.get(alias)
-        if name in errors.operations or (name == "project" and _project(node, variables) in errors.projects):
+        if name in errors.operations or (
+            name == "project" and _project(node, variables) in errors.projects
+        ):
             found.append(([alias], DENIED if name == "project" else SAID.get(name, DENIED), True))
         elif name not in SAID or alias not in data:
             continue
@@ -145,7 +163,9 @@ def _project(node: FieldNode, variables: Mapping[str, Any]) -> str:
     for argument in node.arguments or ():
         value: Any = argument.value
         given[argument.name.value] = (
-            variables.get(value.name.value) if value.kind == "variable" else getattr(value, "value", None)
+            variables.get(value.name.value)
+            if value.kind == "variable"
+            else getattr(value, "value", None)
         )
     return f"{given.get('entityName')}/{given.get('name')}"
 

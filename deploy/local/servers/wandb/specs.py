@@ -8,7 +8,12 @@ from typing import Any
 
 from deploy.local.servers.wandb.errors import Refused
 
-TYPES: dict[str, Any] = {"string": str, "boolean": bool, "number": int | float, "integer": int | float}
+TYPES: dict[str, Any] = {
+    "string": str,
+    "boolean": bool,
+    "number": int | float,
+    "integer": int | float,
+}
 TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -32,7 +37,9 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
     return TEMPLATE.sub(lambda match: str(variables.get(match[1], match[0])), value)
 
 
-def template_values(schemas: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+def template_values(
+    schemas: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the value of every template variable: the given one, else its schema's default.
 
     Raises:
@@ -41,7 +48,9 @@ def template_values(schemas: Mapping[str, Mapping[str, Any]], given: Mapping[str
     """
     if unknown := sorted(given.keys() - schemas.keys()):
         raise Refused(f"template variables {', '.join(unknown)} are not defined by this queue")
-    values = {name: schema["default"] for name, schema in schemas.items() if "default" in schema} | dict(given)
+    values = {
+        name: schema["default"] for name, schema in schemas.items() if "default" in schema
+    } | dict(given)
     for name, value in given.items():
         _check(name, value, schemas[name])
     if missing := sorted(schemas.keys() - values.keys()):
@@ -61,9 +70,13 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     if "enum" in schema and value not in schema["enum"]:
         raise Refused(f"template variable {name}: {value!r} is not one of {schema['enum']}")
     if number and value < schema.get("minimum", value):
-        raise Refused(f"template variable {name}: {value!r} is less than the minimum of {schema['minimum']}")
+        raise Refused(
+            f"template variable {name}: {value!r} is less than the minimum of {schema['minimum']}"
+        )
     if number and value > schema.get("maximum", value):
-        raise Refused(f"template variable {name}: {value!r} is greater than the maximum of {schema['maximum']}")
+        raise Refused(
+            f"template variable {name}: {value!r} is greater than the maximum of {schema['maximum']}"
+        )
 
 
 def variable_schemas(declared: Any) -> dict[str, dict[str, Any]]:
@@ -71,7 +84,11 @@ def variable_schemas(declared: Any) -> dict[str, dict[str, Any]]:
     schemas = {}
     for name, value in (_loaded(declared) or {}).items():
         schema = _loaded(value)
-        schemas[name] = _loaded(schema["schema"]) if isinstance(schema, Mapping) and "schema" in schema else schema
+        schemas[name] = (
+            _loaded(schema["schema"])
+            if isinstance(schema, Mapping) and "schema" in schema
+            else schema
+        )
     return schemas
 
 

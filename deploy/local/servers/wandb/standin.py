@@ -55,7 +55,10 @@ def redacted(value: Any) -> Any:
     """Return a run spec without the API keys that it may carry, be it as an entry or as a container's variable."""
     if isinstance(value, Mapping):
         hidden = KEYS | {"value"} if str(value.get("name")) in KEYS else KEYS
-        return {key: "***" if key in hidden and inner else redacted(inner) for key, inner in value.items()}
+        return {
+            key: "***" if key in hidden and inner else redacted(inner)
+            for key, inner in value.items()
+        }
     return [redacted(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -86,7 +89,9 @@ def standin_routes(state: State) -> list[Route]:
             prioritization_mode=given.get("prioritization_mode"),
             project=given.get("project") or QUEUE_PROJECT,
         )
-        return JSONResponse({"id": queue.id, "entity": queue.entity, "project": queue.project, "queue": queue.name})
+        return JSONResponse(
+            {"id": queue.id, "entity": queue.entity, "project": queue.project, "queue": queue.name}
+        )
 
     async def agents(_: Request) -> Response:
         with state.lock:

@@ -86,13 +86,19 @@ class State:
         `config` is what belongs under `{"resource_args": {resource: …}}`, or all of that; `template_variables` is
         `{name: schema}`, or that in JSON.
         """
-        full = config if config and "resource_args" in config else {"resource_args": {resource: config or {}}}
+        full = (
+            config
+            if config and "resource_args" in config
+            else {"resource_args": {resource: config or {}}}
+        )
         with self.lock:
             self.project(entity, project)
             made = self.queues.create_config(resource, full, variable_schemas(template_variables))
             there = self.queues.by_path.get((entity, project, queue))
             if there is None:
-                there = self.queues.create(entity, project, queue, access="PROJECT", created_by=self.entity)
+                there = self.queues.create(
+                    entity, project, queue, access="PROJECT", created_by=self.entity
+                )
             there.resource_config = made
             if prioritization_mode:
                 there.reorder(prioritization_mode)
@@ -116,13 +122,23 @@ class State:
             return self.queues.push(there, run_spec, priority, template_variables or {})
 
     def register_agent(
-        self, entity: str, project: str, queue_ids: list[str], hostname: str, config: str | None, version: str | None
+        self,
+        entity: str,
+        project: str,
+        queue_ids: list[str],
+        hostname: str,
+        config: str | None,
+        version: str | None,
     ) -> Agent:
         """Register an agent; all of its queues must be there."""
         with self.lock:
-            if unknown := [queue_id for queue_id in queue_ids if self.queues.by_id(queue_id) is None]:
+            if unknown := [
+                queue_id for queue_id in queue_ids if self.queues.by_id(queue_id) is None
+            ]:
                 raise Refused(f"run queues not found: {', '.join(unknown)}")
-            return self.agents.register(entity, project, queue_ids, hostname, json.loads(config or "{}"), version)
+            return self.agents.register(
+                entity, project, queue_ids, hostname, json.loads(config or "{}"), version
+            )
 
     def upsert_run(
         self, entity: str | None, project: str | None, name: str, given: Mapping[str, Any]
@@ -132,7 +148,9 @@ class State:
             entity, project = entity or self.entity, project or "uncategorized"
             self.project(entity, project)
             run, inserted = self.runs.upsert(entity, project, name, self.entity, given)
-            if run.run_queue_item_id is None and (item := self.queues.claimed_for(entity, project, name)):
+            if run.run_queue_item_id is None and (
+                item := self.queues.claimed_for(entity, project, name)
+            ):
                 run.run_queue_item_id = item.id
             return run, inserted
 

@@ -60,18 +60,26 @@ def agent_heartbeat(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _next(state: State, sweep: Sweep) -> dict[str, Any]:
     parameters = yaml.safe_load(sweep.config)["parameters"]
-    grid = list(itertools.product(*(one.get("values") or [one["value"]] for one in parameters.values())))
+    grid = list(
+        itertools.product(*(one.get("values") or [one["value"]] for one in parameters.values()))
+    )
     number = len(_runs(state, sweep))
     if sweep.state != "RUNNING" or number >= len(grid):
         return {"type": "stop"}
-    run, _ = state.upsert_run(sweep.entity, sweep.project, f"{sweep.name}-{number + 1}", {"sweep": sweep.name})
+    run, _ = state.upsert_run(
+        sweep.entity, sweep.project, f"{sweep.name}-{number + 1}", {"sweep": sweep.name}
+    )
     run.state = "pending"  # made ahead: it begins with wandb.init
     args = {name: {"value": value} for name, value in zip(parameters, grid[number], strict=True)}
     return {"type": "run", "run_id": run.name, "args": args}
 
 
 def _runs(state: State, sweep: Sweep) -> list[Run]:
-    return [run for run in state.runs.in_project(sweep.entity, sweep.project) if run.sweep_name == sweep.name]
+    return [
+        run
+        for run in state.runs.in_project(sweep.entity, sweep.project)
+        if run.sweep_name == sweep.name
+    ]
 
 
 def _started(_: Sweep, info: Info) -> str:

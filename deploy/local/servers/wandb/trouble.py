@@ -13,7 +13,9 @@ def trouble_routes(state: State) -> list[Route]:
     async def push_raw(request: Request) -> Response:
         given = await request.json()
         with state.lock:
-            queue = state.queues.by_path[given["entity"], given.get("project") or QUEUE_PROJECT, given["queue"]]
+            queue = state.queues.by_path[
+                given["entity"], given.get("project") or QUEUE_PROJECT, given["queue"]
+            ]
             return JSONResponse({"id": state.queues.push_raw(queue, given["raw"]).id})
 
     async def remove_item(request: Request) -> Response:
@@ -23,7 +25,9 @@ def trouble_routes(state: State) -> list[Route]:
 
     async def remove_agent(request: Request) -> Response:
         with state.lock:
-            return JSONResponse({"success": state.agents.by_id.pop(request.path_params["id"], None) is not None})
+            return JSONResponse(
+                {"success": state.agents.by_id.pop(request.path_params["id"], None) is not None}
+            )
 
     async def errors(_: Request) -> Response:
         with state.lock:

@@ -34,8 +34,12 @@ def argument_names() -> dict[str, Any]:
         "submit": aiplatform.CustomJob.submit,
     }
     parameters = {name: inspect.signature(taker).parameters for name, taker in takers.items()}
-    shapes = {name: _shape(one.annotation) for those in parameters.values() for name, one in those.items()}
-    return {name: frozenset(those) - {"self"} for name, those in parameters.items()} | {"shapes": shapes}
+    shapes = {
+        name: _shape(one.annotation) for those in parameters.values() for name, one in those.items()
+    }
+    return {name: frozenset(those) - {"self"} for name, those in parameters.items()} | {
+        "shapes": shapes
+    }
 
 
 def _shape(annotation: Any) -> Shape:
@@ -64,8 +68,14 @@ def _message(message: Descriptor) -> Shape:
 def _field(described: FieldDescriptor) -> Shape:
     kind, inner = described.cpp_type, described.message_type
     if kind == FieldDescriptor.CPPTYPE_ENUM:
-        shape = Shape("choice", choices={value.name: value.number for value in described.enum_type.values})
-    elif inner and not inner.full_name.startswith("google.protobuf.") and not inner.GetOptions().map_entry:
+        shape = Shape(
+            "choice", choices={value.name: value.number for value in described.enum_type.values}
+        )
+    elif (
+        inner
+        and not inner.full_name.startswith("google.protobuf.")
+        and not inner.GetOptions().map_entry
+    ):
         shape = _message(inner)
     else:
         shape = _FIELDS.get(kind, Shape())

@@ -40,7 +40,13 @@ class VertexCompute:
     `create_seconds` bounds a create call: to connect, and to be answered.
     """
 
-    def __init__(self, project: str, location: str, endpoint: str = "", create_seconds: float = CREATE_SECONDS) -> None:
+    def __init__(
+        self,
+        project: str,
+        location: str,
+        endpoint: str = "",
+        create_seconds: float = CREATE_SECONDS,
+    ) -> None:
         self._default = {"project": project, "location": location}
         self._endpoint = endpoint
         self._create_seconds = create_seconds
@@ -56,13 +62,19 @@ class VertexCompute:
             raise
 
     def _create(self, call: CustomJobCall, budget: Budget) -> str:
-        seconds = min(self._create_seconds, call.submit.get("create_request_timeout") or self._create_seconds)
+        seconds = min(
+            self._create_seconds, call.submit.get("create_request_timeout") or self._create_seconds
+        )
         sending = Sending(budget, seconds)
         job = None
         try:
             self._prepare()
-            job = aiplatform.CustomJob(project=call.project, location=call.location, **call.constructor)
-            client = job.api_client.create_custom_job.__self__  # the SDK makes a new one for each call
+            job = aiplatform.CustomJob(
+                project=call.project, location=call.location, **call.constructor
+            )
+            client = (
+                job.api_client.create_custom_job.__self__
+            )  # the SDK makes a new one for each call
             sending.watch(client.transport._session)  # noqa: SLF001 - the only way to its requests
             job.api_client = client
             arguments = {**typed(call.submit), **_experiment(call, budget)}
@@ -71,7 +83,9 @@ class VertexCompute:
             raise
         except Exception as exc:
             if job is None or not sending.begun:
-                budget.require("the create call")  # the error may be the framework's, which ends an invocation anywhere
+                budget.require(
+                    "the create call"
+                )  # the error may be the framework's, which ends an invocation anywhere
                 raise _unsent(exc) from exc
             return self._after_error(call, job, exc)
         return str(job.resource_name)
@@ -80,12 +94,17 @@ class VertexCompute:
         """Look the newest job up by its labels: one request."""
         read = _PARENT.fullmatch(parent)
         if not read:
-            raise Reject("spec", f"{parent[:200]!r} is no place of a job", "Write projects/PROJECT/locations/REGION.")
+            raise Reject(
+                "spec",
+                f"{parent[:200]!r} is no place of a job",
+                "Write projects/PROJECT/locations/REGION.",
+            )
         wanted = " AND ".join(f'labels.{name}="{value}"' for name, value in labels.items())
         try:
             self._prepare()
             client = aiplatform.initializer.global_config.create_client(
-                client_class=aiplatform.utils.JobClientWithOverride, location_override=read["location"]
+                client_class=aiplatform.utils.JobClientWithOverride,
+                location_override=read["location"],
             )
             request = {"parent": parent, "filter": wanted, "page_size": PAGE}
             page = client.list_custom_jobs(request=request, timeout=FIND_SECONDS)
@@ -147,9 +166,13 @@ def _experiment(call: CustomJobCall, budget: Budget) -> dict[str, Any]:
         return within(min(EXPERIMENT_SECONDS, budget.left), look_up)
     except (google_errors.NotFound, google_errors.BadRequest, ValueError) as exc:
         said = f"{run} of {name} cannot be used" if run else f"{name} cannot be used"
-        raise Reject("run.experiment", f"{said} in {call.location}: {_short(exc)}", "Create it there first.") from exc
+        raise Reject(
+            "run.experiment", f"{said} in {call.location}: {_short(exc)}", "Create it there first."
+        ) from exc
     except Exception as exc:
-        raise _refusal(exc) or Retry(f"Vertex AI cannot be asked for the experiment: {_short(exc)}") from exc
+        raise _refusal(exc) or Retry(
+            f"Vertex AI cannot be asked for the experiment: {_short(exc)}"
+        ) from exc
 
 
 def _unsent(exc: Exception) -> LaunchError:
