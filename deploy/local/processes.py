@@ -102,20 +102,30 @@ class Processes:
         """Return a process's id."""
         return self._running[name].pid
 
-    def stop(self, grace_seconds: float = 8.0) -> None:
-        """End all: asked first, then killed, with whatever they started."""
-        running = list(self._running.values())[::-1]
-        for process in running:
-            _signal(process, signal.SIGTERM)
-        deadline = time.monotonic() + grace_seconds
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(deadline - time.monotonic(), 0.0))
-        for process in running:
-            _signal(process, signal.SIGKILL)
-            process.wait()
-            _guard().forget(process.pid)
-        self._running.clear()
+    def stop(self, *earlier: Sequence[str], grace_seconds: float = 8.0) -> None:
+        """End all: asked first, then killed, with whatever they started.
+
+        Each group of names in `earlier` has ended before the next, and all of them before the rest.
+        """
+        for names in earlier:
+            self._end(names, grace_seconds)
+        self._end(list(self._running)[::-1], grace_seconds)
+
+    def _end(self, names: Sequence[str], grace_seconds: float) -> None:
+        """End these, and wait until they are gone."""
+        ending = [self._running.pop(name) for name in names if name in self._running]
+        try:
+            for process in ending:
+                _signal(process, signal.SIGTERM)
+            deadline = time.monotonic() + grace_seconds
+            for process in ending:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(deadline - time.monotonic(), 0.0))
+        finally:
+            for process in ending:
+                _signal(process, signal.SIGKILL)
+                process.wait()
+                _guard().forget(process.pid)
 
     def log(self, name: str) -> Path:
         """Return where a process's output goes."""

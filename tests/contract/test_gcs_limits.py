@@ -64,6 +64,18 @@ def test_a_second_write_within_a_second_is_refused(server: str) -> None:
     assert requests.get(f"{server}/standin/gcs", timeout=5).json()["refused"]["rateLimitExceeded"] >= 2
 
 
+def test_a_busy_object_is_tried_again_soon(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long pauses lose their turn to each other writer, until the client's patience ends."""
+    bucket = fresh_bucket(server)
+    launch = GcsLedger(bucket).write(a_launch())
+    pauses: list[float] = []
+    monkeypatch.setattr("random.uniform", lambda _, longest: longest)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    GcsLedger(bucket).write(launch.move(State.SUBMITTING, attempt=1))
+    assert len(pauses) > 2
+    assert max(pauses) <= 2
+
+
 def test_preconditions_of_deletes_hold(server: str) -> None:
     """As in GCS: 412, and the object is still there."""
     bucket = fresh_bucket(server)

@@ -36,6 +36,7 @@ QUICK = {  # minutes of the cloud as seconds, so that what has to be waited for 
     "OVERDUE_SECONDS": "2",
     "INIT_GRACE_SECONDS": "1",
 }
+QUICK_WRITES = ("--write-seconds", "0.1")  # of one object; GCS's own second is kept where a test asks for it
 SPEC = {"entity": ENTITY, "project": "cats", "docker": {"docker_image": "local/x"}, "name": "one"}
 
 
@@ -73,12 +74,18 @@ class After:
 
 
 @contextmanager
-def stack(folder: Path, wandb: Any, vertex: Any, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def stack(
+    folder: Path,
+    wandb: Any,
+    vertex: Any,
+    settings: Mapping[str, str] | None = None,
+    gcs_options: tuple[str, ...] = QUICK_WRITES,
+) -> Iterator[Stack]:
     """Run the three functions among these servers."""
     ports = Ports.free()
     made = Stack(
         folder, ports, {**QUICK, **(settings or {})}, every=0.5, emulator=False,
-        pubsub_options=("--shape", "cloudevent"), without=frozenset({"wandb", "vertex"}),
+        gcs_options=gcs_options, pubsub_options=("--shape", "cloudevent"), without=frozenset({"wandb", "vertex"}),
     )  # fmt: skip
     with ExitStack() as servers:
         servers.enter_context(serving(wandb, ports.wandb))
@@ -112,7 +119,7 @@ def test_a_killed_submit_between_create_and_record_leaves_one_job(tmp_path: Path
         killed.set()
 
     app = After(vertex_app(vertex), lambda method, path, _: method == "POST" and path.endswith("customJobs"), kill)
-    with stack(tmp_path, wandb_app(wandb), app) as running:
+    with stack(tmp_path, wandb_app(wandb), app, gcs_options=()) as running:  # with GCS's own limit of writes
         made.append(running)
         item = wandb.push(ENTITY, QUEUE, SPEC)
         eventually(killed.is_set, "submit is killed")

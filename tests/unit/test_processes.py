@@ -28,6 +28,17 @@ STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 )
 
+ENDING = """
+import signal, sys, time
+def end(*_):
+    time.sleep(float(sys.argv[1]))
+    print("ended", time.monotonic(), flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+time.sleep(600)
+"""
+
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_nothing_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
@@ -56,6 +67,17 @@ def test_a_stubborn_one_is_killed(tmp_path: Path) -> None:
     eventually(lambda: "up" in processes.tail("stubborn"), "it ignores SIGTERM", 20)
     processes.stop(grace_seconds=0.1)
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_function_finishes_before_its_servers_end(tmp_path: Path) -> None:
+    """A tick that loses a server logs an error."""
+    processes = Processes(tmp_path)
+    for name, seconds in (("server", 0), ("function", 0.5)):
+        processes.start(name, [sys.executable, "-uc", ENDING, str(seconds)])
+        eventually(lambda name=name: "up" in processes.tail(name), "it runs", 20)  # type: ignore[misc]
+    processes.stop(("not started", "function"))
+    ended = {name: float(processes.tail(name).split()[-1]) for name in ("function", "server")}
+    assert ended["function"] < ended["server"]
 
 
 def test_one_that_ends_by_itself_is_one_line(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from shared.core.errors import Conflict, Denied, LaunchError, Retry
 
 T = TypeVar("T")
 
+LONGEST_PAUSE = 2  # seconds between two tries; a busy object takes one write per second
 TIMEOUT = 10  # seconds to connect, and seconds between two parts of an answer
 PATIENCE = 20  # seconds after which what fails in passing is not begun again
 LONGEST = 45  # seconds that a method here takes at the most, on any network
@@ -42,7 +43,7 @@ class Bucket:
 
     def __init__(self, name: str, patience: float = PATIENCE, longest: float = LONGEST) -> None:
         self._name = name
-        self._repeat = DEFAULT_RETRY.with_deadline(patience)
+        self._repeat = DEFAULT_RETRY.with_deadline(patience).with_delay(maximum=LONGEST_PAUSE)
         self._longest = longest
         self._client: storage.Client | None = None
         self._lock = threading.Lock()
