@@ -21,7 +21,7 @@ def chaos(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Complete
     folder = tmp_path_factory.mktemp("chaos") / "logs"
     often = ["--fault-rate", "0.2", "--duplicates", "0.2", "--max-jobs", "16"]
     size = ["--items", str(ITEMS), "--kills", str(KILLS), "--freezes", str(FREEZES), "--seed", "5"]
-    command = [sys.executable, "-m", "deploy", "chaos", *size, *often, "--folder", str(folder)]
+    command = [sys.executable, "-m", "tests.chaos", *size, *often, "--folder", str(folder)]
     environ = {**os.environ, "COLUMNS": "300"}
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=500, check=False)
     return done, folder

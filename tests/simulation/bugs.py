@@ -413,6 +413,16 @@ class TakesQueuedForPending(Vertex):
             yield replace(job, state=job.state.replace("QUEUED", "PENDING"))
 
 
+class SeesNewestOnly(Vertex):
+    """Status looks at the job of the newest attempt only: it never cancels an older one that lives."""
+
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """List the newest job of each launch."""
+        jobs = list(super().list_jobs(parent, created_since))
+        newest = {job.key: max(one.attempt for one in jobs if one.key == job.key) for job in jobs}
+        yield from (job for job in jobs if job.attempt == newest[job.key])
+
+
 @dataclass(frozen=True)
 class Bug:
     """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
@@ -561,6 +571,12 @@ BUGS = {
         "a sweep waits for a scheduler that has failed",
         "scheduler of a sweep",
         _parts(status=Parts(wandb=LeavesSweep)),
+        faults=0,
+    ),
+    "leaves an older job alone": Bug(
+        "it never comes to rest",
+        "an older job is shown late",
+        _parts(status=Parts(vertex=SeesNewestOnly)),
         faults=0,
     ),
     "never cancels": Bug("it never comes to rest", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),

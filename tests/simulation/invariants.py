@@ -45,7 +45,7 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
 
 def _jobs(world: World) -> Iterator[Violation]:
     """Yield what is wrong with the jobs that there are."""
-    jobs = world.vertex.jobs.values()
+    jobs = [job for job in world.vertex.jobs.values() if job.name not in world.vertex.unasked]
     attempts = Counter((job.key, job.attempt) for job in jobs)
     for key, attempt in (one for one, count in attempts.items() if count > 1):
         yield Violation("two CustomJobs of one attempt", f"{key} attempt {attempt}")

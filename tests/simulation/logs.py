@@ -11,7 +11,8 @@ from tests.simulation.world import API_KEY, OWN_KEY
 
 LOGGERS = ("functions", "shared")
 LOST_CLAIM = "a claim was lost under its holder"  # but for a holder that froze for longer than its lease
-NEVER = {"launch.claim_lost": LOST_CLAIM, "status.doubled": "two CustomJobs of one attempt"}
+DOUBLED = "two CustomJobs of one attempt"
+NEVER = {"launch.claim_lost": LOST_CLAIM, "status.doubled": DOUBLED}
 
 
 def is_mistake(exc: BaseException) -> bool:
