@@ -201,8 +201,8 @@ def _summary(storm: Storm, outside: Outside, found: Audit, console: Console) -> 
     console.print(f"faults of the topic: {_counted(outside.lost_publishes())}", highlight=False)
     console.print(f"pushes that came twice: {outside.duplicates()}", highlight=False)
     events = outside.events()
-    told = Counter({name: events[name] for name in SURVIVED if events[name]})
-    console.print(f"survived: {_counted(told)}", highlight=False)
+    counted = Counter({name: events[name] for name in SURVIVED if events[name]})
+    console.print(f"survived: {_counted(counted)}", highlight=False)
     console.print(f"CustomJobs: {found.jobs}", highlight=False)
     waits = found.waits
     console.print(f"calm rounds: {waits.rounds}; the longest wait in vain: {waits.worst}", highlight=False)

@@ -2,13 +2,15 @@
 
 import itertools
 import random
+import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 
-from deploy.local.processes import NotStartedError
-from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, START_SECONDS, TOPIC, Stack
+from deploy.local.processes import HOST, NotStartedError
+from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, TOPIC, Stack
 from shared.core.message import Queue, Request, encode
 from tests.chaos.freezing import Freezer
 from tests.chaos.items import Item
@@ -21,7 +23,8 @@ LULLS = 3  # pauses of the storm
 LULL_SECONDS = 14.0  # of a pause, with the time until its effects are over (rounds.SETTLING)
 SHAPES = ("usual", "errors", "403", "404", "409", "null", "mixed")  # of W&B, one after the other
 FROZEN = {"poll": 9.0, "submit": 14.0, "status": 12.0}  # seconds; longer than each one's lease or budget
-PATIENCE = 90.0  # seconds in which no launch ends: whatever is open then is stuck
+PATIENCE = 90.0  # seconds in which all functions serve and no launch ends: what is open then is stuck
+BEGINS = 240.0  # seconds that a killed function may take to serve again; on a busy machine imports take long
 QUIET = 5.0  # seconds in which nothing is open: longer than the latest duplicate takes
 AIM_SECONDS = 8.0  # to wait for the call in whose middle a function is to be killed
 
@@ -39,7 +42,7 @@ class Storm:
         self._plan = plan
         self._rng = rng
         self._freezer = Freezer(stack.processes)
-        # when it is time for trouble is said in launches that have ended, so that every one meets work
+        # trouble is timed by launches that have ended, so that each kill and freeze meets work
         self._due = sorted([*self._victims(plan.kills, "kill"), *self._victims(plan.freezes, "freeze")])
         aims = {name: itertools.cycle(AIMS[name]) for name in FUNCTIONS}
         self._aims = [next(aims[name]) for _, name, _ in self._due]
@@ -128,7 +131,7 @@ class Storm:
         """Let nothing fail any more, and wait until all launches are closed and stay so, or nothing moves any more."""
         self._outside.calm_topic()
         self._calm()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + BEGINS
         for name in FUNCTIONS:  # one may have been killed just now
             self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
         quiet_since = time.monotonic()
@@ -192,6 +195,8 @@ class Storm:
         seen = Seen(self._enqueued, launched, ended, len(opened), kills, freezes, given)
         if (seen.enqueued, seen.ended) != self._last:
             self._last, self._moved = (seen.enqueued, seen.ended), time.monotonic()
+        if not all(_listens(getattr(self._stack.ports, name)) for name in FUNCTIONS):
+            self._moved = max(self._moved, time.monotonic() - PATIENCE / 2)  # nothing can move meanwhile
         show(seen)
         return seen
 
@@ -219,3 +224,9 @@ class Storm:
     @property
     def _stuck(self) -> bool:
         return time.monotonic() - self._moved > PATIENCE
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0

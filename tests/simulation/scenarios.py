@@ -137,7 +137,7 @@ def _behind_poison(world: World) -> None:
 
 
 def _behind_removed(world: World) -> None:
-    """Remove the first item while its job runs, which ends without a run: nobody can be told."""
+    """Remove the first item while its job runs, which ends without a run: no author can read a report."""
     world.enqueue("a", "never starts")
     world.enqueue("b", "trains")
     _at(world, 20, "the item is removed", lambda w: w.remove("a"))

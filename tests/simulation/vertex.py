@@ -17,10 +17,10 @@ class Vertex:
     """All jobs by name; `deleted` ones are out of everybody's sight."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
-    run_ids: dict[str, str] = field(default_factory=dict)  # per job, what its container was told
+    run_ids: dict[str, str] = field(default_factory=dict)  # per job, from its container's environment
     images: dict[str, str] = field(default_factory=dict)  # per job, what it runs
     deleted: frozenset[str] = frozenset()
-    unasked: frozenset[str] = frozenset()  # jobs that nobody of us has created: Vertex AI shows them all the same
+    unasked: frozenset[str] = frozenset()  # jobs that no attempt of ours created
     lags: bool = False  # for the call under way
 
     def fork(self) -> "Vertex":
@@ -34,8 +34,8 @@ class Vertex:
         env = container["env"]
         name = f"{call.parent}/customJobs/{len(self.jobs) + 1}"
         secrets = frozenset(one["value"] for one in env if one["name"] == "WANDB_API_KEY")
-        told = (labels["launch_key"], int(labels["launch_attempt"]))
-        job = Job(name, *told, "JOB_STATE_PENDING", now, secrets=secrets)
+        identity = (labels["launch_key"], int(labels["launch_attempt"]))
+        job = Job(name, *identity, "JOB_STATE_PENDING", now, secrets=secrets)
         self.jobs[name] = job
         self.images[name] = container["image_uri"]
         self.run_ids[name] = next(one["value"] for one in env if one["name"] == "WANDB_RUN_ID")
