@@ -6,7 +6,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.scenarios import SCENARIOS, SHORT
 from tests.simulation.systematic import explore, replay
 
-LEFT_TO_SIMULATE = ("six items", "always preempted", "two of one build")  # a fifth of the time; `make simulate` has them
+LEFT_TO_SIMULATE = ("six items", "always preempted", "two of one build")  # a fifth of the time
 
 
 @pytest.mark.parametrize("name", [name for name in SHORT if name not in LEFT_TO_SIMULATE])
