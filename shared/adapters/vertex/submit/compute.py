@@ -37,7 +37,8 @@ PAGE = 100  # jobs with the same labels
 class VertexCompute:
     """Implements Compute. An `endpoint` (a URL) takes the place of Google's regional ones, without credentials.
 
-    `create_seconds` bounds a create call: to connect, and to be answered. `find_seconds` bounds a look-up in all.
+    `create_seconds` bounds a create call: to connect, and to be answered. `find_seconds` bounds a
+    look-up in total.
     """
 
     def __init__(
