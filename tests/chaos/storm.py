@@ -19,7 +19,7 @@ from tests.chaos.rounds import Rounds
 from tests.chaos.trouble import AIMS, Aim, Plan, Seen, Show
 
 KILLS_UNTIL, FAULTS_UNTIL = 0.6, 0.9  # of all launches have ended; there is work for all functions till then
-LULLS = 3  # pauses of the storm
+LULLS, ITEMS_PER_LULL = 3, 200  # pauses of the storm at least, and one more for each so many items
 LULL_SECONDS = 14.0  # of a pause, with the time until its effects are over (rounds.SETTLING)
 SHAPES = ("usual", "errors", "403", "404", "409", "null", "mixed")  # of W&B, one after the other
 FROZEN = {"poll": 9.0, "submit": 14.0, "status": 12.0}  # seconds; longer than each one's lease or budget
@@ -82,7 +82,8 @@ class Storm:
     def rage(self, show: Show) -> None:
         """Make trouble whenever it is time, until most launches have ended or nothing moves any more."""
         self._set_rates(self._plan.rate)
-        pauses = {len(self._due) * (nth + 1) // (LULLS + 1) for nth in range(LULLS)}
+        lulls = LULLS + len(self._items) // ITEMS_PER_LULL
+        pauses = {len(self._due) * (nth + 1) // (lulls + 1) for nth in range(lulls)}
         for nth, ((after, name, what), aim) in enumerate(zip(self._due, self._aims, strict=True)):
             if not self._reaches(after, show):
                 return
@@ -119,8 +120,15 @@ class Storm:
     def _calm(self) -> None:
         self._set_rates(0)
         self._freezer.thaw(everything=True)
-        self._keep_up()
+        self._await_functions()
         self._rounds.allow()
+
+    def _await_functions(self) -> None:
+        """Wait until all functions serve: one may have been killed just now, and none of it is a launch's fault."""
+        deadline = time.monotonic() + BEGINS
+        for name in FUNCTIONS:
+            self._keep_up()
+            self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
 
     def _set_rates(self, rate: float) -> None:
         for server in STAND_INS:
@@ -131,9 +139,6 @@ class Storm:
         """Let nothing fail any more, and wait until all launches are closed and stay so, or nothing moves any more."""
         self._outside.calm_topic()
         self._calm()
-        deadline = time.monotonic() + BEGINS
-        for name in FUNCTIONS:  # one may have been killed just now
-            self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
         quiet_since = time.monotonic()
         while not self._stuck:
             seen = self._look(show)
