@@ -1,4 +1,7 @@
-"""Stand before a server that has no faults of its own: `python -m deploy.local.fault_proxy --port 7014 --to URL`."""
+"""Fail a share of the calls to a server that cannot fail them itself, such as the bucket.
+
+python -m deploy.local.fault_proxy --port 7014 --to URL --system gcs
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,9 +66,12 @@ def create_app(to: str) -> Starlette:
 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
-@click.option("--to", required=True, help="URL of the server that answers.")
+@click.option("--to", required=True, help="URL of the server behind the proxy.")
 @click.option(
-    "--system", type=click.Choice(list(SHAPES)), required=True, help="Whose error shapes to give."
+    "--system",
+    type=click.Choice(list(SHAPES)),
+    required=True,
+    help="System whose errors to imitate.",
 )
 @fault_options
 def main(port: int, to: str, system: str, fault_rate: float, fault_seed: int) -> None:

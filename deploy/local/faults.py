@@ -1,8 +1,8 @@
-"""Fail a share of a stand-in's calls, drawn from a seed: the options of its command; the tables are in shapes.py.
+"""Fail a share of a stand-in's calls, drawn from a seed. The tables of faults are in shapes.py.
 
-A seed repeats the sequence, not the story: which call meets what depends on the order in which they arrive.
-`/standin/faults` counts the faults given, and takes another rate, other shapes, and what to hold: the next call
-of a kind, so that its caller can be killed or frozen at the worst moment.
+A seed repeats the sequence of faults. Which call meets which fault depends on the order of arrival.
+`/standin/faults` counts the faults and accepts another rate and other shapes. It can also hold the
+next call of a kind: a test then kills or freezes the caller at the worst moment.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 CONTROL = "/standin/faults"
-FAULTLESS = {"X-Standin": "faultless"}  # what asks so is no function's call, and never fails
+FAULTLESS = {"X-Standin": "faultless"}  # a call with this header never fails: tests send it
 
 HOLD_SECONDS = 3.0
 
@@ -28,17 +28,18 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail. Without a status the connection is cut: a client sees no more where its patience ends.
+    """One way to fail; status 0 cuts the connection.
 
-    `only` is found in the method, path and body of each call that can meet it. In `body`, {field} is what the group of
-    that name has matched. `partial` says that the call is done, and one field of its answer missing, with an error.
+    A call meets the fault only if the pattern `only` matches its method, path and body. In `body`,
+    {field} stands for the group of that name. `partial`: the call has its effect, and its answer
+    lacks one field and carries an error.
     """
 
     name: str
     status: int
-    worked: bool  # whether the call has its effect all the same
+    worked: bool  # whether the call has its effect
     weight: int
-    late: float = 0.0  # seconds, at the most, that the answer is held back; with 200 nothing else is wrong with it
+    late: float = 0.0  # delay of the answer in seconds, at most; with 200 the answer is right
     only: str = ""
     body: str = ""
     partial: bool = False
@@ -46,10 +47,9 @@ class Fault:
     def answer(self, asked: str) -> Response:
         """Return the answer to a call."""
         if not self.body:
-            said = {"code": self.status, "message": "A fault was asked for."}
-            return JSONResponse(
-                {"error": said, "errors": [said]}, self.status
-            )  # as Google has it, and as W&B
+            error = {"code": self.status, "message": "A fault was asked for."}
+            google_and_wandb = {"error": error, "errors": [error]}
+            return JSONResponse(google_and_wandb, self.status)
         found = re.search(self.only, asked)
         text = self.body
         for name, value in (found.groupdict() if found else {}).items():
@@ -71,10 +71,10 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class Hold:
-    """Which call to hold: one in whose method, path and body this pattern is found."""
+    """Hold the next call whose method, path and body match this pattern."""
 
     pattern: str
-    worked: bool  # whether it is held after its effect; or before, which then is not to be where the caller is gone
+    worked: bool  # True: hold it after its effect. False: before; a caller that leaves cancels it
 
 
 def fault_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -87,13 +87,13 @@ def fault_options(command: Callable[..., None]) -> Callable[..., None]:
         help="The share of calls that fail, in every shape of the system's errors.",
     )
     seed = click.option(
-        "--fault-seed", default=0, show_default=True, help="What the failures are drawn from."
+        "--fault-seed", default=0, show_default=True, help="Seed of the random failures."
     )
     return rate(seed(command))
 
 
 class Faulty:
-    """An ASGI application in front of another. It has to be uvicorn's own: to cut a connection ASGI has no word."""
+    """Wrap an ASGI application. Only uvicorn can serve it: ASGI itself cannot cut a connection."""
 
     def __init__(
         self, app: App, path: str, rate: float, seed: int, faults: Sequence[Fault] = FAULTS
@@ -141,9 +141,7 @@ class Faulty:
     async def _fail(
         self, fault: Fault, asked: str, body: bytes, scope: Any, receive: Any, send: Any
     ) -> None:
-        late = self._random.uniform(
-            0, fault.late
-        )  # drawn before anything is waited for: a seed gives one sequence
+        late = self._random.uniform(0, fault.late)  # drawn before any wait, to keep the sequence
         answer = await self._done(body, scope) if fault.worked or fault.partial else []
         await asyncio.sleep(late)
         if fault.partial:
@@ -155,15 +153,13 @@ class Faulty:
             await fault.answer(asked)(scope, receive, send)
         else:
             send.__self__.transport.abort()
-            await asyncio.sleep(0)  # until uvicorn knows that nobody is there to be answered
+            await asyncio.sleep(0)  # uvicorn notices the closed connection
 
     async def _keep(self, hold: Hold, body: bytes, scope: Any, receive: Any, send: Any) -> None:
-        """Hold a call for as long as its caller is there, but not for ever."""
+        """Hold a call until its caller leaves, or for HOLD_SECONDS."""
         answer = await self._done(body, scope) if hold.worked else []
         try:
-            await asyncio.wait_for(
-                receive(), HOLD_SECONDS
-            )  # nothing comes now but the end of the connection
+            await asyncio.wait_for(receive(), HOLD_SECONDS)  # the caller disconnects
         except TimeoutError:
             for message in answer or await self._done(body, scope):
                 await send(message)
@@ -171,7 +167,7 @@ class Faulty:
             self.held = False
 
     async def _done(self, body: bytes, scope: Any) -> list[Any]:
-        """Do what a call asks for, and return its answer instead of sending it."""
+        """Pass a call on, and return its answer instead of sending it."""
         answer: list[Any] = []
 
         async def keep(message: Any) -> None:
@@ -188,7 +184,7 @@ class Faulty:
         await JSONResponse(shown)(scope, receive, send)
 
     def _change(self, asked: Mapping[str, Any]) -> None:
-        """Take another rate, other shapes (their names), and a hold; without one, none."""
+        """Set the rate, the shapes by name, and the hold; a missing hold ends the present one."""
         self.rate = float(asked.get("rate", self.rate))
         self.hold = Hold(**asked["hold"]) if asked.get("hold") else None
         if "shapes" in asked:
@@ -223,7 +219,7 @@ async def _body(receive: Any) -> bytes:
 
 
 def _again(body: bytes, then: Any) -> Any:
-    """Return a `receive` that gives a body that was read before, then what comes after it."""
+    """Return a `receive` that repeats a body, and then waits for `then`."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Any:

@@ -1,7 +1,7 @@
-"""The shapes in which each system answers errors, as a table each: what chaos and `--fault-rate` draw from.
+"""The errors of each system, in every shape: chaos and `--fault-rate` draw from these tables.
 
-Only what may pass is here: a definite refusal, which ends a launch, is no fault of a system but an answer. W&B's 403,
-404 and 409 are given to the calls to which its servers were seen to give them.
+The tables hold transient errors only: a definite refusal ends a launch and is a regular answer.
+W&B's 403, 404 and 409 meet only the calls for which they were seen.
 """
 
 import json
@@ -70,7 +70,7 @@ WANDB = (
 
 
 def _refusals() -> Iterator[Fault]:
-    """Yield Vertex AI's refusals of a create that may pass."""
+    """Yield the transient refusals of a create."""
     for refusal in REFUSALS.values():
         if refusal.passing:
             body = bytes(refusal.error().response().body).decode()
@@ -147,8 +147,8 @@ BUILD = (
         False,
         1,
         only=r"^POST \S+/builds\n",
-        body='{"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": "failed precondition: due to quota '
-        'restrictions, Cloud Build cannot run builds in this region"}}',
+        body='{"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": "failed '
+        'precondition: due to quota restrictions, Cloud Build cannot run builds in this region"}}',
     ),
     Fault(
         "500",

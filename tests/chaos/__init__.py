@@ -1,1 +1,1 @@
-"""Chaos on the embedded stack: many items, while whatever may fail does; then an audit of every one of them."""
+"""Chaos on the embedded stack: many items while everything fails, then an audit of every item."""

@@ -41,7 +41,7 @@ class Row:
 
     @property
     def lost(self) -> bool:
-        """Tell whether there is neither a CustomJob nor an error that its author reads."""
+        """Tell whether it has no CustomJob and no error that its author reads."""
         if self.item.kind.published:
             return not self.jobs
         if self.item.kind.vanishes:

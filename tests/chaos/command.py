@@ -61,15 +61,15 @@ SURVIVED = (  # events of the functions that show what was survived
 
 
 @click.command()
-@click.option("--items", default=1000, show_default=True, type=click.IntRange(1), help="How many items to enqueue.")
-@click.option("--seed", default=1, show_default=True, help="What kinds, kills and failures are drawn from.")
-@click.option("--kills", default=60, show_default=True, type=click.IntRange(0), help="How often a function is killed.")
-@click.option("--freezes", default=30, show_default=True, type=click.IntRange(0), help="How often one is frozen.")
+@click.option("--items", default=1000, show_default=True, type=click.IntRange(1), help="Items to enqueue.")
+@click.option("--seed", default=1, show_default=True, help="Seed of kinds, kills and faults.")
+@click.option("--kills", default=60, show_default=True, type=click.IntRange(0), help="Kills of a function.")
+@click.option("--freezes", default=30, show_default=True, type=click.IntRange(0), help="Freezes of a function.")
 @click.option("--fault-rate", default=0.1, type=SHARE, show_default=True, help="Share of calls that fail.")
-@click.option("--duplicates", default=0.1, type=SHARE, show_default=True, help="Share of pushes that come twice.")
-@click.option("--max-jobs", default=40, show_default=True, type=click.IntRange(1), help="How many slots there are.")
-@click.option("--shapes", default="", help="Only faults of these names, separated by commas; without it all.")
-@click.option("--without", multiple=True, type=click.Choice([kind.name for kind in KINDS]), help="No such items.")
+@click.option("--duplicates", default=0.1, type=SHARE, show_default=True, help="Share of pushes that are repeated.")
+@click.option("--max-jobs", default=40, show_default=True, type=click.IntRange(1), help="LAUNCH_MAX_JOBS of poll.")
+@click.option("--shapes", default="", help="Names of the only faults, separated by commas; default: all.")
+@click.option("--without", multiple=True, type=click.Choice([kind.name for kind in KINDS]), help="Kind to omit.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".chaos"), show_default=True, help="For logs.")
 def chaos(
     items: int,
@@ -83,22 +83,22 @@ def chaos(
     without: tuple[str, ...],
     folder: Path,
 ) -> None:
-    """Run many items while functions are killed and frozen and everything around them misbehaves; then audit each.
+    """Run many items while functions are killed and frozen and all systems around them fail; then audit each item.
 
-    Exit code 0 only if no item was lost, doubled or ended wrong, no slot leaked, and nothing waited for more than two
-    calm rounds because of another launch.
+    Exit code 0: no item was lost, doubled or ended wrong, no slot leaked, and no launch waited for more than two calm
+    rounds because of another.
 
-    The functions are real processes. They are killed by SIGKILL at any moment or in the middle of a call, and started
-    again at once; or they are frozen for longer than their leases while another instance goes on, and then go on.
-    W&B, Vertex AI, the bucket and the topic answer in all shapes of their errors, cut connections, are late, and lose
-    answers of calls that had their effect. Among the items are poison, items that are deleted from their queue, and
-    items of a project that the key cannot read; W&B forgets its agents now and then.
+    The functions are real processes. SIGKILL ends them at any moment or in the middle of a call, and they start again
+    at once. Or they freeze for longer than their leases while another instance continues, and then continue too.
+    W&B, Vertex AI, the bucket and the topic answer in every shape of their errors, cut connections, answer late, and
+    lose answers of calls that had their effect. Some items are poison, some are deleted from their queue, and some
+    belong to a project that the key cannot read. W&B forgets its agents now and then.
 
-    What is shortened is waiting: a claim's lease is 10 s (660 in the cloud), still longer than the 4 s that submit has
-    and the 3 s that a create may take; W&B's lease of a popped item 5 s (60); the grace of status seconds. Jobs are
-    played by the stand-in, without processes of their own.
+    Chaos shortens the waits. A claim's lease is 10 s (660 in the cloud): longer than the 4 s of submit's budget and the
+    3 s of a create together. W&B's lease of a popped item is 5 s (60). The grace of status is a few seconds. The
+    stand-in plays the jobs, without processes of their own.
 
-    A seed repeats the mixture, not the story: which call meets what depends on the machine.
+    A seed repeats the mixture. Which call meets which fault depends on the machine.
     """
     console = Console()
     shutil.rmtree(folder, ignore_errors=True)
@@ -201,8 +201,8 @@ def _summary(storm: Storm, outside: Outside, found: Audit, console: Console) -> 
     console.print(f"faults of the topic: {_counted(outside.lost_publishes())}", highlight=False)
     console.print(f"pushes that came twice: {outside.duplicates()}", highlight=False)
     events = outside.events()
-    told = Counter({name: events[name] for name in SURVIVED if events[name]})
-    console.print(f"survived: {_counted(told)}", highlight=False)
+    counted = Counter({name: events[name] for name in SURVIVED if events[name]})
+    console.print(f"survived: {_counted(counted)}", highlight=False)
     console.print(f"CustomJobs: {found.jobs}", highlight=False)
     waits = found.waits
     console.print(f"calm rounds: {waits.rounds}; the longest wait in vain: {waits.worst}", highlight=False)

@@ -98,9 +98,9 @@ class Outside:
         """Tell whether a stand-in holds a call."""
         return bool(self._get(server, CONTROL)["held"])
 
-    def control(self, server: str, told: Mapping[str, Any]) -> None:
-        """Tell a stand-in which failures to give."""
-        self._post(server, CONTROL, told)
+    def control(self, server: str, settings: Mapping[str, Any]) -> None:
+        """Set which failures a stand-in gives."""
+        self._post(server, CONTROL, settings)
 
     def calm_topic(self) -> None:
         """Let publishes fail no more."""

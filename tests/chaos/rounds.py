@@ -136,7 +136,7 @@ class Rounds(threading.Thread):
                         before = look(self._outside)
                     answered = all([*callers.map(_call, self._urls.values())])
                     before = self._count(before) if self._calm and answered else None
-                except Exception as exc:  # noqa: BLE001 - told to whoever waits for this thread
+                except Exception as exc:  # noqa: BLE001 - the storm raises it in its own thread
                     self.problem = exc
                     return
 

@@ -2,13 +2,15 @@
 
 import itertools
 import random
+import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 
-from deploy.local.processes import NotStartedError
-from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, START_SECONDS, TOPIC, Stack
+from deploy.local.processes import HOST, NotStartedError
+from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, TOPIC, Stack
 from shared.core.message import Queue, Request, encode
 from tests.chaos.freezing import Freezer
 from tests.chaos.items import Item
@@ -17,11 +19,12 @@ from tests.chaos.rounds import Rounds
 from tests.chaos.trouble import AIMS, Aim, Plan, Seen, Show
 
 KILLS_UNTIL, FAULTS_UNTIL = 0.6, 0.9  # of all launches have ended; there is work for all functions till then
-LULLS = 3  # pauses of the storm
+LULLS, ITEMS_PER_LULL = 3, 200  # pauses of the storm at least, and one more for each so many items
 LULL_SECONDS = 14.0  # of a pause, with the time until its effects are over (rounds.SETTLING)
 SHAPES = ("usual", "errors", "403", "404", "409", "null", "mixed")  # of W&B, one after the other
 FROZEN = {"poll": 9.0, "submit": 14.0, "status": 12.0}  # seconds; longer than each one's lease or budget
-PATIENCE = 90.0  # seconds in which no launch ends: whatever is open then is stuck
+PATIENCE = 90.0  # seconds in which all functions serve and no launch ends: what is open then is stuck
+BEGINS = 240.0  # seconds that a killed function may take to serve again; on a busy machine imports take long
 QUIET = 5.0  # seconds in which nothing is open: longer than the latest duplicate takes
 AIM_SECONDS = 8.0  # to wait for the call in whose middle a function is to be killed
 
@@ -39,7 +42,7 @@ class Storm:
         self._plan = plan
         self._rng = rng
         self._freezer = Freezer(stack.processes)
-        # when it is time for trouble is said in launches that have ended, so that every one meets work
+        # trouble is timed by launches that have ended, so that each kill and freeze meets work
         self._due = sorted([*self._victims(plan.kills, "kill"), *self._victims(plan.freezes, "freeze")])
         aims = {name: itertools.cycle(AIMS[name]) for name in FUNCTIONS}
         self._aims = [next(aims[name]) for _, name, _ in self._due]
@@ -79,7 +82,8 @@ class Storm:
     def rage(self, show: Show) -> None:
         """Make trouble whenever it is time, until most launches have ended or nothing moves any more."""
         self._set_rates(self._plan.rate)
-        pauses = {len(self._due) * (nth + 1) // (LULLS + 1) for nth in range(LULLS)}
+        lulls = LULLS + len(self._items) // ITEMS_PER_LULL
+        pauses = {len(self._due) * (nth + 1) // (lulls + 1) for nth in range(lulls)}
         for nth, ((after, name, what), aim) in enumerate(zip(self._due, self._aims, strict=True)):
             if not self._reaches(after, show):
                 return
@@ -116,8 +120,15 @@ class Storm:
     def _calm(self) -> None:
         self._set_rates(0)
         self._freezer.thaw(everything=True)
-        self._keep_up()
+        self._await_functions()
         self._rounds.allow()
+
+    def _await_functions(self) -> None:
+        """Wait until all functions serve: one may have been killed just now, and none of it is a launch's fault."""
+        deadline = time.monotonic() + BEGINS
+        for name in FUNCTIONS:
+            self._keep_up()
+            self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
 
     def _set_rates(self, rate: float) -> None:
         for server in STAND_INS:
@@ -128,9 +139,6 @@ class Storm:
         """Let nothing fail any more, and wait until all launches are closed and stay so, or nothing moves any more."""
         self._outside.calm_topic()
         self._calm()
-        deadline = time.monotonic() + START_SECONDS
-        for name in FUNCTIONS:  # one may have been killed just now
-            self._stack.processes.await_port(name, getattr(self._stack.ports, name), deadline)
         quiet_since = time.monotonic()
         while not self._stuck:
             seen = self._look(show)
@@ -192,6 +200,8 @@ class Storm:
         seen = Seen(self._enqueued, launched, ended, len(opened), kills, freezes, given)
         if (seen.enqueued, seen.ended) != self._last:
             self._last, self._moved = (seen.enqueued, seen.ended), time.monotonic()
+        if not all(_listens(getattr(self._stack.ports, name)) for name in FUNCTIONS):
+            self._moved = max(self._moved, time.monotonic() - PATIENCE / 2)  # nothing can move meanwhile
         show(seen)
         return seen
 
@@ -219,3 +229,9 @@ class Storm:
     @property
     def _stuck(self) -> bool:
         return time.monotonic() - self._moved > PATIENCE
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,10 +1,13 @@
 """Images: Google's own client against the stand-in, which builds; jobs are made by the real `wandb job create`."""
 
+import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +34,7 @@ from shared.adapters.build import context as contexts
 from shared.adapters.build.builds import CloudBuilds
 from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
+from shared.core.budget import Budget
 from shared.core.building import GONE, ArtifactFile, Build, Recipe
 from shared.core.errors import Capacity, Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
@@ -76,6 +80,15 @@ class FewFiles:
         """Yield it in pieces."""
         held = self.artifacts[file.address.removesuffix(f"/{file.name}")][file.name]
         yield from (held[at : at + 7] for at in range(0, len(held), 7))
+
+
+class SlowFiles(FewFiles):
+    """Lists them only after a while."""
+
+    def files_of(self, artifact: str) -> Iterator[ArtifactFile]:
+        """Wait, and yield."""
+        time.sleep(5)
+        yield from super().files_of(artifact)
 
 
 @dataclass
@@ -330,6 +343,55 @@ def test_what_google_answers_says_what_to_do(
     with pytest.raises(kind):
         waiting.images().ensure(waiting.recipe(), PLENTY)
     assert not waiting.builds.builds()
+
+
+@pytest.mark.parametrize(
+    ("call", "begun"), [("GET [^ ]*/builds$", 0), ("GET [^ ]*/tags/", 0), ("POST [^ ]*/builds$", 1)]
+)
+def test_an_answer_that_never_ends_is_given_up(gcs: str, tmp_path: Path, call: str, begun: int) -> None:
+    """A byte now and then keeps a socket's own timeout from ending it; a build that was begun is found later."""
+    builds = BuildState(tmp_path)
+    with serving(trickling(create_app(builds), call)) as url:
+        place = Place(builds, url, fresh_bucket(gcs), FewFiles({JOB.code: {"x.py": b""}}))
+        images = CloudBuildImages(PARENT, ACCOUNT, "vertex-launch", place.files, url, timeout=0.5)
+        with pytest.raises(Retry, match="no answer in"):
+            images.ensure(place.recipe(), PLENTY)
+        assert len(builds.builds()) == begun
+
+
+def test_a_build_whose_state_trickles_in_is_given_up(tmp_path: Path) -> None:
+    """Status asks again at its next tick."""
+    with serving(trickling(create_app(BuildState(tmp_path)), "GET ")) as url, pytest.raises(Retry, match="no answer"):
+        CloudBuilds(url, timeout=0.5).get_build(f"{PARENT}/builds/b")
+
+
+def test_code_that_arrives_too_slowly_is_given_up(waiting: Place) -> None:
+    """The upload ends with the budget, even in the middle of a piece."""
+    waiting.files = SlowFiles({JOB.code: {"x.py": b""}})
+    began = time.monotonic()
+    with pytest.raises(Retry, match="no answer in"):
+        waiting.images().ensure(waiting.recipe(), Budget(1))
+    assert time.monotonic() - began < 4
+
+
+def trickling(app: Any, call: str) -> Any:
+    """Return an application that does what a call asks for, and answers those that match a byte at a time."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not re.match(call, f"{scope['method']} {scope['path']}"):
+            await app(scope, receive, send)
+            return
+
+        async def drop(_: Any) -> None:
+            pass
+
+        await app(scope, receive, drop)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        for _ in range(60):
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.sleep(0.05)
+
+    return serve
 
 
 def test_a_build_that_is_gone_or_cannot_be_asked_for(waiting: Place) -> None:

@@ -10,7 +10,7 @@ up, and whose listings lag behind. In the world of a request, people also delete
 its first version, or clear a closed record away (two such changes in all).
 
 State: the W&B item; the open record (state, lease of the claim) with its generation, by which a write is
-conditional; whether the closed record exists; CustomJobs; a create under way; tickets; what W&B was told;
+conditional; whether the closed record exists; CustomJobs; a create under way; tickets; the report to W&B;
 what each process does next.
 
 Each claim of a queued launch is one attempt and sends at most one create. Its lease begins after the
@@ -28,7 +28,7 @@ first look-up may come before the create has landed.
 A run whose job was preempted, or failed without machines before it began, is queued again by status (once
 in the model). The next claim makes a new job, which is no second one beside it: the first has ended.
 
-Invariants: never two CustomJobs; never ours beside another agent's; never closed before W&B was told;
+Invariants: never two CustomJobs; never ours beside another agent's; never closed before its report;
 never closed without a job or a reason (refused, given up, nobody can tell); never both a job and a
 refusal. Liveness: from every state an end can be reached without another crash or loss.
 
@@ -70,7 +70,7 @@ class Bug(StrEnum):
 
     RING_UNACKED = "ring_unacked"  # status publishes a ticket for a launch whose item W&B has not acked to us
     NO_CLOSED_CHECK = "no_closed_check"  # submit does not look for the closed record after its claim
-    CLOSE_BEFORE_REPORT = "close_before_report"  # status closes without having told W&B
+    CLOSE_BEFORE_REPORT = "close_before_report"  # status closes without a report to W&B
     DELETE_THEN_CLOSE = "delete_then_close"  # status deletes the open record before it writes the closed one
     NO_LOOKUP = "no_lookup"  # a takeover queues the launch again without looking for its predecessor's job
     PUBLISH_BEFORE_ACK = "publish_before_ack"  # poll publishes the ticket before W&B has acked the item
@@ -167,11 +167,11 @@ def poll(world: World, me: Process, bug: Bug | None) -> Steps:
                 yield "acks", acked.at(me, then)
                 yield "acks, answer lost", acked.at(me, Step.IDLE)
             elif world.item is Item.OURS:
-                yield "is told no, but the item is ours", world.at(me, then)
+                yield "gets a no, but the item is ours", world.at(me, then)
             elif world.item is Item.FOREIGN:
-                yield "is told no, another agent has it, and withdraws", world.write(None).at(me, Step.IDLE)
+                yield "gets a no, another agent has it, and withdraws", world.write(None).at(me, Step.IDLE)
             else:
-                yield "is told no, the lease has ended", world.at(me, Step.IDLE)
+                yield "gets a no, the lease has ended", world.at(me, Step.IDLE)
         case Step.PUBLISH:
             yield "publishes", world.publish().at(me, Step.IDLE)
         case Step.PUBLISH_EARLY:
@@ -181,9 +181,9 @@ def poll(world: World, me: Process, bug: Bug | None) -> Steps:
 def submit(world: World, me: Process, bug: Bug | None) -> Steps:
     """Yield what a submit can do: claim → check closed → look, or check the budget and create → record.
 
-    Reading the record and rendering come before the claim. They are no steps here: the claim fails where the record has
-    changed since, so whatever happens in between is as if it happened before the reading. Nor are the further steps of
-    a takeover that has lost its claim, or of a claim that is lost and whose time is over: they write nothing.
+    Reading the record and rendering come before the claim, and are no steps here: the claim fails if the record has
+    changed since, so a change in between is as if it came before the reading. The further steps of a takeover that has
+    lost its claim, or of a lost claim whose time is over, are no steps either: they write nothing.
     """
     claim = me.claim
     if claim and claim.generation != world.generation and claim.harmless(bug is not Bug.NO_BUDGET_CHECK):

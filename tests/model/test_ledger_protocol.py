@@ -1,4 +1,4 @@
-"""The proof that the ledger's protocol neither loses nor doubles a launch, and that the proof would notice."""
+"""The proof that the ledger's protocol loses and doubles no launch, and that the proof would notice."""
 
 import pytest
 
@@ -36,5 +36,5 @@ def test_the_command_prints_the_shortest_violating_history(capsys: pytest.Captur
     assert main(["close_before_report"]) == 1
     states, violation, *history = capsys.readouterr().out.splitlines()
     assert states.endswith(" states seen")
-    assert violation == "closed before W&B was told, after 10 steps:"
+    assert violation == "closed before its report, after 10 steps:"
     assert (history[0], len(history)) == ("poll 1 pops", 10)

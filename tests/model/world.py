@@ -127,7 +127,7 @@ class World(NamedTuple):
     ticket: bool = False  # one is under way; it can be delivered more than once
     reported: bool = False
     given_up: bool = False
-    in_doubt: bool = False  # the author was told that nobody can tell whether a job exists
+    in_doubt: bool = False  # the author reads that nobody can tell whether a job exists
     foreign_jobs: int = 0
     hands: int = 0  # how often somebody has changed the bucket by hand
 
@@ -158,7 +158,7 @@ class World(NamedTuple):
     def _place(self, process: Process, heeds_budget: bool) -> tuple[Step, Claim | None]:
         """Return all that matters of a process but its name; of a claim that is lost, not what it would write.
 
-        A lost takeover writes nothing, nor does a lost claim whose time is over, if it heeds its budget.
+        A lost takeover writes nothing. A lost claim whose time is over writes nothing either, if it heeds its budget.
         """
         step, claim = process.step, process.claim
         if claim is None or claim.generation == self.generation:
@@ -174,12 +174,12 @@ def _order(place: tuple[Step, Claim | None]) -> tuple[Step, tuple[int, ...]]:
 
 def bad(world: World) -> str:
     """Name the invariant that a world breaks."""
-    told = world.given_up or world.in_doubt
+    explained = world.given_up or world.in_doubt
     broken = {
         "two CustomJobs": world.jobs + (world.sent is Sent.UNDER_WAY) > 1,
         "our CustomJob and another agent's": world.jobs and world.foreign_jobs,
-        "closed before W&B was told": world.closed and not world.reported,
-        "closed without a job or a reason": world.closed and not world.jobs and not told,
+        "closed before its report": world.closed and not world.reported,
+        "closed without a job or a reason": world.closed and not world.jobs and not explained,
         "refused or given up, yet a job": world.jobs
         and world.given_up
         and not world.hands,  # or it was asked for again

@@ -1,1 +1,1 @@
-"""Tests: the three verbs in a world of their own, under one virtual clock, with every fault at every call."""
+"""The functions' own code in a simulated world: one virtual clock, and every fault at every call."""

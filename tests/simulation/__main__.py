@@ -46,17 +46,17 @@ class Totals:
 def main(arguments: list[str] | None = None) -> int:
     """Explore, or show a history; 0 where every invariant holds, 1 where one is broken."""
     parser = _parser()
-    told = parser.parse_args(arguments)
-    deployment = BUGS[told.bug].deployment if told.bug else Deployment()
-    if told.replay:
+    options = parser.parse_args(arguments)
+    deployment = BUGS[options.bug].deployment if options.bug else Deployment()
+    if options.replay:
         try:
-            simulation, violation = _again(told.replay, deployment)
+            simulation, violation = _again(options.replay, deployment)
         except ValueError as exc:
-            parser.error(f"--replay {told.replay}: {exc}")
+            parser.error(f"--replay {options.replay}: {exc}")
         _say(*simulation.lines())
         return 1 if violation else 0
-    totals = Totals(told.seconds)
-    number = told.seed if told.seed is not None else random.SystemRandom().randrange(10**6)
+    totals = Totals(options.seconds)
+    number = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     _say(f"{len(SCENARIOS)} scenarios; long histories from seed {number}")
     broken = _explore(totals, deployment, number)
     _say(f"{totals.histories:,} histories, {totals.calls:,} calls that cross a port, {totals.faults:,} faults")
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _explore(totals: Totals, deployment: Deployment, number: int) -> str:
-    """Explore each single fault, then pairs and long histories in turn for as long as told; return what is broken."""
+    """Explore each single fault, then pairs and long histories in turn until the time is over; return the violation."""
     for name in SHORT:
         if broken := _systematic(totals, name, 1, deployment, totals.over):
             return broken

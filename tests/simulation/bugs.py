@@ -14,10 +14,20 @@ from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
-from shared.core.ports import Answers, CustomJobCall, FoundJob, ItemStatus, Job, OpenLaunches, QueueItem, RunStatus
-from tests.simulation.deployment import BUDGETS, PARENT, Deployment, Parts, StepBudget
+from shared.core.ports import (
+    Answers,
+    Clock,
+    CustomJobCall,
+    FoundJob,
+    ItemStatus,
+    Job,
+    OpenLaunches,
+    QueueItem,
+    RunStatus,
+)
+from tests.simulation.deployment import BUDGETS, PARENT, TIMEOUTS, Deployment, Parts, StepBudget
 from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
-from tests.simulation.processes import Call, nothing
+from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.wandb import key_of
 from tests.simulation.world import API_KEY, World
 
@@ -128,7 +138,7 @@ class TakesSchedulersForJobs(Ledger):
 
 
 class TripsOverEmptyQueue(Wandb):
-    """Poll expects an item in whatever W&B answers."""
+    """Poll expects an item in every answer of W&B."""
 
     def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
         """Pop."""
@@ -205,7 +215,7 @@ class RepeatsCreate(Vertex):
 
 
 class TakesErrorForRefusal(Vertex):
-    """Whatever comes out of the SDK's submit(), such as a KeyError after the create, is taken for a refusal."""
+    """Every exception of the SDK's submit(), such as a KeyError after the create, counts as a refusal."""
 
     def create(self, call: CustomJobCall, budget: Budget) -> str:
         """Create."""
@@ -256,7 +266,7 @@ class ClosesBeforeReport(Ledger):
 
 
 class WritesIntoClaims(Ledger):
-    """Status writes into a launch, be it a mark, while a submit holds its claim."""
+    """Status writes into a launch while a submit holds its claim."""
 
     def list_open(self) -> OpenLaunches:
         """Yield entries, and mark them."""
@@ -309,7 +319,7 @@ class OverlooksStop(Wandb):
 
 
 class IgnoresBudget(StepBudget):
-    """Whatever time it is, the invocation goes on: submit creates without having looked at its budget."""
+    """Submit creates without a check of its budget."""
 
     def require(self, action: str, seconds: float = 0.0) -> None:
         """Look at nothing."""
@@ -324,6 +334,13 @@ class BeginsLate(StepBudget):
         if not self.begun and self.seconds == BUDGETS["submit"]:
             self.begun, self._ends = True, self._monotonic() + self.seconds
         super().require(action, seconds)
+
+
+class PollsForTwoMinutes(StepBudget):
+    """Poll's budget is its whole timeout."""
+
+    def __init__(self, cross: Cross, clock: Clock, seconds: float) -> None:
+        super().__init__(cross, clock, TIMEOUTS["poll"].total_seconds() if seconds == BUDGETS["poll"] else seconds)
 
 
 class LeasesBeforeRendering(Ledger):
@@ -413,6 +430,16 @@ class TakesQueuedForPending(Vertex):
             yield replace(job, state=job.state.replace("QUEUED", "PENDING"))
 
 
+class SeesNewestOnly(Vertex):
+    """Status looks at the job of the newest attempt only: it never cancels an older one that lives."""
+
+    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+        """List the newest job of each launch."""
+        jobs = list(super().list_jobs(parent, created_since))
+        newest = {job.key: max(one.attempt for one in jobs if one.key == job.key) for job in jobs}
+        yield from (job for job in jobs if job.attempt == newest[job.key])
+
+
 @dataclass(frozen=True)
 class Bug:
     """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
@@ -450,8 +477,10 @@ BUGS = {
     "lists without paging": Bug(
         "more launches are open than max_jobs", "six items", _parts(poll=Parts(ledger=ListsOnePage)), faults=0
     ),
-    "poll's lease shorter than its timeout": Bug(
-        "more launches are open than max_jobs", "one at a time", Deployment(poll_lease=timedelta(seconds=45))
+    "poll's lease shorter than its budget": Bug(
+        "more launches are open than max_jobs",
+        "one at a time",
+        Deployment(poll_lease=timedelta(seconds=45), budget=PollsForTwoMinutes),
     ),
     "no claim": Bug(_UNCLAIMED, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
@@ -464,7 +493,7 @@ BUGS = {
     "waits for no image": Bug(
         "a CustomJob without its image", "built", _parts(submit=Parts(build=WaitsForNoImage)), faults=0
     ),
-    "no look at closed, nor for an earlier job": Bug(
+    "no look at closed, none for an earlier job": Bug(
         _TWO_OF_ATTEMPT,
         "request",
         _parts(submit=Parts(ledger=LooksAtNothingClosed, vertex=LooksNotFirst)),
@@ -531,13 +560,13 @@ BUGS = {
     "a key in the end of a log": Bug("a key can be read", "two items", Deployment(keys=frozenset()), faults=0),
     "swallows an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
     "closes before the report": Bug(
-        "closed before W&B was told", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0
+        "closed before its report", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0
     ),
     "writes into what is claimed": Bug(
         "a claim was lost under its holder", "trains", _parts(status=Parts(ledger=WritesIntoClaims))
     ),
     "deletes before the close": Bug(
-        "a launch is neither open nor closed", "trains", _parts(status=Parts(ledger=DeletesBeforeClose))
+        "a launch is lost from the ledger", "trains", _parts(status=Parts(ledger=DeletesBeforeClose))
     ),
     "no patience with a run that shows late": Bug(
         "an item is FAILED though its run finished",
@@ -561,6 +590,12 @@ BUGS = {
         "a sweep waits for a scheduler that has failed",
         "scheduler of a sweep",
         _parts(status=Parts(wandb=LeavesSweep)),
+        faults=0,
+    ),
+    "leaves an older job alone": Bug(
+        "an older job lives beside a newer one",
+        "an older job is shown late",
+        _parts(status=Parts(vertex=SeesNewestOnly)),
         faults=0,
     ),
     "never cancels": Bug("it never comes to rest", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),

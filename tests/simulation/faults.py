@@ -24,7 +24,7 @@ class Fault(StrEnum):
     UNAVAILABLE = "unavailable"  # 503, with no effect
     BUSY = "busy"  # 429: too many calls
     SHORT = "short"  # 429, of a create: no machines
-    NO_QUOTA = "no-quota"  # 429, of a create: nor will there ever be any
+    NO_QUOTA = "no-quota"  # 429, of a create: the quota is zero
     DENIED = "denied"  # 401
     REFUSED = "refused"  # 400, of a create, or of a report to an item
     SLOW = "slow"  # the invocation is held up before the call, while others go on
@@ -33,7 +33,7 @@ class Fault(StrEnum):
     TWIN = "twin"  # the same comes again, and runs while this one is held up before the call
     DOUBLE = "double"  # the request arrives twice; of a submit's answer: the message is delivered again, much later
     EXPIRES = "expires"  # the leases of W&B's items end before the call
-    TAKEN = "taken"  # likewise, and another agent pops the items and acks them
+    TAKEN = "taken"  # the same, and another agent pops the items and acks them
     STOPPED = "stopped"  # somebody presses stop in W&B before the call, on every run that there is
     REMOVED = "removed"  # somebody takes all items off their queue before the call
     DELETED = "deleted"  # somebody deletes the living jobs in the console before the call
@@ -44,7 +44,7 @@ class Fault(StrEnum):
 
 
 NO_EFFECT = frozenset({Fault.UNAVAILABLE, Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.DENIED, Fault.REFUSED})
-PEOPLE = (Fault.STOPPED, Fault.REMOVED, Fault.DELETED)  # whoever makes them, can at any time
+PEOPLE = (Fault.STOPPED, Fault.REMOVED, Fault.DELETED)  # people can do these at any time
 
 
 def possible(call: Call, checked: bool = False) -> Iterator[Fault]:
@@ -90,16 +90,16 @@ _OF_CALLS = {
 
 def error_of(fault: Fault, call: Call) -> LaunchError:
     """Return what the adapter raises for a call that met this fault."""
-    said = f"{call.name}: {fault}"
+    reason = f"{call.name}: {fault}"
     match fault:
         case Fault.DENIED:
-            return KeyRefused(said) if call.system == "wandb" else Denied(said)
+            return KeyRefused(reason) if call.system == "wandb" else Denied(reason)
         case Fault.REFUSED:
-            return Reject("Vertex AI" if call.system == "vertex" else "W&B", said)
+            return Reject("Vertex AI" if call.system == "vertex" else "W&B", reason)
         case Fault.BUSY:
-            return Capacity(said, Shortage.RATE) if call.name == "vertex.create" else Retry(said)
+            return Capacity(reason, Shortage.RATE) if call.name == "vertex.create" else Retry(reason)
         case Fault.SHORT:
-            return Capacity(said, Shortage.STOCKOUT)
+            return Capacity(reason, Shortage.STOCKOUT)
         case Fault.NO_QUOTA:
-            return Capacity(said, Shortage.ZERO)
-    return OutcomeUnknown(said) if call.once else Retry(said)
+            return Capacity(reason, Shortage.ZERO)
+    return OutcomeUnknown(reason) if call.once else Retry(reason)

@@ -13,7 +13,8 @@ _NAMES = tuple(field.name for field in fields(Entry))
 def fingerprint(world: World) -> str:
     """Return a text that is the same for worlds that are; only for one in which no invocation lives.
 
-    Times count from now. Generations do not matter, because nobody remembers one, nor do names of agents and reasons.
+    Times count from now. Generations do not matter, because no process remembers one. Names of agents and reasons do
+    not matter either.
     """
 
     def ago(value: Any) -> Any:

@@ -24,7 +24,7 @@ WINDOW = timedelta(seconds=11)
 
 
 class History:
-    """A simulation that is told what to do, word by word."""
+    """A simulation that follows a history, word by word."""
 
     def __init__(self, deployment: Deployment, logged: list[Violation]) -> None:
         self.simulation = Simulation(
@@ -57,15 +57,15 @@ class History:
                 self.simulation.call(verb)
             case ["rest"]:
                 self._rest()
-            case [what, *told] if what in OUTSIDE:
-                self._outside(what, told)
+            case [what, *arguments] if what in OUTSIDE:
+                self._outside(what, arguments)
             case _:
-                raise ValueError(f"{word!r} is neither a scenario's name nor a word of a history")
+                raise ValueError(f"{word!r} is not a scenario's name or a word of a history")
 
-    def _outside(self, what: str, told: list[str]) -> None:
+    def _outside(self, what: str, arguments: list[str]) -> None:
         """Do what people and other systems do."""
         world, items = self.simulation.world, sorted(self.items)
-        match what, told:
+        match what, arguments:
             case "item" | "other" | "job" | "code" | "swept" | "scheduler", [script] if len(items) < MAX_ITEMS:
                 self._enqueue(what, f"item-{len(items) + 1}", script)
             case "request" | "request-on-queue", [script]:

@@ -12,6 +12,7 @@ from tests.simulation.wandb import Item
 from tests.simulation.world import World
 
 LEFT_OVER = timedelta(seconds=150)  # how long after a stop what somebody had decided before it may come to pass
+UNASKED = timedelta(seconds=90)  # within which a job that nobody asked for is cancelled
 VERDICT = timedelta(minutes=12)  # within which the end of a job is judged
 MAX_RESUMES = 5  # of a preempted run
 MAX_SCHEDULERS = 1  # of sweeps
@@ -45,7 +46,7 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
 
 def _jobs(world: World) -> Iterator[Violation]:
     """Yield what is wrong with the jobs that there are."""
-    jobs = world.vertex.jobs.values()
+    jobs = [job for job in world.vertex.jobs.values() if job.name not in world.vertex.unasked]
     attempts = Counter((job.key, job.attempt) for job in jobs)
     for key, attempt in (one for one, count in attempts.items() if count > 1):
         yield Violation("two CustomJobs of one attempt", f"{key} attempt {attempt}")
@@ -58,13 +59,17 @@ def _jobs(world: World) -> Iterator[Violation]:
     for _, image in images:
         if "/built:" in image and image not in world.builder.images:
             yield Violation("a CustomJob without its image", image)
+    for name in world.vertex.unasked:
+        job = world.vertex.jobs[name]
+        if job.state == "JOB_STATE_RUNNING" and job.created_at + UNASKED < world.now:
+            yield Violation("an older job lives beside a newer one", name)
     for key, at in world.stopped_at.items():
         if any(job.key == key and job.attempt > 1 and job.created_at > at + LEFT_OVER for job in jobs):
             yield Violation("launched again after a stop", key)
 
 
 def _items(world: World) -> Iterator[Violation]:
-    """Yield what is wrong with an item, whatever comes yet."""
+    """Yield what is wrong with an item at any time."""
     launched = {job.key for job in world.vertex.jobs.values()}
     owed = {launch.key for launch in world.launches("closed") if launch.entry.report_owed}
     for item in world.wandb.everything():
@@ -73,7 +78,7 @@ def _items(world: World) -> Iterator[Violation]:
         if item.acker != "us" and (item.error or item.warning):
             yield Violation("a report for an item that is not ours", f"{item.id}: {item.error or item.warning}")
         if item.key in owed and item.state != "FAILED" and item.id in world.wandb.items:
-            yield Violation("closed before W&B was told", item.id)
+            yield Violation("closed before its report", item.id)
 
 
 def _may_be_followed(world: World, job: Job) -> bool:
@@ -98,7 +103,7 @@ def in_the_end(world: World) -> Iterator[Violation]:
         if item.acker != "them":
             yield from _told(world, item)
             if item.key not in closed:
-                yield Violation("a launch is neither open nor closed", item.id)
+                yield Violation("a launch is lost from the ledger", item.id)
     for launch in closed.values():
         sweep = launch.entry.run.run_id
         failed = launch.entry.scheduler and launch.entry.outcome is Outcome.FAILED

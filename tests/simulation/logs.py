@@ -11,11 +11,12 @@ from tests.simulation.world import API_KEY, OWN_KEY
 
 LOGGERS = ("functions", "shared")
 LOST_CLAIM = "a claim was lost under its holder"  # but for a holder that froze for longer than its lease
-NEVER = {"launch.claim_lost": LOST_CLAIM, "status.doubled": "two CustomJobs of one attempt"}
+DOUBLED = "two CustomJobs of one attempt"
+NEVER = {"launch.claim_lost": LOST_CLAIM, "status.doubled": DOUBLED}
 
 
 def is_mistake(exc: BaseException) -> bool:
-    """Tell an error that no verb should meet, whoever catches it."""
+    """Tell whether no verb should meet this error, caught or not."""
     return not isinstance(exc, LaunchError) or isinstance(exc, IllegalTransition)
 
 
@@ -39,7 +40,7 @@ class _Listener(logging.Handler):
 
 @contextmanager
 def listening() -> Iterator[list[Violation]]:
-    """Listen to all that the functions log, in place of everybody else; return what should not have been there."""
+    """Take all log records of the functions; return those that are violations."""
     listener = _Listener()
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(logger.propagate, logger.level) for logger in loggers]

@@ -55,10 +55,10 @@ class LongHistory(RuleBasedStateMachine):
         try:
             self.history.do(word)
         except Violation as violation:
-            told = "\n".join(self.history.simulation.lines())
+            trace = "\n".join(self.history.simulation.lines())
             words = ",".join(self.history.words)
             replay = f".venv/bin/python -m tests.simulation --replay '{words}'"
-            raise Violation(violation.name, f"{violation.detail}\n{told}\nSee it again:\n  {replay}") from violation
+            raise Violation(violation.name, f"{violation.detail}\n{trace}\nSee it again:\n  {replay}") from violation
 
     @initialize(scripts=st.lists(st.sampled_from(list(SCRIPTS)), max_size=3))
     def begin(self, scripts: list[str]) -> None:
@@ -84,7 +84,7 @@ class LongHistory(RuleBasedStateMachine):
 
     @rule(steps=st.integers(1, 12), number=_number, nth=_nth)
     def go_wrong_soon(self, steps: int, number: int, nth: int) -> None:
-        """Likewise, some steps later."""
+        """The same, some steps later."""
         self.say(f"calm:{steps}")
         self.go_wrong(number, nth)
 
@@ -96,7 +96,7 @@ class LongHistory(RuleBasedStateMachine):
 
     @rule()
     def time(self) -> None:
-        """Time passes, whoever is at work."""
+        """Time passes, while functions work or not."""
         self.say("time")
 
     @rule(verb=st.sampled_from(["poll", "status"]))
@@ -167,7 +167,7 @@ def run_at_random(
 
     if deployment:
         Machine.deployment = deployment
-    told: dict[str, Any] = {"derandomize": True} if number is None else {}
+    choice: dict[str, Any] = {"derandomize": True} if number is None else {}
     how = settings(
         max_examples=histories,
         stateful_step_count=60,
@@ -176,7 +176,7 @@ def run_at_random(
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         phases=(Phase.generate, Phase.shrink) if shorten else (Phase.generate,),
-        **told,
+        **choice,
     )
     run_state_machine_as_test(Machine if number is None else seed(number)(Machine), settings=how)
     return Machine.explored

@@ -114,7 +114,9 @@ class Ledger:
         name = f"{folder}/{launch.key}"
 
         def effect(world: World) -> int:
-            world.said(f"the log of a launch, {name}", f"{launch.entry.notice} {launch.reason} {launch.history}")
+            world.search_for_keys(
+                f"the log of a launch, {name}", f"{launch.entry.notice} {launch.reason} {launch.history}"
+            )
             return world.bucket.write(name, launch, generation)
 
         about = f"{name} as {launch.entry.state}"
@@ -238,7 +240,7 @@ class Wandb:
         """Show the item as FAILED."""
 
         def effect(world: World) -> None:
-            world.said(f"the error of {item_id}", message)
+            world.search_for_keys(f"the error of {item_id}", message)
             world.wandb.fail(item_id, message)
 
         self.cross(Call("wandb", "wandb.fail", f"{item_id}: {message}", effect, changes=True))
@@ -247,7 +249,7 @@ class Wandb:
         """Show a warning."""
 
         def effect(world: World) -> None:
-            world.said(f"the warning of {item_id}", message)
+            world.search_for_keys(f"the warning of {item_id}", message)
             world.wandb.warn(item_id, message)
 
         self.cross(Call("wandb", "wandb.warn", f"{item_id}: {message}", effect, changes=True))

@@ -54,7 +54,7 @@ class Process:
         self.held_for: Process | None = None  # it goes on when that one is over
         self.wakes: datetime | None = None  # it goes on at that time
         self.waited_for: Call | None = None  # the call that took its time
-        self._mine, self._theirs = threading.Lock(), threading.Lock()  # the baton is with whoever could not take his
+        self._mine, self._theirs = threading.Lock(), threading.Lock()  # each side waits for the other's lock
         self._mine.acquire()
         self._theirs.acquire()
         self._answer: Callable[[], Any] = lambda: None
@@ -101,7 +101,7 @@ class Process:
     def _wait(self) -> None:
         """Wait until it stands before its next call, or is over."""
         if not self._theirs.acquire(timeout=STUCK):
-            raise RuntimeError(f"{self.name} neither makes a call nor ends: does it wait for a thread of its own?")
+            raise RuntimeError(f"{self.name} makes no call and does not end: does it wait for a thread of its own?")
 
     def _work(self, work: Callable[[], Any]) -> None:
         try:

@@ -9,6 +9,7 @@ from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.faults import Fault
 from tests.simulation.invariants import Violation
 from tests.simulation.simulation import Outage, Simulation
+from tests.simulation.wandb import key_of
 from tests.simulation.world import OF_CODE, OF_JOB, QUEUE, START, Happening, World
 
 
@@ -124,13 +125,19 @@ def _delete(world: World) -> None:
     _at(world, 50, "the job is deleted", lambda w: w.delete_job("a"))
 
 
+def _older_job(world: World) -> None:
+    """Let Vertex AI show a job of the first attempt while that of the second runs; it would run for ever."""
+    world.enqueue("a", "preempted once")
+    _at(world, 185, "a job of the first attempt is shown", lambda w: w.vertex.reveal(key_of("a"), w.now))
+
+
 def _behind_poison(world: World) -> None:
     world.enqueue_poison("a")
     world.enqueue("b", "trains")
 
 
 def _behind_removed(world: World) -> None:
-    """Remove the first item while its job runs, which ends without a run: nobody can be told."""
+    """Remove the first item while its job runs, which ends without a run: no author can read a report."""
     world.enqueue("a", "never starts")
     world.enqueue("b", "trains")
     _at(world, 20, "the item is removed", lambda w: w.remove("a"))
@@ -175,6 +182,7 @@ SCENARIOS = {
     "ends without an end time": Scenario(_item("ends without an end time")),
     "create without an answer": Scenario(_item("trains"), outages=(LOST_CREATE,)),
     "rendering takes half an hour": Scenario(_item("trains"), outages=(SLOW_RENDERING,), long=True),
+    "an older job is shown late": Scenario(_older_job, long=True),
     "behind a poison item": Scenario(_behind_poison),
     "behind a removed item": Scenario(_behind_removed),
     "behind a refused warning": Scenario(_behind_refused_warning, outages=(NO_WARNINGS,), long=True),

@@ -53,7 +53,7 @@ def explore(
     enough: Callable[[], bool] = lambda: False,
     without: frozenset[Fault] = frozenset(),
 ) -> Result:
-    """Explore a scenario with up to so many faults; stop at the first violation, or when it is said to be enough.
+    """Explore a scenario with up to so many faults; stop at the first violation, or when `enough` returns True.
 
     `without` leaves out some faults, such as those that make a history long.
     """

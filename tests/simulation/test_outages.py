@@ -51,7 +51,7 @@ def _arrives(number: int) -> Callable[[World], None]:
     return arrives
 
 
-def told(simulation: Simulation, verb: str) -> list[LaunchError | drain.Report | Report]:
+def answers(simulation: Simulation, verb: str) -> list[LaunchError | drain.Report | Report]:
     """Return what a verb answered during the outage, leaving a minute at either end for those that straddle it."""
     minute = timedelta(minutes=1)
     return [one for at, who, one in simulation.answers if who == verb and BEGINS + minute <= at < ENDS - minute]
@@ -73,7 +73,7 @@ def in_order(simulation: Simulation) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_after_an_hour_s_outage_all_is_launched_and_reported(system: str, fault: Fault) -> None:
-    """Whatever each call to a system meets for an hour: each item once, each request once, within half an hour."""
+    """Each call to a system meets a fault for an hour: each item and request is launched once, within half an hour."""
     in_order(simulated(Outage(system, BEGINS, ENDS, fault)))
 
 
@@ -94,9 +94,9 @@ def test_a_key_that_is_revoked_over_night_fails_nobody() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.DENIED])
 def test_without_wandb_each_poll_and_each_status_says_so(fault: Fault) -> None:
-    """Cloud Scheduler sees an error at every tick; that of a revoked key is the one that an operator has to mend."""
+    """Cloud Scheduler sees an error at every tick; a revoked key is an error that an operator has to fix."""
     simulation = simulated(Outage("wandb", BEGINS, ENDS, fault))
-    polls, ticks = told(simulation, "poll"), told(simulation, "status")
+    polls, ticks = answers(simulation, "poll"), answers(simulation, "status")
     assert len(polls) == len(ticks) == 58
     assert all(isinstance(poll, KeyRefused if fault is Fault.DENIED else Retry) for poll in polls)
     assert all(isinstance(tick, Report) and "W&B: " in "".join(tick.errors) for tick in ticks if tick.open_launches)  # type: ignore[union-attr]
@@ -105,7 +105,7 @@ def test_without_wandb_each_poll_and_each_status_says_so(fault: Fault) -> None:
 def test_without_vertex_poll_goes_on_and_each_status_says_so() -> None:
     """Items are written down and acked as far as max_jobs goes; nothing is taken for deleted."""
     simulation = simulated(Outage("vertex", BEGINS, ENDS))
-    polls, ticks = told(simulation, "poll"), told(simulation, "status")
+    polls, ticks = answers(simulation, "poll"), answers(simulation, "status")
     assert all(isinstance(poll, drain.Report) and not poll.errors for poll in polls)
     assert all(isinstance(tick, Report) and "vertex.list" in "".join(tick.errors) for tick in ticks)
     assert max(poll.open_launches for poll in polls if isinstance(poll, drain.Report)) >= 4
@@ -115,24 +115,24 @@ def test_without_vertex_poll_goes_on_and_each_status_says_so() -> None:
 def test_without_the_ledger_nothing_is_done_and_both_say_so(fault: Fault, error: type[LaunchError]) -> None:
     """Nothing is popped either: what cannot be written down stays in W&B's queue."""
     simulation = simulated(Outage("ledger", BEGINS, ENDS, fault))
-    assert all(isinstance(answer, error) for verb in ("poll", "status") for answer in told(simulation, verb))
+    assert all(isinstance(answer, error) for verb in ("poll", "status") for answer in answers(simulation, verb))
     assert not [who for at, who, what, _ in simulation.trace if "wandb.pop" in what and BEGINS < at < ENDS]
 
 
 def test_without_the_topic_items_wait_in_the_ledger_and_the_polls_that_took_them_say_so() -> None:
     """Poll goes on as far as max_jobs goes; status tells at every tick that it could not publish what is due."""
     simulation = simulated(Outage("topic", BEGINS, ENDS))
-    took = [poll for poll in told(simulation, "poll") if isinstance(poll, drain.Report) and poll.launched]
+    took = [poll for poll in answers(simulation, "poll") if isinstance(poll, drain.Report) and poll.launched]
     assert took
     assert all("topic: " in "".join(poll.errors) for poll in took)
     assert [
-        tick for tick in told(simulation, "status") if isinstance(tick, Report) and "topic: " in "".join(tick.errors)
+        tick for tick in answers(simulation, "status") if isinstance(tick, Report) and "topic: " in "".join(tick.errors)
     ]
 
 
 @pytest.mark.parametrize(("hours", "given_up"), [(1, False), (4, False), (8, True)])
 def test_max_failures_outlasts_four_hours(hours: int, given_up: bool) -> None:
-    """With LAUNCH_MAX_FAILURES=30 a permission may be missing for four hours; after a night the author is told."""
+    """With LAUNCH_MAX_FAILURES=30 a permission may be missing for four hours; after a night the author reads why."""
     ends = BEGINS + timedelta(hours=hours)
     simulation = simulated(Outage("vertex", BEGINS, ends, Fault.DENIED, except_for=("vertex.list",)))
     failed = [item for item in simulation.world.wandb.items.values() if item.error.startswith("not launched after 30")]

@@ -17,14 +17,15 @@ class Vertex:
     """All jobs by name; `deleted` ones are out of everybody's sight."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
-    run_ids: dict[str, str] = field(default_factory=dict)  # per job, what its container was told
+    run_ids: dict[str, str] = field(default_factory=dict)  # per job, from its container's environment
     images: dict[str, str] = field(default_factory=dict)  # per job, what it runs
     deleted: frozenset[str] = frozenset()
+    unasked: frozenset[str] = frozenset()  # jobs that no attempt of ours created
     lags: bool = False  # for the call under way
 
     def fork(self) -> "Vertex":
         """Return a Vertex AI of its own that is in the same state."""
-        return Vertex(dict(self.jobs), dict(self.run_ids), dict(self.images), self.deleted, self.lags)
+        return Vertex(dict(self.jobs), dict(self.run_ids), dict(self.images), self.deleted, self.unasked, self.lags)
 
     def create(self, call: CustomJobCall, now: datetime) -> Job:
         """Create a job."""
@@ -33,12 +34,20 @@ class Vertex:
         env = container["env"]
         name = f"{call.parent}/customJobs/{len(self.jobs) + 1}"
         secrets = frozenset(one["value"] for one in env if one["name"] == "WANDB_API_KEY")
-        told = (labels["launch_key"], int(labels["launch_attempt"]))
-        job = Job(name, *told, "JOB_STATE_PENDING", now, secrets=secrets)
+        identity = (labels["launch_key"], int(labels["launch_attempt"]))
+        job = Job(name, *identity, "JOB_STATE_PENDING", now, secrets=secrets)
         self.jobs[name] = job
         self.images[name] = container["image_uri"]
         self.run_ids[name] = next(one["value"] for one in env if one["name"] == "WANDB_RUN_ID")
         return job
+
+    def reveal(self, key: str, now: datetime) -> None:
+        """Show a running job of a launch's first attempt, long after two look-ups have found none."""
+        newest = max((job for job in self.jobs.values() if job.key == key), key=lambda job: job.attempt)
+        name = f"{newest.name.rpartition('/')[0]}/{len(self.jobs) + 1}"
+        self.jobs[name] = Job(name, key, 1, "JOB_STATE_RUNNING", now, started_at=now)
+        self.run_ids[name], self.images[name] = "", self.images[newest.name]
+        self.unasked |= {name}
 
     def find(self, parent: str, labels: Mapping[str, str], now: datetime) -> FoundJob | None:
         """Find the newest job with these labels."""

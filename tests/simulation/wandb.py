@@ -1,4 +1,4 @@
-"""W&B as the simulation has it: items and their leases, runs, agents; and what it was told."""
+"""W&B as the simulation has it: items and their leases, runs, agents and reports."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -69,7 +69,7 @@ class Wandb:
         return None
 
     def ack(self, item_id: str, run_name: str, now: datetime, acker: str = "us") -> bool:
-        """Accept an item, whoever holds its lease; a second ack is answered False."""
+        """Accept an item from any holder of its lease; a second ack is answered False."""
         item = next((item for item in self._seen(now) if item.id == item_id), None)
         if item is None or item.state != "LEASED":
             return False
@@ -81,7 +81,7 @@ class Wandb:
         return {item.id: ItemStatus(item.state, item.run_name) for item in self._seen(now) if item.id in ids}
 
     def fail(self, item_id: str, message: str) -> None:
-        """Show an item as FAILED, whatever it was; one that is gone needs nothing."""
+        """Show an item of any state as FAILED; ignore one that is gone."""
         if item := self.items.get(item_id):
             self._change(item, state="FAILED", error=message)
 
@@ -111,7 +111,7 @@ class Wandb:
         self.known = False
 
     def version_of(self, path: str) -> str:
-        """Return what a path to a job means now; whoever asks for the latest one finds a new one."""
+        """Return what a path to a job means now; `latest` is a new version each time."""
         job, _, alias = path.partition(":")
         self.versions += alias == "latest"
         return f"{job}:v{self.versions}" if alias == "latest" else path

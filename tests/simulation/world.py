@@ -20,7 +20,7 @@ from tests.unit.specs import run_spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OF_CODE: Mapping[str, Any] = {"docker": {}, "job": "team/cats/code:latest"}  # which an image is built of
-OF_JOB: Mapping[str, Any] = {"docker": {}, "job": "team/cats/train:latest"}  # in place of an image
+OF_JOB: Mapping[str, Any] = {"docker": {}, "job": "team/cats/train:latest"}  # instead of an image
 QUEUE, OTHER_QUEUE = Queue(entity="team", name="vertex"), Queue(entity="team", name="other")
 EVERY = timedelta(minutes=1)  # Cloud Scheduler calls poll and status
 ERROR_COMES = timedelta(minutes=1)  # after the state of its job
@@ -114,7 +114,7 @@ class World:
         self.now = max(self.now, due.at)
         return due.event
 
-    def said(self, where: str, text: str) -> None:
+    def search_for_keys(self, where: str, text: str) -> None:
         """Note where a key can be read that must not be."""
         if API_KEY in text or OWN_KEY in text:
             self.leaks += (where,)
@@ -164,7 +164,7 @@ class World:
 
     def publish(self, key: str, after: timedelta = timedelta(seconds=1)) -> None:
         """Take a ticket and deliver it."""
-        self.said("a ticket", key)
+        self.search_for_keys("a ticket", key)
         self.plan(after, Delivery(Ticket(launch_key=key), key))
 
     def stop(self, item_id: str) -> None:
@@ -226,14 +226,14 @@ class World:
     def create(self, call: Any) -> str:
         """Create a job, and let its script begin."""
         for name, value in call.constructor["labels"].items():
-            self.said("a label", f"{name}={value}")
+            self.search_for_keys("a label", f"{name}={value}")
         job = self.vertex.create(call, self.now)
         for step in SCRIPTS[self.scripts[job.key]](job.attempt):
             self.plan(step.after, Happening(f"{job.name} {step}", _progress(job.name, step)))
         return job.name
 
     def printed(self, name: str) -> str:
-        """Return the end of a job's log: it shows whatever key it has, and ours."""
+        """Return the end of a job's log: with the keys of its environment, and ours."""
         return "\n".join(
             ("logged in with", *sorted(self.vertex.jobs[name].secrets), "or was it", API_KEY, "and then it failed")
         )

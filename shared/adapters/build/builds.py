@@ -10,6 +10,7 @@ from google.auth.credentials import AnonymousCredentials
 from shared.core.building import GONE, Build
 from shared.core.errors import Capacity, Denied, LaunchError, Retry
 from shared.core.shortage import Shortage
+from shared.core.within import within
 
 TIMEOUT = 30.0  # seconds a call
 
@@ -44,17 +45,16 @@ class Connection:
 class CloudBuilds:
     """Implements Builds."""
 
-    def __init__(self, endpoint: str = "") -> None:
+    def __init__(self, endpoint: str = "", timeout: float = TIMEOUT) -> None:
         self._connection = Connection(endpoint)
+        self._timeout = timeout
 
     def get_build(self, name: str) -> Build:
         """Return what has become of a build."""
         try:
-            return build_of(
-                self._connection.client().get_build(
-                    request={"name": name}, timeout=TIMEOUT, retry=None
-                )
-            )
+            client = self._connection.client()
+            asked = {"request": {"name": name}, "timeout": self._timeout, "retry": None}
+            return build_of(within(self._timeout, lambda: client.get_build(**asked)))
         except google_errors.NotFound:
             return Build(name, GONE)
         except Exception as exc:

@@ -20,6 +20,7 @@ from shared.adapters.build.registry import Registry
 from shared.core.budget import Budget
 from shared.core.building import ArtifactFiles, Recipe
 from shared.core.errors import Retry
+from shared.core.within import within
 
 BUILD_SECONDS = 3600
 HISTORY = 20  # builds of one image that are looked at
@@ -31,23 +32,29 @@ class CloudBuildImages:
     """Implements Images. `parent` is where builds run, `account` the service account that they run as."""
 
     def __init__(
-        self, parent: str, account: str, agent: str, files: ArtifactFiles, endpoint: str = ""
+        self,
+        parent: str,
+        account: str,
+        agent: str,
+        files: ArtifactFiles,
+        endpoint: str = "",
+        timeout: float = TIMEOUT,
     ) -> None:
         self._parent = parent
         self._account = account
         self._agent = agent
         self._files = files
         self._connection = Connection(endpoint)
-        self._registry = Registry(endpoint)
+        self._registry = Registry(endpoint, timeout)
+        self._timeout = timeout
         self._storage: storage.Client | None = None
         self._lock = threading.Lock()
 
     def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Return the build that makes this image, begun now if need be; empty where the image is there."""
         try:
-            known = list(
-                self._builds_of(recipe)
-            )  # first: a build that ends now has pushed its image
+            # first: a build that ends now has pushed its image
+            known = within(self._timeout, lambda: list(self._builds_of(recipe)))
             under_way = next((one.name for one in known if not build_of(one).over), "")
             if under_way or self._registry.has(recipe.image):
                 return under_way
@@ -68,12 +75,16 @@ class CloudBuildImages:
     def _builds_of(self, recipe: Recipe) -> Iterator[Any]:
         wanted = {"parent": self._parent, "filter": f'tags="{_mark(recipe)}"', "page_size": HISTORY}
         # newest first: the others are history
-        found = self._connection.client().list_builds(request=wanted, timeout=TIMEOUT, retry=None)
+        found = self._connection.client().list_builds(
+            request=wanted, timeout=self._timeout, retry=None
+        )
         yield from itertools.islice(found, HISTORY)
 
     def _begin(self, recipe: Recipe, budget: Budget) -> str:
+        client, buckets = self._connection.client(), self._buckets()
+        source = within(max(0.0, budget.left), lambda: upload(recipe, self._files, buckets, budget))
         build = {
-            "source": {"storage_source": upload(recipe, self._files, self._buckets(), budget)},
+            "source": {"storage_source": source},
             "steps": steps(recipe),
             "images": [recipe.image],
             "tags": ["vertex-launch", self._agent, _mark(recipe)],
@@ -82,11 +93,12 @@ class CloudBuildImages:
             "options": {"logging": "CLOUD_LOGGING_ONLY"},
         }
         request = {"parent": self._parent, "build": build}
-        client = self._connection.client()
         budget.require("the beginning of a build")
-        return str(
-            client.create_build(request=request, timeout=TIMEOUT, retry=None).metadata.build.name
+        begun = within(
+            self._timeout,
+            lambda: client.create_build(request=request, timeout=self._timeout, retry=None),
         )
+        return str(begun.metadata.build.name)
 
     def _buckets(self) -> storage.Client:
         with self._lock:

@@ -10,6 +10,7 @@ from google.auth.transport.requests import AuthorizedSession
 from shared.adapters.build.builds import TIMEOUT, error
 from shared.core.building import repository_of
 from shared.core.errors import Denied, Retry
+from shared.core.within import within
 
 ENDPOINT = "https://artifactregistry.googleapis.com"
 
@@ -17,9 +18,10 @@ ENDPOINT = "https://artifactregistry.googleapis.com"
 class Registry:
     """Where images are pushed; an `endpoint` takes the place of Google's, without credentials."""
 
-    def __init__(self, endpoint: str = "") -> None:
+    def __init__(self, endpoint: str = "", timeout: float = TIMEOUT) -> None:
         self._endpoint = (endpoint or ENDPOINT).rstrip("/")
         self._open = bool(endpoint)
+        self._timeout = timeout
         self._session: requests.Session | None = None
         self._lock = threading.Lock()
 
@@ -29,7 +31,8 @@ class Registry:
         repository, package = repository_of(name)
         url = f"{self._endpoint}/v1/{repository}/packages/{quote(package, safe='')}/tags/{tag}"
         try:
-            answer = self._connected().get(url, timeout=TIMEOUT)
+            session = self._connected()
+            answer = within(self._timeout, lambda: session.get(url, timeout=self._timeout))
         except Exception as exc:
             raise error(exc, f"tags.get on {repository}") from exc
         if answer.status_code in (401, 403):

@@ -37,7 +37,8 @@ PAGE = 100  # jobs with the same labels
 class VertexCompute:
     """Implements Compute. An `endpoint` (a URL) takes the place of Google's regional ones, without credentials.
 
-    `create_seconds` bounds a create call: to connect, and to be answered.
+    `create_seconds` bounds a create call: to connect, and to be answered. `find_seconds` bounds a
+    look-up in total.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class VertexCompute:
         location: str,
         endpoint: str = "",
         create_seconds: float = CREATE_SECONDS,
+        find_seconds: float = FIND_SECONDS,
     ) -> None:
         self._default = {"project": project, "location": location}
         self._endpoint = endpoint
         self._create_seconds = create_seconds
+        self._find_seconds = find_seconds
         self._ready = False
         self._lock = threading.Lock()
 
@@ -107,8 +110,13 @@ class VertexCompute:
                 location_override=read["location"],
             )
             request = {"parent": parent, "filter": wanted, "page_size": PAGE}
-            page = client.list_custom_jobs(request=request, timeout=FIND_SECONDS)
-            jobs = [*itertools.islice(page, PAGE)]
+            bound = self._find_seconds
+            jobs = within(
+                bound,
+                lambda: [
+                    *itertools.islice(client.list_custom_jobs(request=request, timeout=bound), PAGE)
+                ],
+            )
         except Exception as exc:
             refusal = _refusal(exc)
             if isinstance(refusal, Denied):
