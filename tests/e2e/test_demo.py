@@ -65,7 +65,7 @@ def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess
     """And the exit code says so."""
     done, _ = demo
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("right ")] == [
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("OK ")] == [
         case.name for case in CASES
     ]
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.local.servers.wandb.artifact_fields import ARTIFACT_MUTATIONS
+from deploy.local.servers.wandb.artifact_mutations import ARTIFACT_MUTATIONS
 from deploy.local.servers.wandb.errors import Refused
 from deploy.local.servers.wandb.execution import Info
 from deploy.local.servers.wandb.nodes import project_node

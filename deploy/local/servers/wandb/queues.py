@@ -3,71 +3,15 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.local.servers.wandb.errors import Refused
+from deploy.local.servers.wandb.items import Item as Item
+from deploy.local.servers.wandb.items import ResourceConfig as ResourceConfig
+from deploy.local.servers.wandb.items import RunQueue as RunQueue
 from deploy.local.servers.wandb.specs import filled, merged, template_values
 
 DEFAULT_PRIORITY = 2  # medium; critical is 0, low is 3
-
-
-@dataclass
-class ResourceConfig:
-    """What a queue gives to each of its items: `{"resource_args": {resource: {…}}}`."""
-
-    id: str
-    resource: str = ""
-    config: dict[str, Any] = field(default_factory=dict)
-    template_schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass
-class Item:
-    """One job on a queue: PENDING → LEASED → CLAIMED, FAILED from any of them."""
-
-    id: str
-    number: int
-    queue: "RunQueue"
-    run_spec: dict[str, Any]
-    priority: int
-    state: str = "PENDING"
-    leased_until: float = 0.0
-    associated_run_id: str | None = None
-    agent_id: str | None = None
-    error: dict[str, Any] | None = None
-    warning: dict[str, Any] | None = None
-    raw: str | None = None  # answered in the place of the run spec, as it is
-
-
-@dataclass
-class RunQueue:
-    """A queue and what waits in it."""
-
-    id: str
-    entity: str
-    project: str
-    name: str
-    access: str
-    created_by: str
-    resource_config: ResourceConfig
-    prioritization_mode: str = "DISABLED"
-    external_links: dict[str, Any] = field(default_factory=dict)
-    items: dict[str, Item] = field(default_factory=dict)
-    waiting: list[tuple[int, int, str]] = field(default_factory=list)
-
-    def wait(self, item: Item) -> None:
-        """Put an item where its priority and its age say."""
-        priority = item.priority if self.prioritization_mode == "V0" else 0
-        heapq.heappush(self.waiting, (priority, item.number, item.id))
-
-    def reorder(self, prioritization_mode: str) -> None:
-        """Change what the order goes by, also for those that wait already."""
-        self.prioritization_mode = prioritization_mode
-        self.waiting = []
-        for item in self.items.values():
-            if item.state == "PENDING":
-                self.wait(item)
 
 
 class Queues:

@@ -1,5 +1,6 @@
 """What tests and demonstrations ask the stand-in about itself: `/standin/…`; nothing of it is W&B's."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.routing import Route
 
 from deploy.local.servers.wandb.answering import json_response
 from deploy.local.servers.wandb.queues import Item
-from deploy.local.servers.wandb.run_fields import HISTORY, lines, plain_config
+from deploy.local.servers.wandb.run_fields import HISTORY, LOG, lines, plain_config
 from deploy.local.servers.wandb.runs import Run
 from deploy.local.servers.wandb.state import QUEUE_PROJECT, State
 
@@ -48,7 +49,14 @@ def run_row(run: Run) -> dict[str, Any]:
         "summary": run.summary,
         "config": plain_config(run),
         "history_count": len(lines(run, HISTORY)),
+        "last_log_line": last_log_line(run),
     }
+
+
+def last_log_line(run: Run) -> str:
+    """Return the last line of a run's log, without the prefix that W&B's page hides."""
+    written = [line.strip() for line in lines(run, LOG) if line.strip()]
+    return re.sub(r"^ERROR \S+ ", "", written[-1]) if written else ""
 
 
 def redacted(value: Any) -> Any:
