@@ -1,4 +1,7 @@
-"""Serve the custom jobs over REST v1, as the SDK's `rest` transport and gcloud call it, their logs, and a page."""
+"""The HTTP interface of the stand-in: custom jobs over REST v1, their logs, and a page.
+
+The SDK's `rest` transport and gcloud are its clients.
+"""
 
 import asyncio
 import html
@@ -27,12 +30,22 @@ _METADATA = "/v1/projects/{project}/locations/{location}/metadataStores/default/
 _REDACTED = "[redacted]"
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Vertex AI stand-in</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 15px/1.4 system-ui; margin: 2rem }}
+td, th {{ text-align: left; padding: .3rem .8rem; vertical-align: top }}
+tr:nth-child(even) {{ background: #8881 }}
+</style>
+<h1>Vertex AI stand-in: custom jobs</h1>{table}"""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 Action = Callable[[VertexState, Request, str], Awaitable[dict[str, Any]]]
 
 
 def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> Starlette:
-    """Return the server of these jobs; `close` is called when it ends, also by a signal."""
+    """Return the application over this state; its end, also by a signal, calls `close`."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -92,9 +105,9 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
 
 
 async def _answer(state: VertexState, method: str, action: Action, request: Request) -> Response:
-    """Do one call, with the failure that a test may have asked for."""
+    """Answer one call, with the fault that a test requested."""
     state.requests[method] += 1
-    await request.body()  # now: its caller may be gone when it is needed
+    await request.body()  # read early: the caller may disconnect before the action reads it
     fault = state.faults.take(method)
     try:
         if fault and not fault.worked:
@@ -108,9 +121,8 @@ async def _answer(state: VertexState, method: str, action: Action, request: Requ
             await asyncio.sleep(fault.late)
     except ApiError as exc:
         return exc.response()
-    if (
-        fault and not fault.late
-    ):  # promises more than it sends, so the client never gets a whole answer
+    if fault and not fault.late:
+        # promises more than it sends, so the client never receives a complete answer
         return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
     return JSONResponse(body)
 
@@ -168,7 +180,7 @@ async def _delete(state: VertexState, request: Request, parent: str) -> dict[str
 
 
 async def _metadata(state: VertexState, request: Request, parent: str) -> dict[str, Any]:
-    """Show an experiment, or a run of one, which the SDK looks up before it creates a job that belongs to it."""
+    """Return an experiment or one of its runs, which the SDK looks up before a create."""
     kind, name = request.path_params["kind"], request.path_params["id"]
     full = f"{parent}/metadataStores/default/{kind}/{name}"
     if kind != "contexts" or full not in state.contexts:
@@ -182,7 +194,7 @@ async def _metadata(state: VertexState, request: Request, parent: str) -> dict[s
 
 
 def _row(job: Job) -> dict[str, Any]:
-    """Show a job to a person: no value of a variable whose name sounds like a secret."""
+    """Describe a job; values of variables with a secret's name are redacted."""
     spec = render(job.described(), numeric_enums=False)["jobSpec"]
     for variable in _variables(spec):
         if _SECRET.search(variable.get("name", "")):
@@ -216,7 +228,9 @@ def _log(state: VertexState, number: str) -> Response:
     for job in state.jobs():
         if job.name.endswith(f"/{number}"):
             text = Path(job.log).read_text(encoding="utf-8", errors="replace") if job.log else ""
-            return PlainTextResponse(_without_secrets(text, job) or "Nothing was printed.\n")
+            return PlainTextResponse(
+                _without_secrets(text, job) or "The job has printed nothing.\n"
+            )
     return JSONResponse(not_found(number).body(), 404)
 
 
@@ -233,10 +247,7 @@ def _page(state: VertexState) -> str:
             f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
         )
     head = "".join(
-        f"<th>{name}</th>" for name in ("log of job", "display name", "state", "labels", "error")
+        f"<th>{name}</th>" for name in ("job (log)", "display name", "state", "labels", "error")
     )
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Vertex AI on this machine</title>
-<style>:root{{color-scheme:light dark}}
-body{{font:15px/1.4 system-ui;margin:2rem}}td,th{{text-align:left;padding:.3rem .8rem;vertical-align:top}}
-tr:nth-child(even){{background:#8881}}</style>
-<h1>Custom jobs on this machine</h1><table><tr>{head}</tr>{"".join(rows)}</table>{"" if rows else "<p>None yet.</p>"}"""
+    table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    return PAGE.format(table=table if rows else "<p>No jobs yet.</p>")

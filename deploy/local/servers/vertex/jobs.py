@@ -21,7 +21,7 @@ ENDED = frozenset(
 
 @dataclass
 class Job:
-    """One custom job: the message as it was created, and what the service knows of it."""
+    """One custom job: its message at creation, and the service's own fields."""
 
     name: str
     message: Any  # a CustomJob message
@@ -32,11 +32,11 @@ class Job:
     start_time: datetime | None = None
     end_time: datetime | None = None
     error: str = ""
-    log: str = ""  # the path of what its containers printed
+    log: str = ""  # the path of its containers' output
     stop: threading.Event = field(default_factory=threading.Event)  # set by cancel
-    runs: bool = False  # whether somebody runs it, and so ends it when it is cancelled
-    made: float = field(default_factory=time.monotonic)  # when it was created
-    moved: float = 0.0  # when it last changed its state
+    runs: bool = False  # whether a runner executes it, and ends it on cancel
+    made: float = field(default_factory=time.monotonic)  # time of creation
+    moved: float = 0.0  # time of the last change of state
 
     @property
     def display_name(self) -> str:
@@ -50,21 +50,21 @@ class Job:
 
     @property
     def parent(self) -> str:
-        """Return projects/P/locations/L."""
+        """Return its parent, projects/P/locations/L."""
         return self.name.rpartition("/customJobs/")[0]
 
     @property
     def listed(self) -> bool:
-        """Tell whether a listing has it yet."""
+        """Return whether listings contain it yet."""
         return time.monotonic() - self.made >= self.behaviour.list_seconds
 
     @property
     def shown_error(self) -> str:
-        """Return its error; empty as long as Vertex AI has not written it."""
+        """Return its error; empty until Vertex AI has written it."""
         return self.error if time.monotonic() - self.moved >= self.behaviour.error_seconds else ""
 
     def described(self) -> Any:
-        """Return the whole message, as the service would answer it."""
+        """Return the complete message, as the service returns it."""
         message = type(self.message)()
         message.CopyFrom(self.message)
         message.name = self.name
@@ -85,7 +85,7 @@ class Job:
 
 
 def _error_code(job: Job) -> int:
-    """Return the code of its error: 3 is what Vertex AI gives to a job whose replica exited with one."""
+    """Return the code of its error; a job whose replica exited with an error has 3."""
     if job.state.endswith("CANCELLED"):
         return int(code_pb2.CANCELLED)
     if job.error == INTERNAL:
@@ -103,6 +103,6 @@ def location(job: Job) -> str:
 
 
 def _future_state(name: str) -> int:
-    """Return a number for a state that the installed messages do not know: 99, or the one in its name."""
+    """Return the number of an unknown state: the digits in its name, or 99."""
     digits = "".join(char for char in name if char.isdigit())
     return int(digits or 99)

@@ -1,4 +1,4 @@
-"""Hold the custom jobs and their life: QUEUED → PENDING → RUNNING → SUCCEEDED, FAILED or CANCELLED."""
+"""All custom jobs, and their states: QUEUED → PENDING → RUNNING → SUCCEEDED, FAILED, CANCELLED."""
 
 import itertools
 import threading
@@ -25,25 +25,24 @@ _HAVE_AN_END_TIME = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCE
 
 
 class VertexState:
-    """All jobs of all projects and regions. `start` is called with each created job, and runs it."""
+    """All jobs of all projects and regions; `start` runs each created job."""
 
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
         self.behaviour = Behaviour()
         self.machines = Machines(self.behaviour)
-        self.build_logs: Path | None = None  # a folder with the logs of Cloud Build's builds
+        self.build_logs: Path | None = None  # the folder of Cloud Build's build logs
         self.faults = Faults()
         self.shortages = Shortages()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
-        self.contexts: dict[
-            str, str
-        ] = {}  # of the metadata store: the schemas of experiments and their runs, by name
+        # of the metadata store: the schemas of experiments and their runs, by name
+        self.contexts: dict[str, str] = {}
         self._start = start
         self._jobs: dict[str, Job] = {}
-        self._numbers = itertools.count(time.time_ns())  # 19 digits, and new ones after a restart
+        self._numbers = itertools.count(time.time_ns())  # 19 digits; a restart repeats none
         self._lock = threading.RLock()
 
     def create(self, parent: str, message: Any) -> Job:
-        """Accept a job or raise ApiError, and let it begin."""
+        """Accept a job and start it, or raise ApiError."""
         check(parent, message, self.behaviour)
         self.shortages.check(parent, message)
         job = self.add(parent, message)
@@ -53,7 +52,7 @@ class VertexState:
         return job
 
     def add(self, parent: str, message: Any, state: str = "JOB_STATE_QUEUED") -> Job:
-        """Put a job in without running it: for tests and benchmarks."""
+        """Add a job without running it, for tests and benchmarks."""
         with self._lock:
             now = datetime.now(UTC)
             job = Job(
@@ -80,7 +79,7 @@ class VertexState:
             return list(self._jobs.values())[::-1]
 
     def page(self, parent: str, wanted: str, size: int, token: str) -> tuple[list[Job], str]:
-        """Return one page of a listing, newest first, and the token of the next one."""
+        """Return one page of a listing, newest first, and the token of the next page."""
         matches = compile_filter(wanted)
         if size < 0:
             raise invalid_argument("page_size must not be negative.")
@@ -91,7 +90,7 @@ class VertexState:
 
     def _older(self, parent: str, matches: Callable[[Job], bool], token: str) -> Iterator[Job]:
         if token and not token.isdecimal():
-            raise invalid_argument("page_token is not one of a former answer.")
+            raise invalid_argument("page_token does not come from an earlier answer.")
         for job in self.jobs():
             number = job.name.rpartition("/")[2]
             if (
@@ -103,7 +102,7 @@ class VertexState:
                 yield job
 
     def cancel(self, name: str) -> None:
-        """Ask a job to end; raise ApiError where it has ended."""
+        """Cancel a job; raise ApiError if it has ended."""
         job = self.get(name)
         with self._lock:
             if job.state in ENDED:
@@ -111,7 +110,7 @@ class VertexState:
                 raise ApiError(400, "FAILED_PRECONDITION", message)
             self.move(job, "JOB_STATE_CANCELLING")
             job.stop.set()
-            if not job.runs and not self.behaviour.cancelling_seconds:  # nobody else ends it
+            if not job.runs and not self.behaviour.cancelling_seconds:  # no runner ends it
                 self.move(job, "JOB_STATE_CANCELLED", "The job was cancelled.")
 
     def delete(self, name: str) -> None:
@@ -122,25 +121,25 @@ class VertexState:
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Let a job vanish, whatever its state: as if somebody had deleted it in the console."""
+        """Remove a job in any state, as a deletion in the console does."""
         with self._lock:
             job = self._jobs.pop(name)
             job.stop.set()
 
     def force(self, name: str, state: str, error: str = "") -> None:
-        """Put a job into any state from any state, also into one that nobody knows yet."""
+        """Set any state, also an unknown one."""
         job = self.get(name)
         with self._lock:
             self._enter(job, state, error)
 
     def preempt(self, name: str) -> None:
-        """Take a running job's machines away, as happens to Spot VMs."""
+        """Take a running job's machines away, as Google does with Spot VMs."""
         job = self.get(name)
         self.force(name, "JOB_STATE_FAILED", stockout(location(job)))
         job.stop.set()
 
     def take_internal_error(self) -> bool:
-        """Tell whether the next job fails before its container runs, and count it."""
+        """Return whether the next job fails before its container runs, and count it."""
         with self._lock:
             if self.behaviour.internal_errors < 1:
                 return False
@@ -148,13 +147,13 @@ class VertexState:
             return True
 
     def move(self, job: Job, state: str, error: str = "") -> None:
-        """Change a job's state; an ended job stays as it is, and one that is being cancelled can only end."""
+        """Change a job's state; an ended job never changes, and a CANCELLING job can only end."""
         with self._lock:
             if job.state not in ENDED and (job.state != "JOB_STATE_CANCELLING" or state in ENDED):
                 self._enter(job, state, error)
 
     def _enter(self, job: Job, state: str, error: str) -> None:
-        """Set a state with the times and the error that go with it."""
+        """Set a state with its times and its error."""
         now = datetime.now(UTC)
         job.state, job.update_time, job.moved = state, now, time.monotonic()
         job.error = error if state in _HAVE_AN_ERROR else ""
