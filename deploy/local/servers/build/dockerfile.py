@@ -146,7 +146,7 @@ class Builder:
             raise BuildError(f"The command {shlex.join(command)} returned a non-zero code: {code}")
 
     def _make_venv(self) -> None:
-        """Give the image its own Python, with this one's packages: pip, and wandb without a network."""
+        """Give the image its own Python, with this one's packages, such as pip and wandb."""
         if (self.root / VENV).exists():
             return
         made = [sys.executable, "-m", "venv", "--without-pip", str(self.root / VENV)]

@@ -190,7 +190,7 @@ class BuildState:
 
 
 def compile_filter(text: str) -> Callable[[Any], bool]:
-    """Compile `tags="X" AND status="SUCCESS"` to a predicate; raise ApiError (400) for other filters."""
+    """Compile a filter such as `tags="X" AND status="SUCCESS"`; raise ApiError (400) for others."""
     terms = (
         [_TERM.fullmatch(term.strip()) for term in re.split(r"\s+AND\s+", text.strip())]
         if text.strip()

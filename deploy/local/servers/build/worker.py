@@ -141,9 +141,14 @@ class Worker:
         with self.log.open("ab") as log:
             try:
                 process = subprocess.Popen(
-                    command, cwd=folder, env={"HOME": str(self._folder), **env}, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                )  # fmt: skip
+                    command,
+                    cwd=folder,
+                    env={"HOME": str(self._folder), **env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             except OSError as exc:
                 raise BuildError(f"{command[0]}: {exc.strerror}") from exc
             try:

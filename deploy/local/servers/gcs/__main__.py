@@ -21,17 +21,17 @@ from deploy.local.servers.gcs.server import gcs_command
     type=float,
     default=0.0,
     show_default=True,
-    help="Seconds that its Date is ahead.",
+    help="Lead of its clock in seconds.",
 )
 @click.option(
     "--write-seconds",
     type=float,
     default=WRITE_SECONDS,
     show_default=True,
-    help="Between two writes.",
+    help="Least seconds between two writes of one object.",
 )
 def main(port: int, clock_shift: float, write_seconds: float) -> None:
-    """Stand in for Cloud Storage on this machine, with its limits."""
+    """Serve buckets on this machine, with the limits of Cloud Storage."""
     inner = free_port()
     # in this process group, so that a signal to the group ends both
     server = subprocess.Popen(gcs_command(HOST, inner, url=f"http://{HOST}:{port}"))
@@ -52,7 +52,7 @@ def main(port: int, clock_shift: float, write_seconds: float) -> None:
 
 
 def _await(server: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the server listens, or has ended instead."""
+    """Wait until the server listens; raise ClickException if it ends first."""
     while server.poll() is None:
         with closing(socket.socket()) as probe:
             if probe.connect_ex((HOST, port)) == 0:

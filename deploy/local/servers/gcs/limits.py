@@ -36,27 +36,25 @@ _OBJECT = re.compile(r"/(?:upload/|resumable/upload/)?storage/v1/b/([^/]+)/o(?:/
 
 @dataclass
 class Limits:
-    """What has been written when, and what was refused. `shift` is how far the server's clock is ahead, in seconds."""
+    """The writes and refusals so far; `shift` is the lead of the server's clock in seconds."""
 
     upstream: str
     shift: float = 0.0
     write_seconds: float = WRITE_SECONDS
-    refused: dict[str, int] = field(
-        default_factory=lambda: defaultdict(int)
-    )  # calls, by the reason
-    written: dict[str, float] = field(default_factory=dict)  # by bucket/object
+    refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by reason
+    written: dict[str, float] = field(default_factory=dict)  # monotonic time by bucket/object
     locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def too_soon(self, name: str) -> bool:
-        """Tell whether an object was written less than a second ago."""
+        """Return whether an object was written less than `write_seconds` ago."""
         return time.monotonic() - self.written.get(name, float("-inf")) < self.write_seconds
 
     def refuse(self, code: int, reason: str, message: str) -> Response:
-        """Answer as GCS's JSON API does."""
+        """Return a refusal in the form of GCS's JSON API."""
         self.refused[reason] += 1
-        said = {"message": message, "domain": "global", "reason": reason}
+        detail = {"message": message, "domain": "global", "reason": reason}
         return JSONResponse(
-            {"error": {"code": code, "message": message, "errors": [said]}}, code, self.date()
+            {"error": {"code": code, "message": message, "errors": [detail]}}, code, self.date()
         )
 
     def date(self) -> dict[str, str]:
@@ -77,7 +75,7 @@ class Write:
 def write_of(
     method: str, path: str, query: Mapping[str, list[str]], content_type: str, body: bytes
 ) -> Write | None:
-    """Return what a call writes; None if it writes no object."""
+    """Return the object that a call writes; None for other calls."""
     found = _OBJECT.fullmatch(path)
     if (
         method not in {"POST", "PUT", "PATCH", "DELETE"}
@@ -93,7 +91,7 @@ def write_of(
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:
-    """Count metadata in the least favourable way: UTF-8, JSON's escapes, or a URL's."""
+    """Return the largest size of metadata: in UTF-8, with JSON's escapes, or with a URL's."""
     texts = "".join(f"{name}{value}" for name, value in metadata.items())
     return max(
         len(texts.encode("utf-8", "replace")),
@@ -103,7 +101,7 @@ def metadata_bytes(metadata: Mapping[str, str]) -> int:
 
 
 def _document(content_type: str, body: bytes) -> dict[str, Any]:
-    """Return the JSON that describes an object: a body of its own, or the first part of two."""
+    """Return the JSON that describes an object: the body, or the first part of a multipart body."""
     boundary = re.search(r"""boundary=["']?([^"';]+)""", content_type)
     if boundary:
         parts = body.split(f"--{boundary[1]}".encode(), 2)

@@ -33,7 +33,7 @@ _DROPPED = re.compile("connection|keep-alive|transfer-encoding|x-goog-meta-.*")
 
 
 class Proxy:
-    """Passes calls on to fake-gcs-server, but for those that GCS would refuse."""
+    """Passes calls on to fake-gcs-server, except those that GCS would refuse."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -53,7 +53,7 @@ class Proxy:
             return await self._write(request, body, write, query)
 
     async def control(self, request: Request) -> Response:
-        """Show how many calls were refused and why; POST {"shift": SECONDS} sets the clock."""
+        """Return the count of refusals by reason; POST {"shift": SECONDS} sets the clock."""
         if request.method == "POST":
             self.limits.shift = float((await request.json())["shift"])
         return JSONResponse({"shift": self.limits.shift, "refused": dict(self.limits.refused)})
@@ -109,7 +109,7 @@ class Proxy:
 
 
 def create_app(limits: Limits) -> Starlette:
-    """Return the application that stands before the server at `limits.upstream`."""
+    """Return the proxy before the server at `limits.upstream`."""
     proxy = Proxy(limits)
 
     @asynccontextmanager

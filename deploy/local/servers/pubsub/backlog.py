@@ -79,7 +79,7 @@ class Backlog:
         )
 
     def extend(self, message_id: str, seconds: float) -> None:
-        """Extend the receiver's deadline by seconds from now; zero refuses the message, with backoff."""
+        """Set the receiver's deadline in seconds from now; zero refuses the message."""
         if delivery := self._open.get(message_id):
             wait = 0.0 if self.exhausted(delivery) else self._backoff(delivery.attempt)
             self._schedule(delivery, time.monotonic() + seconds + wait)

@@ -23,13 +23,21 @@ from deploy.local.servers.pubsub.rules import (
 
 DELETED_TOPIC = "_deleted-topic_"
 _UPDATABLE = frozenset(
-    {"push_config", "ack_deadline_seconds", "retry_policy", "dead_letter_policy", "labels", "expiration_policy"}
-    | {"message_retention_duration", "retain_acked_messages"}
-)  # fmt: skip
+    {
+        "push_config",
+        "ack_deadline_seconds",
+        "retry_policy",
+        "dead_letter_policy",
+        "labels",
+        "expiration_policy",
+        "message_retention_duration",
+        "retain_acked_messages",
+    }
+)
 
 
 class Broker:
-    """The shared state of services and pusher; its methods are thread-safe, its errors `Refused`."""
+    """The thread-safe state of the services and the pusher; its errors are `Refused`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())

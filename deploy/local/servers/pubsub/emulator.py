@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def emulator_jar() -> Path | None:
-    """Return the emulator's jar by gcloud's path, or None; gcloud itself needs a second to find it."""
+    """Return the emulator's jar beside gcloud, or None; gcloud itself takes a second to find it."""
     gcloud = shutil.which("gcloud")
     if not gcloud or not shutil.which("java"):
         return None

@@ -53,7 +53,7 @@ class Pusher:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until no new push starts, after the broker is closed; running pushes may end later."""
+        """Wait until no new push starts, once the broker is closed; running pushes may go on."""
         self._thread.join()
         for carriers in self._carriers.values():
             carriers.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,7 @@
 """The names, messages and settings that Pub/Sub refuses, by its documented limits.
 
-Limits: https://cloud.google.com/pubsub/quotas#resource_limits and the comments on google.pubsub_v1.types.
+Sources: https://cloud.google.com/pubsub/quotas#resource_limits and the comments on
+google.pubsub_v1.types.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Google's Publisher and Subscriber services over gRPC, as the unmodified google-cloud-pubsub calls them.
+"""Google's Publisher and Subscriber services over gRPC, for the unmodified google-cloud-pubsub.
 
 It serves the calls for set-up, publish, pull and push. gRPC itself answers UNIMPLEMENTED to others.
 """

@@ -4,41 +4,26 @@ The SDK's `rest` transport and gcloud are its clients.
 """
 
 import asyncio
-import html
 import itertools
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from deploy.local.servers.vertex.control import control_routes
 from deploy.local.servers.vertex.entries import entries_of_builds, entries_of_jobs, list_entries
-from deploy.local.servers.vertex.errors import ApiError, invalid_argument, not_found
+from deploy.local.servers.vertex.errors import ApiError, invalid_argument
 from deploy.local.servers.vertex.messages import masked, parse_custom_job, parse_read_mask, render
+from deploy.local.servers.vertex.pages import job_row, log_response, page
 from deploy.local.servers.vertex.state import Job, VertexState
 
 _PARENT = "/v1/projects/{project}/locations/{location}/customJobs"
 _METADATA = "/v1/projects/{project}/locations/{location}/metadataStores/default/{kind}/{id}"
-_REDACTED = "[redacted]"
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
-
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Vertex AI stand-in</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 15px/1.4 system-ui; margin: 2rem }}
-td, th {{ text-align: left; padding: .3rem .8rem; vertical-align: top }}
-tr:nth-child(even) {{ background: #8881 }}
-</style>
-<h1>Vertex AI stand-in: custom jobs</h1>{table}"""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Action = Callable[[VertexState, Request, str], Awaitable[dict[str, Any]]]
@@ -58,11 +43,11 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
 
         return endpoint
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(_page(state))
+    async def show_page(_: Request) -> Response:
+        return HTMLResponse(page(state))
 
     async def jobs(_: Request) -> Response:
-        return JSONResponse([_row(job) for job in state.jobs()])
+        return JSONResponse([job_row(job) for job in state.jobs()])
 
     async def requests(_: Request) -> Response:
         return JSONResponse(state.requests)
@@ -83,7 +68,7 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             return exc.response()
 
     async def log(request: Request) -> Response:
-        return _log(state, request.path_params["number"])
+        return log_response(state, request.path_params["number"])
 
     return Starlette(
         lifespan=lifespan,
@@ -99,7 +84,7 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             Route("/standin/jobs", jobs),
             Route("/standin/requests", requests),
             Route("/standin/jobs/{number}/log", log),
-            Route("/", page),
+            Route("/", show_page),
         ],
     )
 
@@ -191,63 +176,3 @@ async def _metadata(state: VertexState, request: Request, parent: str) -> dict[s
         "schemaVersion": "0.0.1",
         "metadata": {},
     }
-
-
-def _row(job: Job) -> dict[str, Any]:
-    """Describe a job; values of variables with a secret's name are redacted."""
-    spec = render(job.described(), numeric_enums=False)["jobSpec"]
-    for variable in _variables(spec):
-        if _SECRET.search(variable.get("name", "")):
-            variable["value"] = _REDACTED
-    shown = ("name", "display_name", "labels", "state")
-    moments = {
-        name: m.isoformat() if (m := getattr(job, name)) else None
-        for name in ("create_time", "end_time")
-    }
-    return (
-        {name: getattr(job, name) for name in shown}
-        | moments
-        | {"error": job.shown_error, "job_spec": spec}
-    )
-
-
-def _variables(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
-    for pool in spec.get("workerPoolSpecs", []):
-        for task in ("containerSpec", "pythonPackageSpec"):
-            yield from pool.get(task, {}).get("env", [])
-
-
-def _without_secrets(text: str, job: Job) -> str:
-    for variable in _variables(render(job.message, numeric_enums=False)["jobSpec"]):
-        if _SECRET.search(variable.get("name", "")) and variable.get("value"):
-            text = text.replace(variable["value"], _REDACTED)
-    return text
-
-
-def _log(state: VertexState, number: str) -> Response:
-    for job in state.jobs():
-        if job.name.endswith(f"/{number}"):
-            text = Path(job.log).read_text(encoding="utf-8", errors="replace") if job.log else ""
-            return PlainTextResponse(
-                _without_secrets(text, job) or "The job has printed nothing.\n"
-            )
-    return JSONResponse(not_found(number).body(), 404)
-
-
-def _page(state: VertexState) -> str:
-    rows = []
-    for job in state.jobs()[:500]:
-        number = job.name.rpartition("/")[2]
-        link = f'<a href="/standin/jobs/{html.escape(number)}/log">{html.escape(number)}</a>'
-        cells = [
-            html.escape(text)
-            for text in (job.display_name, job.state, json.dumps(job.labels), job.shown_error)
-        ]
-        rows.append(
-            f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-        )
-    head = "".join(
-        f"<th>{name}</th>" for name in ("job (log)", "display name", "state", "labels", "error")
-    )
-    table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
-    return PAGE.format(table=table if rows else "<p>No jobs yet.</p>")

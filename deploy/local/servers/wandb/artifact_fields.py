@@ -1,4 +1,4 @@
-"""What an artifact answers about itself, where its files go, and the mutations that make one."""
+"""The GraphQL fields of artifacts, their collections, types and files."""
 
 import hashlib
 from typing import Any
@@ -10,7 +10,7 @@ from deploy.local.servers.wandb.nodes import ProjectNode, connection, project_no
 from deploy.local.servers.wandb.run_fields import timestamp
 
 STORE = "/artifact-store"
-MANIFEST, FILES = "manifest", "files/"  # of an artifact, in the store
+MANIFEST, FILES = "manifest", "files/"  # paths of an artifact in the store
 
 
 def artifacts_of(info: Info) -> Artifacts:
@@ -54,7 +54,7 @@ def manifest_node(info: Info, artifact: Artifact) -> dict[str, Any]:
         "direct_url": url,
     }
     file = {**file_node(info, artifact, ""), **held}
-    return {"id": artifact.id, "file": file}  # one manifest each: its id is the artifact's
+    return {"id": artifact.id, "file": file}  # an artifact has one manifest, which shares its id
 
 
 def _membership(artifact: Artifact | None) -> dict[str, Any] | None:
@@ -125,7 +125,7 @@ def _types(
 
 
 def _type(info: Info, name: str, project: ProjectNode) -> dict[str, Any]:
-    # when a type was made is not kept: each counts as old as the stand-in
+    # types have no recorded time: each is as old as the stand-in
     made = timestamp(info.context.state.started_at)
     return {
         "id": f"type:{name}",

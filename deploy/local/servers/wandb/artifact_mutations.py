@@ -12,7 +12,7 @@ def _create(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
     given, state = arguments["input"], info.context.state
     names = given.get("artifact_collection_names") or [given.get("artifact_collection_name")]
     if len(names) != 1 or not names[0]:
-        raise Refused("an artifact is made in one collection")
+        raise Refused("an artifact belongs to exactly one collection")
     entity = given.get("entity_name") or state.entity
     state.project(entity, given["project_name"])
     made = state.artifacts.create(
@@ -40,7 +40,7 @@ def _commit(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
 
 
 def _known(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    """Answer a mutation that needs an artifact to be there, and keeps nothing of it."""
+    """Check that the artifact exists; the mutation has no other effect here."""
     return {"artifact": artifacts_of(info).known(arguments["input"]["artifact_id"])}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class ResourceConfig:
-    """What a queue gives to each of its items: `{"resource_args": {resource: {…}}}`."""
+    """A queue's defaults for its items: `{"resource_args": {resource: {…}}}`."""
 
     id: str
     resource: str = ""
@@ -17,7 +17,7 @@ class ResourceConfig:
 
 @dataclass
 class Item:
-    """One job on a queue: PENDING → LEASED → CLAIMED, FAILED from any of them."""
+    """One job on a queue: PENDING → LEASED → CLAIMED; any state → FAILED."""
 
     id: str
     number: int
@@ -30,12 +30,12 @@ class Item:
     agent_id: str | None = None
     error: dict[str, Any] | None = None
     warning: dict[str, Any] | None = None
-    raw: str | None = None  # answered in the place of the run spec, as it is
+    raw: str | None = None  # replaces the run spec in an answer, unchanged
 
 
 @dataclass
 class RunQueue:
-    """A queue and what waits in it."""
+    """A queue and its items."""
 
     id: str
     entity: str
@@ -50,12 +50,12 @@ class RunQueue:
     waiting: list[tuple[int, int, str]] = field(default_factory=list)
 
     def wait(self, item: Item) -> None:
-        """Put an item where its priority and its age say."""
+        """Enqueue an item by its priority and age."""
         priority = item.priority if self.prioritization_mode == "V0" else 0
         heapq.heappush(self.waiting, (priority, item.number, item.id))
 
     def reorder(self, prioritization_mode: str) -> None:
-        """Change what the order goes by, also for those that wait already."""
+        """Change the order of the queue, also for waiting items."""
         self.prioritization_mode = prioritization_mode
         self.waiting = []
         for item in self.items.values():

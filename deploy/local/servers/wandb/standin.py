@@ -1,4 +1,4 @@
-"""What tests and demonstrations ask the stand-in about itself: `/standin/…`; nothing of it is W&B's."""
+"""The routes `/standin/…`, by which tests and the demo read and change the stand-in."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ KEYS = frozenset({"_wandb_api_key", "WANDB_API_KEY"})
 
 
 def item_row(item: Item) -> dict[str, Any]:
-    """Show an item, without its author's key."""
+    """Describe an item, without API keys."""
     queue = item.queue
     return {
         "id": item.id,
@@ -36,7 +36,7 @@ def item_row(item: Item) -> dict[str, Any]:
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """Show a run and what came of it."""
+    """Describe a run and its outcome."""
     return {
         "entity": run.entity,
         "project": run.project,
@@ -60,7 +60,7 @@ def last_log_line(run: Run) -> str:
 
 
 def redacted(value: Any) -> Any:
-    """Return a run spec without the API keys that it may carry, be it as an entry or as a container's variable."""
+    """Return a run spec without API keys, in entries and in containers' variables."""
     if isinstance(value, Mapping):
         hidden = KEYS | {"value"} if str(value.get("name")) in KEYS else KEYS
         return {
@@ -71,7 +71,7 @@ def redacted(value: Any) -> Any:
 
 
 def standin_routes(state: State) -> list[Route]:
-    """Return the routes, for whoever can reach the port: it is on loopback."""
+    """Return the routes; they need no key, as the port is on loopback."""
 
     async def items(_: Request) -> Response:
         with state.lock:
@@ -132,7 +132,7 @@ def standin_routes(state: State) -> list[Route]:
 
 
 def agent_row(state: State, agent_id: str) -> dict[str, Any]:
-    """Show an agent with the names of its queues."""
+    """Describe an agent with the names of its queues."""
     agent = state.agents.by_id[agent_id]
     queues = [state.queues.by_id(queue_id) for queue_id in agent.run_queues]
     return {
