@@ -66,7 +66,8 @@ class ImageStore:
             sorted(PREFIX + path.parent.name for path in self.local.glob("*/image.json"))
         )
         raise ValueError(
-            f"Failed to pull image {uri}: it does not exist here. This machine has: {there}."
+            f"Failed to pull image {uri}: it does not exist here. "
+            f"On this machine there are: {there}."
         )
 
     def push(self, uri: str, image: Path) -> None:
