@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,9 @@ def _folder_option(default: str) -> Callable[[Any], Any]:
 @_folder_option(".demo")
 @click.option("--timeout", default=180, show_default=True, help="Stop after this many seconds.")
 def demo(folder: Path, timeout: int) -> None:
-    """Run nine jobs from queue to run on this machine.
+    """Run nine jobs on this machine, from queue item to W&B run.
 
-    The real wandb enqueues them, and the three functions run them on stand-ins for W&B and Google
+    The real wandb enqueues them; the three functions launch them. Stand-ins replace W&B and Google
     Cloud. The exit code is 0 only if each job ends as expected.
     """
     end_in_order()
@@ -77,14 +77,14 @@ def _run(folder: Path, timeout: int, console: Console) -> None:
             raise NotStartedError(run.errors[0])
         summary(run.rows, console)
     wrong = sum(not row.right for row in run.rows)
-    if wrong or not run.settled:
-        what = f"{wrong} of {len(CASES)} jobs did not end as expected"
-        unclosed = "the ledger did not close every launch"
-        raise click.ClickException(
-            f"after {timeout} s {what if wrong else unclosed}: see {folder}/*.log"
-        )
-    seconds = time.monotonic() - began
-    console.print(f"{len(CASES)} jobs ended as expected in {seconds:.0f} s. Logs: {folder}/*.log")
+    if wrong:
+        problem = f"{wrong} of {len(CASES)} jobs did not end as expected"
+        raise click.ClickException(f"after {timeout} s, {problem}: see {folder}/*.log")
+    if not run.settled:
+        problem = "status has not closed every launch"
+        raise click.ClickException(f"after {timeout} s, {problem}: see {folder}/*.log")
+    ended = f"{len(CASES)} jobs ended as expected in {time.monotonic() - began:.0f} s."
+    console.print(f"{ended} Logs: {folder}/*.log", markup=False, soft_wrap=True)
 
 
 def _observe(run: Demo, deadline: float, console: Console) -> None:
@@ -149,7 +149,8 @@ def _in_one_line(folder: Path) -> Iterator[None]:
         where = exc.filename or (folder if exc.errno else f"see {folder}/*.log")
         raise click.ClickException(f"{exc.strerror or exc}: {where}") from exc
     except Exception as exc:
-        (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        with suppress(OSError):
+            (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
         reason = f"{type(exc).__name__}: {exc}".partition("\n")[0]
         raise click.ClickException(f"{reason}: see {folder / TRACEBACK}") from exc
 

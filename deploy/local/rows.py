@@ -92,7 +92,7 @@ def table(rows: Sequence[Row]) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
     for column in ("job", "item", "launch", "CustomJob", "run"):
         drawn.add_column(column, no_wrap=True)
-    drawn.add_column("what its author reads", no_wrap=True, overflow="ellipsis", ratio=1)
+    drawn.add_column("what W&B shows", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         mark = "[green]✓[/]" if row.right else " "
         cells = [_painted(state) for state in row.states]

@@ -1,6 +1,6 @@
 """`make bench`: speed, memory and sizes as ratios, counts and CPU time, written to docs/reference/benchmarks.md.
 
-Milliseconds do not travel between machines; ratios to an empty function, or to one connection, do.
+Milliseconds differ between machines; ratios to an empty function, or to one connection, hardly do.
 """
 
 import os
@@ -24,9 +24,9 @@ Part = Callable[[Path, int], Iterator[Figure]]
 PARTS: dict[str, Part] = {part.__name__: part for part in (cold_starts, drain, tick, memory, demo, sizes)}
 INTRO = """# Benchmarks
 
-Made by `make bench`, everything on loopback. A cold start is the median of several rounds, each against an empty
-function of the same round. A container's memory is the PSS of its processes, with the files that they map counted in
-full. Ratios, counts and memory travel between machines; seconds do not, CPU seconds roughly.
+`make bench` writes this page; everything runs on loopback. A cold start is the median of several rounds, each compared
+with an empty function of the same round. A container's memory is the PSS of its processes plus the full size of the files
+that they map. Ratios, counts and memory are comparable between machines, CPU seconds roughly, wall-clock seconds are not.
 """
 console = Console()
 

@@ -47,7 +47,7 @@ class Case:
 
 
 def sizes(folder: Path, rounds: int) -> Iterator[Figure]:
-    """Sizes: what each function needs of its container."""
+    """Sizes: memory and CPU of each function's container."""
     for case in CASES:
         # gunicorn's default is four threads per CPU; the cloud sends at most `concurrency` calls at a time
         settings = {"THREADS": deployed(case.verb, "concurrency"), "LAUNCH_MAX_QUEUED": "100000"}

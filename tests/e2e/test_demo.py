@@ -73,7 +73,7 @@ def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess
 def test_a_job_without_a_run_shows_the_end_of_its_log(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """Where its author reads why the item failed."""
     done, _ = demo
-    assert "The end of its log: loading the cats done; W&B was never told" in re.sub(r"[\s│]+", " ", done.stdout)
+    assert "The end of its log: loading the cats done, without wandb.init" in re.sub(r"[\s│]+", " ", done.stdout)
 
 
 def test_no_call_of_the_scheduler_failed(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:

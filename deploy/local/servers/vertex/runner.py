@@ -210,12 +210,7 @@ def _play(job: Job) -> tuple[str, str]:
         return _ending(job, play(_variables(job), job.stop))
     except MachinesLost:
         return "JOB_STATE_FAILED", stockout(job.parent.rpartition("/")[2])
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-    ) as exc:  # W&B is unreachable, or the part is invalid
+    except (OSError, ValueError, TypeError, KeyError) as exc:  # W&B is gone, or an invalid part
         return "JOB_STATE_FAILED", f"The job cannot be played: {exc!r}"
 
 
