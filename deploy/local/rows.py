@@ -1,4 +1,4 @@
-"""What the demo observes of its jobs, as a table, as lines and as a verdict."""
+"""The observed states of the demo's jobs, as a table, as lines and as a verdict."""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from rich.table import Table
 
 from deploy.local.cases import Case
 
-NO_ITEM = "(topic)"  # stands in the item's column for a request that came through the topic
-ABOUT_WIDTH = 80
+NO_ITEM = "(topic)"  # in the item's column: the request came through the topic
+WIDTH = 80
 
 
 @dataclass
@@ -122,7 +122,7 @@ def _quoted(reason: str) -> str:
     """Indent a reason; its lines stay as W&B shows them."""
     indent = " " * 6
     lines = [
-        textwrap.fill(line, ABOUT_WIDTH, initial_indent=indent, subsequent_indent=indent,
+        textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent=indent,
                       break_long_words=False, break_on_hyphens=False)
         for line in reason.splitlines()
     ]  # fmt: skip
