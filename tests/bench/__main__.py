@@ -25,8 +25,8 @@ PARTS: dict[str, Part] = {part.__name__: part for part in (cold_starts, drain, t
 INTRO = """# Benchmarks
 
 `make bench` writes this page; everything runs on loopback. A cold start is the median of several rounds, each
-compared with an empty function of the same round. A container's memory is the PSS of its processes plus the full size of
-the files that they map. Ratios, counts and memory are comparable between machines, CPU seconds roughly, wall-clock
+compared with an empty function of the same round. A container's memory is the PSS of its processes plus the full size
+of the files that they map. Ratios, counts and memory are comparable between machines, CPU seconds roughly, wall-clock
 seconds not.
 """
 console = Console()
