@@ -56,7 +56,7 @@ def demo(folder: Path, timeout: int) -> None:
     end_in_order()
     console = Console()
     try:
-        with _in_one_line(folder), held(folder):
+        with in_one_line(folder), held(folder):
             _make_room(folder)
             _run(folder, timeout, console)
     except KeyboardInterrupt:
@@ -122,7 +122,7 @@ def up(folder: Path, every: float, build: bool) -> None:
     end_in_order()
     console = Console()
     try:
-        with _in_one_line(folder), held(folder):
+        with in_one_line(folder), held(folder):
             _check_ports(Ports(), build)
             _make_room(folder)
             console.print("Starting …")
@@ -137,7 +137,7 @@ def up(folder: Path, every: float, build: bool) -> None:
 
 
 @contextmanager
-def _in_one_line(folder: Path) -> Iterator[None]:
+def in_one_line(folder: Path) -> Iterator[None]:
     """Report any error in one line; the traceback of an unforeseen one goes to the folder."""
     try:
         yield
