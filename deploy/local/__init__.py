@@ -1,1 +1,1 @@
-"""The embedded stack: real processes on loopback that stand where the cloud would."""
+"""The embedded stack of a person's laptop and of the end-to-end tests: processes on loopback."""

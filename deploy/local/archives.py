@@ -1,6 +1,6 @@
-"""Unpack an archive from outside: regular files and folders, all of them below one folder.
+"""Unpack an untrusted archive: regular files and folders, all inside one folder.
 
-tarfile's own `data` filter does more, but Python has it only since 3.11.4.
+tarfile's own `data` filter does more, but needs Python 3.11.4.
 """
 
 import shutil
@@ -12,7 +12,7 @@ def unpack(archive: tarfile.TarFile, folder: Path) -> None:
     """Unpack an archive into a folder.
 
     Raises:
-        tarfile.TarError: it has a link, a device, or a file outside of itself.
+        tarfile.TarError: it contains a link, a device, or a file outside of the folder.
     """
     root = folder.resolve()
     for member in archive:

@@ -4,43 +4,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.stack import DEFAULT_CONFIG
+from deploy.local.project import DEFAULT_CONFIG
 
 
 @dataclass(frozen=True)
 class Case:
-    """One job of the demo: how it is enqueued, and how its item, CustomJob and run have to end."""
+    """One job of the demo: how it is enqueued, and the states in which it has to end."""
 
     name: str
     about: str
-    item: str  # the item's state in W&B, empty where there is no item
-    job: str  # the CustomJob's state, empty where there must be none
+    item: str  # the item's state in W&B; empty if the job has no item
+    job: str  # the CustomJob's state; empty if no CustomJob may exist
     run: tuple[str, ...]  # the run's state in W&B: one of these
     config: dict[str, Any] = field(default_factory=dict)
     resource_args: dict[str, Any] | None = None
     image: str = "train"  # a folder of images/
-    made_of: tuple[
-        str, ...
-    ] = ()  # what `wandb job create` is told; without it the item names an image
+    made_of: tuple[str, ...] = ()  # arguments of `wandb job create`; empty: the item names an image
     stop: bool = False
-    or_failed_with: str = ""  # a job that FAILED with this in its error has ended as it has to, too
+    or_failed_with: str = ""  # a FAILED job with this text in its error is expected, too
     published: bool = False
 
 
 CODE = Path(__file__).parent / "images" / "train"
-_BAD = {
+_MISSPELT = {
     "spec": {
         **DEFAULT_CONFIG["resource_args"]["gcp-vertex"]["spec"],
         "worker_pool_spec": [],
         "staging_bucket": "",
     }
 }
-_ENDED = ("killed", "crashed", "failed")  # how W&B shows a run whose script did not end by itself
+_STOPPED = ("killed", "crashed", "failed")  # W&B's states of a run whose script was interrupted
 CASES = (
     Case("train-1", "trains and succeeds", "CLAIMED", "SUCCEEDED", ("finished",)),
     Case(
         "train-2",
-        "with another learning rate",
+        "trains with another learning rate",
         "CLAIMED",
         "SUCCEEDED",
         ("finished",),
@@ -54,21 +52,22 @@ CASES = (
         ("failed", "crashed"),
         {"fail_at": 2},
     ),
-    Case("bad-spec", "asks for a misspelt argument", "FAILED", "", (), resource_args=_BAD),
-    Case("no-run", "ends without wandb.init", "FAILED", "SUCCEEDED", (), image="noinit"),
+    Case("bad-spec", "has a misspelt argument", "FAILED", "", (), resource_args=_MISSPELT),
+    Case("no-run", "never calls wandb.init", "FAILED", "SUCCEEDED", (), image="noinit"),
     Case(
         "stopped",
         "is stopped in W&B",
         "CLAIMED",
         "CANCELLED",
-        _ENDED,
+        _STOPPED,
         {"epochs": 900},
         stop=True,
-        or_failed_with="status of 130",  # W&B's SDK interrupts the script, sometimes before we cancel the job
+        # W&B's SDK interrupts the script, sometimes before we cancel the job
+        or_failed_with="status of 130",
     ),
     Case(
         "image-job",
-        "is a W&B job of an image",
+        "runs a W&B job made from an image",
         "CLAIMED",
         "SUCCEEDED",
         ("finished",),
@@ -76,7 +75,7 @@ CASES = (
     ),
     Case(
         "code-job",
-        "is a W&B job of code, which nobody built an image of",
+        "runs a W&B job of code, without a build",
         "CLAIMED",
         "SUCCEEDED",
         ("finished",),

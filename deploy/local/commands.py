@@ -1,25 +1,29 @@
-"""The commands of the laptop: `demo` shows nine jobs the whole way, `up` keeps the stack running for your own."""
+"""The laptop's commands: `demo` runs nine jobs, `up` keeps the stack for your own jobs."""
 
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.live import Live
 
 from deploy.local.cases import CASES
-from deploy.local.demo import Demo, summary, table
+from deploy.local.demo import Demo
 from deploy.local.environment import LOOPBACK
 from deploy.local.ports import taken
 from deploy.local.processes import NotStartedError, end_with_parent
+from deploy.local.project import BUILDING, ENTITY, QUEUE
+from deploy.local.rows import progress, summary, table
 from deploy.local.run_folder import clear, held, lack_of_room
-from deploy.local.stack import BUILDING, ENTITY, QUEUE, Ports, Stack
+from deploy.local.stack import Ports, Stack
 
 DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
     "LAUNCH_STOPPED_RUN_TIMEOUT": "4",
@@ -27,83 +31,103 @@ DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
     "OVERDUE_SECONDS": "10",
     "LISTING_LAG_SECONDS": "5",
 }
+TRACEBACK = "traceback.log"
+
+
+def _folder_option(default: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--folder",
+        type=click.Path(path_type=Path),
+        default=Path(default),
+        show_default=True,
+        help="Folder for logs; its earlier content is deleted.",
+    )
 
 
 @click.command()
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    default=Path(".demo"),
-    show_default=True,
-    help="For logs.",
-)
-@click.option("--timeout", default=180, show_default=True, help="Give up after this many seconds.")
+@_folder_option(".demo")
+@click.option("--timeout", default=180, show_default=True, help="Stop after this many seconds.")
 def demo(folder: Path, timeout: int) -> None:
-    """Run nine jobs the whole way on this machine; exit code 0 only if each had the right outcome."""
+    """Run nine jobs on this machine, from queue item to W&B run.
+
+    The real wandb enqueues them; the three functions launch them. Stand-ins replace W&B and Google
+    Cloud. The exit code is 0 only if each job ends as expected.
+    """
     end_in_order()
     console = Console()
     try:
-        with _in_one_line(folder), held(folder):
+        with in_one_line(folder), held(folder):
             _make_room(folder)
-            right = _shown(folder, timeout, console)
+            _run(folder, timeout, console)
     except KeyboardInterrupt:
         raise click.Abort from None
-    if not right:
-        raise click.ClickException(
-            f"not all {len(CASES)} jobs had the right outcome: see {folder}/*.log"
-        )
 
 
-def _shown(folder: Path, timeout: int, console: Console) -> bool:
-    """Run the demo; return whether all jobs had the right outcome."""
+def _run(folder: Path, timeout: int, console: Console) -> None:
+    """Run the demo, and print its progress and its summary."""
     began = time.monotonic()
-    console.print("Starting the three functions and what stands in for the cloud …")
+    console.print("Starting the three functions and the stand-ins for W&B and Google Cloud …")
     with Stack(folder, Ports.free(), DEMO_SETTINGS, every=1.5) as stack:
-        console.print(
-            f"Up after {time.monotonic() - began:.1f} s. W&B's page of this machine: {stack.ports.url('wandb')}"
-        )
+        up_after = time.monotonic() - began
+        console.print(f"Up after {up_after:.1f} s. W&B's page: {stack.ports.url('wandb')}")
         run = Demo(stack)
         threading.Thread(target=run.enqueue_all, daemon=True).start()
-        with Live(table(run.look()), console=console, auto_refresh=False) as live:
-            while not run.settled and time.monotonic() - began < timeout:
-                time.sleep(0.4)
-                live.update(table(run.look()), refresh=True)
-        console.print()
+        _observe(run, began + timeout, console)
         if run.errors:
             raise NotStartedError(run.errors[0])
-        right = summary(run, console)
-    console.print(
-        f"{time.monotonic() - began:.0f} s in all. The logs of every process are in {folder}/."
-    )
-    return right
+        summary(run.rows, console)
+    wrong = sum(not row.right for row in run.rows)
+    if wrong:
+        problem = f"{wrong} of {len(CASES)} jobs did not end as expected"
+        raise click.ClickException(f"after {timeout} s, {problem}: see {folder}/*.log")
+    if not run.settled:
+        problem = "status has not closed every launch"
+        raise click.ClickException(f"after {timeout} s, {problem}: see {folder}/*.log")
+    ended = f"{len(CASES)} jobs ended as expected in {time.monotonic() - began:.0f} s."
+    console.print(f"{ended} Logs: {folder}/*.log", markup=False, soft_wrap=True)
+
+
+def _observe(run: Demo, deadline: float, console: Console) -> None:
+    """Show the jobs until they have ended: as one table on a terminal, else as lines."""
+    if not console.is_terminal:
+        shown: dict[str, str] = {}
+        while not run.settled and time.monotonic() < deadline:
+            lines = {row.case.name: progress(row) for row in run.look() if any(row.states)}
+            for name, line in lines.items():
+                if shown.get(name) != line:
+                    console.print(line, highlight=False, soft_wrap=True)
+            shown |= lines
+            time.sleep(0.4)
+        return
+    with Live(table(run.look()), console=console, auto_refresh=False, transient=True) as live:
+        while not run.settled and time.monotonic() < deadline:
+            time.sleep(0.4)
+            live.update(table(run.look()), refresh=True)
 
 
 @click.command()
+@_folder_option(".stack")
 @click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    default=Path(".stack"),
-    show_default=True,
-    help="For logs.",
+    "--every", default=2.0, show_default=True, help="Seconds between calls of poll and status."
 )
 @click.option(
-    "--every", default=2.0, show_default=True, help="Seconds between two calls of poll and status."
-)
-@click.option(
-    "--build", is_flag=True, help="Build images of jobs' code, as a deployment with a builder does."
+    "--build", is_flag=True, help="Build images of code jobs, as a deployment with a builder does."
 )
 def up(folder: Path, every: float, build: bool) -> None:
-    """Keep the stack running on fixed ports, for your own `wandb launch`; Ctrl-C ends every process."""
+    """Keep the stack running for your own `wandb launch`.
+
+    It listens on fixed ports and prints the variables to export; `no_proxy` is one of them, since
+    a proxy cannot reach this machine's ports. Ctrl-C ends every process.
+    """
     end_in_order()
     console = Console()
     try:
-        with _in_one_line(folder), held(folder):
+        with in_one_line(folder), held(folder):
             _check_ports(Ports(), build)
             _make_room(folder)
             console.print("Starting …")
-            with Stack(
-                folder, settings=DEMO_SETTINGS | (BUILDING if build else {}), every=every
-            ) as stack:
+            settings = DEMO_SETTINGS | (BUILDING if build else {})
+            with Stack(folder, settings=settings, every=every) as stack:
                 _instruct(stack, console)
                 while (gone := stack.processes.ended()) is None:
                     time.sleep(0.5)
@@ -113,19 +137,26 @@ def up(folder: Path, every: float, build: bool) -> None:
 
 
 @contextmanager
-def _in_one_line(folder: Path) -> Iterator[None]:
-    """Say in one line what the machine could not do: start a server, write a file, answer a call."""
+def in_one_line(folder: Path) -> Iterator[None]:
+    """Report any error in one line; the traceback of an unforeseen one goes to the folder."""
     try:
         yield
+    except click.ClickException:
+        raise
     except NotStartedError as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
         where = exc.filename or (folder if exc.errno else f"see {folder}/*.log")
         raise click.ClickException(f"{exc.strerror or exc}: {where}") from exc
+    except Exception as exc:
+        with suppress(OSError):
+            (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        reason = f"{type(exc).__name__}: {exc}".partition("\n")[0]
+        raise click.ClickException(f"{reason}: see {folder / TRACEBACK}") from exc
 
 
 def _check_ports(ports: Ports, build: bool) -> None:
-    """See that every port is free, before anything is deleted or started."""
+    """Check that every port is free, before anything is deleted or started."""
     if found := taken(ports.by_name(build)):
         raise click.ClickException(
             f"these ports are taken: {', '.join(found)}. End that process, then try again."
@@ -139,28 +170,31 @@ def _make_room(folder: Path) -> None:
 
 
 def _instruct(stack: Stack, console: Console) -> None:
-    exports = "\n".join(f"  export {name}={value}" for name, value in stack.user_settings().items())
-    exports += (
-        f'\n  export no_proxy="{LOOPBACK}${{no_proxy:+,$no_proxy}}"; export NO_PROXY="$no_proxy"'
-    )
     wandb = Path(sys.executable).parent / "wandb"
     shown = os.path.relpath(wandb) if wandb.exists() else "wandb"
-    console.print(
-        f"The stack is up. In another terminal:\n\n{exports}\n"
-        f"  {shown} launch --queue {QUEUE} --entity {ENTITY} --project cats --docker-image local/train:latest\n\n"
-        f"W&B's page:      {stack.ports.url('wandb')}/\n"
-        f"Vertex's page:   {stack.ports.url('vertex')}/\n"
-        f"Logs:            {stack.folder}/*.log\n"
-        "An image local/NAME is the folder deploy/local/images/NAME. Ctrl-C ends everything.",
-        soft_wrap=True,
-        highlight=False,
-    )
+    exports = [f"  export {name}={value}" for name, value in stack.user_settings().items()]
+    no_proxy = f'"{LOOPBACK}${{no_proxy:+,$no_proxy}}"'
+    launch = f"--queue {QUEUE} --entity {ENTITY} --project cats --docker-image local/train:latest"
+    lines = [
+        "The stack is up. In another terminal:",
+        "",
+        *exports,
+        f'  export no_proxy={no_proxy}; export NO_PROXY="$no_proxy"',
+        f"  {shown} launch {launch}",
+        "",
+        f"W&B's page:      {stack.ports.url('wandb')}/",
+        f"Vertex's page:   {stack.ports.url('vertex')}/",
+        f"Logs:            {stack.folder}/*.log",
+        "The image local/NAME is the folder deploy/local/images/NAME. Ctrl-C ends every process.",
+    ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
 
 
 def end_in_order() -> None:
-    """Let SIGTERM, a closed terminal and the end of `make` end us as Ctrl-C does.
+    """End this process in order on SIGTERM, a closed terminal and the end of `make`, as on Ctrl-C.
 
-    Ctrl-C too, if we were started in the background, where it is ignored; SIGHUP not, if `nohup` has us ignore it.
+    A process in the background ignores Ctrl-C; this restores it. SIGHUP stays ignored under
+    `nohup`.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -171,6 +205,6 @@ def end_in_order() -> None:
 
 
 def _hung_up(*_: object) -> None:
-    """End without a word: nobody is there to read it, and writing to a terminal that is gone fails."""
+    """End silently: the terminal is gone, and writing to it fails."""
     sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     raise KeyboardInterrupt

@@ -1,7 +1,7 @@
-"""The environment of everything that runs on this machine: a short list of the caller's variables, and UTF-8.
+"""The environment of every process on this machine: a few of the caller's variables, and UTF-8.
 
-A caller's shell may lead a process anywhere: a proxy, W&B's or Google's own variables, another Python's folders, an
-encoding that cannot write our texts. None of them reaches the stack, the commands of the demo or the tests.
+A caller's shell may set a proxy, W&B's or Google's variables, another Python's folders, or an
+encoding without our characters. None of these reaches the stack, the demo or the tests.
 """
 
 import os
@@ -13,20 +13,20 @@ from typing import NoReturn
 ROOT = Path(__file__).parent.parent.parent
 LOOPBACK = "127.0.0.1,localhost,::1"
 NO_PROXY = {"no_proxy": LOOPBACK, "NO_PROXY": LOOPBACK}
-KEPT = (  # where programs, their libraries and time zones are; who the caller is; what the terminal can show
+KEPT = (  # paths of programs, libraries and time zones; the caller's name; the terminal
     "PATH", "LD_LIBRARY_PATH", "JAVA_HOME", "TZ", "USER", "LOGNAME", "SHELL",
     "TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI", "MAKELEVEL",
 )  # fmt: skip
-_BEGUN = "VERTEX_LAUNCH_BEGUN"  # set in the environment of a command that began again
+_BEGUN = "VERTEX_LAUNCH_BEGUN"  # marks a command that has begun again
 
 
 def clean(
     home: Path | None = None, caller: Mapping[str, str] = os.environ, also: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return an environment in which nothing of the caller's leads a process elsewhere.
+    """Return an environment without the caller's proxies, accounts and settings.
 
-    `home` becomes HOME, so that no file of the caller's (.netrc, .config) is read or written. `also` are prefixes of
-    further variables to keep.
+    `home` becomes HOME, so that no process reads or writes the caller's files (.netrc, .config).
+    `also` are prefixes of further variables to keep.
     """
     kept = {
         name: value
@@ -42,9 +42,10 @@ def clean(
 
 
 def begin_again(module: str = "deploy") -> None:
-    """Let this command (`python -m MODULE`) begin again in a clean environment, unless it has done so already.
+    """Start this command (`python -m MODULE`) again in a clean environment, once.
 
-    A running Python keeps its encoding, its warnings and its search path, so changing `os.environ` is not enough.
+    A running Python keeps its encoding, warnings and search path, so a change of `os.environ` is
+    not enough.
     """
     if os.environ.pop(_BEGUN, None):
         os.umask(0o022)

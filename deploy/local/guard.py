@@ -1,7 +1,7 @@
-"""End process groups when the process that started them is gone, however it ended: python -IS guard.py.
+"""End process groups once the process that started them is gone: python -IS guard.py.
 
-Standard input is a pipe from that process: a line `+GROUP` names a group to end, `-GROUP` one that has ended. The pipe
-closes with the last breath of its writer, also after SIGKILL and with a terminal that is closed.
+Standard input is a pipe from that process: a line `+GROUP` adds a group to end, `-GROUP` removes
+it. The pipe closes whenever its writer ends, also after SIGKILL or with its terminal.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ GRACE_SECONDS = 8.0
 
 
 def main() -> None:
-    """Read until the pipe closes, then end what is still named: ask first, kill after the grace."""
+    """Read until the pipe closes, then end the remaining groups: SIGTERM, then SIGKILL."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()

@@ -1,7 +1,7 @@
-"""The container images of this machine, as folders: those that come with this project, and those that were built here.
+"""The container images of this machine, as folders: those of this project, and those built here.
 
-An image's `image.json` says how it starts: `entrypoint`; and, for one that was built, `workdir` and `env`. A folder
-`venv` in it is the Python that its build installed into.
+An image's `image.json` has its `entrypoint` and, for a built image, its `workdir` and `env`. Its
+folder `venv` is the Python of its build.
 """
 
 import json
@@ -19,7 +19,7 @@ VENV = "venv"
 
 @dataclass
 class Start:
-    """How an image starts."""
+    """The start command of an image."""
 
     entrypoint: list[str]
     workdir: str = ""  # below the image's root
@@ -27,17 +27,17 @@ class Start:
 
     @classmethod
     def of(cls, image: Path) -> "Start":
-        """Read what an image says."""
+        """Read an image's `image.json`."""
         return cls(**json.loads((image / "image.json").read_text(encoding="utf-8")))
 
     def write(self, image: Path) -> None:
-        """Say it."""
+        """Write an image's `image.json`."""
         (image / "image.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class ImageStore:
-    """`local` has an image `local/NAME[:TAG]` in its folder NAME; `built` has the others, by name and tag."""
+    """The image `local/NAME[:TAG]` is the folder NAME of `local`; others are in `built`."""
 
     local: Path
     built: Path | None = None
@@ -46,7 +46,7 @@ class ImageStore:
         """Return the folder of an image.
 
         Raises:
-            ValueError: it is not here; in the words of a pull that fails.
+            ValueError: the image is unknown, in the words of a failed pull.
         """
         name, _, tag = uri.partition("@")[0].partition(":")
         short = name.removeprefix(PREFIX)
@@ -66,11 +66,12 @@ class ImageStore:
             sorted(PREFIX + path.parent.name for path in self.local.glob("*/image.json"))
         )
         raise ValueError(
-            f"Failed to pull image {uri}: it does not exist here. On this machine there are: {there}."
+            f"Failed to pull image {uri}: it does not exist here. "
+            f"On this machine there are: {there}."
         )
 
     def push(self, uri: str, image: Path) -> None:
-        """Keep an image under its name, in the place of one that had it before."""
+        """Store an image under its name, and replace an earlier one."""
         name, _, tag = uri.partition(":")
         if self.built is None or ".." in uri:
             raise ValueError(f"{uri} cannot be pushed here")
@@ -84,7 +85,7 @@ class ImageStore:
 
 
 def search_path(image: Path) -> str:
-    """Return PATH for what runs in an image: its own Python, or the one that runs this."""
+    """Return PATH inside an image: its own Python if it has one, then this process's."""
     own = [str(image / VENV / "bin")] if (image / VENV).is_dir() else []
     return os.pathsep.join(
         [*own, str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]

@@ -1,4 +1,4 @@
-"""Ports of this machine: free ones that nothing else can take, and who listens at one that is taken."""
+"""Ports of this machine: reserve free ones, and name the process at a taken one."""
 
 import errno
 import fcntl
@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 
 HOST = "127.0.0.1"
-FIRST, LAST = 20000, 65535  # below are the well-known ports, and those of `make up`
+FIRST, LAST = 20000, 65535  # above the well-known ports and those of `make up`
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the stack listens; fixed for `make up`, free ones for tests and the demo."""
+    """The ports of the stack: fixed for `make up`, free ones for tests and the demo."""
 
     wandb: int = 7001
     pubsub: int = 7002
@@ -34,23 +34,23 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Return ports that nobody listens at."""
+        """Return free ports."""
         return cls(*(free_port() for _ in fields(cls)))
 
     def by_name(self, build: bool = True) -> dict[str, int]:
-        """Return each port by what listens there."""
+        """Return each port by the name of its server."""
         return {name: port for name, port in asdict(self).items() if build or name != "build"}
 
     def url(self, name: str) -> str:
-        """Return the URL of one of them."""
+        """Return the URL of one server."""
         return f"http://{HOST}:{getattr(self, name)}"
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at, and that stays this process's until it ends.
+    """Return a free port, reserved for this process until it ends.
 
-    The kernel gives no outgoing connection a port outside its ephemeral range; a lock on a file keeps other processes
-    of ours away. So nothing takes the port before a server binds it, or while a server starts again.
+    The port is outside the kernel's ephemeral range, so no outgoing connection takes it. A file
+    lock keeps other processes of this project away while a server starts or restarts.
 
     Raises:
         OSError: no port is free.
@@ -64,12 +64,11 @@ def free_port() -> int:
 
 
 def in_use(port: int) -> bool:
-    """Tell whether somebody listens at a port, or holds it in another way."""
+    """Return whether a port is taken."""
     with closing(socket.socket()) as probe:
         probe.settimeout(1)
-        if (
-            probe.connect_ex((HOST, port)) == 0
-        ):  # macOS lets two bind a port, one of them for all addresses
+        # macOS allows a second bind of a port that is bound for all addresses
+        if probe.connect_ex((HOST, port)) == 0:
             return True
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,7 +80,7 @@ def in_use(port: int) -> bool:
 
 
 def taken(ports: Mapping[str, int]) -> list[str]:
-    """Return a phrase for each port that is taken: which, for what it is wanted, and who has it."""
+    """Return a phrase for each taken port: its number, its server and the process there."""
     return [f"{port} ({name}) by {_holder(port)}" for name, port in ports.items() if in_use(port)]
 
 
@@ -103,18 +102,18 @@ def _reserve(port: int) -> bool:
 
 @functools.cache
 def _outside() -> range:
-    """Return ports outside the range from which the kernel serves outgoing connections."""
+    """Return ports outside the kernel's range for outgoing connections."""
     try:
         low, high = map(int, _EPHEMERAL.read_text(encoding="ascii").split())
     except (OSError, ValueError):
-        low, high = 32768, LAST  # another system's range begins later
+        low, high = 32768, LAST  # the range of other systems begins later
     if low - FIRST >= 1000:
         return range(FIRST, low)
     return range(high + 1, LAST + 1) if LAST - high >= 1000 else range(FIRST, LAST + 1)
 
 
 def _holder(port: int) -> str:
-    """Name the process that listens at a port, as far as this user may see it."""
+    """Return the process that listens at a port, if this user may see it."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             for found in process.net_connections("tcp"):

@@ -1,4 +1,4 @@
-"""Start processes, wait until they listen, and end them all: none is left behind, however we end ourselves."""
+"""Start processes, wait until they listen, and end them all, also if this process is killed."""
 
 import atexit
 import functools
@@ -20,12 +20,12 @@ __all__ = ["HOST", "NotStartedError", "Processes", "end_with_parent", "free_port
 
 
 class NotStartedError(Exception):
-    """A process ended, or did not listen in time; the message is one line that names its log."""
+    """A process ended, or did not listen in time; the message is one line with its log."""
 
 
 @dataclass
 class Processes:
-    """A set of processes that live and end together; each prints into `folder/NAME.log`."""
+    """Processes that end together; each writes its output to `folder/NAME.log`."""
 
     folder: Path
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Processes:
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start one in a process group of its own, so that its children can be ended with it."""
+        """Start one in its own process group, so that its children end with it."""
         guard = _guard()
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
@@ -51,7 +51,7 @@ class Processes:
     def run(
         self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path
     ) -> int:
-        """Run one to its end in a folder; returns its exit code."""
+        """Run one in a folder until it ends; return its exit code."""
         process = self.start(name, command, environ, folder)
         code = process.wait()
         _guard().forget(process.pid)
@@ -59,10 +59,10 @@ class Processes:
         return code
 
     def await_port(self, name: str, port: int, deadline: float) -> None:
-        """Wait until the process listens at this port; `deadline` is one of time.monotonic().
+        """Wait until the process listens at this port; `deadline` is monotonic time.
 
         Raises:
-            NotStartedError: it has ended instead, or the time is over.
+            NotStartedError: it ended, or the deadline is over.
         """
         while True:
             if self._running[name].poll() is not None:
@@ -78,21 +78,22 @@ class Processes:
             time.sleep(0.03)
 
     def end_of(self, name: str) -> str:
-        """Say in one line how a process ended, the last that it printed, and where the rest is."""
+        """Return one line with a process's exit code, its last line of output and its log."""
         last = next(
             (line.strip() for line in reversed(self.tail(name).splitlines()) if line.strip()),
             "no output",
         )
-        return f"{name} ended with exit code {self._running[name].poll()} ({last}): see {self.log(name)}"
+        code = self._running[name].poll()
+        return f"{name} ended with exit code {code} ({last}): see {self.log(name)}"
 
     def ended(self) -> str | None:
-        """Return the name of a process that has ended by itself, if there is one."""
+        """Return the name of a process that has ended by itself, or None."""
         return next(
             (name for name, process in self._running.items() if process.poll() is not None), None
         )
 
     def kill(self, name: str) -> None:
-        """End one at once, as a crash would."""
+        """Kill one, as a crash does."""
         process = self._running.pop(name)
         _signal(process, signal.SIGKILL)
         process.wait()
@@ -128,18 +129,18 @@ class Processes:
                 _guard().forget(process.pid)
 
     def log(self, name: str) -> Path:
-        """Return where a process's output goes."""
+        """Return the file with a process's output."""
         return self.folder / f"{name}.log"
 
     def tail(self, name: str, lines: int = 15) -> str:
-        """Return the end of what a process printed."""
+        """Return the last lines of a process's output."""
         return "\n".join(
             self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
         )
 
 
 def end_with_parent() -> None:
-    """Send SIGTERM to this process once its parent has gone: one that is killed cannot pass a signal on."""
+    """Send SIGTERM to this process once its parent is gone, since a killed parent sends none."""
     parent = os.getppid()
 
     def follow() -> None:
@@ -151,31 +152,34 @@ def end_with_parent() -> None:
 
 
 class _Guard:
-    """One process beside this one, which ends what we have started when we are gone (deploy/local/guard.py)."""
+    """The process that ends our process groups when we are gone (deploy/local/guard.py)."""
 
     def __init__(self) -> None:
         program = str(Path(__file__).with_name("guard.py"))
         self._process = subprocess.Popen(
             [sys.executable, "-IS", program],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         atexit.register(self.close)
 
     def watch(self, group: int) -> None:
-        """Name a process group that shall not outlive us."""
-        self._tell(f"+{group}\n")
+        """Add a process group that must not outlive us."""
+        self._send(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        """Name a process group that has ended."""
-        self._tell(f"-{group}\n")
+        """Remove a process group that has ended."""
+        self._send(f"-{group}\n")
 
     def close(self) -> None:
-        """Let it end, with what is still named."""
+        """End the guard and the remaining process groups."""
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._process.stdin.close()
         self._process.wait()
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         os.write(self._process.stdin.fileno(), line.encode())
 

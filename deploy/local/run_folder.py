@@ -1,4 +1,4 @@
-"""The folder of one run, `.demo` or `.stack`: one run at a time holds it, and it is emptied only by its holder."""
+"""The folder of one run, `.demo` or `.stack`: one run at a time holds it, and may empty it."""
 
 import fcntl
 import os
@@ -11,15 +11,15 @@ import click
 
 LOCK = "lock"
 ROOM = 300_000_000  # bytes: logs, copies of images, W&B's caches
-_OLDER = "gcs.log"  # a folder that an older version left has this, and no lock
+_OLDER = "gcs.log"  # marks a folder of an older version, which has no lock
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder; the lock ends with this process.
+    """Lock a folder until the context or this process ends.
 
     Raises:
-        click.ClickException: another run holds it, it cannot be written, or it is not a folder of ours.
+        click.ClickException: another run holds it, it cannot be written, or no run created it.
     """
     lock = folder / LOCK
     try:
@@ -31,7 +31,7 @@ def held(folder: Path) -> Iterator[None]:
         )
         if not ours:
             raise click.ClickException(
-                f"{folder} is not empty, and no earlier run made it: choose another --folder"
+                f"{folder} is not empty, and no earlier run created it: choose another --folder"
             )
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
@@ -45,7 +45,8 @@ def held(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(descriptor, 20).decode() or "of another user"
             raise click.ClickException(
-                f"process {holder} already runs a stack in {folder}: end it first, or choose another --folder"
+                f"process {holder} already runs a stack in {folder}: end it first, "
+                "or choose another --folder"
             ) from None
         os.truncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
@@ -55,7 +56,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def clear(folder: Path) -> None:
-    """Delete what an earlier run left, but not the lock."""
+    """Delete the files of an earlier run, except the lock."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -64,9 +65,8 @@ def clear(folder: Path) -> None:
 
 
 def lack_of_room(folder: Path, wanted: int = ROOM) -> str:
-    """Return a sentence if the disk has less room than a run wants; empty if it has enough."""
+    """Return a sentence if the disk has less free space than `wanted` bytes; else empty."""
     free = shutil.disk_usage(folder).free
-    return (
-        f"the disk of {folder} is full: {free >> 20} MB are free, {wanted >> 20} MB are needed"
-        * (free < wanted)
-    )
+    if free >= wanted:
+        return ""
+    return f"the disk of {folder} is full: {free >> 20} MB are free, {wanted >> 20} MB are needed"

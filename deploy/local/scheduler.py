@@ -1,7 +1,7 @@
 """Call URLs as Cloud Scheduler does: python -m deploy.local.scheduler --every 2 URL URL...
 
-Each URL has a thread of its own, so a call that takes long holds up no other, and never overlaps with the next to the
-same URL: as with Cloud Scheduler, what would have been called meanwhile is left out.
+Each URL has its own thread: a long call delays no other URL and never overlaps with the next call
+of its own. As with Cloud Scheduler, calls that were due meanwhile are skipped.
 """
 
 import argparse
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Scheduler:
-    """Post to each URL every so many seconds, from start to stop; a failure is logged, and the next call made."""
+    """Posts to each URL every `every` seconds from start to stop; a failure is only logged."""
 
     urls: Sequence[str]
     every: float
@@ -29,12 +29,12 @@ class Scheduler:
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Begin to call, each URL at once."""
+        """Start the calls, the first to each URL immediately."""
         for url in self.urls:
             threading.Thread(target=self._run, args=(url,), name=url, daemon=True).start()
 
     def stop(self) -> None:
-        """Make no further call; one under way is left to its end."""
+        """Make no further call; a running call goes on."""
         self._stopped.set()
 
     def _run(self, url: str) -> None:
@@ -51,7 +51,7 @@ class Scheduler:
             "X-CloudScheduler": "true",
             "X-CloudScheduler-JobName": job_name(url),
             "X-CloudScheduler-ScheduleTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "Connection": "close",  # a server that closes idle connections would make a call fail now and then
+            "Connection": "close",  # a server may close an idle connection during a call
         }
         try:
             answer = http.request(
@@ -70,7 +70,7 @@ class Scheduler:
 
 
 def job_name(url: str) -> str:
-    """Return a job's name for a URL: its path, or where that is empty its host and port."""
+    """Return a job's name for a URL: its path, or its host and port."""
     parts = urlsplit(url)
     return (parts.path.strip("/") or parts.netloc).replace("/", "-").replace(":", "-")
 
@@ -79,9 +79,13 @@ def main() -> None:
     """Call until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.scheduler", description=__doc__)
     parser.add_argument(
-        "--every", type=float, default=60.0, metavar="SECONDS", help="from one call to the next"
+        "--every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="seconds from one call to the next",
     )
-    parser.add_argument("urls", nargs="+", metavar="URL", help="what to POST to")
+    parser.add_argument("urls", nargs="+", metavar="URL", help="target of the POST requests")
     options = parser.parse_args()
     if options.every <= 0:
         parser.error("--every must be positive")

@@ -1,4 +1,4 @@
-"""Serve an ASGI application in a thread of this process, so that its state can be looked at and changed."""
+"""Serve an ASGI application in a thread of this process, whose code can change its state."""
 
 import socket
 import threading
@@ -13,8 +13,8 @@ import uvicorn
 def listener(port: int = 0) -> socket.socket:
     """Listen on loopback, for asyncio.
 
-    Only where a socket says that it is TCP does asyncio turn Nagle's algorithm off; with it every answer that is
-    written in two pieces takes 40 ms longer.
+    asyncio turns Nagle's algorithm off only for a socket with IPPROTO_TCP; with Nagle, each answer
+    in two parts takes 40 ms longer.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,7 +25,7 @@ def listener(port: int = 0) -> socket.socket:
 
 @contextmanager
 def serving(app: Any, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
-    """Serve on loopback, over HTTPS with the PEM files of a certificate and its key; yields the URL."""
+    """Serve on loopback and yield the URL; `tls` has the PEM files of a certificate and its key."""
     certificate, key = tls or (None, None)
     listening = listener(port)
     server = uvicorn.Server(

@@ -1,6 +1,6 @@
 """`make bench`: speed, memory and sizes as ratios, counts and CPU time, written to docs/reference/benchmarks.md.
 
-Milliseconds do not travel between machines; ratios to an empty function, or to one connection, do.
+Milliseconds differ between machines; ratios to an empty function, or to one connection, hardly do.
 """
 
 import os
@@ -24,9 +24,10 @@ Part = Callable[[Path, int], Iterator[Figure]]
 PARTS: dict[str, Part] = {part.__name__: part for part in (cold_starts, drain, tick, memory, demo, sizes)}
 INTRO = """# Benchmarks
 
-Made by `make bench`, everything on loopback. A cold start is the median of several rounds, each against an empty
-function of the same round. A container's memory is the PSS of its processes, with the files that they map counted in
-full. Ratios, counts and memory travel between machines; seconds do not, CPU seconds roughly.
+`make bench` writes this page; everything runs on loopback. A cold start is the median of several rounds, each
+compared with an empty function of the same round. A container's memory is the PSS of its processes plus the full size
+of the files that they map. Ratios, counts and memory are comparable between machines, CPU seconds roughly, wall-clock
+seconds not.
 """
 console = Console()
 
@@ -39,9 +40,14 @@ console = Console()
     default=ROOT / "docs" / "reference" / "benchmarks.md",
     show_default=True,
 )
-@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Measure these; the others' figures stay.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(PARTS)),
+    help="Measure only this part; other figures stay. Repeatable.",
+)
 def main(rounds: int, output: Path, only: tuple[str, ...]) -> None:
-    """Measure everything once; exit code 1 where a bound does not hold."""
+    """Measure everything once; the exit code is 1 if a bound does not hold."""
     os.environ["GOOGLE_CLOUD_PROJECT"] = PROJECT
     measured: dict[str, list[Figure]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -58,13 +64,13 @@ def main(rounds: int, output: Path, only: tuple[str, ...]) -> None:
 
 
 def _sections(output: Path) -> dict[str, str]:
-    """Return what stands in the file, by heading."""
+    """Return the sections of the file, by heading."""
     text = output.read_text(encoding="utf-8") if output.exists() else ""
     return {section.partition("\n")[0]: section for section in text.split("\n## ")[1:]}
 
 
 def _page(measured: Mapping[str, list[Figure]], rounds: int, before: Mapping[str, str]) -> str:
-    """Return the whole page; a part that was not measured now stays as it is."""
+    """Return the whole page; a part without a new measurement keeps its section."""
     page = INTRO
     for name, part in PARTS.items():
         heading = str(part.__doc__).removesuffix(".")

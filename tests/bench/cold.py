@@ -32,14 +32,14 @@ def cold_starts(folder: Path, rounds: int) -> Iterator[Figure]:
     seconds: dict[str, list[float]] = {name: [] for name in ("empty", "poll", "status", "submit")}
     resident: dict[str, list[float]] = {name: [] for name in seconds}
     with Stack(folder / "stack", Ports.free(), every=0) as stack:
-        for _ in range(rounds + 1):  # the first round warms the disk's cache and is not counted
+        for _ in range(rounds + 1):  # the first round warms the disk's cache, and does not count
             for name, found in seconds.items():
                 processes, port = Processes(folder), free_port()
                 source = empty if name == "empty" else ROOT / "main.py"
                 command = [sys.executable, "-m", "functions_framework", "--target", name, "--source", str(source)]
-                told = stack.function_environ() | {"FUNCTION_TARGET": name}
+                environ = stack.function_environ() | {"FUNCTION_TARGET": name}
                 began = time.monotonic()
-                processes.start(name, [*command, "--host", HOST, "--port", str(port)], told)
+                processes.start(name, [*command, "--host", HOST, "--port", str(port)], environ)
                 try:
                     first_answer(name, port)
                     found.append(time.monotonic() - began)
@@ -57,9 +57,9 @@ def cold_starts(folder: Path, rounds: int) -> Iterator[Figure]:
 
 
 def first_answer(name: str, port: int) -> None:
-    """Call a function until it answers: the first call that it accepts has to succeed."""
+    """Call a function until it answers; the first accepted call must succeed."""
     push = f"/projects/{PROJECT}/topics/launch-requests" if name == "submit" else "/"
-    ticket = encode(Ticket(launch_key="k" + "a" * 26))  # of no launch: looked up in the ledger, and nothing to do
+    ticket = encode(Ticket(launch_key="k" + "a" * 26))  # of an unknown launch: submit looks it up and does nothing
     body = {"subscription": "s", "message": {"data": base64.b64encode(ticket).decode(), "messageId": "1"}}
     deadline = time.monotonic() + 60
     while True:
@@ -75,6 +75,6 @@ def first_answer(name: str, port: int) -> None:
 
 
 def megabytes(pid: int) -> float:
-    """Return the megabytes of the process that serves: gunicorn's worker."""
+    """Return the megabytes of the serving process, gunicorn's worker."""
     process = psutil.Process(pid)
     return max(float(one.memory_info().rss) for one in [process, *process.children(recursive=True)]) / 1e6

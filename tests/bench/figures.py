@@ -1,11 +1,11 @@
-"""What a part of the benchmarks yields."""
+"""A figure of the benchmarks."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table."""
+    """One line of the table, with its bound."""
 
     what: str
     measured: float
@@ -15,5 +15,5 @@ class Figure:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the bound holds."""
+        """Return whether the bound holds."""
         return self.measured >= self.bound if self.at_least else self.measured <= self.bound

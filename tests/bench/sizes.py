@@ -1,6 +1,6 @@
-"""What each function needs of its container, so that its size in cloudbuild.yaml is chosen by measurement.
+"""Memory and CPU of each function, from which cloudbuild.yaml's container sizes are chosen.
 
-CPU time is counted, not time on the clock: other programs of the machine change the first only a little.
+The figures are CPU time, not wall time: other programs of the machine hardly change it.
 """
 
 import base64
@@ -30,29 +30,29 @@ from tests.bench.figures import Figure
 from tests.bench.stacks import fill, full
 
 LAUNCHES = 300
-HEADROOM = 0.75  # of its memory is what a function may need: a container that takes more than all of it is killed
+HEADROOM = 0.75  # a function's share of its memory limit, above which its container is killed
 SAMPLE_SECONDS = 0.03
 Work = Callable[[Stack, VertexState], None]
 
 
 @dataclass(frozen=True)
 class Case:
-    """How a function is measured, and the bounds of its CPU time: about twice what it was when they were set."""
+    """The measurement of one function; bounds are about twice the CPU time at their last change."""
 
     verb: str
     work: Work  # handles LAUNCHES launches, or raises
     first_bound: float  # CPU seconds until the first answer
     each_bound: float  # CPU milliseconds of a launch
-    open_launches: int = 0  # there are so many, and they run, when the work begins
+    open_launches: int = 0  # running launches at the start of the work
 
 
 def sizes(folder: Path, rounds: int) -> Iterator[Figure]:
-    """Sizes: what each function needs of its container."""
+    """Sizes: memory and CPU of each function's container."""
     for case in CASES:
-        # gunicorn has four threads for each CPU where nothing is said, and no more calls come at a time than these
-        told = {"THREADS": deployed(case.verb, "concurrency"), "LAUNCH_MAX_QUEUED": "100000"}
+        # gunicorn's default is four threads per CPU; the cloud sends at most `concurrency` calls at a time
+        settings = {"THREADS": deployed(case.verb, "concurrency"), "LAUNCH_MAX_QUEUED": "100000"}
         first = []
-        with full(folder / case.verb, case.open_launches, (), **told) as (stack, _wandb, vertex):
+        with full(folder / case.verb, case.open_launches, (), **settings) as (stack, _wandb, vertex):
             for _ in range(rounds):
                 with _served(stack, case.verb) as process:
                     first.append(cpu_seconds(process))
@@ -68,7 +68,7 @@ def sizes(folder: Path, rounds: int) -> Iterator[Figure]:
 
 
 def deployed(verb: str, flag: str) -> str:
-    """Return the value of a flag that cloudbuild.yaml deploys a function with."""
+    """Return the value of a function's flag in cloudbuild.yaml."""
     build = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text(encoding="utf-8"))
     [script] = [step["script"] for step in build["steps"] if step["id"] == f"deploy-{verb}"]
     [value] = re.findall(rf"^\s*--{flag}=(\S+)", script, re.MULTILINE)
@@ -76,14 +76,14 @@ def deployed(verb: str, flag: str) -> str:
 
 
 def megabytes_given(memory: str) -> float:
-    """Read 256Mi or 1Gi."""
+    """Return the megabytes of 256Mi or 1Gi."""
     factor = {"Mi": 1024**2, "Gi": 1024**3}[memory[-2:]]
     return int(memory[:-2]) * factor / 1e6
 
 
 @contextmanager
 def _served(stack: Stack, verb: str) -> Iterator[psutil.Process]:
-    """Serve a function until it has answered once, and end it afterwards."""
+    """Serve a function, wait for its first answer, and end it afterwards."""
     stack.start_function(verb)
     try:
         first_answer(verb, getattr(stack.ports, verb))
@@ -93,16 +93,16 @@ def _served(stack: Stack, verb: str) -> Iterator[psutil.Process]:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of a process and all it has started, so far."""
+    """Return the CPU time so far of a process and its children."""
     times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
     return float(sum(t.user + t.system for t in times))
 
 
 def container_megabytes(process: psutil.Process) -> float:
-    """Return what a process and all it has started would take in a container of their own.
+    """Return the memory of a process and its children in a container of their own.
 
-    What they have written counts by its PSS: gunicorn's two processes share some, which counts once. The files that
-    they map count in full, for the one that maps most: their PSS would be less where other programs map them too.
+    Written pages count by their PSS, so that pages shared by gunicorn's two processes count once. Mapped
+    files count in full, for the process that maps most: other programs that map them reduce their PSS.
     """
     own, files = 0, 0
     for one in [process, *process.children(recursive=True)]:
@@ -120,7 +120,7 @@ def _smaps(pid: int) -> str:
 
 @contextmanager
 def _highest(process: psutil.Process) -> Iterator[list[float]]:
-    """Look at a container's memory again and again, also once at the end."""
+    """Sample a container's memory repeatedly, and once at the end."""
     done, found = threading.Event(), [container_megabytes(process)]
 
     def look() -> None:
@@ -144,7 +144,7 @@ def _poll(stack: Stack, _: VertexState) -> None:
 
 
 def _submit(stack: Stack, vertex: VertexState) -> None:
-    """Answer deliveries, as many at a time as cloudbuild.yaml lets in."""
+    """Answer deliveries, with the concurrency of cloudbuild.yaml."""
     ledger, queue = GcsLedger(BUCKET), Queue(entity=ENTITY, name=QUEUE)
 
     def put(item: int) -> str:
@@ -166,7 +166,7 @@ def _submit(stack: Stack, vertex: VertexState) -> None:
 
 
 def _status(stack: Stack, vertex: VertexState) -> None:
-    """Find out that all jobs have ended."""
+    """Observe that all jobs have ended."""
     for job in vertex.jobs():
         vertex.move(job, "JOB_STATE_SUCCEEDED")
     _check(_ticked(stack, "status")["done"].get("Finish"))
@@ -180,7 +180,7 @@ def _ticked(stack: Stack, verb: str) -> dict[str, Any]:
 
 def _check(handled: int | None) -> None:
     if handled != LAUNCHES:
-        raise click.ClickException(f"{handled} of {LAUNCHES} launches were handled, so nothing is measured")
+        raise click.ClickException(f"only {handled} of {LAUNCHES} launches were handled, so there is no figure")
 
 
 CASES = (

@@ -1,4 +1,4 @@
-"""Stacks to measure on: with so many launches, and with this process pointed at one."""
+"""Stacks for measurements: with running launches, and with this process as a client."""
 
 import os
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
 def full(
     folder: Path, number: int, functions: tuple[str, ...] = FUNCTIONS, **more: str
 ) -> Iterator[tuple[Stack, WandbState, VertexState]]:
-    """Run a stack with so many launches that run: in the ledger, in Vertex AI and in W&B; `more` are settings."""
+    """Run a stack with `number` running launches in ledger, Vertex AI and W&B; `more` are settings."""
     ports, wandb, vertex = Ports.free(), WandbState(), VertexState()
     settings = {"LAUNCH_MAX_JOBS": "-1", "STATUS_BUDGET_SECONDS": "100"} | more
     with ExitStack() as all_:
@@ -48,7 +48,7 @@ def full(
         without = frozenset({"wandb", "vertex"})
         stack = Stack(folder, ports, settings, every=0, without=without, functions=functions, gcs_options=unlimited)
         all_.enter_context(stack)
-        all_.enter_context(told(stack))
+        all_.enter_context(clients_of(stack))
         ledger, queue = GcsLedger(BUCKET), Queue(entity=ENTITY, name=QUEUE)
 
         def put(item: int) -> None:
@@ -69,7 +69,7 @@ def full(
 
 
 @contextmanager
-def told(stack: Stack) -> Iterator[None]:
+def clients_of(stack: Stack) -> Iterator[None]:
     """Point Google's clients of this process at a stack."""
     names = ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST")
     before = {name: os.environ.get(name) for name in names}
@@ -84,7 +84,7 @@ def told(stack: Stack) -> Iterator[None]:
 
 
 def fill(stack: Stack, name: str, number: int) -> None:
-    """Push so many items to a queue."""
+    """Push `number` items to a queue."""
     push = """mutation push($e: String!, $q: String!, $s: JSONString!) { pushToRunQueueByName(input:
         {entityName: $e, projectName: "model-registry", queueName: $q, runSpec: $s}) { runQueueItemId } }"""
     spec = '{"entity": "team", "project": "bench", "docker": {"docker_image": "local/train"}}'

@@ -1,4 +1,4 @@
-"""What poll and status do in a tick: how fast they drain, how often they call, how their memory grows."""
+"""The ticks of poll and status: speed, number of calls and memory."""
 
 import time
 from collections import Counter
@@ -23,7 +23,7 @@ from shared.core.budget import Budget
 from shared.core.message import Queue
 from tests.bench.cold import megabytes
 from tests.bench.figures import Figure
-from tests.bench.stacks import PARENT, fill, full, told
+from tests.bench.stacks import PARENT, clients_of, fill, full
 
 
 def drain(folder: Path, _: int) -> Iterator[Figure]:
@@ -32,7 +32,7 @@ def drain(folder: Path, _: int) -> Iterator[Figure]:
     latency = ("--latency-ms", "50")
     unlimited = ("--write-seconds", "0")
     parts = Stack(folder, ports, every=0, wandb_options=latency, gcs_options=unlimited, functions=())
-    with parts as stack, told(stack):
+    with parts as stack, clients_of(stack):
         seconds = {connections: _drain_once(stack, connections) for connections in (1, 32)}
     yield Figure("draining over 32 connections, against one", seconds[1] / seconds[32], 15.0, "×", at_least=True)
 
@@ -53,7 +53,7 @@ def _drain_once(stack: Stack, connections: int) -> float:
     began = time.monotonic()
     report = Poll(*parts, policy, wait=time.sleep).run(name, Budget(300))
     if report.launched[name] != 200:
-        raise click.ClickException(f"not all of 200 items were drained: {report}")
+        raise click.ClickException(f"poll did not drain all of 200 items: {report}")
     return time.monotonic() - began
 
 
@@ -61,7 +61,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
     """One tick of status with 1,000 open launches: calls, not seconds."""
     with full(folder, 1000) as (stack, wandb, vertex):
         ledger, counted = GcsLedger(BUCKET), Counter[str]()
-        ledger._bucket.handle().client._http.mount("http://", _Counting(counted))  # noqa: SLF001 - the wire is counted
+        ledger._bucket.handle().client._http.mount("http://", _Counting(counted))  # noqa: SLF001 - counts HTTP requests
         vertex.requests.update(dict.fromkeys(vertex.requests, 0))
         wandb.requests.clear()
         Status(
@@ -79,7 +79,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
 
 
 class _Counting(HTTPAdapter):
-    """Count what goes over the wire."""
+    """An HTTP adapter that counts requests."""
 
     def __init__(self, counted: Counter[str]) -> None:
         super().__init__()

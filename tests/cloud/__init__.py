@@ -1,1 +1,1 @@
-"""A little Google Cloud on loopback: the real gcloud and the unmodified Python clients run against it."""
+"""The world of the deployment tests: Google's control plane, for the real gcloud and Python clients."""

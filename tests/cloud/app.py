@@ -1,4 +1,4 @@
-"""The server: records every call, keeps state, answers like Google's APIs."""
+"""The server: it records every call, keeps the state and answers as Google's APIs do."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ Handler = Callable[[Call], Json | Answer]
 
 @dataclass
 class Fault:
-    """A rule that makes the next matching calls fail, before (or, if `lost`, after) they have had their effect."""
+    """A rule that makes the next matching calls fail, before or (`lost`) after their effect."""
 
     method: str
     path: re.Pattern[str]
@@ -34,7 +34,7 @@ class Fault:
     lost: bool
 
     def strikes(self, call: Call) -> bool:
-        """Tell whether this call fails, and count it."""
+        """Return whether this call fails, and count it."""
         if self.times == 0 or call.method != self.method or not self.path.search(call.path):
             return False
         self.times -= 1
@@ -43,7 +43,7 @@ class Fault:
 
 @dataclass
 class Server:
-    """Leads each call to its API's handler, through faults and IAM enforcement, and writes it down."""
+    """Routes each call through faults and IAM to its API's handler, and records it."""
 
     state: State
     handlers: Mapping[str, Handler]
@@ -52,7 +52,7 @@ class Server:
     faults: list[Fault] = field(default_factory=list)
 
     def app(self) -> Starlette:
-        """Give the ASGI application: one route for whatever comes."""
+        """Return the ASGI application, with one route for every path."""
         return Starlette(routes=[Route("/{path:path}", self._serve, methods=METHODS)])
 
     async def _serve(self, request: Request) -> Response:
@@ -67,18 +67,18 @@ class Server:
             raw=raw,
             headers=dict(request.headers) | {"raw-path": request.scope["raw_path"].decode()},
         )
-        # a function calls the cloud while it answers, so it may not hold up this thread
+        # a function calls the cloud while it answers, so it must not block this thread
         answer = await run_in_threadpool(self.take, call) if call.service == "web" else self.take(call)
         return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)
 
     def take(self, call: Call) -> Answer:
-        """Answer a call, and write it down."""
+        """Answer a call, and record it."""
         answer = self.answer(call)
         self.calls.append(dataclasses.replace(call, status=answer.status))
         return answer
 
     def answer(self, call: Call) -> Answer:
-        """Answer one call, by Google's JSON error where it is refused."""
+        """Answer one call; a refusal is Google's JSON error."""
         fault = next((fault for fault in self.faults if fault.strikes(call)), None)
         failed = Refusal(fault.status if fault else 503, "The service failed.").answer()
         if fault and not fault.lost:
@@ -88,7 +88,7 @@ class Server:
             answered = self._handler(call)(call)
         except UnknownCallError as unknown:
             self.unknown.append(str(unknown))
-            return Refusal(400, str(unknown), "UNIMPLEMENTED").answer()  # not 501: clients would try again
+            return Refusal(400, str(unknown), "UNIMPLEMENTED").answer()  # not 501, which clients retry
         except Refusal as refusal:
             return refusal.answer()
         if fault:
@@ -109,7 +109,7 @@ class Server:
 
 
 def identity_of(authorization: str) -> str:
-    """Tell whose token a header carries: an access token of this cloud, or an ID token."""
+    """Return the identity in a header: of an access token of this cloud, or of an ID token."""
     token = authorization.removeprefix("Bearer ")
     if token.startswith(TOKEN):
         return token.removeprefix(TOKEN)
@@ -119,7 +119,7 @@ def identity_of(authorization: str) -> str:
 
 
 def _parsed(raw: bytes) -> Any:
-    """Give JSON as what it says, and anything else as it is."""
+    """Return the parsed JSON, or the raw bytes of other bodies."""
     try:
         return json.loads(raw)
     except ValueError:

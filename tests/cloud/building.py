@@ -1,4 +1,4 @@
-"""Cloud Build: every build succeeds at once, with its source kept among the uploads."""
+"""Cloud Build: every build succeeds immediately; `uploads` keeps its source."""
 
 from string import Template
 from typing import ClassVar
@@ -9,18 +9,18 @@ from tests.cloud.state import StoredObject, now
 
 
 class CloudBuild(Service):
-    """Builds, of a region or of the whole project (`locations/global`)."""
+    """Builds of a region or of the whole project (`locations/global`)."""
 
     name = "cloudbuild"
     long_running: ClassVar[dict[str, str]] = {"builds": "google.devtools.cloudbuild.v1.Build"}
 
     def new(self, call: Call, collection: str) -> tuple[str, Json]:
-        """Number the build."""
+        """Number a build."""
         number = f"00000000-0000-4000-8000-{next(self.state.numbers):012d}"
         return f"{_regional(collection)}/{number}", call.document
 
     def created(self, call: Call, name: str, resource: Json) -> Json:
-        """Run the build: it succeeds."""
+        """Run a build, which succeeds."""
         identifier, region = name.rpartition("/")[2], name.split("/")[3]
         source = resource.get("source", {}).get("storageSource")
         if source:
@@ -49,7 +49,7 @@ class CloudBuild(Service):
         }
 
     def collection(self, call: Call, name: str, version: str) -> Json | Answer:
-        """Give the default service account, whose name is no pair, besides the shared rules."""
+        """Return the default service account, whose name has no id; else apply the shared rules."""
         if name.endswith("/defaultServiceAccount"):
             return self.resource(call, name)
         return super().collection(call, name, version)
@@ -64,7 +64,7 @@ class CloudBuild(Service):
         return self.state.get(self.full(_regional(name)))
 
     def answered(self, kind: str, name: str, resource: Json, message: str | None = None) -> Json:
-        """Put the build into the operation's metadata too, where gcloud looks for it."""
+        """Add the build to the operation's metadata, from which gcloud reads it."""
         operation = super().answered(kind, name, resource, message)
         kind = "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata"
         operation["metadata"] = {"@type": kind, "build": resource}

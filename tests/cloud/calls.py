@@ -1,4 +1,4 @@
-"""What a client asked of the cloud, and how the cloud refuses."""
+"""A client's call, and the cloud's answer or refusal."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,13 +7,13 @@ from http import HTTPStatus
 from typing import Any
 
 Json = dict[str, Any]
-Function = Callable[["Call"], tuple[int, bytes]]  # a deployed function: its status and what it says
+Function = Callable[["Call"], tuple[int, bytes]]  # a deployed function: its status and body
 REGION_CODES = {"us-central1": "uc", "us-east1": "ue", "europe-west1": "ew", "europe-west4": "ez"}
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call as it came: `body` is parsed JSON where it is JSON, else bytes; `identity` is the caller's email."""
+    """One call: `body` is parsed JSON or else bytes, `identity` is the caller's email."""
 
     method: str
     host: str
@@ -27,12 +27,12 @@ class Call:
 
     @property
     def service(self) -> str:
-        """Name the API: `run` for run.googleapis.com and us-central1-run.googleapis.com alike."""
+        """Return the API: `run` for run.googleapis.com and for us-central1-run.googleapis.com."""
         return self.host.removesuffix(".googleapis.com").rpartition("-")[2] if is_api(self.host) else "web"
 
     @property
     def document(self) -> Json:
-        """Give the body, which must be a JSON object (none at all counts as an empty one)."""
+        """Return the body, which must be a JSON object; no body is an empty object."""
         if isinstance(self.body, dict):
             return self.body
         if self.body in (b"", None):
@@ -41,7 +41,7 @@ class Call:
 
 
 def is_api(host: str) -> bool:
-    """Tell whether `host` is one of Google's APIs, not a function's or a service's own address."""
+    """Return whether `host` is one of Google's APIs, not a function's or service's own host."""
     return host.endswith(".googleapis.com")
 
 
@@ -79,6 +79,6 @@ class Refusal(Exception):
         self.name = name or _NAMES.get(code, HTTPStatus(code).name)
 
     def answer(self) -> Answer:
-        """Write the refusal as Google's JSON error."""
+        """Return the refusal as Google's JSON error."""
         error = {"code": self.code, "message": self.message, "status": self.name}
         return Answer(json.dumps({"error": error}).encode(), self.code)

@@ -1,4 +1,4 @@
-"""A certificate authority of the test's own, for the hosts of Google's APIs."""
+"""A test's own certificate authority, for the hosts of Google's APIs."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path, names: Sequence[x509.GeneralName] = NAMES) -> Certificates:
-    """Make an authority and one leaf for all of `HOSTS`, or for these names, valid for a day, in `folder`."""
+    """Create an authority and one leaf for `names` in `folder`, valid for a day."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     leaf_key = ec.generate_private_key(ec.SECP256R1())
     issuer = _name("tests/cloud authority")

@@ -1,4 +1,4 @@
-"""Cloud Functions (v2), and what a function is made of: a Run service, an Eventarc trigger, a subscription."""
+"""Cloud Functions (v2), with the parts of a function: Run service, Eventarc trigger, subscription."""
 
 from copy import deepcopy
 from typing import ClassVar
@@ -18,13 +18,13 @@ class CloudFunctions(Service):
     long_running: ClassVar[dict[str, str]] = {"functions": "google.cloud.functions.v2.Function"}
 
     def collection(self, call: Call, name: str, version: str) -> Json | Answer:
-        """List the runtimes, besides the shared rules."""
+        """List the runtimes; else apply the shared rules."""
         if name.endswith("/runtimes"):
             return {"runtimes": [_runtime(f"python3{minor}") for minor in (11, 12, 13)]}
         return super().collection(call, name, version)
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Give an address to upload source code to, besides IAM's verbs."""
+        """Return a URL for the upload of source code; else apply IAM's verbs."""
         if verb == "generateUploadUrl":
             archive = f"source-{next(self.state.numbers)}.zip"
             bucket = f"gcf-v2-uploads-{self.state.number}.{name.split('/')[3]}.cloudfunctions.appspot.com"
@@ -38,12 +38,12 @@ class CloudFunctions(Service):
         return self.deployed(name, function, all_traffic=True)
 
     def updated(self, call: Call, name: str, resource: Json) -> Json:
-        """Deploy the next revision; traffic that was set by hand stays, unless the call asks for the latest."""
+        """Deploy the next revision; traffic set by hand stays, unless the call requests the latest."""
         all_traffic = bool(call.document.get("serviceConfig", {}).get("allTrafficOnLatestRevision"))
         return self.deployed(name, resource, all_traffic=all_traffic)
 
     def deleted(self, call: Call, name: str, resource: Json) -> None:
-        """Delete what the function was made of."""
+        """Delete the parts of the function."""
         delete_service(self.state, _run(name))
         trigger = resource.get("eventTrigger", {}).get("trigger")
         if trigger:
@@ -52,12 +52,12 @@ class CloudFunctions(Service):
             self.state.resources.pop(f"pubsub.googleapis.com/{subscription}", None)
 
     def deployed(self, name: str, function: Json, *, all_traffic: bool) -> Json:
-        """Build and deploy a revision as the function describes it, and write its addresses into the function."""
+        """Build and deploy the function's revision, and set its URLs in the function."""
         self.build(function.get("buildConfig", {}))
-        told = function.get("serviceConfig", {})
-        for secret in told.get("secretEnvironmentVariables", []) + told.get("secretVolumes", []):
+        settings = function.get("serviceConfig", {})
+        for secret in settings.get("secretEnvironmentVariables", []) + settings.get("secretVolumes", []):
             held = f"secretmanager.googleapis.com/projects/{secret['projectId']}/secrets/{secret['secret']}"
-            self.state.demand(told["serviceAccountEmail"], "secretmanager.versions.access", held)
+            self.state.demand(settings["serviceAccountEmail"], "secretmanager.versions.access", held)
         region, identifier = name.split("/")[3], name.rpartition("/")[2]
         service = deploy_revision(
             self.state,
@@ -83,7 +83,7 @@ class CloudFunctions(Service):
         return function
 
     def build(self, config: Json) -> None:
-        """Build the image, as the account that the function names for it."""
+        """Build the image as the function's build account."""
         account = config.get("serviceAccount", "").rpartition("/")[2]
         if not account:
             return
@@ -96,7 +96,7 @@ class CloudFunctions(Service):
         self.state.demand(account, "logging.logEntries.create", project)
 
     def trigger(self, name: str, function: Json) -> None:
-        """Make the function's Eventarc trigger and its subscription, where they are not there already."""
+        """Create the function's Eventarc trigger and subscription if they are missing."""
         event, region, identifier = function["eventTrigger"], name.split("/")[3], name.rpartition("/")[2]
         event.setdefault("triggerRegion", region)
         parent = "/".join(name.split("/")[:4])
@@ -126,7 +126,7 @@ class CloudFunctions(Service):
         event["trigger"] = mine["name"]
 
     def subscribe(self, subscription: str, function: Json) -> None:
-        """Make the push subscription as Eventarc does, on the function's topic, which is made if it is missing."""
+        """Create the push subscription as Eventarc does, and the function's topic if it is missing."""
         event = function["eventTrigger"]
         topic = f"pubsub.googleapis.com/{event['pubsubTopic']}"
         self.state.resources.setdefault(topic, {"name": event["pubsubTopic"]})

@@ -1,4 +1,4 @@
-"""Pub/Sub over gRPC, as its client library publishes: each call becomes the REST call that says the same."""
+"""Pub/Sub's publish over gRPC: each call becomes the equivalent REST call."""
 
 import json
 from collections.abc import Callable
@@ -22,13 +22,13 @@ _CODES = {
 
 
 class Publishing(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Hands what is published to `take`, the server of REST calls."""
+    """Passes publishes to `take`, the server of REST calls."""
 
     def __init__(self, take: Callable[[Call], Answer]) -> None:
         self._take = take
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Know the one method; all others are answered with UNIMPLEMENTED."""
+        """Return the handler of publish; other methods are UNIMPLEMENTED."""
         if handler_call_details.method != PUBLISH:
             return None
         return grpc.unary_unary_rpc_method_handler(
@@ -44,14 +44,14 @@ class Publishing(grpc.GenericRpcHandler):  # type: ignore[misc]
         answer = self._take(
             Call("POST", "pubsub.googleapis.com", path, {}, body, identity_of(str(metadata.get("authorization", ""))))
         )
-        said = json.loads(answer.content)
+        message = json.loads(answer.content)
         if answer.status != 200:
-            await context.abort(_CODES[answer.status], said["error"]["message"])
-        return PublishResponse(message_ids=said["messageIds"])
+            await context.abort(_CODES[answer.status], message["error"]["message"])
+        return PublishResponse(message_ids=message["messageIds"])
 
 
 async def serve_grpc(take: Callable[[Call], Answer], certificates: Certificates) -> tuple[grpc.aio.Server, int]:
-    """Start the server in this event loop; return it, and its port."""
+    """Start the server in this event loop; return it and its port."""
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((Publishing(take),))
     key, leaf = (Path(path).read_bytes() for path in (certificates.key, certificates.leaf))

@@ -31,13 +31,13 @@ class Iam(Service):
     }
 
     def answer(self, call: Call) -> Json | Answer:
-        """Name no permission as one that a custom role cannot have, besides the shared rules."""
+        """Return no untestable permission; else apply the shared rules."""
         if call.path == "/v1/permissions:queryTestablePermissions":
             return {"permissions": []}
         return super().answer(call)
 
     def new(self, call: Call, collection: str) -> tuple[str, Json]:
-        """Name a service account by its email, a role by its id."""
+        """Name a service account by its email and a role by its id."""
         body = call.document
         if "accountId" in body:
             email = f"{body['accountId']}@{self.state.project}.iam.gserviceaccount.com"
@@ -47,7 +47,7 @@ class Iam(Service):
         return super().new(call, collection)
 
     def created(self, call: Call, name: str, resource: Json) -> Json:
-        """Give a service account its numbers, a pool its state."""
+        """Set a service account's numbers and a pool's state."""
         if "/roles/" in name:
             return {key: value for key, value in resource.items() if not key.endswith("Time")} | {"etag": "BwE="}
         if "/serviceAccounts/" in name:
@@ -57,7 +57,7 @@ class Iam(Service):
         return {**resource, "name": name.replace(self.state.project, self.state.number, 1), "state": "ACTIVE"}
 
     def resource(self, call: Call, name: str) -> Json | Answer:
-        """Delete a role softly, as IAM does; all else by the shared rules."""
+        """Delete a role softly, as IAM does; else apply the shared rules."""
         if "/roles/" in name and call.method == "DELETE":
             self.state.get(self.full(name))["deleted"] = True
             return self.state.get(self.full(name))
@@ -68,7 +68,7 @@ class Iam(Service):
         return super().resource(call, name)
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Bring a deleted role back, besides IAM's verbs."""
+        """Undelete a role; else apply IAM's verbs."""
         if verb == "undelete":
             self.state.get(self.full(name)).pop("deleted", None)
             return self.state.get(self.full(name))

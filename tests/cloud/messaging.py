@@ -9,7 +9,7 @@ from tests.cloud.state import now
 
 
 class PubSub(Service):
-    """Topics and subscriptions; what is published waits in each subscription until it is acknowledged."""
+    """Topics and subscriptions; each subscription keeps a message until its acknowledgement."""
 
     name = "pubsub"
 
@@ -22,7 +22,7 @@ class PubSub(Service):
         return super().collection(call, name, version)
 
     def created(self, call: Call, name: str, resource: Json) -> Json:
-        """Fill in a subscription's defaults; its topic must exist."""
+        """Set a subscription's defaults; its topic must exist."""
         if "/topics/" in name:
             return resource
         if self.full(resource["topic"]) not in self.state.resources:
@@ -31,22 +31,22 @@ class PubSub(Service):
         return subscription_defaults() | resource
 
     def changes(self, call: Call) -> Json:
-        """Take the fields out of the request: Pub/Sub wraps them in the resource's kind."""
+        """Return the request's fields, which Pub/Sub wraps in the resource's kind."""
         wrapped: Json = call.document.get("topic") or call.document.get("subscription") or {}
         return wrapped
 
     def mask(self, call: Call) -> str:
-        """Take the mask out of the body."""
+        """Return the mask in the body."""
         return str(call.document["updateMask"])
 
     def deleted(self, call: Call, name: str, resource: Json) -> None:
-        """Leave a deleted topic's subscriptions, on `_deleted-topic_`, as Pub/Sub does."""
+        """Move a deleted topic's subscriptions to `_deleted-topic_`, as Pub/Sub does."""
         for subscription in self.subscriptions(name):
             subscription["topic"] = "_deleted-topic_"
         self.state.messages.pop(name, None)
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Publish, pull and acknowledge, besides IAM's verbs."""
+        """Publish, pull and acknowledge; else apply IAM's verbs."""
         if verb == "publish":
             self.state.get(self.full(name))
             return {"messageIds": [self.publish(name, message) for message in call.document["messages"]]}
@@ -67,7 +67,7 @@ class PubSub(Service):
         return super().verb(call, name, verb)
 
     def publish(self, topic: str, message: Json) -> str:
-        """Put a message into each of the topic's subscriptions and give its id."""
+        """Add a message to each of the topic's subscriptions; return its id."""
         sent = {**message, "messageId": str(next(self.state.numbers)), "publishTime": now()}
         sent["data"] = base64.b64encode(base64.b64decode(message.get("data", ""))).decode()
         for subscription in self.subscriptions(topic):
@@ -75,13 +75,13 @@ class PubSub(Service):
         return str(sent["messageId"])
 
     def subscriptions(self, topic: str) -> list[Json]:
-        """Give the subscriptions of one topic."""
+        """Return the subscriptions of one topic."""
         project = "/".join(topic.split("/")[:2])
         return [each for each in self.state.children(self.full(f"{project}/subscriptions")) if each["topic"] == topic]
 
 
 def subscription_defaults() -> Json:
-    """Give what Pub/Sub fills into a new subscription."""
+    """Return Pub/Sub's defaults of a new subscription."""
     return {
         "pushConfig": {},
         "ackDeadlineSeconds": 10,
@@ -92,9 +92,9 @@ def subscription_defaults() -> Json:
 
 
 class CloudScheduler(Service):
-    """Jobs; a run ends at once, with the outcome in `scheduler_outcome` (a google.rpc code, 0: good).
+    """Jobs; a run ends immediately, with its google.rpc code in `scheduler_outcome` (0: success).
 
-    Where `State.call_target` is set, it carries the run out instead.
+    `State.call_target`, if set, carries out the run instead.
     """
 
     name = "cloudscheduler"
@@ -107,14 +107,14 @@ class CloudScheduler(Service):
     }
 
     def created(self, call: Call, name: str, resource: Json) -> Json:
-        """Enable the job, and fill in Cloud Scheduler's defaults."""
+        """Enable the job, and set Cloud Scheduler's defaults."""
         job = {**self.defaults, **resource, "state": "ENABLED", "userUpdateTime": now(), "scheduleTime": now()}
         del job["createTime"], job["updateTime"]
         job["retryConfig"] = {**self.retry, **resource.get("retryConfig", {})}
         return self.updated(call, name, job)
 
     def updated(self, call: Call, name: str, resource: Json) -> Json:
-        """Fill the token's audience and the target's header in, as Cloud Scheduler does."""
+        """Set the token's audience and the target's header, as Cloud Scheduler does."""
         target = resource.get("httpTarget")
         if target is not None:
             target.setdefault("httpMethod", "POST")

@@ -1,4 +1,4 @@
-"""APIs of named resources which need few rules of their own."""
+"""APIs of named resources with few rules of their own."""
 
 import base64
 import json
@@ -20,14 +20,14 @@ class ArtifactRegistry(Service):
 
 
 class Eventarc(Service):
-    """Triggers; those of functions are made by Cloud Functions."""
+    """Triggers; Cloud Functions creates those of functions."""
 
     name = "eventarc"
     long_running: ClassVar[dict[str, str]] = {"triggers": "google.cloud.eventarc.v1.Trigger"}
 
 
 class KeyManagement(Service):
-    """Keys, which a test puts into `resources` itself."""
+    """Keys, which a test adds to `resources`."""
 
     name = "cloudkms"
 
@@ -38,7 +38,7 @@ class SecretManager(Service):
     name = "secretmanager"
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Add a version, read its payload, enable or disable it, besides IAM's verbs."""
+        """Add, read, enable or disable a version; else apply IAM's verbs."""
         if verb == "addVersion":
             self.state.get(self.full(name))
             number = len(self.state.children(f"{self.full(name)}/versions")) + 1
@@ -59,7 +59,7 @@ class SecretManager(Service):
         return super().verb(call, name, verb)
 
     def resource(self, call: Call, name: str) -> Json | Answer:
-        """Resolve `versions/latest`, besides the shared rules."""
+        """Resolve `versions/latest`, then apply the shared rules."""
         return super().resource(call, self.version(name) if "/versions/" in name else name)
 
     def version(self, name: str) -> str:
@@ -69,13 +69,13 @@ class SecretManager(Service):
         return str(self.state.get(self.full(f"{secret}/versions/{number}"))["name"])
 
     def deleted(self, call: Call, name: str, resource: Json) -> None:
-        """Delete a secret's versions with it."""
+        """Delete a secret's versions."""
         for version in self.state.children(f"{self.full(name)}/versions"):
             self.state.remove(self.full(version["name"]))
 
 
 class ServiceUsage(Service):
-    """Which APIs are on; each exists and is off until it is enabled."""
+    """APIs; each exists and is disabled until a call enables it."""
 
     name = "serviceusage"
 
@@ -86,15 +86,15 @@ class ServiceUsage(Service):
         return super().answer(call)
 
     def collection(self, call: Call, name: str, version: str) -> Json | Answer:
-        """List the APIs; a filter `state:ENABLED` leaves those that are on."""
+        """List the enabled APIs."""
         return {"services": self.state.children(self.full(name))}
 
     def resource(self, call: Call, name: str) -> Json | Answer:
-        """Get one API, on or off."""
+        """Get one API, enabled or disabled."""
         return self.state.resources.get(self.full(name), self.described(name, "DISABLED"))
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Turn APIs on or off."""
+        """Enable or disable APIs."""
         if verb == "batchEnable":
             names = [f"{name}/{identifier}" for identifier in call.document["serviceIds"]]
             return self.done([self.enable(each) for each in names])
@@ -110,7 +110,7 @@ class ServiceUsage(Service):
         raise unknown(call)
 
     def enable(self, name: str) -> Json:
-        """Turn one API on."""
+        """Enable one API."""
         self.state.resources[self.full(name)] = self.described(name, "ENABLED")
         return self.state.resources[self.full(name)]
 
@@ -126,7 +126,7 @@ class ServiceUsage(Service):
         }
 
     def done(self, services: list[Json]) -> Json:
-        """Give the operation that was done at once."""
+        """Return an operation that is done."""
         kind = "type.googleapis.com/google.api.serviceusage.v1.BatchEnableServicesResponse"
         return {
             "name": "operations/acat.p2-1-done",
@@ -136,12 +136,12 @@ class ServiceUsage(Service):
 
 
 class Tokens(Service):
-    """OAuth: the token of whoever asks says who they are."""
+    """OAuth: a caller's token contains the caller's identity."""
 
     name = "oauth2"
 
     def answer(self, call: Call) -> Json | Answer:
-        """Exchange a refresh token, which is `refresh:EMAIL`, for an access token."""
+        """Exchange a refresh token `refresh:EMAIL` for an access token."""
         form = dict(urllib.parse.parse_qsl(call.body.decode())) if isinstance(call.body, bytes) else {}
         identity = form.get("refresh_token", "").removeprefix("refresh:")
         if not identity:
@@ -151,12 +151,12 @@ class Tokens(Service):
 
 
 class Credentials(Service):
-    """Tokens of service accounts for whoever may impersonate them."""
+    """Tokens of service accounts, for identities that may impersonate them."""
 
     name = "iamcredentials"
 
     def verb(self, call: Call, name: str, verb: str) -> Json | Answer:
-        """Make an access token or an ID token of a service account."""
+        """Create an access token or an ID token of a service account."""
         email = name.rpartition("/")[2]
         if verb == "generateAccessToken":
             return {"accessToken": access_token(email), "expireTime": "2099-01-01T00:00:00Z"}
@@ -166,19 +166,19 @@ class Credentials(Service):
 
 
 def access_token(identity: str) -> str:
-    """Give the token by which the cloud knows `identity`."""
+    """Return the access token of `identity`."""
     return f"token-of:{identity}"
 
 
 def claims(token: str) -> Json:
-    """Read what an ID token says."""
+    """Return the claims of an ID token."""
     encoded = token.split(".")[1]
-    said: Json = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-    return said
+    found: Json = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    return found
 
 
 def id_token(identity: str, audience: str = "") -> str:
-    """Give an unsigned ID token of `identity`."""
+    """Return an unsigned ID token of `identity`."""
     parts: list[dict[str, Any]] = [{"alg": "none"}, {"email": identity, "aud": audience, "exp": 4070908800}]
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
     return ".".join([*encoded, "c2lnbmF0dXJl"])

@@ -1,4 +1,4 @@
-"""Which IAM permissions a call needs, and on which resource each is checked, as Google documents them."""
+"""The IAM permissions that a call requires, each with its resource, as Google documents them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -6,103 +6,39 @@ from string import Template
 from typing import Any
 
 from tests.cloud.calls import REGION_CODES, Call
+from tests.cloud.permission_tables import ACCOUNT_FIELDS, KINDS, PREFIXES, VERBS
 
 Needed = frozenset[tuple[str, str]]
 
-# The kinds of resources of each API whose paths are plain names: path segment -> its word in permissions.
-_KINDS: dict[str, dict[str, str]] = {
-    "aiplatform": {"customJobs": "customJobs"},
-    "artifactregistry": {"repositories": "repositories", "tags": "tags", "operations": "operations"},
-    "cloudbuild": {"builds": "builds", "operations": "operations", "defaultServiceAccount": ""},
-    "cloudfunctions": {"functions": "functions", "runtimes": "runtimes", "operations": "operations"},
-    "cloudkms": {"keyRings": "keyRings", "cryptoKeys": "cryptoKeys"},
-    "cloudresourcemanager": {"projects": "projects"},
-    "cloudscheduler": {"jobs": "jobs", "locations": "locations"},
-    "eventarc": {"triggers": "triggers", "operations": "operations"},
-    "iam": {
-        "serviceAccounts": "serviceAccounts",
-        "roles": "roles",
-        "workloadIdentityPools": "workloadIdentityPools",
-        "providers": "workloadIdentityPoolProviders",
-        "operations": "operations",
-    },
-    "pubsub": {"topics": "topics", "subscriptions": "subscriptions"},
-    "run": {"services": "services", "revisions": "revisions", "operations": "operations"},
-    "secretmanager": {"secrets": "secrets", "versions": "versions"},
-    "serviceusage": {"services": "services", "operations": "operations"},
-}
-_PREFIXES = {"cloudresourcemanager": "resourcemanager"}
-_VERBS = {
-    ("aiplatform", "cancel"): "aiplatform.customJobs.cancel",
-    ("cloudbuild", "cancel"): "cloudbuild.builds.update",
-    ("cloudfunctions", "generateUploadUrl"): "cloudfunctions.functions.sourceCodeSet",
-    ("cloudscheduler", "pause"): "cloudscheduler.jobs.pause",
-    ("cloudscheduler", "resume"): "cloudscheduler.jobs.enable",
-    ("cloudscheduler", "run"): "cloudscheduler.jobs.run",
-    ("iam", "undelete"): "iam.roles.undelete",
-    ("iamcredentials", "generateAccessToken"): "iam.serviceAccounts.getAccessToken",
-    ("iamcredentials", "generateIdToken"): "iam.serviceAccounts.getOpenIdToken",
-    ("pubsub", "acknowledge"): "pubsub.subscriptions.consume",
-    ("pubsub", "modifyAckDeadline"): "pubsub.subscriptions.consume",
-    ("pubsub", "modifyPushConfig"): "pubsub.subscriptions.update",
-    ("pubsub", "publish"): "pubsub.topics.publish",
-    ("pubsub", "pull"): "pubsub.subscriptions.consume",
-    ("pubsub", "seek"): "pubsub.subscriptions.consume",
-    ("secretmanager", "access"): "secretmanager.versions.access",
-    ("secretmanager", "addVersion"): "secretmanager.versions.add",
-    ("secretmanager", "disable"): "secretmanager.versions.disable",
-    ("secretmanager", "enable"): "secretmanager.versions.enable",
-    ("serviceusage", "batchEnable"): "serviceusage.services.enable",
-    ("serviceusage", "disable"): "serviceusage.services.disable",
-    ("serviceusage", "enable"): "serviceusage.services.enable",
-    ("serviceusage", "generateServiceIdentity"): "serviceusage.services.generateServiceIdentity",
-}
-# What else a write needs: `actAs` on each service account that the new resource is to run as.
-_ACCOUNT_FIELDS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "aiplatform": (("jobSpec", "serviceAccount"),),
-    "cloudfunctions": (
-        ("serviceConfig", "serviceAccountEmail"),
-        ("buildConfig", "serviceAccount"),
-        ("eventTrigger", "serviceAccountEmail"),
-    ),
-    "cloudscheduler": (
-        ("httpTarget", "oidcToken", "serviceAccountEmail"),
-        ("httpTarget", "oauthToken", "serviceAccountEmail"),
-    ),
-    "cloudbuild": (("serviceAccount",),),
-    "pubsub": (
-        ("pushConfig", "oidcToken", "serviceAccountEmail"),
-        ("subscription", "pushConfig", "oidcToken", "serviceAccountEmail"),
-    ),
-    "run": (("spec", "template", "spec", "serviceAccountName"), ("template", "serviceAccount")),
-}
-
 
 class UnknownCallError(LookupError):
-    """A call of a kind for which no permissions are written down."""
+    """The permissions of this kind of call are not listed here."""
 
 
 def needed(call: Call) -> Needed:
-    """Give the (permission, full resource) pairs which `call` needs; an unknown kind of call raises.
+    """Return the (permission, full resource) pairs that `call` requires.
 
-    Writing an object without `ifGenerationMatch` counts as creating it: that an overwrite needs
-    `storage.objects.delete` too cannot be seen from the call.
+    A write of an object without `ifGenerationMatch` counts as a create: the call does not show whether
+    it overwrites, which also requires `storage.objects.delete`.
+
+    Raises:
+        UnknownCallError: this kind of call is unknown.
     """
     special = _SPECIAL.get(call.service)
     return frozenset(special(call) if special else _named(call))
 
 
 def _named(call: Call) -> Iterator[tuple[str, str]]:
-    """Give the permissions of a call to `/VERSION/NAME[:VERB]`."""
+    """Yield the permissions of a call to `/VERSION/NAME[:VERB]`."""
     if call.path == "/v1/permissions:queryTestablePermissions":
-        return  # whoever is known may ask
+        return  # any identity may ask
     name, verb = _name_and_verb(call)
     segments = name.split("/")
-    kinds = _KINDS.get(call.service, {})
+    kinds = KINDS.get(call.service, {})
     kind = segments[-1] if len(segments) % 2 else segments[-2]
     if call.service != "iamcredentials" and kind not in kinds and kind != "locations":
         raise _unknown(call)
-    prefix = _PREFIXES.get(call.service, call.service)
+    prefix = PREFIXES.get(call.service, call.service)
     if verb in ("testIamPermissions", "queryTestablePermissions"):
         return
     if verb in ("getIamPolicy", "setIamPolicy"):
@@ -112,9 +48,9 @@ def _named(call: Call) -> Iterator[tuple[str, str]]:
     elif call.service == "pubsub" and len(segments) == 5:  # a topic's subscriptions
         yield "pubsub.topics.get", _resource(call.service, "/".join(segments[:4]))
     elif verb:
-        if (call.service, verb) not in _VERBS:
+        if (call.service, verb) not in VERBS:
             raise _unknown(call)
-        yield _VERBS[call.service, verb], _resource(call.service, name)
+        yield VERBS[call.service, verb], _resource(call.service, name)
     else:
         yield f"{prefix}.{kinds.get(kind, kind)}.{_action(call, segments)}", _checked_on(call, segments, kind)
     if call.method in ("POST", "PUT", "PATCH"):
@@ -135,7 +71,7 @@ def _action(call: Call, segments: list[str]) -> str:
 
 
 def _checked_on(call: Call, segments: list[str], kind: str) -> str:
-    """Creating and listing are checked on the project; so is what has no policy of its own."""
+    """Return the checked resource: the project for create, list and kinds without a policy."""
     if call.service == "pubsub" and call.method == "PUT":
         return _project(segments[1])
     if call.service == "secretmanager" and kind == "versions":
@@ -157,10 +93,10 @@ def _checked_on(call: Call, segments: list[str], kind: str) -> str:
 
 def _written(call: Call, segments: list[str]) -> Iterator[tuple[str, str]]:
     body = call.body if isinstance(call.body, dict) else {}
-    for path in _ACCOUNT_FIELDS.get(call.service, ()):
+    for path in ACCOUNT_FIELDS.get(call.service, ()):
         if account := _field(body, path):
-            told = {**body.get("substitutions", {}), "PROJECT_ID": segments[1] if segments else ""}
-            yield "iam.serviceAccounts.actAs", service_account(Template(account).safe_substitute(told))
+            values = {**body.get("substitutions", {}), "PROJECT_ID": segments[1] if segments else ""}
+            yield "iam.serviceAccounts.actAs", service_account(Template(account).safe_substitute(values))
     if call.service == "pubsub" and call.method == "PUT" and "subscriptions" in segments:
         yield "pubsub.topics.attachSubscription", _resource("pubsub", body["topic"])
 
@@ -174,7 +110,7 @@ def _storage(call: Call) -> Iterator[tuple[str, str]]:
         call.path,
     )
     if call.path.startswith("/upload-source/") or "upload_id" in call.query:
-        return  # the address itself is the permission
+        return  # a signed URL needs no permission
     plain = re.fullmatch(r"/([^/]+)/(.+)", call.path)
     if found is None and plain and call.method == "GET":
         yield "storage.objects.get", f"storage.googleapis.com/projects/_/buckets/{plain[1]}/objects/{plain[2]}"
@@ -205,7 +141,7 @@ def _storage(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _run(call: Call) -> Iterator[tuple[str, str]]:
-    """Give the permissions of Cloud Run's v1 in Kubernetes' manner, of its v1 IAM methods and of its v2."""
+    """Yield the permissions of Cloud Run's v1 (Kubernetes style), v1 IAM methods and v2."""
     found = re.fullmatch(
         r"/apis/serving\.knative\.dev/v1/namespaces/([^/]+)/(services|revisions|routes)(?:/([^/]+))?", call.path
     )
@@ -234,7 +170,7 @@ def _web(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def invoked(call: Call) -> tuple[str, str, str]:
-    """Give the project (`-` where the address has none), region and name of the service that a web call reaches."""
+    """Return the project (or `-`), region and name of the service that a web call reaches."""
     regions = "|".join(REGION_CODES)
     if found := re.fullmatch(rf"({regions})-(.+)\.cloudfunctions\.net", call.host):
         return found[2], found[1], call.path.split("/")[1]
@@ -260,7 +196,7 @@ _SPECIAL: dict[str, Callable[[Call], Iterator[tuple[str, str]]]] = {
 
 
 def service_account(email: str) -> str:
-    """Write a service account (its email or its name) as a full resource, in the project of its address."""
+    """Return the full resource of a service account, by its email or name."""
     email = email.rpartition("/")[2]
     account, _, domain = email.partition("@")
     project = account.partition("-")[0] if domain == "developer.gserviceaccount.com" else domain.partition(".")[0]
@@ -294,4 +230,4 @@ def _field(body: Any, path: tuple[str, ...]) -> Any:
 
 
 def _unknown(call: Call) -> UnknownCallError:
-    return UnknownCallError(f"no permissions are written down for {call.method} {call.host}{call.path}")
+    return UnknownCallError(f"tests/cloud/permissions.py does not list {call.method} {call.host}{call.path}")

@@ -1,4 +1,4 @@
-"""A CONNECT proxy that knows only Google's hosts, and leads each of them to the local servers: of REST, and of gRPC."""
+"""A CONNECT proxy that routes Google's hosts to the local REST and gRPC servers."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from tests.cloud.certificates import HOSTS
 
 @dataclass
 class Proxy:
-    """Connects Google's hosts to `rest` or `grpc` (host, port each), and answers 403 to whatever else is asked for."""
+    """Connects Google's hosts to `rest` or `grpc` (host, port each); other hosts get 403."""
 
     rest: Callable[[], tuple[str, int]]
     grpc: Callable[[], tuple[str, int]]
     refused: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client's connection, to its end."""
+        """Serve one client's connection."""
         try:
             await self._serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client went away: nothing to answer
+            return  # the client has left
         finally:
             writer.close()
 
@@ -42,12 +42,12 @@ class Proxy:
 
 
 def is_google(host: str) -> bool:
-    """Tell whether `host` is one that the local server has a certificate for."""
+    """Return whether the local server's certificate has `host`."""
     return any(host.endswith(pattern.removeprefix("*")) for pattern in HOSTS)
 
 
 def speaks_http2(hello: bytes) -> bool:
-    """Tell whether a client's first TLS message offers HTTP/2 and nothing else (ALPN), as gRPC does."""
+    """Return whether a client's first TLS message offers only HTTP/2 (ALPN), as gRPC does."""
     return b"\x02h2" in hello and b"\x08http/1.1" not in hello
 
 
@@ -57,6 +57,6 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(chunk)
             await writer.drain()
     except ConnectionError:
-        return  # one side went away: the other is closed below
+        return  # one side has left: the other is closed below
     finally:
         writer.close()

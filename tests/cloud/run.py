@@ -1,4 +1,4 @@
-"""Cloud Run: services and revisions, kept in the form of v1 (Kubernetes' manner)."""
+"""Cloud Run: services and revisions, kept in the form of v1 (Kubernetes style)."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from tests.cloud.state import State, now
 
 
 class Run(Service):
-    """Services, which Cloud Functions makes and `update-traffic` changes."""
+    """Services, which Cloud Functions creates and `update-traffic` changes."""
 
     name = "run"
 
     def answer(self, call: Call) -> Json | Answer:
-        """Answer v1 on its regional host, or v1's IAM methods and v2 by the shared rules."""
+        """Answer v1 on its regional host; else apply the shared rules (v1 IAM methods, v2)."""
         pattern = r"/apis/serving\.knative\.dev/v1/namespaces/([^/]+)/(services|revisions)(?:/([^/]+))?"
         found = re.fullmatch(pattern, call.path)
         if found is None:
@@ -74,7 +74,7 @@ class Run(Service):
         return [revision for name in names for revision in self.state.children(name)]
 
     def revision(self, parent: str, name: str) -> Json:
-        """Get one revision, whichever service it is of."""
+        """Get one revision of any service."""
         for revision in self.listed(parent, "revisions"):
             if revision["metadata"]["name"] == name:
                 return revision
@@ -82,12 +82,12 @@ class Run(Service):
 
 
 class Invocations(Service):
-    """Calls to functions themselves, answered from `answers`: by (status, JSON) or what calls it; else 200, `{}`."""
+    """Calls of functions; `answers` has a (status, JSON) pair or a callable by function, else 200 `{}`."""
 
     name = "web"
 
     def answer(self, call: Call) -> Json | Answer:
-        """Answer as the test said that the function does; a token for another audience lets nobody in."""
+        """Answer as the test configured; refuse a token for another audience."""
         project, region, name = invoked(call)
         service = self.state.get(
             f"run.googleapis.com/{self.state.canonical(f'projects/{project}')}/locations/{region}/services/{name}"
@@ -99,12 +99,12 @@ class Invocations(Service):
         answered = self.state.answers.get(name, (200, {}))
         if isinstance(answered, tuple):
             return Answer(json.dumps(answered[1]).encode(), answered[0])
-        status, said = answered(call)
-        return Answer(said, status)
+        status, body = answered(call)
+        return Answer(body, status)
 
 
 def deploy_revision(state: State, full: str, template: Json, labels: Json, *, all_traffic: bool) -> Json:
-    """Give the service a new revision `NAME-0000N-xyz`, creating the service where there is none."""
+    """Deploy a new revision `NAME-0000N-xyz`; create the service if it is missing."""
     parent, _, name = full.rpartition("/")
     region = parent.split("/")[4]
     service = state.resources.get(full)
@@ -126,7 +126,7 @@ def deploy_revision(state: State, full: str, template: Json, labels: Json, *, al
 
 
 def replace_service(state: State, full: str, wanted: Json) -> Json:
-    """Take a service's traffic, labels and annotations from `wanted`; every revision that it names must exist."""
+    """Set a service's traffic, labels and annotations from `wanted`; its revisions must exist."""
     service = state.get(full)
     version = wanted.get("metadata", {}).get("resourceVersion")
     if version not in (None, service["metadata"]["resourceVersion"]):
@@ -150,7 +150,7 @@ def delete_service(state: State, full: str) -> None:
 
 
 def _settled(service: Json) -> Json:
-    """Bring a service's status to what its spec asks for."""
+    """Set a service's status from its spec."""
     metadata, status = service["metadata"], service["status"]
     metadata["resourceVersion"] = f"AAY{metadata['generation']}"
     status["observedGeneration"] = metadata["generation"]

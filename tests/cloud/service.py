@@ -1,4 +1,4 @@
-"""The rules which most of Google's APIs share: named resources, IAM policies, long-running operations."""
+"""The shared rules of Google's APIs: named resources, IAM policies, long-running operations."""
 
 import re
 from copy import deepcopy
@@ -10,9 +10,9 @@ from tests.cloud.state import State, merge, now
 
 
 class Service:
-    """One API whose paths are `/VERSION/NAME[:VERB]`; a subclass says what differs.
+    """One API with paths `/VERSION/NAME[:VERB]`; subclasses override its rules.
 
-    `long_running`: the collections whose writes answer with an operation, already done, and their message's type.
+    `long_running` maps collections to message types; their writes return a finished operation.
     """
 
     name: ClassVar[str]
@@ -62,7 +62,7 @@ class Service:
         raise unknown(call)
 
     def patch(self, call: Call, name: str) -> Json:
-        """Update one resource by the call's mask and give it whole."""
+        """Update one resource by the call's mask; return it whole."""
         before = self.state.get(self.full(name))
         changed = merge(before, self.changes(call), self.mask(call)) | {"name": name}
         if "updateTime" in before:
@@ -84,18 +84,18 @@ class Service:
         raise unknown(call)
 
     def held(self, call: Call, full: str) -> list[str]:
-        """Give those of the permissions asked about which the caller has."""
+        """Return the requested permissions that the caller has."""
         asked: list[str] = call.document.get("permissions", [])
         return [permission for permission in asked if self.state.allow(call.identity, permission, full)]
 
     def operation(self, name: str) -> Json:
-        """Give an operation as it stands: done."""
+        """Return an operation, which is done."""
         if name not in self.state.operations:
             raise Refusal(404, f"Operation '{name}' was not found.")
         return self.state.operations[name]
 
     def new(self, call: Call, collection: str) -> tuple[str, Json]:
-        """Name the resource that a POST to a collection creates, and give its body."""
+        """Return the name and body of the resource that a POST creates."""
         identifier = next((value for key, value in call.query.items() if re.search(r"[a-z](Id|_id)$", key)), None)
         body = call.document
         named = body.get("name", "")
@@ -105,26 +105,26 @@ class Service:
         return self.state.canonical(name), body
 
     def created(self, call: Call, name: str, resource: Json) -> Json:
-        """Complete a new resource by what the service itself fills in."""
+        """Add the service's own fields to a new resource."""
         return resource
 
     def updated(self, call: Call, name: str, resource: Json) -> Json:
-        """Complete a changed resource by what the service itself fills in."""
+        """Add the service's own fields to a changed resource."""
         return resource
 
     def deleted(self, call: Call, name: str, resource: Json) -> None:
-        """Delete what goes with a deleted resource."""
+        """Delete the dependents of a deleted resource."""
 
     def changes(self, call: Call) -> Json:
-        """Give the fields which a PATCH carries."""
+        """Return the fields of a PATCH."""
         return call.document
 
     def mask(self, call: Call) -> str:
-        """Give a PATCH's update mask."""
+        """Return the update mask of a PATCH."""
         return call.query.get("updateMask", call.query.get("update_mask", ""))
 
     def answered(self, kind: str, name: str, resource: Json, message: str | None = None) -> Json:
-        """Give the resource, or where the service works by operations, one that is done."""
+        """Return the resource, or a finished operation for a long-running collection."""
         if kind not in self.long_running:
             return resource
         parent = "/".join(name.split("/")[:4])
@@ -138,12 +138,12 @@ class Service:
         return operation
 
     def full(self, name: str) -> str:
-        """Write a name as a full resource."""
+        """Return the full resource of a name."""
         return f"{self.name}.googleapis.com/{name}"
 
 
 def parse_path(path: str) -> tuple[str, str, str]:
-    """Cut `/VERSION/NAME:VERB` into its three parts."""
+    """Split `/VERSION/NAME:VERB` into its three parts."""
     found = re.fullmatch(r"/(v\d\w*)/(.*?)(?::([a-zA-Z]+))?", path)
     if found is None:
         raise Refusal(404, f"The requested URL {path} was not found on this server.")
@@ -151,10 +151,10 @@ def parse_path(path: str) -> tuple[str, str, str]:
 
 
 def is_collection(name: str) -> bool:
-    """Tell a collection (`projects/p/topics`) from a resource (`projects/p/topics/t`)."""
+    """Return whether a name is a collection (`projects/p/topics`), not a resource."""
     return len(name.split("/")) % 2 == 1
 
 
 def unknown(call: Call) -> UnknownCallError:
-    """Say that this cloud has no rule for a call."""
+    """Return the error of a call without a rule."""
     return UnknownCallError(f"tests/cloud does not know {call.method} {call.host}{call.path}")

@@ -1,4 +1,4 @@
-"""What the cloud holds: resources, their IAM policies, objects and operations."""
+"""The state of the cloud: resources, IAM policies, objects and operations."""
 
 import base64
 import datetime as dt
@@ -28,7 +28,7 @@ class StoredObject:
 
 @dataclass
 class State:
-    """All of one project; a full resource is `SERVICE.googleapis.com/NAME`, always with the project's id."""
+    """The state of one project; a full resource is `SERVICE.googleapis.com/NAME` with the project's id."""
 
     project: str
     number: str
@@ -48,13 +48,13 @@ class State:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def get(self, full: str) -> Json:
-        """Give the resource, or refuse with NOT_FOUND."""
+        """Return the resource, or refuse with NOT_FOUND."""
         if full not in self.resources:
             raise Refusal(404, f"Resource '{full.partition('/')[2]}' was not found.")
         return self.resources[full]
 
     def add(self, full: str, resource: Json) -> Json:
-        """Keep a new resource, or refuse with ALREADY_EXISTS."""
+        """Add a resource, or refuse with ALREADY_EXISTS."""
         if full in self.resources:
             raise Refusal(409, f"Resource '{full.partition('/')[2]}' already exists.")
         self.resources[full] = resource
@@ -68,23 +68,23 @@ class State:
         return removed
 
     def children(self, full_collection: str) -> list[Json]:
-        """List the resources right under a collection, such as `….com/projects/p1/topics`; `-` is any location."""
+        """List the resources of a collection, such as `….com/projects/p1/topics`; `-` is any location."""
         pattern = re.compile(re.escape(full_collection).replace(r"/\-/", "/[^/]+/") + "/[^/]+")
         return [resource for full, resource in sorted(self.resources.items()) if pattern.fullmatch(full)]
 
     def demand(self, identity: str, permission: str, resource: str) -> None:
-        """Refuse, unless `identity` has the permission on a full resource."""
+        """Refuse unless `identity` has the permission on a full resource."""
         service, _, name = resource.partition("/")
         resource = f"{service}/{self.canonical(name)}"
         if not self.allow(identity, permission, resource):
             raise Refusal(403, f"{identity}: permission '{permission}' denied on resource '{resource}'")
 
     def policy(self, full: str) -> Json:
-        """Give the resource's IAM policy, with its etag."""
+        """Return the resource's IAM policy with its etag."""
         return {"version": 1, **deepcopy(self.policies.get(full, {})), "etag": self.etag(full)}
 
     def set_policy(self, full: str, policy: Json) -> Json:
-        """Replace the resource's IAM policy; a stale etag is refused, and so is dropping conditions unseen."""
+        """Replace the resource's IAM policy; refuse a stale etag, and conditions before version 3."""
         if policy.get("etag") not in (None, "", self.etag(full)):
             raise Refusal(
                 409, "There were concurrent policy changes. Please retry the whole read-modify-write.", "ABORTED"
@@ -97,23 +97,25 @@ class State:
         return self.policy(full)
 
     def etag(self, full: str) -> str:
-        """Give the etag of the resource's policy: the same policy has the same etag."""
+        """Return the etag of the resource's policy, a function of its content."""
         written = json.dumps(self.policies.get(full, {}), sort_keys=True).encode()
-        readable = hashlib.sha256(written).hexdigest()[:6].encode()  # no + and no /: some of gcloud writes them - and _
+        readable = (
+            hashlib.sha256(written).hexdigest()[:6].encode()
+        )  # without + and /, which some of gcloud writes as - and _
         return base64.b64encode(readable).decode()
 
     def canonical(self, name: str) -> str:
-        """Write a resource name with the project's id where it has the number, or `-`."""
+        """Replace the project's number or `-` in a resource name by the project's id."""
         return re.sub(rf"^projects/({self.number}|-)(?=/|$)", f"projects/{self.project}", name)
 
 
 def now() -> str:
-    """Give this moment as Google writes it."""
+    """Return the current time in Google's format."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def merge(resource: Json, changes: Json, mask: str) -> Json:
-    """Give `resource` with the fields that an update mask names taken from `changes`; no mask: all fields there."""
+    """Return `resource` with the mask's fields of `changes`; without a mask, all of its fields."""
     merged = deepcopy(resource)
     if not mask:
         return {**merged, **changes}

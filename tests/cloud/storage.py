@@ -1,4 +1,4 @@
-"""Cloud Storage's JSON API: buckets, objects, uploads in each of the three ways."""
+"""Cloud Storage's JSON API: buckets, objects and the three kinds of upload."""
 
 import base64
 import dataclasses
@@ -23,7 +23,7 @@ class Storage(Service):
     name = "storage"
 
     def answer(self, call: Call) -> Json | Answer:
-        """Answer one call of the JSON API, or take a function's source at its upload address."""
+        """Answer one call of the JSON API, or accept a function's source at its upload URL."""
         if call.path.startswith("/upload-source/"):
             self.state.uploads[call.path.rpartition("/")[2]] = call.raw
             return Answer()
@@ -56,7 +56,7 @@ class Storage(Service):
         return self.object(call, bucket, name) if name else self.listing(call, bucket)
 
     def full_bucket(self, bucket: str) -> str:
-        """Write a bucket's name as a full resource."""
+        """Return the full resource of a bucket."""
         return self.full(f"projects/_/buckets/{bucket}")
 
     def buckets(self, call: Call) -> Json:
@@ -118,7 +118,7 @@ class Storage(Service):
         """Read, change or delete one object."""
         stored = self.state.objects.get((bucket, name))
         if stored is None:
-            # who may not list does not learn what is not there
+            # without permission to list, a missing object is also denied
             self.state.demand(
                 call.identity, "storage.objects.list", f"storage.googleapis.com/projects/_/buckets/{bucket}"
             )
@@ -138,7 +138,7 @@ class Storage(Service):
         return self.described(bucket, name)
 
     def upload(self, call: Call, bucket: str) -> Json | Answer:
-        """Store an object sent at once, with its metadata before it, or in a resumable session."""
+        """Store an object from a simple, multipart or resumable upload."""
         if "upload_id" in call.query:
             fields = self.state.sessions.pop(call.query["upload_id"])
             return self.store(call, bucket, call.raw, fields)
@@ -163,7 +163,7 @@ class Storage(Service):
         return self.described(bucket, name)
 
     def read_plainly(self, call: Call) -> Answer:
-        """Give an object by `/BUCKET/NAME`, from where a Range says: so gcloud reads the log of a build."""
+        """Return an object by `/BUCKET/NAME` and Range, as gcloud reads the log of a build."""
         _, bucket, name = call.path.split("/", 2)
         stored = self.state.objects.get((bucket, name))
         if stored is None:
@@ -195,7 +195,7 @@ class Storage(Service):
 
 
 def check_preconditions(call: Call, stored: StoredObject | None) -> None:
-    """Refuse with 412 where the object is not at the generation, or metageneration, that the call names."""
+    """Refuse with 412 if the object's generation or metageneration differs from the call's."""
     wanted = call.query.get("ifGenerationMatch")
     wanted_meta = call.query.get("ifMetagenerationMatch")
     generation = stored.generation if stored else 0
@@ -205,7 +205,7 @@ def check_preconditions(call: Call, stored: StoredObject | None) -> None:
 
 
 def multipart(content_type: str, content: bytes) -> tuple[Json, bytes]:
-    """Cut a multipart/related upload into its metadata and its content."""
+    """Split a multipart/related upload into metadata and content."""
     found = re.search(r"""boundary=["']?([^"';]+)""", content_type)
     if found is None:
         raise Refusal(400, "The multipart upload has no boundary.")
@@ -216,13 +216,13 @@ def multipart(content_type: str, content: bytes) -> tuple[Json, bytes]:
 
 
 def _folder(name: str, prefix: str, delimiter: str) -> str:
-    """Give the folder right under `prefix` that the object is in, or nothing."""
+    """Return the object's folder directly under `prefix`, or an empty string."""
     head, found, _ = name[len(prefix) :].partition(delimiter)
     return f"{prefix}{head}{delimiter}" if found else ""
 
 
 def merge_patch(target: Json, changes: Json) -> None:
-    """Merge changes deep into `target`; null deletes (RFC 7396)."""
+    """Merge changes into `target`; null deletes (RFC 7396)."""
     for key, value in changes.items():
         if value is None:
             target.pop(key, None)
@@ -233,5 +233,5 @@ def merge_patch(target: Json, changes: Json) -> None:
 
 
 def crc32c(content: bytes) -> str:
-    """Give the checksum as Cloud Storage writes it."""
+    """Return the checksum in Cloud Storage's format."""
     return base64.b64encode(int(google_crc32c.value(content)).to_bytes(4)).decode()

@@ -1,4 +1,4 @@
-"""Vertex AI: custom jobs, and what they printed, kept by a server of their own to which the calls are handed on."""
+"""Vertex AI and its logs: calls are passed on to the stand-in for Vertex AI."""
 
 import requests
 
@@ -7,19 +7,19 @@ from tests.cloud.service import Service, unknown
 
 
 class VertexAi(Service):
-    """Custom jobs of the server at `State.vertex`; IAM is checked here, the jobs themselves there."""
+    """Custom jobs of the stand-in at `State.vertex`; only IAM is checked here."""
 
     name = "aiplatform"
 
     def answer(self, call: Call) -> Json | Answer:
-        """Ask the server."""
+        """Pass a call on, or refuse it without a stand-in."""
         if not self.state.vertex:
             raise unknown(call)
         return self.ask(call)
 
     def ask(self, call: Call) -> Answer:
-        """Hand a call on."""
-        said = requests.request(
+        """Pass a call on."""
+        answer = requests.request(
             call.method,
             self.state.vertex + call.path,
             params=call.query,
@@ -27,11 +27,11 @@ class VertexAi(Service):
             headers={"Content-Type": "application/json"},
             timeout=30,
         )
-        return Answer(said.content, said.status_code)
+        return Answer(answer.content, answer.status_code)
 
 
 class Logging(VertexAi):
-    """What the jobs of that server printed; whatever else is asked for, a log without any entry."""
+    """The logs of the stand-in's jobs; other logs are empty."""
 
     name = "logging"
 

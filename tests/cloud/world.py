@@ -1,4 +1,4 @@
-"""A Google Cloud for one test: `with Cloud(tmp_path) as cloud`, and subprocesses run with `cloud.environ(...)`."""
+"""A Google Cloud for one test: `with Cloud(tmp_path) as cloud`; subprocesses use `cloud.environ(…)`."""
 
 import asyncio
 import json
@@ -60,14 +60,14 @@ _START_SECONDS = 10
 
 
 class Cloud:
-    """One project in a cloud of its own, served on loopback while the `with` lasts.
+    """One project in its own cloud, served on loopback inside the context.
 
     `resources`, `policies`: by full resource, such as `pubsub.googleapis.com/projects/p1/topics/t`.
-    `uploads`: archives of source code, by the name of their object. `refused`: other hosts that were asked for.
-    `unknown`: calls this cloud has no rule for; leaving the `with` raises if there were any.
+    `uploads`: archives of source code, by object name. `refused`: requested hosts outside of Google.
+    `unknown`: calls without a rule; the end of the context raises if there are any.
     `scheduler_outcome`: job (its id or name) -> google.rpc code of its runs.
-    `path`: where subprocesses find commands.
-    `answers`: function -> (status, JSON) which it gives when it is called, or what is called in its place.
+    `path`: PATH of subprocesses.
+    `answers`: function -> (status, JSON) of its answer, or a callable that answers.
     """
 
     def __init__(self, folder: Path, project: str = "p1", number: str = "123456789012") -> None:
@@ -103,10 +103,10 @@ class Cloud:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_START_SECONDS)
         if kind is None and self.unknown:
-            raise AssertionError(f"calls that this cloud does not know: {self.unknown}")
+            raise AssertionError(f"this cloud has no rule for: {self.unknown}")
 
     def environ(self, identity: str) -> dict[str, str]:
-        """Give the whole environment of a subprocess in which gcloud and google-auth act as `identity` (an email)."""
+        """Return a subprocess's environment, in which gcloud and google-auth act as `identity` (an email)."""
         home = self.folder / re.sub(r"\W", "-", identity)
         home.mkdir(exist_ok=True)
         token, credentials = home / "token", home / "credentials.json"
@@ -138,11 +138,11 @@ class Cloud:
 
     @property
     def proxy(self) -> str:
-        """Give the proxy's URL."""
+        """Return the proxy's URL."""
         return f"http://127.0.0.1:{self._proxy_port}"
 
     def calls_to(self, host_part: str, method: str | None = None, path_regex: str | None = None) -> list[Call]:
-        """Give the calls so far to hosts with `host_part` in their name, of one method, with a path that matches."""
+        """Return the calls so far whose host has `host_part`, by method and path."""
         return [
             call
             for call in self.calls
@@ -152,25 +152,25 @@ class Cloud:
         ]
 
     def fail(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> Fault:
-        """Let the next `times` matching calls fail, without effect; the fault counts them down."""
+        """Make the next `times` matching calls fail, without effect; the fault counts them down."""
         self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=False))
         return self._server.faults[-1]
 
     def lose(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> Fault:
-        """Let the next `times` matching calls have their effect and then answer with an error."""
+        """Make the next `times` matching calls fail after their effect."""
         self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=True))
         return self._server.faults[-1]
 
     def enforce(self, allow: Allow) -> None:
-        """Refuse from now on each call for which `allow(identity, permission, resource)` says no."""
+        """Refuse each later call for which `allow(identity, permission, resource)` returns false."""
         self.state.allow = allow
 
     def object(self, bucket: str, name: str) -> bytes:
-        """Give the content of an object."""
+        """Return the content of an object."""
         return self.state.objects[bucket, name].content
 
     def policy_members(self, resource: str, role: str) -> list[str]:
-        """Give the members who have `role` by the policy of `resource` itself."""
+        """Return the members with `role` in the policy of `resource` itself."""
         bindings: list[Json] = self.policies.get(resource, {}).get("bindings", [])
         return [member for binding in bindings if binding["role"] == role for member in binding["members"]]
 
@@ -196,5 +196,5 @@ class Cloud:
         await self._stop.wait()
         proxy.close()
         await publishing.stop(None)
-        server.should_exit = server.force_exit = True  # whoever still holds a connection has been answered
+        server.should_exit = server.force_exit = True  # open connections have their answers
         await serving

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.gcs_server import gcs_command, make_bucket
 from deploy.local.processes import HOST, Processes, free_port
+from deploy.local.servers.gcs.server import gcs_command, make_bucket
 
 _numbers = itertools.count()
 
@@ -27,7 +27,7 @@ def limited_gcs(folder: Path, *options: str) -> Iterator[str]:
     """Serve GCS behind its own limits, as the embedded stack does; yields its URL."""
     port = free_port()
     with _serving(
-        folder, port, [sys.executable, "-m", "deploy.local.gcs_limits", "--port", str(port), *options]
+        folder, port, [sys.executable, "-m", "deploy.local.servers.gcs", "--port", str(port), *options]
     ) as url:
         yield url
 

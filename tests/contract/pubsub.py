@@ -18,9 +18,9 @@ from google.pubsub_v1 import PublisherClient as GapicPublisher
 from google.pubsub_v1 import types
 from werkzeug.serving import make_server
 
-from deploy.local.emulator import emulator_command
 from deploy.local.processes import HOST, Processes, free_port
 from deploy.local.servers.pubsub import PubSubServer
+from deploy.local.servers.pubsub.emulator import emulator_command
 from deploy.local.servers.pubsub.push import NONE, Duplicates
 from tests.contract import push_target
 

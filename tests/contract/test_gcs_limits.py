@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.local.gcs_limits import METADATA_BYTES, metadata_bytes
+from deploy.local.servers.gcs.limits import METADATA_BYTES, metadata_bytes
 from shared.adapters.gcs import GcsLedger
 from shared.core.errors import Conflict
 from shared.core.launch import Launch, State

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from deploy.local.gcs_limits import metadata_bytes
+from deploy.local.servers.gcs.limits import metadata_bytes
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.gcs.bucket import Bucket
 from shared.adapters.gcs.index import MOST, entry_of, held_by_record, metadata_of
@@ -274,8 +274,8 @@ def test_a_note_of_older_code_is_read(server: str) -> None:
 RACE = """
 import sys, threading
 from datetime import UTC, datetime, timedelta
-from deploy.local.gcs_limits import metadata_bytes
-from deploy.local.gcs_server import make_bucket
+from deploy.local.servers.gcs.limits import metadata_bytes
+from deploy.local.servers.gcs.server import make_bucket
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.gcs.index import IN_RECORD, MOST, metadata_of
 from shared.core.errors import Conflict

@@ -8,7 +8,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from deploy.local.gcs_server import make_bucket
+from deploy.local.servers.gcs.server import make_bucket
 from shared.adapters.gcs import Bucket, GcsLedger
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from tests.contract.gcs import fresh_bucket, limited_gcs

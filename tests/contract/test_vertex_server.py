@@ -262,7 +262,7 @@ def test_a_job_of_the_sdk_runs_its_image_and_succeeds(sdk: Callable[..., Any], u
     """Without a command the image's entry point runs; the job has its times and no error."""
     job = sdk(labels={"team": "vision"})
     assert ended(job) == JobState.JOB_STATE_SUCCEEDED
-    assert printed(url, job) == "loading the cats\ndone; W&B was never told\n"
+    assert printed(url, job) == "loading the cats\ndone, without wandb.init\n"
     described = job.gca_resource
     assert described.create_time <= described.start_time <= described.end_time <= described.update_time
     assert (dict(job.labels), job.error.message) == ({"team": "vision"}, "")

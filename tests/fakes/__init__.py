@@ -1,4 +1,4 @@
-"""In-memory implementations of our own ports: what the outside would do, with the failures a test asks for."""
+"""The world of unit tests: our own ports in memory, with the failures that a test requests."""
 
 from tests.fakes.builds import FakeBuilds
 from tests.fakes.clock import FakeClock

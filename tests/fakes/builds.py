@@ -1,4 +1,4 @@
-"""Cloud Build and Artifact Registry in memory: builds in any status, that are refused, or whose answer is lost."""
+"""Cloud Build and Artifact Registry in memory: builds in any status, with refused or lost creates."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from shared.core.building import GONE, Build, Recipe
 
 @dataclass
 class FakeBuilds:
-    """Implements Images and Builds. The next builds raise `next_errors`, before or (`lost`) after they were begun."""
+    """Implements Images and Builds; the next builds raise `next_errors`, before or (`lost`) after their effect."""
 
     images: set[str] = field(default_factory=set)
     builds: dict[str, Build] = field(default_factory=dict)
@@ -19,7 +19,7 @@ class FakeBuilds:
     gets: int = 0
 
     def ensure(self, recipe: Recipe, budget: Budget) -> str:
-        """Find the image or its build, or begin one."""
+        """Return the build of an image, empty if the image exists; start a build if there is none."""
         if recipe.image in self.images:
             return ""
         for name, build in self.builds.items():
@@ -37,14 +37,14 @@ class FakeBuilds:
         return name
 
     def get_build(self, name: str) -> Build:
-        """Return what has become of a build."""
+        """Return a build in its current status."""
         self.gets += 1
         if self.unreachable:
             raise self.unreachable
         return self.builds.get(name, Build(name, GONE))
 
     def end(self, name: str, status: str = "SUCCESS", detail: str = "") -> None:
-        """End a build, with its image where that was made."""
+        """End a build; a success creates its image."""
         self.builds[name] = Build(name, status, detail, f"https://console.test/{name}")
         if status == "SUCCESS":
             self.images.add(self.begun[int(name.rpartition("/")[2]) - 1].image)

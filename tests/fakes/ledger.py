@@ -1,4 +1,4 @@
-"""The ledger in memory, with the same rules as the bucket's, and GCS's limit of an object's metadata."""
+"""The ledger in memory, with the bucket's rules and GCS's limit on an object's metadata."""
 
 import threading
 from contextlib import suppress
@@ -12,11 +12,11 @@ from shared.core.ports import AgentNote, Clock, OpenLaunches
 
 
 class InMemoryLedger:
-    """Implements Ledger; `open` and `closed` may be looked at."""
+    """Implements Ledger; tests may read `open` and `closed`."""
 
     def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self.clock = clock
-        self.unreadable: dict[str, str] = {}  # by key, why
+        self.unreadable: dict[str, str] = {}  # reason by key
         self.open: dict[str, Launch] = {}
         self.closed: dict[str, Launch] = {}
         self.listings = 0
@@ -44,17 +44,17 @@ class InMemoryLedger:
             return self.open[launch.key]
 
     def is_closed(self, key: str) -> bool:
-        """Tell whether this launch was closed before."""
+        """Return whether this launch is closed."""
         return key in self.closed
 
     def close(self, launch: Launch) -> None:
-        """Write `closed/<key>`, then delete `open/<key>` unless somebody has written it since."""
+        """Write `closed/<key>`, then delete `open/<key>` unless another writer has changed it."""
         self.closed.setdefault(launch.key, launch)
         with suppress(Conflict):
             self.withdraw(launch.key, launch.generation)
 
     def withdraw(self, key: str, generation: int = 0) -> None:
-        """Delete `open/<key>`; with a generation only that one, or raise Conflict."""
+        """Delete `open/<key>`; raise Conflict if its generation is not the given one."""
         with self._lock:
             there = self.open.get(key)
             if there and generation and there.generation != generation:
@@ -83,7 +83,7 @@ class InMemoryAgentBook:
         self._lock = threading.Lock()
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease; None where somebody else holds it."""
+        """Take the lease; return None if another holder has it."""
         with self._lock:
             if self.note.lease_until and self.note.lease_until > now and self.note.holder != holder:
                 return None
@@ -91,7 +91,7 @@ class InMemoryAgentBook:
             return self.note
 
     def give_back(self, note: AgentNote) -> None:
-        """End the lease and keep what the note says."""
+        """End the lease and keep the note."""
         with self._lock:
             if note.generation == self.note.generation:
                 self.note = replace(note, lease_until=None, generation=note.generation + 1)

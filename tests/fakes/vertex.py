@@ -1,4 +1,4 @@
-"""Vertex AI in memory: creates that can be refused, lost or late, jobs in any state."""
+"""Vertex AI in memory: refused or lost creates, and jobs in any state."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from tests.fakes.clock import FakeClock
 
 @dataclass
 class FakeVertex:
-    """Implements Compute and Jobs. The next creates raise `next_errors`, before or (`lost`) after the effect."""
+    """Implements Compute and Jobs; the next creates raise `next_errors`, before or (`lost`) after their effect."""
 
     clock: FakeClock
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class FakeVertex:
     gets: int = 0
 
     def create(self, call: CustomJobCall, budget: Budget) -> str:
-        """Create a job, or fail as the test asked for."""
+        """Create a job, or raise the next error."""
         budget.require("the create call")
         error = self.next_errors.pop(0) if self.next_errors else None
         if error and not self.lost:
@@ -41,7 +41,7 @@ class FakeVertex:
         return name
 
     def find(self, parent: str, labels: Mapping[str, str]) -> FoundJob | None:
-        """Find the newest job of a key and, if it is given, an attempt."""
+        """Return the newest job of a key and, if given, of an attempt."""
         self._reach()
         attempt = labels.get("launch_attempt")
         for job in reversed(self.jobs.values()):
@@ -50,7 +50,7 @@ class FakeVertex:
         return None
 
     def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
-        """Yield the jobs of a region that have not ended or, with a time, all that were created since."""
+        """Yield a region's jobs without an end or, with a time, all jobs created since."""
         self._reach()
         self.listings += 1
         for job in list(self.jobs.values())[::-1]:
@@ -59,18 +59,18 @@ class FakeVertex:
                 yield job
 
     def get_job(self, name: str) -> Job | None:
-        """Return one job."""
+        """Return one job, or None."""
         self._reach()
         self.gets += 1
         return self.jobs.get(name)
 
     def cancel_job(self, name: str) -> None:
-        """Note the wish; a test ends the job."""
+        """Record the cancel; a test ends the job."""
         self._reach()
         self.cancelled.append(name)
 
     def put(self, name: str, state: str, error: str = "", **changes: Any) -> None:
-        """Put a job into a state, as Vertex AI would."""
+        """Set a job's state, as Vertex AI does."""
         ended = self.clock() if phase_of(state).ended else None
         self.jobs[name] = replace(self.jobs[name], state=state, error=error, ended_at=ended, **changes)
 
@@ -81,16 +81,16 @@ class FakeVertex:
 
 @dataclass
 class FakeJobLogs:
-    """Implements JobLogs: what each job, or build, has printed."""
+    """Implements JobLogs: the output of each job or build."""
 
     logs: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, datetime]] = field(default_factory=list)
 
     def tail(self, job_name: str, since: datetime) -> str:
-        """Return what a job has printed."""
+        """Return the output of a job."""
         self.asked.append((job_name, since))
         return self.logs.get(job_name, "")
 
     def tail_of_build(self, build_name: str, since: datetime) -> str:
-        """Return what a build has printed."""
+        """Return the output of a build."""
         return self.tail(build_name, since)

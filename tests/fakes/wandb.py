@@ -1,4 +1,4 @@
-"""W&B and the topic in memory: leases that end, acks that are lost, another agent on the same queue."""
+"""W&B and the topic in memory: leases that end, lost acks, another agent on the same queue."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,25 +24,25 @@ class Item:
     error: str = ""
     stage: str = ""
     warning: str = ""
-    problem: str = ""  # why its run spec cannot be read
+    problem: str = ""  # reason why its run spec is unreadable
 
 
 @dataclass
 class FakeWandb:
-    """Implements RunQueue and RunTracker. `fail` names methods that raise; `lose` those whose answer is lost.
+    """Implements RunQueue and RunTracker; methods in `fail` raise, and those in `lose` lose their answer.
 
-    A report of an item that is gone or FAILED counts as delivered; `refused` holds what is raised for the others.
+    A report of a deleted or FAILED item counts as delivered; `refused` has the errors of other reports.
     """
 
     items: dict[str, Item] = field(default_factory=dict)
     runs: dict[RunPath, RunStatus] = field(default_factory=dict)
     agents: dict[str, list[str]] = field(default_factory=dict)
-    forgotten: set[str] = field(default_factory=set)  # agents that W&B does not know any more
+    forgotten: set[str] = field(default_factory=set)  # agents that W&B no longer knows
     stop_polling: bool = False
-    failed: dict[object, LaunchError] = field(default_factory=dict)  # items and runs that cannot be asked about
+    failed: dict[object, LaunchError] = field(default_factory=dict)  # items and runs whose status cannot be read
     hidden: set[RunPath] = field(default_factory=set)  # runs that our key cannot see
-    refused: dict[str, LaunchError] = field(default_factory=dict)  # items whose reports W&B does not take
-    other_queues: set[str] = field(default_factory=set)  # queues that no item was pushed to
+    refused: dict[str, LaunchError] = field(default_factory=dict)  # items whose reports W&B refuses
+    other_queues: set[str] = field(default_factory=set)  # queues without items
     missing_queues: set[str] = field(default_factory=set)
     fail: dict[str, Exception] = field(default_factory=dict)
     lose: dict[str, Exception] = field(default_factory=dict)
@@ -57,20 +57,20 @@ class FakeWandb:
         return self.items[item_id]
 
     def push_unreadable(self, item_id: str, queue: Queue, problem: str) -> Item:
-        """Enqueue an item whose run spec cannot be read."""
+        """Enqueue an item with an unreadable run spec."""
         self.items[item_id] = Item(item_id, queue, {}, problem=problem)
         return self.items[item_id]
 
     def delete(self, item_id: str) -> None:
-        """Take an item off its queue, as its author can at any moment."""
+        """Delete an item from its queue, as its author may at any time."""
         del self.items[item_id]
 
     def forget_agents(self) -> None:
-        """Know no agent any more."""
+        """Forget all agents."""
         self.forgotten |= set(self.agents)
 
     def end_leases(self) -> None:
-        """Let all leases end that were not acked."""
+        """End all leases without an ack."""
         for item in self.items.values():
             if item.state == "LEASED":
                 item.state = "PENDING"
@@ -99,7 +99,7 @@ class FakeWandb:
         return True
 
     def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
-        """Return those of these items that exist."""
+        """Return the statuses of the items that exist."""
         ids = [item_id for _, item_id in items]
         try:
             self._before("item_statuses")
@@ -110,7 +110,7 @@ class FakeWandb:
         return Answers({item.id: ItemStatus(item.state, item.run_name) for item in found}, failed)
 
     def known_queues(self, entity: str) -> frozenset[str]:
-        """Return the names of the queues that items were pushed to, and of the others, but the missing ones."""
+        """Return the names of all queues except the missing ones."""
         self._before("known_queues")
         pushed = {"a", "b"} | {item.queue.name for item in self.items.values()}
         return frozenset((pushed | self.other_queues) - self.missing_queues)
@@ -125,7 +125,7 @@ class FakeWandb:
         return agent_id
 
     def heartbeat(self, agent_id: str, *, running: bool) -> bool | None:
-        """Note the agent's state."""
+        """Record the agent's state."""
         self._before("heartbeat")
         if agent_id not in self.agents or agent_id in self.forgotten:
             return None
@@ -133,7 +133,7 @@ class FakeWandb:
         return self.stop_polling
 
     def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
-        """Return those of these runs that exist."""
+        """Return the statuses of the runs that exist."""
         try:
             self._before("run_statuses")
         except LaunchError as exc:
@@ -144,20 +144,20 @@ class FakeWandb:
         return Answers(found, failed, frozenset(self.hidden & set(runs)))
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
-        """Show the item as FAILED."""
+        """Mark the item as FAILED."""
         self._before("fail_item")
         if item := self._reported(item_id):
             item.state, item.error, item.stage = "FAILED", message, stage
         self._after("fail_item")
 
     def warn_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
-        """Show a warning."""
+        """Set the item's warning."""
         self._before("warn_item")
         if item := self._reported(item_id):
             item.warning = message
 
     def cancel_sweep(self, sweep: RunPath) -> None:
-        """Note which sweep was ended."""
+        """Record the cancelled sweep."""
         self._before("cancel_sweep")
         self.cancelled_sweeps.append(sweep)
 
@@ -181,13 +181,13 @@ class FakeWandb:
 
 @dataclass
 class FakeJobs:
-    """Implements JobArtifacts: what each path means now."""
+    """Implements JobArtifacts: the current source of each path."""
 
     jobs: dict[str, JobSource] = field(default_factory=dict)
     unreachable: Exception | None = None
 
     def resolve(self, path: str) -> JobSource:
-        """Return what a job is now."""
+        """Return the current source of a job."""
         if self.unreachable:
             raise self.unreachable
         if path not in self.jobs:
@@ -197,13 +197,13 @@ class FakeJobs:
 
 @dataclass
 class FakeQueueConfigs:
-    """Implements QueueConfigs: what each queue gives now."""
+    """Implements QueueConfigs: the current configuration of each queue."""
 
     configs: dict[Queue, QueueConfig] = field(default_factory=dict)
     unreachable: Exception | None = None
 
     def config_of(self, queue: Queue) -> QueueConfig | None:
-        """Return what a queue gives to its items."""
+        """Return a queue's configuration, or None."""
         if self.unreachable:
             raise self.unreachable
         return self.configs.get(queue)
@@ -231,7 +231,7 @@ class FakePublisher:
     unreachable: Exception | None = None
 
     def publish(self, keys: Iterable[str]) -> None:
-        """Note the tickets."""
+        """Record the tickets."""
         if self.unreachable:
             raise self.unreachable
         self.published.extend(keys)

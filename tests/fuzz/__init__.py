@@ -1,1 +1,1 @@
-"""Whatever comes in is read or refused, in words and within bounds."""
+"""Fuzz tests: every input is read or refused, in words and within bounds."""

@@ -1,6 +1,6 @@
-"""`python -m tests.fuzz.bounded TARGET`: the known large inputs of a target, in a process that may grow only so far.
+"""`python -m tests.fuzz.bounded TARGET`: run a target's known large inputs within resource limits.
 
-Linux ends it where it takes more memory or more CPU than the target may have, so nothing here looks at a clock.
+Linux ends the process if it exceeds the target's memory or CPU, so no clock is involved.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.unit.specs import SITE, put, run_spec
 TEN_MB = 10_000_000
 VERTEX = ("resource_args", "gcp-vertex")
 POOL = (*VERTEX, "spec", "worker_pool_specs", 0)
-LIMITS = {  # megabytes beyond what the program itself has, and seconds of CPU, for all inputs of a target
+LIMITS = {  # for all inputs of a target: megabytes beyond the program's own, and CPU seconds
     "decoder": (300, 60),
     "renderer": (1200, 120),
     "launch_config": (400, 60),
@@ -32,7 +32,7 @@ LIMITS = {  # megabytes beyond what the program itself has, and seconds of CPU, 
 
 
 def documents(size: int) -> Iterator[bytes]:
-    """Yield JSON of about this size, and what looks like it: large in each way there is."""
+    """Yield valid and invalid JSON of about this size, large in every respect."""
     yield b'"' + b"x" * size + b'"'
     yield b"[" + b"1," * (size // 10) + b"1]"
     yield b"[" * (size // 10)
@@ -45,7 +45,7 @@ def documents(size: int) -> Iterator[bytes]:
 
 
 def messages() -> Iterator[bytes]:
-    """Yield ten million bytes of anything, and requests that are as large as a message may be."""
+    """Yield documents of ten million bytes, and requests of the largest size of a message."""
     yield from documents(TEN_MB)
     yield b'{"kind":"' + b"x" * (MAX_MESSAGE - 20) + b'"}'
     asks = b'{"kind":"request","source":"a","idempotency_key":"b","run_spec":{"a":%s}}'
@@ -54,7 +54,7 @@ def messages() -> Iterator[bytes]:
 
 
 def run_specs() -> Iterator[dict[str, Any]]:
-    """Yield run specs with ten million bytes in one place or another, and those that multiply what they have."""
+    """Yield run specs with ten million bytes in one place, and specs that multiply their content."""
     objects, text = "[" + "{}," * (TEN_MB // 3) + "{}]", "x" * TEN_MB
     many, named = {str(number): 1 for number in range(TEN_MB // 15)}, "${run_name}" * (TEN_MB // 11)
     for place, value in (
@@ -76,7 +76,7 @@ def run_specs() -> Iterator[dict[str, Any]]:
 
 
 def launch_configs() -> Iterator[bytes]:
-    """Yield large files, and small ones that would not stay small."""
+    """Yield large files, and small files that expand."""
     for size in (MAX_FILE - 20, TEN_MB):
         yield from documents(size)
         yield b"a: &a [*a]\n" + b"- " * (size // 2)
@@ -88,7 +88,7 @@ def launch_configs() -> Iterator[bytes]:
         yield b"queues: [" + b"1," * (size // 2 - 50) + b"]"
         yield b"policy: {" + b"k" * (size - 50) + b": 1}"
         yield b"a: !" + b"t" * (size - 50) + b" x"
-    for line in ("&a{n} [{refs}]", "&a{n} {{<<: [{refs}]}}"):  # a billion laughs, by reference and by merging
+    for line in ("&a{n} [{refs}]", "&a{n} {{<<: [{refs}]}}"):  # "billion laughs", by reference and by merge
         lines = [
             f"a{number}: " + line.format(n=number, refs=", ".join([f"*a{number - 1}"] * 10)) for number in range(1, 10)
         ]
@@ -98,7 +98,7 @@ def launch_configs() -> Iterator[bytes]:
 
 
 def _rendered(spec: dict[str, Any]) -> None:
-    """Open a launch and render it, as poll and submit do: without what the target itself compares."""
+    """Create a launch and render it, as poll and submit do, without the target's comparisons."""
     try:
         render(Draft.of(from_item("item", targets.QUEUE, spec, targets.NOW)), SITE, targets.names())
     except Reject as refusal:
@@ -124,10 +124,10 @@ RUNS: dict[str, tuple[Callable[[Any], object], Callable[[], Iterator[Any]]]] = {
 
 
 def main(name: str) -> None:
-    """Run all inputs of a target; print how many there were, the seconds of CPU and the memory that they took."""
+    """Run all inputs of a target; print their number, CPU seconds and memory."""
     target, inputs = RUNS[name]
     if name == "renderer":
-        targets.names()  # whose import is not counted
+        targets.names()  # its import does not count
     megabytes, seconds = LIMITS[name]
     now = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 1_000_000,) * 2)
@@ -140,7 +140,7 @@ def main(name: str) -> None:
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     grown = (after.ru_maxrss - before.ru_maxrss) // 1000
-    sys.stdout.write(f"{name}: {count} inputs, {cpu:.1f} s of CPU, {grown} MB more at the most\n")
+    sys.stdout.write(f"{name}: {count} inputs, {cpu:.1f} s of CPU, at most {grown} MB more\n")
 
 
 if __name__ == "__main__":

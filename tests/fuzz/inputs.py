@@ -1,4 +1,4 @@
-"""What Hypothesis makes for each target: nearly right, in that something right is changed in a few places."""
+"""Hypothesis's inputs of each target: valid inputs, changed in a few places."""
 
 import copy
 import json
@@ -105,7 +105,7 @@ YAML_TOKENS = (
 
 
 def nested(depth: int) -> Any:
-    """Return a list in a list in a list, so deep."""
+    """Return a list of lists of this depth."""
     value: Any = []
     for _ in range(depth):
         value = [value]
@@ -140,12 +140,12 @@ _ODD = st.sampled_from(
     max_leaves=6,
 )
 
-ODD = _ODD.map(copy.deepcopy)  # so that no example changes the next
+ODD = _ODD.map(copy.deepcopy)  # a copy, so that no example changes the next
 
 
 @st.composite
 def changed(draw: st.DrawFn, originals: list[Any]) -> Any:
-    """Return one of these with something odd in the place of, or beside, a few of its parts."""
+    """Return one of these with odd values that replace, or join, a few of its parts."""
     whole = copy.deepcopy(draw(st.sampled_from(originals)))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
         within = whole
@@ -171,7 +171,7 @@ def changed(draw: st.DrawFn, originals: list[Any]) -> Any:
 
 @st.composite
 def spoilt(draw: st.DrawFn, texts: st.SearchStrategy[bytes], tokens: tuple[bytes, ...]) -> bytes:
-    """Return a text that is cut, or has something put into it, in a few places."""
+    """Return a text with cuts and insertions in a few places."""
     content = draw(texts)
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         start = draw(st.integers(0, len(content)))

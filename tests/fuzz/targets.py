@@ -1,6 +1,6 @@
-"""The three doors that anybody's bytes come through, each with what it promises: for Hypothesis and for atheris alike.
+"""The three entrances of untrusted bytes, each with its promise, for Hypothesis and for atheris.
 
-A target returns whether its input was taken; whatever it raises is a finding.
+A target returns whether its input was accepted; every exception is a finding.
 """
 
 import json
@@ -23,7 +23,7 @@ from shared.runspec.policy import allowed
 from shared.runspec.render import ArgumentNames, render
 from tests.unit.specs import SITE
 
-LONGEST = 10_000  # characters of what a refusal says
+LONGEST = 10_000  # characters of a refusal
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="queue-team", name="vertex")
 POLICY = AdmissionPolicy(
@@ -39,7 +39,7 @@ _RECORD = TypeAdapter(Launch)
 
 
 def decoder(content: bytes) -> bool:
-    """A message is a ticket, a request, or refused in a few words; a request is written down as it is read again."""
+    """A message is a ticket, a request or refused briefly; a request survives its ledger record."""
     try:
         message = decode(content)
     except NotAMessage as refusal:
@@ -49,14 +49,14 @@ def decoder(content: bytes) -> bool:
         launch = from_request(message, NOW)
         written_down(launch)
         assert isinstance(again, Request)
-        assert from_request(again, NOW) == launch  # what cannot be kept is refused for the same reason
+        assert from_request(again, NOW) == launch  # a second decode gives the same launch, or the same refusal
     else:
         assert again == message
     return True
 
 
 def renderer(run_spec: dict[str, Any]) -> bool:
-    """A run spec becomes the arguments of a CustomJob, or is refused in a few words; by a policy, too."""
+    """A run spec becomes the arguments of a CustomJob or is refused briefly, also by a policy."""
     launch = from_item("item", QUEUE, run_spec, NOW)
     written_down(launch)
     before = json.dumps(launch.run_spec)
@@ -76,7 +76,7 @@ def renderer(run_spec: dict[str, Any]) -> bool:
 
 
 def launch_config(content: bytes) -> bool:
-    """A file is a launch-config, or refused in a few words."""
+    """A file is a launch-config, or refused briefly."""
     with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
         path = Path(file.name)
         path.write_bytes(content)
@@ -88,19 +88,19 @@ def launch_config(content: bytes) -> bool:
 
 
 def refused(refusal: Exception) -> bool:
-    """See that a refusal is one that somebody can read."""
+    """Check that a refusal is readable."""
     assert 0 < len(str(refusal)) <= LONGEST
     return False
 
 
 def written_down(launch: Launch) -> None:
-    """See that the ledger's record of a launch is read as what was written."""
+    """Check that the ledger's record of a launch survives a round trip."""
     assert _RECORD.validate_json(_RECORD.dump_json(launch)) == launch
 
 
 @cache
 def names() -> ArgumentNames:
-    """Return the arguments of the installed SDK, which takes seconds to import: the other targets do without."""
+    """Return the arguments of the installed SDK, whose import takes seconds."""
     from shared.adapters.vertex.submit import argument_names
 
     return ArgumentNames(**argument_names())

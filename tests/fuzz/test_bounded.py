@@ -1,4 +1,4 @@
-"""Ten million bytes at each door: within a bounded time and memory, which the kernel sees to, not a clock."""
+"""Ten million bytes at each entrance: the kernel bounds CPU time and memory."""
 
 import signal
 import subprocess
@@ -14,26 +14,26 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(name: str) -> subprocess.CompletedProcess[str]:
-    """Run the known inputs of a target in a process of its own."""
+    """Run the known inputs of a target in their own process."""
     command = [sys.executable, "-m", "tests.fuzz.bounded", name]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.mark.parametrize("target", ["decoder", "renderer", "launch_config"])
 def test_a_large_input_takes_bounded_time_and_memory(target: str) -> None:
-    """All of them are taken or refused before the process is ended."""
+    """The target accepts or refuses every input before the kernel ends the process."""
     done = run(target)
     assert (done.returncode, done.stderr) == (0, "")
     assert "inputs" in done.stdout
 
 
-def test_who_takes_too_much_memory_is_found() -> None:
-    """The bound is one: a target that takes a gigabyte fails."""
+def test_too_much_memory_is_found() -> None:
+    """The bound is effective: a target that takes a gigabyte fails."""
     done = run("hungry")
     assert done.returncode == 1
     assert "MemoryError" in done.stderr
 
 
-def test_who_takes_too_much_time_is_found() -> None:
-    """Likewise one that goes on for ever."""
+def test_too_much_time_is_found() -> None:
+    """A target that never ends fails."""
     assert run("busy").returncode in (-signal.SIGXCPU, -signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""The three doors under Hypothesis: whatever comes is taken, or refused in words; the same examples at each run.
+"""The three entrances under Hypothesis: each accepts or refuses every input; all runs use the same examples.
 
-`make fuzz` goes on where these end, guided by coverage.
+`make fuzz` continues from here, guided by coverage.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ QUICK = settings(derandomize=True, deadline=None, database=None, suppress_health
 @settings(QUICK, max_examples=300)
 @given(inputs.MESSAGES)
 def test_any_message_is_read_or_refused(content: bytes) -> None:
-    """A ticket, a request that is written down as it was read, or NotAMessage."""
+    """A ticket, a request that survives its record, or NotAMessage."""
     targets.decoder(content)
 
 
 @settings(QUICK, max_examples=200)
 @given(inputs.SPECS)
 def test_any_run_spec_is_rendered_or_refused(run_spec: dict[str, Any]) -> None:
-    """The arguments of a CustomJob, or Reject; the run spec stays as it is."""
+    """The arguments of a CustomJob, or Reject; the run spec stays unchanged."""
     targets.renderer(run_spec)
 
 
@@ -44,8 +44,10 @@ def test_any_launch_config_is_read_or_refused(content: bytes) -> None:
         (targets.launch_config, inputs.CONFIGS),
     ],
 )
-def test_not_all_is_refused_at_the_door(target: Callable[[Any], bool], strategy: st.SearchStrategy[Any]) -> None:
-    """Enough of what is made is taken, so that what lies behind is reached; and enough is not."""
+def test_some_inputs_are_accepted_and_some_refused(
+    target: Callable[[Any], bool], strategy: st.SearchStrategy[Any]
+) -> None:
+    """Enough inputs pass, so that the code behind an entrance is reached; and enough do not."""
     taken: list[bool] = []
 
     @settings(QUICK, max_examples=60)

@@ -1,7 +1,7 @@
-"""`python -m tests.fuzz.with_atheris TARGET`: go on for as long as one likes, guided by what code an input reaches.
+"""`python -m tests.fuzz.with_atheris TARGET`: fuzz for --seconds, guided by code coverage.
 
-Ends with libFuzzer's own words: how many inputs were run, or which one broke the promise, with exit code 77 and the
-input in a file.
+libFuzzer prints the number of inputs, or the input that broke the promise; then the exit code is 77
+and the input is in a file.
 """
 
 import importlib.util
@@ -21,15 +21,15 @@ TARGETS = ("decoder", "renderer", "launch-config")
 
 @click.command()
 @click.argument("target", type=click.Choice(TARGETS))
-@click.option("--seconds", default=60, show_default=True, help="How long.")
+@click.option("--seconds", default=60, show_default=True, help="Duration.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path), default=Path(".fuzz"), show_default=True, help="For findings."
+    "--folder", type=click.Path(path_type=Path), default=Path(".fuzz"), show_default=True, help="Folder for findings."
 )
 def main(target: str, seconds: int, folder: Path) -> None:
-    """Fuzz one of the three: decoder, renderer, launch-config."""
+    """Fuzz one target: decoder, renderer or launch-config."""
     if importlib.util.find_spec("atheris") is None:
         raise click.ClickException(
-            "skipped: atheris is not installed. requirements-fuzz.txt has it, for the Pythons that it has a wheel for"
+            "skipped: atheris is not installed. requirements-fuzz.txt installs it, if it has a wheel for this Python"
         )
     import atheris
 
@@ -53,7 +53,7 @@ def main(target: str, seconds: int, folder: Path) -> None:
 
 
 def _through_hypothesis(target: Callable[[Any], object], strategy: Any) -> Callable[[bytes], object]:
-    """Return a target whose bytes are the choices by which Hypothesis makes its input."""
+    """Return a target whose bytes are the choices from which Hypothesis builds its input."""
 
     @settings(deadline=None, database=None)
     @given(strategy)

@@ -32,7 +32,7 @@ def test_what_an_earlier_run_left_is_deleted(tmp_path: Path) -> None:
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     """`--folder ~` must not delete a home."""
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(click.ClickException, match="no earlier run made it"), held(tmp_path):
+    with pytest.raises(click.ClickException, match="no earlier run created it"), held(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -1,1 +1,1 @@
-"""The stand-ins of `make up`: W&B, Vertex AI, Pub/Sub and Cloud Build on loopback."""
+"""The world of a person's laptop and of the e2e tests: W&B and Google's services on loopback."""

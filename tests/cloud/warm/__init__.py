@@ -1,4 +1,4 @@
-"""The real gcloud, imported once: each of its commands is then a fork of that process, which saves most of a start."""
+"""The real gcloud, imported once: each command is a fork of that process, which starts faster."""
 
 import shlex
 import shutil
@@ -18,19 +18,19 @@ _START_SECONDS = 120
 
 @contextmanager
 def warm_gcloud(cloud: Cloud) -> Iterator[None]:
-    """Let whoever runs with this cloud's environment find such a gcloud; nothing changes where none is installed."""
+    """Put a warm gcloud into this cloud's PATH, if gcloud is installed."""
     gcloud = shutil.which("gcloud", path=cloud.path)
     if gcloud is None:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="gcloud-") as made:  # short, as a socket's address has to be
+    with tempfile.TemporaryDirectory(prefix="gcloud-") as made:  # short, since a socket's path is limited
         folder = Path(made)
         address, command = folder / "socket", folder / "gcloud"
         ask = shlex.join([sys.executable, "-IS", str(HERE / "ask.py"), str(address)])
         command.write_text(f'#!/bin/sh\nexec {ask} "$@"\n', encoding="utf-8")
         command.chmod(0o755)
         processes = Processes(folder)
-        # gcloud's own launcher finds its Python, and starts our module with the path of gcloud.py in front
+        # gcloud's launcher finds its Python, and starts our module with gcloud.py as first argument
         environ = {"PATH": cloud.path, "HOME": made, "LANG": "C.UTF-8", "PYTHONPATH": str(HERE)}
         try:
             processes.start("gcloud", [gcloud, str(address)], environ | {"CLOUDSDK_PYTHON_ARGS": "-S -m serve"})

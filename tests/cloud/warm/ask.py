@@ -1,4 +1,4 @@
-"""Has a command of gcloud's carried out by the process at a socket: `ask.py SOCKET ARGUMENT…`."""
+"""Send a gcloud command to the process at a socket: `ask.py SOCKET ARGUMENT…`."""
 
 import json
 import os

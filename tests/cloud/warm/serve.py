@@ -1,7 +1,7 @@
-"""Runs in gcloud's own Python, in the place of gcloud.py: `serve.py GCLOUD.PY SOCKET`.
+"""Replace gcloud.py in gcloud's own Python: `serve.py GCLOUD.PY SOCKET`.
 
-A request is a JSON object with the folder, the environment and the arguments of a command, and comes with the three
-files that it reads and writes; the answer is its exit code, a byte.
+A request is a JSON object with a command's folder, environment and arguments, and has its three
+standard files; the answer is its exit code, one byte.
 """
 
 import importlib
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-IMPORTED = (  # what nearly every command imports besides
+IMPORTED = (  # further imports of nearly every command
     "googlecloudsdk.api_lib.util.apis",
     "googlecloudsdk.core.credentials.requests",
     "googlecloudsdk.command_lib.iam.iam_util",
@@ -27,11 +27,11 @@ def serve(program: Path, address: str) -> None:
     gcloud = importlib.import_module("googlecloudsdk.gcloud_main")
     for name in IMPORTED:
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a command but who has asked for it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # only the client waits for its command
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{address}-")
         listening.listen(64)
-        Path(f"{address}-").rename(address)  # there once somebody listens
+        Path(f"{address}-").rename(address)  # the socket appears once it listens
         while True:
             asking, _ = listening.accept()
             with asking:
@@ -41,7 +41,7 @@ def serve(program: Path, address: str) -> None:
 
 
 def _carry_out(asking: socket.socket, program: Path, gcloud: Any) -> int:
-    """Run one command as the process that was asked for, and say how it ended."""
+    """Run one command as the requested process; send its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     message, files, _, _ = socket.recv_fds(asking, 1 << 20, 3)
     wanted = json.loads(message)

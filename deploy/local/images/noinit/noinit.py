@@ -1,4 +1,4 @@
-"""Do some work and end well, without ever calling wandb.init."""
+"""Do some work and exit successfully, without calling wandb.init."""
 
 print("loading the cats")
-print("done; W&B was never told")
+print("done, without wandb.init")

@@ -1,7 +1,7 @@
 """Train a tiny logistic regression by gradient descent, logging to W&B as any training script does.
 
-Configuration (the run's config, as W&B Launch sets it): `epochs`, `learning_rate`, `sleep` (seconds an epoch), and
-`fail_at`, the epoch in which to fail as a diverging run would.
+The run's config, which W&B Launch sets: `epochs`, `learning_rate`, `sleep` (seconds per epoch), and
+`fail_at`, the epoch in which training diverges.
 """
 
 import math
@@ -14,17 +14,16 @@ import wandb
 
 
 def points(number: int, seed: int = 7) -> list[tuple[float, float, int]]:
-    """Return points of the plane with their class: above or below a noisy line."""
+    """Return points of the plane with their class, above or below a noisy line."""
     generator = random.Random(seed)  # noqa: S311 - data, not a secret
     drawn = [(generator.uniform(-1, 1), generator.uniform(-1, 1)) for _ in range(number)]
     return [(x, y, int(y > 0.5 * x + generator.gauss(0, 0.1))) for x, y in drawn]
 
 
 def main() -> None:
-    """Train, and let W&B see it."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # a cancelled job: tell W&B before the container is killed
+    """Train, and log to W&B."""
+    # on a cancel: exit through wandb's cleanup before the container is killed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     defaults = {"epochs": 5, "learning_rate": 0.5, "sleep": 0.1, "fail_at": None}
     with wandb.init(config=defaults) as run:
         settings = run.config

@@ -1,1 +1,1 @@
-"""A stand-in for Cloud Build, which builds on this machine, and for what Artifact Registry says of the images."""
+"""A stand-in for Cloud Build that builds on this machine, and for Artifact Registry's tags."""

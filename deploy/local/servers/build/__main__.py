@@ -1,4 +1,4 @@
-"""Run the stand-in: `python -m deploy.local.servers.build --port 7005 --gcs http://127.0.0.1:7004 --built FOLDER`."""
+"""Start the stand-in for Cloud Build: `python -m deploy.local.servers.build --port 7005 …`."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ from deploy.local.shapes import BUILD
 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
-@click.option("--gcs", required=True, help="URL of the server that has the builds' sources.")
+@click.option("--gcs", required=True, help="URL of the server with the builds' sources.")
 @click.option(
-    "--built", type=click.Path(path_type=Path), required=True, help="Keep the images here."
+    "--built", type=click.Path(path_type=Path), required=True, help="Folder for the images."
 )
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
     required=True,
-    help="Keep the builds' logs here.",
+    help="Folder for the builds' logs.",
 )
 @click.option(
     "--at-once",
     type=click.IntRange(0),
-    help="So many builds work at the same time; others stay QUEUED.",
+    help="Number of concurrent builds; others stay QUEUED.",
 )
 @fault_options
 def main(
@@ -40,7 +40,7 @@ def main(
     fault_rate: float,
     fault_seed: int,
 ) -> None:
-    """Stand in for Cloud Build on this machine."""
+    """Serve builds on this machine, as Cloud Build does."""
     store = ImageStore(IMAGES.resolve(), built.resolve())
     state = BuildState(state_dir.resolve(), store, gcs, f"http://127.0.0.1:{port}")
     state.at_once = at_once

@@ -1,4 +1,4 @@
-"""Serve Cloud Build's REST v1 as its client and gcloud call it, and the one call of Artifact Registry that we make."""
+"""Cloud Build over REST v1, for its client and gcloud, and one call of Artifact Registry."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +17,8 @@ from deploy.local.servers.vertex.entries import entries_of_builds, list_entries
 from deploy.local.servers.vertex.errors import ApiError, invalid_argument
 
 _BUILDS = "/v1/projects/{project}/locations/{location}/builds"
-_TAG = "/v1/projects/{project}/locations/{location}/repositories/{repository}/packages/{package:path}/tags/{tag}"
+_REPOSITORY = "/v1/projects/{project}/locations/{location}/repositories/{repository}"
+_TAG = _REPOSITORY + "/packages/{package:path}/tags/{tag}"
 _METADATA = "type.googleapis.com/google.devtools.cloudbuild.v1.BuildOperationMetadata"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -25,7 +26,7 @@ Action = Callable[[BuildState, Request, str], Awaitable[dict[str, Any]]]
 
 
 def create_app(state: BuildState) -> Starlette:
-    """Return the server of these builds."""
+    """Return the application over this state."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -46,7 +47,7 @@ def create_app(state: BuildState) -> Starlette:
         name = next((one.name for one in state.builds() if one.id == wanted), "")
         path = state.get(name).log if name else None
         text = path.read_text(encoding="utf-8", errors="replace") if path and path.is_file() else ""
-        return PlainTextResponse(text or "Nothing was printed.\n", 200 if name else 404)
+        return PlainTextResponse(text or "The build has printed nothing.\n", 200 if name else 404)
 
     async def entries(request: Request) -> Response:
         try:
@@ -76,7 +77,7 @@ def create_app(state: BuildState) -> Starlette:
 
 
 async def _answer(state: BuildState, method: str, action: Action, request: Request) -> Response:
-    """Do one call, with the failure that a test may have asked for, before or after it."""
+    """Answer one call, with the fault that a test requested before or after its effect."""
     state.requests[method] += 1
     error, worked = state.faults[method].pop(0) if state.faults.get(method) else (None, True)
     path = request.path_params
@@ -157,6 +158,6 @@ def _numeric(request: Request) -> bool:
 
 
 def _shown(build: Any, *, numeric: bool) -> dict[str, Any]:
-    """Return a build as JSON; Google's clients ask for enums as numbers, gcloud for names."""
+    """Return a build as JSON; Google's clients request enums as numbers, gcloud as names."""
     shown: dict[str, Any] = json_format.MessageToDict(build, use_integers_for_enums=numeric)
     return shown

@@ -1,8 +1,8 @@
-"""Build an image as a folder, from the part of a Dockerfile that a machine without Docker can follow.
+"""Build an image as a folder, from the instructions that a machine without Docker can follow.
 
-FROM one image, COPY and ADD of files, WORKDIR, ENV, RUN, ENTRYPOINT and CMD. A RUN is a process of this machine whose
-folder is the image's: what pip installs goes into the image's own venv; an absolute path would be one of this machine.
-Anything else is refused, rather than left out.
+These are FROM one image, COPY and ADD of files, WORKDIR, ENV, RUN, ENTRYPOINT and CMD. RUN starts a
+process of this machine in the image's folder: pip installs into the image's own venv, but an
+absolute path is one of this machine. Other instructions are refused, never ignored.
 """
 
 import json
@@ -20,18 +20,17 @@ from pathlib import Path, PurePosixPath
 
 from deploy.local.image_store import VENV, ImageStore, Start, search_path
 
-Run = Callable[
-    [list[str], Path, Mapping[str, str]], int
-]  # command, folder, variables → exit code; prints into the log
+# command, folder, variables → exit code; prints into the log
+Run = Callable[[list[str], Path, Mapping[str, str]], int]
 _HARMLESS = ("LABEL", "EXPOSE", "MAINTAINER", "STOPSIGNAL")
 
 
 class BuildError(Exception):
-    """The build fails; the message is the last line of its log."""
+    """The build failed; the message is the last line of its log."""
 
 
 def instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the instructions of a Dockerfile, lines that go on joined, comments left out."""
+    """Yield the instructions of a Dockerfile: continued lines joined, comments removed."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     for line in re.sub(r"\\[ \t]*\n", " ", "\n".join(lines)).splitlines():
         if line.strip():
@@ -53,7 +52,7 @@ class Builder:
         """Follow a Dockerfile.
 
         Raises:
-            BuildError: an instruction fails, or cannot be followed here.
+            BuildError: an instruction failed, or this machine cannot follow it.
         """
         self._start: Start | None = None
         for number, (word, rest) in enumerate(instructions(text), 1):
@@ -94,7 +93,8 @@ class Builder:
     def _from(self, rest: str) -> None:
         if self._start or len(rest.split()) != 1:
             raise BuildError(
-                f"FROM {rest} cannot be followed on this machine: one stage, of one image, without options"
+                f"FROM {rest} cannot be followed on this machine: "
+                "use one stage, of one image, without options"
             )
         try:
             base = self.store.find(rest)
@@ -146,7 +146,7 @@ class Builder:
             raise BuildError(f"The command {shlex.join(command)} returned a non-zero code: {code}")
 
     def _make_venv(self) -> None:
-        """Give the image a Python of its own, which sees what this one has: pip, and wandb without a network."""
+        """Give the image its own Python, with this one's packages, such as pip and wandb."""
         if (self.root / VENV).exists():
             return
         made = [sys.executable, "-m", "venv", "--without-pip", str(self.root / VENV)]
@@ -158,7 +158,7 @@ class Builder:
         Path(theirs, "this-machine.pth").write_text(f"{ours}\n", encoding="utf-8")
 
     def _below(self, path: str) -> str:
-        """Return where a path of the image is below its root."""
+        """Return a path of the image, relative to its root."""
         where = PurePosixPath("/", self._started.workdir, path)
         if ".." in where.parts:
             raise BuildError(f"{path} cannot be followed on this machine: write it without `..`")
@@ -178,13 +178,13 @@ def _words(word: str, rest: str) -> list[str]:
 
 
 def _command(rest: str) -> list[str]:
-    """Read a command: a list, or words for a shell."""
+    """Parse a command: a JSON list, or words for a shell."""
     if not rest.startswith("["):
         return ["/bin/sh", "-c", rest]
     try:
         command = json.loads(rest)
     except ValueError as exc:
-        raise BuildError(f"{rest} is no JSON list") from exc
+        raise BuildError(f"{rest} is not a JSON list") from exc
     if not isinstance(command, list) or not all(isinstance(one, str) for one in command):
-        raise BuildError(f"{rest} is no list of texts")
+        raise BuildError(f"{rest} is not a list of strings")
     return command

@@ -1,4 +1,4 @@
-"""What Cloud Build refuses of a build that is to be created."""
+"""The builds that Cloud Build refuses to create."""
 
 import re
 from collections.abc import Iterator
@@ -54,7 +54,10 @@ def _of_step(number: int, step: Any, known: frozenset[str]) -> Iterator[str]:
         yield f"invalid build: build step {number} must specify name"
     for text in (*step.args, *step.env):
         for name in sorted({a or b for a, b in _SUBSTITUTION.findall(text)} - known):
-            yield f'invalid value for "build.substitutions": key in the template "{name}" is not a valid built-in'
+            yield (
+                'invalid value for "build.substitutions": '
+                f'key in the template "{name}" is not a valid built-in'
+            )
     for pair in step.env:
         if "=" not in pair:
             yield f"invalid build: build step {number} env {pair[:20]!r} must be KEY=VALUE"
@@ -64,11 +67,13 @@ def _of_account(build: Any) -> Iterator[str]:
     if not build.service_account:
         return
     if _wrong(_ACCOUNT, build.service_account):
-        yield f"invalid service account {build.service_account!r}: projects/P/serviceAccounts/ACCOUNT"
+        account = build.service_account
+        yield f"invalid service account {account!r}: projects/P/serviceAccounts/ACCOUNT"
     if build.options.logging not in _OWN_LOGS and not build.logs_bucket:
         yield (
-            "if 'build.service_account' is specified, the build must either (a) specify 'build.logs_bucket', (b) use "
-            "the REGIONAL_USER_OWNED_BUCKET build.options.default_logs_bucket_behavior option, or (c) use either "
+            "if 'build.service_account' is specified, the build must either "
+            "(a) specify 'build.logs_bucket', (b) use the REGIONAL_USER_OWNED_BUCKET "
+            "build.options.default_logs_bucket_behavior option, or (c) use either "
             "CLOUD_LOGGING_ONLY / NONE logging options"
         )
 
@@ -78,5 +83,5 @@ def _wrong(pattern: re.Pattern[str], text: str) -> bool:
 
 
 def not_found(name: str) -> ApiError:
-    """Build the 404 for a build, or an image, that is not there."""
+    """Return the 404 of a build or image that does not exist."""
     return ApiError(404, "NOT_FOUND", f"Requested entity was not found: {name}.")

@@ -1,4 +1,4 @@
-"""Hold the builds and their life: QUEUED → WORKING → SUCCESS, FAILURE, TIMEOUT or CANCELLED."""
+"""All builds, and their states: QUEUED → WORKING → SUCCESS, FAILURE, TIMEOUT or CANCELLED."""
 
 import itertools
 import re
@@ -24,7 +24,7 @@ ENDED = frozenset(
     STATUSES[name]
     for name in ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED")
 )
-MOST = 50  # builds a page, where nobody says
+MOST = 50  # builds per page, by default
 _TERM = re.compile(
     r"""(tags|status|build_trigger_id|images)\s*=\s*(?:"([^"]*)"|'([^']*)'|([\w.:/-]+))"""
 )
@@ -32,7 +32,7 @@ _TERM = re.compile(
 
 @dataclass
 class Kept:
-    """A build: the message as the service shows it, what stops it, and where its log is."""
+    """A build: its message as the service shows it, its stop event and its log."""
 
     message: Any
     stop: threading.Event = field(default_factory=threading.Event)
@@ -40,7 +40,10 @@ class Kept:
 
 
 class BuildState:
-    """All builds of all projects and regions, newest last. With a `store` they are worked on, else a test ends them."""
+    """All builds of all projects and regions, newest last.
+
+    With a `store` a worker runs each build; without one a test ends them.
+    """
 
     def __init__(
         self,
@@ -50,14 +53,11 @@ class BuildState:
         log_url: str = "https://logs.test",
     ) -> None:
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "tag"), 0)
-        self.faults: dict[
-            str, list[tuple[ApiError, bool]]
-        ] = {}  # by call: what the next answer, and whether it worked
-        self.images: set[str] = set()  # that are there without having been built here
+        # by call: the errors of the next answers, and whether the call has its effect
+        self.faults: dict[str, list[tuple[ApiError, bool]]] = {}
+        self.images: set[str] = set()  # pushed images without a folder in the store
         self.log_url = log_url
-        self.at_once: int | None = (
-            None  # so many builds work at the same time: the quota; None: any number
-        )
+        self.at_once: int | None = None  # the quota of concurrent builds; None: no limit
         self.folder, self._store, self._gcs = folder, store, gcs
         self._builds: dict[str, Kept] = {}
         self._threads: list[threading.Thread] = []
@@ -65,7 +65,7 @@ class BuildState:
         self._lock = threading.RLock()
 
     def create(self, parent: str, message: Any) -> Any:
-        """Accept a build or raise ApiError, and let it begin; returns it as it is shown."""
+        """Accept and start a build, or raise ApiError; return its message."""
         check(message)
         project = parent.split("/")[1]
         with self._lock:
@@ -98,7 +98,7 @@ class BuildState:
             return [kept.message for kept in self._builds.values()][::-1]
 
     def page(self, parent: str, wanted: str, size: int, token: str) -> tuple[list[Any], str]:
-        """Return one page of a listing, newest first, and the token of the next one."""
+        """Return one page of a listing, newest first, and the token of the next page."""
         matches = compile_filter(wanted)
         start = int(token) if token.isdecimal() else 0
         found = (one for one in self.builds() if one.name.startswith(f"{parent}/") and matches(one))
@@ -107,7 +107,7 @@ class BuildState:
         return page[: size or MOST], str(start + (size or MOST)) if more else ""
 
     def cancel(self, name: str) -> Any:
-        """Ask a build to end; raise ApiError where it has ended."""
+        """Cancel a build; raise ApiError if it has ended."""
         kept = self.get(name)
         if kept.message.status in ENDED:
             raise ApiError(
@@ -119,12 +119,12 @@ class BuildState:
         return kept.message
 
     def forget(self, name: str) -> None:
-        """Let a build vanish, as old ones do."""
+        """Remove a build, as Cloud Build does with old ones."""
         with self._lock:
             del self._builds[name]
 
     def end(self, name: str, status: str, detail: str = "") -> None:
-        """End a build, or move it on."""
+        """Set a build's status; an ended build never changes."""
         kept = self.get(name)
         with self._lock:
             if kept.message.status in ENDED:
@@ -140,7 +140,7 @@ class BuildState:
                 self.images.update(kept.message.images)
 
     def has_image(self, image: str) -> bool:
-        """Tell whether an image was pushed."""
+        """Return whether an image was pushed."""
         if image in self.images:
             return True
         try:
@@ -149,7 +149,7 @@ class BuildState:
             return False
 
     def close(self) -> None:
-        """End every build that is worked on, and wait until nothing runs."""
+        """Stop every running build, and wait for its worker."""
         for kept in list(self._builds.values()):
             kept.stop.set()
         for thread in self._threads:
@@ -170,7 +170,7 @@ class BuildState:
             self.end(name, "TIMEOUT" if over else "CANCELLED")
         except BuildError as exc:
             self.end(name, "FAILURE", str(exc))
-        except Exception as exc:  # noqa: BLE001 - a mistake of this stand-in: as one of Google's, the build says so
+        except Exception as exc:  # noqa: BLE001 - the build shows it, as Google's would
             self.end(name, "INTERNAL_ERROR", f"{type(exc).__name__}: {exc}")
         else:
             self.end(name, "SUCCESS")
@@ -179,7 +179,7 @@ class BuildState:
                 self._working -= 1
 
     def _begins(self, kept: Kept, worker: Worker) -> bool:
-        """Wait in QUEUED for the quota of builds; False where the build is cancelled or expires first."""
+        """Wait in QUEUED for the quota; return False if the build is cancelled or expires first."""
         while not kept.stop.is_set() and time.monotonic() < worker.deadline:
             with self._lock:
                 if self.at_once is None or self._working < self.at_once:
@@ -190,7 +190,7 @@ class BuildState:
 
 
 def compile_filter(text: str) -> Callable[[Any], bool]:
-    """Turn `tags="X" AND status="SUCCESS"` into a predicate; raise ApiError (400) for what is not understood."""
+    """Compile a filter such as `tags="X" AND status="SUCCESS"`; raise ApiError (400) for others."""
     terms = (
         [_TERM.fullmatch(term.strip()) for term in re.split(r"\s+AND\s+", text.strip())]
         if text.strip()

@@ -1,4 +1,4 @@
-"""Work on one build: fetch its source from the bucket, do its steps as processes of this machine, push its images."""
+"""Run one build: fetch its source, run its steps as local processes, push its images."""
 
 import os
 import shutil
@@ -23,11 +23,11 @@ GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
 
 
 class CancelledError(Exception):
-    """Somebody cancelled the build, or its time is over."""
+    """The build was cancelled, or its timeout is over."""
 
 
 class Worker:
-    """One build's workspace; `stop` ends whatever runs. Everything is printed into `log`."""
+    """One build's workspace. `stop` ends its processes; `log` has all output."""
 
     def __init__(
         self, message: Any, folder: Path, store: ImageStore, gcs: str, stop: threading.Event
@@ -42,11 +42,11 @@ class Worker:
         self.deadline = time.monotonic() + message.timeout.ToTimedelta().total_seconds()
 
     def work(self) -> None:
-        """Do all of it.
+        """Run the build.
 
         Raises:
-            BuildError: it failed; the log has the reason.
-            CancelledError: it was stopped.
+            BuildError: the build failed; its log has the reason.
+            CancelledError: the build was stopped.
         """
         workspace = self._folder / "workspace"
         workspace.mkdir(parents=True)
@@ -64,12 +64,11 @@ class Worker:
             self.say(f"ERROR: {exc}")
             raise
         finally:
-            shutil.rmtree(
-                workspace, ignore_errors=True
-            )  # not the images: what pip installed names their place
+            # the images stay: packages that pip installed contain their paths
+            shutil.rmtree(workspace, ignore_errors=True)
 
     def say(self, line: str) -> None:
-        """Write a line into the log."""
+        """Append a line to the log."""
         with self.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 
@@ -87,9 +86,8 @@ class Worker:
         archive = self._folder / "source.tar.gz"
         answer = requests.get(url, params=wanted, timeout=30)
         if answer.status_code != 200:
-            raise BuildError(
-                f"the source gs://{source.bucket}/{source.object_} is not to be had: {answer.status_code}"
-            )
+            where = f"gs://{source.bucket}/{source.object_}"
+            raise BuildError(f"the source {where} cannot be read: HTTP {answer.status_code}")
         archive.write_bytes(answer.content)
         try:
             with tarfile.open(archive, "r:gz") as opened:
@@ -109,13 +107,14 @@ class Worker:
             code = self.run(["git", *arguments], workspace / step.dir_, base | env)
             if code:
                 raise BuildError(
-                    f"build step {number} {step.name!r} failed: step exited with non-zero status: {code}"
+                    f"build step {number} {step.name!r} failed: "
+                    f"step exited with non-zero status: {code}"
                 )
         elif step.name == DOCKER:
             self._docker(arguments, workspace / step.dir_)
         else:
             raise BuildError(
-                f"build step {number} {step.name!r} cannot be run on this machine, which has no Docker"
+                f"build step {number} {step.name!r} cannot run on this machine, which has no Docker"
             )
 
     def _docker(self, arguments: list[str], folder: Path) -> None:
@@ -134,17 +133,22 @@ class Worker:
                 builder.build((folder / file).read_text(encoding="utf-8"))
             case _:
                 raise BuildError(
-                    f"docker {' '.join(arguments)} cannot be run on this machine, which has no Docker"
+                    f"docker {' '.join(arguments)} cannot run on this machine, which has no Docker"
                 )
 
     def run(self, command: list[str], folder: Path, env: Mapping[str, str]) -> int:
-        """Run a process to its end, or until the build is stopped; returns its exit code."""
+        """Run a process until it ends or the build is stopped; return its exit code."""
         with self.log.open("ab") as log:
             try:
                 process = subprocess.Popen(
-                    command, cwd=folder, env={"HOME": str(self._folder), **env}, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                )  # fmt: skip
+                    command,
+                    cwd=folder,
+                    env={"HOME": str(self._folder), **env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             except OSError as exc:
                 raise BuildError(f"{command[0]}: {exc.strerror}") from exc
             try:

@@ -1,4 +1,4 @@
-"""A Pub/Sub stand-in for laptops without Google's emulator: gRPC in, HTTP pushes out, nothing but pip packages."""
+"""A stand-in for Pub/Sub without Google's emulator: gRPC in, HTTP pushes out, only pip packages."""
 
 from deploy.local.servers.pubsub.envelope import Shape
 from deploy.local.servers.pubsub.push import Duplicates

@@ -1,4 +1,4 @@
-"""Serve the Pub/Sub stand-in: python -m deploy.local.servers.pubsub --port 8085 [--shape emulator|cloudevent]."""
+"""Start the stand-in for Pub/Sub: `python -m deploy.local.servers.pubsub --port 8085`."""
 
 import argparse
 import logging
@@ -21,11 +21,19 @@ def main() -> None:
         "--shape", choices=list(Shape), default=Shape.EMULATOR, help="the form of a push"
     )
     parser.add_argument(
-        "--duplicates", type=float, default=0.0, metavar="SHARE", help="of pushes that come twice"
+        "--duplicates",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of pushes that arrive twice",
     )
-    parser.add_argument("--seed", type=int, default=0, help="what the duplicates are drawn from")
+    parser.add_argument("--seed", type=int, default=0, help="seed of duplicates and faults")
     parser.add_argument(
-        "--fault-rate", type=float, default=0.0, metavar="SHARE", help="of publishes that fail"
+        "--fault-rate",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of publishes that fail",
     )
     options = parser.parse_args()
     if not (0 <= options.duplicates <= 1 and 0 <= options.fault_rate <= 1):
@@ -34,7 +42,7 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    signal.signal(signal.SIGUSR1, lambda *_: setattr(faults, "rate", 0.0))  # chaos calms down
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(faults, "rate", 0.0))  # chaos ends its faults
     faults = PublishFaults(options.fault_rate, options.seed)
     server = PubSubServer(
         options.port, options.shape, Duplicates(options.duplicates, options.seed), faults

@@ -1,4 +1,4 @@
-"""The messages that one subscription has not acknowledged, each with the moment from which it may be delivered."""
+"""The unacknowledged messages of one subscription, each with the time of its next delivery."""
 
 import heapq
 import time
@@ -8,16 +8,13 @@ from google.pubsub_v1 import types
 
 from deploy.local.servers.pubsub.rules import DEFAULT_ACK_DEADLINE, backoff_range
 
-_PUSH_BACKOFF = (
-    0.1,
-    60.0,
-)  # Google's for a push without a retry policy: 100 milliseconds to 60 seconds
+_PUSH_BACKOFF = (0.1, 60.0)  # seconds: Google's range for a push without a retry policy
 _DEFAULT_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
 class Delivery:
-    """One message on its way to one subscription; due is on the monotonic clock, attempt counts from one."""
+    """One message for one subscription; `due` is monotonic time, `attempt` counts from one."""
 
     message: types.PubsubMessage
     due: float
@@ -25,32 +22,34 @@ class Delivery:
 
 
 class Backlog:
-    """Hand out what is due, once per deadline, until it is acknowledged or given up; the broker holds the lock."""
+    """Deliver each message once per deadline, until an acknowledgement or the dead-letter topic.
+
+    The broker holds the lock.
+    """
 
     def __init__(self, subscription: types.Subscription) -> None:
         self.subscription = subscription
         self._open: dict[str, Delivery] = {}
-        self._heap: list[
-            tuple[float, str]
-        ] = []  # (due, message id); an entry whose delivery moved on is stale
+        # (due, message id); an entry is stale once its delivery has another `due`
+        self._heap: list[tuple[float, str]] = []
 
     @property
     def pushes(self) -> bool:
-        """Say whether messages are pushed to an endpoint rather than pulled."""
+        """Return whether messages are pushed to an endpoint, not pulled."""
         return bool(self.subscription.push_config.push_endpoint)
 
     @property
     def ack_deadline(self) -> int:
-        """Return how many seconds a receiver has."""
+        """Return the receiver's deadline in seconds."""
         return self.subscription.ack_deadline_seconds or DEFAULT_ACK_DEADLINE
 
     def add(self, message: types.PubsubMessage) -> None:
-        """Take in a newly published message, due at once."""
+        """Add a newly published message, due immediately."""
         delivery = self._open[message.message_id] = Delivery(message, 0.0)
         self._schedule(delivery, time.monotonic())
 
     def next_due(self) -> float | None:
-        """Return when the first delivery is due, or None where nothing waits."""
+        """Return the time of the first delivery, or None if nothing waits."""
         while self._heap:
             due, message_id = self._heap[0]
             delivery = self._open.get(message_id)
@@ -60,19 +59,19 @@ class Backlog:
         return None
 
     def pop_due(self) -> Delivery | None:
-        """Take out the first delivery that is due; lease it or acknowledge it next."""
+        """Remove and return the first due delivery; the caller leases or acknowledges it."""
         due = self.next_due()
         if due is None or due > time.monotonic():
             return None
         return self._open[heapq.heappop(self._heap)[1]]
 
     def lease(self, delivery: Delivery) -> None:
-        """Count one more attempt: it comes again unless acknowledged within the deadline."""
+        """Count one more attempt; without an acknowledgement in time the message comes again."""
         delivery.attempt += 1
         self.extend(delivery.message.message_id, self.ack_deadline)
 
     def exhausted(self, delivery: Delivery) -> bool:
-        """Say whether its attempts are used up, so that it belongs to the dead-letter topic."""
+        """Return whether its attempts are used up, so that it goes to the dead-letter topic."""
         if "dead_letter_policy" not in self.subscription:
             return False
         return delivery.attempt >= (
@@ -80,13 +79,13 @@ class Backlog:
         )
 
     def extend(self, message_id: str, seconds: float) -> None:
-        """Give the receiver this many seconds from now; none means that it refused the message, and backoff follows."""
+        """Set the receiver's deadline in seconds from now; zero refuses the message."""
         if delivery := self._open.get(message_id):
             wait = 0.0 if self.exhausted(delivery) else self._backoff(delivery.attempt)
             self._schedule(delivery, time.monotonic() + seconds + wait)
 
     def acknowledge(self, message_id: str) -> None:
-        """Forget a message; a late or second acknowledgement is nothing."""
+        """Remove a message; a late or second acknowledgement has no effect."""
         self._open.pop(message_id, None)
 
     def _schedule(self, delivery: Delivery, due: float) -> None:

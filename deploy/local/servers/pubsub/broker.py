@@ -1,4 +1,4 @@
-"""Topics, subscriptions and what is on its way between them, in memory and behind one lock."""
+"""Topics, subscriptions and undelivered messages, in memory and behind one lock."""
 
 import threading
 import time
@@ -23,13 +23,21 @@ from deploy.local.servers.pubsub.rules import (
 
 DELETED_TOPIC = "_deleted-topic_"
 _UPDATABLE = frozenset(
-    {"push_config", "ack_deadline_seconds", "retry_policy", "dead_letter_policy", "labels", "expiration_policy"}
-    | {"message_retention_duration", "retain_acked_messages"}
-)  # fmt: skip
+    {
+        "push_config",
+        "ack_deadline_seconds",
+        "retry_policy",
+        "dead_letter_policy",
+        "labels",
+        "expiration_policy",
+        "message_retention_duration",
+        "retain_acked_messages",
+    }
+)
 
 
 class Broker:
-    """What the services and the pusher share. Every method is safe to call from any thread; errors are `Refused`."""
+    """The thread-safe state of the services and the pusher; its errors are `Refused`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())
@@ -39,7 +47,7 @@ class Broker:
         self.closed = False
 
     def close(self) -> None:
-        """Wake everyone who waits, for good."""
+        """End all waits, permanently."""
         with self._changing():
             self.closed = True
 
@@ -75,7 +83,7 @@ class Broker:
             ]
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic; its subscriptions stay, keep what they have and get nothing more."""
+        """Delete a topic; its subscriptions keep their messages and receive no more."""
         with self._changing():
             self.topic(name)
             del self._topics[name]
@@ -84,7 +92,7 @@ class Broker:
                     backlog.subscription.topic = DELETED_TOPIC
 
     def publish(self, topic: str, messages: list[types.PubsubMessage]) -> list[str]:
-        """Give every subscription of the topic each message, and return the messages' ids."""
+        """Add each message to every subscription of the topic; return the messages' ids."""
         with self._changing():
             self.topic(topic)
             check_messages(messages)
@@ -99,7 +107,7 @@ class Broker:
         return str(message.message_id)
 
     def create_subscription(self, subscription: types.Subscription) -> types.Subscription:
-        """Add a subscription; it gets what is published from now on."""
+        """Add a subscription; it receives later messages only."""
         check_name(subscription.name, "subscriptions")
         check_subscription(subscription)
         subscription.ack_deadline_seconds = (
@@ -128,7 +136,7 @@ class Broker:
     def update_subscription(
         self, wanted: types.Subscription, mask: FieldMask
     ) -> types.Subscription:
-        """Change the fields that the mask names, or refuse all of it."""
+        """Change the fields in the mask, or refuse the update."""
         paths = {path.split(".")[0] for path in mask.paths}
         if not paths or not paths <= _UPDATABLE:
             raise invalid(f"update_mask names {sorted(paths)}: it may name {sorted(_UPDATABLE)}")
@@ -145,19 +153,19 @@ class Broker:
         return changed
 
     def push_to(self, name: str, config: types.PushConfig) -> None:
-        """Push a subscription's messages to another endpoint from now on, or to none."""
+        """Set or remove a subscription's push endpoint."""
         check_push(config)
         with self._changing():
             self._backlog(name).subscription.push_config = config
 
     def delete_subscription(self, name: str) -> None:
-        """Delete a subscription and all that waits in it."""
+        """Delete a subscription and its messages."""
         with self._changing():
             self._backlog(name)
             del self._backlogs[name]
 
     def pull(self, name: str, most: int, waits: Callable[[], bool]) -> list[Delivery]:
-        """Lease up to so many messages; while there are none, wait as long as `waits` says so."""
+        """Lease up to `most` messages; without any, wait while `waits` returns true."""
         if most < 1:
             raise invalid(f"max_messages is {most}: it must be positive")
         with self._changed:
@@ -168,7 +176,7 @@ class Broker:
                 self._changed.wait(0.1)
 
     def pushable(self, room: Callable[[str], int]) -> list[tuple[types.Subscription, Delivery]]:
-        """Lease what is due to be pushed, up to each subscription's room; wait a moment where that is nothing."""
+        """Lease due pushes, up to each subscription's room; without any, wait a moment."""
         with self._changed:
             for again in (True, False):
                 taken = [
@@ -184,7 +192,7 @@ class Broker:
         return []
 
     def settle(self, name: str, message_ids: Iterable[str], extend: float | None = None) -> None:
-        """Acknowledge messages or, with a number of seconds, extend their deadline; zero hands them back."""
+        """Acknowledge messages or extend their deadline by seconds; zero returns them."""
         with self._changing():
             backlog = self._backlog(name)
             for message_id in message_ids:
@@ -221,7 +229,7 @@ class Broker:
         return taken
 
     def _bury(self, subscription: types.Subscription, delivery: Delivery) -> None:
-        """Publish a message that was delivered too often to the dead-letter topic, saying where it came from."""
+        """Publish a message without attempts left to the dead-letter topic, with its origin."""
         _, project, _, short_name = subscription.name.split("/")
         letter = types.PubsubMessage(delivery.message)
         for key, value in {

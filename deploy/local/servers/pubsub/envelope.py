@@ -1,7 +1,8 @@
-"""The two forms in which a pushed message reaches a function: as the emulator sends it, and as Eventarc does.
+"""The two forms of a pushed message: the emulator's and Eventarc's.
 
-Shape `emulator`: the plain push body; functions-framework takes the topic from the endpoint's path, which therefore is
-`/projects/P/topics/T`. Shape `cloudevent`: a binary CloudEvent, what a second-generation function gets in the cloud.
+Shape `emulator` is the plain push body; functions-framework reads the topic from the endpoint's
+path, `/projects/P/topics/T`. Shape `cloudevent` is a binary CloudEvent, as second-generation
+functions receive it in the cloud.
 """
 
 import json
@@ -14,7 +15,7 @@ from deploy.local.servers.pubsub.backlog import Delivery
 
 
 class Shape(StrEnum):
-    """Who a push looks as if it came from."""
+    """The forms of a push."""
 
     EMULATOR = "emulator"
     CLOUDEVENT = "cloudevent"

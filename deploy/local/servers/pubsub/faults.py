@@ -1,4 +1,4 @@
-"""Fail a share of the publishes, drawn from a seed: refused, refused after having worked, or late."""
+"""Faults of a share of the publishes: refused, refused after their effect, or late."""
 
 import logging
 import random
@@ -18,7 +18,7 @@ _PUBLISH = "/google.pubsub.v1.Publisher/Publish"
 
 @dataclass(frozen=True)
 class Fault:
-    """One way in which a publish fails; without a code its answer is `late`."""
+    """One kind of fault; without a code the answer is `late`."""
 
     code: grpc.StatusCode | None
     worked: bool
@@ -27,7 +27,7 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """Return what it is called where faults are counted."""
+        """Return its name in the counts."""
         code = self.code.name if self.code else "late"
         return f"{code} after its effect" if self.worked and self.code else code
 
@@ -44,7 +44,7 @@ FAULTS = (
 
 
 class PublishFaults(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types
-    """Stands before the services; `rate` can be changed at any time."""
+    """An interceptor before the services; `rate` may change at any time."""
 
     def __init__(self, rate: float = 0.0, seed: int = 0) -> None:
         self.rate = rate
@@ -53,7 +53,7 @@ class PublishFaults(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no
         self._lock = threading.Lock()
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        """Let a publish meet a fault; pass everything else on."""
+        """Fail some publishes; pass other calls on."""
         handler = continuation(details)
         if details.method != _PUBLISH or handler is None:
             return handler
@@ -64,7 +64,7 @@ class PublishFaults(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no
                 return handler.unary_unary(request, context)
             answer = handler.unary_unary(request, context) if fault.worked else None
             if fault.code:
-                context.abort(fault.code, "A fault was asked for.")
+                context.abort(fault.code, "a requested fault")
             time.sleep(fault.late)
             return answer
 

@@ -1,4 +1,4 @@
-"""Push what is due to each subscription's endpoint, several at a time: one that fails or hangs holds up no other."""
+"""Push due messages to each subscription's endpoint; a slow endpoint delays no other."""
 
 import logging
 import random
@@ -17,18 +17,15 @@ from deploy.local.servers.pubsub.rules import Refused
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 16  # to one endpoint at a time
-_ACCEPTED = frozenset(
-    {102, 200, 201, 202, 204}
-)  # https://cloud.google.com/pubsub/docs/push#receive_push
-
-
-LATEST = 3.0  # seconds after the first, at which the same push comes again
+IN_FLIGHT = 16  # concurrent pushes to one endpoint
+# https://cloud.google.com/pubsub/docs/push#receive_push
+_ACCEPTED = frozenset({102, 200, 201, 202, 204})
+LATEST = 3.0  # seconds between a push and its duplicate, at most
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """How often a push is made twice though once was enough, as Pub/Sub may; when, is drawn from the seed."""
+    """The share of pushes that are made twice, as Pub/Sub may; the seed draws their times."""
 
     share: float = 0.0
     seed: int = 0
@@ -38,7 +35,7 @@ NONE = Duplicates()
 
 
 class Pusher:
-    """One thread that leases what is due, and for each subscription a few that carry it to the endpoint."""
+    """One thread that leases due messages, and threads by subscription that push them."""
 
     def __init__(self, broker: Broker, shape: Shape, duplicates: Duplicates = NONE) -> None:
         self._broker = broker
@@ -52,11 +49,11 @@ class Pusher:
         self._thread = threading.Thread(target=self._run, name="pusher", daemon=True)
 
     def start(self) -> None:
-        """Begin to push."""
+        """Start to push."""
         self._thread.start()
 
     def join(self) -> None:
-        """Return once nothing new will be sent; the broker is closed by now. Pushes under way are left to end."""
+        """Wait until no new push starts, once the broker is closed; running pushes may go on."""
         self._thread.join()
         for carriers in self._carriers.values():
             carriers.shutdown(wait=False, cancel_futures=True)
@@ -95,7 +92,7 @@ class Pusher:
                 log.info("%s was deleted while a message was pushed", subscription.name)
 
     def _repeat(self, subscription: types.Subscription, delivery: Delivery) -> None:
-        """Push once more, at the same time or later; what becomes of it changes nothing for the first."""
+        """Push once more, at the same time or later; its outcome is ignored."""
         log.warning("push %s comes twice", delivery.message.message_id)
         again = threading.Timer(
             self._random.uniform(0, LATEST), self._push, (subscription, delivery)
@@ -125,7 +122,7 @@ class Pusher:
             )
             return False
         if answer.status not in _ACCEPTED:
-            said = answer.data[:200].decode(errors="replace").strip()
-            shown = (delivery.message.message_id, endpoint, delivery.attempt, answer.status, said)
+            reason = answer.data[:200].decode(errors="replace").strip()
+            shown = (delivery.message.message_id, endpoint, delivery.attempt, answer.status, reason)
             log.warning("push %s to %s, attempt %d: HTTP %d %s", *shown)
         return answer.status in _ACCEPTED

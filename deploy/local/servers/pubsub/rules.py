@@ -1,6 +1,7 @@
-"""What Pub/Sub refuses: names, messages and settings outside its documented limits.
+"""The names, messages and settings that Pub/Sub refuses, by its documented limits.
 
-Limits: https://cloud.google.com/pubsub/quotas#resource_limits and the comments on google.pubsub_v1.types.
+Sources: https://cloud.google.com/pubsub/quotas#resource_limits and the comments on
+google.pubsub_v1.types.
 """
 
 import re
@@ -33,7 +34,7 @@ def invalid(message: str) -> Refused:
 
 
 def missing(name: str) -> Refused:
-    """Return the refusal of a request for a topic or subscription that is not there."""
+    """Return the refusal of a request for an unknown topic or subscription."""
     return Refused(grpc.StatusCode.NOT_FOUND, f"Resource not found (resource={name}).")
 
 
@@ -55,7 +56,8 @@ def check_name(name: str, kind: Literal["topics", "subscriptions"]) -> None:
         or not _ID.fullmatch(parts[3])
     ):
         raise invalid(
-            f"Invalid [{kind}] name: {name!r} is not projects/PROJECT/{kind}/ID with 3 to 255 allowed characters"
+            f"Invalid [{kind}] name: {name!r} is not projects/PROJECT/{kind}/ID "
+            "with 3 to 255 allowed characters"
         )
 
 
@@ -80,7 +82,8 @@ def _check_message(message: types.PubsubMessage) -> None:
             )
         if len(value) > MAX_VALUE_BYTES:
             raise invalid(
-                f"The value of attribute {key[:40]!r} has {len(value)} bytes, the most is {MAX_VALUE_BYTES}"
+                f"The value of attribute {key[:40]!r} has {len(value)} bytes, "
+                f"the most is {MAX_VALUE_BYTES}"
             )
     size = len(message.data) + sum(len(key) + len(value) for key, value in attributes.items())
     if size > MAX_MESSAGE_BYTES:
@@ -88,7 +91,7 @@ def _check_message(message: types.PubsubMessage) -> None:
 
 
 def check_subscription(subscription: types.Subscription) -> None:
-    """Refuse settings out of range, and what this stand-in would silently not do."""
+    """Refuse settings out of range, and settings that this stand-in does not support."""
     if subscription.ack_deadline_seconds and not 10 <= subscription.ack_deadline_seconds <= 600:
         raise invalid(
             f"ack_deadline_seconds is {subscription.ack_deadline_seconds}: it must be 10 to 600"
@@ -98,7 +101,8 @@ def check_subscription(subscription: types.Subscription) -> None:
         low, high = backoff_range(subscription.retry_policy)
         if not 0 <= low <= high <= 600:
             raise invalid(
-                f"retry_policy: 0 <= minimum_backoff ({low} s) <= maximum_backoff ({high} s) <= 600 s does not hold"
+                f"retry_policy: 0 <= minimum_backoff ({low} s) <= maximum_backoff ({high} s) "
+                "<= 600 s does not hold"
             )
     if "dead_letter_policy" in subscription:
         check_name(subscription.dead_letter_policy.dead_letter_topic, "topics")
@@ -107,11 +111,11 @@ def check_subscription(subscription: types.Subscription) -> None:
             raise invalid(f"max_delivery_attempts is {attempts}: it must be 5 to 100")
     for field in ("filter", "enable_message_ordering", "enable_exactly_once_delivery"):
         if getattr(subscription, field):
-            raise Refused(grpc.StatusCode.UNIMPLEMENTED, f"{field} is not done by this stand-in")
+            raise Refused(grpc.StatusCode.UNIMPLEMENTED, f"this stand-in does not support {field}")
 
 
 def check_push(config: types.PushConfig) -> None:
-    """Refuse an endpoint that is not an http or https address; none at all means pull."""
+    """Refuse an endpoint that is not an http or https URL; no endpoint means pull."""
     if config.push_endpoint and not config.push_endpoint.startswith(("http://", "https://")):
         raise invalid(
             f"Invalid push endpoint: {config.push_endpoint!r} is not an http:// or https:// address"
@@ -119,7 +123,7 @@ def check_push(config: types.PushConfig) -> None:
 
 
 def backoff_range(policy: types.RetryPolicy) -> tuple[float, float]:
-    """Return the shortest and longest wait of a retry policy in seconds, 10 and 600 where it names none."""
+    """Return a retry policy's shortest and longest wait in seconds, by default 10 and 600."""
     low = policy.minimum_backoff.total_seconds() if "minimum_backoff" in policy else 10.0
     high = policy.maximum_backoff.total_seconds() if "maximum_backoff" in policy else 600.0
     return low, high

@@ -10,15 +10,13 @@ from deploy.local.servers.pubsub.faults import PublishFaults
 from deploy.local.servers.pubsub.push import NONE, Duplicates, Pusher
 from deploy.local.servers.pubsub.service import services
 
-_MAX_CALL_BYTES = (
-    64 << 20
-)  # over the limit of a message, so that too large a one is refused by name
+_MAX_CALL_BYTES = 64 << 20  # above a message's limit, so that rules.py refuses large messages
 
 
 class PubSubServer:
-    """Pub/Sub on 127.0.0.1, plaintext, in memory: the place that PUBSUB_EMULATOR_HOST names.
+    """Pub/Sub on 127.0.0.1, plaintext, in memory, for PUBSUB_EMULATOR_HOST.
 
-    Port 0 lets the system choose; `port` says which one it is, from the beginning. A server starts and stops once.
+    With port 0 the system chooses; `port` is the chosen one. A server starts and stops once.
     """
 
     def __init__(
@@ -34,7 +32,7 @@ class PubSubServer:
             ("grpc.max_receive_message_length", _MAX_CALL_BYTES),
             ("grpc.max_send_message_length", _MAX_CALL_BYTES),
         ]
-        # kept here: a grpc.Server that nobody refers to stops serving; a pull that waits holds a worker
+        # kept here: an unreferenced grpc.Server stops serving; each waiting pull holds a worker
         self._server = grpc.server(
             ThreadPoolExecutor(64),
             options=[*sizes, ("grpc.so_reuseport", 0)],
@@ -49,12 +47,12 @@ class PubSubServer:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Begin to serve and to push."""
+        """Start to serve and to push."""
         self._server.start()
         self._pusher.start()
 
     def stop(self) -> None:
-        """End waiting calls and pushing; whatever was not delivered is gone."""
+        """End waiting calls and pushes; undelivered messages are lost."""
         self._broker.close()
         self._server.stop(grace=1.0).wait()
         self._pusher.join()

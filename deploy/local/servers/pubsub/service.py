@@ -1,6 +1,6 @@
-"""Google's Publisher and Subscriber services over gRPC, as the unmodified google-cloud-pubsub calls them.
+"""Google's Publisher and Subscriber services over gRPC, for the unmodified google-cloud-pubsub.
 
-Served: what one needs to set up, publish, pull and push. Everything else answers UNIMPLEMENTED, as gRPC does by itself.
+It serves the calls for set-up, publish, pull and push. gRPC itself answers UNIMPLEMENTED to others.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,19 @@ from deploy.local.servers.pubsub.broker import Broker
 from deploy.local.servers.pubsub.rules import Refused, invalid
 
 T = TypeVar("T")
-_PULL_WAIT_MARGIN = 0.2  # answer an empty pull this long before its caller's deadline, in seconds
+_PULL_WAIT_MARGIN = 0.2  # seconds from an empty pull's answer to its caller's deadline
 
 
 def services(broker: Broker) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Return the handlers that make a grpc.Server speak Pub/Sub on this broker."""
+    """Return the handlers with which a grpc.Server serves this broker."""
     return (
         _service("google.pubsub.v1.Publisher", _publisher(broker)),
         _service("google.pubsub.v1.Subscriber", _subscriber(broker)),
     )
 
 
-Calls = dict[
-    str, tuple[Any, Callable[[Any, grpc.ServicerContext], Any]]
-]  # method: (request type, what answers)
+# by method: the request type and its handler
+Calls = dict[str, tuple[Any, Callable[[Any, grpc.ServicerContext], Any]]]
 
 
 def _publisher(broker: Broker) -> Calls:
@@ -167,10 +166,10 @@ def _message_ids(request: types.AcknowledgeRequest | types.ModifyAckDeadlineRequ
 
 
 def _page(everything: list[T], size: int, token: str) -> tuple[list[T], str]:
-    """Return one page and the token of the next; a token is the index at which a page begins."""
+    """Return one page and the token of the next; a token is the index of a page's first element."""
     if size < 0 or (token and not token.isdecimal()):
         raise invalid(
-            "page_size must not be negative, and page_token one that an earlier page gave"
+            "page_size must not be negative, and page_token must come from an earlier page"
         )
     start = int(token or 0)
     end = start + (size or 1000)

@@ -1,1 +1,1 @@
-"""Stand in for Vertex AI's custom jobs on a laptop: REST v1, with the container's command run as a local process."""
+"""A stand-in for Vertex AI's custom jobs: REST v1, with containers as local processes."""

@@ -1,4 +1,4 @@
-"""Run the stand-in: `python -m deploy.local.servers.vertex --port 7003`."""
+"""Start the stand-in for Vertex AI: `python -m deploy.local.servers.vertex --port 7003`."""
 
 import shutil
 import tempfile
@@ -20,7 +20,7 @@ IMAGES = Path(__file__).parent.parent.parent / "images"
 def _shortages(
     _: click.Context, __: click.Parameter, written: tuple[str, ...]
 ) -> list[tuple[str, str, Lack]]:
-    """Read what is lacking where; say what is wrong with it."""
+    """Read shortages, written as REGION:STRATEGY:KIND."""
     read = []
     for one in written:
         match one.split(":"):
@@ -34,7 +34,7 @@ def _shortages(
 
 
 def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> dict[str, int]:
-    """Read quotas of machines by region."""
+    """Read machine quotas by region, written as REGION:NUMBER."""
     read = {}
     for one in written:
         region, _colon, number = one.partition(":")
@@ -47,55 +47,60 @@ def _quotas(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> 
 @click.command()
 @click.option("--port", type=int, required=True, help="Listen on 127.0.0.1 at this port.")
 @click.option(
-    "--images", type=click.Path(path_type=Path), default=IMAGES, help="Folder of the local/ images."
+    "--images",
+    type=click.Path(path_type=Path),
+    default=IMAGES,
+    help="Folder of the images local/NAME.",
 )
-@click.option(
-    "--built", type=click.Path(path_type=Path), help="Folder of the images that were built here."
-)
+@click.option("--built", type=click.Path(path_type=Path), help="Folder of the images built here.")
 @click.option(
     "--build-logs",
     type=click.Path(path_type=Path),
-    help="Folder of the logs of Cloud Build's builds.",
+    help="Folder of Cloud Build's build logs.",
 )
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Keep the jobs' logs here.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Folder for the jobs' logs.")
 @click.option(
     "--shortage",
     "shortages",
     multiple=True,
     metavar="REGION:STRATEGY:KIND",
     callback=_shortages,
-    help=f"Have no machines there. KIND is one of {', '.join(Lack)}. Repeatable.",
+    help=f"Simulate a shortage. KIND is one of {', '.join(Lack)}. Repeatable.",
 )
 @click.option(
-    "--pending-seconds", type=float, default=0.3, show_default=True, help="How long a job waits."
+    "--pending-seconds",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Seconds that a job waits.",
 )
 @click.option(
     "--error-seconds",
     type=float,
     default=1.0,
     show_default=True,
-    help="From a job's end to its error.",
+    help="Seconds from a job's end to its error.",
 )
 @click.option(
     "--list-seconds",
     type=float,
     default=0.0,
     show_default=True,
-    help="From a create to its listing.",
+    help="Seconds from a create to its listing.",
 )
 @click.option(
     "--machines",
     multiple=True,
     metavar="REGION:NUMBER",
     callback=_quotas,
-    help="Let only so many replicas run in a region; other jobs stay QUEUED. Repeatable.",
+    help="Limit a region's running replicas; other jobs stay QUEUED. Repeatable.",
 )
 @click.option(
     "--kill-grace-seconds",
     type=float,
     default=5.0,
     show_default=True,
-    help="From SIGTERM to SIGKILL.",
+    help="Seconds from SIGTERM to SIGKILL.",
 )
 @fault_options
 def main(
@@ -113,7 +118,7 @@ def main(
     fault_rate: float,
     fault_seed: int,
 ) -> None:
-    """Stand in for Vertex AI's custom jobs on this machine."""
+    """Serve custom jobs on this machine, as Vertex AI does."""
     folder = state_dir or Path(tempfile.mkdtemp(prefix="vertex-"))
     folder.mkdir(parents=True, exist_ok=True)
     runner = Runner(images.resolve(), folder.resolve(), pending_seconds, kill_grace_seconds, built)

@@ -1,38 +1,36 @@
-"""Serve the custom jobs over REST v1, as the SDK's `rest` transport and gcloud call it, their logs, and a page."""
+"""The HTTP interface of the stand-in: custom jobs over REST v1, their logs, and a page.
+
+The SDK's `rest` transport and gcloud are its clients.
+"""
 
 import asyncio
-import html
 import itertools
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from deploy.local.servers.vertex.control import control_routes
 from deploy.local.servers.vertex.entries import entries_of_builds, entries_of_jobs, list_entries
-from deploy.local.servers.vertex.errors import ApiError, invalid_argument, not_found
+from deploy.local.servers.vertex.errors import ApiError, invalid_argument
 from deploy.local.servers.vertex.messages import masked, parse_custom_job, parse_read_mask, render
+from deploy.local.servers.vertex.pages import job_row, log_response, page
 from deploy.local.servers.vertex.state import Job, VertexState
 
 _PARENT = "/v1/projects/{project}/locations/{location}/customJobs"
 _METADATA = "/v1/projects/{project}/locations/{location}/metadataStores/default/{kind}/{id}"
-_REDACTED = "[redacted]"
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Action = Callable[[VertexState, Request, str], Awaitable[dict[str, Any]]]
 
 
 def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> Starlette:
-    """Return the server of these jobs; `close` is called when it ends, also by a signal."""
+    """Return the application over this state; its end, also by a signal, calls `close`."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -45,11 +43,11 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
 
         return endpoint
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(_page(state))
+    async def show_page(_: Request) -> Response:
+        return HTMLResponse(page(state))
 
     async def jobs(_: Request) -> Response:
-        return JSONResponse([_row(job) for job in state.jobs()])
+        return JSONResponse([job_row(job) for job in state.jobs()])
 
     async def requests(_: Request) -> Response:
         return JSONResponse(state.requests)
@@ -70,7 +68,7 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             return exc.response()
 
     async def log(request: Request) -> Response:
-        return _log(state, request.path_params["number"])
+        return log_response(state, request.path_params["number"])
 
     return Starlette(
         lifespan=lifespan,
@@ -86,15 +84,15 @@ def create_app(state: VertexState, close: Callable[[], None] = lambda: None) -> 
             Route("/standin/jobs", jobs),
             Route("/standin/requests", requests),
             Route("/standin/jobs/{number}/log", log),
-            Route("/", page),
+            Route("/", show_page),
         ],
     )
 
 
 async def _answer(state: VertexState, method: str, action: Action, request: Request) -> Response:
-    """Do one call, with the failure that a test may have asked for."""
+    """Answer one call, with the fault that a test requested."""
     state.requests[method] += 1
-    await request.body()  # now: its caller may be gone when it is needed
+    await request.body()  # read early: the caller may disconnect before the action reads it
     fault = state.faults.take(method)
     try:
         if fault and not fault.worked:
@@ -108,9 +106,8 @@ async def _answer(state: VertexState, method: str, action: Action, request: Requ
             await asyncio.sleep(fault.late)
     except ApiError as exc:
         return exc.response()
-    if (
-        fault and not fault.late
-    ):  # promises more than it sends, so the client never gets a whole answer
+    if fault and not fault.late:
+        # promises more than it sends, so the client never receives a complete answer
         return Response(b"{", headers={"content-length": "1000"}, media_type="application/json")
     return JSONResponse(body)
 
@@ -168,7 +165,7 @@ async def _delete(state: VertexState, request: Request, parent: str) -> dict[str
 
 
 async def _metadata(state: VertexState, request: Request, parent: str) -> dict[str, Any]:
-    """Show an experiment, or a run of one, which the SDK looks up before it creates a job that belongs to it."""
+    """Return an experiment or one of its runs, which the SDK looks up before a create."""
     kind, name = request.path_params["kind"], request.path_params["id"]
     full = f"{parent}/metadataStores/default/{kind}/{name}"
     if kind != "contexts" or full not in state.contexts:
@@ -179,64 +176,3 @@ async def _metadata(state: VertexState, request: Request, parent: str) -> dict[s
         "schemaVersion": "0.0.1",
         "metadata": {},
     }
-
-
-def _row(job: Job) -> dict[str, Any]:
-    """Show a job to a person: no value of a variable whose name sounds like a secret."""
-    spec = render(job.described(), numeric_enums=False)["jobSpec"]
-    for variable in _variables(spec):
-        if _SECRET.search(variable.get("name", "")):
-            variable["value"] = _REDACTED
-    shown = ("name", "display_name", "labels", "state")
-    moments = {
-        name: m.isoformat() if (m := getattr(job, name)) else None
-        for name in ("create_time", "end_time")
-    }
-    return (
-        {name: getattr(job, name) for name in shown}
-        | moments
-        | {"error": job.shown_error, "job_spec": spec}
-    )
-
-
-def _variables(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
-    for pool in spec.get("workerPoolSpecs", []):
-        for task in ("containerSpec", "pythonPackageSpec"):
-            yield from pool.get(task, {}).get("env", [])
-
-
-def _without_secrets(text: str, job: Job) -> str:
-    for variable in _variables(render(job.message, numeric_enums=False)["jobSpec"]):
-        if _SECRET.search(variable.get("name", "")) and variable.get("value"):
-            text = text.replace(variable["value"], _REDACTED)
-    return text
-
-
-def _log(state: VertexState, number: str) -> Response:
-    for job in state.jobs():
-        if job.name.endswith(f"/{number}"):
-            text = Path(job.log).read_text(encoding="utf-8", errors="replace") if job.log else ""
-            return PlainTextResponse(_without_secrets(text, job) or "Nothing was printed.\n")
-    return JSONResponse(not_found(number).body(), 404)
-
-
-def _page(state: VertexState) -> str:
-    rows = []
-    for job in state.jobs()[:500]:
-        number = job.name.rpartition("/")[2]
-        link = f'<a href="/standin/jobs/{html.escape(number)}/log">{html.escape(number)}</a>'
-        cells = [
-            html.escape(text)
-            for text in (job.display_name, job.state, json.dumps(job.labels), job.shown_error)
-        ]
-        rows.append(
-            f"<tr><td>{link}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-        )
-    head = "".join(
-        f"<th>{name}</th>" for name in ("log of job", "display name", "state", "labels", "error")
-    )
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Vertex AI on this machine</title>
-<style>:root{{color-scheme:light dark}}
-body{{font:15px/1.4 system-ui;margin:2rem}}td,th{{text-align:left;padding:.3rem .8rem;vertical-align:top}}
-tr:nth-child(even){{background:#8881}}</style>
-<h1>Custom jobs on this machine</h1><table><tr>{head}</tr>{"".join(rows)}</table>{"" if rows else "<p>None yet.</p>"}"""

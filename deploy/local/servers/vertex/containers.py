@@ -1,4 +1,4 @@
-"""What a container has on this machine: its environment, and how its processes end."""
+"""A container on this machine: its environment, and the end of its processes."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "l
 def environment_of(
     job: Job, root: Path, image: Mapping[str, str], container: Any, *, expands: bool
 ) -> dict[str, str]:
-    """Return a clean environment, as a container's: nothing of this process but the place of Python."""
+    """Return a container's environment: of this process, it has only the path to Python."""
     home, scratch = root / "home", root / "tmp"
     for folder in (home, scratch):
         folder.mkdir()
@@ -44,7 +44,7 @@ def _vertex(job: Job) -> dict[str, str]:
 
 
 def end_processes(processes: list[subprocess.Popen[bytes]], grace: float) -> None:
-    """End as a container is ended: its first process is asked; after the grace everything in it is killed."""
+    """End processes as a container ends: SIGTERM for the first, SIGKILL for all after `grace`."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + grace

@@ -1,4 +1,4 @@
-"""What tests and chaos change from outside the process: `/standin/…`; nothing of it is Google's."""
+"""The routes `/standin/…`, by which tests and chaos change the stand-in."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -46,17 +46,17 @@ def _endpoint(state: VertexState, change: Change) -> Callable[[Request], Awaitab
 
 
 def _behaviour(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Change switches by their names; answer all of them."""
+    """Change switches by name; return all switches."""
     state.behaviour.change(asked)
     return state.behaviour.shown()
 
 
 def _refuse(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse the next calls: {name, times, method} and the values of its words."""
+    """Refuse the next calls: {name, times, method} and the values in its text."""
     values = dict(asked)
     name, times, method = values.pop("name"), values.pop("times", 1), values.pop("method", "create")
     if name not in REFUSALS:
-        raise invalid_argument(f"no such refusal: {name}; known: {', '.join(sorted(REFUSALS))}")
+        raise invalid_argument(f"no refusal is named {name}; known: {', '.join(sorted(REFUSALS))}")
     state.faults.refuse_next_as(name, times, method, **values)
     return {}
 
@@ -97,7 +97,7 @@ def _preempt(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forget(state: VertexState, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a job vanish: {name}."""
+    """Remove a job: {name}."""
     if not any(job.name == asked["name"] for job in state.jobs()):
         raise not_found(asked["name"])
     state.forget(asked["name"])

@@ -1,7 +1,8 @@
-"""What jobs and builds printed, as Cloud Logging lists it: `entries:list`, for the filters that ask for such a log.
+"""Cloud Logging's `entries:list`, for the output of jobs and builds.
 
-The filter language is that of custom jobs' lists: comparisons joined by AND, OR, NOT and parentheses, OR before AND.
-Words without a field, which Cloud Logging searches everywhere, are refused.
+The filter language is that of custom jobs' lists: comparisons joined by AND, OR, NOT and
+parentheses, OR before AND. Cloud Logging searches words without a field everywhere; here they are
+refused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,20 +28,20 @@ _FIELDS = (
 
 
 def list_entries(entries: Iterable[Entry], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one page of the entries that a request asks for; raise ApiError (400) for what is not understood."""
+    """Return one page of the requested entries; raise ApiError (400) for an invalid request."""
     matches = compile_filter(str(asked.get("filter", "")), _restrict)
     order = asked.get("orderBy", "timestamp asc")
     if order not in ("timestamp asc", "timestamp desc"):
         raise invalid_argument(
-            f'Unknown order "{order}".', {"orderBy": "it is timestamp asc or timestamp desc"}
+            f'Unknown order "{order}".', {"orderBy": "use timestamp asc or timestamp desc"}
         )
     projects = [str(name) for name in asked.get("resourceNames", ())]
     if not projects:
-        raise invalid_argument("No resource names.", {"resourceNames": "at least one is needed"})
+        raise invalid_argument("No resource names.", {"resourceNames": "at least one is required"})
     token = str(asked.get("pageToken", "") or 0)
     if not token.isdecimal():
         raise invalid_argument(
-            "page_token is not one of a former answer.", {"pageToken": "it is unknown"}
+            "page_token does not come from an earlier answer.", {"pageToken": "unknown"}
         )
     found = [entry for entry in entries if _project(entry) in projects and matches(entry)]
     found.sort(
@@ -52,13 +53,13 @@ def list_entries(entries: Iterable[Entry], asked: Mapping[str, Any]) -> dict[str
 
 
 def entries_of_jobs(state: VertexState) -> Iterator[Entry]:
-    """Yield what all jobs have printed."""
+    """Yield the output of all jobs."""
     for job in state.jobs():
         yield from _job_entries(job)
 
 
 def entries_of_builds(folder: Path | None, project: str) -> Iterator[Entry]:
-    """Yield the lines of all builds whose `ID/log.txt` is in a folder; the last line is as old as its file."""
+    """Yield the lines of each `ID/log.txt` in a folder; the last line has the time of its file."""
     for log in sorted(folder.glob("*/log.txt")) if folder else ():
         build, lines = (
             log.parent.name,
@@ -81,7 +82,7 @@ def _project(entry: Entry) -> str:
 
 
 def _restrict(field: str, sign: str, value: str) -> Predicate:
-    """Return a comparison of an entry's field; severities have an order of their own, which nobody asks for here."""
+    """Return a comparison of an entry's field; severities have no order here."""
     if field == "timestamp" and sign != ":":
         moment, compare = _moment(datetime.fromisoformat(value)), COMPARE[sign]
         return lambda entry: compare(entry["timestamp"], moment)
@@ -103,7 +104,7 @@ def _value(entry: Mapping[str, Any], field: str) -> str:
 
 
 def _job_entries(job: Job) -> Iterator[Entry]:
-    """Yield an entry for each line that a job's containers printed, a thousandth of a second apart."""
+    """Yield an entry for each line of a job's log, one millisecond apart."""
     if not job.log:
         return
     _, project, _, location, _, number = job.name.split("/")

@@ -1,4 +1,4 @@
-"""Refuse as Google's APIs do: an HTTP status, a canonical code and details in one JSON shape."""
+"""Refusals in the shape of Google's APIs: an HTTP status, a canonical code and details."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ Detail = Mapping[str, Any]
 
 
 class ApiError(Exception):
-    """Refuse a request with an HTTP status and a `google.rpc` code name."""
+    """A refusal with an HTTP status and a `google.rpc` code name."""
 
     def __init__(
         self, http_status: int, code: str, message: str, details: Sequence[Detail] = ()
@@ -21,7 +21,7 @@ class ApiError(Exception):
         self.details = list(details)
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON body that Google's APIs answer for this error."""
+        """Return the JSON body in which Google's APIs send this error."""
         error = {
             "code": self.http_status,
             "message": self.message,
@@ -31,21 +31,22 @@ class ApiError(Exception):
         return {"error": error}
 
     def response(self) -> Response:
-        """Return the answer."""
+        """Return the HTTP response."""
         return JSONResponse(self.body(), self.http_status)
 
 
 class FrontendError(ApiError):
-    """Refuse as Google's front end does when no API was reached: a page, no JSON."""
+    """A refusal by Google's front end, before any API: an HTML page."""
 
     def response(self) -> Response:
-        """Return the page."""
-        page = f"<!DOCTYPE html><html lang=en><title>Error {self.http_status}</title><p>{self.message}</html>"
+        """Return the HTML response."""
+        title = f"<title>Error {self.http_status}</title>"
+        page = f"<!DOCTYPE html><html lang=en>{title}<p>{self.message}</html>"
         return HTMLResponse(page, self.http_status)
 
 
 def invalid_argument(message: str, violations: Mapping[str, str] | None = None) -> ApiError:
-    """Build a 400; `violations` maps the path of each bad field to what is wrong with it."""
+    """Return a 400; `violations` maps the path of each wrong field to its problem."""
     if not violations:
         return ApiError(400, "INVALID_ARGUMENT", message)
     fields = [{"field": field, "description": problem} for field, problem in violations.items()]
@@ -54,5 +55,5 @@ def invalid_argument(message: str, violations: Mapping[str, str] | None = None) 
 
 
 def not_found(name: str) -> ApiError:
-    """Build the 404 for a job that is not there."""
+    """Return the 404 of a job that does not exist."""
     return ApiError(404, "NOT_FOUND", f"The CustomJob does not exist: {name}.")

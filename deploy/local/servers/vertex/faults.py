@@ -1,4 +1,4 @@
-"""Make the next calls fail on purpose: refused, refused after having worked, or never answered."""
+"""Planned faults of the next calls: refused, refused after their effect, or never answered."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -9,9 +9,10 @@ from deploy.local.servers.vertex.refusals import REFUSALS
 
 @dataclass(frozen=True)
 class Fault:
-    """Describe how one call fails: without an `error` and not `late`, the connection is cut instead of an answer.
+    """One planned fault; without `error` and `late` it cuts the connection instead of an answer.
 
-    A `late` call that has not `worked` has its effect that many seconds later, whether its caller still waits or not.
+    A `late` call that has not `worked` has its effect that many seconds later, even if its caller
+    has left.
     """
 
     error: ApiError | None
@@ -21,7 +22,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """Hold the failures to come, in order, for each method (create, get, list, cancel, delete)."""
+    """The planned faults in order, by method (create, get, list, cancel, delete)."""
 
     _waiting: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
 
@@ -35,24 +36,27 @@ class Faults:
         *,
         worked: bool = False,
     ) -> None:
-        """Answer the next calls with an error such as (429, "RESOURCE_EXHAUSTED", …); `worked`: after doing them."""
+        """Answer the next calls with an error such as (429, "RESOURCE_EXHAUSTED", …).
+
+        With `worked` the calls have their effect first.
+        """
         self._waiting[method].extend([Fault(ApiError(http_status, code, message), worked)] * times)
 
     def refuse_next_as(
         self, name: str, times: int = 1, method: str = "create", **values: str
     ) -> None:
-        """Answer the next calls with a refusal of the table in refusals.py."""
+        """Answer the next calls with a refusal from the table in refusals.py."""
         self._waiting[method].extend([Fault(REFUSALS[name].error(**values), worked=False)] * times)
 
     def delay_next(self, seconds: float, method: str = "create", *, worked: bool = True) -> None:
-        """Answer the next call late: after its effect, or with an effect that is as late as the answer."""
+        """Delay the answer of the next call, after its effect or together with it."""
         self._waiting[method].append(Fault(None, worked, seconds))
 
     def lose_next_answers(self, times: int = 1, method: str = "create") -> None:
-        """Do what the next calls ask for, then cut the connection before the answer is whole."""
+        """Carry out the next calls, then cut the connection before the answer is complete."""
         self._waiting[method].extend([Fault(None, worked=True)] * times)
 
     def take(self, method: str) -> Fault | None:
-        """Return the failure that this call must have, if any, and forget it."""
+        """Remove and return the planned fault of this call, if any."""
         waiting = self._waiting[method]
         return waiting.popleft() if waiting else None

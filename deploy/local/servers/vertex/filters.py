@@ -1,8 +1,9 @@
 """Read the list filters of custom jobs: the part of AIP-160 that Vertex AI documents for them.
 
-Fields: `display_name` (=, !=, `:` with the wildcard `*`), `state` (=, !=), `create_time`, `update_time`, `start_time`,
-`end_time` (all comparisons, RFC 3339) and `labels.KEY` (=, !=, `:`), joined by AND, OR, NOT (or `-`) and parentheses.
-As AIP-160 has it, OR binds tighter than AND, and terms that stand side by side are joined by AND.
+Fields: `display_name` (=, !=, `:` with the wildcard `*`), `state` (=, !=), `create_time`,
+`update_time`, `start_time`, `end_time` (all comparisons, RFC 3339) and `labels.KEY` (=, !=, `:`),
+joined by AND, OR, NOT (or `-`) and parentheses. As in AIP-160, OR binds tighter than AND, and AND
+joins adjacent terms.
 """
 
 import operator
@@ -17,7 +18,8 @@ from deploy.local.servers.vertex.messages import JOB_STATES
 
 TIMES = ("create_time", "update_time", "start_time", "end_time")
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<punctuation>[()])|(?P<operator><=|>=|!=|=|<|>|:)|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+    r"""\s*(?:(?P<punctuation>[()])|(?P<operator><=|>=|!=|=|<|>|:)"""
+    r"""|(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"""|(?P<word>[^\s()<>=!:"']+))"""
 )
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -31,7 +33,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Listed(Protocol):
-    """What a filter looks at."""
+    """The fields that a filter can compare."""
 
     display_name: str
     state: str
@@ -39,9 +41,8 @@ class Listed(Protocol):
 
 
 Predicate = Callable[[Any], bool]  # of a Listed
-Restrict = Callable[
-    [str, str, str], Predicate
-]  # a field, an operator and a value → a predicate; raises ValueError
+# from a field, an operator and a value; raises ValueError
+Restrict = Callable[[str, str, str], Predicate]
 
 
 class _Token(NamedTuple):
@@ -50,9 +51,9 @@ class _Token(NamedTuple):
 
 
 def compile_filter(text: str, restrict: Restrict | None = None) -> Predicate:
-    """Turn a filter into a predicate on jobs; raise ApiError (400) where Vertex AI would not understand it.
+    """Compile a filter to a predicate on jobs; raise ApiError (400) for an invalid filter.
 
-    With `restrict` it is a filter of other things, whose fields that function knows.
+    `restrict` compiles the comparisons of other messages than jobs.
     """
     tokens = _tokens(text)
     if not tokens:
@@ -81,7 +82,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    """Descend through expression (AND), factor (OR), term (NOT) and restriction."""
+    """A recursive descent through expression (AND), factor (OR), term (NOT) and restriction."""
 
     def __init__(self, text: str, tokens: list[_Token], restrict: Restrict) -> None:
         self._text = text
@@ -89,7 +90,7 @@ class _Parser:
         self._rest = tokens[::-1]
 
     def expression(self) -> Predicate:
-        """Read terms joined by AND, written or not."""
+        """Read terms joined by AND, explicit or implied."""
         all_of = [self._factor()]
         while self._rest and self._rest[-1] != _Token("punctuation", ")"):
             self._take("word", "AND")
@@ -97,7 +98,7 @@ class _Parser:
         return all_of[0] if len(all_of) == 1 else lambda job: all(one(job) for one in all_of)
 
     def finish(self) -> None:
-        """Refuse what stands behind a whole expression."""
+        """Refuse tokens after a complete expression."""
         if self._rest:
             raise _invalid(self._text, f'unexpected "{self._rest[-1].text}"')
 

@@ -1,6 +1,6 @@
-"""The forms that Vertex AI documents for the values of a CustomJob, in one table: a path, a form, and the refusal.
+"""The documented forms of a CustomJob's values, in one table: a path, a pattern and the refusal.
 
-`*` in a path stands for each element of a list. A value that is not set is not checked.
+`*` in a path stands for each element of a list. Unset values are not checked.
 """
 
 import re
@@ -15,14 +15,14 @@ _MACHINE = "job_spec.worker_pool_specs.*.machine_spec"
 
 @dataclass(frozen=True)
 class Form:
-    """What a value looks like; where the form has a group `location`, it is the job's own."""
+    """The form of a value; a group `location` in the pattern must be the job's region."""
 
     path: str
     pattern: str
     words: str
 
     def problem(self, value: str, location: str) -> str:
-        """Return what Vertex AI objects to; empty where it objects to nothing."""
+        """Return Vertex AI's objection to a value; empty for a valid one."""
         match = re.fullmatch(self.pattern, value, re.ASCII)
         if match is None:
             return f'"{value}" is invalid. {self.words}'
@@ -40,7 +40,8 @@ FORMS = (
     Form(
         "job_spec.network",
         r"projects/\d+/global/networks/[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
-        "Format is of the form projects/{project}/global/networks/{network}, where {project} is a project number.",
+        "Format is of the form projects/{project}/global/networks/{network}, "
+        "where {project} is a project number.",
     ),
     Form(
         "job_spec.tensorboard",
@@ -50,7 +51,8 @@ FORMS = (
     Form(
         "job_spec.experiment",
         r"projects/[^/]+/locations/(?P<location>[^/]+)/metadataStores/[^/]+/contexts/[^/]+",
-        "Format: projects/{project}/locations/{location}/metadataStores/{metadataStores}/contexts/{experiment-name}.",
+        "Format: projects/{project}/locations/{location}/metadataStores/{metadataStores}"
+        "/contexts/{experiment-name}.",
     ),
     Form(
         "job_spec.persistent_resource_id",
@@ -83,7 +85,7 @@ FORMS = (
 
 
 def form_errors(job: Any, location: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of each value in a wrong form, and what is wrong."""
+    """Yield the path and the problem of each value without its documented form."""
     for form in FORMS:
         for path, value in _values(job, form.path.split("."), ""):
             if value and (problem := form.problem(value, location)):
@@ -91,7 +93,7 @@ def form_errors(job: Any, location: str) -> Iterator[tuple[str, str]]:
 
 
 def _values(holder: Any, steps: list[str], path: str) -> Iterator[tuple[str, Any]]:
-    """Yield all values at a path, each with the path by which Google names it."""
+    """Yield all values at a path, each with the path in Google's notation."""
     if not steps:
         yield path, holder
         return

@@ -1,4 +1,4 @@
-"""The quota of machines: a job stays QUEUED until its replicas fit into what its region has left."""
+"""The machine quota: a job stays QUEUED until its replicas fit into its region's quota."""
 
 import threading
 from collections import Counter
@@ -8,7 +8,7 @@ from deploy.local.servers.vertex.behaviour import Behaviour
 
 
 class Machines:
-    """Count the replicas that run in each region, against `Behaviour.machines`."""
+    """The running replicas of each region, counted against `Behaviour.machines`."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
@@ -16,7 +16,7 @@ class Machines:
         self._lock = threading.Lock()
 
     def take(self, location: str, message: Any) -> bool:
-        """Take a job's machines; False as long as the quota does not suffice."""
+        """Reserve a job's machines; return whether the quota suffices."""
         with self._lock:
             quota = self._behaviour.machines.get(location)
             if quota is not None and self._taken[location] + _replicas(message) > quota:
@@ -25,7 +25,7 @@ class Machines:
             return True
 
     def give_back(self, location: str, message: Any) -> None:
-        """Return a job's machines."""
+        """Release a job's machines."""
         with self._lock:
             self._taken[location] -= _replicas(message)
 

@@ -1,4 +1,4 @@
-"""Read and write custom jobs as Vertex AI's own message types, without loading the SDK's services."""
+"""Custom jobs as Vertex AI's own message types, without loading the SDK's services."""
 
 import re
 import sys
@@ -32,10 +32,11 @@ _UNKNOWN_FIELD = re.compile(
 
 @contextmanager
 def _packages_only() -> Iterator[None]:
-    """Let submodules of the SDK be imported without running the two packages' own `__init__`.
+    """Allow imports of the SDK's submodules without running the two packages' `__init__`.
 
-    Those import every service that Vertex AI has: 0.9 s, against 0.04 s for the messages alone. The empty packages are
-    taken away again, so that a later import of the real ones works and finds the very same message types.
+    `__init__` imports every service of Vertex AI: 0.9 s, against 0.04 s for the messages alone. The
+    empty packages are removed again, so that a later import of the real ones finds the same message
+    types.
     """
     planted = []
     for name in _PACKAGES:
@@ -65,9 +66,10 @@ JOB_STATES: dict[str, int] = {state.name: state.value for state in list[Any](Job
 
 
 def parse_custom_job(body: object) -> Any:
-    """Turn the JSON body of a create into a CustomJob message, dropping what only the service may set.
+    """Parse the JSON body of a create into a CustomJob message, without output-only fields.
 
-    Raises ApiError (400) for an unknown field or a wrong type, in the words of Google's JSON transcoding.
+    Raises:
+        ApiError: (400) an unknown field or a wrong type, in the words of Google's JSON transcoding.
     """
     message = CustomJob.pb()()
     if not isinstance(body, dict):
@@ -82,13 +84,13 @@ def parse_custom_job(body: object) -> Any:
 
 
 def strategy_of(message: Any) -> str:
-    """Return the strategy by which a job's machines are found, Vertex AI's own default where it names none."""
+    """Return a job's scheduling strategy; Vertex AI's default is STANDARD."""
     strategy = Scheduling.Strategy(message.job_spec.scheduling.strategy)
     return strategy.name if strategy else "STANDARD"
 
 
 def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:
-    """Turn a message into its JSON form; the SDK asks for enums as numbers, gcloud for names."""
+    """Render a message as JSON; the SDK requests enums as numbers, gcloud as names."""
     rendered: dict[str, Any] = json_format.MessageToDict(
         message, use_integers_for_enums=numeric_enums
     )
@@ -96,9 +98,10 @@ def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:
 
 
 def parse_read_mask(text: str) -> FieldMask | None:
-    """Read a mask such as `name,jobSpec.scheduling`; return None where it asks for everything.
+    """Parse a mask such as `name,jobSpec.scheduling`; None stands for every field.
 
-    Raises ApiError (400) for a path that a CustomJob does not have.
+    Raises:
+        ApiError: (400) a CustomJob has no such path.
     """
     if text in ("", "*"):
         return None
@@ -109,7 +112,7 @@ def parse_read_mask(text: str) -> FieldMask | None:
 
 
 def masked(message: Any, mask: FieldMask | None) -> Any:
-    """Return a message with only the fields of a read mask."""
+    """Return a copy of a message with only the fields of a read mask."""
     if mask is None:
         return message
     part = type(message)()
@@ -122,7 +125,8 @@ def _bad_payload(text: str) -> ApiError:
     if unknown is None:
         return invalid_argument(f"Invalid value at 'custom_job': {text}")
     at = "custom_job" + (f".{_snake(unknown['path'])}" if unknown["path"] else "")
-    problem = f"Invalid JSON payload received. Unknown name \"{unknown['name']}\" at '{at}': Cannot find field."
+    where = f"Unknown name \"{unknown['name']}\" at '{at}'"
+    problem = f"Invalid JSON payload received. {where}: Cannot find field."
     return invalid_argument(problem, {at: problem})
 
 

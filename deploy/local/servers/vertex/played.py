@@ -1,7 +1,7 @@
-"""Play the jobs of the image `local/played` without a process, so that a thousand of them cost little.
+"""Play the jobs of the image `local/played` without a process: a thousand cost little.
 
-A job's part is in its run's config, which W&B Launch sets as WANDB_CONFIG: the fields of `Part`. Its run is told to W&B
-with the calls that W&B's SDK makes in a container.
+A run's config, which W&B Launch sets as WANDB_CONFIG, has the fields of `Part`. The stand-in makes
+the calls to W&B that W&B's SDK makes in a container.
 """
 
 import json
@@ -14,22 +14,26 @@ import requests
 from deploy.local.faults import FAULTLESS
 
 IMAGE = "local/played"
-TERMINATED = 143  # what a script ends with that SIGTERM ends
-_INIT = """mutation UpsertBucket($name: String, $project: String, $entity: String, $displayName: String) {
-  upsertBucket(input: {name: $name, modelName: $project, entityName: $entity, displayName: $displayName}) { inserted }
-}"""
+TERMINATED = 143  # the exit code of a script that SIGTERM ends
+_INIT = """
+mutation UpsertBucket($name: String, $project: String, $entity: String, $displayName: String) {
+  upsertBucket(
+    input: {name: $name, modelName: $project, entityName: $entity, displayName: $displayName}
+  ) { inserted }
+}
+"""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a job does."""
+    """The script of one played job."""
 
     seconds: float = 0.2
     exit_code: int = 0
-    init: bool = True  # whether it calls wandb.init
-    endless: bool = False  # goes on until it is cancelled
-    preempted: bool = False  # loses its machine, unless it goes on with a run that is there already
-    stockout: bool = False  # the same, and only Vertex AI says so: to W&B its run has failed
+    init: bool = True  # calls wandb.init
+    endless: bool = False  # runs until it is cancelled
+    preempted: bool = False  # loses its machine, unless it resumes a run
+    stockout: bool = False  # the same, but W&B sees only a failed run
     internal: bool = False  # its first attempt fails before its container runs
 
 
@@ -38,15 +42,15 @@ class MachinesLost(Exception):
 
 
 def part_of(variables: Mapping[str, str]) -> Part:
-    """Read the part of a job out of its variables; one without a part trains and succeeds."""
+    """Read a job's part from its variables; a job without a part succeeds."""
     return Part(**json.loads(variables.get("WANDB_CONFIG") or "{}"))
 
 
 def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
-    """Play a job that has these variables; return its exit code, None where it was cancelled.
+    """Play a job with these variables; return its exit code, or None if it was cancelled.
 
     Raises:
-        MachinesLost: its part says so.
+        MachinesLost: its part requests a stockout.
     """
     part = part_of(variables)
     run = _Run(variables) if part.init else None
@@ -66,7 +70,7 @@ def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
 
 
 class _Run:
-    """The run of a job, as W&B's SDK tells it."""
+    """The run of a job, reported as W&B's SDK does."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._url = variables["WANDB_BASE_URL"].rstrip("/")
@@ -78,7 +82,7 @@ class _Run:
         self._session.headers.update(FAULTLESS)
 
     def begin(self) -> bool:
-        """Make the run, or go on with it; tell whether it is new."""
+        """Create or resume the run; return whether it is new."""
         variables = {**self._path, "name": self._id, "displayName": self._shown}
         answer = self._post("graphql", {"query": _INIT, "variables": variables})
         return bool(answer["data"]["upsertBucket"]["inserted"])

@@ -1,6 +1,6 @@
-"""Google's refusals and the errors of jobs, word for word as people saw them, in one table each.
+"""Google's refusals and job errors, word for word as people reported them, in one table each.
 
-`Refusal.passing` says that a later call may succeed: chaos draws from those.
+After a `Refusal.passing` a later call may succeed; chaos draws from those.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ TYPE = "type.googleapis.com/google.rpc."
 
 @dataclass(frozen=True)
 class Refusal:
-    """One answer to a create; {location}, {project} and {service_account} are filled in."""
+    """One answer to a create, with {location}, {project} and {service_account} to fill in."""
 
     name: str
     http_status: int
@@ -21,10 +21,10 @@ class Refusal:
     words: str
     passing: bool = True
     details: tuple[Detail, ...] = field(default=(), repr=False)
-    page: bool = False  # an HTML page of the front end, no JSON
+    page: bool = False  # the front end's HTML page instead of JSON
 
     def error(self, **values: str) -> ApiError:
-        """Return it as an error to raise."""
+        """Return the error to raise."""
         known = {
             "location": "us-central1",
             "project": "p",
@@ -44,8 +44,9 @@ def _info(reason: str, **metadata: str) -> dict[str, Any]:
 
 
 _RATE = (
-    "Quota exceeded for quota metric 'Job submission requests' and limit 'Job submission requests per minute per "
-    "region' of service 'aiplatform.googleapis.com' for consumer 'project_number:123456789012'."
+    "Quota exceeded for quota metric 'Job submission requests' and limit "
+    "'Job submission requests per minute per region' of service 'aiplatform.googleapis.com' "
+    "for consumer 'project_number:123456789012'."
 )
 _RATE_DETAILS = (
     _info(
@@ -58,20 +59,33 @@ _RATE_DETAILS = (
     ),
     {"@type": f"{TYPE}RetryInfo", "retryDelay": "1s"},
 )
-_ACT_AS = "You do not have permission to act as service_account: {service_account}. (or it may not exist)."
+_ACT_AS = (
+    "You do not have permission to act as service_account: {service_account}. "
+    "(or it may not exist)."
+)
 _DENIED = (
     "Permission 'aiplatform.customJobs.create' denied on resource "
     "'//aiplatform.googleapis.com/projects/{project}/locations/{location}' (or it may not exist)."
 )
-_METRICS = "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_cpus"
-_AGENTS = (
-    "Service agents are being provisioned (https://cloud.google.com/vertex-ai/docs/general/access-control"
-    "#service-agents). Service agents are needed to access customer resources. Please try again in a few minutes."
+_METRICS = (
+    "The following quota metrics exceed quota limits: "
+    "aiplatform.googleapis.com/custom_model_training_cpus"
 )
-_REGION = "Resources are insufficient in region: {location}. Try a different region or use a different accelerator."
+_AGENTS = (
+    "Service agents are being provisioned "
+    "(https://cloud.google.com/vertex-ai/docs/general/access-control#service-agents). "
+    "Service agents are needed to access customer resources. Please try again in a few minutes."
+)
+_REGION = (
+    "Resources are insufficient in region: {location}. "
+    "Try a different region or use a different accelerator."
+)
 _CONSUMER = "Permission denied on resource project {project}."
 _CONSUMER_DETAILS = (_info("CONSUMER_INVALID", consumer="projects/p"),)
-_OTHER = "The service is temporarily unavailable in {location} for this machine type. Please try a different region."
+_OTHER = (
+    "The service is temporarily unavailable in {location} for this machine type. "
+    "Please try a different region."
+)
 
 REFUSALS: dict[str, Refusal] = {
     refusal.name: refusal
@@ -118,7 +132,7 @@ REFUSALS: dict[str, Refusal] = {
             "DEADLINE_EXCEEDED",
             "Deadline expired before operation could complete.",
         ),
-        # for good
+        # a later call fails, too
         Refusal(
             "quota-zero",
             429,
@@ -156,16 +170,17 @@ JOB_ERRORS: dict[str, str] = {
     "internal": INTERNAL,
     "region-insufficient": _REGION,
     "stockout": "The job failed because of GCE_STOCKOUT in zone {location}-a.",
-    "pool-exhausted": "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone '{location}-a' does not have enough "
-    "resources available to fulfill the request.",
+    "pool-exhausted": "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone '{location}-a' does not "
+    "have enough resources available to fulfill the request.",
     "out-of-capacity": "{location} is currently out of capacity for the requested machine type.",
     "quota-metrics": _METRICS,
-    "own-failure": "The replica workerpool0-0 exited with a non-zero status of 1. Termination reason: Error. To find "
-    "out more about why your job exited please check the logs: Quota exceeded. STOCKOUT",
+    "own-failure": "The replica workerpool0-0 exited with a non-zero status of 1. "
+    "Termination reason: Error. To find out more about why your job exited please check the logs: "
+    "Quota exceeded. STOCKOUT",
 }
-"""What Vertex AI writes as the error of a FAILED job."""
+"""The errors that Vertex AI writes into a FAILED job."""
 
 
 def job_error(name: str, location: str = "us-central1") -> str:
-    """Return one of these texts for a region."""
+    """Return one of the job errors for a region."""
     return JOB_ERRORS[name].format(location=location)

@@ -1,4 +1,4 @@
-"""Refuse the custom jobs that Vertex AI refuses, naming every wrong field at once."""
+"""Refuse the custom jobs that Vertex AI refuses, with every wrong field in one error."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,19 +16,13 @@ MAX_LABEL_LENGTH = 64
 MAX_ENV = 100
 
 _REQUIRED = "Required field is not set."
-
-
 DAY = 24 * 3600
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+\d+")  # us-central1; us-central1-a is a zone
-_NO_REGIONS = (
-    "global",
-    "us",
-    "eu",
-)  # locations in which Vertex AI has other things than CustomJobs
+_NO_REGIONS = ("global", "us", "eu")  # Vertex AI has no CustomJobs in these locations
 
 
 def check(parent: str, job: Any, behaviour: Behaviour) -> None:
-    """Raise ApiError with all that Vertex AI would object to in a CustomJob message."""
+    """Raise ApiError with all of Vertex AI's objections to a CustomJob message."""
     _, project, _, location = parent.split("/")
     _check_parent(project, location, behaviour)
     violations = dict(
@@ -52,7 +46,7 @@ def check(parent: str, job: Any, behaviour: Behaviour) -> None:
 
 
 def _check_parent(project: str, location: str, behaviour: Behaviour) -> None:
-    """Refuse a location that has no CustomJobs, and a project that does not exist."""
+    """Refuse a location without CustomJobs, and a project that does not exist."""
     if location in _NO_REGIONS:
         raise REFUSALS["no-custom-jobs"].error(location=location)
     if not _REGION.fullmatch(location):
@@ -62,7 +56,7 @@ def _check_parent(project: str, location: str, behaviour: Behaviour) -> None:
 
 
 def _scheduling_errors(job: Any) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with how long a job may run and wait."""
+    """Yield the problems of a job's timeout and wait duration."""
     scheduling = job.job_spec.scheduling
     for field in ("timeout", "max_wait_duration"):
         if getattr(scheduling, field).ToTimedelta().total_seconds() < 0:
@@ -97,14 +91,15 @@ def _label_errors(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if not _fits(key) or not key[:1].isalpha():
             yield (
                 f"custom_job.labels[{key}]",
-                f'The label key "{key}" must start with a letter, be at most {MAX_LABEL_LENGTH} characters long and '
-                "contain only lowercase letters, numeric characters, underscores and dashes.",
+                f'The label key "{key}" must start with a letter, be at most {MAX_LABEL_LENGTH} '
+                "characters long and contain only lowercase letters, numeric characters, "
+                "underscores and dashes.",
             )
         if not _fits(value):
             yield (
                 f"custom_job.labels[{key}]",
-                f'The label value "{value}" must be at most {MAX_LABEL_LENGTH} characters long and contain only '
-                "lowercase letters, numeric characters, underscores and dashes.",
+                f'The label value "{value}" must be at most {MAX_LABEL_LENGTH} characters long '
+                "and contain only lowercase letters, numeric characters, underscores and dashes.",
             )
 
 
@@ -125,7 +120,7 @@ def _pool_errors(spec: Any) -> Iterator[tuple[str, str]]:
                 "The replica count of the first worker pool must be at least 1.",
             )
         elif index > 0 and pool.ByteSize() == 0:
-            continue  # Vertex AI lets all pools but the first be skipped by an empty one
+            continue  # an empty pool skips any pool but the first
         elif pool.replica_count < 1:
             yield f"{here}.replica_count", "The replica count must be positive."
         if not pool.machine_spec.machine_type:

@@ -1,8 +1,8 @@
-"""Run a job's containers as local processes: the command, the arguments and the environment that Vertex AI would give.
+"""Run a job's containers as local processes, with Vertex AI's command, arguments and environment.
 
-An image `local/NAME[:TAG]`, or one that was built here, is a folder (deploy/local/image_store.py). Its files are copied
-for each replica, as a container has a file system of its own. There is no registry on a laptop, so any other image
-fails as one that cannot be pulled. `local/played` alone has no folder: its jobs are played without a process.
+An image `local/NAME[:TAG]`, or an image built here, is a folder (deploy/local/image_store.py). Each
+replica gets a copy of its files, as a container has its own file system. Any other image fails as
+if its pull had failed. The image `local/played` has no folder and starts no process.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from deploy.local.servers.vertex.state import Job, VertexState
 
 
 class Runner:
-    """Start each created job in a thread of its own; `close` ends them all."""
+    """Runs each created job in its own thread; `close` ends all jobs."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class Runner:
         self._pending = pending_seconds
         self._grace = grace_seconds
         self._running: list[tuple[threading.Thread, Job]] = []
-        self._broken: set[str] = set()  # runs whose first attempt has failed by an internal error
+        self._broken: set[str] = set()  # runs whose first attempt failed with an internal error
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def start(self, state: VertexState, job: Job) -> None:
-        """Begin to run a job."""
+        """Start a job."""
         thread = threading.Thread(target=self._live, args=(state, job), name=job.name, daemon=True)
         self._running = [(other, its) for other, its in self._running if other.is_alive()] + [
             (thread, job)
@@ -54,7 +54,7 @@ class Runner:
         thread.start()
 
     def close(self) -> None:
-        """End every process that was started, and wait until they are gone."""
+        """End every started process, and wait for it."""
         self._closed.set()
         for _, job in self._running:
             job.stop.set()
@@ -62,7 +62,7 @@ class Runner:
             thread.join(self._grace + 2)
 
     def _live(self, state: VertexState, job: Job) -> None:
-        """Take a job from QUEUED to its end."""
+        """Move a job from QUEUED to its end."""
         location = job.parent.rpartition("/")[2]
         if not self._take_machines(state, job, location):
             self._cancel(state, job, "The job was cancelled before it began.")
@@ -73,7 +73,7 @@ class Runner:
             state.machines.give_back(location, job.message)
 
     def _take_machines(self, state: VertexState, job: Job, location: str) -> bool:
-        """Wait in QUEUED for a quota of machines; False where the job is cancelled first."""
+        """Wait in QUEUED for machine quota; return False if the job is cancelled first."""
         if job.stop.wait(self._pending / 2):
             return False
         while not state.machines.take(location, job.message):
@@ -82,7 +82,7 @@ class Runner:
         return True
 
     def _begin(self, state: VertexState, job: Job) -> None:
-        """Wait in PENDING for the machines themselves, then run."""
+        """Wait in PENDING for the machines, then run."""
         state.move(job, "JOB_STATE_PENDING")
         if job.stop.wait(self._pending / 2):
             self._cancel(state, job, "The job was cancelled before it began.")
@@ -96,11 +96,11 @@ class Runner:
             state.move(job, "JOB_STATE_FAILED", error)
 
     def _breaks(self, job: Job) -> bool:
-        """Tell whether a played job fails in its first attempt before its container runs."""
+        """Return whether this attempt of a played job fails before its container runs."""
         try:
             if not _is_played(job) or not part_of(_variables(job)).internal:
                 return False
-        except (ValueError, TypeError):  # its part is none: to play it says so
+        except (ValueError, TypeError):  # an invalid part; `play` reports it
             return False
         run = _variables(job).get("WANDB_RUN_ID", job.name)
         with self._lock:
@@ -109,7 +109,7 @@ class Runner:
         return first
 
     def _wait_for_flex_start(self, state: VertexState, job: Job) -> None:
-        """Wait for machines for as long as the job allows, then end in the way that the switch says."""
+        """Wait for machines as long as the job allows, then end as `Behaviour.flex_ends` sets."""
         scheduling = job.message.job_spec.scheduling
         limit = scheduling.max_wait_duration.ToTimedelta().total_seconds()
         if not scheduling.HasField("max_wait_duration"):
@@ -152,12 +152,12 @@ class Runner:
             state.move(job, end, error)
 
     def _cancel(self, state: VertexState, job: Job, error: str) -> None:
-        """End a job that somebody cancelled, after the time that CANCELLING takes here."""
+        """End a cancelled job after `Behaviour.cancelling_seconds`."""
         self._closed.wait(state.behaviour.cancelling_seconds)
         state.move(job, "JOB_STATE_CANCELLED", error)
 
     def _watch(self, job: Job, processes: list[subprocess.Popen[bytes]]) -> tuple[str, str]:
-        """Wait until the first replica of the first pool ends, or the job is cancelled, or its time is over."""
+        """Wait until the first replica of the first pool ends, a cancel, or the job's timeout."""
         limit = job.message.job_spec.scheduling.timeout.ToTimedelta().total_seconds()
         deadline = time.monotonic() + limit if limit else float("inf")
         while processes[0].poll() is None:
@@ -191,12 +191,13 @@ class Runner:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # a process group of its own, so that its children can be ended with it
+                    start_new_session=True,  # one process group, so that its children end with it
                 )
             except OSError as exc:
                 raise ValueError(
-                    f"The replica {replica} exited with a non-zero status of 128. Termination reason: StartError. "
-                    f"Termination log message: failed to start the container: {command[0]}: {exc.strerror}."
+                    f"The replica {replica} exited with a non-zero status of 128. "
+                    "Termination reason: StartError. Termination log message: "
+                    f"failed to start the container: {command[0]}: {exc.strerror}."
                 ) from exc
 
 
@@ -209,19 +210,19 @@ def _play(job: Job) -> tuple[str, str]:
         return _ending(job, play(_variables(job), job.stop))
     except MachinesLost:
         return "JOB_STATE_FAILED", stockout(job.parent.rpartition("/")[2])
-    except (OSError, ValueError, TypeError, KeyError) as exc:  # W&B is gone, or the part is none
+    except (OSError, ValueError, TypeError, KeyError) as exc:  # W&B is gone, or an invalid part
         return "JOB_STATE_FAILED", f"The job cannot be played: {exc!r}"
 
 
 def _ending(job: Job, code: int | None) -> tuple[str, str]:
-    """Return the state and the error of a job whose first replica ended with this code; None: it was cancelled."""
+    """Return the state and the error of a job by its first replica's exit code; None: cancelled."""
     if code is None:
         return "JOB_STATE_CANCELLED", "The job was cancelled."
     if code == 0:
         return "JOB_STATE_SUCCEEDED", ""
+    status = code if code > 0 else 128 - code  # 128 + the signal's number, as in containers
     return "JOB_STATE_FAILED", (
-        # ended by a signal: 128 and its number, as containers have it
-        f"The replica workerpool0-0 exited with a non-zero status of {code if code > 0 else 128 - code}. "
+        f"The replica workerpool0-0 exited with a non-zero status of {status}. "
         f"To find out more about why your job exited please check the logs: {job.log}"
     )
 
@@ -235,7 +236,7 @@ def _replicas(job: Job) -> Iterator[tuple[str, Any]]:
         for replica in range(pool.replica_count):
             if pool.WhichOneof("task") == "python_package_spec":
                 raise ValueError(
-                    "A python_package_spec cannot be run on this machine: give a container_spec."
+                    "This machine cannot run a python_package_spec: use a container_spec."
                 )
             yield f"workerpool{number}-{replica}", pool.container_spec
 

@@ -1,4 +1,4 @@
-"""Run out of machines on purpose, in a region and for a strategy, and say so as Google does."""
+"""Simulated shortages of machines by region and strategy, reported in Google's words."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,30 +9,30 @@ from deploy.local.servers.vertex.refusals import REFUSALS, TYPE, job_error
 
 
 class Lack(StrEnum):
-    """What there is too little of."""
+    """The kinds of shortage."""
 
-    RATE = "rate"  # refused: too many calls a minute
+    RATE = "rate"  # refused: too many calls per minute
     AMOUNT = "amount"  # refused: the project's quota of machines is used up
-    ZERO = "zero"  # refused: the project's quota is nothing
-    STOCKOUT = "stockout"  # accepted, and failed after a while without having run
+    ZERO = "zero"  # refused: the project's quota is zero
+    STOCKOUT = "stockout"  # accepted, then failed without having run
 
 
 class Shortages:
-    """Hold what is lacking where, until it is there again."""
+    """The current shortages."""
 
     def __init__(self) -> None:
         self._lacks: dict[tuple[str, str], Lack] = {}
 
     def begin(self, location: str, strategy: str, lack: Lack) -> None:
-        """Let machines lack from now on."""
+        """Begin a shortage."""
         self._lacks[location, strategy] = lack
 
     def end(self, location: str, strategy: str) -> None:
-        """Let there be machines again."""
+        """End a shortage."""
         self._lacks.pop((location, strategy), None)
 
     def check(self, parent: str, message: Any) -> None:
-        """Raise ApiError (429) where a job cannot be accepted."""
+        """Raise ApiError (429) if a shortage refuses the job."""
         location = parent.rpartition("/")[2]
         match self._lacks.get((location, strategy_of(message))):
             case Lack.RATE:
@@ -43,7 +43,7 @@ class Shortages:
                 raise _amount()
 
     def stockout(self, parent: str, message: Any) -> str:
-        """Return the error of a job for which no machines are found; empty where there are some."""
+        """Return the error of a job without machines; empty if machines are available."""
         location = parent.rpartition("/")[2]
         if self._lacks.get((location, strategy_of(message))) is not Lack.STOCKOUT:
             return ""
@@ -51,15 +51,19 @@ class Shortages:
 
 
 def stockout(location: str) -> str:
-    """Return the error of a job whose machines are not there, or are taken away, in the words of Google's page."""
+    """Return the error of a job without machines, in the words of Google's documentation."""
     return job_error("region-insufficient", location)
 
 
 def _quota(location: str, limit: int) -> ApiError:
-    """Build what the quota of calls answers; its shape is that of every Google API, the limit's name is made up."""
+    """Return the refusal of the call quota, in the shape of every Google API.
+
+    The name of the limit is invented.
+    """
     words = (
-        "Quota exceeded for quota metric 'Job submission requests' and limit 'Job submission requests per minute per "
-        "region' of service 'aiplatform.googleapis.com' for consumer 'project_number:123456789012'."
+        "Quota exceeded for quota metric 'Job submission requests' and limit "
+        "'Job submission requests per minute per region' of service 'aiplatform.googleapis.com' "
+        "for consumer 'project_number:123456789012'."
     )
     metadata = {
         "service": "aiplatform.googleapis.com",
@@ -82,7 +86,7 @@ def _quota(location: str, limit: int) -> ApiError:
 
 
 def _amount() -> ApiError:
-    """Build what a quota of machines answers: its details have nothing but DebugInfo."""
+    """Return the refusal of a machine quota, whose only detail is DebugInfo."""
     words = REFUSALS["quota-metrics"].words
     debug = {
         "@type": f"{TYPE}DebugInfo",

@@ -1,143 +1,48 @@
-"""Hold the custom jobs and their life: QUEUED → PENDING → RUNNING → SUCCEEDED, FAILED or CANCELLED."""
+"""All custom jobs, and their states: QUEUED → PENDING → RUNNING → SUCCEEDED, FAILED, CANCELLED."""
 
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from google.rpc import code_pb2
 
 from deploy.local.servers.vertex.behaviour import Behaviour
 from deploy.local.servers.vertex.errors import ApiError, invalid_argument, not_found
 from deploy.local.servers.vertex.faults import Faults
 from deploy.local.servers.vertex.filters import compile_filter
+from deploy.local.servers.vertex.jobs import ENDED as ENDED
+from deploy.local.servers.vertex.jobs import Job as Job
+from deploy.local.servers.vertex.jobs import location
 from deploy.local.servers.vertex.machines import Machines
-from deploy.local.servers.vertex.messages import JOB_STATES
-from deploy.local.servers.vertex.refusals import INTERNAL
 from deploy.local.servers.vertex.rules import check
 from deploy.local.servers.vertex.shortages import Shortages, stockout
 
 MAX_PAGE = 100
 _HAVE_AN_ERROR = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 _HAVE_AN_END_TIME = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
-ENDED = frozenset(
-    f"JOB_STATE_{end}"
-    for end in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
-)
-
-
-@dataclass
-class Job:
-    """One custom job: the message as it was created, and what the service knows of it."""
-
-    name: str
-    message: Any  # a CustomJob message
-    create_time: datetime
-    behaviour: Behaviour = field(repr=False)
-    state: str = "JOB_STATE_QUEUED"
-    update_time: datetime | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    error: str = ""
-    log: str = ""  # the path of what its containers printed
-    stop: threading.Event = field(default_factory=threading.Event)  # set by cancel
-    runs: bool = False  # whether somebody runs it, and so ends it when it is cancelled
-    made: float = field(default_factory=time.monotonic)  # when it was created
-    moved: float = 0.0  # when it last changed its state
-
-    @property
-    def display_name(self) -> str:
-        """Return its display name."""
-        return str(self.message.display_name)
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Return its labels."""
-        return dict(self.message.labels)
-
-    @property
-    def parent(self) -> str:
-        """Return projects/P/locations/L."""
-        return self.name.rpartition("/customJobs/")[0]
-
-    @property
-    def listed(self) -> bool:
-        """Tell whether a listing has it yet."""
-        return time.monotonic() - self.made >= self.behaviour.list_seconds
-
-    @property
-    def shown_error(self) -> str:
-        """Return its error; empty as long as Vertex AI has not written it."""
-        return self.error if time.monotonic() - self.moved >= self.behaviour.error_seconds else ""
-
-    def described(self) -> Any:
-        """Return the whole message, as the service would answer it."""
-        message = type(self.message)()
-        message.CopyFrom(self.message)
-        message.name = self.name
-        message.state = (
-            JOB_STATES[self.state] if self.state in JOB_STATES else _future_state(self.state)
-        )
-        for moment in ("create_time", "update_time", "start_time", "end_time"):
-            if value := getattr(self, moment):
-                getattr(message, moment).FromDatetime(value)
-        if error := self.shown_error:
-            message.error.code = _error_code(self)
-            message.error.message = error
-            written = (self.update_time or self.create_time) + timedelta(
-                seconds=self.behaviour.error_seconds
-            )
-            message.update_time.FromDatetime(written)
-        return message
-
-
-def _error_code(job: Job) -> int:
-    """Return the code of its error: 3 is what Vertex AI gives to a job whose replica exited with one."""
-    if job.state.endswith("CANCELLED"):
-        return int(code_pb2.CANCELLED)
-    if job.error == INTERNAL:
-        return int(code_pb2.INTERNAL)
-    return int(
-        code_pb2.RESOURCE_EXHAUSTED
-        if job.error == stockout(_location(job))
-        else code_pb2.INVALID_ARGUMENT
-    )
-
-
-def _location(job: Job) -> str:
-    return job.parent.rpartition("/")[2]
-
-
-def _future_state(name: str) -> int:
-    """Return a number for a state that the installed messages do not know: 99, or the one in its name."""
-    digits = "".join(char for char in name if char.isdigit())
-    return int(digits or 99)
 
 
 class VertexState:
-    """All jobs of all projects and regions. `start` is called with each created job, and runs it."""
+    """All jobs of all projects and regions; `start` runs each created job."""
 
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
         self.behaviour = Behaviour()
         self.machines = Machines(self.behaviour)
-        self.build_logs: Path | None = None  # a folder with the logs of Cloud Build's builds
+        self.build_logs: Path | None = None  # the folder of Cloud Build's build logs
         self.faults = Faults()
         self.shortages = Shortages()
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "delete"), 0)
-        self.contexts: dict[
-            str, str
-        ] = {}  # of the metadata store: the schemas of experiments and their runs, by name
+        # of the metadata store: the schemas of experiments and their runs, by name
+        self.contexts: dict[str, str] = {}
         self._start = start
         self._jobs: dict[str, Job] = {}
-        self._numbers = itertools.count(time.time_ns())  # 19 digits, and new ones after a restart
+        self._numbers = itertools.count(time.time_ns())  # 19 digits; a restart repeats none
         self._lock = threading.RLock()
 
     def create(self, parent: str, message: Any) -> Job:
-        """Accept a job or raise ApiError, and let it begin."""
+        """Accept a job and start it, or raise ApiError."""
         check(parent, message, self.behaviour)
         self.shortages.check(parent, message)
         job = self.add(parent, message)
@@ -147,7 +52,7 @@ class VertexState:
         return job
 
     def add(self, parent: str, message: Any, state: str = "JOB_STATE_QUEUED") -> Job:
-        """Put a job in without running it: for tests and benchmarks."""
+        """Add a job without running it, for tests and benchmarks."""
         with self._lock:
             now = datetime.now(UTC)
             job = Job(
@@ -174,7 +79,7 @@ class VertexState:
             return list(self._jobs.values())[::-1]
 
     def page(self, parent: str, wanted: str, size: int, token: str) -> tuple[list[Job], str]:
-        """Return one page of a listing, newest first, and the token of the next one."""
+        """Return one page of a listing, newest first, and the token of the next page."""
         matches = compile_filter(wanted)
         if size < 0:
             raise invalid_argument("page_size must not be negative.")
@@ -185,7 +90,7 @@ class VertexState:
 
     def _older(self, parent: str, matches: Callable[[Job], bool], token: str) -> Iterator[Job]:
         if token and not token.isdecimal():
-            raise invalid_argument("page_token is not one of a former answer.")
+            raise invalid_argument("page_token does not come from an earlier answer.")
         for job in self.jobs():
             number = job.name.rpartition("/")[2]
             if (
@@ -197,7 +102,7 @@ class VertexState:
                 yield job
 
     def cancel(self, name: str) -> None:
-        """Ask a job to end; raise ApiError where it has ended."""
+        """Cancel a job; raise ApiError if it has ended."""
         job = self.get(name)
         with self._lock:
             if job.state in ENDED:
@@ -205,7 +110,7 @@ class VertexState:
                 raise ApiError(400, "FAILED_PRECONDITION", message)
             self.move(job, "JOB_STATE_CANCELLING")
             job.stop.set()
-            if not job.runs and not self.behaviour.cancelling_seconds:  # nobody else ends it
+            if not job.runs and not self.behaviour.cancelling_seconds:  # no runner ends it
                 self.move(job, "JOB_STATE_CANCELLED", "The job was cancelled.")
 
     def delete(self, name: str) -> None:
@@ -216,25 +121,25 @@ class VertexState:
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Let a job vanish, whatever its state: as if somebody had deleted it in the console."""
+        """Remove a job in any state, as a deletion in the console does."""
         with self._lock:
             job = self._jobs.pop(name)
             job.stop.set()
 
     def force(self, name: str, state: str, error: str = "") -> None:
-        """Put a job into any state from any state, also into one that nobody knows yet."""
+        """Set any state, also an unknown one."""
         job = self.get(name)
         with self._lock:
             self._enter(job, state, error)
 
     def preempt(self, name: str) -> None:
-        """Take a running job's machines away, as happens to Spot VMs."""
+        """Take a running job's machines away, as Google does with Spot VMs."""
         job = self.get(name)
-        self.force(name, "JOB_STATE_FAILED", stockout(_location(job)))
+        self.force(name, "JOB_STATE_FAILED", stockout(location(job)))
         job.stop.set()
 
     def take_internal_error(self) -> bool:
-        """Tell whether the next job fails before its container runs, and count it."""
+        """Return whether the next job fails before its container runs, and count it."""
         with self._lock:
             if self.behaviour.internal_errors < 1:
                 return False
@@ -242,13 +147,13 @@ class VertexState:
             return True
 
     def move(self, job: Job, state: str, error: str = "") -> None:
-        """Change a job's state; an ended job stays as it is, and one that is being cancelled can only end."""
+        """Change a job's state; an ended job never changes, and a CANCELLING job can only end."""
         with self._lock:
             if job.state not in ENDED and (job.state != "JOB_STATE_CANCELLING" or state in ENDED):
                 self._enter(job, state, error)
 
     def _enter(self, job: Job, state: str, error: str) -> None:
-        """Set a state with the times and the error that go with it."""
+        """Set a state with its times and its error."""
         now = datetime.now(UTC)
         job.state, job.update_time, job.moved = state, now, time.monotonic()
         job.error = error if state in _HAVE_AN_ERROR else ""

@@ -1,1 +1,1 @@
-"""A stand-in for W&B: real clients push, pop, log and ask; all it knows is in memory."""
+"""A stand-in for W&B, for real clients that push, pop, log and query; its state is in memory."""

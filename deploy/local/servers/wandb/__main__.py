@@ -14,51 +14,49 @@ from deploy.local.shapes import WANDB
 
 
 class Announcing(uvicorn.Server):
-    """A server that says where it listens, once it does."""
+    """A server that prints its URL once it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, then print the URL."""
+        """Start to listen, then print the URL."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         print(f"W&B stand-in ready: http://{host}:{port}", flush=True)
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=0, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, show_default=True, help="Port; 0 selects a free one.")
 @click.option(
     "--latency-ms",
     default=0.0,
     show_default=True,
-    help="How much longer every GraphQL request takes.",
+    help="Delay of every GraphQL request.",
 )
 @click.option(
     "--lease-seconds",
     default=60.0,
     show_default=True,
-    help="How long a popped item waits for its ack.",
+    help="Lease of a popped item until its ack.",
 )
 @click.option(
     "--crashed-after-seconds",
     default=300.0,
     show_default=True,
-    help="When a silent run counts as crashed.",
+    help="Silence after which a run counts as crashed.",
 )
 @click.option(
     "--api-key",
     "api_keys",
     multiple=True,
-    help="A key to accept; without any, every key is. Repeatable.",
+    help="A valid API key; without this option every key is valid. Repeatable.",
 )
-@click.option(
-    "--entity", default="local", show_default=True, help="The default entity of whoever asks."
-)
+@click.option("--entity", default="local", show_default=True, help="Default entity of every user.")
 @click.option(
     "--error-shape",
     type=click.Choice(SHAPES),
     default="usual",
     show_default=True,
-    help="How a refusal is answered.",
+    help="Form of a refusal.",
 )
 @fault_options
 def main(
@@ -73,7 +71,7 @@ def main(
     fault_rate: float,
     fault_seed: int,
 ) -> None:
-    """Stand in for W&B on this machine; all is forgotten at the end."""
+    """Serve W&B's API on this machine, with its state in memory."""
     state = State(
         api_keys=api_keys,
         entity=entity,

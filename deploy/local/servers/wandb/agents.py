@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Agent:
-    """A process that polls run queues; its page can tell it to stop polling."""
+    """A process that polls run queues; W&B's page can ask it to stop."""
 
     id: str
     name: str
@@ -23,7 +23,7 @@ class Agent:
 
 
 class Agents:
-    """All agents that ever registered. Not safe for threads: State's lock is."""
+    """All registered agents; callers hold State's lock."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Agents:
         config: dict[str, Any],
         version: str | None,
     ) -> Agent:
-        """Note an agent and the queues that it polls."""
+        """Register an agent with its queues."""
         number = self._new_number()
         agent = Agent(
             id=self._new_id("LaunchAgent", number),
@@ -62,7 +62,7 @@ class Agents:
         return agent
 
     def heartbeat(self, agent_id: str, status: str | None) -> bool:
-        """Note that an agent lives, and what it does."""
+        """Record an agent's heartbeat and status."""
         agent = self.by_id.get(agent_id)
         if agent is None:
             return False

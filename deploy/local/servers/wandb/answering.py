@@ -1,4 +1,4 @@
-"""JSON as W&B's clients and people write it: NaN, half of a surrogate pair, and items that are no JSON at all."""
+"""JSON as W&B sends it: with NaN, half of a surrogate pair, and items that are not JSON."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from starlette.responses import Response
 def json_response(
     content: Any, status: int = 200, raw: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer with JSON. `raw` holds texts that stand in the place of a string, byte for byte."""
+    """Return a JSON response; `raw` maps strings to the bytes that replace them."""
     text = json.dumps(content)
     for marker, written in (raw or {}).items():
         text = text.replace(json.dumps(marker), written, 1)

@@ -1,4 +1,4 @@
-"""The stand-in's HTTP: GraphQL, file streams and uploads for W&B's clients, `/standin` and a page for us."""
+"""The HTTP interface of the stand-in: W&B's API, `/standin` for tests, and pages for people."""
 
 import asyncio
 import base64
@@ -37,19 +37,19 @@ STORAGE = "/storage/{entity}/{project}/{run}/{name:path}"
 
 
 def create_app(state: State, latency: float = 0.0) -> Starlette:
-    """Return the server of this state; every GraphQL request takes `latency` seconds more, all at once."""
+    """Return the application over this state; `latency` delays each GraphQL request by seconds."""
     executor = Executor(QUERIES | {"Run": RUN_FIELDS, "Mutation": MUTATIONS})
 
     async def graphql(request: Request) -> Response:
         body = await _json(request)
         query, variables = body["query"], body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
-            raise ValueError("query is no string, or variables are no JSON object")
+            raise ValueError("query must be a string, and variables a JSON object")
         document = executor.read(query)
         with state.lock:
             state.requests[document.name] += 1
         for error in document.errors:
-            log.warning("%s is not understood: %s", document.name, error.message)
+            log.warning("%s is invalid: %s", document.name, error.message)
         if latency:
             await asyncio.sleep(latency)
         asked = Asked(state, str(request.base_url).rstrip("/"))
@@ -90,7 +90,7 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
         routes=[
             Route("/graphql", _authorized(state, graphql), methods=["POST"]),
             Route(FILE_STREAM, _authorized(state, file_stream), methods=["POST"]),
-            # an upload url is its own permission, as W&B's signed ones are
+            # an upload URL needs no key, as W&B's signed URLs
             Route(STORAGE, put_file, methods=["PUT"]),
             Route(STORAGE, get_file, methods=["GET"]),
             *artifact_routes(state, partial(_authorized, state)),
@@ -109,7 +109,7 @@ def _executed(
     operation: str | None,
     asked: Asked,
 ) -> Response:
-    """Answer a document; what W&B refuses is answered in the shape that was asked for."""
+    """Execute a document; its refusals take the selected shape."""
     if document.errors:
         return json_response({"errors": [error.formatted for error in document.errors]}, 400)
     state = asked.state
@@ -130,7 +130,7 @@ def _authorized(state: State, endpoint: Endpoint) -> Endpoint:
 
 
 def _api_key(authorization: str) -> str:
-    """Return the key out of `Basic base64("api:" + key)` or `Bearer key`, empty where there is none."""
+    """Return the key of `Basic base64("api:" + key)` or `Bearer key`; empty without a key."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
@@ -155,10 +155,10 @@ async def _json(request: Request) -> dict[str, Any]:
         try:
             body = gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as exc:
-            raise ValueError("the body is no gzip") from exc
+            raise ValueError("the body is not gzip") from exc
     message = json.loads(body)
     if not isinstance(message, dict):
-        raise ValueError("the body is no JSON object")
+        raise ValueError("the body is not a JSON object")
     return message
 
 

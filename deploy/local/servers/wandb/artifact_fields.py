@@ -1,20 +1,20 @@
-"""What an artifact answers about itself, where its files go, and the mutations that make one."""
+"""The GraphQL fields of artifacts, their collections, types and files."""
 
 import hashlib
 from typing import Any
 from urllib.parse import quote
 
 from deploy.local.servers.wandb.artifacts import Artifact, Artifacts, Collection
-from deploy.local.servers.wandb.errors import Refused
 from deploy.local.servers.wandb.execution import Info
 from deploy.local.servers.wandb.nodes import ProjectNode, connection, project_node
 from deploy.local.servers.wandb.run_fields import timestamp
 
 STORE = "/artifact-store"
-MANIFEST, FILES = "manifest", "files/"  # of an artifact, in the store
+MANIFEST, FILES = "manifest", "files/"  # paths of an artifact in the store
 
 
-def _artifacts(info: Info) -> Artifacts:
+def artifacts_of(info: Info) -> Artifacts:
+    """Return all artifacts of the state."""
     return info.context.state.artifacts
 
 
@@ -22,7 +22,8 @@ def _url(info: Info, artifact: Artifact, path: str) -> str:
     return f"{info.context.base_url}{STORE}/{quote(artifact.id)}/{quote(path)}"
 
 
-def _file(info: Info, artifact: Artifact, name: str) -> dict[str, Any]:
+def file_node(info: Info, artifact: Artifact, name: str) -> dict[str, Any]:
+    """Describe one file of an artifact, with its URLs."""
     url, content = _url(info, artifact, f"{FILES}{name}"), artifact.files.get(name, b"")
     return {
         "id": f"{artifact.id}/{name}",
@@ -43,7 +44,8 @@ def _file(info: Info, artifact: Artifact, name: str) -> dict[str, Any]:
     }
 
 
-def _manifest(info: Info, artifact: Artifact) -> dict[str, Any]:
+def manifest_node(info: Info, artifact: Artifact) -> dict[str, Any]:
+    """Describe the manifest of an artifact, with its URLs."""
     url = _url(info, artifact, MANIFEST)
     held = {
         "id": f"{artifact.id}/manifest",
@@ -51,8 +53,8 @@ def _manifest(info: Info, artifact: Artifact) -> dict[str, Any]:
         "upload_url": url,
         "direct_url": url,
     }
-    file = {**_file(info, artifact, ""), **held}
-    return {"id": artifact.id, "file": file}  # one manifest each: its id is the artifact's
+    file = {**file_node(info, artifact, ""), **held}
+    return {"id": artifact.id, "file": file}  # an artifact has one manifest, which shares its id
 
 
 def _membership(artifact: Artifact | None) -> dict[str, Any] | None:
@@ -84,13 +86,13 @@ def _files(
 ) -> dict[str, Any]:
     artifact: Artifact = membership["artifact"]
     found = [name for name in artifact.files if not names or name in names]
-    return connection([_file(info, artifact, name) for name in found], first, after) | {
+    return connection([file_node(info, artifact, name) for name in found], first, after) | {
         "total_count": len(found)
     }
 
 
 def _collection(project: ProjectNode, info: Info, name: str) -> Collection | None:
-    return _artifacts(info).collections.get((project.entity_name, project.name, name))
+    return artifacts_of(info).collections.get((project.entity_name, project.name, name))
 
 
 def _collections(
@@ -104,7 +106,7 @@ def _collections(
     where = (project.entity_name, project.name)
     held = [
         one
-        for one in _artifacts(info).collections.values()
+        for one in artifacts_of(info).collections.values()
         if (one.entity_name, one.project_name) == where
     ]
     found = [one for one in held if not type_name or one.type_name == type_name]
@@ -115,7 +117,7 @@ def _types(
     project: ProjectNode, info: Info, first: int | None = None, after: str | None = None, **_: Any
 ) -> dict[str, Any]:
     where = (project.entity_name, project.name)
-    held = _artifacts(info).collections.values()
+    held = artifacts_of(info).collections.values()
     names = dict.fromkeys(
         one.type_name for one in held if (one.entity_name, one.project_name) == where
     )
@@ -123,7 +125,7 @@ def _types(
 
 
 def _type(info: Info, name: str, project: ProjectNode) -> dict[str, Any]:
-    # when a type was made is not kept: each counts as old as the stand-in
+    # types have no recorded time: each is as old as the stand-in
     made = timestamp(info.context.state.started_at)
     return {
         "id": f"type:{name}",
@@ -148,54 +150,16 @@ def _versions(
 
 
 def _found(project: ProjectNode, info: Info, name: str) -> Artifact | None:
-    return _artifacts(info).find(project.entity_name, project.name, name)
+    return artifacts_of(info).find(project.entity_name, project.name, name)
 
 
 def _of_client(_: None, info: Info, client_id: str) -> dict[str, str] | None:
-    artifact = _artifacts(info).by_client_id.get(client_id)
+    artifact = artifacts_of(info).by_client_id.get(client_id)
     return {"server_id": artifact.id} if artifact else None
 
 
-def _create(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    given, state = arguments["input"], info.context.state
-    names = given.get("artifact_collection_names") or [given.get("artifact_collection_name")]
-    if len(names) != 1 or not names[0]:
-        raise Refused("an artifact is made in one collection")
-    entity = given.get("entity_name") or state.entity
-    state.project(entity, given["project_name"])
-    made = state.artifacts.create(
-        entity, given["project_name"], given["artifact_type_name"], names[0], given
-    )
-    return {"artifact": made}
-
-
-def _create_manifest(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    given = arguments["input"]
-    artifact_id = given.get("artifact_id") or given.get("artifact_manifest_id")
-    return {"artifact_manifest": _manifest(info, _artifacts(info).known(artifact_id))}
-
-
-def _create_files(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    specs = arguments["input"]["artifact_files"]
-    made = [_file(info, _artifacts(info).known(one["artifact_id"]), one["name"]) for one in specs]
-    return {"files": connection(made, len(made))}
-
-
-def _commit(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    return {"artifact": _artifacts(info).commit(arguments["input"]["artifact_id"])}
-
-
-def _known(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    """Answer a mutation that needs an artifact to be there, and keeps nothing of it."""
-    return {"artifact": _artifacts(info).known(arguments["input"]["artifact_id"])}
-
-
-def _delete(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    return {"artifact": _artifacts(info).delete(arguments["input"]["artifact_id"])}
-
-
 ARTIFACT_QUERIES: dict[str, Any] = {
-    "artifact": lambda _, info, id: _artifacts(info).by_id.get(id),  # noqa: A006 - W&B's name
+    "artifact": lambda _, info, id: artifacts_of(info).by_id.get(id),  # noqa: A006 - W&B's name
     "clientIDMapping": _of_client,
 }
 ARTIFACT_PROJECT_FIELDS: dict[str, Any] = {
@@ -223,7 +187,7 @@ ARTIFACT_FIELDS: dict[str, dict[str, Any]] = {
         "createdAt": lambda artifact, _: timestamp(artifact.created_at),
         "updatedAt": lambda artifact, _: timestamp(artifact.created_at),
         "aliases": lambda artifact, _: _aliases(artifact),
-        "currentManifest": lambda artifact, info: _manifest(info, artifact),
+        "currentManifest": lambda artifact, info: manifest_node(info, artifact),
     },
     "ArtifactSequence": {
         "project": lambda found, info: project_node(
@@ -245,14 +209,4 @@ ARTIFACT_FIELDS: dict[str, dict[str, Any]] = {
         ),
     },
     "ArtifactCollectionMembership": {"files": _files},
-}
-ARTIFACT_MUTATIONS: dict[str, Any] = {
-    "createArtifact": _create,
-    "createArtifactManifest": _create_manifest,
-    "updateArtifactManifest": _create_manifest,
-    "createArtifactFiles": _create_files,
-    "commitArtifact": _commit,
-    "updateArtifact": _known,
-    "useArtifact": _known,
-    "deleteArtifact": _delete,
 }

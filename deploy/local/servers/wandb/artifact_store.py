@@ -1,4 +1,4 @@
-"""Where artifacts' files are put and fetched: by addresses that are their own permission, or by their checksum."""
+"""The store of artifacts' files, by signed URL or by checksum."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from deploy.local.servers.wandb.state import State
 
 
 def artifact_routes(state: State, authorized: Callable[[Any], Any]) -> list[Route]:
-    """Return the routes of the store; what is asked for by its checksum, without a signed address, needs a key."""
+    """Return the routes of the store; a request by checksum needs a key, a signed URL does not."""
 
     async def put(request: Request) -> Response:
         content = await request.body()

@@ -1,4 +1,4 @@
-"""Artifacts: versions of named collections, each with its files and its manifest; jobs are artifacts too."""
+"""Artifacts: versions of named collections, with files and a manifest. Jobs are artifacts, too."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ LATEST = "latest"
 
 @dataclass
 class Artifact:
-    """A version of a collection. Nobody finds it by name before it is committed."""
+    """A version of a collection; names find only committed versions."""
 
     id: str
     collection: "Collection" = field(repr=False)
@@ -29,7 +29,7 @@ class Artifact:
 
     @property
     def aliases(self) -> list[str]:
-        """Return what the version is called, apart from its number."""
+        """Return the version's aliases, without its number."""
         return [alias for alias, one in self.collection.aliases.items() if one is self]
 
 
@@ -49,7 +49,7 @@ class Collection:
 
     @property
     def latest_artifact(self) -> Artifact | None:
-        """Return the version that was committed last."""
+        """Return the version of the last commit."""
         return self.aliases.get(LATEST)
 
     def find(self, alias: str) -> Artifact | None:
@@ -65,7 +65,7 @@ class Collection:
 
 
 class Artifacts:
-    """All artifacts. Not safe for threads: State's lock is."""
+    """All artifacts; callers hold State's lock."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Artifacts:
     def create(
         self, entity: str, project: str, type_name: str, name: str, given: Mapping[str, Any]
     ) -> Artifact:
-        """Make a version, or find the one with the same contents; what it is called is given at once, as W&B does."""
+        """Create a version, or return the one with the same digest; set its aliases at once."""
         collection = self.collections.get((entity, project, name))
         if collection is None:
             collection = Collection(self._new("ArtifactSequence"), entity, project, type_name, name)
@@ -110,14 +110,14 @@ class Artifacts:
         return made
 
     def commit(self, artifact_id: str) -> Artifact:
-        """Let a version be found; it is the latest now."""
+        """Commit a version, and make it the latest."""
         made = self.known(artifact_id)
         made.state = "COMMITTED"
         made.collection.aliases[LATEST] = made
         return made
 
     def delete(self, artifact_id: str) -> Artifact:
-        """Forget a version's files and names; links to its id find that it was deleted."""
+        """Delete a version's files and names; its id stays, with the state DELETED."""
         gone = self.known(artifact_id)
         gone.state = "DELETED"
         gone.files.clear()
@@ -126,7 +126,7 @@ class Artifacts:
         return gone
 
     def known(self, artifact_id: str) -> Artifact:
-        """Find a version by its id; one that is not there is refused."""
+        """Return a version by its id; raise Refused for an unknown id."""
         if artifact_id not in self.by_id:
             raise Refused(f"artifact {artifact_id} not found")
         return self.by_id[artifact_id]

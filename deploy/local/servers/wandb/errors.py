@@ -1,5 +1,5 @@
-"""What the stand-in answers as a GraphQL error."""
+"""The error that becomes a GraphQL error."""
 
 
 class Refused(Exception):
-    """Say why W&B does not do what it was asked; the message reaches the client."""
+    """W&B refuses a request; the message reaches the client."""

@@ -1,4 +1,4 @@
-"""Run GraphQL documents against the schema; each distinct document is read and validated once."""
+"""Execute GraphQL documents against the schema; each distinct document is parsed once."""
 
 import re
 from collections import OrderedDict
@@ -34,7 +34,7 @@ Resolvers = Mapping[str, Mapping[str, Callable[..., Any]]]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a resolver knows of the request: the state, and where the client reached us."""
+    """The context of a resolver: the state, and the URL by which the client reached us."""
 
     state: State
     base_url: str
@@ -45,7 +45,7 @@ Info: TypeAlias = "GraphQLResolveInfo[Asked]"
 
 @dataclass(frozen=True)
 class Document:
-    """A document as read, with what makes it invalid."""
+    """A parsed document with its validation errors."""
 
     name: str
     tree: DocumentNode | None
@@ -53,7 +53,7 @@ class Document:
 
 
 class Executor:
-    """Executes documents with resolvers given by type and field; other fields are attributes in snake case."""
+    """Executes documents with resolvers by type and field; other fields are attributes."""
 
     def __init__(self, resolvers: Resolvers) -> None:
         self._schema = build_schema((Path(__file__).parent / "schema.graphql").read_text())
@@ -66,7 +66,7 @@ class Executor:
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
     def read(self, text: str) -> Document:
-        """Parse and validate a document, or remember it."""
+        """Parse and validate a document, or return it from the cache."""
         if text not in self._documents:
             self._documents[text] = self._read(text)
             if len(self._documents) > REMEMBERED:
@@ -76,7 +76,7 @@ class Executor:
     def run(
         self, document: Document, variables: Mapping[str, Any], operation: str | None, asked: Asked
     ) -> ExecutionResult:
-        """Answer a valid document; mutations run in their order, nothing else in between."""
+        """Execute a valid document under State's lock; its mutations run in order."""
         if document.tree is None or document.errors:
             return ExecutionResult(None, list(document.errors))
         with asked.state.lock:
@@ -122,7 +122,7 @@ def _name_arguments_in_snake_case(schema: GraphQLSchema) -> None:
 
 
 def _name(tree: DocumentNode) -> str:
-    """Return the operation's name, or that of its first field where it has none."""
+    """Return the operation's name, or the name of its first field."""
     for definition in tree.definitions:
         if isinstance(definition, OperationDefinitionNode):
             if definition.name:

@@ -1,4 +1,4 @@
-"""W&B's run filters: MongoDB's query language, as far as its clients write it."""
+"""W&B's run filters: the part of MongoDB's query language that its clients use."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,10 +21,10 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def matches(filters: Mapping[str, Any], value_of: Callable[[str], Any]) -> bool:
-    """Say whether something fits; `value_of` looks a dotted name up, None where there is nothing.
+    """Return whether filters match; `value_of` returns the value of a dotted name, or None.
 
     Raises:
-        Refused: an operator that the stand-in does not know.
+        Refused: the filters have an unknown operator.
     """
     return all(_holds(key, wanted, value_of) for key, wanted in filters.items())
 

@@ -1,10 +1,10 @@
-"""W&B's mutations, over the state."""
+"""W&B's mutations on the state."""
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.local.servers.wandb.artifact_fields import ARTIFACT_MUTATIONS
+from deploy.local.servers.wandb.artifact_mutations import ARTIFACT_MUTATIONS
 from deploy.local.servers.wandb.errors import Refused
 from deploy.local.servers.wandb.execution import Info
 from deploy.local.servers.wandb.nodes import project_node
@@ -20,14 +20,14 @@ Mutation = Callable[[State, Input], Answer | None]
 
 
 def create_default_resource_config(state: State, given: Input) -> Answer:
-    """Keep a resource config for queues to come."""
+    """Create a resource config for later queues."""
     schemas = variable_schemas(given.get("template_variables"))
     made = state.queues.create_config(given["resource"], json.loads(given["config"]), schemas)
     return {"default_resource_config_id": made.id, "success": True}
 
 
 def create_run_queue(state: State, given: Input) -> Answer:
-    """Make a run queue, with its project."""
+    """Create a run queue and its project."""
     state.project(given["entity_name"], given["project_name"])
     queue = state.queues.create(
         given["entity_name"],
@@ -42,7 +42,7 @@ def create_run_queue(state: State, given: Input) -> Answer:
 
 
 def upsert_run_queue(state: State, given: Input) -> Answer:
-    """Make a run queue, or give it another resource config."""
+    """Create a run queue, or replace its resource config."""
     queue = state.make_queue(
         given["entity_name"],
         given["queue_name"],
@@ -64,7 +64,7 @@ def delete_run_queues(state: State, given: Input) -> Answer:
 
 
 def push_to_run_queue_by_name(state: State, given: Input) -> Answer:
-    """Put an item on a queue; answers its spec over the queue's own, as a JSON string."""
+    """Push an item; return its spec, merged with the queue's, as a JSON string."""
     return _pushed(
         state.push(
             given["entity_name"],
@@ -78,7 +78,7 @@ def push_to_run_queue_by_name(state: State, given: Input) -> Answer:
 
 
 def push_to_run_queue(state: State, given: Input) -> Answer:
-    """Put an item on a queue that is given by its id."""
+    """Push an item to a queue by the queue's id."""
     queue = state.queues.by_id(given["queue_id"])
     if queue is None:
         raise Refused(f"run queue {given['queue_id']} not found")
@@ -87,7 +87,7 @@ def push_to_run_queue(state: State, given: Input) -> Answer:
 
 
 def pop_from_run_queue(state: State, given: Input) -> Answer | None:
-    """Lease the next item; its spec is answered as a JSON object."""
+    """Lease the next item; return its spec as a JSON object."""
     queue = state.queues.by_path.get(
         (given["entity_name"], given["project_name"], given["queue_name"])
     )
@@ -106,17 +106,17 @@ def ack_run_queue_item(state: State, given: Input) -> Answer:
 
 
 def fail_run_queue_item(state: State, given: Input) -> Answer:
-    """Show an item as failed."""
+    """Mark an item as failed."""
     return {"success": state.queues.fail(given["run_queue_item_id"], _report(given))}
 
 
 def update_run_queue_item_warning(state: State, given: Input) -> Answer:
-    """Show a warning at an item."""
+    """Set an item's warning."""
     return {"success": state.queues.warn(given["run_queue_item_id"], _report(given))}
 
 
 def delete_from_run_queue(state: State, given: Input) -> Answer:
-    """Take an item off its queue."""
+    """Delete an item from its queue."""
     return {"success": state.queues.remove(given["queue_id"], given["run_queue_item_id"])}
 
 
@@ -134,12 +134,12 @@ def create_launch_agent(state: State, given: Input) -> Answer:
 
 
 def update_launch_agent(state: State, given: Input) -> Answer:
-    """Take an agent's heartbeat."""
+    """Record an agent's heartbeat."""
     return {"success": state.agents.heartbeat(given["launch_agent_id"], given.get("agent_status"))}
 
 
 def upsert_model(state: State, given: Input) -> Answer:
-    """Make a project."""
+    """Create a project."""
     entity = given.get("entity_name") or state.entity
     inserted = state.project(entity, given["name"])
     node = project_node(state, entity, given["name"])
@@ -147,7 +147,7 @@ def upsert_model(state: State, given: Input) -> Answer:
 
 
 def upsert_bucket(state: State, given: Input) -> Answer:
-    """Make a run, or bring it up to date."""
+    """Create or update a run."""
     held = {
         name: json.loads(given[name], parse_constant=str)
         for name in ("config", "summary_metrics")
@@ -165,7 +165,7 @@ def upsert_bucket(state: State, given: Input) -> Answer:
 
 
 def update_run_state(state: State, given: Input) -> Answer:
-    """Set a run's state where that is allowed."""
+    """Set a run's state, if W&B allows it."""
     state.runs.change_state(given["id"], given["state"])
     return {"success": True}
 
@@ -177,25 +177,25 @@ def stop_run(state: State, given: Input) -> Answer:
 
 
 def delete_run(state: State, given: Input) -> Answer:
-    """Forget a run."""
+    """Delete a run."""
     state.runs.delete(given["id"])
     return {"success": True}
 
 
 def notify_scriptable_run_alert(_: State, __: Input) -> Answer:
-    """Take an alert; nobody is told."""
+    """Accept an alert, without sending it."""
     return {"success": True}
 
 
 def mark_run_files_uploaded(_: State, __: Input) -> Answer:
-    """Take note that files were uploaded: they were seen to arrive."""
+    """Accept that files were uploaded; the store already has them."""
     return {"success": True}
 
 
 def _run_spec(given: Input) -> Answer:
     spec = json.loads(given["run_spec"])
     if not isinstance(spec, dict):
-        raise Refused("runSpec is no JSON object")
+        raise Refused("runSpec is not a JSON object")
     return spec
 
 

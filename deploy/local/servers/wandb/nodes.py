@@ -1,4 +1,4 @@
-"""Entities and projects as they stand in an answer, and the pages of a long list."""
+"""Entities and projects in an answer, and the pages of a long list."""
 
 import zlib
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from deploy.local.servers.wandb.state import State, global_id
 
-PAGE = 50  # where a client does not say how many
+PAGE = 50  # nodes per page, by default
 
 
 class EntityNode(NamedTuple):
@@ -17,7 +17,7 @@ class EntityNode(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Return its id: entities are told apart by name alone."""
+        """Return its id, a function of its name."""
         return global_id("Entity", zlib.crc32(self.name.encode()))
 
 
@@ -37,7 +37,7 @@ class ProjectNode(NamedTuple):
 def connection(
     nodes: Sequence[Any], first: int | None = None, after: str | None = None
 ) -> dict[str, Any]:
-    """Cut a page out of many, with a cursor for the next: the number of those already seen."""
+    """Return one page of nodes; the cursor is the number of earlier nodes."""
     start = int(after) if after else 0
     page = nodes[start : start + (PAGE if first is None else first)]
     end = start + len(page)
@@ -48,12 +48,12 @@ def connection(
 
 
 def project_node(state: State, entity: str | None, name: str | None) -> ProjectNode | None:
-    """Find a project; None where there is none."""
+    """Return a project, or None."""
     path = (entity or state.entity, name or "")
     return ProjectNode(*path, state.projects[path]) if path in state.projects else None
 
 
 def entity_node(state: State, name: str | None) -> EntityNode | None:
-    """Find an entity; None where there is none."""
+    """Return an entity, or None."""
     wanted = name or state.entity
     return EntityNode(wanted, is_team=wanted != state.entity) if state.has_entity(wanted) else None

@@ -1,4 +1,4 @@
-"""The page for people: queues, their items, and the runs that came of them."""
+"""The pages for people: queues with their items, agents and runs."""
 
 import html
 import json
@@ -15,14 +15,16 @@ STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; margin-bottom: 2rem }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #8884 }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem }
+th, td { border-bottom: 1px solid #8884 }
 pre { background: #8881; padding: .6rem; overflow: auto; margin: .3rem 0 }
-.FAILED, .failed, .crashed, .killed { color: #b00020 } .finished { color: #0a7d33 } .warning { color: #8a5a00 }
+.FAILED, .failed, .crashed, .killed { color: #b00020 }
+.finished { color: #0a7d33 } .warning { color: #8a5a00 }
 """
 
 
 def page(state: State, path: str) -> str:
-    """Return the page of a path: a run at /ENTITY/PROJECT/runs/NAME, everything elsewhere."""
+    """Return the page of a path: a run, a project, or the overview."""
     match path.strip("/").split("/"):
         case [entity, project, "runs", name, *_] if run := state.runs.get(entity, project, name):
             return _whole(
@@ -30,8 +32,8 @@ def page(state: State, path: str) -> str:
             )
         case [_, _, "runs", name, *_]:
             return _whole(
-                "No such run",
-                f'<p>There is no run {_text(name)} here. <a href="/">What there is</a></p>',
+                "Run not found",
+                f'<p>No run is named {_text(name)}. <a href="/">All queues and runs</a></p>',
             )
         case [entity, project] if (entity, project) in state.projects:
             runs = _runs(state.runs.in_project(entity, project))
@@ -58,7 +60,7 @@ def _overview(state: State) -> str:
                     )
                 ),
                 _text(agent.hostname),
-                _text("told to stop polling" if agent.stop_polling else agent.agent_status),
+                _text("asked to stop polling" if agent.stop_polling else agent.agent_status),
                 _text(timestamp(agent.heartbeat_at)),
             )
             for agent in state.agents.by_id.values()
@@ -75,24 +77,27 @@ def _queue(state: State, queue: RunQueue) -> str:
         where = (spec.get("entity") or queue.entity, spec.get("project") or "")
         path = f"/{where[0]}/{where[1]}/runs/{run_name}"
         run = state.runs.get(str(where[0]), str(where[1]).lower(), run_name)
-        run_state = f' <span class="{_text(run.state)}">{_text(run.state)}</span>' if run else ""
+        run_state = f" {_span(run.state)}" if run else ""
         notes = [
             f'<div class="{kind}">{_text(report["stage"])}: {_text(report["message"])}</div>'
             for kind, report in (("FAILED", item.error), ("warning", item.warning))
             if report
         ]
-        shown = _json(redacted(spec))
+        name = _text(spec.get("name") or run_name or "no name yet")
+        shown = f"item {_text(item.id)}{_json(redacted(spec))}"
         rows_.append(
             (
-                f"<details><summary>{_text(spec.get('name') or run_name or 'no name yet')}</summary>"
-                f"item {_text(item.id)}{shown}</details>",
-                f'<span class="{_text(item.state)}">{_text(item.state)}</span>' + "".join(notes),
+                f"<details><summary>{name}</summary>{shown}</details>",
+                _span(item.state) + "".join(notes),
                 f'<a href="{_text(path)}">{_text(run_name)}</a>{run_state}' if run_name else "",
             )
         )
-    title = f"<h3>{_text(queue.entity)} / {_text(queue.name)} <small>{_text(queue.resource_config.resource)}</small></h3>"
-    config = f"<details><summary>resource config</summary>{_json(redacted(queue.resource_config.config))}</details>"
-    return title + config + _table(("job and its run spec", "item", "run"), rows_)
+    config = queue.resource_config
+    resource = f"<small>{_text(config.resource)}</small>"
+    title = f"<h3>{_text(queue.entity)} / {_text(queue.name)} {resource}</h3>"
+    shown = f"<summary>resource config</summary>{_json(redacted(config.config))}"
+    table = _table(("job and run spec", "item", "run"), rows_)
+    return f"{title}<details>{shown}</details>{table}"
 
 
 def _runs(runs: list[Run]) -> str:
@@ -100,7 +105,7 @@ def _runs(runs: list[Run]) -> str:
         ("run", "name", "state", "exit code", "created", "summary"),
         (
             (
-                f'<a href="{_text(_path(run))}">{_text(f"{run.entity}/{run.project}/{run.name}")}</a>',
+                _run_link(run),
                 _text(run.display_name or ""),
                 _state(run),
                 _text("" if run.exit_code is None else run.exit_code),
@@ -141,8 +146,17 @@ def _run(run: Run) -> str:
 
 
 def _state(run: Run) -> str:
-    asked = " (asked to stop)" if run.stopped else ""
-    return f'<span class="{_text(run.state)}">{_text(run.state)}</span>{asked}'
+    asked = " (stop requested)" if run.stopped else ""
+    return _span(run.state) + asked
+
+
+def _span(state: str) -> str:
+    return f'<span class="{_text(state)}">{_text(state)}</span>'
+
+
+def _run_link(run: Run) -> str:
+    label = f"{run.entity}/{run.project}/{run.name}"
+    return f'<a href="{_text(_path(run))}">{_text(label)}</a>'
 
 
 def _path(run: Run) -> str:
@@ -152,12 +166,13 @@ def _path(run: Run) -> str:
 def _table(heads: tuple[str, ...], rows_: Iterable[tuple[str, ...]]) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows_)
-    return f"<table><tr>{head}</tr>{body}</table>" if body else "<p>Nothing here yet.</p>"
+    return f"<table><tr>{head}</tr>{body}</table>" if body else "<p>None yet.</p>"
 
 
 def _whole(title: str, body: str) -> str:
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>{_text(title)}</title><style>{STYLE}</style>"
         f"<h1>{_text(title)}</h1>{body}</html>"
     )
 

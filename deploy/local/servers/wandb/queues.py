@@ -1,77 +1,21 @@
-"""Run queues: their items with leases, and their resource configs."""
+"""All run queues: pushes, leases, acks and failures of their items."""
 
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.local.servers.wandb.errors import Refused
+from deploy.local.servers.wandb.items import Item as Item
+from deploy.local.servers.wandb.items import ResourceConfig as ResourceConfig
+from deploy.local.servers.wandb.items import RunQueue as RunQueue
 from deploy.local.servers.wandb.specs import filled, merged, template_values
 
 DEFAULT_PRIORITY = 2  # medium; critical is 0, low is 3
 
 
-@dataclass
-class ResourceConfig:
-    """What a queue gives to each of its items: `{"resource_args": {resource: {…}}}`."""
-
-    id: str
-    resource: str = ""
-    config: dict[str, Any] = field(default_factory=dict)
-    template_schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass
-class Item:
-    """One job on a queue: PENDING → LEASED → CLAIMED, FAILED from any of them."""
-
-    id: str
-    number: int
-    queue: "RunQueue"
-    run_spec: dict[str, Any]
-    priority: int
-    state: str = "PENDING"
-    leased_until: float = 0.0
-    associated_run_id: str | None = None
-    agent_id: str | None = None
-    error: dict[str, Any] | None = None
-    warning: dict[str, Any] | None = None
-    raw: str | None = None  # answered in the place of the run spec, as it is
-
-
-@dataclass
-class RunQueue:
-    """A queue and what waits in it."""
-
-    id: str
-    entity: str
-    project: str
-    name: str
-    access: str
-    created_by: str
-    resource_config: ResourceConfig
-    prioritization_mode: str = "DISABLED"
-    external_links: dict[str, Any] = field(default_factory=dict)
-    items: dict[str, Item] = field(default_factory=dict)
-    waiting: list[tuple[int, int, str]] = field(default_factory=list)
-
-    def wait(self, item: Item) -> None:
-        """Put an item where its priority and its age say."""
-        priority = item.priority if self.prioritization_mode == "V0" else 0
-        heapq.heappush(self.waiting, (priority, item.number, item.id))
-
-    def reorder(self, prioritization_mode: str) -> None:
-        """Change what the order goes by, also for those that wait already."""
-        self.prioritization_mode = prioritization_mode
-        self.waiting = []
-        for item in self.items.values():
-            if item.state == "PENDING":
-                self.wait(item)
-
-
 class Queues:
-    """All run queues. Not safe for threads: State's lock is."""
+    """All run queues; callers hold State's lock."""
 
     def __init__(
         self,
@@ -105,7 +49,7 @@ class Queues:
     def create_config(
         self, resource: str, config: Mapping[str, Any], schemas: Mapping[str, Any]
     ) -> ResourceConfig:
-        """Keep a default resource config for queues to come."""
+        """Create a default resource config for later queues."""
         made = ResourceConfig(
             self._id("DefaultResourceConfig"), resource, dict(config), dict(schemas)
         )
@@ -123,7 +67,7 @@ class Queues:
         prioritization_mode: str | None = None,
         config_id: str | None = None,
     ) -> RunQueue:
-        """Make a queue; a name that is taken is refused."""
+        """Create a queue; raise Refused if the name exists."""
         if (entity, project, name) in self.by_path:
             raise Refused(f"run queue {name} already exists in {entity}/{project}")
         if config_id is not None and config_id not in self.configs:
@@ -143,7 +87,7 @@ class Queues:
         return made
 
     def delete(self, queue_id: str) -> bool:
-        """Remove a queue with all its items."""
+        """Delete a queue with its items."""
         queue = self.by_id(queue_id)
         if queue is None:
             return False
@@ -159,7 +103,7 @@ class Queues:
         priority: int | None,
         template_variables: Mapping[str, Any],
     ) -> Item:
-        """Put an item on a queue: its spec over the queue's own, template variables filled in."""
+        """Push an item: merge its spec into the queue's, and fill in template variables."""
         config = queue.resource_config
         base = filled(config.config, template_values(config.template_schemas, template_variables))
         run_spec = merged(base, spec)
@@ -178,19 +122,19 @@ class Queues:
         return item
 
     def push_raw(self, queue: RunQueue, raw: str) -> Item:
-        """Put an item on a queue whose run spec is this text, be it JSON or not."""
+        """Push an item with this text as its run spec, even if it is not JSON."""
         item = self.push(queue, {}, None, {})
         item.raw = raw
         return item
 
     def raw_specs(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        """Return the texts of the items in an answer to a pop that are not to be encoded."""
+        """Return the raw run specs in the answer to a pop, by their placeholder."""
         popped = (answer.get("data") or {}).get("popFromRunQueue") or {}
         item = self.items.get(str(popped.get("runQueueItemId")))
         return {f"raw:{item.id}": item.raw} if item and item.raw is not None else {}
 
     def pop(self, queue: RunQueue, agent_id: str | None) -> Item | None:
-        """Lease the next item; None where nothing waits."""
+        """Lease the next item; return None if nothing waits."""
         self.end_leases()
         while queue.waiting:
             item = queue.items.get(heapq.heappop(queue.waiting)[2])
@@ -202,7 +146,7 @@ class Queues:
         return None
 
     def ack(self, item_id: str, run_name: str) -> bool:
-        """Claim a leased item for a run; False where there is no live lease."""
+        """Claim a leased item for a run; return False without a live lease."""
         self.end_leases()
         item = self.items.get(item_id)
         if item is None or item.state != "LEASED":
@@ -212,13 +156,13 @@ class Queues:
         return True
 
     def claimed_for(self, entity: str, project: str, run_name: str) -> Item | None:
-        """Find the item that was claimed for a run, by the run's path."""
+        """Return the item that was claimed for a run, by the run's path."""
         item = self._claimed.get(run_name)
         wanted = (item.run_spec.get("entity"), item.run_spec.get("project")) if item else None
         return item if wanted == (entity, project) else None
 
     def fail(self, item_id: str, error: Mapping[str, Any]) -> bool:
-        """Show an item as FAILED, whatever it was."""
+        """Mark an item in any state as FAILED."""
         item = self.items.get(item_id)
         if item is None:
             return False
@@ -226,7 +170,7 @@ class Queues:
         return True
 
     def warn(self, item_id: str, warning: Mapping[str, Any]) -> bool:
-        """Show a warning at an item."""
+        """Set an item's warning."""
         item = self.items.get(item_id)
         if item is None:
             return False
@@ -234,7 +178,7 @@ class Queues:
         return True
 
     def remove(self, queue_id: str, item_id: str) -> bool:
-        """Take an item off its queue."""
+        """Delete an item from its queue."""
         queue = self.by_id(queue_id)
         if queue is None or queue.items.pop(item_id, None) is None:
             return False
@@ -242,7 +186,7 @@ class Queues:
         return True
 
     def end_leases(self) -> None:
-        """Put back what was popped and not acked in time."""
+        """Return items with an expired lease to their queues."""
         now = self._clock()
         while self._leases and self._leases[0][0] <= now:
             until, item = self._leases.popleft()

@@ -1,4 +1,4 @@
-"""W&B's queries, over the state: viewer, entities, projects, queues and agents."""
+"""W&B's queries on the state: viewer, entities, projects, queues and agents."""
 
 import json
 import re
@@ -135,7 +135,7 @@ def _run_count(project: ProjectNode, info: Info, filters: str | None = None) -> 
 
 
 def run_value(run: Run, key: str) -> Any:
-    """Look up what a filter or an order names: `state`, `createdAt`, `config.lr.value`, `summary_metrics.loss`."""
+    """Return the value of a key such as `state`, `config.lr.value` or `summary_metrics.loss`."""
     name, _, path = key.partition(".")
     if name in ("config", "summary_metrics", "summaryMetrics"):
         value: Any = run.config if name == "config" else run.summary
@@ -180,7 +180,7 @@ QUERIES: dict[str, dict[str, Any]] = {
         "access": lambda *_: "PRIVATE",
         "views": lambda *_: "{}",
         "isBenchmark": lambda *_: False,
-        # when a project was made is not kept: each counts as old as the stand-in
+        # projects have no recorded time: each is as old as the stand-in
         "createdAt": lambda _, info: timestamp(_state(info).started_at),
         "user": lambda _, info: _viewer(None, info),
         "readOnly": lambda *_: False,

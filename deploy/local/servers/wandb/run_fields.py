@@ -1,4 +1,4 @@
-"""What a run answers about itself, and where its files go."""
+"""The GraphQL fields of a run, and the URLs of its files."""
 
 import hashlib
 import json
@@ -17,22 +17,22 @@ LOG = "output.log"
 
 
 def timestamp(seconds: float) -> str:
-    """Write a time as W&B does: UTC, to the second."""
+    """Format a time as W&B does: UTC, in seconds."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def lines(run: Run, stream: str) -> list[str]:
-    """Return what a run wrote to one of its streams."""
+    """Return the lines of a run's stream."""
     return run.streams.get(stream, [])
 
 
 def rows(run: Run, stream: str = HISTORY) -> list[dict[str, Any]]:
-    """Return a stream of JSON objects, read."""
+    """Return the parsed lines of a stream of JSON objects."""
     return [json.loads(line, parse_constant=str) for line in lines(run, stream) if line]
 
 
 def plain_config(run: Run) -> dict[str, Any]:
-    """Return a run's config as its author wrote it: without W&B's own entry and its wrapping."""
+    """Return a run's config as its author wrote it, without W&B's own entry and wrapping."""
     return {
         key: held["value"] if isinstance(held, dict) and "value" in held else held
         for key, held in run.config.items()
@@ -41,7 +41,7 @@ def plain_config(run: Run) -> dict[str, Any]:
 
 
 def upload_url(base_url: str, run: Run, name: str) -> str:
-    """Return where a run's file is put and fetched: at the stand-in itself."""
+    """Return the URL of a run's file, at the stand-in itself."""
     return f"{base_url}/storage/{quote(f'{run.entity}/{run.project}/{run.name}/{name}')}"
 
 
@@ -66,7 +66,7 @@ def _history(
 
 
 def _parquet_history(run: Run, _: Info, live_keys: list[str]) -> dict[str, Any]:
-    """Answer all of the history as not yet exported to a parquet file."""
+    """Return the whole history as live data; nothing is exported to parquet."""
     chosen = [row for row in rows(run) if all(key in row for key in live_keys)]
     return {
         "parquet_urls": [],
@@ -112,7 +112,7 @@ def _files(run: Run, info: Info, names: list[str] | None = None, **_: Any) -> di
 
 
 def create_run_files(_: None, info: Info, **arguments: Any) -> dict[str, Any]:
-    """Answer where to put a run's files."""
+    """Return the upload URLs of a run's files."""
     asked = info.context
     given = arguments["input"]
     entity, project = (

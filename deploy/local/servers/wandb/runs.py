@@ -1,4 +1,4 @@
-"""Runs: made by upsertBucket, fed by the file stream, stopped from the page; and the sweeps they belong to."""
+"""Runs, from upsertBucket and the file stream, and their sweeps."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ MAY_BECOME = {
     "pending": frozenset({"running", "failed", "crashed", "preempted"}),
     "failed": frozenset({"pending", "running"}),
 }
-KEPT = {  # what upsertBucket calls it: what a run calls it
+KEPT = {  # upsertBucket's argument: a run's field
     "display_name": "display_name",
     "description": "description",
     "notes": "notes",
@@ -32,7 +32,7 @@ KEPT = {  # what upsertBucket calls it: what a run calls it
 
 @dataclass
 class Run:
-    """A run and what was logged to it."""
+    """A run and its logged data."""
 
     id: str
     entity: str
@@ -62,7 +62,7 @@ class Run:
 
 @dataclass
 class Sweep:
-    """A sweep; jobs of one that is over are not launched."""
+    """A sweep; jobs of a finished sweep are not launched."""
 
     id: str
     entity: str
@@ -70,12 +70,12 @@ class Sweep:
     name: str
     state: str = "RUNNING"
     config: str = ""
-    scheduler: str = ""  # the run spec of what makes its runs, as JSON
+    scheduler: str = ""  # the run spec of its scheduler, as JSON
     agents: list[str] = field(default_factory=list)
 
 
 class Runs:
-    """All runs and sweeps. Not safe for threads: State's lock is."""
+    """All runs and sweeps; callers hold State's lock."""
 
     def __init__(
         self,
@@ -93,22 +93,22 @@ class Runs:
         self.sweeps: dict[tuple[str, str, str], Sweep] = {}
 
     def get(self, entity: str, project: str, name: str) -> Run | None:
-        """Find a run as it is now; None where there is none."""
+        """Return a run in its current state, or None."""
         run = self.by_path.get((entity, project, name))
         return self._now(run) if run else None
 
     def all(self) -> list[Run]:
-        """Return every run as it is now, oldest first."""
+        """Return every run in its current state, oldest first."""
         return [self._now(run) for run in self.by_path.values()]
 
     def in_project(self, entity: str, project: str) -> list[Run]:
-        """Return a project's runs as they are now, oldest first."""
+        """Return a project's runs in their current state, oldest first."""
         return [run for run in self.all() if (run.entity, run.project) == (entity, project)]
 
     def upsert(
         self, entity: str, project: str, name: str, user: str, given: Mapping[str, Any]
     ) -> tuple[Run, bool]:
-        """Make a run or bring it up to date; returns it and whether it is new."""
+        """Create or update a run; return it and whether it is new."""
         run = self.get(entity, project, name)
         inserted = run is None
         if run is None:
@@ -118,21 +118,21 @@ class Runs:
             )
             self.by_path[entity, project, name] = self.by_id[run.id] = run
         elif run.state in ENDED or run.state == "pending":
-            # wandb.init of a run that is there already: it was created ahead, or is resumed
+            # wandb.init of an existing run: created ahead, or resumed
             run.stopped = run.stopped and run.state == "pending"
             run.state, run.exit_code = "running", None
         self.update(run, given)
         return run, inserted
 
     def update(self, run: Run, given: Mapping[str, Any]) -> None:
-        """Take over what upsertBucket was given; what is left out stays."""
+        """Set the arguments of upsertBucket; missing ones change nothing."""
         run.heartbeat_at = self._clock()
         for theirs, ours in KEPT.items():
             if given.get(theirs) is not None:
                 setattr(run, ours, given[theirs])
 
     def stream(self, run: Run, message: Mapping[str, Any]) -> None:
-        """Take a file stream message: chunks of files, a heartbeat, at last the exit code."""
+        """Apply a file stream message: chunks of files, a heartbeat, finally the exit code."""
         run.heartbeat_at = self._clock()
         if run.state == "crashed":
             run.state = "running"
@@ -142,7 +142,7 @@ class Runs:
             lines += [""] * (offset - len(lines))
             lines[offset : offset + len(chunk["content"])] = chunk["content"]
         if summary := (message.get("files") or {}).get("wandb-summary.json"):
-            # wandb-core writes NaN and Infinity bare, which is no JSON; W&B answers them as strings
+            # wandb-core writes bare NaN and Infinity; W&B returns them as strings
             run.summary = json.loads(summary["content"][-1], parse_constant=str)
         if message.get("preempting") and run.state == "running":
             run.state = "preempting"
@@ -151,10 +151,10 @@ class Runs:
             run.state = _outcome(run)
 
     def change_state(self, run_id: str, state: str) -> None:
-        """Set a run's state where W&B lets a client do so.
+        """Set a run's state, if W&B allows it.
 
         Raises:
-            Refused: no such run, a sweep's run, or a transition that is not in W&B's table.
+            Refused: the run is unknown, belongs to a sweep, or W&B forbids the transition.
         """
         run = self.known(run_id)
         if run.sweep_name:
@@ -164,19 +164,19 @@ class Runs:
         run.state = state
 
     def stop(self, run_id: str) -> None:
-        """Ask a run to stop: its script learns of it when it checks in."""
+        """Ask a run to stop; its next file stream answer says so."""
         run = self.known(run_id)
         run.stopped = run.stopped or run.state not in ENDED
 
     def delete(self, run_id: str) -> None:
-        """Forget a run."""
+        """Delete a run."""
         run = self.known(run_id)
         del self.by_id[run.id], self.by_path[run.entity, run.project, run.name]
 
     def add_sweep(
         self, entity: str, project: str, name: str, state: str = "RUNNING", config: str = ""
     ) -> Sweep:
-        """Make a sweep that runs may belong to."""
+        """Create a sweep."""
         sweep = Sweep(
             self._new_id("Sweep", self._new_number()), entity, project, name, state, config
         )
@@ -184,7 +184,7 @@ class Runs:
         return sweep
 
     def known(self, run_id: str) -> Run:
-        """Find a run by its id; one that is not there is refused."""
+        """Return a run by its id; raise Refused for an unknown id."""
         run = self.by_id.get(run_id)
         if run is None:
             raise Refused(f"run {run_id} not found")

@@ -1,7 +1,8 @@
-"""The shapes in which W&B answers an error. Which one it takes when is not documented, so tests go through all of them.
+"""The shapes of W&B's errors. W&B does not document when it uses which, so tests use all of them.
 
-`/standin/errors` and the option `--error-shape` set the shape of what W&B refuses by itself (an unknown project, queue,
-item or agent; an item that cannot be acked), and name what is refused beyond that: operations and projects.
+`/standin/errors` and the option `--error-shape` set the shape of W&B's own refusals: an unknown
+project, queue, item or agent, and a failed ack. `/standin/errors` also names further operations and
+projects to refuse.
 """
 
 import random
@@ -12,12 +13,12 @@ from typing import Any
 from graphql import DocumentNode, FieldNode, OperationDefinitionNode
 
 SHAPES = ("usual", "errors", "400", "403", "404", "409", "null", "mixed")
-# "usual": `success: false` or null where W&B's client handles it, 200 with errors elsewhere. "errors": 200 with errors
-# that have a path, and the rest of the data. A number: that status, with errors and no data. "null": a null result, no
-# errors. "mixed": drawn anew for each answer.
+# "usual": `success: false` or null if W&B's client handles it, else 200 with errors. "errors": 200
+# with the paths of errors, and the rest of the data. A number: that status, with errors and without
+# data. "null": a null result without errors. "mixed": a random shape for each answer.
 
 ITEM, AGENT = "run queue item not found", "agent not found"
-SAID = {  # of what is missing, by its field
+MESSAGES = {  # of a missing node, by its field
     "failRunQueueItem": ITEM,
     "updateRunQueueItemWarning": ITEM,
     "ackRunQueueItem": "item already claimed or not eligible",
@@ -40,27 +41,25 @@ NESTED = ("runQueue", "runQueueItem")
 
 @dataclass
 class Errors:
-    """What is refused, and how that is answered."""
+    """The refused operations and projects, and the shape of errors."""
 
     shape: str = "usual"
-    operations: set[str] = field(
-        default_factory=set
-    )  # root fields that are refused, whatever they are asked
-    projects: set[str] = field(default_factory=set)  # entity/project that the key may not read
+    operations: set[str] = field(default_factory=set)  # refused root fields
+    projects: set[str] = field(default_factory=set)  # entity/project without read permission
     given: int = 0
     _random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - no secret
 
     def change(self, given: Mapping[str, Any]) -> None:
-        """Take what a test asks for; raises ValueError for a shape that is not known."""
+        """Apply the settings of a test; raise ValueError for an unknown shape."""
         shape = str(given.get("shape", self.shape))
         if shape not in SHAPES:
-            raise ValueError(f"shape is none of {', '.join(SHAPES)}")
+            raise ValueError(f"shape must be one of {', '.join(SHAPES)}")
         self.shape = shape
         self.operations = set(given.get("operations", self.operations))
         self.projects = set(given.get("projects", self.projects))
 
     def shown(self) -> dict[str, Any]:
-        """Return it as `/standin/errors` answers."""
+        """Return the settings for `/standin/errors`."""
         return {
             "shape": self.shape,
             "operations": sorted(self.operations),
@@ -69,22 +68,20 @@ class Errors:
         }
 
     def refuses(self, tree: DocumentNode | None) -> dict[str, Any] | None:
-        """Return the answer to an operation that is refused, so that it has no effect; None for all others."""
+        """Return the answer to a refused operation, without any effect; None for others."""
         refused = [node for node in _roots(tree) if node.name.value in self.operations]
         if not refused:
             return None
-        told = {(node.alias or node.name).value: node.name.value in SUCCEEDING for node in refused}
-        return {
-            "data": {
-                alias: {"success": False} if succeeding else None
-                for alias, succeeding in told.items()
-            }
-        }
+        data: dict[str, Any] = {}
+        for node in refused:
+            alias = (node.alias or node.name).value
+            data[alias] = {"success": False} if node.name.value in SUCCEEDING else None
+        return {"data": data}
 
     def reshaped(
         self, tree: DocumentNode | None, variables: Mapping[str, Any], answer: dict[str, Any]
     ) -> tuple[int, dict[str, Any]]:
-        """Return the status and the answer in which an answer's refusals come."""
+        """Return the status and the answer, with its refusals in the selected shape."""
         data = answer.get("data")
         data = data if isinstance(data, dict) else {}
         refused = _refused(self, tree, variables, data)
@@ -94,10 +91,9 @@ class Errors:
             return 200, answer
         self.given += 1
         if shape.isdecimal():
-            said = [{"message": f"{message} (<Response [{shape}]>)"} for _, message, _ in refused]
-            return int(shape), {
-                "errors": said or [{"message": error["message"]} for error in errors]
-            }
+            messages = [f"{message} (<Response [{shape}]>)" for _, message, _ in refused]
+            messages = messages or [error["message"] for error in errors]
+            return int(shape), {"errors": [{"message": message} for message in messages]}
         for path, message, forced in refused:
             if shape == "usual" and (not forced or _unsuccessful(data[path[0]])):
                 continue
@@ -109,7 +105,7 @@ class Errors:
         return 200, {"data": data or None}
 
 
-Refusals = list[tuple[list[str], str, bool]]  # path, message, and whether it was asked for
+Refusals = list[tuple[list[str], str, bool]]  # path, message, and whether a test requested it
 
 
 def _refused(
@@ -122,11 +118,13 @@ def _refused(
         if name in errors.operations or (
             name == "project" and _project(node, variables) in errors.projects
         ):
-            found.append(([alias], DENIED if name == "project" else SAID.get(name, DENIED), True))
-        elif name not in SAID or alias not in data:
+            found.append(
+                ([alias], DENIED if name == "project" else MESSAGES.get(name, DENIED), True)
+            )
+        elif name not in MESSAGES or alias not in data:
             continue
         elif value is None or _unsuccessful(value):
-            found.append(([alias], SAID[name], False))
+            found.append(([alias], MESSAGES[name], False))
         else:
             found += _nested(alias, value)
     return found
@@ -143,7 +141,7 @@ def _nested(alias: str, value: Any) -> Refusals:
             return []
         path, value = [*path, name], value[name]
         if value is None:
-            return [(path, SAID[name], False)]
+            return [(path, MESSAGES[name], False)]
     return []
 
 

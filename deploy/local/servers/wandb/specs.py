@@ -1,4 +1,4 @@
-"""What W&B does to a run spec when it is pushed: fill in its queue's default resource config."""
+"""W&B's changes to a pushed run spec: it fills in the queue's default resource config."""
 
 import json
 import math
@@ -18,14 +18,14 @@ TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 def merged(base: Any, over: Any) -> Any:
-    """Lay `over` on `base`: objects are merged key by key, anything else is replaced."""
+    """Merge `over` into `base`: objects key by key; other values are replaced."""
     if isinstance(base, Mapping) and isinstance(over, Mapping):
         return {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
     return base if over is None else over
 
 
 def filled(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Replace every `{{name}}`; a string that is nothing else takes the variable's own type."""
+    """Replace every `{{name}}`; a string of only `{{name}}` takes the variable's type."""
     if isinstance(value, Mapping):
         return {key: filled(inner, variables) for key, inner in value.items()}
     if isinstance(value, list):
@@ -40,11 +40,10 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
 def template_values(
     schemas: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the value of every template variable: the given one, else its schema's default.
+    """Return the value of every template variable: the given one, or its schema's default.
 
     Raises:
-        Refused: a variable that the queue does not have, one without a value, or a value that its schema
-            does not allow.
+        Refused: a variable is unknown or has no value, or its schema forbids the value.
     """
     if unknown := sorted(given.keys() - schemas.keys()):
         raise Refused(f"template variables {', '.join(unknown)} are not defined by this queue")
@@ -59,7 +58,7 @@ def template_values(
 
 
 def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
-    """Refuse a value that JSON Schema does not allow, of what W&B's page offers: type, enum, minimum and maximum."""
+    """Refuse a value by the keywords of W&B's page: type, enum, minimum and maximum."""
     kind = schema.get("type")
     types = TYPES.get(kind, object) if isinstance(kind, str) else object
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -74,13 +73,15 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
             f"template variable {name}: {value!r} is less than the minimum of {schema['minimum']}"
         )
     if number and value > schema.get("maximum", value):
-        raise Refused(
-            f"template variable {name}: {value!r} is greater than the maximum of {schema['maximum']}"
-        )
+        most = schema["maximum"]
+        raise Refused(f"template variable {name}: {value!r} is greater than the maximum of {most}")
 
 
 def variable_schemas(declared: Any) -> dict[str, dict[str, Any]]:
-    """Read a queue's template variables: `{name: schema}` or `{name: {"schema": schema}}`; any of it may be JSON."""
+    """Parse a queue's template variables, `{name: schema}` or `{name: {"schema": schema}}`.
+
+    Any level may be a JSON string.
+    """
     schemas = {}
     for name, value in (_loaded(declared) or {}).items():
         schema = _loaded(value)

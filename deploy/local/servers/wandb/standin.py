@@ -1,5 +1,6 @@
-"""What tests and demonstrations ask the stand-in about itself: `/standin/…`; nothing of it is W&B's."""
+"""The routes `/standin/…`, by which tests and the demo read and change the stand-in."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.routing import Route
 
 from deploy.local.servers.wandb.answering import json_response
 from deploy.local.servers.wandb.queues import Item
-from deploy.local.servers.wandb.run_fields import HISTORY, lines, plain_config
+from deploy.local.servers.wandb.run_fields import HISTORY, LOG, lines, plain_config
 from deploy.local.servers.wandb.runs import Run
 from deploy.local.servers.wandb.state import QUEUE_PROJECT, State
 
@@ -17,7 +18,7 @@ KEYS = frozenset({"_wandb_api_key", "WANDB_API_KEY"})
 
 
 def item_row(item: Item) -> dict[str, Any]:
-    """Show an item, without its author's key."""
+    """Describe an item, without API keys."""
     queue = item.queue
     return {
         "id": item.id,
@@ -35,7 +36,7 @@ def item_row(item: Item) -> dict[str, Any]:
 
 
 def run_row(run: Run) -> dict[str, Any]:
-    """Show a run and what came of it."""
+    """Describe a run and its outcome."""
     return {
         "entity": run.entity,
         "project": run.project,
@@ -48,11 +49,18 @@ def run_row(run: Run) -> dict[str, Any]:
         "summary": run.summary,
         "config": plain_config(run),
         "history_count": len(lines(run, HISTORY)),
+        "last_log_line": last_log_line(run),
     }
 
 
+def last_log_line(run: Run) -> str:
+    """Return the last line of a run's log, without the prefix that W&B's page hides."""
+    written = [line.strip() for line in lines(run, LOG) if line.strip()]
+    return re.sub(r"^ERROR \S+ ", "", written[-1]) if written else ""
+
+
 def redacted(value: Any) -> Any:
-    """Return a run spec without the API keys that it may carry, be it as an entry or as a container's variable."""
+    """Return a run spec without API keys, in entries and in containers' variables."""
     if isinstance(value, Mapping):
         hidden = KEYS | {"value"} if str(value.get("name")) in KEYS else KEYS
         return {
@@ -63,7 +71,7 @@ def redacted(value: Any) -> Any:
 
 
 def standin_routes(state: State) -> list[Route]:
-    """Return the routes, for whoever can reach the port: it is on loopback."""
+    """Return the routes; they need no key, as the port is on loopback."""
 
     async def items(_: Request) -> Response:
         with state.lock:
@@ -124,7 +132,7 @@ def standin_routes(state: State) -> list[Route]:
 
 
 def agent_row(state: State, agent_id: str) -> dict[str, Any]:
-    """Show an agent with the names of its queues."""
+    """Describe an agent with the names of its queues."""
     agent = state.agents.by_id[agent_id]
     queues = [state.queues.by_id(queue_id) for queue_id in agent.run_queues]
     return {

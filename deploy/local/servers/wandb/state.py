@@ -1,4 +1,4 @@
-"""The truth of the stand-in: who may ask, which projects there are, and what is in them."""
+"""The state of the stand-in: accepted keys, projects and their contents."""
 
 import base64
 import itertools
@@ -17,17 +17,17 @@ from deploy.local.servers.wandb.runs import Run, Runs
 from deploy.local.servers.wandb.shapes import Errors
 from deploy.local.servers.wandb.specs import variable_schemas
 
-QUEUE_PROJECT = "model-registry"  # where W&B keeps the launch queues of an entity
+QUEUE_PROJECT = "model-registry"  # W&B keeps an entity's launch queues here
 
 
 class State:
-    """All that the stand-in knows. Whoever reads or changes more than one thing holds `lock` meanwhile.
+    """The whole state; callers hold `lock` while they read or change several parts.
 
     Args:
-        api_keys: the keys that are accepted; none means any.
-        entity: the viewer's own; every other entity comes to be with its first project.
-        clock: seconds; the tests' own moves leases and heartbeats.
-        first_number: where ids begin; by default later than those of an earlier stand-in, so that no id comes twice.
+        api_keys: the accepted keys; empty accepts any key.
+        entity: the viewer's own; other entities begin with their first project.
+        clock: returns seconds; a test's clock moves leases and heartbeats.
+        first_number: the first id; the default repeats no id of an earlier stand-in.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class State:
         self._numbers = numbers
 
     def accepts(self, api_key: str) -> bool:
-        """Say whether this key may ask."""
+        """Return whether this key is accepted."""
         return bool(api_key) and (not self.api_keys or api_key in self.api_keys)
 
     def project(self, entity: str, name: str) -> bool:
-        """Make a project if there is none; say whether it is new."""
+        """Create a project if it is missing; return whether it is new."""
         new = (entity, name) not in self.projects
         if new:
             self.projects[entity, name] = next(self._numbers)
         return new
 
     def has_entity(self, name: str) -> bool:
-        """Say whether an entity is known: the viewer's own, or one with a project."""
+        """Return whether an entity is the viewer's or has a project."""
         return name == self.entity or any(entity == name for entity, _ in self.projects)
 
     def make_queue(
@@ -81,10 +81,10 @@ class State:
         prioritization_mode: str | None = None,
         project: str = QUEUE_PROJECT,
     ) -> RunQueue:
-        """Make a queue with its resource config, or give one that is there another config.
+        """Create a queue with its resource config, or replace the config of an existing queue.
 
-        `config` is what belongs under `{"resource_args": {resource: …}}`, or all of that; `template_variables` is
-        `{name: schema}`, or that in JSON.
+        `config` is the part under `{"resource_args": {resource: …}}`, or the whole object.
+        `template_variables` is `{name: schema}`, or the same as JSON.
         """
         full = (
             config
@@ -114,7 +114,7 @@ class State:
         template_variables: Mapping[str, Any] | None = None,
         project: str = QUEUE_PROJECT,
     ) -> Item:
-        """Put a run spec on a queue, as pushToRunQueueByName does."""
+        """Push a run spec to a queue, as pushToRunQueueByName does."""
         with self.lock:
             there = self.queues.by_path.get((entity, project, queue))
             if there is None:
@@ -130,7 +130,7 @@ class State:
         config: str | None,
         version: str | None,
     ) -> Agent:
-        """Register an agent; all of its queues must be there."""
+        """Register an agent; all of its queues must exist."""
         with self.lock:
             if unknown := [
                 queue_id for queue_id in queue_ids if self.queues.by_id(queue_id) is None
@@ -143,7 +143,7 @@ class State:
     def upsert_run(
         self, entity: str | None, project: str | None, name: str, given: Mapping[str, Any]
     ) -> tuple[Run, bool]:
-        """Make a run, with its project, or bring it up to date."""
+        """Create or update a run, with its project."""
         with self.lock:
             entity, project = entity or self.entity, project or "uncategorized"
             self.project(entity, project)
@@ -156,5 +156,5 @@ class State:
 
 
 def global_id(kind: str, number: int) -> str:
-    """Write an id as W&B does: base64 of kind and number."""
+    """Format an id as W&B does: base64 of kind and number."""
     return base64.b64encode(f"{kind}:{number}".encode()).decode()

@@ -1,6 +1,6 @@
-"""Sweeps: made by `wandb launch-sweep`, whose scheduler W&B puts on a run queue, and told of runs by its agents.
+"""Sweeps of `wandb launch-sweep`: W&B pushes their scheduler to a run queue.
 
-Of W&B's ways to search there is the grid.
+The only search method is the grid.
 """
 
 import itertools
@@ -17,11 +17,11 @@ from deploy.local.servers.wandb.run_fields import timestamp
 from deploy.local.servers.wandb.runs import Run, Sweep
 from deploy.local.servers.wandb.state import State
 
-SWEEP_ID = "WANDB_SWEEP_ID"  # stands in a scheduler's run spec for the id that the sweep is given
+SWEEP_ID = "WANDB_SWEEP_ID"  # placeholder of the sweep's id in a scheduler's run spec
 
 
 def upsert_sweep(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a sweep, or change the state of one; its scheduler, where there is one, is put on its queue."""
+    """Create a sweep, or change its state; push its scheduler, if any."""
     with state.lock:
         sweep = _known(state, given["id"]) if given.get("id") else _made(state, given)
         sweep.state = given.get("state") or sweep.state
@@ -36,7 +36,7 @@ def upsert_sweep(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def create_agent(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Register one of a sweep's workers; the sweep is going on then."""
+    """Register one of a sweep's workers, which starts the sweep."""
     path = (given.get("entity_name") or state.entity, given["project_name"], given["sweep"])
     with state.lock:
         sweep = state.runs.sweeps.get(path)
@@ -48,7 +48,7 @@ def create_agent(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def agent_heartbeat(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell a worker that has no run what to do: the next point of the grid, or to stop."""
+    """Return the next command of an idle worker: the next point of the grid, or stop."""
     with state.lock:
         sweep = next((one for one in state.runs.sweeps.values() if given["id"] in one.agents), None)
         if sweep is None:
@@ -69,7 +69,7 @@ def _next(state: State, sweep: Sweep) -> dict[str, Any]:
     run, _ = state.upsert_run(
         sweep.entity, sweep.project, f"{sweep.name}-{number + 1}", {"sweep": sweep.name}
     )
-    run.state = "pending"  # made ahead: it begins with wandb.init
+    run.state = "pending"  # created ahead; wandb.init starts it
     args = {name: {"value": value} for name, value in zip(parameters, grid[number], strict=True)}
     return {"type": "run", "run_id": run.name, "args": args}
 
@@ -83,7 +83,7 @@ def _runs(state: State, sweep: Sweep) -> list[Run]:
 
 
 def _started(_: Sweep, info: Info) -> str:
-    return timestamp(info.context.state.started_at)  # when a sweep was made is not kept
+    return timestamp(info.context.state.started_at)  # sweeps have no recorded time
 
 
 SWEEP_FIELDS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""How tests and chaos make trouble at the stand-in: shapes of errors, items that are no JSON, things that vanish."""
+"""The routes by which tests and chaos cause errors: error shapes, invalid items, deletions."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,7 +8,7 @@ from deploy.local.servers.wandb.state import QUEUE_PROJECT, State
 
 
 def trouble_routes(state: State) -> list[Route]:
-    """Return the routes; they are for whoever can reach the port, as the others of `/standin` are."""
+    """Return the routes; like the others under `/standin`, they need no key."""
 
     async def push_raw(request: Request) -> Response:
         given = await request.json()

@@ -1,11 +1,11 @@
-"""Google's own Pub/Sub emulator, where gcloud and Java happen to be installed."""
+"""Google's own Pub/Sub emulator, if gcloud and Java are installed."""
 
 import shutil
 from pathlib import Path
 
 
 def emulator_jar() -> Path | None:
-    """Return the emulator's jar, or None; found by the path of gcloud, because asking gcloud takes a second."""
+    """Return the emulator's jar beside gcloud, or None; gcloud itself takes a second to find it."""
     gcloud = shutil.which("gcloud")
     if not gcloud or not shutil.which("java"):
         return None
@@ -19,7 +19,10 @@ def emulator_jar() -> Path | None:
 
 
 def emulator_command(host: str, port: int) -> list[str] | None:
-    """Return the command that runs the jar itself (gcloud's wrapper leaves Java behind when it is ended), or None."""
+    """Return the command that runs the jar, or None.
+
+    gcloud's wrapper leaves Java running when it ends.
+    """
     jar = emulator_jar()
     if jar is None:
         return None

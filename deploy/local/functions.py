@@ -1,0 +1,53 @@
+"""The three functions as local processes: their command and their environment."""
+
+import sys
+
+from deploy.local.environment import ROOT
+from deploy.local.ports import HOST, Ports
+from deploy.local.project import (
+    API_KEY,
+    BUCKET,
+    ENTITY,
+    LOCATION,
+    PROJECT,
+    QUEUE,
+    TOPIC,
+)
+
+
+def function_command(name: str, port: int) -> list[str]:
+    """Return the command that serves one function, as the buildpack's container does."""
+    target = ["--target", name, "--source", str(ROOT / "main.py")]
+    where = ["--host", HOST, "--port", str(port)]
+    return [sys.executable, "-m", "functions_framework", *target, *where]
+
+
+def platform_variables(name: str, timeout_seconds: int) -> dict[str, str]:
+    """Return the environment variables that Cloud Run sets for one function."""
+    return {
+        "FUNCTION_TARGET": name,
+        "FUNCTION_SIGNATURE_TYPE": "cloudevent" if name == "submit" else "http",
+        "CLOUD_RUN_TIMEOUT_SECONDS": str(timeout_seconds),
+        "THREADED_TIMEOUT_ENABLED": "true",
+    }
+
+
+def local_settings(ports: Ports) -> dict[str, str]:
+    """Return the settings of every function: only endpoints and names differ from the cloud."""
+    return {
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "VERTEX_LOCATION": LOCATION,
+        "LEDGER_BUCKET": BUCKET,
+        "LAUNCH_TOPIC": TOPIC,
+        "LAUNCH_ENTITY": ENTITY,
+        "LAUNCH_QUEUES": QUEUE,
+        "LAUNCH_MAX_JOBS": "8",
+        "LAUNCH_BASE_IMAGE": "local/python:3",
+        "WANDB_BASE_URL": ports.url("wandb"),
+        "WANDB_API_KEY": API_KEY,
+        "VERTEX_ENDPOINT": ports.url("vertex"),
+        "LOGGING_ENDPOINT": ports.url("vertex"),
+        "BUILD_ENDPOINT": ports.url("build"),
+        "PUBSUB_EMULATOR_HOST": f"{HOST}:{ports.pubsub}",
+        "STORAGE_EMULATOR_HOST": ports.url("gcs"),
+    }

@@ -1,0 +1,55 @@
+"""The topics and subscriptions of the stack, and Google's clients for them."""
+
+from typing import Any
+
+import grpc
+from google.api_core.retry import Retry
+from google.cloud import pubsub_v1
+from google.protobuf.duration_pb2 import Duration
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
+
+from deploy.local.ports import HOST, Ports
+from deploy.local.project import DEAD_LETTERS, PROJECT, TOPIC
+
+
+def publisher(ports: Ports) -> pubsub_v1.PublisherClient:
+    """Return Google's own client, connected to the stack's topics."""
+    return pubsub_v1.PublisherClient(transport=_transport(PublisherGrpcTransport, ports))
+
+
+def subscriber(ports: Ports) -> pubsub_v1.SubscriberClient:
+    """Return Google's own client, connected to the stack's subscriptions."""
+    return pubsub_v1.SubscriberClient(transport=_transport(SubscriberGrpcTransport, ports))
+
+
+def create_topics(ports: Ports, seconds: float) -> None:
+    """Create the topic, its push subscription and the dead letters, as the deployment does."""
+    publishing, subscribing = publisher(ports), subscriber(ports)
+    topic, dead = (publishing.topic_path(PROJECT, name) for name in (TOPIC, DEAD_LETTERS))
+    subscriptions = [
+        Subscription(name=subscribing.subscription_path(PROJECT, DEAD_LETTERS), topic=dead),
+        Subscription(
+            name=subscribing.subscription_path(PROJECT, "submit"),
+            topic=topic,
+            # functions-framework reads the topic from the path of a push
+            push_config=PushConfig(push_endpoint=f"{ports.url('submit')}/{topic}"),
+            ack_deadline_seconds=120,
+            retry_policy=RetryPolicy(
+                minimum_backoff=Duration(seconds=1), maximum_backoff=Duration(seconds=10)
+            ),
+            dead_letter_policy=DeadLetterPolicy(dead_letter_topic=dead, max_delivery_attempts=5),
+        ),
+    ]
+    retry = Retry(timeout=seconds)
+    with subscribing:
+        for name in (dead, topic):
+            publishing.create_topic(name=name, retry=retry, timeout=seconds)
+        for subscription in subscriptions:
+            subscribing.create_subscription(request=subscription, retry=retry, timeout=seconds)
+
+
+def _transport(transport: type[Any], ports: Ports) -> Any:
+    """Return a plaintext connection; PUBSUB_EMULATOR_HOST would change this whole process."""
+    return transport(channel=grpc.insecure_channel(f"{HOST}:{ports.pubsub}"))
