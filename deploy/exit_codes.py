@@ -1,9 +1,20 @@
-"""Exit codes of the commands, besides click's own: 0 success, 1 failure, 2 usage."""
+"""The exit codes of every command, in one table."""
 
 import click
 
-REJECTED = 3  # the launch was refused
-UNKNOWN = 4  # it could not be seen, or timed out
+SUCCESS = 0
+FAILURE = click.ClickException.exit_code
+USAGE = click.UsageError.exit_code
+REJECTED = 3
+UNKNOWN = 4
+
+EXIT_CODES = {
+    SUCCESS: "success",
+    FAILURE: "failure: something is wrong, or an operation failed",
+    USAGE: "usage: an unknown command, option or value",
+    REJECTED: "rejected: a launch is refused, or would be",
+    UNKNOWN: "unknown: the result cannot be seen, or did not come in time",
+}
 
 
 class CouldNotSee(click.ClickException):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import yaml
 
-from deploy.exit_codes import REJECTED, CouldNotSee
+from deploy.exit_codes import FAILURE, REJECTED, CouldNotSee
 from deploy.operate.planner import MISSING, REFUSED, Planner, preparing
 from shared.adapters.wandb import Graphql
 from shared.config.launch_config import CONFIG_FILE
@@ -83,7 +83,7 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
     counts = "; ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     click.echo(f"{counts}. Nothing was popped.", err=True)
     if outcomes[MISSING]:
-        raise SystemExit(1)
+        raise SystemExit(FAILURE)
     if outcomes[REFUSED]:
         raise SystemExit(REJECTED)
 

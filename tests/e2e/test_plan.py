@@ -49,7 +49,7 @@ from shared.core.intake import from_item
 from shared.core.message import Queue
 item, spec = json.load(sys.stdin)
 launch = from_item(item, Queue(entity="team", name="vertex"), spec, datetime.now(UTC))
-call = wired(load(SubmitSettings)).prepare(launch.move(State.SUBMITTING, attempt=1)).call
+call = build_submit(load(SubmitSettings)).prepare(launch.move(State.SUBMITTING, attempt=1)).call
 print(json.dumps([call.parent, call.constructor, call.submit]))
 """
 VERTEX = put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://staging")

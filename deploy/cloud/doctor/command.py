@@ -11,7 +11,7 @@ from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.doctor import access, project, running, wandb
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, Outcome
-from deploy.exit_codes import UNKNOWN
+from deploy.exit_codes import FAILURE, UNKNOWN
 
 AT_ONCE = 8
 GROUPS: dict[str, tuple[str, Callable[[Case], Iterator[Check]]]] = {
@@ -92,7 +92,7 @@ def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) ->
         )
     )
     if outcomes[Outcome.FAILED]:
-        raise SystemExit(1)
+        raise SystemExit(FAILURE)
     if outcomes[Outcome.UNKNOWN]:
         raise SystemExit(UNKNOWN)
 

@@ -40,7 +40,7 @@ class DeadLetter:
 
     @property
     def obstacle(self) -> str:
-        """Return the reason why no replay can succeed, whatever the ledger holds; usually empty."""
+        """Return the reason why no replay can succeed; empty for valid messages."""
         if self.kind:
             return ""
         return "submit would refuse it again. Fix its publisher, then drop it"
