@@ -58,9 +58,9 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
     Example:
       vertex-launch agent stop --project=my-project --region=us-central1
     For the stack of `make up`:
-      STORAGE_EMULATOR_HOST=http://127.0.0.1:7004 LEDGER_BUCKET=launch-ledger \\
-        LAUNCH_AGENT_NAME=vertex-launch vertex-launch agent --project=local-project \\
-        --region=us-central1
+      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
+      vertex-launch agent --project=local-project --region=us-central1 \\
+        --bucket=launch-ledger --agent-name=vertex-launch
 
     Exit codes: 1 if the record cannot be read or written, 4 if the bucket does not answer, or if
     a poll is running for longer than --wait.

@@ -10,7 +10,7 @@ import click
 import yaml
 
 from deploy.exit_codes import FAILURE, REJECTED, CouldNotSee
-from deploy.operate.planner import MISSING, REFUSED, Planner, preparing
+from deploy.operate.planner import MISSING, REFUSED, Planner, build_preparation
 from shared.adapters.wandb import Graphql
 from shared.config.launch_config import CONFIG_FILE
 from shared.config.settings import PollSettings, SubmitSettings, load
@@ -110,7 +110,7 @@ def _planner(settings: PlanSettings) -> Planner:
         context_store=settings.build_context_store,
     )
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
-    preparation = preparing(
+    preparation = build_preparation(
         graphql,
         site,
         ArgumentNames(**argument_names()),

@@ -124,7 +124,7 @@ class Planner:
         )
 
 
-def preparing(
+def build_preparation(
     graphql: Graphql, site: DeploymentDefaults, names: ArgumentNames, **limits: Any
 ) -> Preparation:
     """Return submit's preparation, without its check of the key.

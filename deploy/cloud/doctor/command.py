@@ -51,7 +51,7 @@ def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) ->
     ✓ OK
     ! works, but needs attention
     ✗ does not work
-    ? could not be seen: W&B or Google did not answer, or the named permission is missing
+    ? could not be seen: no answer, or the named permission is missing
 
     Commands to copy follow each finding that has a fix. No check depends on another.
 
@@ -62,7 +62,7 @@ def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) ->
     \b
     Groups of checks:
       project  APIs, buckets and their regions, the secret
-      access   the bindings of deploy/cloud/iam.yaml, custom roles, the accounts of the jobs
+      access   bindings of deploy/cloud/iam.yaml, custom roles, the jobs' accounts
       wandb    the key, the queues, their configurations, their images
       running  functions, schedule, topics, the trigger, dead letters, the agent
 

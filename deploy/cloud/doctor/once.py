@@ -1,4 +1,4 @@
-"""Ask a question once, however many checks need the answer."""
+"""Ask each question once, even if several checks need the answer."""
 
 import threading
 from collections.abc import Callable

@@ -8,7 +8,7 @@ from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import add_key, differs
-from deploy.operate.planner import Planned, Planner, preparing
+from deploy.operate.planner import Planned, Planner, build_preparation
 from deploy.operate.wandb import queue_names, viewer
 from shared.core.errors import Denied, SettingsError
 from shared.runspec.fields import items, mapping, text
@@ -90,7 +90,8 @@ def _queue(case: Case, name: str) -> Iterator[Finding]:
 
 def _planned(case: Case, name: str) -> Planned:
     """Return the plan for a future item with any image."""
-    from shared.adapters.vertex.submit import argument_names  # Google's SDK: seconds
+    # Google's SDK takes seconds to import: no other group waits for it.
+    from shared.adapters.vertex.submit import argument_names
 
     deployment = case.deployment
     site = DeploymentDefaults(
@@ -102,7 +103,7 @@ def _planned(case: Case, name: str) -> Planned:
         macros=case.macros(),
         secure_mode=deployment.config.secure_mode,
     )
-    preparation = preparing(
+    preparation = build_preparation(
         case.wandb(), site, ArgumentNames(**argument_names()), policy=deployment.config.policy
     )
     planner = Planner(case.wandb(), case.entity, preparation)

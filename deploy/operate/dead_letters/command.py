@@ -66,8 +66,9 @@ def dead_letters(
       vertex-launch dead-letters --project=my-project --region=us-central1
       vertex-launch dead-letters --replay --project=my-project --region=us-central1
     For the stack of `make up`:
-      PUBSUB_EMULATOR_HOST=127.0.0.1:7002 STORAGE_EMULATOR_HOST=http://127.0.0.1:7004 \\
-        vertex-launch dead-letters --project=local-project --region=us-central1 \\
+      export PUBSUB_EMULATOR_HOST=127.0.0.1:7002
+      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
+      vertex-launch dead-letters --project=local-project --region=us-central1 \\
         --ledger=launch-ledger
 
     Exit codes: 1 if a message that you named does not exist or stays, or if a permission or a
