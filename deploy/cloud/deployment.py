@@ -1,7 +1,7 @@
-"""One deployment in a project: where it is, and what all its parts are called.
+"""One deployment in a project: its place, and the names of its parts.
 
-Every name is made from the project and one prefix, so that several deployments live side by side in a project, and so
-that cloudbuild.yaml, which spells the same names in shell, needs to be told nothing else.
+Every name consists of the project and one prefix. Thus a project can have several deployments,
+and cloudbuild.yaml, which spells the same names in shell, needs no other input.
 """
 
 from __future__ import annotations
@@ -26,20 +26,14 @@ from shared.core.errors import SettingsError
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
-ACCOUNTS = (
-    *FUNCTIONS,
-    "scheduler",
-    "build",
-    "images",
-)  # the last only where images of jobs' code are built
-_NAME = re.compile(
-    r"[a-z][a-z0-9-]{1,18}[a-z0-9]"
-)  # a service account's id has at most 30 characters
+ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "images")  # "images" only with a builder
+# The prefix of service accounts' ids, which have at most 30 characters.
+_NAME = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is deployed where. `number` is the project's, in which Google names its service agents."""
+    """A deployment. `number` is the project's number: service agents and URLs contain it."""
 
     project: str
     region: str
@@ -52,8 +46,8 @@ class Deployment:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise click.UsageError(
-                f"--name {self.name!r}: 3 to 20 lower-case letters, digits and dashes, a letter first: it begins the "
-                "name of every function, service account and topic"
+                f"--name is {self.name!r}; write 3 to 20 lower-case letters, digits and dashes, "
+                "a letter first: every function, service account and topic begins with it"
             )
 
     @property
@@ -63,12 +57,12 @@ class Deployment:
 
     @property
     def staging_bucket(self) -> str:
-        """Return the name of the bucket that jobs write to."""
+        """Return the name of the bucket to which jobs write."""
         return self.staging.removeprefix("gs://").strip("/") or f"{self._bucket_prefix}-staging"
 
     @property
     def ladder_buckets(self) -> dict[str, str]:
-        """Return, by name, the region of each further bucket that jobs write to where the ladder has brought them."""
+        """Return the ladder's buckets with their regions, without the staging bucket."""
         named = {
             each.staging_bucket.split("/")[2]: each.region for each in self.config.ladder.regions
         }
@@ -86,7 +80,7 @@ class Deployment:
 
     @property
     def dead_letters(self) -> str:
-        """Return the id of the dead-letter topic, and of the subscription that keeps what arrives there."""
+        """Return the id of the dead-letter topic, which is also the id of its subscription."""
         return f"{self.name}-dead-letters"
 
     @property
@@ -101,12 +95,12 @@ class Deployment:
 
     @property
     def images(self) -> str:
-        """Return the Artifact Registry repository of the images of jobs' code; empty where none are built."""
+        """Return the Artifact Registry repository of code jobs' images; empty without a builder."""
         return repository_of(self.config.destination)[0] if self.config.destination else ""
 
     @property
     def contexts_bucket(self) -> str:
-        """Return the name of the bucket in which builds of these images find the code."""
+        """Return the name of the bucket from which builds of these images read the code."""
         return (
             self.config.builder.build_context_store.removeprefix("gs://").partition("/")[0]
             or self.staging_bucket
@@ -114,17 +108,17 @@ class Deployment:
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """Return which of our service accounts this deployment has."""
+        """Return the roles for which this deployment has a service account."""
         return tuple(role for role in ACCOUNTS if role != "images" or self.images)
 
     @property
     def run_as(self) -> tuple[str, ...]:
-        """Return the service accounts that jobs may run as: the launch-config's `policy.service_accounts`."""
+        """Return `policy.service_accounts`: the accounts that jobs may run as."""
         return self.config.policy.service_accounts or ()
 
     @property
     def key_secret(self) -> str:
-        """Return the secret that jobs read W&B's key from, where the launch-config names one: projects/P/secrets/S."""
+        """Return `key_secret` without its version: projects/P/secrets/S, or empty."""
         return self.config.key_secret.partition("/versions/")[0]
 
     def function(self, verb: str) -> str:
@@ -132,7 +126,7 @@ class Deployment:
         return f"{self.name}-{verb}"
 
     def url(self, verb: str) -> str:
-        """Return the address of a function, which is also the audience of whoever calls it."""
+        """Return the URL of a function, which is also the audience of its callers' tokens."""
         return f"https://{self.function(verb)}-{self.number}.{self.region}.run.app"
 
     def account(self, role: str) -> str:
@@ -140,7 +134,7 @@ class Deployment:
         return f"{self.name}-{role}@{self.project}.iam.gserviceaccount.com"
 
     def custom_role(self, role: str) -> str:
-        """Return the id of one of our custom roles, in which Google allows no dash."""
+        """Return the id of one of our custom roles; Google allows no dash in it."""
         return f"{self.name.replace('-', '_')}_{role}"
 
     def agent(self, service: str) -> str:
@@ -155,27 +149,27 @@ class Deployment:
 
 
 def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say which deployment is meant."""
+    """Add the options that identify a deployment; the command receives a `Deployment`."""
 
     @click.option(
         "--project",
         envvar=["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"],
         required=True,
-        help="Its id.",
+        help="Id of the Google Cloud project.",
     )
     @click.option(
         "--region",
         envvar="VERTEX_LOCATION",
-        help="Default: environment.region of the launch-config.",
+        help="Region of the deployment.  [default: environment.region of the launch-config]",
     )
     @click.option(
         "--name",
         default="launch",
         show_default=True,
-        help="Begins every name; one for each deployment.",
+        help="Prefix of all names; one for each deployment.",
     )
     @click.option(
-        "--staging-bucket", default="", help="The queues' own.  [default: PROJECT-NAME-staging]"
+        "--staging-bucket", default="", help="The queues' bucket.  [default: PROJECT-NAME-staging]"
     )
     @click.option(
         "--kms-key",
@@ -183,10 +177,14 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Encrypt with this key: projects/P/locations/R/keyRings/K/cryptoKeys/N.",
     )
     @click.option(
-        "--config", type=click.Path(path_type=Path), default=Path(CONFIG_FILE), show_default=True
+        "--config",
+        type=click.Path(path_type=Path),
+        default=Path(CONFIG_FILE),
+        show_default=True,
+        help="The launch-config.",
     )
     @wraps(command)
-    def told(
+    def with_deployment(
         project: str,
         region: str | None,
         name: str,
@@ -203,10 +201,12 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(f"{config}: builder.type: {problem}")
         where = region or launch_config.environment.region
         if not where:
-            raise click.UsageError(f"--region is missing, and {config} has no environment.region")
+            raise click.UsageError(
+                f"--region is missing, and {config} has no environment.region: add --region=REGION"
+            )
         deployment = Deployment(
             project, where, name, staging=staging_bucket, kms_key=kms_key, config=launch_config
         )
         command(deployment, **others)
 
-    return told
+    return with_deployment

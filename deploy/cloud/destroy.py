@@ -1,4 +1,4 @@
-"""`python -m deploy destroy`: take a deployment away, and nothing else."""
+"""`python -m deploy destroy`: delete a deployment, and nothing else."""
 
 from collections.abc import Iterator
 
@@ -22,15 +22,24 @@ from deploy.cloud.provision.parts import LABEL, Change
 @click.option(
     "--bootstrapped",
     is_flag=True,
-    help="Also what bootstrap made: accounts, roles, secret, images, the ledger.",
+    help="Also delete accounts, roles, secret, images and the ledger.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
-    """Delete the schedule, the functions and the topics of one deployment, after showing them and asking.
+    """List the schedule, functions and topics of a deployment, ask, and delete them.
 
-    What does not carry our label or description is left alone, as are the staging bucket and jobs that run. Without
-    --bootstrapped the ledger stays too: the same deployment, made anew, goes on where this one ended.
-    """
+    The command keeps resources without our label or description, the staging bucket, and running
+    jobs. Without --bootstrapped it also keeps the ledger: a new build of the same deployment
+    continues where this one ended.
+
+    Needs gcloud, an owner's credentials, and application-default credentials.
+
+    \b
+    Example:
+      vertex-launch destroy --project=my-project --region=us-central1
+
+    Exit code 1 if you answer no, or if Google refuses a deletion.
+    """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
     try:
         deployment = with_number(deployment)
@@ -42,20 +51,18 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
         steps = list(_functions(deployment))
         later = list(_bootstrapped(deployment)) if bootstrapped else []
         if not (changes or steps or later):
-            console.print(
-                f"Nothing of {deployment.name} is left in {deployment.project}, {deployment.region}."
-            )
+            where = f"{deployment.project}, {deployment.region}"
+            console.print(f"Nothing of {deployment.name} is left in {where}.")
             return
-        for what in [
-            *(change.resource for change in changes),
-            *(step.what for step in [*steps, *later]),
-        ]:
-            console.print(f"  {what}")
+        for change in changes:
+            console.print(f"  {change.resource}")
+        for step in [*steps, *later]:
+            console.print(f"  {step.name}")
         _warn_of_open_launches(deployment, console)
         if not yes:
             click.confirm(f"Delete all of this from {deployment.project}?", abort=True)
         scheduled = [change for change in changes if "/jobs/" in change.resource]
-        _carry_out(scheduled, console)  # first, so that nothing is called that is about to go
+        _carry_out(scheduled, console)  # first, so that no call finds half a deployment
         gcloud.carry_out_all([[step] for step in steps], console)
         _carry_out([change for change in changes if change not in scheduled], console)
         gcloud.carry_out_all([[step] for step in later], console)
@@ -79,7 +86,7 @@ def _functions(deployment: Deployment) -> Iterator[Step]:
 
 
 def _bootstrapped(deployment: Deployment) -> Iterator[Step]:
-    """Yield the deletion of what bootstrap made and is there; accounts take their bindings with them."""
+    """Yield the deletion of bootstrap's resources; accounts take their bindings with them."""
     project, region = f"--project={deployment.project}", f"--location={deployment.region}"
     roles = ("iam", "roles")
     for role in table().roles:
@@ -118,6 +125,6 @@ def _warn_of_open_launches(deployment: Deployment, console: Console) -> None:
         return
     if count:
         console.print(
-            f"[bold]{count} launches are not finished:[/] their jobs run on, but nobody will report them to W&B. "
-            "Set max_jobs to 0 and wait, or take them over with a deployment of the same name."
+            f"[bold]{count} launches are not finished.[/] Their jobs continue, but nobody reports "
+            "them to W&B. Set max_jobs to 0 and wait, or deploy again under the same name."
         )

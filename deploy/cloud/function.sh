@@ -1,32 +1,38 @@
 #!/usr/bin/env bash
-# Deploy one function and let its caller in: deploy/cloud/function.sh poll|submit|status CALLER FLAGS…
+# Deploy one function, and bind its caller: deploy/cloud/function.sh poll|submit|status CALLER FLAGS…
 #
-# What the three share is here; what differs (CALLER, an account of ours, and FLAGS of `gcloud functions deploy`) stands in
-# cloudbuild.yaml, whose substitutions come in as environment variables. By hand:
-#   PROJECT_ID=p COMMIT_SHA=$(git rev-parse HEAD) _REGION=us-central1 _NAME=launch deploy/cloud/function.sh poll scheduler …
+# This script contains the parts that the three functions share. cloudbuild.yaml passes CALLER (an
+# account of ours), FLAGS of `gcloud functions deploy`, and its substitutions as environment
+# variables. By hand:
+#   PROJECT_ID=p COMMIT_SHA=$(git rev-parse HEAD) _REGION=us-central1 _NAME=launch \
+#     deploy/cloud/function.sh poll scheduler …
 set -euo pipefail
 verb=$1 caller=$2
 shift 2
-: "${PROJECT_ID:?}" "${COMMIT_SHA:?is empty: add COMMIT_SHA=\$(git rev-parse HEAD) to --substitutions}" "${_REGION:?}" "${_NAME:?}"
+: "${PROJECT_ID:?}" "${_REGION:?}" "${_NAME:?}"
+: "${COMMIT_SHA:?is empty: add COMMIT_SHA=\$(git rev-parse HEAD) to --substitutions}"
 function="${_NAME}-${verb}"
 where=(--region="${_REGION}" --project="${PROJECT_ID}")
 account() { echo "${_NAME}-$1@${PROJECT_ID}.iam.gserviceaccount.com"; }
 bucket_prefix="${PROJECT_ID//[.:]/-}-${_NAME}"
 
-# The revision that serves now: a failed smoke test brings it back.
+# Remember the revision that serves now: a failed smoke test restores it.
 mkdir -p .previous
-if ! gcloud run services describe "${function}" "${where[@]}" --format='value(status.traffic[0].revisionName)' \
+if ! gcloud run services describe "${function}" "${where[@]}" \
+  --format='value(status.traffic[0].revisionName)' \
   >".previous/${function}" 2>.previous/problem; then
   grep -qi 'cannot find service' .previous/problem || { cat .previous/problem >&2; exit 1; }
-  echo "${function} is deployed for the first time."
+  echo "${function}: this is its first deployment."
 fi
 
-settings="GOOGLE_CLOUD_PROJECT=${PROJECT_ID};VERTEX_LOCATION=${_REGION};LEDGER_BUCKET=${bucket_prefix}-ledger"
-settings+=";LAUNCH_TOPIC=${_NAME}-requests;LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CONFIG=${_LAUNCH_CONFIG:-launch-config.yaml}"
-# A file, because it always has the newest version, where a variable would keep the one that an instance has started with.
+settings="GOOGLE_CLOUD_PROJECT=${PROJECT_ID};VERTEX_LOCATION=${_REGION}"
+settings+=";LEDGER_BUCKET=${bucket_prefix}-ledger;LAUNCH_TOPIC=${_NAME}-requests"
+settings+=";LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CONFIG=${_LAUNCH_CONFIG:-launch-config.yaml}"
+# A mounted file always contains the newest version; a variable keeps its value as long as the
+# instance lives.
 key_file=/etc/secrets/wandb/api-key
 settings+=";WANDB_API_KEY_FILE=${key_file};WANDB_BASE_URL=${_WANDB_BASE_URL:-https://api.wandb.ai}"
-# A second line of defence against what outlives its timeout: the function's own server ends the handler's thread, too.
+# A second defence against a handler that outlives its timeout: its server ends its thread.
 for flag in "$@"; do
   if [[ ${flag} == --timeout=* ]]; then
     seconds=${flag#--timeout=}
@@ -37,10 +43,13 @@ if [[ -n ${_SETTINGS:-} ]]; then settings+=";${_SETTINGS}"; fi
 
 optional=()
 if [[ -n ${_KMS_KEY:-} ]]; then optional+=(--kms-key="${_KMS_KEY}"); fi
-if [[ -n ${_VPC_CONNECTOR:-} ]]; then optional+=(--vpc-connector="${_VPC_CONNECTOR}" --egress-settings=private-ranges-only); fi
+if [[ -n ${_VPC_CONNECTOR:-} ]]; then
+  optional+=(--vpc-connector="${_VPC_CONNECTOR}" --egress-settings=private-ranges-only)
+fi
 
 gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
-  --source=. --ignore-file=deploy/cloud/functions.gcloudignore --entry-point="${verb}" --runtime=python312 \
+  --source=. --ignore-file=deploy/cloud/functions.gcloudignore \
+  --entry-point="${verb}" --runtime=python312 \
   --no-allow-unauthenticated --ingress-settings=internal-only \
   --service-account="$(account "${verb}")" \
   --build-service-account="projects/${PROJECT_ID}/serviceAccounts/$(account build)" \
@@ -51,4 +60,5 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --serve-all-traffic-latest-revision \
   "${optional[@]}" "$@"
 
-gcloud functions add-invoker-policy-binding "${function}" "${where[@]}" --member="serviceAccount:$(account "${caller}")"
+gcloud functions add-invoker-policy-binding "${function}" "${where[@]}" \
+  --member="serviceAccount:$(account "${caller}")"

@@ -1,4 +1,4 @@
-"""Run gcloud, one command at a time, and say what it did: the steps of `bootstrap` and of `destroy`."""
+"""Run gcloud: the steps of `bootstrap` and `destroy`."""
 
 import json
 import shlex
@@ -12,41 +12,46 @@ from typing import Any
 import click
 from rich.console import Console
 
-AT_ONCE = 4  # gcloud spends most of its time on starting and waiting
+AT_ONCE = 4  # gcloud spends most of its time starting and waiting
 ABSENT = ("NOT_FOUND", "not found", "does not exist", "404")
 
 
 class GcloudError(click.ClickException):
-    """A command failed; the message is gcloud's own, after the command that anybody can repeat."""
+    """A command failed; the message is the command, to repeat it, and gcloud's own message."""
+
+
+def no_updates(_: Any) -> tuple[tuple[str, ...], ...]:
+    """Return no commands: an existing resource stays as it is."""
+    return ()
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that shall be so, and the command that makes it so.
+    """One gcloud command, and how to tell whether it is needed.
 
-    `found` is a command that describes the thing where it exists; `mends` gives, for its description, the commands that
-    are missing to how it shall be. A step without `found` is safe to repeat as it is. `given` is what `make` reads from
-    its standard input.
+    `describe` is a command that describes the resource; `updates` returns, for that description,
+    the commands that bring it up to date. A step without `describe` is safe to repeat.
+    `stdin` is the standard input of `command`.
     """
 
-    what: str
-    make: tuple[str, ...]
-    found: tuple[str, ...] = ()
-    mends: Callable[[Any], Iterable[tuple[str, ...]]] = lambda _: ()
-    given: str = ""
+    name: str
+    command: tuple[str, ...]
+    describe: tuple[str, ...] = ()
+    updates: Callable[[Any], Iterable[tuple[str, ...]]] = no_updates
+    stdin: str = ""
 
 
-def run(command: Sequence[str], given: str = "") -> str:
-    """Run `gcloud COMMAND` and return what it printed.
+def run(command: Sequence[str], stdin: str = "") -> str:
+    """Run `gcloud COMMAND` and return its output.
 
     Raises:
-        GcloudError: with gcloud's own words, where it failed or is not installed.
+        GcloudError: it failed, or is not installed.
     """
     if shutil.which("gcloud") is None:
         raise GcloudError("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
     done = subprocess.run(
         ["gcloud", *command, "--quiet"],
-        input=given,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -58,7 +63,7 @@ def run(command: Sequence[str], given: str = "") -> str:
 
 
 def describe(command: Sequence[str]) -> Any:
-    """Return the description of a thing, None where it does not exist."""
+    """Return the description of a resource, or None if it does not exist."""
     try:
         return json.loads(run([*command, "--format=json"]) or "null")
     except GcloudError as exc:
@@ -68,36 +73,36 @@ def describe(command: Sequence[str]) -> Any:
 
 
 def carry_out(step: Step) -> str:
-    """Make it so; return what was done: made, mended, or nothing, because it is so already."""
-    if not step.found:
-        run(step.make, step.given)
+    """Carry out a step; return the result: done, created, updated or exists."""
+    if not step.describe:
+        run(step.command, step.stdin)
         return "done"
-    there = describe(step.found)
+    there = describe(step.describe)
     if there is None:
-        run(step.make, step.given)
-        return "made"
-    missing = list(step.mends(there))
-    for command in missing:
+        run(step.command, step.stdin)
+        return "created"
+    updates = list(step.updates(there))
+    for command in updates:
         run(command)
-    return "mended" if missing else "is there"
+    return "updated" if updates else "exists"
 
 
 def carry_out_all(groups: Iterable[Sequence[Step]], console: Console) -> None:
-    """Carry out groups side by side, the steps of one in their order; print each as it is done.
+    """Carry out groups in parallel, the steps of a group in order; print each result.
 
     Raises:
-        GcloudError: of the first that failed, when those that were under way are done.
+        GcloudError: the first failure, after the running steps have ended.
     """
 
     def one_after_another(steps: Sequence[Step]) -> None:
         for step in steps:
-            console.print(f"  {step.what}: {carry_out(step)}", highlight=False, soft_wrap=True)
+            console.print(f"  {step.name}: {carry_out(step)}", highlight=False, soft_wrap=True)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for future in [pool.submit(one_after_another, steps) for steps in groups]:
             future.result()
 
 
-def shown(command: Sequence[str], given: str = "") -> str:
-    """Return the command as one would type it."""
-    return "gcloud " + shlex.join(command) + (f" <<< {shlex.quote(given)}" if given else "")
+def shown(command: Sequence[str], stdin: str = "") -> str:
+    """Return the command as a user types it."""
+    return "gcloud " + shlex.join(command) + (f" <<< {shlex.quote(stdin)}" if stdin else "")

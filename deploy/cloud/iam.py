@@ -1,4 +1,4 @@
-"""The table of bindings, deploy/cloud/iam.yaml: read, and turned into members and resources of one deployment."""
+"""The bindings of deploy/cloud/iam.yaml, with the members and resources of one deployment."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,17 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from deploy.cloud.deployment import Deployment
 
 TABLE = Path(__file__).with_name("iam.yaml")
-AT_BUILD = (
-    "topic",
-    "dead_letters",
-    "trigger",
-    "function",
-)  # what comes with the build is bound by the build
+AT_BUILD = ("topic", "dead_letters", "trigger", "function")  # the build creates and binds these
 SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
 
 
 class Role(BaseModel):
-    """A custom role: exactly these permissions."""
+    """A custom role with exactly these permissions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +27,7 @@ class Role(BaseModel):
 
 
 class Row(BaseModel):
-    """A line of the table."""
+    """A row of the table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +40,7 @@ class Row(BaseModel):
 
 
 class Table(BaseModel):
-    """All of it."""
+    """The whole table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,8 +52,8 @@ class Table(BaseModel):
 class Binding:
     """One member with one role on one resource of a deployment.
 
-    `kind` is the table's word for the resource, up to its colon; `resource` what gcloud or a client calls it;
-    `condition` is empty or a CEL expression.
+    `kind` is the table's word for the resource, up to its colon; `resource` is its name for gcloud
+    and the clients; `condition` is empty or a CEL expression.
     """
 
     member: str
@@ -77,18 +72,21 @@ def table() -> Table:
 
 
 def rows(deployment: Deployment) -> Iterator[Row]:
-    """Yield the lines that hold for a deployment."""
+    """Yield the rows that apply to a deployment."""
     yield from (row for row in table().bindings if not row.only or getattr(deployment, row.only))
 
 
 def custom_roles(deployment: Deployment) -> dict[str, Role]:
-    """Return the custom roles that a deployment has, by the table's names."""
+    """Return the custom roles of a deployment, by their names in the table."""
     bound = {row.role for row in rows(deployment)}
     return {name: role for name, role in table().roles.items() if name in bound}
 
 
 def bindings(deployment: Deployment) -> Iterator[Binding]:
-    """Yield every binding of a deployment, in the table's order; those of the trigger without its resource's name."""
+    """Yield every binding of a deployment, in the table's order.
+
+    The resource of the trigger's bindings is empty: Eventarc names it.
+    """
     for row in rows(deployment):
         custom = table().roles.get(row.role)
         role = (
@@ -119,13 +117,11 @@ def _emails(account: str, deployment: Deployment) -> tuple[str, ...]:
 
 
 def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
-    """Return what the table's word stands for, as gcloud and the clients call it."""
+    """Return the resources of one word of the table, as gcloud and the clients name them."""
     kind, _, which = on.partition(":")
     return {
         "project": (deployment.project,),
-        "sources": (
-            deployment.project,
-        ),  # with a condition: the buckets have names of Google's making
+        "sources": (deployment.project,),  # with a condition, because Google names the buckets
         "ledger": (f"gs://{deployment.ledger_bucket}",),
         "staging": (f"gs://{deployment.staging_bucket}",),
         "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
@@ -189,7 +185,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
 
 
 def repository_flags(repository: str) -> tuple[str, ...]:
-    """Return a repository of Artifact Registry as gcloud's commands take it."""
+    """Return gcloud's arguments for a repository of Artifact Registry."""
     _, project, _, location, _, name = repository.split("/")
     return name, f"--location={location}", f"--project={project}"
 
@@ -200,14 +196,9 @@ def markdown() -> str:
     for row in table().bindings:
         custom = table().roles.get(row.role)
         may = f"the custom role *{row.role}*" if custom else f"`{row.role}`"
-        lines.append(
-            f"| {', '.join(row.accounts)} | {may} | {', '.join(row.resources).replace('_', ' ')} | {row.why} |"
-        )
+        resources = ", ".join(row.resources).replace("_", " ")
+        lines.append(f"| {', '.join(row.accounts)} | {may} | {resources} | {row.why} |")
     for name, role in table().roles.items():
-        lines += [
-            "",
-            f"The custom role *{name}* ({role.title}): "
-            + ", ".join(f"`{p}`" for p in role.permissions)
-            + ".",
-        ]
+        permissions = ", ".join(f"`{permission}`" for permission in role.permissions)
+        lines += ["", f"The custom role *{name}* ({role.title}): {permissions}."]
     return "\n".join(lines) + "\n"

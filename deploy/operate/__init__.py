@@ -1,1 +1,1 @@
-"""The commands of operators: what waits, what it means, what to do about it."""
+"""Commands for operators: plan, migrate, agent and dead-letters."""

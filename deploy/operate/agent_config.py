@@ -1,4 +1,4 @@
-"""What the configuration file of a `wandb launch-agent` means here, key by key, and what keeps it from moving over."""
+"""Read the configuration file of a `wandb launch-agent`: meanings of keys, and problems."""
 
 import difflib
 import re
@@ -31,7 +31,7 @@ _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one key of the file means here."""
+    """The meaning of one key of the file."""
 
     key: str
     value: str
@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What keeps the file from moving over."""
+    """A value that prevents the migration of the file."""
 
     key: str
     value: str
@@ -55,9 +55,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class AgentFile:
-    """A file as it is written, what it tells the functions, and what keeps it from moving over.
+    """A file as it is written, as the functions read it, and its problems.
 
-    `config` is without the wrong values, so that all the rest can be told at once.
+    `config` omits the wrong values, so that one run reports everything.
     """
 
     written: Mapping[str, Any]
@@ -69,7 +69,7 @@ def read(path: Path) -> AgentFile:
     """Read an agent's file.
 
     Raises:
-        SettingsError: where it is no YAML, or has no keys.
+        SettingsError: it is not YAML, or has no keys.
     """
     errors: list[Any] = []
     try:
@@ -83,9 +83,11 @@ def read(path: Path) -> AgentFile:
         errors = exc.__cause__.errors(include_url=False)
     written = read_yaml(path) or {}
     if not isinstance(written, Mapping):
-        raise SettingsError(f"{path} has no keys: write entity: TEAM, queues: [NAME]")
+        raise SettingsError(f"{path} has no keys: write entity: TEAM and queues: [NAME]")
     wrong = frozenset(tuple(str(step) for step in error["loc"]) for error in errors)
-    whole = frozenset(loc[:1] for loc in wrong if loc[0] == "ladder")  # half of a place is none
+    whole = frozenset(
+        loc[:1] for loc in wrong if loc[0] == "ladder"
+    )  # a place needs all its fields
     config = LaunchConfig.model_validate(_without(written, wrong | whole))
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
     return AgentFile(
@@ -106,14 +108,15 @@ def lines(file: AgentFile) -> Iterator[Line]:
                 effect, meaning = UNSET, f"As if it were left out. {meaning}"
             yield Line(key, _shown(key, value), effect, meaning, known.setting or _variable(key))
         else:
-            meaning = f"It is {'refused' if key in wrong else 'ignored'}.{_did_you_mean(key)}"
+            effect = "refused" if key in wrong else "ignored"
+            meaning = f"It is {effect}.{_did_you_mean(key)}"
             yield Line(_shown("", key), NOT_SHOWN, UNKNOWN, meaning, "")
 
 
 def _no_queue(
     written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset[tuple[str, ...]]
 ) -> Iterator[Problem]:
-    """Yield a problem where a queue would not be served: one that only `queue` names, and where there is none."""
+    """Yield a problem if `queue` names a queue that `queues` lacks, or if there is no queue."""
     single = written.get("queue")
     if single and single not in config.queues:
         names = _shown("queues", [*config.queues, single])
@@ -130,42 +133,41 @@ def _no_queue(
 
 
 def _no_build(config: LaunchConfig) -> Iterator[Problem]:
-    """Yield a problem where images are to be built, and cannot."""
+    """Yield a problem if the builder cannot build images."""
     kind, destination = config.builder.type, config.builder.destination or config.registry.uri
     problem = builder_problem(kind, destination)
     if kind in AGENTS_BUILDERS and not destination:
-        problem = "has no destination, and builds nothing: a job's code would run in a base image"
+        problem = "has no destination, so jobs' code would run in a base image without a build"
     if problem:
         yield Problem("builder.type", _shown("", kind), _shown("", problem), FIXES["builder"])
 
 
 def _inside(value: object) -> dict[str, Any]:
-    """Return what stands in a section or a list, under the names by which a validation error has it."""
-    pairs = (
-        value.items()
-        if isinstance(value, Mapping)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    return {str(name): one for name, one in pairs}
+    """Return the entries of a section or a list, by their names in a validation error."""
+    if isinstance(value, Mapping):
+        return {str(name): entry for name, entry in value.items()}
+    if isinstance(value, list):
+        return {str(index): entry for index, entry in enumerate(value)}
+    return {}
 
 
 def _without(value: Any, wrong: frozenset[tuple[str, ...]], at: tuple[str, ...] = ()) -> Any:
-    """Return a copy of a section or a list without the places that are wrong, and without a list of nothing else."""
+    """Return a section or list without its wrong entries; drop lists that become empty."""
     if not any(loc[: len(at)] == at for loc in wrong):
         return value
-    kept = {
-        name: _without(one, wrong, (*at, name))
-        for name, one in _inside(value).items()
-        if (*at, name) not in wrong
-    }
-    kept = {name: one for name, one in kept.items() if one != [] or not _inside(value)[name]}
+    kept = {}
+    for name, entry in _inside(value).items():
+        if (*at, name) in wrong:
+            continue
+        rest = _without(entry, wrong, (*at, name))
+        if rest == [] and entry:
+            continue
+        kept[name] = rest
     return list(kept.values()) if isinstance(value, list) else kept
 
 
 def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each key, those of a section that we know after a dot."""
+    """Yield each key with its value; the keys of known sections follow a dot."""
     for name, value in found.items():
         key = f"{prefix}{name}"
         if isinstance(value, dict) and value and any(one.startswith(f"{key}.") for one in KEYS):
@@ -175,13 +177,13 @@ def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _variable(key: str) -> str:
-    """Return the environment variable that stands over a key of the file."""
+    """Return the environment variable that overrides a key of the file."""
     all_names = (names for kind in KINDS for names in variables(kind).values())
     return next((names[0] for names in all_names if f"{CONFIG_FILE}:{key}" in names[1:]), "")
 
 
 def _did_you_mean(key: str) -> str:
-    """Return a question where a key is none of ours, but near one of its section."""
+    """Return a question if a key is unknown, but similar to a known key of its section."""
     section, dot, name = key.rpartition(".")
     names = [one.rpartition(".")[2] for one in KEYS if one.rpartition(".")[0] == section]
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)
@@ -205,14 +207,12 @@ def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Probl
 
 
 def _shown(key: str, value: object) -> str:
-    """Return a value for a person, without anything that might be a secret."""
+    """Return the printable form of a value, without possible secrets."""
     if _SECRET.search(key) and value:
         return NOT_SHOWN
     if isinstance(value, list):
-        return (
-            ", ".join("[…]" if isinstance(one, list) else _shown(key, one) for one in value)
-            or "nothing"
-        )
+        entries = ("[…]" if isinstance(one, list) else _shown(key, one) for one in value)
+        return ", ".join(entries) or "nothing"
     if isinstance(value, Mapping):
         return "{…}" if value else "nothing"
     if value is None or isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""`python -m deploy migrate`: what the configuration file of a `wandb launch-agent` means here, and what to do next."""
+"""`python -m deploy migrate`: explain an agent's configuration file, and list the next steps."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,61 +16,75 @@ from shared.config.launch_config import CONFIG_FILE, LaunchConfig
 from shared.config.settings import variables
 from shared.core.errors import SettingsError
 
-UNCUT = 10_000  # columns, where no terminal has to show them
+UNCUT = 10_000  # columns, if the output is no terminal
 WHERE = {
-    "WANDB_API_KEY": "bootstrap asks for it, and keeps it in Secret Manager",
+    "WANDB_API_KEY": "bootstrap asks for it, and stores it in Secret Manager",
     "GOOGLE_CLOUD_PROJECT": "environment.project in this file, or --project of the commands below",
     "VERTEX_LOCATION": "environment.region in this file, or --region of the commands below",
-    "LEDGER_BUCKET": "bootstrap makes it, and the build tells the functions: gs://{ledger}",
-    "LAUNCH_ENTITY": "entity in this file; the agent took the default one of its API key",
+    "LEDGER_BUCKET": "bootstrap creates it, and the build sets it: gs://{ledger}",
+    "LAUNCH_ENTITY": "entity in this file; the agent used the default entity of its API key",
     "LAUNCH_QUEUES": "queues in this file",
 }
 ELSEWHERE = {
-    "--queue, --entity, --max-jobs, WANDB_ENTITY, WANDB_LAUNCH_MAX_JOBS": "queues, entity and max_jobs in this file",
+    "--queue, --entity, --max-jobs, WANDB_ENTITY, WANDB_LAUNCH_MAX_JOBS": (
+        "queues, entity and max_jobs in this file"
+    ),
     "--verbose": "LOG_LEVEL, in _SETTINGS of the build",
     "WANDB_BASE_URL": "_WANDB_BASE_URL of the build",
-    "REQUESTS_CA_BUNDLE, for a W&B of your own": "WANDB_CA_FILE, in _SETTINGS of the build",
+    "REQUESTS_CA_BUNDLE, for a self-hosted W&B": "WANDB_CA_FILE, in _SETTINGS of the build",
     "WANDB_LAUNCH_START_TIMEOUT": "the same, in _SETTINGS of the build",
-    "what a queue's ${NAME} stands for": "NAME=VALUE, and LAUNCH_MACROS=NAME, in _SETTINGS of the build",
-    "no builder, but Docker on its machine": "it built images; here a job's code runs in a base image",
+    "variables that queues use as ${NAME}": (
+        "NAME=VALUE, and LAUNCH_MACROS=NAME, in _SETTINGS of the build"
+    ),
+    "no builder, but Docker on its machine": (
+        "builder in this file; without it, a job's code runs in a base image"
+    ),
 }
 BEFORE = (
-    "Before: one account, whichever the agent's credentials name. It may create, get, list and cancel CustomJobs "
-    "(aiplatform.customJobs.*), act as any account that jobs run as (iam.serviceAccounts.actAs), and push images where "
-    "it builds them. None of its roles is used here: they can go when it has stopped."
+    "Before: one account, which the agent's credentials name. It can create, get, list and cancel "
+    "CustomJobs (aiplatform.customJobs.*), act as any account of the jobs "
+    "(iam.serviceAccounts.actAs), and push images if it builds them. The functions use none of its "
+    "roles: remove them when the agent has stopped."
 )
 AFTER = (
-    "After: accounts of the deployment's own, and one task each. bootstrap makes them and binds this; what is on a "
-    "topic or a function, the build. Nothing has to be granted by hand; doctor compares. Why each: deploy/cloud/iam.yaml."
+    "After: the deployment has its own accounts, one for each task. bootstrap creates them and "
+    "binds these roles; the build binds the roles on topics and functions. You grant nothing by "
+    "hand; doctor checks the bindings. deploy/cloud/iam.yaml gives the reasons."
 )
 NO_RUN_AS = (
-    "policy.service_accounts lists no account. That is right where no queue names one under run.service_account: jobs "
-    "run as Vertex AI's own service agent then. Any other is denied until it is listed: "
-    "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}, in what is deployed; the agent does not start "
-    "with that key."
+    "policy.service_accounts lists no account. That is right if no queue names an account under "
+    "run.service_account: jobs then run as Vertex AI's own service agent. submit can use no other "
+    "account until the deployed file lists it: "
+    "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}. "
+    "The agent does not start with that key."
 )
 STOP = (
-    "Stop the agent (Ctrl-C, or its service) when the jobs that it started have ended: it alone reports them. Until "
-    "then both may serve a queue: W&B gives an item to the one that pops it first; each counts max_jobs for itself. "
-    "Where it never idles, stop it all the same: its jobs go on, and their runs in W&B too; only a failure before "
-    "wandb.init is not reported, and Stop in W&B does not cancel them. Of its jobs there still run:"
+    "Stop the agent (Ctrl-C, or its service) when its jobs have ended: no other program reports "
+    "them. Until then both can serve a queue: W&B gives each item to the first that pops it, and "
+    "each counts max_jobs for itself. If the agent never idles, stop it anyway. Its jobs and their "
+    "runs in W&B continue, but nobody reports a failure before wandb.init, and Stop in W&B does "
+    "not cancel them. These jobs of the agent still run:"
 )
 
 
 @click.command()
 @click.argument("launch_config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def migrate(launch_config: Path) -> None:
-    """Say what the configuration file of an agent means here, and what to do next. Nothing is called or changed.
+    """Explain an agent's configuration file, and list the next steps. Calls and changes nothing.
 
-    LAUNCH_CONFIG is the file of a `wandb launch-agent` that serves queues of type GCP Vertex; the agent's own default
-    is ~/.config/wandb/launch-config.yaml.
+    LAUNCH_CONFIG is the file of a `wandb launch-agent` that serves queues of type GCP Vertex. The
+    agent's default is ~/.config/wandb/launch-config.yaml.
 
-    Prints its keys one by one, with what they mean here and the setting that takes their place; what keeps it from
-    moving over; required settings that it does not give; who may do what, before and after; and the next commands. No
-    secret is printed. Not to a terminal, each key is one line.
+    Prints each key with its meaning here and the setting that replaces it, problems of the file,
+    required settings that it lacks, permissions before and after, and the next commands. It
+    prints no secret. If the output is not a terminal, each key is one line.
 
-    Exit code 1 if something keeps the file from moving over.
-    """
+    \b
+    Example:
+      vertex-launch migrate ~/.config/wandb/launch-config.yaml
+
+    Exit code 1 if the file has problems that you must fix first.
+    """  # noqa: D301 - \b is click's
     try:
         file = read(launch_config)
     except SettingsError as exc:
@@ -89,31 +103,29 @@ def migrate(launch_config: Path) -> None:
     _permissions(console, deployment)
     _next(console, launch_config, needed, deployment)
     if file.problems:
-        raise click.ClickException(
-            f"{launch_config} cannot move over yet: solve its problems first"
-        )
+        raise click.ClickException(f"{launch_config} cannot move over yet: fix the problems above")
 
 
 def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
-    """Return what the functions require and a file does not give, with where to set it."""
-    given = {
-        **config.model_dump(),
-        **{f"environment.{key}": one for key, one in config.environment},
-    }
+    """Return the required settings that a file lacks, and where to set each."""
+    given = config.model_dump()
+    given |= {f"environment.{key}": value for key, value in config.environment}
     needed = {}
     for kind in KINDS:
-        for name, names in variables(kind).items():
-            if kind.model_fields[name].is_required() and not given.get(names[-1].partition(":")[2]):
-                needed[names[0]] = WHERE[names[0]].format(ledger=deployment.ledger_bucket)
+        for field, names in variables(kind).items():
+            variable = names[0]
+            key = names[-1].partition(":")[2]  # in the file; empty if only the variable exists
+            if kind.model_fields[field].is_required() and not given.get(key):
+                needed[variable] = WHERE[variable].format(ledger=deployment.ledger_bucket)
     return needed
 
 
 def _keys(console: Console, file: AgentFile) -> None:
     console.print("Key by key", style="bold")
     if file.written:
-        rows = (
+        rows = [
             (line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file)
-        )
+        ]
         _print(console, ("key", "value", "effect", "meaning", "setting"), rows)
     else:
         console.print("  None: the file is empty.")
@@ -128,10 +140,10 @@ def _problems(console: Console, file: AgentFile) -> None:
 
 
 def _settings(console: Console, needed: Mapping[str, str]) -> None:
-    console.print("\nRequired settings that the file does not give", style="bold")
+    console.print("\nRequired settings that the file lacks", style="bold")
     _print(console, ("setting", "where to set it"), needed.items())
-    console.print("\nWhat the agent may have been told elsewhere", style="bold")
-    _print(console, ("of the agent", "here"), ELSEWHERE.items())
+    console.print("\nSettings that the agent may have had elsewhere", style="bold")
+    _print(console, ("agent", "here"), ELSEWHERE.items())
 
 
 def _permissions(console: Console, deployment: Deployment) -> None:
@@ -141,34 +153,36 @@ def _permissions(console: Console, deployment: Deployment) -> None:
     for binding in bindings(deployment):
         accounts, on = rows.setdefault((_may(binding), binding.why), ({}, {}))
         accounts[_account(binding.member, deployment)] = on[_on(binding, deployment)] = None
-    said = ((", ".join(accounts), may, ", ".join(on)) for (may, _), (accounts, on) in rows.items())
-    _print(console, ("account", "may", "on"), said)
+    _print(
+        console,
+        ("account", "may", "on"),
+        [(", ".join(accounts), may, ", ".join(on)) for (may, _), (accounts, on) in rows.items()],
+    )
     if deployment.run_as:
         jobs = f"Jobs may run as {', '.join(deployment.run_as)} (policy.service_accounts)"
-        console.print(f"  {jobs}; where their queue names none, as Vertex AI's own service agent.")
+        agent = "If their queue names no account, they run as Vertex AI's own service agent."
+        console.print(f"  {jobs}. {agent}")
     else:
         console.print(f"  {NO_RUN_AS}")
 
 
 def _account(member: str, deployment: Deployment) -> str:
-    """Return an account's address, one of the deployment's own by its name."""
+    """Return an account's address, or the short name of the deployment's own account."""
     email = member.removeprefix("serviceAccount:")
     ours = {deployment.account(role): f"{deployment.name}-{role}" for role in ACCOUNTS}
     return ours.get(email, email)
 
 
 def _may(binding: Binding) -> str:
-    """Return a role; of our own those permissions that matter to jobs."""
+    """Return a role of Google, the permissions of ours on jobs, or else the name of ours."""
     if binding.role.startswith("roles/"):
         return binding.role
-    return (
-        " ".join(p for p in binding.permissions if p.startswith("aiplatform."))
-        or binding.role.rpartition("/")[2]
-    )
+    on_jobs = " ".join(p for p in binding.permissions if p.startswith("aiplatform."))
+    return on_jobs or binding.role.rpartition("/")[2]
 
 
 def _on(binding: Binding, deployment: Deployment) -> str:
-    """Return a resource by its own name, with a word for what has none yet."""
+    """Return the name of a resource, or a description of one that Google will name."""
     words = {"sources": "the functions' sources", "trigger": "submit's subscription"}
     return words.get(binding.kind) or _account(
         binding.resource.rpartition("/topics/")[2], deployment
@@ -186,24 +200,25 @@ def _next(console: Console, file: Path, needed: Mapping[str, str], deployment: D
 def _steps(
     file: Path, needed: Mapping[str, str], deployment: Deployment
 ) -> Iterator[tuple[str, ...]]:
-    """Yield what to do, in order: why, and the commands."""
+    """Yield the steps in order: the reason, then the commands."""
     where = ("--project", deployment.project, "--region", deployment.region)
     if file.resolve() != Path(CONFIG_FILE).resolve():
         yield (
-            "The build takes the file from the source's root:",
+            "The build reads the file from the source's root:",
             shlex.join(("cp", str(file), CONFIG_FILE)),
         )
-    told = " ".join(f"{name}=…" for name in needed if name != "LEDGER_BUCKET")
+    settings = " ".join(f"{name}=…" for name in needed if name != "LEDGER_BUCKET")
     yield (
-        "Shadow mode: what would become of what waits. Nothing is popped:",
-        f"{told} python -m deploy plan",
+        "Shadow mode: show the outcome of the items that wait. It pops nothing:",
+        f"{settings} python -m deploy plan",
     )
     yield (
-        "Once, as an owner of the project (with --staging-bucket BUCKET where the queues have one of their own):",
+        "Once, as an owner of the project (if the queues have a bucket of their own, add "
+        "--staging-bucket BUCKET):",
         shlex.join(("python", "-m", "deploy", "bootstrap", *where)),
     )
-    yield "Build, test, deploy, and launch one job to see:", submit_command(deployment)
-    yield "Is everything as it has to be?", shlex.join(("python", "-m", "deploy", "doctor", *where))
+    yield "Build, test and deploy:", submit_command(deployment)
+    yield "Check the deployment:", shlex.join(("python", "-m", "deploy", "doctor", *where))
     running = "labels.wandb-run-id:* AND NOT labels.launch_agent:* AND NOT endTime:*"
     yield (
         STOP,
@@ -212,7 +227,7 @@ def _steps(
 
 
 def _print(console: Console, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table: in a terminal folded into its width, elsewhere a line for each row."""
+    """Print a table: folded to the width of a terminal, else one line for each row."""
     table = Table(*head, box=None, padding=(0, 0, 0, 2), header_style="dim")
     for column in table.columns:
         column.overflow = "fold"
@@ -221,4 +236,4 @@ def _print(console: Console, head: tuple[str, ...], rows: Iterable[tuple[str, ..
     with console.capture() as printed:
         console.print(table)
     for line in printed.get().splitlines():
-        print(line.rstrip())  # a table is filled with blanks up to its edge
+        print(line.rstrip())  # rich fills the table with blanks

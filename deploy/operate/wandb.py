@@ -1,8 +1,7 @@
-"""Look at W&B's run queues without touching them: queries only, for the commands that check before anything runs.
+"""Read W&B's run queues with queries only, for commands that must not change them.
 
-The operations are those of the installed `wandb` package. Two things are asked that it does not ask: the pages of a
-queue's items, and their run specs. W&B's own schema is not public, so whether it shows a run spec before the item is
-popped is asked first.
+The operations are those of the installed `wandb` package, except two: the pages of a queue's items,
+and their run specs. W&B's schema is not public, so we ask first whether it shows run specs.
 """
 
 import json
@@ -20,8 +19,9 @@ VIEWER = "query GetViewer { viewer { username entity teams { edges { node { name
 FIELDS = (
     "query TypeFields($typeName: String!) { TypeInfo: __type(name: $typeName) { fields { name } } }"
 )
-ITEMS = """query GetRunQueueItems($projectName: String!, $entityName: String!, $runQueue: String!, $first: Int!,
-                                  $after: String) {
+ITEMS = """query GetRunQueueItems(
+  $projectName: String!, $entityName: String!, $runQueue: String!, $first: Int!, $after: String
+) {
   project(name: $projectName, entityName: $entityName) {
     runQueue(name: $runQueue) {
       runQueueItems(first: $first, after: $after) {
@@ -35,16 +35,16 @@ _EXAMPLES = {"integer": 1, "number": 1.0, "boolean": False}
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Whom an API key belongs to."""
+    """The owner of an API key."""
 
     username: str
-    entity: str  # the default one
+    entity: str  # the default entity
     teams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """A queue and what it gives to each of its items.
+    """A queue with its configuration.
 
     `config` is `{"resource_args": {resource: {…}}}`; `template_variables` are JSON schemas by name.
     """
@@ -58,7 +58,7 @@ class QueueView:
     template_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def example_spec(self, image: str) -> dict[str, Any]:
-        """Return the run spec that an item of this image would have, with example values for template variables."""
+        """Return the run spec of an item with this image and example template values."""
         examples = {
             name: _example(name, schema) for name, schema in self.template_variables.items()
         }
@@ -73,14 +73,14 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
-    """An item that waits in its queue; `run_spec` is None where W&B shows none before the item is popped."""
+    """An item that waits in its queue; `run_spec` is None if W&B hides it until the pop."""
 
     id: str
-    run_spec: dict[str, Any] | None = field(repr=False)  # can hold a key
+    run_spec: dict[str, Any] | None = field(repr=False)  # can contain a key
 
 
 def viewer(graphql: Graphql) -> Viewer:
-    """Return whom the API key belongs to.
+    """Return the owner of the API key.
 
     Raises:
         Denied: W&B does not know the key.
@@ -88,19 +88,19 @@ def viewer(graphql: Graphql) -> Viewer:
     """
     found = graphql.query(VIEWER, {})["viewer"]
     if not found:
-        raise Denied("W&B does not know whom this API key belongs to: check WANDB_API_KEY")
+        raise Denied("W&B does not know the owner of this API key: check WANDB_API_KEY")
     teams = [edge["node"]["name"] for edge in (found.get("teams") or {}).get("edges") or []]
     return Viewer(found.get("username") or "", found.get("entity") or "", tuple(teams))
 
 
 def queue_names(graphql: Graphql, entity: str) -> list[str]:
-    """Return the names of those queues of an entity that the key may see."""
+    """Return the names of an entity's queues that the key can see."""
     project = graphql.query(QUEUES, {"entity": entity, "projectName": QUEUE_PROJECT})["project"]
     return [queue["name"] for queue in (project or {}).get("runQueues") or []]
 
 
 def read_queue(graphql: Graphql, entity: str, name: str) -> QueueView | None:
-    """Return a queue with its default resource config; None where there is none that the key may see."""
+    """Return a queue with its configuration; None if it does not exist or the key cannot see it."""
     found = read_config(graphql, entity, name)
     if found is None:
         return None
@@ -110,7 +110,7 @@ def read_queue(graphql: Graphql, entity: str, name: str) -> QueueView | None:
 
 
 def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingItem]:
-    """Yield the items that wait in a queue, page by page, in W&B's own order; they stay there."""
+    """Yield the items that wait in a queue, page by page, in W&B's order, without popping them."""
     document = ITEMS.replace("#spec", "runSpec" if shows_run_specs(graphql) else "")
     after = None
     while True:
@@ -131,7 +131,7 @@ def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingI
 
 
 def shows_run_specs(graphql: Graphql) -> bool:
-    """Tell whether this W&B shows an item's run spec without popping it, by asking its schema as W&B's client does."""
+    """Tell whether W&B shows run specs before a pop; its schema says, as for W&B's client."""
     found = graphql.query(FIELDS, {"typeName": "RunQueueItem"})["TypeInfo"]
     return "runSpec" in {each["name"] for each in (found or {}).get("fields") or []}
 
@@ -145,7 +145,7 @@ def _queue(answer: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """Return an object that W&B writes as JSON or as a string of JSON; an odd one as poll would hand it on."""
+    """Return the object that W&B writes as JSON or as a string; odd values as poll stores them."""
     loaded = value
     if isinstance(value, str):
         try:
@@ -156,7 +156,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _example(name: str, schema: Mapping[str, Any]) -> Any:
-    """Return a value that a template variable may have: its default, else the simplest."""
+    """Return a valid value of a template variable: its default, else the simplest."""
     if "default" in schema:
         return schema["default"]
     if schema.get("enum"):

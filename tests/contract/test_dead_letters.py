@@ -131,7 +131,7 @@ def test_all_are_replayed_but_what_is_no_message(letters: Letters) -> None:
 def test_only_what_is_named_is_replayed(letters: Letters) -> None:
     """A name that is not there, and one that stays, make the exit code 1; what can be replayed is, all the same."""
     ticket, other, garbage = letters.bury(TICKET, TICKET, GARBAGE)
-    assert f"not there, or it stays: 7, {garbage}" in letters.run("--replay", ticket, "7", garbage, code=1).output
+    assert f"not found, or not replayed: 7, {garbage}" in letters.run("--replay", ticket, "7", garbage, code=1).output
     assert until(letters.replayed) == [TICKET]
     assert {letter["message_id"] for letter in letters.listed()} == {other, garbage}
     assert not re.search(rf"(?m)^ *{ticket} ", letters.run(other).stdout)

@@ -242,15 +242,15 @@ def test_doctor_trusts_what_the_functions_trust(wandb: str, made: Certificates) 
     assert looked(told | trusts).outcome is Outcome.OK
     assert looked(told, **trusts).outcome is Outcome.OK
     refused = looked(told)
-    assert (refused.outcome, NOT_TRUSTED in refused.said) == (Outcome.FAILED, True)
-    assert "WANDB_CA_FILE=NAME.pem" in refused.mend
+    assert (refused.outcome, NOT_TRUSTED in refused.message) == (Outcome.FAILED, True)
+    assert "WANDB_CA_FILE=NAME.pem" in refused.fix
 
 
 def test_doctor_says_where_it_has_not_the_file_of_the_functions(wandb: str) -> None:
     """Which is no fault of theirs."""
     finding = looked({"WANDB_BASE_URL": wandb, "WANDB_CA_FILE": "/workspace/ca.pem"})
     assert finding.outcome is Outcome.UNKNOWN
-    assert finding.said.startswith(
+    assert finding.message.startswith(
         "WANDB_CA_FILE: is '/workspace/ca.pem', but /workspace/ca.pem cannot be read: No such"
     )
 

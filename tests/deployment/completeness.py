@@ -10,7 +10,7 @@ import yaml
 
 from deploy.cloud.deployment import SCHEDULED, Deployment
 from deploy.cloud.provision.schedule import DEADLINE
-from deploy.cloud.provision.topics import ACK_DEADLINE
+from deploy.cloud.provision.trigger import ACK_DEADLINE
 from shared.adapters.vertex.submit import CREATE_TIMEOUT
 from shared.config.settings import PollSettings, StatusSettings, SubmitSettings
 from tests.deployment.rehearsal import GIVEN, ROOT, rehearsal

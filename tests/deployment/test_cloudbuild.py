@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.provision.schedule import DEADLINE
-from deploy.cloud.provision.topics import ACK_DEADLINE
+from deploy.cloud.provision.trigger import ACK_DEADLINE
 from deploy.local.stack import TIMEOUTS
 from shared.adapters.vertex.submit import CREATE_TIMEOUT
 from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings

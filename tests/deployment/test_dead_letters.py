@@ -82,7 +82,7 @@ def test_a_missing_permission_is_named_with_the_command_that_gives_it(cloud: Clo
     cloud.enforce(allowing(READ, PUBLISH))
     done = run("--replay")
     assert done.exit_code == 1
-    assert "To read it, roles/storage.objectViewer is enough." in done.output
+    assert "You need roles/storage.objectViewer. An owner grants it with:" in done.output
     bind = "gcloud storage buckets add-iam-policy-binding gs://p1-launch-ledger --role=roles/storage.objectViewer"
     assert f"{bind} --member=user:YOU" in done.output
     assert published(cloud) == []
@@ -99,7 +99,7 @@ def test_dead_between_publishing_and_taking_out_it_comes_twice(cloud: Cloud) -> 
     """And is never lost: the letter stays until it has been published."""
     cloud.fail("POST", "launch-dead-letters:acknowledge$", status=500)
     done = run("--replay")
-    assert done.exit_code == 1
+    assert done.exit_code == 4
     assert "Pub/Sub answers 500" in done.output
     assert (published(cloud), len(cloud.state.messages[KEPT])) == ([TICKET], 1)
     assert run("--replay").exit_code == 0
@@ -107,13 +107,13 @@ def test_dead_between_publishing_and_taking_out_it_comes_twice(cloud: Cloud) -> 
 
 
 def test_what_google_says_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure of its own, nobody logged in, nobody there: in words, without a traceback, exit code 1."""
+    """A failure of its own, nobody logged in, nobody there: in words, without a traceback."""
     cloud.fail("POST", "launch-dead-letters:pull$", status=500)
     assert "Pub/Sub answers 500" in run().output
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     done = run()
-    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    assert (done.exit_code, type(done.exception)) == (4, SystemExit)
     assert "cannot be reached" in done.output
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     done = run()
@@ -126,5 +126,5 @@ def test_an_emulator_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) 
     """At once, not after a minute of trying."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
     done = run()
-    assert done.exit_code == 1
+    assert done.exit_code == 4
     assert "Pub/Sub answers 503" in done.output

@@ -59,4 +59,4 @@ def test_an_error_is_a_finding(error: Exception, said: str, mend: str) -> None:
 
     first, second = Case(Deployment("p1", "us-central1")).examined(Check("thing", look))
     assert first == ok("thing", "is there")
-    assert (second.outcome.name, second.said, second.mend) == ("UNKNOWN", said, mend)
+    assert (second.outcome.name, second.message, second.fix) == ("UNKNOWN", said, mend)

@@ -65,13 +65,13 @@ def test_it_makes_waits_completes_and_then_has_nothing_to_do(cloud: Cloud) -> No
     """The two runs of a first build, and the first of the next one."""
     first = provision()
     assert first.exit_code == 0, first.output
-    assert "projects/p1/topics/launch-requests: is made" in first.output
-    assert "Waiting: the trigger's subscription comes when launch-submit is deployed." in first.output
+    assert "projects/p1/topics/launch-requests: is created" in first.output
+    assert "Waiting: the first deployment of launch-submit creates the trigger's subscription." in first.output
     assert provision("--complete").exit_code == 1
     deploy_submit(cloud)
     second = provision("--complete")
     assert second.exit_code == 0, second.output
-    assert "jobs/launch-poll: is made" in second.output
+    assert "jobs/launch-poll: is created" in second.output
     before = writes(cloud)
     third = provision("--complete")
     assert (third.exit_code, third.output) == (0, "Nothing to change.\n")

@@ -49,7 +49,7 @@ from shared.core.intake import from_item
 from shared.core.message import Queue
 item, spec = json.load(sys.stdin)
 launch = from_item(item, Queue(entity="team", name="vertex"), spec, datetime.now(UTC))
-call = wired(load(SubmitSettings)).prepare(launch.move(State.SUBMITTING, attempt=1)).call
+call = build_submit(load(SubmitSettings)).prepare(launch.move(State.SUBMITTING, attempt=1)).call
 print(json.dumps([call.parent, call.constructor, call.submit]))
 """
 VERTEX = put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://staging")
@@ -188,7 +188,7 @@ def test_what_waits_is_rendered_as_submit_would_and_a_bad_item_is_refused(standi
         assert refused["outcome"] == "would be refused"
         assert refused["field"] == "resource_args.gcp-vertex.spec.worker_pool_spec"
         assert "Did you mean worker_pool_specs?" in refused["reason"]
-        assert code == 1
+        assert code == 3
         assert "1 would be launched; 1 would be refused. Nothing was popped." in said
 
         code, documents, _ = planned(door, tmp_path, "--item", items[0])
@@ -224,7 +224,7 @@ def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
             "python",
             "train.py",
         ]
-        assert (refused["field"], code) == ("job", 1)
+        assert (refused["field"], code) == ("job", 3)
         assert "team/cats/gone:v0 was not found in W&B" in refused["reason"]
 
 
@@ -255,7 +255,7 @@ def test_an_empty_queue_and_a_missing_one(standin: str, tmp_path: Path) -> None:
         assert bad["field"] == "resource_args.gcp-vertex.spec.staging_bucket"
         assert "team has no queue named gone. Its queues: page-default, templates" in gone["reason"]
         assert code == 1
-        assert "1 would be launched; 2 would be refused" in said
+        assert "1 would be launched; 1 would be refused; 1 does not exist" in said
 
 
 def test_settings_may_come_from_the_agents_file(standin: str, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_
         door.make_queue("foreign", put(VERTEX, ("spec", "worker_pool_specs"), [foreign]))
         queues = ("--queue", "fits", "--queue", "large", "--queue", "foreign")
         code, (good, machine, image), _ = planned(door, tmp_path, *queues)
-        assert (good["outcome"], code) == ("would be launched", 1)
+        assert (good["outcome"], code) == ("would be launched", 3)
         assert "'a3-ultragpu-8g', which the rule policy.machine_types does not allow" in machine["reason"]
         assert image["field"] == "spec.worker_pool_specs[0].container_spec.image_uri"
         assert "'gcr.io/other/train', which the rule policy.images does not allow" in image["reason"]
@@ -304,7 +304,7 @@ def test_where_a_launch_would_go_for_want_of_machines_is_shown(standin: str, tmp
         door.make_queue("standard", VERTEX)
         queues = ("--queue", "fits", "--queue", "tied", "--queue", "standard")
         _, (fits, tied, standard), _ = planned(door, tmp_path, *queues)
-        there = "without machines there, next"
+        there = "next places if there is no capacity"
         assert fits[there] == ["europe-west4 with SPOT", "europe-west4 with STANDARD"]
         assert there not in tied
         assert tied["left out of the ladder"] == "europe-west4 is left out, because of run.network"

@@ -67,8 +67,8 @@ def test_the_command_waits_for_a_poll_at_work(outside: Outside) -> None:
     now = datetime.now(UTC)
     assert book().take("a poll", now, now + timedelta(seconds=150))
     result = agent("stop", "--wait=0")
-    assert result.exit_code == 1
-    assert "a poll is at work" in result.output
+    assert result.exit_code == 4
+    assert "a poll is running" in result.output
     note = book().read()
     assert note
     assert (note.holder, note.stopped) == ("a poll", False)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG
-from deploy.operate.dead_letters.letter import letter_of
+from deploy.operate.dead_letters.dead_letter import read_dead_letter
 from deploy.operate.plan import plan
 from shared.adapters.wandb import Graphql
 from shared.core.errors import LaunchError
@@ -229,10 +229,10 @@ def test_a_message_that_is_none_is_not_quoted(scene: Scene, caplog: Any) -> None
     assert "NotAMessage" in shown
     now = datetime.now(UTC)
     for content in GARBAGE:
-        letter = letter_of(
+        letter = read_dead_letter(
             ReceivedMessage(ack_id="a", message=PubsubMessage(data=content, message_id="1", publish_time=now))
         )
-        shown += f"{letter} {letter.what} {letter.document()}"
+        shown += f"{letter} {letter.description} {letter.document()}"
     assert_nothing_is_shown(shown)
 
 

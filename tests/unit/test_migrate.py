@@ -112,7 +112,7 @@ def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
 @pytest.mark.parametrize(
     ("builder", "told"),
     [
-        ("{type: kaniko}", "has no destination, and builds nothing"),
+        ("{type: kaniko}", "has no destination, so jobs' code would run in a base image"),
         ("{type: docker, destination: gcr.io/p/x}", "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"),
         ("{type: buildpack}", "it is one of cloud-build, kaniko, docker"),
         ("[kaniko]", "Write builder: {type: noop}"),
@@ -133,7 +133,7 @@ def test_every_setting_that_is_named_is_one_of_the_functions() -> None:
 
 def test_what_is_told_as_missing_is_all_that_the_functions_ask_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the file and these settings each of them starts; without one of these, not all do."""
-    told = section(run(MINIMAL), "Required settings that the file does not give")
+    told = section(run(MINIMAL), "Required settings that the file lacks")
     missing = [line.split()[0] for line in told.splitlines()[1:]]
     assert missing == ["WANDB_API_KEY", "GOOGLE_CLOUD_PROJECT", "VERTEX_LOCATION", "LEDGER_BUCKET"]
     monkeypatch.setenv("LAUNCH_CONFIG", "agent.yaml")
@@ -157,7 +157,7 @@ def refusal(kind: type[Settings]) -> str:
 
 def test_the_ledgers_bucket_has_its_name(run: Run) -> None:
     """That of the deployment in the file's project."""
-    assert "gs://acme-ml-launch-ledger" in section(run(FULL), "Required settings that the file does not give")
+    assert "gs://acme-ml-launch-ledger" in section(run(FULL), "Required settings that the file lacks")
 
 
 def test_who_may_do_what_is_what_bootstrap_and_the_build_bind(run: Run) -> None:
@@ -272,7 +272,7 @@ def test_a_key_with_nothing_behind_it_is_as_if_it_were_left_out(run: Run, key: s
     value, effect, meaning, *_ = rows(result)[key]
     assert (value, effect) == ("nothing", "not set")
     assert meaning.startswith("As if it were left out. ")
-    for title in ("Problems", "Required settings that the file does not give", "Permissions", "Next"):
+    for title in ("Problems", "Required settings that the file lacks", "Permissions", "Next"):
         assert section(result, title) == section(left_out, title)
     assert result.exit_code == left_out.exit_code == 0
 
@@ -341,7 +341,7 @@ def test_an_empty_file_has_no_queue(run: Run) -> None:
     """All that is required is told, and nothing else is wrong."""
     result = run("")
     assert section(result, "Problems").strip().startswith("queues = nothing: there is no queue to serve.")
-    assert "LAUNCH_ENTITY" in section(result, "Required settings that the file does not give")
+    assert "LAUNCH_ENTITY" in section(result, "Required settings that the file lacks")
     assert section(result, "Key by key") == "  None: the file is empty."
     assert result.exit_code == 1
 
@@ -388,7 +388,7 @@ def test_help_says_what_it_reads_and_when_it_fails() -> None:
     """And where an agent has its file."""
     told = " ".join(CliRunner().invoke(main, ["migrate", "--help"]).stdout.split())
     assert "LAUNCH_CONFIG" in told
-    assert "Exit code 1 if something keeps the file from moving over." in told
+    assert "Exit code 1 if the file has problems that you must fix first." in told
 
 
 def agents_keys(model: type[BaseModel], prefix: str = "") -> set[str]:

@@ -1,1 +1,1 @@
-"""What goes wrong in practice: each check looks at one thing, and says how to mend it."""
+"""Checks for the faults that happen in practice: each examines one thing and names the fix."""

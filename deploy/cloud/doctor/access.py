@@ -1,4 +1,4 @@
-"""Who may do what: deploy/cloud/iam.yaml against the policies that are really there."""
+"""Access: compare deploy/cloud/iam.yaml with the policies in the project."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,9 +12,9 @@ from deploy.cloud import gcloud
 from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.doctor.case import NUMBER, UNSEEN, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
-from deploy.cloud.doctor.project import differs
+from deploy.cloud.doctor.project import BY_HAND, differs
 from deploy.cloud.iam import AT_BUILD, Binding, Role, bind_command, bindings, custom_roles
-from deploy.cloud.provision.topics import trigger_subscription
+from deploy.cloud.provision.trigger import trigger_subscription
 from shared.runspec.fields import mapping, text
 
 ACT_AS = "roles/iam.serviceAccountUser"
@@ -40,10 +40,10 @@ _NEEDS = {
 
 
 def checks(case: Case) -> Iterator[Check]:
-    """Yield this group's checks: one for each custom role, and one for each resource that somebody is let at."""
-    for name, role in custom_roles(case.told).items():
+    """Yield a check for each custom role, and one for each resource with bindings."""
+    for name, role in custom_roles(case.deployment).items():
         yield Check(f"role {name}", partial(_role, case, name, role), ("iam.roles.get",))
-    on = dict.fromkeys((_kind(binding), binding.resource) for binding in bindings(case.told))
+    on = dict.fromkeys((_kind(binding), binding.resource) for binding in bindings(case.deployment))
     for kind, resource in on:
         yield Check(
             _title(kind, resource), partial(_resource, case, kind, resource), (_NEEDS[kind], NUMBER)
@@ -52,43 +52,37 @@ def checks(case: Case) -> Iterator[Check]:
 
 
 def _role(case: Case, name: str, role: Role) -> Iterator[Finding]:
-    title, project = f"role {name}", f"--project={case.told.project}"
-    role_id = case.told.custom_role(name)
+    title, project = f"role {name}", f"--project={case.deployment.project}"
+    role_id = case.deployment.custom_role(name)
     try:
         there = case.google.get(
-            f"https://iam.googleapis.com/v1/projects/{case.told.project}/roles/{role_id}"
+            f"https://iam.googleapis.com/v1/projects/{case.deployment.project}/roles/{role_id}"
         )
     except google_errors.NotFound:
         yield failed(title, f"{role_id} does not exist", case.command("bootstrap"))
         return
     if there.get("deleted"):
-        said = f"{role_id} is deleted, though it can be brought back"
-        yield failed(title, said, gcloud.shown(("iam", "roles", "undelete", role_id, project)))
+        message = f"{role_id} is deleted, but can be restored"
+        yield failed(title, message, gcloud.shown(("iam", "roles", "undelete", role_id, project)))
         return
     wanted, has = set(role.permissions), set(there.get("includedPermissions", ()))
-    update = (
-        "iam",
-        "roles",
-        "update",
-        role_id,
-        project,
-        f"--permissions={','.join(role.permissions)}",
-    )
-    more = f"has what nobody needs: {', '.join(sorted(has - wanted))}"
+    permissions = f"--permissions={','.join(role.permissions)}"
+    update = gcloud.shown(("iam", "roles", "update", role_id, project, permissions))
+    surplus = f"has permissions that it does not need: {', '.join(sorted(has - wanted))}"
     if wanted - has:
-        said = f"{role_id} lacks {', '.join(sorted(wanted - has))}" + (
-            f", and {more}" if has - wanted else ""
-        )
-        yield failed(title, said, gcloud.shown(update))
+        message = f"{role_id} lacks {', '.join(sorted(wanted - has))}"
+        if has - wanted:
+            message += f", and {surplus}"
+        yield failed(title, message, update)
     elif has - wanted:
-        yield warning(title, f"{role_id} {more}", gcloud.shown(update))
+        yield warning(title, f"{role_id} {surplus}", update)
     else:
-        yield ok(title, f"{role_id}: exactly its {len(wanted)} permissions")
+        yield ok(title, f"{role_id} has exactly its {len(wanted)} permissions")
 
 
 def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
     """Compare the table's bindings on one resource with its policy."""
-    title, deployment = _title(kind, resource), case.deployment
+    title, deployment = _title(kind, resource), case.numbered
     wanted = [b for b in bindings(deployment) if (_kind(b), b.resource) == (kind, resource)]
     if kind == "trigger":
         resource = trigger_subscription(deployment, PublisherClient(transport="rest"))
@@ -96,30 +90,25 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
     try:
         policy = _policy(case, kind, resource)
     except google_errors.NotFound:
-        made = submit_command(deployment) if kind in AT_BUILD else case.command("bootstrap")
-        yield failed(title, "it does not exist", made)
+        create = submit_command(deployment) if kind in AT_BUILD else case.command("bootstrap")
+        yield failed(title, "it does not exist", create)
         return
     found = [_bound(case, title, binding, policy) for binding in wanted]
     wrong = [finding for finding in found if finding]
     yield from wrong
     if not wrong:
-        yield ok(
-            title,
-            f"{len(wanted)} bindings, as they shall be"
-            if len(wanted) > 1
-            else "its binding is there",
-        )
+        yield ok(title, f"{len(wanted)} binding{'s' if len(wanted) > 1 else ''}")
 
 
 def _bound(case: Case, title: str, binding: Binding, policy: Any) -> Finding | None:
-    """Return what is wrong with one binding."""
+    """Return the fault of one binding, or None."""
     if _has(policy, binding):
         return None
-    bind = gcloud.shown(bind_command(binding, case.told))
+    bind = gcloud.shown(bind_command(binding, case.deployment))
     who, role = binding.member.partition(":")[2], binding.role.rpartition("/")[2]
     if _has(_of_project(case), replace(binding, condition="")):
-        said = f"{who} has {role} on the whole project instead, which is more than it needs"
-        return warning(title, said, f"{bind}\nThen take it away from the project.")
+        message = f"{who} has {role} on the whole project instead, which is more than it needs"
+        return warning(title, message, f"{bind}\nThen remove the binding on the project.")
     return failed(title, f"{who} lacks {role}: {binding.why}", bind)
 
 
@@ -134,7 +123,7 @@ def _has(policy: Any, wanted: Binding) -> bool:
 
 def _policy(case: Case, kind: str, resource: str) -> Any:
     """Return the policy of a resource; raises NotFound, Forbidden."""
-    told, google = case.told, case.google
+    deployment, google = case.deployment, case.google
     match kind:
         case "project":
             return case.once("policy", lambda: _read_of_project(case))
@@ -147,8 +136,9 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
                 f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{resource}:getIamPolicy"
             )
             return google.post(url, query=_WITH_CONDITIONS)
+    secrets = f"secretmanager.googleapis.com/v1/projects/{deployment.project}/secrets"
     name = {
-        "secret": f"secretmanager.googleapis.com/v1/projects/{told.project}/secrets/{resource}",
+        "secret": f"{secrets}/{resource}",
         "key_secret": f"secretmanager.googleapis.com/v1/{resource}",
         "repository": f"artifactregistry.googleapis.com/v1/{resource}",
         "images": f"artifactregistry.googleapis.com/v1/{resource}",
@@ -156,22 +146,21 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
         "topic": f"pubsub.googleapis.com/v1/{resource}",
         "dead_letters": f"pubsub.googleapis.com/v1/{resource}",
         "trigger": f"pubsub.googleapis.com/v1/{resource}",
-        "function": f"run.googleapis.com/v2/{told.parent}/services/{resource}",
+        "function": f"run.googleapis.com/v2/{deployment.parent}/services/{resource}",
     }[kind]
     return google.get(f"https://{name}:getIamPolicy", **_WITH_CONDITIONS)
 
 
 def _read_of_project(case: Case) -> Any:
-    url = (
-        f"https://cloudresourcemanager.googleapis.com/v3/projects/{case.told.project}:getIamPolicy"
-    )
+    project = f"projects/{case.deployment.project}"
+    url = f"https://cloudresourcemanager.googleapis.com/v3/{project}:getIamPolicy"
     return case.google.post(url, {"options": {"requestedPolicyVersion": 3}})
 
 
 def _of_project(case: Case) -> Any:
-    """Return the project's policy; an empty one where it cannot be seen: its own check says so."""
+    """Return the project's policy; empty if it cannot be seen, which its own check reports."""
     try:
-        return _policy(case, "project", case.told.project)
+        return _policy(case, "project", case.deployment.project)
     except UNSEEN:
         return {}
 
@@ -183,33 +172,34 @@ def _of_queues(case: Case) -> Iterator[Finding]:
 
 
 def _of_queue(case: Case, name: str) -> Iterator[Finding]:
-    """See whether submit may let a queue's jobs run as the account that its configuration names."""
+    """Check that submit can run a queue's jobs as the account of its configuration."""
     title, settings = f"account of queue {name}", case.vertex(name)
     run, spec = (mapping(settings.get(part), part) for part in ("run", "spec"))
     account = text(run.get("service_account") or spec.get("service_account"), "service_account", "")
-    if not settings or differs(account):
-        yield unknown(title, "its configuration names none that is the same for every launch")
+    if not settings:
+        yield unknown(title, "the queue has no configuration for Vertex AI")
+        return
+    if differs(account):
+        yield warning(title, f"{account} is another account for each launch", BY_HAND)
         return
     if not account:
-        yield ok(title, "its jobs run as Vertex AI's own agent")
+        yield ok(title, "its jobs run as Vertex AI's own service agent")
         return
-    submit = f"serviceAccount:{case.told.account('submit')}"
+    submit = f"serviceAccount:{case.deployment.account('submit')}"
     binding = Binding(submit, ACT_AS, "run_as", account, (), "its jobs run as this account")
     try:
         wrong = _bound(case, title, binding, _policy(case, "run_as", account))
     except google_errors.NotFound:
-        wrong = failed(
-            title, f"{account} does not exist", "Name another one in the queue's configuration."
-        )
+        edit = "Name another account in the queue's configuration."
+        wrong = failed(title, f"{account} does not exist", edit)
     if wrong:
         yield wrong
-    elif account not in case.told.run_as:
-        said = f"{account} is not one of policy.service_accounts"
-        yield warning(
-            title, said, f"Add it there, in {case.config}, then:\n{case.command('bootstrap')}"
-        )
+    elif account not in case.deployment.run_as:
+        message = f"{account} is not in policy.service_accounts"
+        add = f"Add it to policy.service_accounts in {case.config}, then run:"
+        yield warning(title, message, f"{add}\n{case.command('bootstrap')}")
     else:
-        yield ok(title, f"submit may let them run as {account}")
+        yield ok(title, f"submit can run its jobs as {account}")
 
 
 def _kind(binding: Binding) -> str:

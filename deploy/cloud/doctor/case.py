@@ -1,4 +1,4 @@
-"""The deployment that is examined, and the ways to look at it: Google, W&B, what the functions were told."""
+"""The deployment under examination, and its sources: Google, W&B, the functions' settings."""
 
 import base64
 import os
@@ -30,125 +30,128 @@ from shared.runspec.macros import substitute
 from shared.runspec.model import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
-NUMBER = "resourcemanager.projects.get"  # what `deployment` needs, besides what a check itself does
+NUMBER = "resourcemanager.projects.get"  # the permission that `Case.numbered` needs
 LOGIN = "gcloud auth application-default"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A deployment as the command was told of it; `config` is the path of its launch-config."""
+    """A deployment as the options describe it; `config` is the path of its launch-config."""
 
-    told: Deployment
+    deployment: Deployment
     config: str = CONFIG_FILE
     google: Google = field(default_factory=Google)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     once: Once = field(default_factory=Once)
 
     @property
-    def deployment(self) -> Deployment:
-        """Return it with its project's number; raises as Google does."""
-        numbered: Deployment = self.once("number", lambda: with_number(self.told))
+    def numbered(self) -> Deployment:
+        """Return the deployment with its project's number; raises Google's errors."""
+        numbered: Deployment = self.once("number", lambda: with_number(self.deployment))
         return numbered
 
     def command(self, name: str) -> str:
-        """Return another of our commands, for this deployment."""
-        d = self.told
+        """Return the command line of another of our commands, for this deployment."""
         options = {
-            "project": d.project,
-            "region": d.region,
-            "name": d.name,
-            "staging-bucket": d.staging,
-        }
-        options |= {
-            "kms-key": d.kms_key,
+            "project": self.deployment.project,
+            "region": self.deployment.region,
+            "name": self.deployment.name,
+            "staging-bucket": self.deployment.staging,
+            "kms-key": self.deployment.kms_key,
             "config": self.config if self.config != CONFIG_FILE else "",
         }
         given = [f"--{option}={value}" for option, value in options.items() if value]
         return shlex.join(["python", "-m", "deploy", *name.split(), *given])
 
     def settings(self) -> Mapping[str, str]:
-        """Return the functions' environment variables; none where they cannot be seen, as their own check says."""
+        """Return the functions' environment variables; empty if submit cannot be seen.
+
+        The check of the function reports that case.
+        """
 
         def read() -> Mapping[str, str]:
             try:
                 config = self.function("submit").get("serviceConfig", {})
             except UNSEEN:
                 return {}
-            told: Mapping[str, str] = config.get("environmentVariables", {})
-            return told
+            variables: Mapping[str, str] = config.get("environmentVariables", {})
+            return variables
 
         settings: Mapping[str, str] = self.once("settings", read)
         return settings
 
     def function(self, verb: str) -> Any:
-        """Return the description of a function; raises as Google does."""
-        url = f"https://cloudfunctions.googleapis.com/v2/{self.told.parent}/functions/{self.told.function(verb)}"
+        """Return the description of a function; raises Google's errors."""
+        name = f"{self.deployment.parent}/functions/{self.deployment.function(verb)}"
+        url = f"https://cloudfunctions.googleapis.com/v2/{name}"
         return self.once(f"function {verb}", lambda: self.google.get(url))
 
     @property
     def entity(self) -> str:
         """Return the entity that owns the queues."""
-        return self.settings().get("LAUNCH_ENTITY") or self.told.config.entity
+        return self.settings().get("LAUNCH_ENTITY") or self.deployment.config.entity
 
     @property
     def queues(self) -> tuple[str, ...]:
         """Return the names of the queues."""
-        told = self.settings().get("LAUNCH_QUEUES", "")
-        return (
-            tuple(name.strip() for name in told.split(",") if name.strip())
-            or self.told.config.queues
-        )
+        setting = self.settings().get("LAUNCH_QUEUES", "")
+        names = tuple(name.strip() for name in setting.split(",") if name.strip())
+        return names or self.deployment.config.queues
 
     @property
     def base_url(self) -> str:
         """Return W&B's address."""
-        told = self.environ.get("WANDB_BASE_URL") or self.settings().get("WANDB_BASE_URL")
-        return told or "https://api.wandb.ai"
+        address = self.environ.get("WANDB_BASE_URL") or self.settings().get("WANDB_BASE_URL")
+        return address or "https://api.wandb.ai"
 
     def secret_key(self) -> str:
-        """Return the API key that the functions get; raises as Google does."""
+        """Return the API key that the functions read; raises Google's errors."""
 
         def read() -> str:
-            version = f"projects/{self.told.project}/secrets/{self.told.secret}/versions/latest"
-            answer = self.google.get(f"https://secretmanager.googleapis.com/v1/{version}:access")
+            secret = f"projects/{self.deployment.project}/secrets/{self.deployment.secret}"
+            url = f"https://secretmanager.googleapis.com/v1/{secret}/versions/latest:access"
+            answer = self.google.get(url)
             return base64.b64decode(answer["payload"]["data"]).decode().strip()
 
         key: str = self.once("secret", read)
         return key
 
     def api_key(self) -> str:
-        """Return the API key by which W&B is looked at: that of this shell, else that of the functions."""
+        """Return the API key for our queries: WANDB_API_KEY, else the key of the functions."""
         return self.environ.get("WANDB_API_KEY", "").strip() or self.secret_key()
 
     @property
     def ca_file(self) -> str:
-        """Return the path of the certificates that are trusted to be W&B's; empty: the public ones."""
-        told = self.environ.get("WANDB_CA_FILE") or self.settings().get("WANDB_CA_FILE", "")
+        """Return the path of W&B's certificate authority; empty for the public ones."""
+        file = self.environ.get("WANDB_CA_FILE") or self.settings().get("WANDB_CA_FILE", "")
         try:
-            return certificates(told)
+            return certificates(file)
         except ValueError as exc:
             raise SettingsError(f"WANDB_CA_FILE: {exc}") from exc
 
     def wandb(self, key: str | None = None) -> Graphql:
-        """Return a connection to W&B, by this API key."""
+        """Return a connection to W&B with this API key."""
         return Graphql(self.base_url, self.api_key() if key is None else key, ca_file=self.ca_file)
 
     def queue(self, name: str) -> QueueView | None:
-        """Return one of the queues; None where there is none."""
+        """Return a queue, or None if it does not exist."""
         found: QueueView | None = self.once(
             f"queue {name}", lambda: read_queue(self.wandb(), self.entity, name)
         )
         return found
 
     def macros(self) -> dict[str, str]:
-        """Return the functions' own variables that `${NAME}` in a queue may stand for."""
-        told = self.settings()
-        return {
-            name: told[name] for name in told.get("LAUNCH_MACROS", "").split(",") if name in told
-        }
+        """Return the functions' variables that a queue can use as `${NAME}`."""
+        settings = self.settings()
+        names = settings.get("LAUNCH_MACROS", "").split(",")
+        return {name: settings[name] for name in names if name in settings}
 
     def vertex(self, name: str) -> dict[str, Any]:
-        """Return `spec` and `run` of a queue's configuration; empty where it has none for Vertex AI. Raises Reject."""
+        """Return `spec` and `run` of a queue's configuration; empty if it has none for Vertex AI.
+
+        Raises:
+            Reject: the configuration has the wrong shape.
+        """
         queue = self.queue(name)
         arguments = mapping(queue.config.get("resource_args"), "resource_args") if queue else {}
         parts = (
@@ -158,26 +161,27 @@ class Case:
         return found
 
     def examined(self, check: Check) -> Iterator[Finding]:
-        """Carry out one check; whatever it trips over is a finding too, so that it stops no other."""
+        """Carry out one check; its error becomes a finding, and stops no other check."""
         try:
             yield from check.look()
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is said
+        except Exception as exc:  # noqa: BLE001 - every error is reported
             yield self._explained(check, exc)
 
     def _explained(self, check: Check, exc: Exception) -> Finding:
         match exc:
             case google_errors.Forbidden(reason="SERVICE_DISABLED"):
                 api = exc.metadata["service"]
-                enable = gcloud.shown(("services", "enable", api, f"--project={self.told.project}"))
+                project = f"--project={self.deployment.project}"
+                enable = gcloud.shown(("services", "enable", api, project))
                 return unknown(check.name, f"{api} is off", enable)
             case google_errors.Forbidden(reason="USER_PROJECT_DENIED"):
                 return unknown(
-                    check.name, words(exc), f"{LOGIN} set-quota-project {self.told.project}"
+                    check.name, words(exc), f"{LOGIN} set-quota-project {self.deployment.project}"
                 )
             case google_errors.Forbidden():
                 needs = ", ".join(self._lacking(check.needs)) or words(exc)
-                mend = f"Ask an owner of {self.told.project} for a role with {needs}."
-                return unknown(check.name, f"you may not see this; needs {needs}", mend)
+                fix = f"Ask an owner of {self.deployment.project} for a role with {needs}."
+                return unknown(check.name, f"you may not see this; needs {needs}", fix)
             case auth_errors.TransportError():
                 return unknown(check.name, "Google cannot be reached to sign in")
             case google_errors.Unauthorized() | auth_errors.GoogleAuthError():
@@ -198,8 +202,12 @@ class Case:
         return unknown(check.name, f"this check itself failed: {type(exc).__name__}: {exc}")
 
     def _lacking(self, needs: tuple[str, ...]) -> tuple[str, ...]:
-        """Return which of these permissions whoever runs this lacks in the project; all of them where none is."""
-        url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{self.told.project}:testIamPermissions"
+        """Return those of these permissions that the caller lacks in the project.
+
+        Returns all of them if the project cannot say, or if none is missing.
+        """
+        project = f"projects/{self.deployment.project}"
+        url = f"https://cloudresourcemanager.googleapis.com/v3/{project}:testIamPermissions"
         try:
             held = self.google.post(url, {"permissions": list(needs)}).get("permissions", ())
         except UNSEEN:

@@ -1,4 +1,4 @@
-"""`python -m deploy doctor`: what is wrong with a deployment, and how to mend it."""
+"""`python -m deploy doctor`: find the faults of a deployment, and name the fixes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,17 +11,18 @@ from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.doctor import access, project, running, wandb
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, Outcome
+from deploy.exit_codes import FAILURE, UNKNOWN
 
 AT_ONCE = 8
 GROUPS: dict[str, tuple[str, Callable[[Case], Iterator[Check]]]] = {
     "project": ("Project: APIs, buckets, the secret", project.checks),
-    "access": ("Access: who may do what", access.checks),
-    "wandb": ("W&B: the key, the queues, what they launch", wandb.checks),
+    "access": ("Access: roles and bindings", access.checks),
+    "wandb": ("W&B: the key, the queues, their configurations", wandb.checks),
     "running": ("Running: functions, schedule, trigger, agent", running.checks),
 }
 WORDS = {
-    Outcome.OK: "fine",
-    Outcome.WARNING: "to be looked at",
+    Outcome.OK: "OK",
+    Outcome.WARNING: "to look at",
     Outcome.FAILED: "failed",
     Outcome.UNKNOWN: "unknown",
 }
@@ -44,26 +45,32 @@ STYLES = {
 )
 @click.pass_context
 def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) -> None:
-    """Check a deployment for what goes wrong in practice, and say how to mend it. Nothing is changed.
+    """Check a deployment for common faults, and print the fixes. Changes nothing.
 
     \b
-    ✓ is as it shall be
-    ! works, but should be looked at
+    ✓ OK
+    ! works, but needs attention
     ✗ does not work
-    ? could not be seen: W&B or Google did not answer, or a permission is missing, which is then named
+    ? could not be seen: no answer, or the named permission is missing
 
-    Below each line but the first kind stands what mends it: commands to copy. No check depends on another.
+    Commands to copy follow each finding that has a fix. No check depends on another.
 
-    Google is asked as your application-default credentials (`gcloud auth application-default login`), W&B with
-    WANDB_API_KEY, or else with the key in the deployment's own secret.
+    The command calls Google with your application-default credentials
+    (`gcloud auth application-default login`). It calls W&B with WANDB_API_KEY, or else with the
+    key in the deployment's own secret.
 
     \b
-    project  APIs, buckets and their regions, the secret
-    access   every binding of deploy/cloud/iam.yaml, the custom roles, the accounts that the queues' jobs run as
-    wandb    the key, the queues, their configurations, their images
-    running  functions, schedule, topics and the trigger, dead letters, the agent
+    Groups of checks:
+      project  APIs, buckets and their regions, the secret
+      access   bindings of deploy/cloud/iam.yaml, custom roles, the jobs' accounts
+      wandb    the key, the queues, their configurations, their images
+      running  functions, schedule, topics, the trigger, dead letters, the agent
 
-    Exit code 1 if anything has failed.
+    \b
+    Example:
+      vertex-launch doctor --project=my-project --region=us-central1 --only=access
+
+    Exit codes: 1 if anything failed (✗), else 4 if anything could not be seen (?).
     """  # noqa: D301 - \b is click's
     case = Case(deployment, config=str(ctx.params["config"]))
     console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -85,7 +92,9 @@ def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) ->
         )
     )
     if outcomes[Outcome.FAILED]:
-        raise SystemExit(1)
+        raise SystemExit(FAILURE)
+    if outcomes[Outcome.UNKNOWN]:
+        raise SystemExit(UNKNOWN)
 
 
 def _examined(case: Case, check: Check) -> list[Finding]:
@@ -94,6 +103,6 @@ def _examined(case: Case, check: Check) -> list[Finding]:
 
 def _print(console: Console, finding: Finding) -> None:
     console.print(f"{finding.outcome} ", style=STYLES[finding.outcome], end="")
-    console.print(f"{finding.name}: {finding.said}")
-    for line in finding.mend.splitlines():
+    console.print(f"{finding.name}: {finding.message}")
+    for line in finding.fix.splitlines():
         console.print(f"    {line}")

@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""Checks and their findings."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a thing is; the value is the sign before its line."""
+    """The result of a check; the value is the sign before its line."""
 
     OK = "✓"
     WARNING = "!"
@@ -16,41 +16,41 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it is, and where it is not as it shall be, how to mend it.
+    """One line of the report: the thing that was checked, the result, and the fix.
 
-    `mend` is made of lines to copy: commands in full, or where there is none, what to do.
+    `fix` consists of lines to copy: whole commands, or a sentence if no command can do it.
     """
 
     name: str
     outcome: Outcome
-    said: str
-    mend: str = ""
+    message: str
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One look at one thing; `needs` are the permissions that whoever looks has to have."""
+    """One look at one thing; `needs` are the permissions that the caller must have."""
 
     name: str
     look: Callable[[], Iterable[Finding]]
     needs: tuple[str, ...] = ()
 
 
-def ok(name: str, said: str) -> Finding:
-    """Return that all is well."""
-    return Finding(name, Outcome.OK, said)
+def ok(name: str, message: str) -> Finding:
+    """Return the finding of a thing that works."""
+    return Finding(name, Outcome.OK, message)
 
 
-def warning(name: str, said: str, mend: str) -> Finding:
-    """Return what works, but not as it should."""
-    return Finding(name, Outcome.WARNING, said, mend)
+def warning(name: str, message: str, fix: str) -> Finding:
+    """Return the finding of a thing that works, but needs attention."""
+    return Finding(name, Outcome.WARNING, message, fix)
 
 
-def failed(name: str, said: str, mend: str) -> Finding:
-    """Return what does not work."""
-    return Finding(name, Outcome.FAILED, said, mend)
+def failed(name: str, message: str, fix: str) -> Finding:
+    """Return the finding of a thing that does not work."""
+    return Finding(name, Outcome.FAILED, message, fix)
 
 
-def unknown(name: str, said: str, mend: str = "") -> Finding:
-    """Return what could not be seen."""
-    return Finding(name, Outcome.UNKNOWN, said, mend)
+def unknown(name: str, message: str, fix: str = "") -> Finding:
+    """Return the finding of a thing that could not be seen."""
+    return Finding(name, Outcome.UNKNOWN, message, fix)

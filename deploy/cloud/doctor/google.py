@@ -1,4 +1,4 @@
-"""Read Google's REST APIs as whoever runs this command; an error becomes one of google.api_core's."""
+"""Read Google's REST APIs with the caller's credentials; errors become those of google.api_core."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,20 +12,20 @@ from deploy.cloud.doctor.once import Once
 
 TIMEOUT = 20  # seconds
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # with which REST errors begin
+_REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # how REST errors begin
 
 
 class Google:
-    """The APIs; the credentials are looked for on first use, so that checks of W&B do without."""
+    """Google's APIs. It loads the credentials on first use: checks of W&B need none."""
 
     def __init__(self) -> None:
         self._once = Once()
 
     def get(self, url: str, **query: str | int) -> Any:
-        """Return what is there.
+        """Return the resource.
 
         Raises:
-            GoogleAPICallError: such as NotFound, Forbidden.
+            GoogleAPICallError: for example NotFound or Forbidden.
         """
         return self._json("GET", url, params=query)
 
@@ -36,11 +36,11 @@ class Google:
         query: Mapping[str, str | int] | None = None,
         timeout: float = TIMEOUT,
     ) -> Any:
-        """Ask by a POST; raises as `get` does."""
+        """Send a POST; raises as `get` does."""
         return self._json("POST", url, json=body, params=query, timeout=timeout)
 
     def listed(self, url: str, field: str, **query: str | int) -> Iterator[Any]:
-        """Yield what a collection holds, page by page."""
+        """Yield the members of a collection, page by page."""
         token = ""
         while True:
             page = self.get(url, **query, **({"pageToken": token} if token else {}))
@@ -49,8 +49,8 @@ class Google:
             if not token:
                 return
 
-    def _json(self, method: str, url: str, timeout: float = TIMEOUT, **what: Any) -> Any:
-        response = self._once("session", _open).request(method, url, timeout=timeout, **what)
+    def _json(self, method: str, url: str, timeout: float = TIMEOUT, **content: Any) -> Any:
+        response = self._once("session", _open).request(method, url, timeout=timeout, **content)
         if not response.ok:
             raise google_errors.from_http_response(response)
         return response.json()
@@ -62,5 +62,5 @@ def _open() -> AuthorizedSession:
 
 
 def words(error: google_errors.GoogleAPICallError) -> str:
-    """Return Google's own words, without the request that they answer."""
+    """Return Google's own message, without the request that precedes it."""
     return _REQUEST_LINE.sub("", str(error.message))

@@ -1,4 +1,4 @@
-"""What runs: the functions, their schedule, the trigger, what it could not deliver, and the agent in W&B."""
+"""The running parts: functions, schedule, topics, trigger, dead letters, the agent in W&B."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,108 +20,110 @@ from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import STORAGE
 from deploy.cloud.provision import topics
-from deploy.cloud.provision.parts import Part
+from deploy.cloud.provision.parts import CREATED, Part
 from deploy.cloud.provision.schedule import ScheduledCall, job_name
+from deploy.cloud.provision.trigger import Trigger
 from shared.core.ports import AgentNote
 
 RECENTLY = timedelta(minutes=5)
 LOOKED_AT = 10  # dead letters
 PULL_SECONDS = 10
-AGENT = "query LaunchAgent($agentId: ID!) { launchAgent(id: $agentId) { name agentStatus stopPolling heartbeatAt } }"
+AGENT = """query LaunchAgent($agentId: ID!) {
+  launchAgent(id: $agentId) { name agentStatus stopPolling heartbeatAt }
+}"""
 _NOTE = TypeAdapter(AgentNote)
 
 
 def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks."""
+    see_function = ("cloudfunctions.functions.get",)
     for verb in FUNCTIONS:
-        yield Check(
-            f"function {verb}", partial(_function, case, verb), ("cloudfunctions.functions.get",)
-        )
-    yield Check("one commit", partial(_commit, case), ("cloudfunctions.functions.get",))
+        yield Check(f"function {verb}", partial(_function, case, verb), see_function)
+    yield Check("one commit", partial(_commit, case), see_function)
     for verb in SCHEDULED:
-        yield Check(
-            f"schedule of {verb}", partial(_scheduled, case, verb), ("cloudscheduler.jobs.get",)
-        )
+        look = partial(_scheduled, case, verb)
+        yield Check(f"schedule of {verb}", look, ("cloudscheduler.jobs.get",))
     for title, (make, needs) in _parts().items():
         yield Check(title, partial(_provisioned, case, title, make), (*needs, NUMBER))
     yield Check("dead letters", partial(_dead_letters, case), ("pubsub.subscriptions.consume",))
-    yield Check(
-        "agent", partial(_agent, case), ("storage.objects.get", "secretmanager.versions.access")
-    )
+    see_agent = ("storage.objects.get", "secretmanager.versions.access")
+    yield Check("agent", partial(_agent, case), see_agent)
 
 
 def _function(case: Case, verb: str) -> Iterator[Finding]:
-    title, name = f"function {verb}", case.told.function(verb)
+    title, name = f"function {verb}", case.deployment.function(verb)
     try:
         there = case.function(verb)
     except google_errors.NotFound:
-        yield failed(title, f"{name} is not deployed", submit_command(case.told))
+        yield failed(title, f"{name} is not deployed", submit_command(case.deployment))
         return
     if there["state"] != "ACTIVE":
         messages = [each.get("message", "") for each in there.get("stateMessages", ())]
-        said = "; ".join([f"{name} is {there['state']}", *filter(None, messages)])
-        yield failed(title, said, submit_command(case.told))
+        message = "; ".join([f"{name} is {there['state']}", *filter(None, messages)])
+        yield failed(title, message, submit_command(case.deployment))
     else:
-        yield ok(
-            title, f"{name} is active, of commit {there.get('labels', {}).get('commit', 'unknown')}"
-        )
+        yield ok(title, f"{name} is active, at commit {_commit_of(there)}")
 
 
 def _commit(case: Case) -> Iterator[Finding]:
-    """See whether all three are of one commit: a build that stopped half-way leaves them apart."""
+    """Check that all three run one commit; a build that stopped half-way leaves two."""
     commits = {}
     for verb in FUNCTIONS:
         try:
-            commits[verb] = case.function(verb).get("labels", {}).get("commit", "unknown")
+            commits[verb] = _commit_of(case.function(verb))
         except google_errors.NotFound:
-            return  # its own check says so
+            return  # the check of the function reports it
     if len(set(commits.values())) > 1:
-        said = ", ".join(f"{verb} is of {commit}" for verb, commit in commits.items())
-        yield failed("one commit", said, submit_command(case.told))
+        message = ", ".join(f"{verb} runs {commit}" for verb, commit in commits.items())
+        yield failed("one commit", message, submit_command(case.deployment))
     else:
-        yield ok("one commit", "of all three functions")
+        yield ok("one commit", "all three functions run it")
+
+
+def _commit_of(function: Any) -> str:
+    return str(function.get("labels", {}).get("commit", "unknown"))
 
 
 def _scheduled(case: Case, verb: str) -> Iterator[Finding]:
-    """See whether Cloud Scheduler calls a function, and whether it answers well."""
-    title, name, told = f"schedule of {verb}", job_name(case.told, verb), case.told
-    job_id, where = (
-        name.rpartition("/")[2],
-        (f"--location={told.region}", f"--project={told.project}"),
-    )
+    """Check that Cloud Scheduler calls a function, and that the call succeeds."""
+    title, deployment = f"schedule of {verb}", case.deployment
+    name = job_name(deployment, verb)
+    job_id = name.rpartition("/")[2]
+    where = (f"--location={deployment.region}", f"--project={deployment.project}")
     try:
         job = CloudSchedulerClient(transport="rest").get_job(name=name)
     except google_errors.NotFound:
         yield failed(title, f"{job_id} does not exist", case.command("provision"))
         return
     if job.state != Job.State.ENABLED:
-        said = f"{job_id} is {Job.State(job.state).name.lower()}: {verb} is not called"
-        yield failed(title, said, gcloud.shown(("scheduler", "jobs", "resume", job_id, *where)))
+        message = f"{job_id} is {Job.State(job.state).name.lower()}: it does not call {verb}"
+        yield failed(title, message, gcloud.shown(("scheduler", "jobs", "resume", job_id, *where)))
     elif job.last_attempt_time is None or datetime.now(UTC) - job.last_attempt_time > RECENTLY:
-        last = (
-            f"last called {_ago(job.last_attempt_time)}"
-            if job.last_attempt_time
-            else "has never been called"
-        )
         run = gcloud.shown(("scheduler", "jobs", "run", job_id, *where))
-        yield failed(title, f"{job_id} {last}, though it should be every minute", run)
+        if job.last_attempt_time:
+            message = f"{job_id} ran last {_ago(job.last_attempt_time)}"
+        else:
+            message = f"{job_id} has never run"
+        yield failed(title, f"{message}, but its schedule is every minute", run)
     elif job.status.code:
-        said = f"{job_id}'s last call failed: code {job.status.code} {job.status.message}".strip()
-        yield failed(title, said, _log(case, verb))
+        answer = f"code {job.status.code} {job.status.message}".strip()
+        yield failed(title, f"{job_id}'s last call failed: {answer}", _log(case, verb))
     else:
-        yield ok(title, f"called {_ago(job.last_attempt_time)}, and it answered well")
+        yield ok(title, f"called {_ago(job.last_attempt_time)}, successfully")
 
 
 def _log(case: Case, verb: str) -> str:
-    """Return the command that shows what a function said of late."""
-    what = f'resource.labels.service_name="{case.told.function(verb)}"'
-    return gcloud.shown(
-        ("logging", "read", what, f"--project={case.told.project}", "--limit=20", "--freshness=10m")
-    )
+    """Return the command that shows a function's last log lines."""
+    lines = f'resource.labels.service_name="{case.deployment.function(verb)}"'
+    project = f"--project={case.deployment.project}"
+    return gcloud.shown(("logging", "read", lines, project, "--limit=20", "--freshness=10m"))
 
 
 def _parts() -> dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]]:
-    """Return what `provision` keeps as it shall be; policies are the other group's, the ledger's rule the first's."""
+    """Return the parts that `provision` reconciles, with the permissions that a look needs.
+
+    Group `access` checks policies, group `project` the ledger's rule.
+    """
     topic, subscription, job = (
         "pubsub.topics.get",
         "pubsub.subscriptions.get",
@@ -138,13 +140,13 @@ def _parts() -> dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]]:
             (subscription,),
         ),
         "trigger": (
-            lambda d: topics.Trigger(d, _publisher(), _subscriber()),
+            lambda d: Trigger(d, _publisher(), _subscriber()),
             (topic, subscription),
         ),
     }
     for verb in SCHEDULED:
-        made = partial(_scheduled_call, verb)
-        found[f"provision of {verb}'s schedule"] = (made, (job,))
+        make = partial(_scheduled_call, verb)
+        found[f"provision of {verb}'s schedule"] = (make, (job,))
     return found
 
 
@@ -161,28 +163,27 @@ def _subscriber() -> Any:
 
 
 def _provisioned(case: Case, title: str, make: Callable[[Deployment], Part]) -> Iterator[Finding]:
-    changes = list(make(case.deployment).changes())
+    changes = list(make(case.numbered).changes())
     for change in changes:
-        differs = "does not exist" if change.difference == "is made" else change.difference
-        yield failed(
-            title, f"{change.resource.rpartition('/')[2]}: {differs}", case.command("provision")
-        )
+        differs = "does not exist" if change.difference == CREATED else change.difference
+        name = change.resource.rpartition("/")[2]
+        yield failed(title, f"{name}: {differs}", case.command("provision"))
     if not changes:
         yield ok(title, "as provisioned")
 
 
 def _dead_letters(case: Case) -> Iterator[Finding]:
-    """Look at what submit could not take, without taking it: each is put back at once."""
-    told = case.told
-    url = f"https://pubsub.googleapis.com/v1/projects/{told.project}/subscriptions/{told.dead_letters}"
+    """Look at the dead letters, and release each at once."""
+    deployment = case.deployment
+    subscription = f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}"
+    url = f"https://pubsub.googleapis.com/v1/{subscription}"
     try:
         answer = case.google.post(f"{url}:pull", {"maxMessages": LOOKED_AT}, timeout=PULL_SECONDS)
-    except requests.Timeout:  # where nothing waits, Pub/Sub waits
+    except requests.Timeout:  # Pub/Sub answers an empty subscription late
         answer = {}
     except google_errors.NotFound:
-        yield failed(
-            "dead letters", f"{told.dead_letters} does not exist", case.command("provision")
-        )
+        message = f"{deployment.dead_letters} does not exist"
+        yield failed("dead letters", message, case.command("provision"))
         return
     seen = answer.get("receivedMessages", [])
     if not seen:
@@ -195,49 +196,41 @@ def _dead_letters(case: Case) -> Iterator[Finding]:
     count = f"{len(seen)}{' or more' if len(seen) == LOOKED_AT else ''}"
     oldest = min(one["message"].get("publishTime", "") for one in seen)
     show = case.command("dead-letters")
-    yield warning(
-        "dead letters",
-        f"{count} that submit could not take, the oldest of {oldest}",
-        f"{show}\n{show} --replay  # when what it tripped over is mended",
-    )
+    fix = f"{show}\n{show} --replay  # after you have fixed the cause"
+    message = f"{count} that submit could not accept, the oldest from {oldest}"
+    yield warning("dead letters", message, fix)
 
 
 def _agent(case: Case) -> Iterator[Finding]:
-    """See whether W&B shows the agent that poll has registered, and whether it is let poll."""
-    note_object = f"agents/{case.told.name}.json"
-    address = f"{STORAGE}/{case.told.ledger_bucket}/o/{quote(note_object, safe='')}"
+    """Check that W&B shows the agent that poll has registered, and that it may poll."""
+    note_object = f"agents/{case.deployment.name}.json"
+    address = f"{STORAGE}/{case.deployment.ledger_bucket}/o/{quote(note_object, safe='')}"
     try:
         note = _NOTE.validate_python(case.google.get(address, alt="media"))
     except google_errors.NotFound:
         note = AgentNote("")
-    anew = case.command("agent start")
+    start = case.command("agent start")
     if note.stopped:
-        yield warning(
-            "agent", "`python -m deploy agent stop` has stopped it: poll pops nothing", anew
-        )
+        message = "`python -m deploy agent stop` has stopped it: poll pops nothing"
+        yield warning("agent", message, start)
         return
     if not note.agent_id:
-        yield failed("agent", "poll has never registered one in W&B", _log(case, "poll"))
+        yield failed("agent", "poll has never registered an agent in W&B", _log(case, "poll"))
         return
     agent = case.wandb().query(AGENT, {"agentId": note.agent_id})["launchAgent"]
     if not agent:
-        yield failed(
-            "agent",
-            "W&B does not know it. Poll registers another at its next call",
-            _log(case, "poll"),
-        )
+        message = "W&B does not know it; poll registers another agent at its next call"
+        yield failed("agent", message, _log(case, "poll"))
         return
     name = f"{agent['name']} is {agent['agentStatus']}"
     beat = datetime.fromisoformat(agent["heartbeatAt"])
     beat = beat if beat.tzinfo else beat.replace(tzinfo=UTC)
     if agent["stopPolling"]:
-        yield failed(
-            "agent", f"{name}, and W&B asks it to stop polling: somebody has stopped it there", anew
-        )
+        message = f"{name}, and W&B asks it to stop polling: somebody has stopped it in W&B"
+        yield failed("agent", message, start)
     elif datetime.now(UTC) - beat > RECENTLY:
-        yield failed(
-            "agent", f"{name}, but poll last showed it as alive {_ago(beat)}", _log(case, "poll")
-        )
+        message = f"{name}, but poll's last heartbeat was {_ago(beat)}"
+        yield failed("agent", message, _log(case, "poll"))
     else:
         yield ok("agent", f"{name}, seen {_ago(beat)}")
 

@@ -1,4 +1,4 @@
-"""W&B: the key, the queues, and whether what they ask for can be launched."""
+"""W&B: the key, the queues, and whether their configurations can be launched."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,7 +8,7 @@ from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import add_key, differs
-from deploy.operate.plan import Planned, Planner, preparing
+from deploy.operate.planner import Planned, Planner, build_preparation
 from deploy.operate.wandb import queue_names, viewer
 from shared.core.errors import Denied, SettingsError
 from shared.runspec.fields import items, mapping, text
@@ -27,115 +27,101 @@ def checks(case: Case) -> Iterator[Check]:
 
 
 def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
-    """See whether W&B knows a key, and whose it is; the key itself is never shown."""
+    """Check that W&B knows a key, and name its owner; the key itself is never shown."""
     wandb = case.wandb(key())
     try:
         whose = viewer(wandb)
     except SettingsError as exc:
-        rebuild = f"{submit_command(case.told)}  # with WANDB_CA_FILE=NAME.pem in _SETTINGS too"
-        yield failed(
-            title, str(exc), f"cp … NAME.pem  # W&B's authority, into the source's root\n{rebuild}"
-        )
+        copy = "cp … NAME.pem  # W&B's certificate authority, to the root of the source"
+        build = f"{submit_command(case.deployment)}  # with WANDB_CA_FILE=NAME.pem in _SETTINGS"
+        yield failed(title, str(exc), f"{copy}\n{build}")
         return
     except Denied as exc:
-        renew = f"{add_key(case)}\n{submit_command(case.told)}"  # functions read it when they start
-        mend = (
-            renew
-            if key == case.secret_key
-            else "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
-        )
-        yield failed(title, str(exc), mend)
+        export = "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
+        yield failed(title, str(exc), add_key(case) if key == case.secret_key else export)
         return
     of = ", ".join(dict.fromkeys((whose.entity, *whose.teams)))
     if case.entity in (whose.entity, *whose.teams):
-        yield ok(title, f"{whose.username}'s, of {of}")
+        yield ok(title, f"belongs to {whose.username} of {of}")
     else:
-        said = f"{whose.username}'s, who is not of {case.entity or 'any entity of the launch-config'}, but of {of}"
-        yield warning(
-            title, said, f"Use a key of a member, better a service account, of {case.entity}."
-        )
+        entity = case.entity or "the launch-config's entity, which is missing"
+        message = f"belongs to {whose.username} of {of}, not of {entity}"
+        fix = f"Use the key of a service account, or of a member, of {case.entity or 'the entity'}."
+        yield warning(title, message, fix)
 
 
 def _queues(case: Case) -> Iterator[Finding]:
     if not (case.entity and case.queues):
-        said = f"no {'queues are' if case.entity else 'entity is'} named"
-        yield failed("queues", said, f"Fill in entity and queues in {case.config}.")
+        message = f"the launch-config names no {'queues' if case.entity else 'entity'}"
+        yield failed("queues", message, f"Write entity and queues in {case.config}.")
         return
     for name in case.queues:
-        yield from case.examined(
-            Check(f"queue {name}", partial(_queue, case, name), ("secretmanager.versions.access",))
-        )
+        look = partial(_queue, case, name)
+        needs = ("secretmanager.versions.access",)
+        yield from case.examined(Check(f"queue {name}", look, needs))
 
 
 def _queue(case: Case, name: str) -> Iterator[Finding]:
-    """See whether a queue is there, is of the right kind, and gives to its items what can be launched."""
+    """Check that a queue exists, that its type is served, and that its items can be launched."""
     title, queue = f"queue {name}", case.queue(name)
     if queue is None:
-        there = (
-            ", ".join(sorted(queue_names(case.wandb(), case.entity)))
-            or "none that this key may see"
-        )
-        said = f"{case.entity} has no such queue. Its queues: {there}"
-        yield failed(
-            title, said, f"Name one of them under queues in {case.config}, or make it in W&B."
-        )
+        names = ", ".join(sorted(queue_names(case.wandb(), case.entity)))
+        message = f"{case.entity} has no such queue. Its queues: {names or 'none visible'}"
+        fix = f"Name one of them under queues in {case.config}, or create the queue in W&B."
+        yield failed(title, message, fix)
         return
     if queue.resource and queue.resource not in RESOURCES:
-        said = f"is of type {queue.resource}, which is not served here"
-        yield failed(
-            title,
-            said,
-            f"Make a queue of type GCP Vertex in W&B, and name it under queues in {case.config}.",
-        )
+        message = f"is of type {queue.resource}; the functions serve GCP Vertex queues only"
+        fix = "Create a queue of type GCP Vertex in W&B, and name it under queues in "
+        yield failed(title, message, f"{fix}{case.config}.")
         return
     edit = f"In W&B, under Launch, edit the configuration of queue {name}."
     shown = _planned(case, name).document()  # without any key
     if "reason" in shown:
         yield failed(title, shown["reason"], edit)
         if ".image_uri: " in shown["reason"]:
-            yield from _images(case, name)  # says how to copy it
+            yield from _images(case, name)  # its fix is a command that copies the image
         return
-    for said in shown.get("warnings", ()):
-        yield warning(title, said, edit)
-    yield ok(title, "is of type Vertex, and its configuration can be launched")
+    for message in shown.get("warnings", ()):
+        yield warning(title, message, edit)
+    yield ok(title, "is of type GCP Vertex, and its configuration can be launched")
     yield from _images(case, name)
 
 
 def _planned(case: Case, name: str) -> Planned:
-    """Return what would become of an item to come, of any image."""
-    from shared.adapters.vertex.submit import argument_names  # Google's SDK takes seconds
+    """Return the plan for a future item with any image."""
+    # Google's SDK takes seconds to import: no other group waits for it.
+    from shared.adapters.vertex.submit import argument_names
 
-    told = case.told
+    deployment = case.deployment
     site = DeploymentDefaults(
         base_url=case.base_url,
         api_key=case.api_key(),
-        project=told.project,
-        location=told.region,
-        agent=told.name,
+        project=deployment.project,
+        location=deployment.region,
+        agent=deployment.name,
         macros=case.macros(),
-        secure_mode=told.config.secure_mode,
+        secure_mode=deployment.config.secure_mode,
     )
-    preparation = preparing(
-        case.wandb(), site, ArgumentNames(**argument_names()), policy=told.config.policy
+    preparation = build_preparation(
+        case.wandb(), site, ArgumentNames(**argument_names()), policy=deployment.config.policy
     )
     planner = Planner(case.wandb(), case.entity, preparation)
     return next(planner.plan(name, item="", limit=0))
 
 
 def _images(case: Case, name: str) -> Iterator[Finding]:
-    """See whether Vertex AI can pull the images that a queue's configuration itself names."""
+    """Check that Vertex AI can pull the images that a queue's configuration names."""
     spec = mapping(case.vertex(name).get("spec"), "spec")
     images = [_image(pool) for pool in items(spec.get("worker_pool_specs"), "worker_pool_specs")]
     for image in dict.fromkeys(image for image in images if image and not differs(image)):
         title = f"image of queue {name}"
         if reason := refusal(image):
-            to = f"{case.told.region}-docker.pkg.dev/{case.told.project}/REPOSITORY/{image.rpartition('/')[2]}"
+            registry = f"{case.deployment.region}-docker.pkg.dev/{case.deployment.project}"
+            to = f"{registry}/REPOSITORY/{image.rpartition('/')[2]}"
             copy = f"docker pull {image} && docker tag {image} {to} && docker push {to}"
-            yield failed(
-                title,
-                f"{image} {reason}",
-                f"{copy}\nThen name {to} in the configuration of queue {name}.",
-            )
+            edit = f"Then name {to} in the configuration of queue {name}."
+            yield failed(title, f"{image} {reason}", f"{copy}\n{edit}")
         else:
             yield ok(title, image)
 

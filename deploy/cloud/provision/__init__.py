@@ -1,1 +1,1 @@
-"""What each build keeps as it shall be: topics and subscriptions, the schedule, the ledger's rules."""
+"""The parts that each build reconciles: topics, subscriptions, schedule, the ledger's rule."""

@@ -1,4 +1,4 @@
-"""`python -m deploy provision`: bring what hangs between the functions to how it shall be, and nothing more."""
+"""`python -m deploy provision`: reconcile Pub/Sub, the schedule and the ledger's rule."""
 
 from dataclasses import replace
 
@@ -16,45 +16,57 @@ from deploy.cloud.provision.parts import NotYet, Part
 
 @click.command()
 @deployment_options
-@click.option("--plan", is_flag=True, help="Only print what differs.")
+@click.option("--plan", is_flag=True, help="Only print the differences.")
 @click.option(
     "--complete",
     is_flag=True,
-    help="Fail where something still waits for a function to be deployed.",
+    help="Fail if a part still waits for a function to be deployed.",
 )
 def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
-    """Make the topics, the dead-letter subscription and the Scheduler jobs; set the trigger's patience.
+    """Reconcile topics, subscriptions, Scheduler jobs and the ledger's rule.
 
-    Safe to repeat: what is as it shall be stays untouched. Before the functions are deployed for the first time, what
-    hangs on them waits; each build runs this before and after it deploys.
-    """
+    Creates missing parts and updates parts that differ; leaves the others alone. Parts that need
+    a deployed function wait for the first build. Each build runs this command twice: before and
+    after it deploys the functions.
+
+    Needs the permissions of the account NAME-build, and the resources that `bootstrap` creates.
+
+    \b
+    Example:
+      vertex-launch provision --plan --project=my-project --region=us-central1
+
+    Exit code 1 if Google refuses a change, or if --complete is set and a part waits.
+    """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
     try:
         deployment = with_number(deployment)
-        changed, waiting = _bring_about(
-            [LedgerRule(deployment), *topics.parts(deployment)], console, plan=plan
-        )
-        if not waiting:  # else there is nothing yet that could be called
-            changed += _bring_about(schedule.parts(deployment), console, plan=plan)[0]
+        parts = [LedgerRule(deployment), *topics.parts(deployment)]
+        changed, waiting = _reconcile(parts, console, plan=plan)
+        if not waiting:  # else no function exists that the schedule could call
+            changed += _reconcile(schedule.parts(deployment), console, plan=plan)[0]
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
-    console.print(
-        "Nothing to change." if not changed else f"{changed} {'to change' if plan else 'changed'}."
-    )
+    if changed:
+        console.print(f"{changed} {'to change' if plan else 'changed'}.")
+    else:
+        console.print("Nothing to change.")
     for reason in waiting:
         console.print(f"Waiting: {reason}.")
     if complete and waiting:
-        raise click.ClickException("not complete")
+        raise click.ClickException("not complete: some parts wait, see above")
 
 
 def with_number(deployment: Deployment) -> Deployment:
-    """Return the deployment with its project's number, in which Google names service agents and addresses."""
+    """Return the deployment with its project's number, which service agents and URLs contain."""
     project = ProjectsClient(transport="rest").get_project(name=f"projects/{deployment.project}")
     return replace(deployment, number=project.name.partition("/")[2])
 
 
-def _bring_about(parts: list[Part], console: Console, *, plan: bool) -> tuple[int, list[str]]:
-    """Carry out, or only print, what differs; return how much that was, and what waits for what."""
+def _reconcile(parts: list[Part], console: Console, *, plan: bool) -> tuple[int, list[str]]:
+    """Print the differences, and end them unless `plan`.
+
+    Returns the number of differences, and the reasons why parts wait.
+    """
     changed, waiting = 0, []
     for part in parts:
         try:

@@ -1,4 +1,4 @@
-"""The ledger's bucket, which `bootstrap` made: its rule, and that it is where it should be."""
+"""The lifecycle rule of the ledger's bucket, which `bootstrap` creates."""
 
 import json
 from collections.abc import Iterator
@@ -11,23 +11,20 @@ from google.cloud import storage
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.provision.parts import Change
 
-LIFECYCLE = Path(
-    "deploy/cloud/ledger-lifecycle.json"
-)  # relative to the source's root, as gcloud is given it
-RULE = json.loads((Path(__file__).parent.parent / LIFECYCLE.name).read_text(encoding="utf-8"))[
-    "rule"
-][0]
-"""What has been closed for 30 days is deleted: longer than Pub/Sub keeps a message; a late duplicate finds it."""
+LIFECYCLE = Path("deploy/cloud/ledger-lifecycle.json")  # from the source's root
+_FILE = Path(__file__).parent.parent / LIFECYCLE.name
+RULE = json.loads(_FILE.read_text(encoding="utf-8"))["rule"][0]
+"""Deletes closed launches after 30 days; no message lives as long, so duplicates find them."""
 
 
 class LedgerRule:
-    """The lifecycle rule that deletes what was closed; without it the bucket grows for ever."""
+    """The lifecycle rule that deletes closed launches; without it the bucket grows for ever."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._bucket = storage.Client(project=deployment.project).bucket(deployment.ledger_bucket)
 
     def changes(self) -> Iterator[Change]:
-        """Yield the rule where it is missing or differs; other rules of yours stay."""
+        """Yield the rule if it is missing or differs; keep the bucket's other rules."""
         name = f"gs://{self._bucket.name}"
         try:
             self._bucket.reload()
@@ -38,19 +35,15 @@ class LedgerRule:
         rules = [dict(rule) for rule in self._bucket.lifecycle_rules]
         if RULE in rules:
             return
-        ours = [
-            r
-            for r in rules
-            if r.get("condition", {}).get("matchesPrefix") == RULE["condition"]["matchesPrefix"]
-        ]
+        prefixes = RULE["condition"]["matchesPrefix"]
+        others = [r for r in rules if r.get("condition", {}).get("matchesPrefix") != prefixes]
 
         def patch() -> None:
-            self._bucket.lifecycle_rules = [*(rule for rule in rules if rule not in ours), RULE]
+            self._bucket.lifecycle_rules = [*others, RULE]
             self._bucket.patch()
 
-        yield Change(
-            name, f"lifecycle: closed/ is deleted after {RULE['condition']['age']} days", patch
-        )
+        days = RULE["condition"]["age"]
+        yield Change(name, f"lifecycle: closed/ is deleted after {days} days", patch)
 
     def removal(self) -> None:
-        """It goes with the bucket."""
+        """Return None: the rule goes with the bucket."""

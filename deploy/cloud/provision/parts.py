@@ -1,4 +1,4 @@
-"""A part of a deployment: what differs from how it shall be, and how it is taken away."""
+"""A part of a deployment: its differences from the desired state, and its removal."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any, Protocol
 import click
 from google.api_core import exceptions as google_errors
 
-LABEL = "vertex-launch"  # its value is the deployment's name: what carries it was made by us
+LABEL = "vertex-launch"  # marks our resources; its value is the deployment's name
+CREATED, DELETED = "is created", "is deleted"  # the differences of whole resources
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference, and the call that ends it."""
+    """One difference from the desired state, and the call that ends it."""
 
     resource: str
     difference: str
@@ -22,7 +23,7 @@ class Change:
         """Make the call.
 
         Raises:
-            ClickException: naming the resource, with Google's words.
+            ClickException: with the resource's name and Google's message.
         """
         try:
             self.make()
@@ -34,11 +35,11 @@ class Part(Protocol):
     """One resource, or one policy of a resource."""
 
     def changes(self) -> Iterator[Change]:
-        """Yield what differs, read anew; each change's effect can be read by the next."""
+        """Yield the differences; each change is carried out before the next is read."""
 
     def removal(self) -> Change | None:
-        """Return how to take it away; None where it is not there, or was not made by us."""
+        """Return the call that deletes the part; None if it does not exist or is not ours."""
 
 
 class NotYet(Exception):
-    """It hangs on something that the build has not deployed yet; the message says on what."""
+    """The part needs a resource that the build has not deployed yet; the message names it."""

@@ -1,4 +1,4 @@
-"""Cloud Scheduler's part: poll and status are called every minute, by an account that may do nothing else."""
+"""Cloud Scheduler calls poll and status every minute; its account can do nothing else."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from deploy.cloud.deployment import SCHEDULED, Deployment
-from deploy.cloud.provision.parts import Change, Part
+from deploy.cloud.provision.parts import CREATED, DELETED, Change, Part
 
 EVERY_MINUTE = "* * * * *"
-DEADLINE = 120  # seconds: the functions' own timeout
+DEADLINE = 120  # seconds, as the functions' timeout
 
 
 def parts(deployment: Deployment) -> list[Part]:
@@ -23,12 +23,12 @@ def parts(deployment: Deployment) -> list[Part]:
 
 
 def job_name(deployment: Deployment, verb: str) -> str:
-    """Return a Scheduler job's resource name; it is called as the function is."""
+    """Return the resource name of a Scheduler job; its id is the function's name."""
     return f"{deployment.parent}/jobs/{deployment.function(verb)}"
 
 
 class ScheduledCall:
-    """A Scheduler job. One that an operator has paused stays paused."""
+    """A Scheduler job. A paused job stays paused."""
 
     def __init__(self, deployment: Deployment, verb: str, client: Any) -> None:
         url = deployment.url(verb)
@@ -39,7 +39,9 @@ class ScheduledCall:
             description=f"vertex-launch {deployment.name}: {verb}",
             schedule=EVERY_MINUTE,
             time_zone="Etc/UTC",
-            attempt_deadline=Duration(seconds=DEADLINE),  # no retries: the next minute comes anyway
+            attempt_deadline=Duration(
+                seconds=DEADLINE
+            ),  # no retries: the next call comes in a minute
             http_target=HttpTarget(
                 uri=url,
                 http_method=HttpMethod.POST,
@@ -50,12 +52,12 @@ class ScheduledCall:
         )
 
     def changes(self) -> Iterator[Change]:
-        """Yield its making, or what differs."""
+        """Yield its creation, or its differences."""
         wanted = self.wanted
         there = self._there()
         if there is None:
             request = {"parent": self._parent, "job": wanted}
-            yield Change(wanted.name, "is made", lambda: self._client.create_job(request=request))
+            yield Change(wanted.name, CREATED, lambda: self._client.create_job(request=request))
             return
         fields = ("description", "schedule", "time_zone", "attempt_deadline")
         target = ("uri", "http_method", "oidc_token")
@@ -66,17 +68,17 @@ class ScheduledCall:
             differing.append("http_target")
         if differing:
             request = {"job": wanted, "update_mask": FieldMask(paths=differing)}
-            said = "; ".join(
-                f"{name}: {_said(there, name)} → {_said(wanted, name)}" for name in differing
+            text = "; ".join(
+                f"{name}: {_text(there, name)} → {_text(wanted, name)}" for name in differing
             )
-            yield Change(wanted.name, said, lambda: self._client.update_job(request=request))
+            yield Change(wanted.name, text, lambda: self._client.update_job(request=request))
 
     def removal(self) -> Change | None:
-        """Delete it, where its description says that it is ours."""
+        """Delete the job if its description says that it is ours."""
         there = self._there()
         if there is None or there.description != self.wanted.description:
             return None
-        return Change(there.name, "is deleted", lambda: self._client.delete_job(name=there.name))
+        return Change(there.name, DELETED, lambda: self._client.delete_job(name=there.name))
 
     def _there(self) -> Any:
         try:
@@ -85,5 +87,5 @@ class ScheduledCall:
             return None
 
 
-def _said(job: Job, name: str) -> str:
+def _text(job: Job, name: str) -> str:
     return " ".join(str(getattr(job, name)).split())

@@ -1,1 +1,1 @@
-"""What submit could not take: seen, published once more, or dropped."""
+"""Dead letters: list messages that submit could not accept, replay them, or drop them."""

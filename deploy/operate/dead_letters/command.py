@@ -1,4 +1,4 @@
-"""`python -m deploy dead-letters`: list what submit could not take, and replay or drop it."""
+"""`python -m deploy dead-letters`: list messages that submit could not accept, replay or drop."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cloud.deployment import Deployment, deployment_options
-from deploy.operate.dead_letters.letter import DeadLetter
-from deploy.operate.dead_letters.queue import MOST, DeadLetterBox
-from deploy.operate.dead_letters.standing import Launches
+from deploy.operate.dead_letters.dead_letter import DeadLetter
+from deploy.operate.dead_letters.launch_state import Launches
+from deploy.operate.dead_letters.queue import MAX_DEAD_LETTERS, DeadLetterQueue
+
+COLUMNS = {"message id": 17, "published": 19, "tried": 0, "description": 28}  # a key stays whole
 
 
 @click.command("dead-letters")
 @deployment_options
-@click.option("--replay", is_flag=True, help="Publish them again: all that can be, or those named.")
-@click.option("--drop", is_flag=True, help="Delete those named for good, after asking.")
+@click.option("--replay", is_flag=True, help="Publish dead letters again: all, or those you name.")
+@click.option("--drop", is_flag=True, help="Delete the dead letters that you name, after asking.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="List as JSON.")
 @click.option(
@@ -27,10 +29,10 @@ from deploy.operate.dead_letters.standing import Launches
     default=5.0,
     show_default=True,
     type=click.FloatRange(0.5),
-    help="Seconds to wait for more.",
+    help="Seconds to wait for more messages.",
 )
 @click.option(
-    "--ledger", envvar="LEDGER_BUCKET", help="Its bucket.  [default: PROJECT-NAME-ledger]"
+    "--ledger", envvar="LEDGER_BUCKET", help="The ledger's bucket.  [default: PROJECT-NAME-ledger]"
 )
 @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
 def dead_letters(
@@ -43,119 +45,134 @@ def dead_letters(
     wait: float,
     ledger: str | None,
 ) -> None:
-    """List what submit could not take, and put it on its way again.
+    """List the messages that submit could not accept, and publish them again.
 
-    A message ends here that is none at all, or for which the ledger could not be reached in all its attempts. Without
-    --replay and --drop nothing is changed, and no run spec is ever shown.
+    A message becomes a dead letter if it is invalid, or if the ledger was unreachable in all its
+    deliveries. Without --replay and --drop the command changes nothing. It never shows a run spec.
 
-    When the cause is fixed, --replay looks for each launch in the ledger. A message whose launch has a job, has ended
-    or is closed stays, and so does one that submit would refuse again; the output says why. Every other message is
-    published again and only then taken out: at worst it comes twice, which launches once. If the ledger has no record
-    of a request, however old, submit looks for its job in Vertex AI before it creates one.
+    Fix the cause, then use --replay. The command looks up each launch in the ledger. A message
+    stays if its launch has a job, has ended or is closed, or if submit would refuse it again; the
+    output gives the reason. The command publishes every other message, then deletes the dead
+    letter. A message that arrives twice still launches once. If the ledger has no record of a
+    request, however old, submit looks for its job in Vertex AI before it creates one.
 
-    Pub/Sub shows a part at a time: what somebody else is looking at may be missing, and comes back within a minute.
+    Pub/Sub may not show messages that another reader holds; they return within a minute.
 
-    The stack of `make up`: PUBSUB_EMULATOR_HOST=127.0.0.1:7002, STORAGE_EMULATOR_HOST=http://127.0.0.1:7004,
-    --project=local-project, --region=us-central1, --ledger=launch-ledger.
+    Needs roles/pubsub.subscriber on the subscription NAME-dead-letters. --replay also needs
+    roles/storage.objectViewer on the ledger's bucket and roles/pubsub.publisher on NAME-requests.
 
-    Exit code 1 where a message that was named is not there or stays, or where Pub/Sub could not be asked.
-    """
+    \b
+    Examples:
+      vertex-launch dead-letters --project=my-project --region=us-central1
+      vertex-launch dead-letters --replay --project=my-project --region=us-central1
+    For the stack of `make up`:
+      export PUBSUB_EMULATOR_HOST=127.0.0.1:7002
+      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
+      vertex-launch dead-letters --project=local-project --region=us-central1 \\
+        --ledger=launch-ledger
+
+    Exit codes: 1 if a message that you named does not exist or stays, or if a permission or a
+    resource is missing; 4 if Pub/Sub or the ledger does not answer.
+    """  # noqa: D301 - \b is click's
     named = frozenset(message_ids)
     if replay and drop:
-        raise click.UsageError("--replay or --drop, not both")
+        raise click.UsageError("--replay and --drop exclude each other: use one")
     if as_json and (replay or drop):
-        raise click.UsageError("--json is for listing")
+        raise click.UsageError("--json only lists: remove it, or --replay and --drop")
     if drop and not message_ids:
-        raise click.UsageError("--drop needs the MESSAGE_ID of each that shall go")
+        raise click.UsageError("--drop needs the MESSAGE_ID of each dead letter to delete")
     if drop and not yes:
         click.confirm(f"Delete {_count(len(named))} for good?", abort=True)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    with DeadLetterBox(deployment, wait) as letters:
+    with DeadLetterQueue(deployment, wait) as queue:
         if replay:
-            settled = _replay(letters, Launches(ledger or deployment.ledger_bucket), named, console)
+            settled = _replay(queue, Launches(ledger or deployment.ledger_bucket), named, console)
         elif drop:
-            settled = _drop(letters, named, console)
+            settled = _drop(queue, named, console)
         else:
-            found = [
-                replace(letter, content=b"") for page in _wanted(letters, named) for letter in page
-            ]
-            settled = {letter.id for letter in found}
-            _show(found, console, as_json=as_json)
-    if not letters.complete:
-        click.echo(f"Only {MOST} were looked at; there may be more.", err=True)
+            settled = _list(queue, named, console, as_json=as_json)
+    if not queue.complete:
+        click.echo(f"Stopped after {MAX_DEAD_LETTERS} messages; there may be more.", err=True)
     if left := [one for one in dict.fromkeys(message_ids) if one not in settled]:
-        raise click.ClickException(f"not there, or it stays: {', '.join(left)}")
+        raise click.ClickException(f"not found, or not replayed: {', '.join(left)}")
 
 
-def _wanted(letters: DeadLetterBox, wanted: frozenset[str]) -> Iterator[list[DeadLetter]]:
-    """Yield the letters that are wanted, all of them where none is named, until the last has been seen."""
-    missing = set(wanted)
-    for page in letters.pages():
-        chosen = [letter for letter in page if letter.id in wanted or not wanted]
+def _selected(queue: DeadLetterQueue, named: frozenset[str]) -> Iterator[list[DeadLetter]]:
+    """Yield the named dead letters, or all if none is named, page by page."""
+    missing = set(named)
+    for page in queue.pages():
+        chosen = [letter for letter in page if letter.id in named or not named]
         missing -= {letter.id for letter in chosen}
         yield chosen
-        if wanted and not missing:
+        if named and not missing:
             return
 
 
 def _replay(
-    letters: DeadLetterBox, launches: Launches, wanted: frozenset[str], console: Console
+    queue: DeadLetterQueue, launches: Launches, named: frozenset[str], console: Console
 ) -> set[str]:
-    """Publish letters again, and take out what was published; return the ids of those."""
+    """Publish messages again, and delete their dead letters; return the ids of those."""
     replayed: set[str] = set()
     stay = 0
-    for page in _wanted(letters, wanted):
+    for page in _selected(queue, named):
         published: list[DeadLetter] = []
         try:
             for letter in page:
-                standing = launches.standing(letter.launch_key) if letter.kind else None
-                done = f"{standing.words}. Drop it" if standing and standing.done else ""
-                if why := letter.stays or done:
+                obstacle, state = letter.obstacle, ""
+                if letter.kind:
+                    launch = launches.state(letter.launch_key)
+                    state = f": {launch.text}"
+                    obstacle = f"{launch.text}. Drop it" if launch.done else ""
+                if obstacle:
                     stay += 1
-                    console.print(f"  {letter.id} stays, {letter.what}: {why}.")
+                    console.print(f"  {letter.id} stays, {letter.description}: {obstacle}.")
                 else:
-                    letters.publish(letter)
+                    queue.publish(letter)
                     published.append(letter)
-                    words = f": {standing.words}" if standing else ""
-                    console.print(f"  {letter.id} is published again, {letter.what}{words}")
+                    console.print(f"  {letter.id} is published again, {letter.description}{state}")
         finally:
-            letters.acknowledge(published)
+            queue.acknowledge(published)
         replayed |= {letter.id for letter in published}
     console.print(f"{_count(len(replayed))} replayed" + (f", {stay} left." if stay else "."))
     return replayed
 
 
-def _drop(letters: DeadLetterBox, wanted: frozenset[str], console: Console) -> set[str]:
-    """Take letters out for good; return their ids."""
+def _drop(queue: DeadLetterQueue, named: frozenset[str], console: Console) -> set[str]:
+    """Delete dead letters for good; return their ids."""
     dropped: set[str] = set()
-    for page in _wanted(letters, wanted):
-        letters.acknowledge(page)
+    for page in _selected(queue, named):
+        queue.acknowledge(page)
         for letter in page:
-            console.print(f"  {letter.id} is dropped, {letter.what}")
+            console.print(f"  {letter.id} is dropped, {letter.description}")
         dropped |= {letter.id for letter in page}
     console.print(f"{_count(len(dropped))} dropped.")
     return dropped
 
 
-def _show(found: list[DeadLetter], console: Console, *, as_json: bool) -> None:
+def _list(
+    queue: DeadLetterQueue, named: frozenset[str], console: Console, *, as_json: bool
+) -> set[str]:
+    """Print dead letters, without their contents; return their ids."""
+    found = [replace(letter, content=b"") for page in _selected(queue, named) for letter in page]
     if as_json:
         click.echo(json.dumps([letter.document() for letter in found], indent=2))
-        return
-    if found:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name, width in (
-            ("message id", 17),
-            ("published", 19),
-            ("tried", 0),
-            ("what it is", 28),
-        ):  # a key is whole
-            table.add_column(name, overflow="fold", min_width=width)
-        for letter in sorted(found, key=lambda one: one.published):
-            tried = f"{letter.attempts or '?'} times by {letter.subscription or '?'}"
-            row = (letter.id, f"{letter.published:%Y-%m-%d %H:%M:%S}", tried, letter.what)
-            table.add_row(*(Text(one) for one in row))
-        console.print(table, soft_wrap=False)
-    console.print(f"{_count(len(found))}." if found else "No dead letters.")
+    else:
+        if found:
+            console.print(_table(found), soft_wrap=False)
+        console.print(f"{_count(len(found))}." if found else "No dead letters.")
+    return {letter.id for letter in found}
+
+
+def _table(found: list[DeadLetter]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, width in COLUMNS.items():
+        table.add_column(name, overflow="fold", min_width=width)
+    for letter in sorted(found, key=lambda one: one.published):
+        tried = f"{letter.attempts or '?'} times by {letter.subscription or '?'}"
+        published = f"{letter.published:%Y-%m-%d %H:%M:%S}"
+        row = (letter.id, published, tried, letter.description)
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def _count(number: int) -> str:

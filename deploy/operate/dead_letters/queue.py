@@ -1,4 +1,4 @@
-"""The dead-letter subscription and the topic that a letter goes back to, through Google's clients."""
+"""The dead-letter subscription, and the launch topic, through Google's clients."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -19,33 +19,35 @@ from google.pubsub_v1.types import ReceivedMessage
 from deploy.cloud import gcloud
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor.google import words
-from deploy.operate.dead_letters.letter import DeadLetter, letter_of
+from deploy.exit_codes import CouldNotSee
+from deploy.operate.dead_letters.dead_letter import DeadLetter, read_dead_letter
 
-PAGE = 100  # letters a pull
-MOST = 1000  # letters that are looked at in all
+PAGE = 100  # dead letters of one pull
+MAX_DEAD_LETTERS = 1000  # of one command
 TIMEOUT = 20  # seconds, of every call but a pull
 SUBSCRIBER, PUBLISHER = "roles/pubsub.subscriber", "roles/pubsub.publisher"
+LOGIN = "gcloud auth application-default login"
 
 
-class DeadLetterBox:
-    """What waits in it. Whatever was pulled is held until the end, so that the next pull brings others.
+class DeadLetterQueue:
+    """The dead letters of a deployment, as a context manager.
 
-    A context manager: when it is left, what was not acknowledged is let go at once, for whoever looks next.
+    It holds each pulled message, so that the next pull brings others. At the end it releases those
+    that were not acknowledged.
     """
 
     def __init__(self, deployment: Deployment, wait: float) -> None:
         self._deployment = deployment
-        self._subscription = (
-            f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}"
-        )
-        self._topic = f"projects/{deployment.project}/topics/{deployment.topic}"
+        project = f"projects/{deployment.project}"
+        self._subscription = f"{project}/subscriptions/{deployment.dead_letters}"
+        self._topic = f"{project}/topics/{deployment.topic}"
         self._wait = wait
         self._held: dict[str, str] = {}  # message id: ack id
         self._seen: set[str] = set()
-        self.complete = True  # False: MOST were looked at, and there may be more
+        self.complete = True  # False: there may be more than MAX_DEAD_LETTERS
 
     def __enter__(self) -> Self:
-        with self._asking(SUBSCRIBER, self._subscription):
+        with self._explaining(SUBSCRIBER, self._subscription):
             self._publisher, self._subscriber = _clients()
         return self
 
@@ -55,7 +57,7 @@ class DeadLetterBox:
         if not self._held:
             return
         try:
-            with self._asking(SUBSCRIBER, self._subscription):
+            with self._explaining(SUBSCRIBER, self._subscription):
                 self._subscriber.modify_ack_deadline(
                     subscription=self._subscription,
                     ack_ids=list(self._held.values()),
@@ -63,15 +65,14 @@ class DeadLetterBox:
                     timeout=TIMEOUT,
                 )
         except click.ClickException:
-            if (
-                error is None
-            ):  # else the first error is the one to read; these come back within a minute
+            # The first error matters more: Pub/Sub releases the messages within a minute anyway.
+            if error is None:
                 raise
 
     def pages(self) -> Iterator[list[DeadLetter]]:
-        """Yield what waits, each letter once, until a pull brings nothing new."""
-        while len(self._seen) < MOST:
-            letters = [letter_of(received) for received in self._pull()]
+        """Yield each dead letter once, until a pull brings nothing new."""
+        while len(self._seen) < MAX_DEAD_LETTERS:
+            letters = [read_dead_letter(received) for received in self._pull()]
             self._held |= {letter.id: letter.ack_id for letter in letters}
             new = [letter for letter in letters if letter.id not in self._seen]
             if not new:
@@ -81,22 +82,22 @@ class DeadLetterBox:
         self.complete = False
 
     def publish(self, letter: DeadLetter) -> None:
-        """Publish a letter's message again on the launch topic."""
-        with self._asking(PUBLISHER, self._topic):
+        """Publish a dead letter's message on the launch topic again."""
+        with self._explaining(PUBLISHER, self._topic):
             self._publisher.publish(
                 topic=self._topic, messages=[{"data": letter.content}], timeout=TIMEOUT
             )
 
     def acknowledge(self, letters: Iterable[DeadLetter]) -> None:
-        """Take letters out for good."""
+        """Delete dead letters for good."""
         if ack_ids := [self._held.pop(letter.id) for letter in letters]:
-            with self._asking(SUBSCRIBER, self._subscription):
+            with self._explaining(SUBSCRIBER, self._subscription):
                 self._subscriber.acknowledge(
                     subscription=self._subscription, ack_ids=ack_ids, timeout=TIMEOUT
                 )
 
     def _pull(self) -> list[ReceivedMessage]:
-        with self._asking(SUBSCRIBER, self._subscription):
+        with self._explaining(SUBSCRIBER, self._subscription):
             try:
                 answer = self._subscriber.pull(
                     subscription=self._subscription,
@@ -104,54 +105,55 @@ class DeadLetterBox:
                     retry=None,
                     timeout=self._wait,
                 )
-            except (
-                google_errors.DeadlineExceeded,
-                requests.ReadTimeout,
-            ):  # where nothing waits, Pub/Sub waits
-                return []
+            except (google_errors.DeadlineExceeded, requests.ReadTimeout):
+                return []  # Pub/Sub answers an empty subscription late
         return list(answer.received_messages)
 
     @contextmanager
-    def _asking(self, role: str, resource: str) -> Iterator[None]:
-        """Say of an error of Google's what mends it; `role` is what the call needs on this resource."""
-        told = self._deployment
+    def _explaining(self, role: str, resource: str) -> Iterator[None]:
+        """Turn Google's errors into messages with a fix; the call needs `role` on `resource`."""
         try:
             yield
         except google_errors.NotFound as exc:
-            make = f"python -m deploy provision --project={told.project} --region={told.region} --name={told.name}"
             raise click.ClickException(
-                f"{resource} does not exist. What makes it:\n{make}"
+                f"{resource} does not exist. Create it with:\n{self._provision()}"
             ) from exc
         except google_errors.Forbidden as exc:
-            kind, _, name = resource.rpartition("/")
-            on = (
-                "pubsub",
-                kind.rpartition("/")[2],
-                "add-iam-policy-binding",
-                name,
-                f"--project={told.project}",
-            )
             raise click.ClickException(
-                f"you lack {role} on {resource}: {words(exc)}. For an owner of {told.project}, to give it to you:\n"
-                + gcloud.shown((*on, f"--role={role}", "--member=user:YOU"))
+                f"you lack {role} on {resource}: {words(exc)}. An owner of "
+                f"{self._deployment.project} grants it with:\n{self._grant(role, resource)}"
             ) from exc
         except (requests.RequestException, auth_errors.TransportError) as exc:
-            raise click.ClickException(
+            raise CouldNotSee(
                 f"{resource}: Pub/Sub cannot be reached: {type(exc).__name__}"
             ) from exc
         except (google_errors.Unauthorized, auth_errors.GoogleAuthError) as exc:
-            login = "gcloud auth application-default login"
-            raise click.ClickException(
-                f"Google does not know you: {str(exc).splitlines()[0]}\n{login}"
-            ) from exc
+            first_line = str(exc).splitlines()[0]
+            raise click.ClickException(f"Google does not know you: {first_line}\n{LOGIN}") from exc
+        except (google_errors.ServerError, google_errors.TooManyRequests) as exc:
+            raise CouldNotSee(f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}") from exc
         except google_errors.GoogleAPICallError as exc:
             raise click.ClickException(
                 f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}"
             ) from exc
 
+    def _provision(self) -> str:
+        deployment = self._deployment
+        return (
+            f"python -m deploy provision --project={deployment.project} "
+            f"--region={deployment.region} --name={deployment.name}"
+        )
+
+    def _grant(self, role: str, resource: str) -> str:
+        kind, _, name = resource.rpartition("/")
+        collection = kind.rpartition("/")[2]
+        project = f"--project={self._deployment.project}"
+        bind = ("pubsub", collection, "add-iam-policy-binding", name, project)
+        return gcloud.shown((*bind, f"--role={role}", "--member=user:YOU"))
+
 
 def _clients() -> tuple[Any, Any]:
-    """Return Google's own clients, which speak to the emulator where PUBSUB_EMULATOR_HOST names one."""
+    """Return Google's clients; PUBSUB_EMULATOR_HOST connects them with an emulator."""
     host = os.environ.get("PUBSUB_EMULATOR_HOST")
     if not host:
         return PublisherClient(transport="rest"), SubscriberClient(transport="rest")

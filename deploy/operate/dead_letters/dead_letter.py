@@ -1,4 +1,4 @@
-"""A dead letter: what it is and where it comes from. A run spec can hold a key, so nothing of one is kept here."""
+"""A dead letter: its kind and origin. It keeps nothing of a run spec, which can contain a key."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,16 +9,16 @@ from google.pubsub_v1.types import ReceivedMessage
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, decode
 
-SOURCE = "CloudPubSubDeadLetterSource"  # begins the names of what Pub/Sub says of a message that it has given up
+SOURCE = "CloudPubSubDeadLetterSource"  # prefix of the attributes that Pub/Sub adds
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was given up. `kind` is empty, and `problem` says why, where it is no message at all."""
+    """A message that Pub/Sub has given up; an invalid one has no `kind`, but a `problem`."""
 
     id: str
     ack_id: str
-    published: datetime  # on the launch topic, where that is known
+    published: datetime  # on the launch topic; if that is unknown, `dead_since`
     dead_since: datetime
     attempts: int  # 0: unknown
     subscription: str
@@ -30,26 +30,24 @@ class DeadLetter:
     content: bytes = field(default=b"", repr=False)
 
     @property
-    def what(self) -> str:
-        """Say what it is."""
+    def description(self) -> str:
+        """Return a short description."""
         if self.kind == "request":
-            return f"request of {_plain(self.source)}: {_plain(self.idempotency_key)}"
-        return (
-            f"ticket of launch {self.launch_key}"
-            if self.kind
-            else f"no message: {_plain(self.problem)}"
-        )
+            return f"request of {_printable(self.source)}: {_printable(self.idempotency_key)}"
+        if self.kind:
+            return f"ticket of launch {self.launch_key}"
+        return f"no message: {_printable(self.problem)}"
 
     @property
-    def stays(self) -> str:
-        """Say why it cannot be replayed, without a look at the ledger; empty if it can."""
-        return (
-            "" if self.kind else "submit would refuse it again. Correct its publisher, and drop it"
-        )
+    def obstacle(self) -> str:
+        """Return the reason why no replay can succeed; empty for valid messages."""
+        if self.kind:
+            return ""
+        return "submit would refuse it again. Fix its publisher, then drop it"
 
     def document(self) -> dict[str, Any]:
-        """Return what a machine is told of it; null is what is not known, or not so."""
-        told = {
+        """Return the JSON form; null stands for values that are unknown or do not apply."""
+        fields = {
             "message_id": self.id,
             "published": self.published.isoformat(),
             "dead_since": self.dead_since.isoformat(),
@@ -60,35 +58,35 @@ class DeadLetter:
             "source": self.source,
             "idempotency_key": self.idempotency_key,
             "problem": self.problem,
-            "stays": self.stays,
+            "stays": self.obstacle,
         }
-        return {name: value or None for name, value in told.items()}
+        return {name: value or None for name, value in fields.items()}
 
 
-def letter_of(received: ReceivedMessage) -> DeadLetter:
-    """Read what was pulled."""
+def read_dead_letter(received: ReceivedMessage) -> DeadLetter:
+    """Read a pulled message."""
     message = received.message
-    told = {
+    attributes = {
         name.removeprefix(SOURCE): value
         for name, value in message.attributes.items()
         if name.startswith(SOURCE)
     }
     dead_since = datetime.fromtimestamp(message.publish_time.timestamp(), UTC)
-    count = told.get("DeliveryCount", "")
+    count = attributes.get("DeliveryCount", "")
     return DeadLetter(
         id=message.message_id,
         ack_id=received.ack_id,
-        published=_time(told.get("TopicPublishTime", "")) or dead_since,
+        published=_time(attributes.get("TopicPublishTime", "")) or dead_since,
         dead_since=dead_since,
         attempts=int(count) if count.isdecimal() else 0,
-        subscription=_plain(told.get("Subscription", "")),
+        subscription=_printable(attributes.get("Subscription", "")),
         content=message.data,
         **_identity(message.data),
     )
 
 
 def _identity(content: bytes) -> dict[str, Any]:
-    """Return what tells a message from others, or what is wrong with it."""
+    """Return the fields that identify a message, or its problem."""
     try:
         message = decode(content)
     except NotAMessage as exc:
@@ -99,13 +97,13 @@ def _identity(content: bytes) -> dict[str, Any]:
     return identity
 
 
-def _time(written: str) -> datetime | None:
+def _time(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(written).astimezone(UTC)
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def _plain(text: str) -> str:
-    """Return a text that a terminal shows as it is: whoever publishes must not move its cursor."""
+def _printable(text: str) -> str:
+    """Return a text without control characters: a publisher must not move the terminal's cursor."""
     return "".join(character if character.isprintable() else "·" for character in text)

@@ -1,0 +1,196 @@
+"""The steps of `bootstrap`: APIs, service agents, resources and bindings of a deployment."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.gcloud import Step
+from deploy.cloud.iam import (
+    AT_BUILD,
+    Binding,
+    Role,
+    bind_command,
+    bindings,
+    custom_roles,
+    repository_flags,
+)
+from deploy.cloud.provision.ledger import LIFECYCLE
+
+APIS = (
+    "aiplatform",
+    "artifactregistry",
+    "cloudbuild",
+    "cloudfunctions",
+    "cloudresourcemanager",
+    "cloudscheduler",
+    "eventarc",
+    "iam",
+    "logging",
+    "pubsub",
+    "run",
+    "secretmanager",
+    "storage",
+)
+ENCRYPTING_APIS = (
+    "aiplatform",
+    "artifactregistry",
+    "cloudfunctions",
+    "eventarc",
+    "pubsub",
+    "run",
+    "secretmanager",
+)
+
+
+def enable_apis(deployment: Deployment) -> Step:
+    """Return the step that enables the APIs."""
+    names = [f"{api}.googleapis.com" for api in APIS]
+    command = ("services", "enable", *names, _project(deployment))
+    return Step(f"{len(names)} APIs", command)
+
+
+def service_agents(deployment: Deployment) -> Iterator[Step]:
+    """Yield the steps that create the service agents that need access to the KMS key.
+
+    Google creates some of them only at the first use of their service, which is too late.
+    """
+    if not deployment.kms_key:
+        return
+    project = _project(deployment)
+    yield Step("Cloud Storage's", ("storage", "service-agent", project))
+    for api in ENCRYPTING_APIS:
+        service = f"--service={api}.googleapis.com"
+        yield Step(f"{api}'s", ("beta", "services", "identity", "create", service, project))
+
+
+def resources(deployment: Deployment) -> Iterator[Step]:
+    """Yield the steps that create the resources, which must exist before their bindings."""
+    for repository in dict.fromkeys(filter(None, (deployment.repository, deployment.images))):
+        yield _repository(deployment, repository)
+    home, lifecycle = deployment.region, f"--lifecycle-file={LIFECYCLE}"
+    yield _bucket(deployment, deployment.ledger_bucket, home, lifecycle)
+    yield _bucket(deployment, deployment.staging_bucket, home)
+    for bucket, region in deployment.ladder_buckets.items():
+        yield _bucket(deployment, bucket, region)
+    yield _secret(deployment)
+    for account in deployment.accounts:
+        yield _account(deployment, account)
+    for name, role in custom_roles(deployment).items():
+        yield _role(deployment, name, role)
+
+
+def bindings_by_resource(deployment: Deployment) -> dict[str, list[Step]]:
+    """Return the binding steps, grouped by resource: each step rewrites its resource's policy."""
+    groups: dict[str, list[Step]] = defaultdict(list)
+    for binding in bindings(deployment):
+        if binding.kind not in AT_BUILD:
+            groups[_group(binding)].append(_bind(binding, deployment))
+    return groups
+
+
+def _group(binding: Binding) -> str:
+    match binding.kind:
+        case "project" | "sources":
+            return "project"
+        case "kms_key":
+            return "kms_key"
+    return binding.resource
+
+
+def _project(deployment: Deployment) -> str:
+    return f"--project={deployment.project}"
+
+
+def _repository(deployment: Deployment, repository: str) -> Step:
+    flags = repository_flags(repository)
+    key = [f"--kms-key={deployment.kms_key}"] if deployment.kms_key else []
+    command = ("artifacts", "repositories", "create", *flags, "--repository-format=docker", *key)
+    return Step(
+        f"Artifact Registry repository {repository.rpartition('/')[2]}",
+        command,
+        describe=("artifacts", "repositories", "describe", *flags),
+    )
+
+
+def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> Step:
+    address = f"gs://{bucket}"
+    closed = ("--uniform-bucket-level-access", "--public-access-prevention")
+    key: tuple[str, ...] = ()
+    if deployment.kms_key and region == deployment.region:  # a key serves one region
+        key = (f"--default-encryption-key={deployment.kms_key}",)
+    where = (address, f"--location={region}", _project(deployment))
+    return Step(
+        f"bucket {address}",
+        ("storage", "buckets", "create", *where, *closed, *flags, *key),
+        describe=("storage", "buckets", "describe", address),
+    )
+
+
+def _secret(deployment: Deployment) -> Step:
+    """Return the step of the secret; only a file can give a regional secret a KMS key."""
+    replica: dict[str, Any] = {"location": deployment.region}
+    if deployment.kms_key:
+        replica["customerManagedEncryption"] = {"kmsKeyName": deployment.kms_key}
+    project, secret = _project(deployment), deployment.secret
+    return Step(
+        f"secret {secret}",
+        ("secrets", "create", secret, "--replication-policy-file=-", project),
+        stdin=json.dumps({"userManaged": {"replicas": [replica]}}),
+        describe=("secrets", "describe", secret, project),
+    )
+
+
+def _account(deployment: Deployment, account: str) -> Step:
+    project, email = _project(deployment), deployment.account(account)
+    title = f"--display-name={deployment.name}: {account}"
+    name = email.partition("@")[0]
+    return Step(
+        f"service account {email}",
+        ("iam", "service-accounts", "create", name, title, project),
+        describe=("iam", "service-accounts", "describe", email, project),
+    )
+
+
+def _role(deployment: Deployment, name: str, role: Role) -> Step:
+    project, role_id = _project(deployment), deployment.custom_role(name)
+    flags = (
+        f"--title={deployment.name}: {role.title}",
+        f"--permissions={','.join(role.permissions)}",
+        "--stage=GA",
+    )
+    undelete = ("iam", "roles", "undelete", role_id, project)
+    update = ("iam", "roles", "update", role_id, project, *flags)
+    return Step(
+        f"custom role {role_id}",
+        ("iam", "roles", "create", role_id, project, *flags),
+        describe=("iam", "roles", "describe", role_id, project),
+        updates=partial(_role_updates, set(role.permissions), undelete, update),
+    )
+
+
+def _role_updates(
+    permissions: set[str],
+    undelete: tuple[str, ...],
+    update: tuple[str, ...],
+    role: Mapping[str, Any],
+) -> Iterator[tuple[str, ...]]:
+    """Yield the commands that update a role.
+
+    Google keeps a deleted role and its id for a week: it must be restored, not created.
+    """
+    if role.get("deleted"):
+        yield undelete
+    if set(role.get("includedPermissions", ())) != permissions:
+        yield update
+
+
+def _bind(binding: Binding, deployment: Deployment) -> Step:
+    role = binding.role.rpartition("/")[2]
+    where = binding.resource if binding.kind != "sources" else "the buckets of functions' sources"
+    return Step(
+        f"{binding.member.partition(':')[2]} gets {role} on {where}",
+        bind_command(binding, deployment),
+    )

@@ -1,0 +1,157 @@
+"""Plan items as submit would launch them: the CustomJob, or the refusal."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from deploy.operate.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
+from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
+from shared.core.errors import Reject
+from shared.core.intake import check_intake, from_item
+from shared.core.launch import Launch, State
+from shared.core.message import Queue
+from shared.core.ports import CustomJobCall
+from shared.core.redaction import KEYS, REDACTED, is_secret, secrets_in, without
+from shared.runspec.key_secret import READ_KEY
+from shared.runspec.policy import example_image
+from shared.runspec.prepare import Preparation
+from shared.runspec.render import ArgumentNames, DeploymentDefaults
+from shared.runspec.source import FETCH
+
+IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # the image of a future item
+LAUNCHED = "would be launched"
+REFUSED = "would be refused"
+UNSEEN = "cannot be seen before it is popped"
+MISSING = "does not exist"  # the queue
+_PROGRAMS = {
+    FETCH: "[the program that fetches the code]",
+    READ_KEY: "[the program that reads the key]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The outcome of one item; without `item`, of the queue's future items."""
+
+    queue: str
+    item: str
+    outcome: str
+    call: CustomJobCall | None = None
+    ladder: tuple[str, ...] = ()  # the next places, for a launch without capacity
+    left_out: str = ""
+    refusal: Reject | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def document(self) -> dict[str, Any]:
+        """Return the printable form, without any key."""
+        shown: dict[str, Any] = {"queue": self.queue}
+        if self.item:
+            shown["item"] = self.item
+        elif self.outcome != MISSING:
+            shown["checked"] = "the queue's configuration, for any image"
+        shown["outcome"] = self.outcome
+        if self.call:
+            shown["warnings"] = list(self.call.warnings)
+            shown["parent"] = self.call.parent
+            if self.ladder:
+                shown["next places if there is no capacity"] = list(self.ladder)
+            if self.left_out:
+                shown["left out of the ladder"] = self.left_out
+            shown["CustomJob"] = dict(self.call.constructor)
+            shown["submit"] = dict(self.call.submit)
+        if self.refusal:
+            shown["field"] = self.refusal.field
+            shown["reason"] = str(self.refusal)
+        redacted: dict[str, Any] = _redacted(shown, self.secrets)
+        return redacted
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans the items of an entity's queues, as submit would launch them."""
+
+    graphql: Graphql
+    entity: str
+    preparation: Preparation
+
+    def plan(self, name: str, item: str, limit: int) -> Iterator[Planned]:
+        """Yield the plans of a queue's items; of its configuration if no item can be seen."""
+        queue = read_queue(self.graphql, self.entity, name)
+        if queue is None:
+            yield Planned(name, "", MISSING, refusal=self._missing(name))
+            return
+        pending = pending_items(self.graphql, self.entity, name)
+        selected = (each for each in pending if item in ("", each.id))
+        seen = False
+        for each in itertools.islice(selected, limit):
+            seen = seen or each.run_spec is not None
+            yield self._item(queue, each)
+        if not (seen or item):
+            image = example_image(self.preparation.policy, IMAGE)
+            yield self._prepared(queue, "", queue.example_spec(image))
+
+    def _missing(self, name: str) -> Reject:
+        names = ", ".join(sorted(queue_names(self.graphql, self.entity)))
+        fix = f"Its queues: {names or 'none visible to this key'}."
+        return Reject("queues", f"{self.entity} has no queue named {name}", fix)
+
+    def _item(self, queue: QueueView, item: PendingItem) -> Planned:
+        if item.run_spec is None:
+            return Planned(queue.name, item.id, UNSEEN)
+        return self._prepared(queue, item.id, item.run_spec)
+
+    def _prepared(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
+        site = self.preparation.site
+        secrets = frozenset({site.api_key})
+        try:
+            check_intake(run_spec)
+            launch = _claimed(queue, item, run_spec)
+            macros = (value for name, value in site.macros.items() if is_secret(name))
+            secrets = frozenset({*secrets, *secrets_in(launch.run_spec), *macros})
+            job = self.preparation.prepare(launch)
+        except Reject as refusal:
+            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
+        return Planned(
+            queue.name,
+            item,
+            LAUNCHED,
+            job.call,
+            job.next_places,
+            job.launch.climb.left_out,
+            secrets=secrets,
+        )
+
+
+def build_preparation(
+    graphql: Graphql, site: DeploymentDefaults, names: ArgumentNames, **limits: Any
+) -> Preparation:
+    """Return submit's preparation, without its check of the key.
+
+    `limits` are policy, ladder and scheduler.
+    """
+    wandb = (WandbQueueConfigs(graphql), WandbJobs(graphql), WandbSweeps(graphql))
+    return Preparation(*wandb, site, names, **limits)
+
+
+def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:
+    """Return the launch of an item at its first attempt, as submit prepares it."""
+    its_queue = Queue(entity=queue.entity, name=queue.name)
+    queued = from_item(item, its_queue, run_spec, datetime.now(UTC))
+    return queued.move(State.SUBMITTING, attempt=1)
+
+
+def _redacted(value: Any, secrets: frozenset[str]) -> Any:
+    """Return a value without secrets: keys and variables by name, and known secrets in texts."""
+    if isinstance(value, Mapping):
+        hidden = KEYS | ({"value"} if is_secret(value.get("name")) else frozenset())
+        return {
+            key: REDACTED if key in hidden and one else _redacted(one, secrets)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_redacted(one, secrets) for one in value]
+    if isinstance(value, str):
+        return without(_PROGRAMS.get(value, value), secrets)
+    return value
