@@ -17,7 +17,7 @@ from shared.runspec.render import render
 from shared.runspec.source import resolve
 from tests.fakes import FakeJobs
 from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
-from tests.unit.test_spec_source import CODE, IMAGE, PATH, REPO, container, source
+from tests.unit.test_runspec_source import CODE, IMAGE, PATH, REPO, container, source
 
 DESTINATION = "us-docker.pkg.dev/p/launch/jobs"
 BUILDS = replace(SITE, base_image="python:3.12", destination=DESTINATION)
