@@ -54,7 +54,7 @@ def test_the_last_lines_of_one_job_are_read_in_their_order(vertex: VertexState, 
 
 
 def test_a_job_that_printed_nothing_has_no_log(vertex: VertexState, url: str) -> None:
-    """Nor has one that never had a container."""
+    """A job that never had a container has no log either."""
     job = vertex.add(PARENT, CustomJob.pb(CustomJob()))
     assert CloudLoggingJobLogs(url).tail(job.name, job.create_time) == ""
 
@@ -76,10 +76,10 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("said", ANSWERS)
-def test_what_cannot_be_read_is_no_excerpt(said: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("case", ANSWERS)
+def test_what_cannot_be_read_is_no_excerpt(case: str, caplog: pytest.LogCaptureFixture) -> None:
     """And after a failure nobody asks again for a while: a tick with a hundred ends is not held up a hundred times."""
-    status, body = ANSWERS[said]
+    status, body = ANSWERS[case]
     asked: list[bytes] = []
 
     async def answer(request: Request) -> Response:
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_no_excerpt(said: str, caplog: pytest.LogCaptureF
         logs = CloudLoggingJobLogs(address)
         for _ in range(3):
             assert logs.tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
-    fails = said in ("may not", "too many calls", "no JSON")
+    fails = case in ("may not", "too many calls", "no JSON")
     assert len(asked) == (1 if fails else 3)
     assert [record.message for record in caplog.records] == (["status.no_excerpt"] if fails else [])
 

@@ -115,7 +115,7 @@ def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, 
 
 
 @pytest.mark.parametrize(
-    ("lack", "shortage", "at_least", "said"),
+    ("lack", "shortage", "at_least", "message"),
     [
         (Lack.RATE, Shortage.RATE, 21, "Job submission requests per minute per region"),
         (Lack.AMOUNT, Shortage.AMOUNT, 0, "aiplatform.googleapis.com/custom_model_training_cpus"),
@@ -123,11 +123,11 @@ def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, 
     ],
 )
 def test_why_there_is_no_capacity_is_told_apart(
-    vertex: Vertex, lack: Lack, shortage: Shortage, at_least: int, said: str
+    vertex: Vertex, lack: Lack, shortage: Shortage, at_least: int, message: str
 ) -> None:
     """By the details of Google's errors, as they come through the SDK."""
     vertex.state.shortages.begin("us-central1", "STANDARD", lack)
-    with pytest.raises(Capacity, match=said) as failed:
+    with pytest.raises(Capacity, match=message) as failed:
         vertex.compute.create(CALL, PLENTY)
     assert (failed.value.shortage, failed.value.at_least) == (shortage, timedelta(seconds=at_least))
     assert vertex.state.jobs() == []
@@ -334,7 +334,7 @@ def test_what_a_failure_of_status_means(vertex: Vertex, status: int, meaning: ty
         ({"strategy": "FLEX_START", "maxWaitDuration": "0s"}, NO_LIMIT),
     ],
 )
-def test_flex_start_may_wait_for_as_long_as_it_was_told(
+def test_flex_start_may_wait_as_long_as_its_setting_allows(
     vertex: Vertex, scheduling: dict[str, str], patience: timedelta
 ) -> None:
     """So that the start timeout does not cancel a job that waits on purpose."""
@@ -360,7 +360,7 @@ def test_flex_start_may_wait_for_as_long_as_it_was_told(
 def test_an_experiment_is_looked_up_before_anything_is_sent(
     vertex: Vertex, parent: str, experiment: str, status: tuple[int, str] | None, meaning: type[LaunchError] | None
 ) -> None:
-    """Where the job will be; whatever goes wrong then has created nothing."""
+    """Where the job will be; an error at this point has created nothing."""
     store = f"{THERE}/metadataStores/default/contexts"
     vertex.state.contexts |= {f"{store}/cats": "system.Experiment", f"{store}/a run": "system.ExperimentRun"}
     if status:

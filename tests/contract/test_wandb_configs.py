@@ -37,7 +37,7 @@ def answering(*answers: Response) -> Iterator[WandbQueueConfigs]:
 
 
 def test_a_queue_is_read_with_its_template_variables() -> None:
-    """And one that is not there is None, be it the queue or its whole entity."""
+    """A queue that does not exist, or whose entity does not exist, has the configuration None."""
     wandb, schemas = State(api_keys=[KEY]), {"size": {"type": "string", "enum": ["s", "l"]}}
     wandb.make_queue("team", "vertex", config=ARGUMENTS, template_variables=schemas)
     with serving(create_app(wandb)) as url:

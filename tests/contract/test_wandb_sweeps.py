@@ -57,9 +57,9 @@ def test_a_sweeps_state_is_what_the_agent_reads(
     with state.lock:
         state.project("team", "vision")
         state.runs.add_sweep("team", "vision", "sw1", as_it_is)
-    code, said = finished([sys.executable, "-c", THEIRS, "sw1"], client_env, tmp_path)
-    assert code == 0, said
-    assert WandbSweeps(Graphql(url, KEY)).state_of("team", "vision", "sw1") == said.splitlines()[-1] == as_it_is
+    code, output = finished([sys.executable, "-c", THEIRS, "sw1"], client_env, tmp_path)
+    assert code == 0, output
+    assert WandbSweeps(Graphql(url, KEY)).state_of("team", "vision", "sw1") == output.splitlines()[-1] == as_it_is
 
 
 @pytest.mark.parametrize("by", ["us", "the agent"])
@@ -77,8 +77,8 @@ def test_a_sweep_is_cancelled_as_the_agent_does_it(
         for _ in range(2):
             WandbRunQueue(Graphql(url, KEY)).cancel_sweep(RunPath("team", "vision", "sw1"))
     else:
-        _, said = finished([sys.executable, "-c", CANCEL, "sw1"], client_env, tmp_path)
-        assert ("Sweep already" in said) is (as_it_is == becomes), said
+        _, output = finished([sys.executable, "-c", CANCEL, "sw1"], client_env, tmp_path)
+        assert ("Sweep already" in output) is (as_it_is == becomes), output
     assert sweep.state == becomes
 
 
@@ -92,7 +92,7 @@ def test_a_sweep_that_is_gone_or_may_not_be_changed_is_left(state: State, url: s
 
 
 def test_a_sweep_that_is_not_there_has_no_state(state: State, url: str) -> None:
-    """Be it the sweep that is missing, its project or its entity."""
+    """The sweep, its project or its entity is missing."""
     with state.lock:
         state.project("team", "vision")
     sweeps = WandbSweeps(Graphql(url, KEY))
@@ -144,14 +144,14 @@ def test_what_launch_sweep_enqueues_becomes_a_small_job(
     state.make_queue("team", "vertex", config=training)
     (tmp_path / "sweep.yaml").write_text(json.dumps(SWEEP))
     command = [WANDB, "launch-sweep", "sweep.yaml", "--entity", "team", "--project", "vision"]
-    code, said = finished(command, client_env, tmp_path)
-    assert (code, "Scheduler added to launch queue (vertex)" in said) == (0, True), said
+    code, output = finished(command, client_env, tmp_path)
+    assert (code, "Scheduler added to launch queue (vertex)" in output) == (0, True), output
     graphql = Graphql(url, KEY)
     item = WandbRunQueue(graphql).pop(QUEUE, "")
     assert item
     assert WandbSweeps(graphql).state_of("team", "vision", item.run_spec["run_id"]) == "PENDING"
-    code, said = finished([sys.executable, "-c", AGENTS, json.dumps(item.run_spec)], client_env, tmp_path)
-    assert (code, said.splitlines()[-1]) == (0, "True"), said
+    code, output = finished([sys.executable, "-c", AGENTS, json.dumps(item.run_spec)], client_env, tmp_path)
+    assert (code, output.splitlines()[-1]) == (0, "True"), output
     launch = from_item(item.id, QUEUE, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC))
     assert launch.entry.scheduler
     placed = schedule_as_job(

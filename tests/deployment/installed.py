@@ -1,6 +1,6 @@
 """A Python with what some requirements name and nothing else, made of what is installed here: no package index.
 
-`make setup` has installed exactly the pinned versions. Whoever needs a Python with a part of them takes it from there.
+`make setup` has installed exactly the pinned versions. A Python with a part of them takes it from there.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""`dead-letters` in a project of Google Cloud: what an operator has to be allowed and told, and a death halfway."""
+"""`dead-letters` in a project of Google Cloud: an operator's permissions and messages, and a death halfway."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ def test_dead_between_publishing_and_taking_out_it_comes_twice(cloud: Cloud) -> 
     assert (published(cloud), cloud.state.messages[KEPT]) == ([TICKET, TICKET], [])
 
 
-def test_what_google_says_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_google_is_shown(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure of its own, nobody logged in, nobody there: in words, without a traceback, exit code 1."""
     cloud.fail("POST", "launch-dead-letters:pull$", status=500)
     assert "Pub/Sub answers 500" in run().output
@@ -122,7 +122,7 @@ def test_what_google_says_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch)
     assert "gcloud auth application-default login" in done.output
 
 
-def test_an_emulator_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_emulator_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, not after a minute of trying."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
     done = run()

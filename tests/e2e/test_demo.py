@@ -21,7 +21,7 @@ from tests.waiting import eventually
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = [sys.executable, "-E", "-X", "utf8", "-m", "deploy"]  # as the Makefile has it
 NOWHERE = "/proc/none"  # neither there nor to be made
-PROXY = "http://127.0.0.1:9"  # nobody listens: whatever goes there fails
+PROXY = "http://127.0.0.1:9"  # nobody listens: every call through it fails
 HOSTILE = {
     **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "grpc_proxy"), PROXY),
     **dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5://127.0.0.1:9"),

@@ -383,7 +383,9 @@ SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "c
 
 @pytest.mark.parametrize(("most", "taken"), [(1, 1), (2, 2), (-1, 3), (0, 0)])
 @pytest.mark.parametrize("connections", [1, 4])
-def test_no_more_schedulers_of_sweeps_than_told(scene: Scene, most: int, taken: int, connections: int) -> None:
+def test_no_more_schedulers_of_sweeps_than_the_setting_allows(
+    scene: Scene, most: int, taken: int, connections: int
+) -> None:
     """Another is not acked, so that W&B keeps it; it is taken when one has ended."""
     for number in range(3):
         scene.wandb.push(f"s{number}", A, **SCHEDULER)
@@ -401,7 +403,7 @@ def test_no_more_schedulers_of_sweeps_than_told(scene: Scene, most: int, taken: 
 
 
 def test_a_scheduler_takes_no_slot_of_its_runs(scene: Scene) -> None:
-    """With max_jobs 1 the sweep would wait for itself; nor does one that has to wait hold back the runs behind it."""
+    """With max_jobs 1 the sweep would wait for itself. A waiting scheduler does not hold back the runs behind it."""
     scene.wandb.push("s1", A, **SCHEDULER)
     scene.poll(max_jobs=1)
     scene.wandb.push("s2", A, **SCHEDULER)

@@ -61,7 +61,7 @@ def test_any_item_is_kept_as_it_is_or_refused(value: Any) -> None:
 
 
 def test_a_usual_spec_is_kept_to_the_letter() -> None:
-    """The same object, whatever is in it."""
+    """The same object, with any content."""
     spec = {"a": [1, 1.5, True, None, "é🐈"], "b": {"c": {"d": []}}, "e": 10**MAX_DIGITS - 1, "f": 1.7e308}
     assert storable(spec) is spec
     assert from_item("a", QUEUE, spec, NOW).run_spec == spec

@@ -82,7 +82,7 @@ def test_a_job_in_another_region_has_its_bucket_and_its_folder_there() -> None:
 
 
 def test_a_folder_that_the_request_names_stays() -> None:
-    """Whoever named it looks for the results there."""
+    """Its author looks for the results there."""
     found, _ = places(
         a_call(spec={"base_output_dir": "gs://results/mine"}), ALL, a_launch().entry.run, AdmissionPolicy()
     )
@@ -132,7 +132,7 @@ def refused(launch: Launch, shortage: Shortage, backoff: Backoff | None = None) 
 
 
 def test_a_launch_climbs_at_once_and_waits_after_the_last_place() -> None:
-    """Each round waits longer; each step is told, before and after."""
+    """Each round waits longer; each step has a notice, before and after."""
     launch, ladder = a_launch(), REGIONS
     seen = []
     for _ in range(6):
@@ -212,7 +212,7 @@ def test_a_ladder_that_was_taken_away_leads_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ({"strategies": ["CHEAP"]}, "'SPOT', 'FLEX_START' or 'STANDARD'"),
         ({"regions": ["us-central1"]}, "valid dictionary"),
@@ -223,9 +223,9 @@ def test_a_ladder_that_was_taken_away_leads_back() -> None:
         ({"zones": []}, "Extra inputs"),
     ],
 )
-def test_a_wrong_ladder_is_refused(written: dict[str, Any], said: str) -> None:
+def test_a_wrong_ladder_is_refused(written: dict[str, Any], message: str) -> None:
     """Rather than that launches go where nobody meant."""
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         Ladder.model_validate(written)
 
 

@@ -89,14 +89,14 @@ REFUSED: list[tuple[dict[str, Any], CustomJobCall, str, str, str]] = [
 def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
     policy: dict[str, Any], asked: CustomJobCall, field: str, value: str, allows: str
 ) -> None:
-    """So that the author can mend it without asking anybody."""
+    """The author can fix the item without asking anybody."""
     with pytest.raises(Reject) as refused:
         allowed(asked, AdmissionPolicy(**policy))
     assert refused.value.field == field
-    said = str(refused.value)
-    assert value in said
-    assert f"which the rule policy.{next(iter(policy))} does not allow" in said
-    assert allows in said.partition("Allowed are")[2]
+    message = str(refused.value)
+    assert value in message
+    assert f"which the rule policy.{next(iter(policy))} does not allow" in message
+    assert allows in message.partition("Allowed are")[2]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: Custo
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         *(({name: None}, "Input should be what is allowed") for name in AdmissionPolicy.model_fields),
         *(({name: []}, "at least 1") for name in ("images", "machine_types", "projects", "regions")),
@@ -130,9 +130,9 @@ def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: Custo
         ({"replicas": 1}, "Extra inputs"),
     ],
 )
-def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any], said: str) -> None:
+def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any], message: str) -> None:
     """A slip in a limit must not go unseen: a key without a value, an empty list, a misspelt name."""
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         AdmissionPolicy(**written)
 
 

@@ -50,7 +50,7 @@ def test_what_is_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, p
 
 
 def test_an_item_that_the_adapter_cannot_read_is_refused_in_its_words(scene: Scene) -> None:
-    """Too many bytes, no JSON: whatever it is, its author reads it."""
+    """Too many bytes, or no JSON: its author reads the reason."""
 
     class Unreadable(FakeWandb):
         def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:

@@ -34,12 +34,9 @@ NOT_YET: tuple[str, ...] = (
     "tests/cloud",
     "tests/contract",
     "tests/deployment",
-    "tests/e2e",
-    "tests/entrypoints",
     "tests/fuzz",
     "tests/model",
     "tests/simulation",
-    "tests/unit",
 )
 
 

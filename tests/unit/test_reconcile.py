@@ -155,7 +155,7 @@ def test_a_preempted_run_is_launched_again_as_the_same_run(scene: Scene) -> None
 
 
 def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(scene: Scene) -> None:
-    """It never began, so nothing is its author's fault: who is told each time; the wait grows, the queue is held."""
+    """It never began, and its author is not at fault: each wait has a warning, waits grow, and the queue is held."""
     launch, waits = scene.queued(), []
     for attempt in range(1, 12):
         launch = scene.submit(launch, attempt=attempt)
@@ -387,7 +387,7 @@ def test_a_waiting_launch_tells_its_author_once(scene: Scene) -> None:
 
 
 def test_a_claimed_launch_is_not_written_to_for_a_notice_s_sake(scene: Scene) -> None:
-    """Whoever holds the claim records the job on what it wrote; the author is told afterwards."""
+    """The claim's holder records the job on its own write; the author gets the report afterwards."""
     launch = scene.ledger.write(scene.queued().tell("Waiting: no room"))
     lease = scene.clock() + timedelta(minutes=11)
     claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=PARENT, lease_until=lease))
@@ -419,23 +419,23 @@ def test_two_jobs_of_one_attempt_are_an_alarm(scene: Scene) -> None:
 
 
 def test_two_ticks_at_the_same_time_report_an_end_once(scene: Scene) -> None:
-    """The second sees the end while the first one tells of it: the item is told one thing, and the launch is closed."""
+    """The second sees the end while the first reports it: the item gets one error, and the launch is closed."""
     launch = scene.submitted()
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "no such image")
     scene.clock.pass_(61)
-    told: list[str] = []
+    reports: list[str] = []
 
     class Overtaken(FakeWandb):
         def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
-            if not told:
-                told.append(message)
+            if not reports:
+                reports.append(message)
                 assert scene.tick().done == {"Finish": 1}
-            told.append(message)
+            reports.append(message)
             super().fail_item(queue, item_id, message, stage)
 
     scene.wandb = Overtaken(items=scene.wandb.items)
     assert scene.tick().errors == []
-    assert set(told) == {scene.wandb.items["item"].error}
+    assert set(reports) == {scene.wandb.items["item"].error}
     assert (list(scene.ledger.open), list(scene.ledger.closed)) == ([], [launch.key])
     assert scene.tick().done == {}
 
@@ -620,7 +620,7 @@ def building(scene: Scene, item: str = "item", image: str = "img:tag") -> Launch
     return scene.ledger.write(claimed.move(State.QUEUED, build=build).tell(f"Building the image {image}."))
 
 
-def test_a_launch_that_waits_for_a_build_is_let_be_and_its_author_told(scene: Scene) -> None:
+def test_a_launch_that_waits_for_a_build_stays_and_its_author_is_notified(scene: Scene) -> None:
     """Once; one call for all that wait for the same build, however long it takes."""
     launches = [building(scene, item) for item in ("one", "two")]
     for _ in range(3):

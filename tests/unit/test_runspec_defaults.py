@@ -156,13 +156,13 @@ def test_a_value_that_fits_takes_its_type(schema: dict[str, Any], value: Any, wa
     assert (name, taken, type(taken)) == ("x", wanted, type(wanted))
 
 
-@pytest.mark.parametrize(("schema", "value", "said"), WRONG, ids=range(len(WRONG)))
-def test_a_value_that_does_not_fit_is_refused(schema: dict[str, Any], value: Any, said: str) -> None:
+@pytest.mark.parametrize(("schema", "value", "message"), WRONG, ids=range(len(WRONG)))
+def test_a_value_that_does_not_fit_is_refused(schema: dict[str, Any], value: Any, message: str) -> None:
     """With what would fit."""
     with pytest.raises(Reject) as refused:
         template_values({"x": schema}, {"x": value})
     assert refused.value.field == "template_variables.x"
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", ["integer", "number", "string"])

@@ -280,12 +280,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "said"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_the_author_reads_the_field_the_value_and_the_fix(spec: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("spec", "message"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_the_author_reads_the_field_the_value_and_the_fix(spec: dict[str, Any], message: str) -> None:
     """And never a secret."""
     with pytest.raises(Reject) as refused:
         rendered(spec)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 

@@ -62,8 +62,8 @@ def test_a_scheduler_is_a_small_job_of_its_own() -> None:
         "--image_uri",
         "us-docker.pkg.dev/p/r/train:1",
     ]
-    said = {one["name"]: one["value"] for one in container["env"]}
-    assert (said["WANDB_RUN_ID"], said["WANDB_CONFIG"]) == ("sw1", '{"scheduler": {"num_workers": 2}}')
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    assert (variables["WANDB_RUN_ID"], variables["WANDB_CONFIG"]) == ("sw1", '{"scheduler": {"num_workers": 2}}')
     assert (call.constructor["staging_bucket"], call.constructor["labels"]["team"]) == ("gs://staging", "red")
 
 
@@ -110,7 +110,7 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "changes", "said"),
+    ("scheduler", "changes", "message"),
     [
         (
             SchedulerDefaults(),
@@ -131,9 +131,9 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
         (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.vertex.spec: should be an object"),
     ],
 )
-def test_what_cannot_run_is_refused(scheduler: SchedulerDefaults, changes: dict[str, Any], said: str) -> None:
+def test_what_cannot_run_is_refused(scheduler: SchedulerDefaults, changes: dict[str, Any], message: str) -> None:
     """With the setting that is missing, or the field that is wrong."""
-    with pytest.raises(Reject, match=said):
+    with pytest.raises(Reject, match=message):
         schedule_as_job(item(**changes), configured(), scheduler)
 
 

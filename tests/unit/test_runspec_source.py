@@ -68,7 +68,7 @@ def test_an_image_job_is_what_the_agent_makes_of_it(entry_point: Any, overrides:
 
 @pytest.mark.parametrize("job", [CODE, REPO])
 def test_code_is_fetched_in_the_base_image(job: JobSource) -> None:
-    """The command fetches it and becomes the entry point; args stay args, and W&B is told of no image."""
+    """The command fetches it and becomes the entry point; args stay args, and W&B gets no image."""
     call = launched(job, overrides={"args": ["--lr", "1"], "working_dir": "sub"})
     python, option, text, what, *entry_point = container(call)["command"]
     assert (python, option, text) == ("python3", "-c", FETCH)
@@ -110,7 +110,7 @@ def test_the_jobs_own_base_image_comes_first_then_its_queues_then_the_settings()
 
 
 @pytest.mark.parametrize(
-    ("changes", "site", "told"),
+    ("changes", "site", "message"),
     [
         ({}, SITE, r"no base image is set to run it in. Set builder.base_image in .* or LAUNCH_BASE_IMAGE"),
         ({"overrides": {"working_dir": "../x"}}, BASED, r"overrides.working_dir: is '../x'"),
@@ -118,9 +118,9 @@ def test_the_jobs_own_base_image_comes_first_then_its_queues_then_the_settings()
         ({"overrides": {"dockerfile": "D"}}, BASED, r"overrides.dockerfile: .*no image is built here"),
     ],
 )
-def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: DeploymentDefaults, told: str) -> None:
+def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: DeploymentDefaults, message: str) -> None:
     """With the setting, or the override, that is in the way."""
-    with pytest.raises(Reject, match=told):
+    with pytest.raises(Reject, match=message):
         launched(CODE, site, **changes)
 
 
@@ -148,7 +148,7 @@ def test_a_job_that_is_named_wrongly_is_refused(job: Any) -> None:
 
 
 def test_an_image_wins_over_a_job() -> None:
-    """As with the agent, which then does not ask for the job; the run is told of it."""
+    """As with the agent, which then does not ask for the job; the run gets its name."""
     launch, job = resolve(draft_of(run_spec(job=PATH)), FakeJobs())
     assert job is None
     call = render(launch, BASED, NAMES, job)
@@ -189,7 +189,7 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         (b"\xff", "no JSON object"),
         (b"[1]", "no JSON object"),
@@ -214,12 +214,12 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
         (source("repo", git={"remote": "https://[x", "commit": "c"}), "no URL"),
     ],
 )
-def test_a_bad_job_is_refused(written: Any, told: str) -> None:
+def test_a_bad_job_is_refused(written: Any, message: str) -> None:
     """With its name and what is wrong; no password of a remote is shown."""
     with pytest.raises(Reject) as refused:
         read_job(PATH, written if isinstance(written, bytes) else json.dumps(written).encode())
     assert str(refused.value).startswith(f"job: {PATH} ")
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 

@@ -159,10 +159,10 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "said"), REFUSED)
-def test_the_author_reads_the_field_the_value_and_what_fits(path: tuple[Any, ...], value: Any, said: str) -> None:
+@pytest.mark.parametrize(("path", "value", "message"), REFUSED)
+def test_the_author_reads_the_field_the_value_and_what_fits(path: tuple[Any, ...], value: Any, message: str) -> None:
     """Before anything is sent; of a text that may be secret, not the value."""
     with pytest.raises(Reject) as refused:
         rendered(path, value)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)

@@ -72,10 +72,10 @@ TABLE: list[tuple[str, list[Any], str, Shortage]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("details", "said", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) -> None:
+@pytest.mark.parametrize(("details", "message", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_a_429_is_told_apart(details: list[Any], message: str, wanted: Shortage) -> None:
     """By its words first."""
-    assert shortage_of(details, said) is wanted
+    assert shortage_of(details, message) is wanted
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ ODD = st.recursive(
 
 
 @given(st.lists(ODD, max_size=4), st.text())
-def test_no_answer_is_too_odd(details: list[Any], said: str) -> None:
+def test_no_answer_is_too_odd(details: list[Any], message: str) -> None:
     """It is read, whatever its shape."""
-    assert shortage_of(details, said) in Shortage
-    assert shortage_of_job(said) in (None, *Shortage)
+    assert shortage_of(details, message) in Shortage
+    assert shortage_of_job(message) in (None, *Shortage)
     assert retry_delay(details) >= timedelta(0)
     assert isinstance(quota_of(details), str)

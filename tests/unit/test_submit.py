@@ -155,7 +155,7 @@ def test_a_refused_spec_ends_the_launch_with_words_for_its_author(scene: Scene) 
 
 
 def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -> None:
-    """The wait grows up to its longest, its author is told once, and attempts do not run out."""
+    """The wait grows up to its longest, its author is notified once, and attempts do not run out."""
     ticket = scene.open()
     waits = []
     for _ in range(100):
@@ -275,7 +275,7 @@ def test_a_quota_of_zero_sends_it_on_and_everywhere_ends_it(ladder: Scene) -> No
 
 @pytest.mark.parametrize("error", [Retry("token service down"), Denied("needs customJobs.create")])
 def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
-    """In the end the author is told, with the last reason."""
+    """In the end the author reads the last reason."""
     ticket = scene.open()
     events = []
     for _ in range(SubmitTimings().max_failures):
@@ -290,7 +290,7 @@ def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
 
 
 def test_a_key_that_wandb_does_not_take_fails_no_launch(scene: Scene) -> None:
-    """Not over a weekend: operators are told at each attempt, and with a new key the launch goes on."""
+    """Not over a weekend: operators are notified at each attempt, and with a new key the launch goes on."""
     job = JobSource("team/cats/train:v1", Kind.IMAGE, image="img:1")
     scene.jobs.jobs, scene.jobs.unreachable = {job.path: job}, KeyRefused("W&B answers 401: check the API key")
     ticket, began = scene.open(job=job.path), scene.clock()
@@ -366,7 +366,7 @@ def test_two_submits_at_the_same_time_create_one_job(scene: Scene) -> None:
 
 
 def test_a_claim_that_ended_under_its_holder_is_not_overwritten(scene: Scene) -> None:
-    """Whoever took over finds the job by its labels."""
+    """The next claim finds the job by its labels."""
     ticket = scene.open()
 
     class Late(InMemoryLedger):
@@ -488,8 +488,10 @@ def test_a_sweeps_run_is_launched_while_the_sweep_goes_on(scene: Scene, state: s
         return
     assert scene.deliver(ticket) == "launch.rejected"
     launch = scene.launch(ticket)
-    said = f"is {state}. Its runs are launched only while it is RUNNING or PAUSED" if state else "was not found in W&B"
-    assert f"sweep_id: the sweep sw1 of team/Cats {said}" in launch.reason
+    reason = (
+        f"is {state}. Its runs are launched only while it is RUNNING or PAUSED" if state else "was not found in W&B"
+    )
+    assert f"sweep_id: the sweep sw1 of team/Cats {reason}" in launch.reason
     assert (launch.entry.outcome, launch.entry.report_owed, scene.vertex.jobs) == (Outcome.REJECTED, True, {})
 
 

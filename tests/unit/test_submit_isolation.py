@@ -132,7 +132,7 @@ def test_what_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene
     ],
     ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
 )
-def test_a_look_up_that_fails_for_ever_is_told_and_bounded(scene: Scene, error: Exception, event: str) -> None:
+def test_a_look_up_that_fails_for_ever_is_reported_and_bounded(scene: Scene, error: Exception, event: str) -> None:
     """Nothing is sent meanwhile; in the end the author reads that a job may exist, and how to search for it."""
     ticket = scene.open()
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("500")], True
@@ -268,7 +268,7 @@ def test_an_invocation_that_thaws_after_its_lease_leaves_the_launch_alone(scene:
 
 @pytest.mark.parametrize("error", [Retry("503"), Capacity("no room"), Denied("needs customJobs.create")])
 def test_the_last_notice_says_that_it_was_launched(scene: Scene, error: LaunchError) -> None:
-    """It replaces the one that said why the launch waits."""
+    """It replaces the notice of the reason why the launch waits."""
     ticket = scene.open()
     scene.vertex.next_errors = [error] * 2
     scene.deliver(ticket)

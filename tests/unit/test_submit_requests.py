@@ -38,7 +38,7 @@ def scene() -> Scene:
 
 
 def limited(scene: Scene, most: int) -> Scene:
-    """Let at most so many requests run."""
+    """Return the scene with room for this many running requests."""
     policy = replace(SubmitTimings(), max_requests=most)
     scene.submit = replace(scene.submit, policy=policy, pause=lambda _: None)
     return scene
@@ -93,7 +93,7 @@ def test_items_of_queues_have_their_own_headroom(scene: Scene) -> None:
 
 
 def test_concurrent_submits_do_not_exceed_the_headroom(scene: Scene) -> None:
-    """Whatever is between one's claim and its count: the younger gives way, and the older waits for that."""
+    """Between a claim and its count, anything may happen: the younger gives way, and the older waits for that."""
     limited(scene, 1)
     older, younger = a_request("1"), a_request("2")
     list_open, events = scene.ledger.list_open, list[str]()
