@@ -228,7 +228,7 @@ def test_a_build_that_fails_says_why_in_its_log(building: Place, state: Any, tmp
     assert "nowhere.whl" in requests.get(build.log_url, timeout=5).text
 
 
-def test_what_is_sent_is_a_build_with_its_own_account_and_log(waiting: Place) -> None:
+def test_the_build_sent_has_its_own_account_and_log(waiting: Place) -> None:
     """Its context holds the code and our Dockerfile; nothing in it is taken for one of Cloud Build's variables."""
     recipe = waiting.recipe(working_dir="sub")
     name = waiting.images().ensure(recipe, PLENTY)
@@ -320,9 +320,7 @@ def test_a_create_without_an_answer_is_found_by_its_tag(waiting: Place) -> None:
         (ApiError(400, "FAILED_PRECONDITION", "no such account"), Denied),
     ],
 )
-def test_what_google_answers_says_what_to_do(
-    waiting: Place, call: str, answer: ApiError, kind: type[Exception]
-) -> None:
+def test_an_error_of_google_names_the_fix(waiting: Place, call: str, answer: ApiError, kind: type[Exception]) -> None:
     """In Google's words, and no build was begun; Artifact Registry knows no quota of ours."""
     if call == "tag" and answer.http_status in (400, 429):
         kind = Retry
@@ -475,7 +473,9 @@ def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> N
         ("FROM local/python:3\nENTRYPOINT [1]", "no list of texts"),
     ],
 )
-def test_what_a_laptop_cannot_build_fails_the_build(building: Place, dockerfile: str, message: str) -> None:
+def test_an_instruction_that_a_laptop_cannot_run_fails_the_build(
+    building: Place, dockerfile: str, message: str
+) -> None:
     """Rather than that it is left out."""
     building.files = FewFiles({JOB.code: {"D": dockerfile.encode(), "x.py": b""}})
     build = building.built(building.recipe(replace(JOB, dockerfile="D", digest=dockerfile)))

@@ -77,7 +77,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("case", ANSWERS)
-def test_what_cannot_be_read_is_no_excerpt(case: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_that_cannot_be_read_gives_no_excerpt(case: str, caplog: pytest.LogCaptureFixture) -> None:
     """And after a failure nobody asks again for a while: a tick with a hundred ends is not held up a hundred times."""
     status, body = ANSWERS[case]
     asked: list[bytes] = []

@@ -94,7 +94,7 @@ def test_an_empty_box_says_so(letters: Letters) -> None:
     assert letters.listed() == []
 
 
-def test_what_waits_is_listed_and_left_where_it_is(letters: Letters) -> None:
+def test_waiting_letters_are_listed_and_stay(letters: Letters) -> None:
     """What it is, how often it was tried and by whom; the second look shows the same, and nothing is launched."""
     ids = letters.bury(TICKET, encode(REQUEST), GARBAGE)
     shown = letters.run().stdout
@@ -187,7 +187,7 @@ def test_a_replay_looks_at_the_launch(letters: Letters, launch: Launch, message:
     assert (until(letters.replayed) if replayed else letters.replayed()) == ([encode(REQUEST)] if replayed else [])
 
 
-def test_what_is_closed_is_not_replayed(letters: Letters) -> None:
+def test_a_letter_of_a_closed_launch_is_not_replayed(letters: Letters) -> None:
     """A request that was launched, ended and closed; named, it makes the exit code 1. Another goes on."""
     letters.ledger.close(ended(letters.ledger.write(LAUNCH)))
     request, ticket = letters.bury(encode(REQUEST), TICKET)
@@ -207,7 +207,7 @@ def test_an_unreadable_record_counts_as_an_open_launch(letters: Letters, gcs: st
 
 
 @pytest.mark.parametrize("options", [["--replay", "--drop", "1"], ["--json", "--replay"], ["--wait=0"]])
-def test_what_makes_no_sense_is_refused(letters: Letters, options: list[str]) -> None:
+def test_contradictory_options_are_refused(letters: Letters, options: list[str]) -> None:
     """As a wrong use of the command."""
     letters.run(*options, code=2)
 

@@ -47,7 +47,7 @@ def test_the_command_has_the_key_and_its_arguments_as_they_are(outside: Google) 
 
 
 @pytest.mark.parametrize("faults", [[503], [429, 500]], ids=str)
-def test_what_fails_in_passing_is_asked_for_again(outside: Google, faults: list[int]) -> None:
+def test_a_transient_failure_is_retried(outside: Google, faults: list[int]) -> None:
     """The metadata server in its first seconds, Secret Manager when it is busy."""
     outside.faults = list(faults)
     assert run(outside, "projects/p/secrets/key", *SHOWN).returncode == 0

@@ -45,7 +45,7 @@ def book(request: pytest.FixtureRequest, server: str) -> AgentBook:
     return InMemoryAgentBook() if request.param == "memory" else GcsAgentBook(fresh_bucket(server), "vertex-launch")
 
 
-def test_what_was_written_is_read_and_listed(ledger: Ledger) -> None:
+def test_a_record_is_read_and_listed_as_written(ledger: Ledger) -> None:
     """The whole record by its key, its entry in the listing."""
     written = ledger.write(a_launch())
     assert written.generation

@@ -127,7 +127,7 @@ def test_a_pull_waits_for_a_message(place: Place) -> None:
     assert received.message.data == b"late"
 
 
-def test_what_cannot_be_published_is_refused(place: Place) -> None:
+def test_an_invalid_publish_is_refused(place: Place) -> None:
     """An empty message, an empty list and an unknown topic each have their status code."""
     topic = place.topic()
     with pytest.raises(exceptions.NotFound):

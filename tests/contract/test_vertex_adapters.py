@@ -103,7 +103,7 @@ def test_a_create_is_one_request_and_gives_the_name(vertex: Vertex) -> None:
         (504, "DEADLINE_EXCEEDED", OutcomeUnknown),
     ],
 )
-def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, meaning: type[LaunchError]) -> None:
+def test_an_answer_to_create_has_its_class(vertex: Vertex, status: int, code: str, meaning: type[LaunchError]) -> None:
     """Only a definite refusal says that nothing was created; the text shows no key and is fit for a person."""
     vertex.state.faults.refuse_next(status, code, f"the value {KEY} is odd")
     with pytest.raises(meaning) as failed:
@@ -194,7 +194,7 @@ def test_an_error_of_the_sdk_after_the_create_is_no_error(vertex: Vertex) -> Non
     "constructor",
     [{"worker_pool_specs": [{"replica_count": "many"}]}, {"labels": "x"}, {"worker_pool_specs": [{"no_such": 1}]}],
 )
-def test_what_the_sdks_constructor_refuses_was_never_sent(vertex: Vertex, constructor: dict[str, Any]) -> None:
+def test_a_call_that_the_sdks_constructor_refuses_was_never_sent(vertex: Vertex, constructor: dict[str, Any]) -> None:
     """Its author reads why."""
     call = replace(CALL, constructor={**CALL.constructor, **constructor})
     with pytest.raises(Reject, match="not accepted by CustomJob"):
@@ -311,7 +311,7 @@ def test_a_refused_cancel_of_a_living_job_is_an_error(vertex: Vertex) -> None:
 
 
 @pytest.mark.parametrize(("status", "meaning"), [(403, Denied), (503, Retry), (429, Retry), (500, Retry)])
-def test_what_a_failure_of_status_means(vertex: Vertex, status: int, meaning: type[LaunchError]) -> None:
+def test_a_failure_of_status_has_its_class(vertex: Vertex, status: int, meaning: type[LaunchError]) -> None:
     """Listing, getting and cancelling alike."""
     name = vertex.add()
     for method, call in (

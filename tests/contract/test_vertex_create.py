@@ -72,7 +72,7 @@ def test_a_slow_token_leaves_time_for_a_create(vertex: Vertex, monkeypatch: pyte
     ],
     ids=str,
 )
-def test_what_the_library_refuses_before_sending_is_the_authors(vertex: Vertex, changes: dict[str, Any]) -> None:
+def test_a_refusal_of_the_library_before_sending_is_the_authors(vertex: Vertex, changes: dict[str, Any]) -> None:
     """Whatever it raises: nothing was sent, so nothing has to be looked up."""
     with pytest.raises(Reject):
         vertex.compute.create(replace(CALL, **changes), PLENTY)

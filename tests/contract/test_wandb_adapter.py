@@ -57,7 +57,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("answer", "of_a_mutation", "of_a_query"), BROKEN, ids=range(len(BROKEN)))
-def test_what_an_answer_means(
+def test_an_answer_has_its_class(
     answer: Response, of_a_mutation: type[LaunchError], of_a_query: type[LaunchError]
 ) -> None:
     """A mutation that may have worked is not repeated; a query, a heartbeat or a report is, once, and then later."""

@@ -97,7 +97,7 @@ def test_objects_may_come_as_text() -> None:
     ],
     ids=range(7),
 )
-def test_what_goes_wrong_says_what_to_do(answer: Response, kind: type[LaunchError]) -> None:
+def test_each_failure_has_its_class(answer: Response, kind: type[LaunchError]) -> None:
     """A queue that may not be read is its author's affair, a key that is not accepted the operator's."""
     with answering(answer) as configs, pytest.raises(LaunchError) as wrong:
         configs.config_of(QUEUE)

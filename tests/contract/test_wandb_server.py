@@ -330,7 +330,7 @@ def test_the_product_reports_and_asks(state: State, url: str) -> None:
     assert queue.heartbeat("gone", running=True) is None
 
 
-def test_what_the_stand_in_shows_is_escaped_and_without_keys(state: State, url: str) -> None:
+def test_pages_of_the_stand_in_are_escaped_and_without_keys(state: State, url: str) -> None:
     """A queue made in one call is pushed to; no page and no list shows a key or somebody else's HTML."""
     made = {"entity": "team", "queue": "web", "resource": "gcp-vertex", "config": VERTEX, "prioritization_mode": "V0"}
     assert requests.post(f"{url}/standin/queues", json=made, timeout=10).json()["queue"] == "web"
@@ -373,7 +373,7 @@ def test_an_odd_run_spec_is_shown(state: State, url: str, spec: dict[str, Any]) 
         (b"zz", {"Content-Encoding": "gzip"}),
     ],
 )
-def test_what_is_no_request_is_refused(url: str, body: bytes, headers: dict[str, str]) -> None:
+def test_an_invalid_request_is_refused(url: str, body: bytes, headers: dict[str, str]) -> None:
     """A body that no client sends is answered with 400, as a GraphQL error."""
     answer = requests.post(f"{url}/graphql", data=body, headers=headers, auth=("api", KEY), timeout=10)
     assert answer.status_code == 400
@@ -612,9 +612,7 @@ print(json.dumps([kind.name, collection.name, same.type, len(api.list_jobs("team
 """
 
 
-def test_what_the_public_client_asks_of_artifacts_and_files(
-    state: State, client_env: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_public_client_reads_artifacts_and_files(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
     """Types, collections by type, the jobs of a project, and a file's checksum."""
     run, _ = state.upsert_run("team", "vision", "r1", {})
     run.files["a.txt"] = b"a"

@@ -110,7 +110,7 @@ def test_a_sweep_that_is_not_there_has_no_state(state: State, url: str) -> None:
     ],
     ids=["wrong key", "not its project", "too many requests", "down"],
 )
-def test_what_goes_wrong_says_what_to_do(answer: Response, kind: type[LaunchError]) -> None:
+def test_each_failure_has_its_class(answer: Response, kind: type[LaunchError]) -> None:
     """A sweep that the key may not see is the author's affair, a key that is not accepted the operator's."""
 
     async def graphql(_: Request) -> Response:
@@ -136,7 +136,7 @@ SWEEP = {
 }
 
 
-def test_what_launch_sweep_enqueues_becomes_a_small_job(
+def test_the_item_of_launch_sweep_becomes_a_small_job(
     state: State, url: str, client_env: dict[str, str], tmp_path: Path
 ) -> None:
     """The real `wandb launch-sweep`: its item is a scheduler to us as it is to the agent, and has all that it needs."""

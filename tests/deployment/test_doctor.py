@@ -371,7 +371,7 @@ def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:
     assert project.cloud.state.messages["projects/p1/subscriptions/launch-dead-letters"]
 
 
-def test_what_queues_ask_for(project: Deployed) -> None:
+def test_faults_of_queues_are_named(project: Deployed) -> None:
     """Each queue for itself: missing, of another type, with a configuration, an image, a bucket or an account amiss."""
     ecr = "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
     pools: list[dict[str, Any]] = [put(POOL, ("container_spec", "image_uri"), ecr)]
@@ -409,7 +409,7 @@ def test_what_queues_ask_for(project: Deployed) -> None:
     assert code == 1
 
 
-def test_what_may_not_be_seen_is_unknown_and_named(project: Deployed) -> None:
+def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> None:
     """A guest reads in each line which permission is missing; the rest is shown, and nothing counts as failed."""
     allowed = {"serviceusage.services.list", "resourcemanager.projects.get", "pubsub.topics.get"}
     project.cloud.enforce(lambda who, permission, _: who != GUEST or permission in allowed)

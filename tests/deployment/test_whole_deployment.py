@@ -288,7 +288,7 @@ def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, buil
     assert "boss" not in [job.display_name for job in project.vertex.jobs()]
 
 
-def test_what_submit_cannot_take_ends_among_the_dead_letters(project: Whole, build: Build) -> None:
+def test_a_message_that_submit_cannot_take_becomes_a_dead_letter(project: Whole, build: Build) -> None:
     """Moved there by Pub/Sub's own agent, after as many deliveries as provision has set."""
     PubSub(project.cloud.state).publish(TOPIC, {"data": "Z2FyYmFnZQ=="})
     kept = f"projects/p1/subscriptions/{DEAD}"
@@ -491,7 +491,7 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     assert "Nothing of launch is left" in project.run(f"{all_of_it} --yes").stdout
 
 
-def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
+def test_a_destroyed_deployment_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
     """Within the week, too, in which Google keeps deleted roles; and this time with a key of one's own."""
     key = f"{LOCATION}/keyRings/launch/cryptoKeys/launch"
     project.cloud.resources[f"cloudkms.googleapis.com/{key}"] = {"name": key}

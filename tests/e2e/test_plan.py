@@ -169,7 +169,7 @@ def submitted(door: Door, folder: Path, item: str, spec: dict[str, Any]) -> list
     return found
 
 
-def test_what_waits_is_rendered_as_submit_would_and_a_bad_item_is_refused(standin: str, tmp_path: Path) -> None:
+def test_waiting_items_are_rendered_as_by_submit_and_a_bad_one_is_refused(standin: str, tmp_path: Path) -> None:
     """A good item shows its CustomJob, but for keys; a bad one the field and the fix, and the exit code says so."""
     with door_to(standin, shows_run_specs=True) as door:
         door.make_queue("vertex", VERTEX)
@@ -228,7 +228,7 @@ def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
         assert "team/cats/gone:v0 was not found in W&B" in refused["reason"]
 
 
-def test_where_wandb_shows_no_run_spec_the_configuration_is_checked(standin: str, tmp_path: Path) -> None:
+def test_without_visible_run_specs_the_configuration_is_checked(standin: str, tmp_path: Path) -> None:
     """Items that cannot be seen are listed, and what their queue gives to each of them is rendered."""
     with door_to(standin, shows_run_specs=False) as door:
         door.make_queue("unseen", VERTEX)
@@ -274,7 +274,7 @@ def test_settings_may_come_from_the_agents_file(standin: str, tmp_path: Path) ->
         assert "LEDGER_BUCKET" not in messages
 
 
-def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_path: Path) -> None:
+def test_a_launch_against_the_policy_is_refused_beforehand(standin: str, tmp_path: Path) -> None:
     """As submit would; the image that an item to come brings along is not held against its queue."""
     config = tmp_path / "launch-config.yaml"
     config.write_text("policy: {images: [us-docker.pkg.dev/p], machine_types: [n1-standard-4]}")

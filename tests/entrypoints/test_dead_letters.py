@@ -121,7 +121,7 @@ def test_garbage_ends_there_after_all_its_attempts(outside: Outside) -> None:
         assert waiting() == []
 
 
-def test_what_could_not_be_written_down_is_launched_once_after_a_replay(outside: Outside) -> None:
+def test_a_message_that_could_not_be_recorded_is_launched_once_after_a_replay(outside: Outside) -> None:
     """A ticket and a request while the ledger refuses submit; then once each, though they come twice."""
     real = os.environ["STORAGE_EMULATOR_HOST"]
     with delivering(outside) as delivery:

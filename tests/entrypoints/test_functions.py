@@ -147,7 +147,7 @@ GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": 
 
 
 @SHAPES
-def test_what_is_no_message_is_refused_and_the_function_lives(
+def test_an_invalid_message_is_refused_and_the_function_lives(
     outside: Outside, shape: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Delivered again and again it ends in the dead-letter topic; the log says why."""

@@ -437,7 +437,7 @@ def test_no_case_is_too_odd(entry: Entry, seen: Observed) -> None:
 
 
 @given(ENTRIES, CASES)
-def test_what_wandb_cannot_say_is_never_an_end(entry: Entry, seen: Observed) -> None:
+def test_a_missing_answer_of_wandb_is_never_an_end(entry: Entry, seen: Observed) -> None:
     """With W&B down, nothing is finished or launched again that a stop or a run may decide."""
     blind = replace(seen, run=None, item=None, hidden=False, run_failure=DOWN, item_failure=DOWN)
     decision = decide(entry, blind, NOW, StatusTimings())

@@ -49,7 +49,7 @@ def test_headroom_is_max_jobs_less_what_is_open(scene: Scene, max_jobs: int, ope
     assert scene.states().count("CLAIMED") == taken
 
 
-def test_what_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
+def test_an_item_that_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
     """No more than max_queued launches wait in the ledger."""
     for number in range(6):
         scene.wandb.push(f"i{number}", A)

@@ -95,7 +95,7 @@ def test_a_usual_spec_is_kept_to_the_letter() -> None:
         ({"a": {1, 2}}, "a: is of type set, which JSON does not have."),
     ],
 )
-def test_what_cannot_be_kept_is_refused_by_its_path(spec: dict[str, Any], reason: str) -> None:
+def test_a_value_that_cannot_be_kept_is_refused_by_its_path(spec: dict[str, Any], reason: str) -> None:
     """Its author reads where it is, why, and what to write."""
     assert refused(spec) == reason
 
@@ -110,7 +110,7 @@ def test_nesting_of_any_depth_is_refused(levels: int, of: Callable[[Any], Any]) 
     assert len(reason) < 500
 
 
-def test_what_the_renderer_refuses_for_its_depth_is_kept() -> None:
+def test_a_spec_too_deep_for_the_renderer_is_kept() -> None:
     """The ledger holds more levels than the renderer takes."""
     assert MAX_DEPTH > RENDERED_DEPTH
     assert from_item("a", QUEUE, {"a": nested(MAX_DEPTH - 1)}, NOW).entry.state is State.QUEUED

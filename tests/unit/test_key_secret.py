@@ -89,7 +89,7 @@ def test_a_sweeps_scheduler_reads_it_too() -> None:
     ],
     ids=["no command", "in one pool", "the item's own key", "the queue's own key"],
 )
-def test_what_would_show_a_key_or_cannot_have_one_is_refused(spec: dict[str, Any], message: str) -> None:
+def test_a_spec_that_would_show_a_key_or_cannot_get_one_is_refused(spec: dict[str, Any], message: str) -> None:
     """With the fix, and without the key."""
     with pytest.raises(Reject) as refused:
         containers(spec)

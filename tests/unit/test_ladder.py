@@ -101,7 +101,7 @@ def test_a_folder_that_the_request_names_stays() -> None:
         (a_call(spec={"encryption_spec_key_name": "k"}), "spec.encryption_spec_key_name"),
     ],
 )
-def test_what_is_there_in_one_region_only_keeps_a_launch_in_it(call: CustomJobCall, field: str) -> None:
+def test_regional_resources_pin_a_launch_to_their_region(call: CustomJobCall, field: str) -> None:
     """It goes on with the strategies; its notice says what it leaves out, and why."""
     found, left_out = places(call, ALL, a_launch().entry.run, AdmissionPolicy())
     assert list(found) == [SPOT_HERE, "us-central1 with FLEX_START", "us-central1 with STANDARD"]

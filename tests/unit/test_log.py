@@ -58,7 +58,7 @@ def test_a_key_that_was_replaced_is_no_less_secret(
     assert json.loads(capsys.readouterr().out)["message"] == "[redacted] and [redacted]"
 
 
-def test_what_no_encoding_can_write_is_still_a_line() -> None:
+def test_text_that_no_encoding_can_write_is_still_a_line() -> None:
     """Half of a surrogate pair, say."""
     CloudLoggingFormatter("p").format(record("\ud800", fields={"x": "é"})).encode("ascii")
 

@@ -45,7 +45,7 @@ def test_the_requests_on_the_page_are_requests() -> None:
         Request(source="ci", idempotency_key="1", run_spec={}, queue=Queue(entity="e", name="q")),
     ],
 )
-def test_what_is_written_is_read(message: Ticket | Request) -> None:
+def test_an_encoded_message_is_decoded(message: Ticket | Request) -> None:
     """Both kinds."""
     assert decode(encode(message)) == message
 
@@ -74,7 +74,7 @@ def test_a_newer_publisher_may_say_more() -> None:
     ],
     ids=range(9),
 )
-def test_what_is_no_message_is_refused_by_field(message: bytes, problem: str) -> None:
+def test_an_invalid_message_is_refused_by_field(message: bytes, problem: str) -> None:
     """And never with a value: a run spec can hold a key."""
     with pytest.raises(NotAMessage, match=re.escape(problem)):
         decode(message)

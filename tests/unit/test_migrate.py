@@ -160,7 +160,7 @@ def test_the_ledgers_bucket_has_its_name(run: Run) -> None:
     assert "gs://acme-ml-launch-ledger" in section(run(FULL), "Required settings that the file does not give")
 
 
-def test_who_may_do_what_is_what_bootstrap_and_the_build_bind(run: Run) -> None:
+def test_the_permissions_shown_are_those_that_bootstrap_and_the_build_bind(run: Run) -> None:
     """Every role of the table of bindings, with an account's permissions on jobs, and the accounts jobs run as."""
     text = section(run(FULL), "Permissions")
     deployment = Deployment("acme-ml", "europe-west4", config=LaunchConfig.model_validate({}))
@@ -359,7 +359,7 @@ def test_an_empty_file_has_no_queue(run: Run) -> None:
         ("vertex", "has no keys"),
     ],
 )
-def test_what_is_no_file_of_an_agent_is_one_line(run: Run, text: str, message: str) -> None:
+def test_an_invalid_file_is_refused_in_one_line(run: Run, text: str, message: str) -> None:
     """Of what is wrong, and no traceback."""
     result = run(text)
     assert result.exit_code == 1

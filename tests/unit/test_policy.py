@@ -54,7 +54,7 @@ ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
 
 
 @pytest.mark.parametrize(("policy", "asked"), ALLOWED, ids=range(len(ALLOWED)))
-def test_what_is_allowed_goes_as_it_is(policy: dict[str, Any], asked: CustomJobCall) -> None:
+def test_an_allowed_launch_is_unchanged(policy: dict[str, Any], asked: CustomJobCall) -> None:
     """By the rule that names it, or because there is none."""
     assert allowed(asked, AdmissionPolicy(**policy)) is asked
 
@@ -109,7 +109,7 @@ def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
         ({"accelerator_types": []}, call(pool(accelerator=8)), "spec.worker_pool_specs[0].machine_spec.accelerator_t"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
+def test_a_value_of_another_type_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
     """A limit is never passed by a value of another type."""
     with pytest.raises(Reject) as refused:
         allowed(asked, AdmissionPolicy(**policy))

@@ -34,7 +34,7 @@ def scene() -> Scene:
 
 
 @pytest.mark.parametrize("poison", POISON)
-def test_what_is_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, poison: str) -> None:
+def test_the_item_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, poison: str) -> None:
     """With one slot. The item is acked to us, so that status may report it, and its refusal waits in the ledger."""
     scene.wandb.push("poison", A, **POISON[poison])
     scene.wandb.push("next", A)

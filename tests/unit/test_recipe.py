@@ -151,7 +151,7 @@ def test_git_gets_the_settings_of_the_queue() -> None:
         (replace(CODE, base_image="a\nRUN evil"), {}, "its base image is 'a\\nRUN evil'"),
     ],
 )
-def test_what_no_build_can_follow_is_refused(job: JobSource, overrides: dict[str, Any], message: str) -> None:
+def test_an_impossible_build_is_refused(job: JobSource, overrides: dict[str, Any], message: str) -> None:
     """With the field, the value and the fix."""
     with pytest.raises(Reject) as refused:
         launched(job, overrides=overrides)

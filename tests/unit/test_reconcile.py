@@ -176,7 +176,7 @@ def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(sce
     assert scene.publisher.published == [launch.key]
 
 
-def test_who_has_waited_for_long_enough_takes_the_item_away(scene: Scene) -> None:
+def test_deleting_a_waiting_item_ends_its_launch(scene: Scene) -> None:
     """There is no run yet that could be stopped; the launch ends, and its queue is popped again."""
     launch = scene.submitted()
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", STOCKOUT)
@@ -317,7 +317,7 @@ def test_a_thousand_jobs_that_end_at_once_are_seen_in_one_listing(scene: Scene) 
     assert (scene.vertex.listings, scene.vertex.gets) == (2, 0)
 
 
-def test_what_is_due_is_published(scene: Scene) -> None:
+def test_launches_that_are_due_are_published(scene: Scene) -> None:
     """An acked launch whose ticket was lost, a claim that ended, a retry, a request; nothing that was not acked."""
     lost, unacked, ended, retry = (scene.queued(i, acked=i != "unacked") for i in ("lost", "unacked", "ended", "retry"))
     request = scene.ledger.write(from_request(Request(source="ci", idempotency_key="1", run_spec={}), scene.clock()))
@@ -520,7 +520,7 @@ def test_a_change_since_the_listing_is_left_to_the_next_tick(scene: Scene) -> No
     assert scene.tick().done == {"Changed": 1}
 
 
-def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> None:
+def test_work_beyond_the_budget_waits_for_the_next_tick(scene: Scene) -> None:
     """Nothing is begun after the budget."""
     scene.ledger.write(scene.queued("a").end(Outcome.REJECTED, "no", scene.clock()))
     scene.ledger.write(scene.queued("b").end(Outcome.REJECTED, "no", scene.clock()))
@@ -757,7 +757,7 @@ def test_a_lease_that_ends_while_jobs_are_listed_is_published_in_that_tick(scene
     assert scene.tick().done == {"Publish": 1}
 
 
-def test_what_is_due_is_published_with_every_region_down(scene: Scene) -> None:
+def test_launches_that_are_due_are_published_with_every_region_down(scene: Scene) -> None:
     """A ticket needs no job."""
     launch = scene.queued()
     scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
@@ -958,7 +958,7 @@ def test_a_notice_of_a_claim_is_sent_once_its_holder_has_let_go(scene: Scene, un
     assert (scene.ledger.open[launch.key] == launch) is not unanswered
 
 
-def test_what_is_published_in_this_tick_is_warned_but_not_written_to(scene: Scene) -> None:
+def test_a_launch_published_in_this_tick_is_warned_but_not_written_to(scene: Scene) -> None:
     """A submit may claim it at any moment, and would lose its claim."""
     launch = scene.ledger.write(scene.queued().tell("Waiting: no room"))
     scene.clock.pass_(61)

@@ -44,7 +44,7 @@ REFUSALS = [
 @pytest.mark.parametrize(
     ("message", "code", "status", "meaning"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
 )
-def test_what_a_refusal_means(message: str, code: int, status: str, meaning: type[LaunchError]) -> None:
+def test_a_refusal_has_its_class(message: str, code: int, status: str, meaning: type[LaunchError]) -> None:
     """The words decide before the code does, and the author reads them."""
     refusal = classify(message, code, status)
     assert type(refusal) is meaning

@@ -29,7 +29,7 @@ def test_a_named_test_is_there(path: str, test: str) -> None:
     assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_whatever_looks_like_a_test_in_a_table_is_one() -> None:
+def test_every_path_of_a_test_in_a_table_is_well_formed() -> None:
     """No name is misspelt so that the test above would not see it."""
     assert [
         part for row in ROWS for part in re.findall(r"`(tests/[^`]*::[^`]*)`", row) if not TEST.match(f"`{part}`")

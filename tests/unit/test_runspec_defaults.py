@@ -77,7 +77,7 @@ def test_a_request_gets_what_an_item_gets(values: dict[str, Any]) -> None:
     assert complete(launch(template_variables=values), queues).launch.run_spec == item.run_spec
 
 
-def test_what_needs_no_queue_is_left_as_it_is() -> None:
+def test_a_launch_that_needs_no_queue_is_unchanged() -> None:
     """An item, a request with everything itself, one without a queue; and what was completed before."""
     queues = FakeQueueConfigs({QUEUE: config()}, unreachable=AssertionError("W&B was asked"))
     for one in (

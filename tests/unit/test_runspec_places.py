@@ -35,7 +35,7 @@ def test_a_project_is_named_by_its_id_or_its_number(named: str) -> None:
         ("٣", ""),
     ],
 )
-def test_what_is_no_project_is_refused(named: str, near: str) -> None:
+def test_an_invalid_project_is_refused(named: str, near: str) -> None:
     """The author reads the field, the value and what to write."""
     with pytest.raises(Reject) as refused:
         project(named, PATH, "ours")
@@ -63,7 +63,7 @@ def test_a_region_is_taken_in_any_case(named: str, taken: str) -> None:
         ("projects/p/locations/us-central1", "which is no region"),
     ],
 )
-def test_what_is_no_region_is_refused(named: str, message: str) -> None:
+def test_an_invalid_region_is_refused(named: str, message: str) -> None:
     """With the one that was meant, if it can be known."""
     with pytest.raises(Reject) as refused:
         location(named, "spec.location", "us-central1")

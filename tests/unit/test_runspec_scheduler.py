@@ -67,7 +67,7 @@ def test_a_scheduler_is_a_small_job_of_its_own() -> None:
     assert (call.constructor["staging_bucket"], call.constructor["labels"]["team"]) == ("gs://staging", "red")
 
 
-def test_what_places_a_job_comes_from_the_item_where_wandb_has_put_it_there() -> None:
+def test_a_schedulers_place_comes_from_the_item_if_wandb_puts_it_there() -> None:
     """And nothing else of it: neither its machines, nor how long or on which capacity a training may run."""
     run = {"service_account": "a@p.iam.gserviceaccount.com", "timeout": 60, "scheduling_strategy": "SPOT"}
     arguments = {"vertex": {"spec": {**TRAINING["spec"], "persistent_resource_id": "r", "location": "l"}, "run": run}}
@@ -131,7 +131,9 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
         (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.vertex.spec: should be an object"),
     ],
 )
-def test_what_cannot_run_is_refused(scheduler: SchedulerDefaults, changes: dict[str, Any], message: str) -> None:
+def test_a_scheduler_that_cannot_run_is_refused(
+    scheduler: SchedulerDefaults, changes: dict[str, Any], message: str
+) -> None:
     """With the setting that is missing, or the field that is wrong."""
     with pytest.raises(Reject, match=message):
         schedule_as_job(item(**changes), configured(), scheduler)

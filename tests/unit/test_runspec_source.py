@@ -233,7 +233,7 @@ def test_any_part_of_a_job_is_read_or_refused(value: Any) -> None:
                 assert read_job(PATH, json.dumps(source(kind, **{part: value})).encode()).path == PATH
 
 
-def test_what_runs_in_the_container_needs_no_newer_python_and_no_package() -> None:
+def test_the_container_program_needs_no_newer_python_and_no_package() -> None:
     """A base image of Python 3.7 will do; nothing in the text is taken for a variable by the container's runtime."""
     tree = ast.parse(FETCH, feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

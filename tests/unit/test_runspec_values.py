@@ -65,7 +65,7 @@ def test_the_names_of_enums_are_the_installed_sdks() -> None:
         ("experiment_run", "cats-1", "cats-1"),
     ],
 )
-def test_what_yaml_writes_becomes_what_the_sdk_takes(name: str, written: Any, sent: Any) -> None:
+def test_values_of_yaml_become_values_of_the_sdk(name: str, written: Any, sent: Any) -> None:
     """Texts, numbers in quotes, objects; the type is right too."""
     got = rendered((*RUN, name), written).submit[name]
     assert (got, type(got)) == (sent, type(sent))

@@ -60,7 +60,7 @@ def enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
-def test_what_is_required_is_enough(enough: None, kind: type[Settings]) -> None:
+def test_the_required_settings_are_enough(enough: None, kind: type[Settings]) -> None:
     """Everything else has a default, and no key shows."""
     loaded = load(kind)
     assert loaded.topic_path == "projects/p/topics/launch-requests"
@@ -114,9 +114,7 @@ def test_a_key_with_nothing_behind_it_is_not_set(enough: None, tmp_path: Path, t
     assert read_launch_config(tmp_path / "launch-config.yaml").environment.type == "gcp"
 
 
-def test_what_is_required_and_has_nothing_behind_it_is_missing(
-    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_empty_required_setting_is_missing(enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As if its key were not there."""
     (tmp_path / "launch-config.yaml").write_text("entity:\nenvironment: {region: }\n")
     for name in ("LAUNCH_ENTITY", "VERTEX_LOCATION"):
@@ -356,9 +354,7 @@ registry: {uri: https://us-docker.pkg.dev/p/r/jobs}
 """
 
 
-def test_what_an_agents_file_says_of_its_builder_holds(
-    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_agents_builder_setting_is_used(enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its registry is where images go, if its builder has no destination."""
     (tmp_path / "launch-config.yaml").write_text(BUILDS)
     loaded = load(SubmitSettings)

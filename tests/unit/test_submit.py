@@ -431,7 +431,7 @@ def test_a_request_waits_for_a_wandb_that_cannot_be_asked_for_its_queue(scene: S
     assert scene.resource_args == [FILLED]
 
 
-def test_what_a_queue_gave_first_is_what_a_later_attempt_asks_for(scene: Scene) -> None:
+def test_a_later_attempt_uses_the_queues_first_configuration(scene: Scene) -> None:
     """It is in the ledger from the claim on; the queue may change or go, and W&B may be down."""
     scene.queues.configs = {QUEUE: CONFIG}
     scene.vertex.next_errors = [Capacity("no room")]
@@ -601,7 +601,7 @@ def test_a_build_that_cannot_be_begun_creates_no_job(scene: Scene, error: Launch
     assert not scene.vertex.jobs
 
 
-def test_what_does_not_render_is_not_built(scene: Scene) -> None:
+def test_a_spec_that_does_not_render_is_not_built(scene: Scene) -> None:
     """A bad spec costs no build."""
     scene.recipe, scene.refusal = RECIPE, Reject("spec", "is wrong")
     assert scene.deliver(scene.open()) == "launch.rejected"

@@ -99,7 +99,7 @@ def test_an_error_of_the_create_that_nobody_foresaw_is_no_answer(scene: Scene) -
     assert len(scene.vertex.jobs) == 1
 
 
-def test_what_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene) -> None:
+def test_a_launch_that_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene) -> None:
     """The claim is written without it."""
     ticket, write = scene.open(), scene.ledger.write
 
