@@ -18,7 +18,7 @@ TOKEN = "token-of-the-job"
 
 @dataclass
 class Google:
-    """What it knows and does: `faults` are statuses with which the next requests are answered."""
+    """The state of the server: `faults` are the statuses of the next answers."""
 
     secrets: dict[str, bytes] = field(default_factory=dict)  # by version
     allowed: bool = True

@@ -220,7 +220,7 @@ def test_a_dockerfile_of_its_own_is_followed(
 
 
 def test_a_build_that_fails_says_why_in_its_log(building: Place, state: Any, tmp_path: Path) -> None:
-    """And where that log is."""
+    """The reason says where that log is."""
     building.files = FewFiles({JOB.code: {"x.py": b"", "requirements.txt": b"./nowhere.whl\n"}})
     build = building.built(building.recipe())
     assert (build.status, build.failed) == ("FAILURE", True)
@@ -496,7 +496,7 @@ def test_an_image_starts_as_its_dockerfile_says(building: Place, tmp_path: Path)
 
 
 def test_a_build_is_cancelled_where_it_is(building: Place) -> None:
-    """What it runs is ended."""
+    """Its processes are ended."""
     building.files = FewFiles({JOB.code: {"D": b"FROM local/python:3\nRUN sleep 600", "x.py": b""}})
     name = building.images().ensure(building.recipe(replace(JOB, dockerfile="D")), PLENTY)
     eventually(

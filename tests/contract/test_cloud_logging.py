@@ -78,7 +78,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("case", ANSWERS)
 def test_a_log_that_cannot_be_read_gives_no_excerpt(case: str, caplog: pytest.LogCaptureFixture) -> None:
-    """And after a failure nobody asks again for a while: a tick with a hundred ends is not held up a hundred times."""
+    """After a failure there is a pause: a tick with a hundred ends is not held up a hundred times."""
     status, body = ANSWERS[case]
     asked: list[bytes] = []
 
@@ -96,7 +96,7 @@ def test_a_log_that_cannot_be_read_gives_no_excerpt(case: str, caplog: pytest.Lo
 
 
 def test_a_text_is_read_where_nothing_is_structured() -> None:
-    """What a container prints may come as either."""
+    """Output of a container may come as either."""
 
     async def answer(_: Request) -> Response:
         return PlainTextResponse('{"entries": [{"textPayload": "two\\n"}, {"jsonPayload": {"message": "one"}}]}')
@@ -106,7 +106,7 @@ def test_a_text_is_read_where_nothing_is_structured() -> None:
 
 
 def test_the_log_of_a_build_is_asked_for_by_its_id() -> None:
-    """And a refusal of it does not keep jobs' logs from being read."""
+    """Its refusal does not keep jobs' logs from being read."""
     asked: list[str] = []
 
     async def answer(request: Request) -> Response:

@@ -95,7 +95,7 @@ def test_an_empty_box_says_so(letters: Letters) -> None:
 
 
 def test_waiting_letters_are_listed_and_stay(letters: Letters) -> None:
-    """What it is, how often it was tried and by whom; the second look shows the same, and nothing is launched."""
+    """With its kind, its deliveries and its source; the second listing shows the same, and nothing is launched."""
     ids = letters.bury(TICKET, encode(REQUEST), GARBAGE)
     shown = letters.run().stdout
     for word in (*ids, "20 times by trigger-1", f"ticket of launch {KEY}", "request of nightly: 42", "3 dead letters."):
@@ -179,7 +179,7 @@ SUBMITTED = CLAIMED.move(State.SUBMITTED, job_name="projects/p/locations/l/custo
     ids=["queued", "submitting", "submitted", "ended"],
 )
 def test_a_replay_looks_at_the_launch(letters: Letters, launch: Launch, message: str, replayed: bool) -> None:
-    """What is already done stays, and the output says why; nothing is published for it."""
+    """A letter that is already done stays, and the output says why; nothing is published for it."""
     letters.ledger.write(launch)
     [request] = letters.bury(encode(REQUEST))
     assert message in letters.run("--replay").stdout
@@ -213,7 +213,7 @@ def test_contradictory_options_are_refused(letters: Letters, options: list[str])
 
 
 def test_a_missing_subscription_or_topic_is_named_with_its_fix(letters: Letters) -> None:
-    """What makes it is a command to copy; a letter that could not be published stays, and is there at once."""
+    """The fix is a command to copy; a letter that could not be published stays, and is there at once."""
     letters.bury(TICKET)
     letters.place.publisher.delete_topic(topic=f"{PROJECT}/topics/{letters.name}-requests")
     fix = f"python -m deploy provision --project=contract --region=us-central1 --name={letters.name}"
@@ -226,7 +226,7 @@ def test_a_missing_subscription_or_topic_is_named_with_its_fix(letters: Letters)
 
 
 def test_a_publisher_moves_no_cursor(letters: Letters) -> None:
-    """What stands in a message is shown as plain text, whatever it holds."""
+    """Any content of a message is shown as plain text."""
     names = {"source": "\x1b[2J[red]ci", "idempotency_key": "a\nb"}
     letters.bury(encode(Request(**names, run_spec={})))
     assert "·[2J[red]ci: a·b" in letters.run().stdout

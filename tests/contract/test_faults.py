@@ -72,7 +72,7 @@ def test_the_rate_can_be_changed_and_the_share_is_about_right() -> None:
 
 
 def test_a_seed_gives_one_sequence() -> None:
-    """And another seed another one."""
+    """Another seed gives another sequence."""
     statuses = []
     for seed in (1, 1, 2):
         with counting(0.5, *FAULTS[:4], seed=seed) as (url, _):

@@ -82,7 +82,7 @@ def test_its_exit_code_is_in_the_error(play: Play) -> None:
 
 
 def test_an_endless_one_ends_when_it_is_cancelled(wandb: State, play: Play) -> None:
-    """And W&B shows the run as killed, where stop was pressed."""
+    """W&B shows the run as killed if stop was pressed."""
     state, job = play(endless=True)
     [run] = eventually(wandb.runs.all, "the run begins")
     wandb.runs.stop(run.id)

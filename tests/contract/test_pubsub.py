@@ -83,7 +83,7 @@ def test_many_topics_come_in_pages(place: Place) -> None:
 
 
 def test_every_subscription_gets_each_message(place: Place) -> None:
-    """What is published once reaches each subscription, with data, attributes, id and time."""
+    """A message published once reaches each subscription, with data, attributes, id and time."""
     topic = place.topic()
     subscriptions = [place.subscribe(topic) for _ in range(2)]
     (message_id,) = place.publish(topic, b"hello", colour="red")

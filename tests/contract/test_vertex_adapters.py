@@ -138,7 +138,7 @@ def test_why_there_is_no_capacity_is_told_apart(
 
 
 def test_a_job_whose_machines_are_taken_away_shows_that_it_had_begun(vertex: Vertex) -> None:
-    """And one that found none does not."""
+    """A job that found no machines shows that it had not."""
     [found_none, lost_them] = (vertex.vertex_job(vertex.add("JOB_STATE_PENDING")) for _ in range(2))
     assert found_none.started_at is None
     vertex.state.force(lost_them.name, "JOB_STATE_RUNNING")
@@ -217,7 +217,7 @@ def test_the_names_of_the_arguments_are_the_installed_sdks() -> None:
 
 
 def test_a_page_of_a_hundred_is_one_call(vertex: Vertex) -> None:
-    """And no call for any one job."""
+    """There is no call for a single job."""
     for number in range(250):
         vertex.add(launch_key=f"k{number}")
     assert len({job.key for job in vertex.listed()}) == 250

@@ -1,4 +1,4 @@
-"""What is uncertain about Vertex AI, in both readings, and what it refuses: judged by Google's own clients."""
+"""Uncertain behaviour of Vertex AI, in both readings, and its refusals, as Google's own clients see them."""
 
 import shutil
 import subprocess
@@ -365,7 +365,7 @@ def test_a_reference_is_expanded_as_kubernetes_does(text: str, result: str) -> N
 
 
 def test_a_variable_sees_those_before_it() -> None:
-    """And those of the service."""
+    """It sees the service's own variables, too."""
     variables = [("A", "$(B)"), ("B", "$(HOME)"), ("C", "$(B)")]
     assert expanded_variables(variables, {"HOME": "/h"}) == {"A": "$(B)", "B": "/h", "C": "/h"}
 

@@ -105,7 +105,7 @@ def test_the_newest_job_of_a_launch_is_found_by_its_key_alone(vertex: Vertex) ->
 
 
 def test_a_job_with_an_odd_attempt_is_found_all_the_same(vertex: Vertex) -> None:
-    """Somebody has changed its label."""
+    """A person has changed its label."""
     name = vertex.add(launch_attempt="two")
     assert vertex.compute.find(HERE, {"launch_key": "k1"}) == FoundJob(name, 0)
 

@@ -513,7 +513,7 @@ def test_a_quota_refuses_and_an_answer_gets_lost(sdk: Callable[..., Any], state:
 
 
 def test_the_pages_show_jobs_but_no_secrets(sdk: Callable[..., Any], url: str) -> None:
-    """What people see is escaped, counted and free of keys, also where the job printed its own."""
+    """Pages are escaped, counted and free of keys, even if the job printed its own."""
     command = ["sh", "-c", "echo key=$WANDB_API_KEY"]
     job = sdk(pool(command, WANDB_API_KEY="k" * 40, PLAIN="seen"), name="<b>bold</b>")
     ended(job)

@@ -82,7 +82,7 @@ def test_an_unreachable_wandb_gives_no_answer() -> None:
 
 
 def test_a_full_page_is_followed_by_the_next() -> None:
-    """Where W&B gives fewer runs at a time than were asked for."""
+    """If W&B returns fewer runs at a time than requested."""
 
     def page(name: str, cursor: str | None) -> Response:
         info = {"hasNextPage": cursor is not None, "endCursor": cursor}

@@ -229,7 +229,7 @@ def link(artifact_id: str) -> bytes:
     ],
 )
 def test_a_job_that_cannot_be_launched_is_refused(state: State, url: str, path: str, message: str) -> None:
-    """By name, with what is wrong."""
+    """The refusal has its name and the fault."""
     put(state, "data", "dataset", {})
     put(state, "empty", "job", {})
     put(state, "bad", "job", {"wandb-job.json": b"no"})
@@ -243,7 +243,7 @@ def test_a_job_that_cannot_be_launched_is_refused(state: State, url: str, path: 
 
 
 def test_a_deleted_job_is_not_found(state: State, url: str) -> None:
-    """And one that is not uploaded yet is not there yet."""
+    """So is a job that is not uploaded yet."""
     deleted = put(state, "train", "job", {})
     state.artifacts.delete(deleted)
     state.artifacts.create("team", "vision", "job", "draft", {"digest": "x"})

@@ -192,7 +192,7 @@ def test_no_item_is_none(popped: Any) -> None:
 
 @pytest.mark.parametrize("body", ["not JSON", "[" * 100_000, '{"data": {"popFromRunQueue": {"runQueueItemId": "i', ""])
 def test_an_answer_without_an_id_may_have_leased_an_item(body: str) -> None:
-    """Nobody knows which: it comes again."""
+    """Its id is not known: the item comes again."""
     with answering(Response(body)) as (wandb, _), pytest.raises(OutcomeUnknown):
         wandb.pop(QUEUE, "agent")
 

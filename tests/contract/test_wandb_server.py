@@ -176,7 +176,7 @@ def test_priorities_count_where_the_queue_says_so(state: State, mode: str, order
 
 
 def test_a_lease_that_ends_puts_the_item_back_in_its_place(state: State, clock: Clock) -> None:
-    """What is not acked in time is pending again, ahead of younger items, and the old lease acks nothing."""
+    """An item that is not acked in time is pending again, before younger ones, and the old lease acks nothing."""
     queue = state.make_queue("team", "gpus", config=VERTEX)
     first, second = state.push("team", "gpus", SPEC), state.push("team", "gpus", SPEC)
     assert state.queues.pop(queue, "agent") is first

@@ -53,7 +53,7 @@ print(LaunchAgent._is_scheduler_job(None, json.loads(sys.argv[1])))
 def test_a_sweeps_state_is_what_the_agent_reads(
     state: State, url: str, client_env: dict[str, str], tmp_path: Path, as_it_is: str
 ) -> None:
-    """By the function of the installed wandb that the agent asks with."""
+    """The agent's own function of the installed wandb agrees."""
     with state.lock:
         state.project("team", "vision")
         state.runs.add_sweep("team", "vision", "sw1", as_it_is)
@@ -69,7 +69,7 @@ def test_a_sweeps_state_is_what_the_agent_reads(
 def test_a_sweep_is_cancelled_as_the_agent_does_it(
     state: State, url: str, client_env: dict[str, str], tmp_path: Path, by: str, as_it_is: str, becomes: str
 ) -> None:
-    """By the function of the installed wandb that the agent calls when a scheduler has failed."""
+    """The installed wandb sends it, as the agent does when a scheduler has failed."""
     with state.lock:
         state.project("team", "vision")
         sweep = state.runs.add_sweep("team", "vision", "sw1", as_it_is)

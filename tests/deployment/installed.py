@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 
 class NotInstalledError(Exception):
-    """What is required is not what is installed."""
+    """The requirements differ from the installed packages."""
 
 
 def requirements(text: str) -> list[Requirement]:

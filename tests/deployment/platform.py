@@ -1,4 +1,4 @@
-"""What Google runs between the parts: Cloud Scheduler calls, Pub/Sub delivers, Cloud Run starts what was deployed."""
+"""Google's part of a deployment: Cloud Scheduler calls, Pub/Sub delivers, Cloud Run starts the functions."""
 
 import threading
 import time

@@ -96,7 +96,7 @@ def test_a_missing_permission_is_named_with_the_command_that_gives_it(cloud: Clo
 
 
 def test_dead_between_publishing_and_taking_out_it_comes_twice(cloud: Cloud) -> None:
-    """And is never lost: the letter stays until it has been published."""
+    """No message is lost: the letter stays until it has been published."""
     cloud.fail("POST", "launch-dead-letters:acknowledge$", status=500)
     done = run("--replay")
     assert done.exit_code == 1

@@ -362,7 +362,7 @@ def test_a_breakage_is_named_with_its_fix(project: Deployed, breakage: Breakage)
 
 
 def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:
-    """What was looked at is put back at once, and never acknowledged."""
+    """Letters that doctor reads are put back at once, and never acknowledged."""
     publish_dead_letter(project)
     project.doctor("running")
     calls = project.cloud.calls_to("pubsub", "POST", "launch-dead-letters:")

@@ -1,4 +1,4 @@
-"""What a check of `doctor` trips over becomes a line of its own, with what can be done about it."""
+"""An error inside a check of `doctor` becomes a line of its own, with the fix."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ ERRORS: list[tuple[Exception, str, str]] = [
 
 @pytest.mark.parametrize(("error", "message", "fix"), ERRORS, ids=[type(error).__name__ for error, *_ in ERRORS])
 def test_an_error_is_a_finding(error: Exception, message: str, fix: str) -> None:
-    """What was found before the error stays; the error is described in words, with a command if one helps."""
+    """Findings before the error stay; the error is described in words, with a command if one helps."""
 
     def look() -> Iterator[Finding]:
         yield ok("thing", "is there")

@@ -202,7 +202,7 @@ def test_cloud_scheduler_calls_with_an_id_token(project: Whole, build: Build, ve
 
 @pytest.mark.parametrize("verb", FUNCTIONS)
 def test_nobody_else_gets_in(project: Whole, build: Build, verb: str) -> None:
-    """Neither another account, nor the right one with a token for another address, nor nobody at all."""
+    """Another account, the right one with a token for another address, and a caller without a token are refused."""
     address, caller = DEPLOYMENT.url(verb), DEPLOYMENT.account("submit" if verb == "submit" else "scheduler")
     project.enforcement.expected.add(("guest@example.com", "run.routes.invoke"))
     assert project.platform.post(address, "guest@example.com", address) == 403
@@ -252,7 +252,7 @@ def test_a_lost_answer_makes_no_second_job(project: Whole, build: Build) -> None
 
 
 def test_stop_in_wandb_cancels_the_job(project: Whole, build: Build) -> None:
-    """By status, the only one that may."""
+    """Status cancels it: no other function may."""
     _, job = project.launch("stopped")
     project.vertex.force(job.name, "JOB_STATE_RUNNING")
     variables = {v.name: v.value for v in job.message.job_spec.worker_pool_specs[0].container_spec.env}
@@ -327,7 +327,7 @@ def test_the_next_build_takes_the_traffic_again(project: Whole, build: Build) ->
 
 
 def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
-    """By the next build's provision, with the permissions of the build; --plan says it first, and does nothing."""
+    """The next provision undoes them, with the permissions of the build; --plan shows them first, and does nothing."""
     topic = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"]
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))

@@ -62,7 +62,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
 
 
 def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """And the exit code says so."""
+    """The exit code says so."""
     done, _ = demo
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("right ")] == [
@@ -71,7 +71,7 @@ def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess
 
 
 def test_a_job_without_a_run_shows_the_end_of_its_log(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """Where its author reads why the item failed."""
+    """Its author reads there why the item failed."""
     done, _ = demo
     assert "The end of its log: loading the cats done; W&B was never told" in re.sub(r"[\s│]+", " ", done.stdout)
 

@@ -25,7 +25,7 @@ TOPIC = "projects/p/topics/launch-requests"
 
 @dataclass
 class Outside:
-    """What stands outside the functions."""
+    """The services around the functions."""
 
     wandb: State
     vertex: VertexState

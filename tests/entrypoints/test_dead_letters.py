@@ -1,4 +1,4 @@
-"""What submit cannot take, from its delivery to the dead letters and back; and a launch whose attempts are used up."""
+"""A message that submit refuses, from its delivery to the dead letters and back; a launch without attempts left."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What nobody can do who may enqueue or publish: read the functions' environment, or get more than is allowed."""
+"""Authors and publishers cannot read the functions' environment, or exceed the policy."""
 
 import json
 import os
@@ -64,7 +64,7 @@ RULES = {
 def test_a_publisher_is_limited_whatever_it_names(
     outside: Outside, capsys: pytest.CaptureFixture[str], publisher: str, rule: str
 ) -> None:
-    """What the deployment's policy does not allow becomes no job, and the log names the rule."""
+    """A launch against the deployment's policy becomes no job, and the log names the rule."""
     message = encode(REQUEST.model_copy(update=PUBLISHERS[publisher]))
     submit = outside.client("submit", LAUNCH_POLICY=json.dumps({rule: RULES[rule]}))
     assert submit.post(**eventarc(message)).status_code == 200

@@ -223,7 +223,7 @@ GARBAGE = [
 
 
 def test_a_message_that_is_none_is_not_quoted(scene: Scene, caplog: Any) -> None:
-    """Neither by submit nor by the list of dead letters."""
+    """Submit does not show it, and the list of dead letters does not."""
     scene.call("submit", *GARBAGE)
     shown = scene.shown() + caplog.text
     assert "NotAMessage" in shown
@@ -244,7 +244,7 @@ def test_plan_shows_no_key(scene: Scene) -> None:
 
 
 def test_plan_shows_what_reads_the_key_by_its_name(scene: Scene) -> None:
-    """And the secret that it reads, not the program itself."""
+    """The output has the secret's name, and a name in place of the program's text."""
     scene.outside.monkeypatch.setenv("LAUNCH_KEY_SECRET", "projects/p/secrets/s")
     config = {"resource_args": vertex((*CONTAINER[1:], "command"), ["python", "x.py"])}
     scene.outside.wandb.make_queue("team", "vertex", config=config, resource="gcp-vertex")
@@ -256,7 +256,7 @@ def test_plan_shows_what_reads_the_key_by_its_name(scene: Scene) -> None:
 
 
 def test_the_jobs_still_have_their_variables(scene: Scene) -> None:
-    """What is hidden from who reads is not hidden from the job, and the ledger keeps the item's own key."""
+    """The job gets the values that readers do not see, and the ledger keeps the item's own key."""
     scene.launch(own(resource_args={"vertex": RENDERED}))
     scene.launch({**ITEM, "name": "two"})
     jobs = [job.message.job_spec.worker_pool_specs[0].container_spec.env for job in scene.outside.vertex.jobs()]

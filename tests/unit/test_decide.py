@@ -1,4 +1,4 @@
-"""What status decides: a table of what the ledger, Vertex AI and W&B say, and what follows."""
+"""Decisions of status: a table of observations of the ledger, Vertex AI and W&B, and the decision for each."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -516,7 +516,7 @@ def test_a_stopped_run_that_ends_by_itself_is_cancelled(state: str) -> None:
 
 
 def test_an_expired_job_is_reported_as_expired() -> None:
-    """Where it never became a run."""
+    """If it never became a run."""
     decision = decide(SUBMITTED, Observed(job=job("EXPIRED", ended_at=ago(hours=1))), NOW, StatusTimings())
     assert isinstance(decision, Finish)
     assert decision.reason.startswith("The job expired in Vertex AI")

@@ -1,4 +1,4 @@
-"""What poll does with queues: everything acked is written down and published, nothing else is."""
+"""Poll drains queues: it records and publishes each acked item, and no other."""
 
 import tracemalloc
 from collections import deque
@@ -27,7 +27,7 @@ def scene() -> Scene:
 
 
 def test_each_item_is_written_down_acked_and_published_once(scene: Scene) -> None:
-    """And the report says so."""
+    """The report says so."""
     for number in range(5):
         scene.wandb.push(f"i{number}", A if number % 2 else B)
     report = scene.poll()
@@ -70,7 +70,7 @@ def test_an_item_that_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -
 def test_a_queue_with_a_launch_that_waits_for_capacity_is_not_popped(
     scene: Scene, state: State, shortage: Shortage | None, held: bool
 ) -> None:
-    """What would not run either stays in W&B, where its priority counts; other queues go on, and the report says so."""
+    """Items that could not run stay in W&B, with their priority; other queues go on, and the report says so."""
     launch = scene.ledger.write(from_item("old", A, {}, scene.clock()))
     launch = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, short_of=shortage))
     if state is State.QUEUED:
@@ -176,7 +176,7 @@ def test_a_lost_answer_to_a_pop_costs_one_lease(scene: Scene) -> None:
 
 
 def test_an_item_of_another_agent_is_withdrawn(scene: Scene) -> None:
-    """Somebody else popped and acked it while ours was under way."""
+    """Another agent popped and acked it while our ack was under way."""
     item = scene.wandb.push("i", A)
 
     class Quicker(FakeWandb):
@@ -212,7 +212,7 @@ def test_a_lease_that_ended_leaves_the_launch_for_the_next_pop(scene: Scene) -> 
 
 
 def test_one_agent_is_registered_and_found_again(scene: Scene) -> None:
-    """And shown as RUNNING while launches are open, as POLLING otherwise; other queues make another agent."""
+    """It is RUNNING while launches are open, and POLLING otherwise; other queues make another agent."""
     scene.poll()
     scene.poll()
     scene.wandb.push("i", A)
@@ -353,7 +353,7 @@ def test_one_queue_that_fails_does_not_stop_the_others(scene: Scene) -> None:
 
 
 def test_a_mistake_of_ours_with_one_item_does_not_hold_back_the_others(scene: Scene) -> None:
-    """What was acked before it is published."""
+    """Items acked before it are published."""
     scene.wandb.push("a", A)
     scene.wandb.push("b", B)
 

@@ -1,4 +1,4 @@
-"""What the author of a job that failed reads of its log, and what nobody reads there."""
+"""The excerpt of a failed job's log that its author reads, without keys."""
 
 from dataclasses import replace
 

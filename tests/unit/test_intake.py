@@ -138,7 +138,7 @@ def test_a_long_key_is_shortened_where_its_path_is_shown() -> None:
 
 
 def test_names_of_a_wrong_type_are_left_to_the_renderer() -> None:
-    """Which names what it wants instead."""
+    """The refusal names the expected value."""
     launch = from_item("a", QUEUE, {"entity": 5, "project": ["p"], "run_id": {"r": 1}}, NOW)
     assert launch.entry.state is State.QUEUED
     assert (launch.entry.run.entity, launch.entry.run.project, launch.entry.run.run_id) == ("", "", launch.key[1:13])

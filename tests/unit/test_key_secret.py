@@ -56,7 +56,7 @@ def test_an_entry_point_of_the_item_is_known_too() -> None:
     ids=["image", "code"],
 )
 def test_a_jobs_entry_point_is_known(job: JobSource, rest: list[str]) -> None:
-    """What fetches a job's code needs the key, and so comes after what reads it."""
+    """The program that fetches code needs the key, and runs after the program that reads it."""
     call = render(draft_of(run_spec(docker=None, job=job.path)), SECURED, NAMES, job)
     command = call.constructor["worker_pool_specs"][0]["container_spec"]["command"]
     assert command[: len(BEFORE) + len(rest)] == [*BEFORE, *rest]

@@ -1,4 +1,4 @@
-"""Where a launch looks for machines: the operator's ladder, place by place."""
+"""The operator's ladder: the places where a launch looks for machines, one after another."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -156,7 +156,7 @@ def test_a_quota_of_calls_is_no_reason_to_climb() -> None:
 
 
 def test_a_place_without_any_quota_is_not_tried_again() -> None:
-    """And where nothing is left, there is no hope."""
+    """If no place is left, the launch is hopeless."""
     launch, _ = attempt(a_launch(), a_call(), REGIONS)
     launch, _ = refused(launch, Shortage.ZERO)
     for _ in range(2):
@@ -230,7 +230,7 @@ def test_a_wrong_ladder_is_refused(written: dict[str, Any], message: str) -> Non
 
 
 def test_no_policy_refuses_a_launchs_own_place_here() -> None:
-    """That is done before, and ends the launch."""
+    """Admission refuses it before, and ends the launch."""
     nowhere = AdmissionPolicy(regions=("asia-east1",))
     found, _ = places(a_call(), ALL, a_launch().entry.run, nowhere)
     assert list(found) == [SPOT_HERE]

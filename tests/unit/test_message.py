@@ -46,7 +46,7 @@ def test_the_requests_on_the_page_are_requests() -> None:
     ],
 )
 def test_an_encoded_message_is_decoded(message: Ticket | Request) -> None:
-    """Both kinds."""
+    """Tickets and requests."""
     assert decode(encode(message)) == message
 
 
@@ -75,7 +75,7 @@ def test_a_newer_publisher_may_say_more() -> None:
     ids=range(9),
 )
 def test_an_invalid_message_is_refused_by_field(message: bytes, problem: str) -> None:
-    """And never with a value: a run spec can hold a key."""
+    """The refusal shows no value: a run spec can hold a key."""
     with pytest.raises(NotAMessage, match=re.escape(problem)):
         decode(message)
 
@@ -91,7 +91,7 @@ def test_a_refusal_shows_no_value() -> None:
 
 
 def test_a_message_has_at_most_a_million_bytes() -> None:
-    """What it is read into takes up to thirty times that, and a function has 512 MB."""
+    """Parsed, it takes up to thirty times that, and a function has 512 MB."""
     message = encode(Request(source="ci", idempotency_key="1", run_spec={"x": ""}))
     largest = message.replace(b'"x":""', b'"x":"%s"' % (b"x" * (MAX_BYTES - len(message))))
     assert isinstance(decode(largest), Request)

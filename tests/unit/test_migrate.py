@@ -156,7 +156,7 @@ def refusal(kind: type[Settings]) -> str:
 
 
 def test_the_ledgers_bucket_has_its_name(run: Run) -> None:
-    """That of the deployment in the file's project."""
+    """The name belongs to the deployment in the file's project."""
     assert "gs://acme-ml-launch-ledger" in section(run(FULL), "Required settings that the file does not give")
 
 
@@ -173,7 +173,7 @@ def test_the_permissions_shown_are_those_that_bootstrap_and_the_build_bind(run: 
 
 
 def test_it_says_where_no_account_to_run_as_is_listed(run: Run) -> None:
-    """And how one is."""
+    """The message shows how to list one."""
     text = section(run(MINIMAL), "Permissions")
     assert "policy.service_accounts lists no account" in text
     assert "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}" in text
@@ -313,7 +313,7 @@ def test_an_unknown_key_of_policy_is_refused(run: Run) -> None:
 
 
 def test_an_unknown_key_like_no_other_is_not_asked_for(run: Run) -> None:
-    """And neither markup nor anything else in it is taken for more than text."""
+    """Markup in it stays text."""
     assert rows(run(f'{MINIMAL}"[bold]:x:": 1\n'))["[bold]:x:"] == ["[not shown]", "unknown", "It is ignored."]
 
 
@@ -368,7 +368,7 @@ def test_an_invalid_file_is_refused_in_one_line(run: Run, text: str, message: st
 
 
 def test_bytes_that_are_no_text_are_one_line(run: Run) -> None:
-    """As is a file that is not there, and a folder."""
+    """So are a missing file and a folder."""
     Path("image").write_bytes(b"\xff\xfe\x00")
     Path("folder").mkdir()
     for name, message in {"image": "cannot be read", "none": "does not exist", "folder": "is a directory"}.items():
@@ -385,7 +385,7 @@ def test_a_file_that_holds_itself_is_explained_like_any_other(run: Run) -> None:
 
 
 def test_help_says_what_it_reads_and_when_it_fails() -> None:
-    """And where an agent has its file."""
+    """It says where an agent has its file."""
     text = " ".join(CliRunner().invoke(main, ["migrate", "--help"]).stdout.split())
     assert "LAUNCH_CONFIG" in text
     assert "Exit code 1 if something keeps the file from moving over." in text

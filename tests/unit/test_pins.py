@@ -25,7 +25,7 @@ def pinned(*names: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PINS)
 def test_every_line_names_one_version(name: str) -> None:
-    """And no line of two files differs."""
+    """Lines of two files agree."""
     for package, specifier in pinned(name).items():
         assert re.fullmatch(r"==[\w.]+", specifier), package
         assert pinned(*PINS)[package] == specifier

@@ -1,4 +1,4 @@
-"""What a launch may ask for: each rule allows what it lists, refuses the rest by name, and means nothing unwritten."""
+"""The admission policy: each rule allows its values, refuses others by name, and an absent rule allows all."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
 
 @pytest.mark.parametrize(("policy", "asked"), ALLOWED, ids=range(len(ALLOWED)))
 def test_an_allowed_launch_is_unchanged(policy: dict[str, Any], asked: CustomJobCall) -> None:
-    """By the rule that names it, or because there is none."""
+    """A rule lists it, or there is no rule."""
     assert allowed(asked, AdmissionPolicy(**policy)) is asked
 
 
@@ -138,7 +138,7 @@ def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any
 
 @pytest.mark.parametrize("prefix", [None, "gcr.io/p", "gcr.io/p/", "gcr.io/p/train"])
 def test_the_image_that_stands_for_any_is_allowed(prefix: str | None) -> None:
-    """What a queue gives to its items is checked before there is one."""
+    """A queue's configuration is checked before it has an item."""
     policy = AdmissionPolicy(images=(prefix,)) if prefix else AdmissionPolicy()
     allowed(call(pool(image=example_image(policy, "REGION-docker.pkg.dev/PROJECT/IMAGE:TAG"))), policy)
 

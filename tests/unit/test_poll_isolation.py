@@ -1,4 +1,4 @@
-"""What goes wrong with one item, queue or record costs poll only that: what is behind it is served."""
+"""A failure of one item, queue or record costs poll only that one: the items behind it are served."""
 
 import math
 from typing import Any
@@ -292,7 +292,7 @@ def test_launches_that_have_ended_take_no_slot(scene: Scene, holds: Shortage | N
 
 
 def test_one_slot_is_not_always_given_to_the_same_queue(scene: Scene) -> None:
-    """Which queue is asked first differs from call to call."""
+    """The first queue differs from call to call."""
     for number in range(40):
         scene.wandb.push(f"a{number}", A)
         scene.wandb.push(f"b{number}", B)

@@ -1,4 +1,4 @@
-"""What the image of a code job is built of, what it is called, and what runs in it."""
+"""Images of code jobs: their sources, names and commands."""
 
 import json
 from dataclasses import replace
@@ -159,7 +159,7 @@ def test_an_impossible_build_is_refused(job: JobSource, overrides: dict[str, Any
 
 
 def test_without_a_base_image_only_a_dockerfile_of_its_own_is_built() -> None:
-    """Which begins as it likes."""
+    """A Dockerfile brings its own base image."""
     bare = replace(BUILDS, base_image="")
     with pytest.raises(Reject, match="no base image is set to run it in"):
         launched(CODE, bare)
@@ -167,7 +167,7 @@ def test_without_a_base_image_only_a_dockerfile_of_its_own_is_built() -> None:
 
 
 def test_a_policy_of_images_holds_for_the_base_image_too() -> None:
-    """And for what the image is called."""
+    """It holds for the name of the built image, too."""
     call = launched(CODE)
     both = AdmissionPolicy(images=(DESTINATION, "docker.io/library/python"))
     assert allowed(call, both) is call

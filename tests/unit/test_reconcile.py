@@ -1,4 +1,4 @@
-"""What status does: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
+"""Status reconciles: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -219,7 +219,7 @@ def test_stop_wins_over_a_claim_that_was_quicker(scene: Scene) -> None:
 
 
 def test_a_report_that_wandb_refuses_keeps_its_launch_open_for_a_day(scene: Scene) -> None:
-    """And no slot for ever."""
+    """It does not hold a slot for ever."""
     launch = scene.queued()
     scene.ledger.write(launch.end(Outcome.REJECTED, "no", scene.clock()))
     scene.wandb.fail["fail_item"] = Reject("item", "is FINISHED and W&B does not let it fail")
@@ -333,7 +333,7 @@ def test_launches_that_are_due_are_published(scene: Scene) -> None:
 
 
 def test_without_wandb_what_is_certain_is_published_all_the_same(scene: Scene) -> None:
-    """And nothing is decided that only W&B knows."""
+    """Status decides nothing that depends on W&B."""
     waiting, ended = scene.queued("waiting"), scene.queued("ended")
     scene.ledger.write(ended.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
     scene.clock.pass_(61)
@@ -587,7 +587,7 @@ def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
     ("state", "ended"), [("JOB_STATE_FAILED", True), ("JOB_STATE_SUCCEEDED", False), ("JOB_STATE_CANCELLED", False)]
 )
 def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: str, ended: bool) -> None:
-    """Nobody else would make its runs; a W&B that is down is asked again."""
+    """No other process would make its runs; a W&B that is down is asked again."""
     pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
@@ -714,7 +714,7 @@ def test_one_run_that_cannot_be_asked_for_leaves_only_its_own_launch_undecided(s
 
 
 def test_an_answer_of_wandb_that_nobody_foresaw_is_no_fact(scene: Scene) -> None:
-    """What needs no answer goes on: a claim that ended, and a report that is owed."""
+    """Decisions without an answer go on: a claim that ended, and a report that is owed."""
     claimed, ended, runs = scene.queued("claimed"), scene.queued("ended"), scene.submitted("runs")
     scene.ledger.write(claimed.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
     attempted = ended.move(State.SUBMITTING, attempt=1)
@@ -815,7 +815,7 @@ def test_a_warning_that_is_refused_for_a_day_is_given_up(scene: Scene) -> None:
 
 @pytest.mark.parametrize("state", ["finished", "running"])
 def test_an_item_never_goes_on_saying_that_it_waits(scene: Scene, state: str) -> None:
-    """Neither while its job runs, nor when that ended before anybody looked."""
+    """It is not published while its job runs, or if the job ended before status looked."""
     launch = scene.submitted()
     entry = replace(launch.entry, notice="Waiting: no room", noticed=True)
     scene.ledger.write(replace(scene.ledger.open[launch.key], entry=entry))
@@ -887,7 +887,7 @@ def test_a_job_without_quota_at_all_is_not_waited_for(scene: Scene) -> None:
 
 
 def test_a_living_job_of_an_older_attempt_is_cancelled_beside_a_newer_one(scene: Scene) -> None:
-    """And named at every tick until it is gone."""
+    """It is named at every tick until it is gone."""
     old = scene.submitted()
     scene.run(old)
     queued = replace(old, entry=replace(old.entry, state=State.QUEUED, job_name=""))
@@ -969,7 +969,7 @@ def test_a_launch_published_in_this_tick_is_warned_but_not_written_to(scene: Sce
 
 @pytest.mark.parametrize("seconds", [44, 60])
 def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, seconds: int) -> None:
-    """What can be done is done, and the region that was not listed to its end is an error."""
+    """The rest is done, and the region with an incomplete listing is an error."""
     for number in range(3):
         scene.ledger.write(scene.queued(f"item{number}").end(Outcome.REJECTED, "no", scene.clock()))
     living = scene.submitted("living")
@@ -988,7 +988,7 @@ def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, s
 
 
 def test_an_invocation_that_froze_while_looking_does_nothing(scene: Scene) -> None:
-    """What it has seen is no longer true."""
+    """Its observation is no longer true."""
     launch = scene.submitted()
     scene.run(launch, stopped=True)
 

@@ -1,4 +1,4 @@
-"""Which registries Vertex AI can pull from."""
+"""Registries that Vertex AI can pull from."""
 
 import pytest
 

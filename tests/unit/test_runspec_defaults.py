@@ -1,4 +1,4 @@
-"""What a queue gives to a request that names it: the same as W&B gives to an item, and refusals that name the fix."""
+"""A queue completes a request as W&B completes an item; refusals name the fix."""
 
 import copy
 import json

@@ -70,7 +70,7 @@ def test_any_json_is_read_or_refused(raw: dict[str, Any]) -> None:
 
 
 def test_a_change_keeps_the_raw_run_spec_and_its_parsed_form_together() -> None:
-    """What the ledger keeps is what the next attempt parses."""
+    """The next attempt parses the text that the ledger keeps."""
     draft = draft_of(run_spec(job="a/b/c:latest", template_variables={"x": 1}))
     changed = draft.changed(without="template_variables", job="a/b/c:v3")
     assert (changed.spec.job, changed.launch.run_spec["job"]) == ("a/b/c:v3", "a/b/c:v3")

@@ -1,4 +1,4 @@
-"""Which projects and regions a spec may name: what the client library or Vertex AI would refuse later."""
+"""Projects and regions of a spec: invalid ones are refused before the client library or Vertex AI refuses them."""
 
 import pytest
 from hypothesis import given

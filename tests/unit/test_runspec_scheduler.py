@@ -68,7 +68,7 @@ def test_a_scheduler_is_a_small_job_of_its_own() -> None:
 
 
 def test_a_schedulers_place_comes_from_the_item_if_wandb_puts_it_there() -> None:
-    """And nothing else of it: neither its machines, nor how long or on which capacity a training may run."""
+    """It takes nothing else from the item: no machines, no time limit, no kind of capacity."""
     run = {"service_account": "a@p.iam.gserviceaccount.com", "timeout": 60, "scheduling_strategy": "SPOT"}
     arguments = {"vertex": {"spec": {**TRAINING["spec"], "persistent_resource_id": "r", "location": "l"}, "run": run}}
     unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
@@ -80,7 +80,7 @@ def test_a_schedulers_place_comes_from_the_item_if_wandb_puts_it_there() -> None
 
 
 def test_template_variables_take_their_defaults() -> None:
-    """Nobody gives a scheduler other values."""
+    """Authors cannot set other values for a scheduler."""
     queues = configured(staging_bucket="gs://{{bucket}}")
     found = queues.configs[QUEUE]
     queues.configs[QUEUE] = QueueConfig(found.id, config=found.config, template_variables={"bucket": {"default": "b"}})

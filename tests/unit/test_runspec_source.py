@@ -1,4 +1,4 @@
-"""What a launch runs: images, jobs, and what the agent of the installed wandb would make of the same job."""
+"""Images and jobs that a launch runs, compared with the agent of the installed wandb."""
 
 import ast
 import json
@@ -136,7 +136,7 @@ def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: Deplo
     ],
 )
 def test_a_job_of_the_runs_own_project_may_be_named_without_it(job: Any, path: str) -> None:
-    """What is left out is the run's."""
+    """The run's entity and project fill the omitted parts."""
     assert job_path(RunSpec.parse(run_spec(docker=None, job=job))) == path
 
 

@@ -1,4 +1,4 @@
-"""What YAML can write of each argument, and what becomes of it: with the shapes of the installed SDK."""
+"""Values of YAML for each argument, and the SDK's values that they become, by the shapes of the installed SDK."""
 
 from typing import Any
 

@@ -137,7 +137,7 @@ def test_the_installed_agent_takes_the_same_keys_with_nothing_behind_them() -> N
 
 
 def test_everything_missing_is_in_one_error() -> None:
-    """By the names under which the reader knows it."""
+    """The error has the names that the reader knows."""
     with pytest.raises(SettingsError) as wrong:
         load(PollSettings)
     assert set(str(wrong.value).split("; ")) == {
@@ -221,7 +221,7 @@ def test_a_file_without_a_key_is_named_with_all_other_mistakes(
 def test_a_wrong_value_names_its_variable(
     enough: None, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
-    """And says what would be right."""
+    """The error names an accepted value."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=re.escape(message)) as wrong:
         load(PollSettings)
@@ -393,7 +393,7 @@ def test_an_agents_builder_that_pushes_nowhere_is_none(enough: None, tmp_path: P
 def test_a_builder_needs_to_know_where_to(
     enough: None, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
 ) -> None:
-    """What is missing is named in one error."""
+    """One error names all missing settings."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=re.escape(message)):

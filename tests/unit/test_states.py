@@ -42,13 +42,13 @@ def test_every_pair_of_states(start: State, end: State) -> None:
 
 
 def test_nothing_leads_out_of_the_end() -> None:
-    """And the end can be reached from everywhere."""
+    """The end can be reached from every state."""
     assert TRANSITIONS[State.ENDED] == frozenset()
     assert all(State.ENDED in TRANSITIONS[state] for state in State if state is not State.ENDED)
 
 
 def test_the_report_is_owed_to_an_item_only() -> None:
-    """Nobody waits for news of another system's request in W&B."""
+    """Requests of other systems have no item in W&B to report to."""
     item = from_item("item", QUEUE, {}, NOW)
     request = from_request(Request(source="ci", idempotency_key="1", run_spec={}, queue=QUEUE), NOW)
     assert [launch.end(Outcome.FAILED, "x", NOW).entry.report_owed for launch in (item, request)] == [True, False]

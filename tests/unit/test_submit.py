@@ -1,4 +1,4 @@
-"""What submit does with a message: at most one CustomJob, and everything written down."""
+"""Submit handles a message: at most one CustomJob, and every step recorded."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -127,7 +127,7 @@ def test_a_submit_that_died_after_its_claim_is_taken_over(scene: Scene, created:
 
 
 def test_an_unreachable_vertex_leaves_a_takeover_undecided(scene: Scene) -> None:
-    """What cannot be looked up is not created: the claim stays."""
+    """Without a look-up there is no create: the claim stays."""
     ticket = scene.open()
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], True
     scene.deliver(ticket)
@@ -178,7 +178,7 @@ def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -
 def test_a_quota_of_calls_waits_briefly_and_a_lack_of_machines_long(
     scene: Scene, shortage: Shortage, longest: int
 ) -> None:
-    """And the listing shows why, until a job exists: poll looks at it."""
+    """The listing shows the reason until a job exists: poll reads it."""
     ticket = scene.open()
     for _ in range(10):
         scene.vertex.next_errors = [Capacity("no room", shortage)]
@@ -370,7 +370,7 @@ def test_a_claim_that_ended_under_its_holder_is_not_overwritten(scene: Scene) ->
     ticket = scene.open()
 
     class Late(InMemoryLedger):
-        """Somebody takes over while this one waits for Vertex."""
+        """Another invocation takes over while this one waits for Vertex."""
 
         def read(self, key: str) -> Launch | None:
             return scene.ledger.read(key)
