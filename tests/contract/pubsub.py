@@ -1,4 +1,4 @@
-"""What the Pub/Sub contract suite is run on: three places to publish to, and a function to push to."""
+"""Three Pub/Subs for the contract suite to publish to, and a function that receives the pushes."""
 
 import sys
 import threading

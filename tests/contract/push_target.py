@@ -1,4 +1,4 @@
-"""A function for the Pub/Sub contract suite to push to: it remembers each event, and fails or waits when told to."""
+"""A function that the Pub/Sub contract suite pushes to: it remembers events, and fails or waits on request."""
 
 import threading
 from base64 import b64decode

@@ -18,7 +18,7 @@ TOKEN = "token-of-the-job"
 
 @dataclass
 class Google:
-    """What it knows and does: `faults` are statuses with which the next requests are answered."""
+    """The state of the server: `faults` are the statuses of the next answers."""
 
     secrets: dict[str, bytes] = field(default_factory=dict)  # by version
     allowed: bool = True
@@ -32,7 +32,7 @@ class Google:
         return {"GCE_METADATA_HOST": host, "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{self.url}/"}
 
     async def metadata(self, request: Request) -> Response:
-        """Tell whom the job runs as, to whoever asks as Google's clients do."""
+        """Return the job's service account to a caller that asks as Google's clients do."""
         if request.headers.get("Metadata-Flavor") != "Google":
             return PlainTextResponse("Forbidden", 403)
         if self.faults:
@@ -42,7 +42,7 @@ class Google:
         return JSONResponse({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
 
     async def access(self, request: Request) -> Response:
-        """Give a version's payload to whoever may have it."""
+        """Return a version's payload to a caller with access."""
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return JSONResponse({"error": {"code": 401}}, 401)
         if self.faults:

@@ -77,7 +77,7 @@ class Vertex:
 
 
 class _Environment:
-    """What the agent knows of Google Cloud: its own project and region."""
+    """The agent's environment in Google Cloud: its own project and region."""
 
     project, region = SITE.project, SITE.location
 

@@ -144,16 +144,16 @@ def building(gcs: str, tmp_path: Path, url: str) -> Iterator[Place]:
 
 
 def ran(place: Place, recipe: Recipe, tmp_path: Path, *command: str) -> str:
-    """Run a command in a built image, as a job does; returns what it said."""
+    """Run a command in a built image, as a job does; returns its output."""
     runner = Runner(LOCAL, tmp_path / "jobs", pending_seconds=0.02, built=tmp_path / "built")
     vertex = VertexState(runner.start)
     try:
         spec = {"workerPoolSpecs": [pool(list(command), recipe.image)]}
         job = vertex.create(PARENT, parse_custom_job({"displayName": "job", "jobSpec": spec}))
         eventually(lambda: job.end_time, "the job ends")
-        said = Path(job.log).read_text()
-        assert job.state == "JOB_STATE_SUCCEEDED", said + job.error
-        return said
+        output = Path(job.log).read_text()
+        assert job.state == "JOB_STATE_SUCCEEDED", output + job.error
+        return output
     finally:
         runner.close()
 
@@ -180,8 +180,8 @@ def test_the_code_of_an_artifact_is_built_and_runs(
     recipe = building.recipe(WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest"))
     build = building.built(recipe)
     assert build.status == "SUCCESS", requests.get(build.log_url, timeout=5).text
-    said = ran(building, recipe, tmp_path, "python3", "-c", "import tiny_part, train; print(tiny_part.SAID)")
-    assert said.splitlines() == ["it ran []", "installed"]
+    output = ran(building, recipe, tmp_path, "python3", "-c", "import tiny_part, train; print(tiny_part.SAID)")
+    assert output.splitlines() == ["it ran []", "installed"]
     assert building.images().ensure(recipe, PLENTY) == ""
     assert building.builds.requests["create"] == 1
 
@@ -195,7 +195,7 @@ def test_the_code_of_a_repository_is_built_and_runs(
     code: Path,
     state: Any,
 ) -> None:
-    """At the commit of the job, with the changes that were not committed; git is told how to log in."""
+    """At the job's commit, with its uncommitted changes; git receives the login."""
     (code / "requirements.txt").write_text("")
     created(client_env | repository, tmp_path, "git", REMOTE, "--entry-point", "python train.py")
     patch = "--- a/sub/part.py\n+++ b/sub/part.py\n@@ -1 +1 @@\n-SAID = 'it ran'\n+SAID = 'patched'\n"
@@ -222,18 +222,18 @@ def test_a_dockerfile_of_its_own_is_followed(
     ]
     (code / "sub" / "Own").write_text("\n".join(lines))
     (code / "sub" / "Other").write_text("\n".join(lines).replace("ours", "theirs"))
-    told = ["--dockerfile", "Own", "--build-context", "sub"]
-    created(client_env, tmp_path, "code", str(code), "--entry-point", "python part.py", *told)
+    options = ["--dockerfile", "Own", "--build-context", "sub"]
+    created(client_env, tmp_path, "code", str(code), "--entry-point", "python part.py", *options)
     job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
     recipe = building.recipe(job, dockerfile="Other") if override else building.recipe(job)
     build = building.built(recipe)
     assert build.status == "SUCCESS", requests.get(build.log_url, timeout=5).text
-    said = ran(building, recipe, tmp_path, "cat", "said.txt", "part.py")
-    assert said.splitlines() == [f"it was {'theirs' if override else 'ours'}", "SAID = 'it ran'"]
+    output = ran(building, recipe, tmp_path, "cat", "said.txt", "part.py")
+    assert output.splitlines() == [f"it was {'theirs' if override else 'ours'}", "SAID = 'it ran'"]
 
 
 def test_a_build_that_fails_says_why_in_its_log(building: Place, state: Any, tmp_path: Path) -> None:
-    """And where that log is."""
+    """The reason says where that log is."""
     building.files = FewFiles({JOB.code: {"x.py": b"", "requirements.txt": b"./nowhere.whl\n"}})
     build = building.built(building.recipe())
     assert (build.status, build.failed) == ("FAILURE", True)
@@ -241,7 +241,7 @@ def test_a_build_that_fails_says_why_in_its_log(building: Place, state: Any, tmp
     assert "nowhere.whl" in requests.get(build.log_url, timeout=5).text
 
 
-def test_what_is_sent_is_a_build_with_its_own_account_and_log(waiting: Place) -> None:
+def test_the_build_sent_has_its_own_account_and_log(waiting: Place) -> None:
     """Its context holds the code and our Dockerfile; nothing in it is taken for one of Cloud Build's variables."""
     recipe = waiting.recipe(working_dir="sub")
     name = waiting.images().ensure(recipe, PLENTY)
@@ -333,9 +333,7 @@ def test_a_create_without_an_answer_is_found_by_its_tag(waiting: Place) -> None:
         (ApiError(400, "FAILED_PRECONDITION", "no such account"), Denied),
     ],
 )
-def test_what_google_answers_says_what_to_do(
-    waiting: Place, call: str, answer: ApiError, kind: type[Exception]
-) -> None:
+def test_an_error_of_google_names_the_fix(waiting: Place, call: str, answer: ApiError, kind: type[Exception]) -> None:
     """In Google's words, and no build was begun; Artifact Registry knows no quota of ours."""
     if call == "tag" and answer.http_status in (400, 429):
         kind = Retry
@@ -408,17 +406,17 @@ def test_a_build_that_is_gone_or_cannot_be_asked_for(waiting: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "told"),
+    ("limit", "value", "message"),
     [("LARGEST", 20, "has more than 0 MB"), ("MOST", 1, "has more than 1 files")],
 )
 def test_code_that_is_too_large_is_refused(
-    waiting: Place, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, told: str
+    waiting: Place, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
 ) -> None:
     """Before any of it is fetched."""
     monkeypatch.setattr(contexts, limit, value)
     waiting.files = FewFiles({JOB.code: {"a.py": b"x" * 20, "b.py": b"x"}})
     waiting.files.content = None
-    with pytest.raises(Reject, match=told):
+    with pytest.raises(Reject, match=message):
         waiting.images().ensure(waiting.recipe(), PLENTY)
     assert not waiting.builds.builds()
 
@@ -434,13 +432,13 @@ def test_a_file_that_is_not_as_long_as_wandb_says_is_fetched_again(waiting: Plac
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [({"x.py": b""}, "has no sub/Own"), ({"../x.py": b"", "sub/Own": b""}, "outside of itself")],
 )
-def test_code_that_cannot_be_built_is_refused(waiting: Place, files: dict[str, bytes], told: str) -> None:
+def test_code_that_cannot_be_built_is_refused(waiting: Place, files: dict[str, bytes], message: str) -> None:
     """With what is wrong."""
     waiting.files = FewFiles({JOB.code: files})
-    with pytest.raises(Reject, match=told):
+    with pytest.raises(Reject, match=message):
         waiting.images().ensure(waiting.recipe(replace(JOB, dockerfile="Own", build_context="sub")), PLENTY)
 
 
@@ -461,7 +459,7 @@ GOOD: dict[str, Any] = {"steps": [{"name": "gcr.io/cloud-builders/docker", "args
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"steps": []}, "must have 1 to 300 steps"),
         ({"steps": [{"args": ["x"]}]}, "must specify name"),
@@ -475,9 +473,9 @@ GOOD: dict[str, Any] = {"steps": [{"name": "gcr.io/cloud-builders/docker", "args
         ({"service_account": "a@b", "options": {"logging": "NONE"}}, "invalid service account"),
     ],
 )
-def test_the_stand_in_refuses_what_cloud_build_refuses(waiting: Place, changes: dict[str, Any], told: str) -> None:
+def test_the_stand_in_refuses_what_cloud_build_refuses(waiting: Place, changes: dict[str, Any], message: str) -> None:
     """With a 400."""
-    with pytest.raises(google_errors.BadRequest, match=told):
+    with pytest.raises(google_errors.BadRequest, match=message):
         client(waiting).create_build(request={"parent": PARENT, "build": GOOD | changes})
 
 
@@ -522,7 +520,7 @@ def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "told"),
+    ("dockerfile", "message"),
     [
         ("", "the Dockerfile is empty"),
         ("COPY a b", "no build stage in current context"),
@@ -537,12 +535,14 @@ def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> N
         ("FROM local/python:3\nENTRYPOINT [1]", "no list of texts"),
     ],
 )
-def test_what_a_laptop_cannot_build_fails_the_build(building: Place, dockerfile: str, told: str) -> None:
+def test_an_instruction_that_a_laptop_cannot_run_fails_the_build(
+    building: Place, dockerfile: str, message: str
+) -> None:
     """Rather than that it is left out."""
     building.files = FewFiles({JOB.code: {"D": dockerfile.encode(), "x.py": b""}})
     build = building.built(building.recipe(replace(JOB, dockerfile="D", digest=dockerfile)))
     assert build.status == "FAILURE"
-    assert told in build.detail
+    assert message in build.detail
 
 
 def test_an_image_starts_as_its_dockerfile_says(building: Place, tmp_path: Path) -> None:
@@ -558,7 +558,7 @@ def test_an_image_starts_as_its_dockerfile_says(building: Place, tmp_path: Path)
 
 
 def test_a_build_is_cancelled_where_it_is(building: Place) -> None:
-    """What it runs is ended."""
+    """Its processes are ended."""
     building.files = FewFiles({JOB.code: {"D": b"FROM local/python:3\nRUN sleep 600", "x.py": b""}})
     name = building.images().ensure(building.recipe(replace(JOB, dockerfile="D")), PLENTY)
     eventually(

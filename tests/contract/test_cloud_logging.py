@@ -54,7 +54,7 @@ def test_the_last_lines_of_one_job_are_read_in_their_order(vertex: VertexState, 
 
 
 def test_a_job_that_printed_nothing_has_no_log(vertex: VertexState, url: str) -> None:
-    """Nor has one that never had a container."""
+    """A job that never had a container has no log either."""
     job = vertex.add(PARENT, CustomJob.pb(CustomJob()))
     assert CloudLoggingJobLogs(url).tail(job.name, job.create_time) == ""
 
@@ -76,10 +76,10 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("said", ANSWERS)
-def test_what_cannot_be_read_is_no_excerpt(said: str, caplog: pytest.LogCaptureFixture) -> None:
-    """And after a failure nobody asks again for a while: a tick with a hundred ends is not held up a hundred times."""
-    status, body = ANSWERS[said]
+@pytest.mark.parametrize("case", ANSWERS)
+def test_a_log_that_cannot_be_read_gives_no_excerpt(case: str, caplog: pytest.LogCaptureFixture) -> None:
+    """After a failure there is a pause: a tick with a hundred ends is not held up a hundred times."""
+    status, body = ANSWERS[case]
     asked: list[bytes] = []
 
     async def answer(request: Request) -> Response:
@@ -90,13 +90,13 @@ def test_what_cannot_be_read_is_no_excerpt(said: str, caplog: pytest.LogCaptureF
         logs = CloudLoggingJobLogs(address)
         for _ in range(3):
             assert logs.tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
-    fails = said in ("may not", "too many calls", "no JSON")
+    fails = case in ("may not", "too many calls", "no JSON")
     assert len(asked) == (1 if fails else 3)
     assert [record.message for record in caplog.records] == (["status.no_excerpt"] if fails else [])
 
 
 def test_a_text_is_read_where_nothing_is_structured() -> None:
-    """What a container prints may come as either."""
+    """Output of a container may come as either."""
 
     async def answer(_: Request) -> Response:
         return PlainTextResponse('{"entries": [{"textPayload": "two\\n"}, {"jsonPayload": {"message": "one"}}]}')
@@ -106,7 +106,7 @@ def test_a_text_is_read_where_nothing_is_structured() -> None:
 
 
 def test_the_log_of_a_build_is_asked_for_by_its_id() -> None:
-    """And a refusal of it does not keep jobs' logs from being read."""
+    """Its refusal does not keep jobs' logs from being read."""
     asked: list[str] = []
 
     async def answer(request: Request) -> Response:

@@ -47,17 +47,20 @@ class Letters:
 
     def bury(self, *messages: bytes, **attributes: str) -> list[str]:
         """Let messages be given up, as Pub/Sub says it; return their ids."""
-        said = {"DeliveryCount": "20", "Subscription": "trigger-1", "SubscriptionProject": "contract"}
+        attributes_of_google = {"DeliveryCount": "20", "Subscription": "trigger-1", "SubscriptionProject": "contract"}
         return self.place.publish(
-            self._dead, *messages, **{f"{SOURCE}{name}": value for name, value in said.items()}, **attributes
+            self._dead,
+            *messages,
+            **{f"{SOURCE}{name}": value for name, value in attributes_of_google.items()},
+            **attributes,
         )
 
     def run(self, *arguments: str, answer: str = "", code: int = 0) -> Result:
         """Run the command; it ends with this exit code, and no run spec's key is ever in its words."""
-        told = ["--project=contract", "--region=us-central1", f"--name={self.name}", "--wait=0.5", *arguments]
-        told.append(f"--ledger={self.bucket}")
+        options = ["--project=contract", "--region=us-central1", f"--name={self.name}", "--wait=0.5", *arguments]
+        options.append(f"--ledger={self.bucket}")
         environ = {"PUBSUB_EMULATOR_HOST": self.place.host, "COLUMNS": "200"}
-        done = CliRunner().invoke(dead_letters, told, input=answer, env=environ)
+        done = CliRunner().invoke(dead_letters, options, input=answer, env=environ)
         assert done.exit_code == code, done.output
         assert "s3cret" not in done.output
         return done
@@ -91,8 +94,8 @@ def test_an_empty_box_says_so(letters: Letters) -> None:
     assert letters.listed() == []
 
 
-def test_what_waits_is_listed_and_left_where_it_is(letters: Letters) -> None:
-    """What it is, how often it was tried and by whom; the second look shows the same, and nothing is launched."""
+def test_waiting_letters_are_listed_and_stay(letters: Letters) -> None:
+    """With its kind, its deliveries and its source; the second listing shows the same, and nothing is launched."""
     ids = letters.bury(TICKET, encode(REQUEST), GARBAGE)
     shown = letters.run().stdout
     for word in (*ids, "20 times by trigger-1", f"ticket of launch {KEY}", "request of nightly: 42", "3 dead letters."):
@@ -115,12 +118,12 @@ def test_more_than_one_pull_brings_are_listed(letters: Letters) -> None:
 
 
 def test_all_are_replayed_but_what_is_no_message(letters: Letters) -> None:
-    """The same bytes are on the launch topic again, and gone from here; garbage stays, and why is said."""
+    """The same bytes are on the launch topic again, and gone from here; garbage stays, with the reason."""
     _, _, garbage = letters.bury(TICKET, encode(REQUEST), GARBAGE)
-    said = letters.run("--replay").stdout
-    assert f"{garbage} stays, no message: message: kind is none of" in said
-    assert "submit would refuse it again" in said
-    assert "2 dead letters replayed, 1 left." in said
+    output = letters.run("--replay").stdout
+    assert f"{garbage} stays, no message: message: kind is none of" in output
+    assert "submit would refuse it again" in output
+    assert "2 dead letters replayed, 1 left." in output
     first = until(letters.replayed)
     received = first if len(first) == 2 else first + until(letters.replayed)
     assert sorted(received) == sorted([TICKET, encode(REQUEST)])
@@ -138,7 +141,7 @@ def test_only_what_is_named_is_replayed(letters: Letters) -> None:
     letters.run(ticket, code=1)
 
 
-def test_what_nobody_will_mend_is_dropped_after_asking(letters: Letters) -> None:
+def test_a_letter_that_cannot_be_fixed_is_dropped_after_asking(letters: Letters) -> None:
     """No leaves it, yes takes it away for good; all at once is not offered."""
     garbage, other = letters.bury(GARBAGE, b"x")
     assert "Delete 1 dead letter for good?" in letters.run("--drop", garbage, answer="n\n", code=1).output
@@ -154,8 +157,8 @@ def test_a_request_of_any_age_is_replayed_if_the_ledger_has_no_record(letters: L
     """Submit looks its job up by its label first; the output says what the ledger has."""
     old = (datetime.now(UTC) - timedelta(days=30, hours=1)).isoformat()
     [request] = letters.bury(encode(REQUEST), **{f"{SOURCE}TopicPublishTime": old})
-    assert f"{request} is published again" in (said := letters.run("--replay").stdout)
-    assert "the ledger has no such launch" in said
+    assert f"{request} is published again" in (output := letters.run("--replay").stdout)
+    assert "the ledger has no such launch" in output
     assert until(letters.replayed) == [encode(REQUEST)]
     assert letters.listed() == []
 
@@ -166,7 +169,7 @@ SUBMITTED = CLAIMED.move(State.SUBMITTED, job_name="projects/p/locations/l/custo
 
 
 @pytest.mark.parametrize(
-    ("launch", "said", "replayed"),
+    ("launch", "message", "replayed"),
     [
         (LAUNCH, "its launch is QUEUED", True),
         (CLAIMED, "its launch is SUBMITTING", True),
@@ -175,16 +178,16 @@ SUBMITTED = CLAIMED.move(State.SUBMITTED, job_name="projects/p/locations/l/custo
     ],
     ids=["queued", "submitting", "submitted", "ended"],
 )
-def test_a_replay_looks_at_the_launch(letters: Letters, launch: Launch, said: str, replayed: bool) -> None:
-    """What is already done stays, and the output says why; nothing is published for it."""
+def test_a_replay_looks_at_the_launch(letters: Letters, launch: Launch, message: str, replayed: bool) -> None:
+    """A letter that is already done stays, and the output says why; nothing is published for it."""
     letters.ledger.write(launch)
     [request] = letters.bury(encode(REQUEST))
-    assert said in letters.run("--replay").stdout
+    assert message in letters.run("--replay").stdout
     assert [letter["message_id"] for letter in letters.listed()] == ([] if replayed else [request])
     assert (until(letters.replayed) if replayed else letters.replayed()) == ([encode(REQUEST)] if replayed else [])
 
 
-def test_what_is_closed_is_not_replayed(letters: Letters) -> None:
+def test_a_letter_of_a_closed_launch_is_not_replayed(letters: Letters) -> None:
     """A request that was launched, ended and closed; named, it makes the exit code 1. Another goes on."""
     letters.ledger.close(ended(letters.ledger.write(LAUNCH)))
     request, ticket = letters.bury(encode(REQUEST), TICKET)
@@ -204,26 +207,26 @@ def test_an_unreadable_record_counts_as_an_open_launch(letters: Letters, gcs: st
 
 
 @pytest.mark.parametrize("options", [["--replay", "--drop", "1"], ["--json", "--replay"], ["--wait=0"]])
-def test_what_makes_no_sense_is_refused(letters: Letters, options: list[str]) -> None:
+def test_contradictory_options_are_refused(letters: Letters, options: list[str]) -> None:
     """As a wrong use of the command."""
     letters.run(*options, code=2)
 
 
-def test_a_missing_subscription_or_topic_is_named_with_its_mend(letters: Letters) -> None:
-    """What makes it is a command to copy; a letter that could not be published stays, and is there at once."""
+def test_a_missing_subscription_or_topic_is_named_with_its_fix(letters: Letters) -> None:
+    """The fix is a command to copy; a letter that could not be published stays, and is there at once."""
     letters.bury(TICKET)
     letters.place.publisher.delete_topic(topic=f"{PROJECT}/topics/{letters.name}-requests")
-    mend = f"python -m deploy provision --project=contract --region=us-central1 --name={letters.name}"
-    said = letters.run("--replay", code=1).output
-    assert f"{letters.name}-requests does not exist" in said
-    assert mend in said
+    fix = f"python -m deploy provision --project=contract --region=us-central1 --name={letters.name}"
+    output = letters.run("--replay", code=1).output
+    assert f"{letters.name}-requests does not exist" in output
+    assert fix in output
     assert len(letters.listed()) == 1
     letters.place.subscriber.delete_subscription(subscription=letters.kept)
-    assert mend in letters.run(code=1).output
+    assert fix in letters.run(code=1).output
 
 
 def test_a_publisher_moves_no_cursor(letters: Letters) -> None:
-    """What stands in a message is shown as plain text, whatever it holds."""
+    """Any content of a message is shown as plain text."""
     names = {"source": "\x1b[2J[red]ci", "idempotency_key": "a\nb"}
     letters.bury(encode(Request(**names, run_spec={})))
     assert "·[2J[red]ci: a·b" in letters.run().stdout

@@ -72,12 +72,12 @@ def test_the_rate_can_be_changed_and_the_share_is_about_right() -> None:
 
 
 def test_a_seed_gives_one_sequence() -> None:
-    """And another seed another one."""
-    told = []
+    """Another seed gives another sequence."""
+    statuses = []
     for seed in (1, 1, 2):
         with counting(0.5, *FAULTS[:4], seed=seed) as (url, _):
-            told.append([requests.post(f"{url}/v1/act", timeout=5).status_code for _ in range(30)])
-    assert told[0] == told[1] != told[2]
+            statuses.append([requests.post(f"{url}/v1/act", timeout=5).status_code for _ in range(30)])
+    assert statuses[0] == statuses[1] != statuses[2]
 
 
 @pytest.mark.parametrize("worked", [True, False])

@@ -1,4 +1,4 @@
-"""What reads the key in a job's container, as a process: it becomes the command, or says what to mend."""
+"""The program that reads the key in a job's container: it becomes the command, or prints the fix."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def test_the_command_has_the_key_and_its_arguments_as_they_are(outside: Google) 
 
 
 @pytest.mark.parametrize("faults", [[503], [429, 500]], ids=str)
-def test_what_fails_in_passing_is_asked_for_again(outside: Google, faults: list[int]) -> None:
+def test_a_transient_failure_is_retried(outside: Google, faults: list[int]) -> None:
     """The metadata server in its first seconds, Secret Manager when it is busy."""
     outside.faults = list(faults)
     assert run(outside, "projects/p/secrets/key", *SHOWN).returncode == 0
@@ -55,7 +55,7 @@ def test_what_fails_in_passing_is_asked_for_again(outside: Google, faults: list[
 
 
 @pytest.mark.parametrize(
-    ("secret", "allowed", "told"),
+    ("secret", "allowed", "message"),
     [
         ("key", False, f"the job runs as {ACCOUNT}, which needs roles/secretmanager.secretAccessor on it"),
         ("gone", True, "answers 404, not projects/p/secrets/gone/versions/latest: LAUNCH_KEY_SECRET names it"),
@@ -64,14 +64,14 @@ def test_what_fails_in_passing_is_asked_for_again(outside: Google, faults: list[
         ("odd", True, "UnicodeDecodeError"),
     ],
 )  # fmt: skip
-def test_a_key_that_cannot_be_had_says_what_to_mend(outside: Google, secret: str, allowed: bool, told: str) -> None:
+def test_a_key_that_cannot_be_read_ends_with_the_fix(outside: Google, secret: str, allowed: bool, message: str) -> None:
     """In the job's log, in one line; the command is not started."""
     outside.allowed = allowed
     done = run(outside, f"projects/p/secrets/{secret}", *SHOWN)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith(f"vertex-launch: {sys.executable} cannot be started: ")
-    assert told in line
+    assert message in line
 
 
 def test_a_command_that_is_not_there_is_named(outside: Google) -> None:

@@ -45,7 +45,7 @@ def book(request: pytest.FixtureRequest, server: str) -> AgentBook:
     return InMemoryAgentBook() if request.param == "memory" else GcsAgentBook(fresh_bucket(server), "vertex-launch")
 
 
-def test_what_was_written_is_read_and_listed(ledger: Ledger) -> None:
+def test_a_record_is_read_and_listed_as_written(ledger: Ledger) -> None:
     """The whole record by its key, its entry in the listing."""
     written = ledger.write(a_launch())
     assert written.generation
@@ -95,7 +95,7 @@ def test_a_close_is_safe_to_repeat(ledger: Ledger) -> None:
 
 
 def test_withdrawing_is_safe_to_repeat(ledger: Ledger) -> None:
-    """What is gone is gone."""
+    """A second withdrawal changes nothing."""
     written = ledger.write(a_launch())
     ledger.withdraw(written.key)
     ledger.withdraw(written.key)
@@ -114,7 +114,7 @@ def test_a_close_leaves_what_somebody_wrote_meanwhile(ledger: Ledger) -> None:
 
 
 def test_a_withdrawal_of_what_was_read_leaves_what_was_written_since(ledger: Ledger) -> None:
-    """Who claims between a listing and a withdrawal keeps the launch."""
+    """A claim between a listing and a withdrawal keeps the launch."""
     first = ledger.write(a_launch())
     second = ledger.write(first.move(State.SUBMITTING, attempt=1))
     with pytest.raises(Conflict):

@@ -74,7 +74,7 @@ def test_a_record_of_an_older_version_is_read(server: str) -> None:
 def test_a_record_that_cannot_be_read_is_open_and_named(
     server: str, caplog: pytest.LogCaptureFixture, changes: dict[str, str], problem: str
 ) -> None:
-    """By its key, with what is wrong; its neighbours are listed, and a reader of it tries again later."""
+    """The listing has its key and the fault; its neighbours are listed, and a reader tries again later."""
     bucket, key = fresh_bucket(server), OLD["key"]
     ledger = GcsLedger(bucket)
     good = ledger.write(a_launch())
@@ -95,7 +95,7 @@ def test_a_record_that_cannot_be_read_is_open_and_named(
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"{}", b"[]", b"\xff", b"[" * 10_000, b'{"entry": {}}'])
 def test_an_object_without_metadata_is_open_and_named(server: str, content: bytes) -> None:
-    """One of somebody else's under open/, an empty one, one that was cut off."""
+    """A foreign object under open/, an empty one, a truncated one."""
     bucket = fresh_bucket(server)
     ledger = GcsLedger(bucket)
     put(server, bucket, "open/notes/todo.txt", {}, content)
@@ -121,7 +121,7 @@ def test_a_record_whose_metadata_was_stripped_is_open_and_named(server: str) -> 
 
 
 def test_a_long_entry_whose_record_cannot_be_read_is_named(server: str) -> None:
-    """What the metadata leaves to the record is read there."""
+    """Fields that do not fit into the metadata are read from the record."""
     bucket = fresh_bucket(server)
     ledger = GcsLedger(bucket)
     put(server, bucket, f"open/{OLD['key']}", IN_RECORD, b"garbage")

@@ -75,7 +75,7 @@ def refusal(request: requests.PreparedRequest, code: int) -> requests.Response:
 
 
 def test_a_write_whose_answer_was_lost_is_known_for_our_own(server: str) -> None:
-    """Google's client repeats it and gets a 412: the echo of our own success, told by its writer's token."""
+    """Google's client repeats it and gets a 412: the echo of our own success, recognised by its writer's token."""
     ledger = GcsLedger(fresh_bucket(server))
     ledger._bucket.handle().client._http.mount("http://", Losing(1))  # noqa: SLF001 - the wire is what breaks
     written = ledger.write(a_launch())

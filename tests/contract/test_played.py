@@ -32,9 +32,13 @@ def play(wandb: State, tmp_path: Path) -> Iterator[Play]:
         state = VertexState(runner.start)
 
         def create(**part: Any) -> tuple[VertexState, Job]:
-            told = {"WANDB_BASE_URL": url, "WANDB_API_KEY": "k", "WANDB_ENTITY": "team", "WANDB_PROJECT": "cats"}
-            told |= {"WANDB_RUN_ID": "run", "WANDB_NAME": "shown", "WANDB_CONFIG": json.dumps({"seconds": 0.01} | part)}
-            env = [{"name": name, "value": value} for name, value in told.items()]
+            variables = {"WANDB_BASE_URL": url, "WANDB_API_KEY": "k", "WANDB_ENTITY": "team", "WANDB_PROJECT": "cats"}
+            variables |= {
+                "WANDB_RUN_ID": "run",
+                "WANDB_NAME": "shown",
+                "WANDB_CONFIG": json.dumps({"seconds": 0.01} | part),
+            }
+            env = [{"name": name, "value": value} for name, value in variables.items()]
             container = {"imageUri": "local/played:latest", "env": env}
             machine = {"machineType": "n1-standard-4"}
             pools = [{"replicaCount": 1, "machineSpec": machine, "containerSpec": container}]
@@ -78,7 +82,7 @@ def test_its_exit_code_is_in_the_error(play: Play) -> None:
 
 
 def test_an_endless_one_ends_when_it_is_cancelled(wandb: State, play: Play) -> None:
-    """And W&B shows the run as killed, where stop was pressed."""
+    """W&B shows the run as killed if stop was pressed."""
     state, job = play(endless=True)
     [run] = eventually(wandb.runs.all, "the run begins")
     wandb.runs.stop(run.id)

@@ -83,7 +83,7 @@ def test_many_topics_come_in_pages(place: Place) -> None:
 
 
 def test_every_subscription_gets_each_message(place: Place) -> None:
-    """What is published once reaches each subscription, with data, attributes, id and time."""
+    """A message published once reaches each subscription, with data, attributes, id and time."""
     topic = place.topic()
     subscriptions = [place.subscribe(topic) for _ in range(2)]
     (message_id,) = place.publish(topic, b"hello", colour="red")
@@ -127,7 +127,7 @@ def test_a_pull_waits_for_a_message(place: Place) -> None:
     assert received.message.data == b"late"
 
 
-def test_what_cannot_be_published_is_refused(place: Place) -> None:
+def test_an_invalid_publish_is_refused(place: Place) -> None:
     """An empty message, an empty list and an unknown topic each have their status code."""
     topic = place.topic()
     with pytest.raises(exceptions.NotFound):

@@ -178,7 +178,7 @@ def test_it_is_what_the_sdk_sends(server: Vertex, row: str) -> None:
 
 @pytest.mark.parametrize("row", ["pools", "every argument of run", "spot"])
 def test_a_secret_changes_the_commands_and_takes_the_key_out(server: Vertex, row: str) -> None:
-    """And nothing else of the request."""
+    """The rest of the request is equal."""
     spec = queue_item(yaml.safe_load(SDK_ROWS[row][0]), overrides={"entry_point": ["python", "x.py"]})
     plain = server.ours(spec)
     secured = server.ours(spec, replace(SITE, key_secret="projects/p/secrets/s"))

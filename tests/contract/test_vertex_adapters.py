@@ -103,7 +103,7 @@ def test_a_create_is_one_request_and_gives_the_name(vertex: Vertex) -> None:
         (504, "DEADLINE_EXCEEDED", OutcomeUnknown),
     ],
 )
-def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, meaning: type[LaunchError]) -> None:
+def test_an_answer_to_create_has_its_class(vertex: Vertex, status: int, code: str, meaning: type[LaunchError]) -> None:
     """Only a definite refusal says that nothing was created; the text shows no key and is fit for a person."""
     vertex.state.faults.refuse_next(status, code, f"the value {KEY} is odd")
     with pytest.raises(meaning) as failed:
@@ -115,7 +115,7 @@ def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, 
 
 
 @pytest.mark.parametrize(
-    ("lack", "shortage", "at_least", "said"),
+    ("lack", "shortage", "at_least", "message"),
     [
         (Lack.RATE, Shortage.RATE, 21, "Job submission requests per minute per region"),
         (Lack.AMOUNT, Shortage.AMOUNT, 0, "aiplatform.googleapis.com/custom_model_training_cpus"),
@@ -123,11 +123,11 @@ def test_what_an_answer_to_create_means(vertex: Vertex, status: int, code: str, 
     ],
 )
 def test_why_there_is_no_capacity_is_told_apart(
-    vertex: Vertex, lack: Lack, shortage: Shortage, at_least: int, said: str
+    vertex: Vertex, lack: Lack, shortage: Shortage, at_least: int, message: str
 ) -> None:
     """By the details of Google's errors, as they come through the SDK."""
     vertex.state.shortages.begin("us-central1", "STANDARD", lack)
-    with pytest.raises(Capacity, match=said) as failed:
+    with pytest.raises(Capacity, match=message) as failed:
         vertex.compute.create(CALL, PLENTY)
     assert (failed.value.shortage, failed.value.at_least) == (shortage, timedelta(seconds=at_least))
     assert vertex.state.jobs() == []
@@ -138,7 +138,7 @@ def test_why_there_is_no_capacity_is_told_apart(
 
 
 def test_a_job_whose_machines_are_taken_away_shows_that_it_had_begun(vertex: Vertex) -> None:
-    """And one that found none does not."""
+    """A job that found no machines shows that it had not."""
     [found_none, lost_them] = (vertex.vertex_job(vertex.add("JOB_STATE_PENDING")) for _ in range(2))
     assert found_none.started_at is None
     vertex.state.force(lost_them.name, "JOB_STATE_RUNNING")
@@ -194,7 +194,7 @@ def test_an_error_of_the_sdk_after_the_create_is_no_error(vertex: Vertex) -> Non
     "constructor",
     [{"worker_pool_specs": [{"replica_count": "many"}]}, {"labels": "x"}, {"worker_pool_specs": [{"no_such": 1}]}],
 )
-def test_what_the_sdks_constructor_refuses_was_never_sent(vertex: Vertex, constructor: dict[str, Any]) -> None:
+def test_a_call_that_the_sdks_constructor_refuses_was_never_sent(vertex: Vertex, constructor: dict[str, Any]) -> None:
     """Its author reads why."""
     call = replace(CALL, constructor={**CALL.constructor, **constructor})
     with pytest.raises(Reject, match="not accepted by CustomJob"):
@@ -217,7 +217,7 @@ def test_the_names_of_the_arguments_are_the_installed_sdks() -> None:
 
 
 def test_a_page_of_a_hundred_is_one_call(vertex: Vertex) -> None:
-    """And no call for any one job."""
+    """There is no call for a single job."""
     for number in range(250):
         vertex.add(launch_key=f"k{number}")
     assert len({job.key for job in vertex.listed()}) == 250
@@ -313,7 +313,7 @@ def test_a_refused_cancel_of_a_living_job_is_an_error(vertex: Vertex) -> None:
 
 
 @pytest.mark.parametrize(("status", "meaning"), [(403, Denied), (503, Retry), (429, Retry), (500, Retry)])
-def test_what_a_failure_of_status_means(vertex: Vertex, status: int, meaning: type[LaunchError]) -> None:
+def test_a_failure_of_status_has_its_class(vertex: Vertex, status: int, meaning: type[LaunchError]) -> None:
     """Listing, getting and cancelling alike."""
     name = vertex.add()
     for method, call in (
@@ -336,7 +336,7 @@ def test_what_a_failure_of_status_means(vertex: Vertex, status: int, meaning: ty
         ({"strategy": "FLEX_START", "maxWaitDuration": "0s"}, NO_LIMIT),
     ],
 )
-def test_flex_start_may_wait_for_as_long_as_it_was_told(
+def test_flex_start_may_wait_as_long_as_its_setting_allows(
     vertex: Vertex, scheduling: dict[str, str], patience: timedelta
 ) -> None:
     """So that the start timeout does not cancel a job that waits on purpose."""
@@ -362,7 +362,7 @@ def test_flex_start_may_wait_for_as_long_as_it_was_told(
 def test_an_experiment_is_looked_up_before_anything_is_sent(
     vertex: Vertex, parent: str, experiment: str, status: tuple[int, str] | None, meaning: type[LaunchError] | None
 ) -> None:
-    """Where the job will be; whatever goes wrong then has created nothing."""
+    """Where the job will be; an error at this point has created nothing."""
     store = f"{THERE}/metadataStores/default/contexts"
     vertex.state.contexts |= {f"{store}/cats": "system.Experiment", f"{store}/a run": "system.ExperimentRun"}
     if status:

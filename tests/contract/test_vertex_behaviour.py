@@ -1,4 +1,4 @@
-"""What is uncertain about Vertex AI, in both readings, and what it refuses: judged by Google's own clients."""
+"""Uncertain behaviour of Vertex AI, in both readings, and its refusals, as Google's own clients see them."""
 
 import shutil
 import subprocess
@@ -346,7 +346,7 @@ def test_a_strange_project_or_account_is_refused(state: VertexState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "result"),
     [
         ("$(A)", "1"),
         ("x$(A)$(B)y", "x12y"),
@@ -359,20 +359,20 @@ def test_a_strange_project_or_account_is_refused(state: VertexState) -> None:
         ("$()", "$()"),
     ],
 )
-def test_a_reference_is_expanded_as_kubernetes_does(text: str, said: str) -> None:
+def test_a_reference_is_expanded_as_kubernetes_does(text: str, result: str) -> None:
     """`$$` is the escape; what is not known stays."""
-    assert expanded(text, {"A": "1", "B": "2"}) == said
+    assert expanded(text, {"A": "1", "B": "2"}) == result
 
 
 def test_a_variable_sees_those_before_it() -> None:
-    """And those of the service."""
+    """It sees the service's own variables, too."""
     variables = [("A", "$(B)"), ("B", "$(HOME)"), ("C", "$(B)")]
     assert expanded_variables(variables, {"HOME": "/h"}) == {"A": "$(B)", "B": "/h", "C": "/h"}
 
 
-@pytest.mark.parametrize(("expands", "said"), [(True, "v v\n"), (False, "$(PLAIN) $(PLAIN)\n")])
+@pytest.mark.parametrize(("expands", "output"), [(True, "v v\n"), (False, "$(PLAIN) $(PLAIN)\n")])
 def test_a_container_is_started_with_references_expanded(
-    url: str, state: VertexState, submit: Callable[..., Any], expands: bool, said: str
+    url: str, state: VertexState, submit: Callable[..., Any], expands: bool, output: str
 ) -> None:
     """In its command and in its variables, or not at all."""
     state.behaviour.expands = expands
@@ -381,7 +381,7 @@ def test_a_container_is_started_with_references_expanded(
     job = aiplatform.CustomJob(display_name="job", worker_pool_specs=[spec])
     job.submit()
     reaches(state.jobs()[0], "SUCCEEDED")
-    assert printed(url, job) == said
+    assert printed(url, job) == output
 
 
 # --- controls

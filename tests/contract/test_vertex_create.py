@@ -72,7 +72,7 @@ def test_a_slow_token_leaves_time_for_a_create(vertex: Vertex, monkeypatch: pyte
     ],
     ids=str,
 )
-def test_what_the_library_refuses_before_sending_is_the_authors(vertex: Vertex, changes: dict[str, Any]) -> None:
+def test_a_refusal_of_the_library_before_sending_is_the_authors(vertex: Vertex, changes: dict[str, Any]) -> None:
     """Whatever it raises: nothing was sent, so nothing has to be looked up."""
     with pytest.raises(Reject):
         vertex.compute.create(replace(CALL, **changes), PLENTY)
@@ -105,7 +105,7 @@ def test_the_newest_job_of_a_launch_is_found_by_its_key_alone(vertex: Vertex) ->
 
 
 def test_a_job_with_an_odd_attempt_is_found_all_the_same(vertex: Vertex) -> None:
-    """Somebody has changed its label."""
+    """A person has changed its label."""
     name = vertex.add(launch_attempt="two")
     assert vertex.compute.find(HERE, {"launch_key": "k1"}) == FoundJob(name, 0)
 

@@ -188,7 +188,7 @@ def test_a_filter_selects_what_googles_filter_language_says(text: str, holds: bo
     ],
 )
 def test_a_wrong_filter_is_refused(text: str) -> None:
-    """Whatever is no filter of custom jobs is a 400 that repeats it."""
+    """A text that is no filter of custom jobs gets a 400 that repeats it."""
     with pytest.raises(ApiError) as refused:
         compile_filter(text)
     assert (refused.value.http_status, refused.value.code) == (400, "INVALID_ARGUMENT")
@@ -199,7 +199,7 @@ def test_a_wrong_filter_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"displayName": ""}, "custom_job.display_name; Message: Required"),
         ({"displayName": "x" * 129}, "at most 128 characters"),
@@ -227,7 +227,7 @@ def test_a_wrong_filter_is_refused(text: str) -> None:
     ],
 )
 def test_a_wrong_job_is_refused_in_googles_shape(
-    idle: tuple[str, VertexState], wrong: dict[str, Any], said: str
+    idle: tuple[str, VertexState], wrong: dict[str, Any], message: str
 ) -> None:
     """A 400 names the field and what is wrong, and no job is made."""
     url, state = idle
@@ -235,7 +235,7 @@ def test_a_wrong_job_is_refused_in_googles_shape(
     answer = requests.post(url + URL, json=body(**wrong), timeout=10)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["status"]) == (400, 400, "INVALID_ARGUMENT")
-    assert said in error["message"]
+    assert message in error["message"]
     assert len(state.jobs()) == before
 
 
@@ -285,7 +285,7 @@ def test_a_container_sees_a_clean_environment(sdk: Callable[..., Any], url: str,
 
 
 @pytest.mark.parametrize(
-    ("one", "said"),
+    ("one", "message"),
     [
         (
             pool(["python", "-c", "raise SystemExit(3)"]),
@@ -298,11 +298,11 @@ def test_a_container_sees_a_clean_environment(sdk: Callable[..., Any], url: str,
         (pool(image="local/../vertex_server"), "Failed to pull image local/../vertex_server"),
     ],
 )
-def test_a_job_that_fails_says_why(sdk: Callable[..., Any], one: dict[str, Any], said: str) -> None:
+def test_a_job_that_fails_says_why(sdk: Callable[..., Any], one: dict[str, Any], message: str) -> None:
     """The error of a FAILED job is in Vertex AI's words."""
     job = sdk(one)
     assert ended(job) == JobState.JOB_STATE_FAILED
-    assert (job.error.code, said in job.error.message) == (3, True), job.error.message
+    assert (job.error.code, message in job.error.message) == (3, True), job.error.message
 
 
 def test_a_job_ends_at_its_timeout(sdk: Callable[..., Any]) -> None:
@@ -398,7 +398,7 @@ def test_a_job_is_cancelled_before_it_runs(tmp_path: Path) -> None:
     assert (job.start_time, job.log) == (None, "")
 
 
-def test_the_training_image_trains_and_fails_when_told(sdk: Callable[..., Any], url: str) -> None:
+def test_the_training_image_trains_and_fails_on_request(sdk: Callable[..., Any], url: str) -> None:
     """`local/train` logs a falling loss to W&B, and exits with an error in the epoch that its config names."""
     config = {"epochs": 3, "sleep": 0}
     jobs = [
@@ -513,7 +513,7 @@ def test_a_quota_refuses_and_an_answer_gets_lost(sdk: Callable[..., Any], state:
 
 
 def test_the_pages_show_jobs_but_no_secrets(sdk: Callable[..., Any], url: str) -> None:
-    """What people see is escaped, counted and free of keys, also where the job printed its own."""
+    """Pages are escaped, counted and free of keys, even if the job printed its own."""
     command = ["sh", "-c", "echo key=$WANDB_API_KEY"]
     job = sdk(pool(command, WANDB_API_KEY="k" * 40, PLAIN="seen"), name="<b>bold</b>")
     ended(job)

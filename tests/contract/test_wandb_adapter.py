@@ -57,7 +57,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("answer", "of_a_mutation", "of_a_query"), BROKEN, ids=range(len(BROKEN)))
-def test_what_an_answer_means(
+def test_an_answer_has_its_class(
     answer: Response, of_a_mutation: type[LaunchError], of_a_query: type[LaunchError]
 ) -> None:
     """A mutation that may have worked is not repeated; a query, a heartbeat or a report is, once, and then later."""
@@ -72,7 +72,7 @@ def test_what_an_answer_means(
         assert KEY not in str(failed.value)
 
 
-def test_nobody_there_can_be_told() -> None:
+def test_an_unreachable_wandb_gives_no_answer() -> None:
     """W&B is down: nothing is taken for an answer."""
     wandb = WandbRunQueue(Graphql(f"http://127.0.0.1:{free_port()}", KEY))
     with pytest.raises(OutcomeUnknown):
@@ -82,7 +82,7 @@ def test_nobody_there_can_be_told() -> None:
 
 
 def test_a_full_page_is_followed_by_the_next() -> None:
-    """Where W&B gives fewer runs at a time than were asked for."""
+    """If W&B returns fewer runs at a time than requested."""
 
     def page(name: str, cursor: str | None) -> Response:
         info = {"hasNextPage": cursor is not None, "endCursor": cursor}
@@ -97,7 +97,7 @@ def test_a_full_page_is_followed_by_the_next() -> None:
 
 @pytest.mark.parametrize(("state", "refused"), [("CLAIMED", True), ("FAILED", False), (None, False)])
 def test_a_report_that_is_not_taken(state: str | None, refused: bool) -> None:
-    """Told before, or gone: nothing is owed. Otherwise it is not taken for told."""
+    """An item that was reported before, or is gone, is owed nothing. A claimed one is."""
     item = {"id": "i", "state": state, "associatedRunId": "r"} if state else None
     answers = (data(failRunQueueItem={"success": False}), data(project={"runQueue": {"runQueueItem": item}}))
     with answering(*answers) as (wandb, _):
@@ -138,7 +138,7 @@ def test_only_wandb_itself_is_shown_the_key(own: bool) -> None:
 
 
 def test_a_file_that_is_not_to_be_had_is_asked_for_later() -> None:
-    """Its address may have grown old; no part of it is told, for it is a permission."""
+    """Its address may have grown old; no part of it is shown, for it is a permission."""
     with serving(Starlette(routes=[])) as url, pytest.raises(Retry) as failed:
         Graphql("http://127.0.0.1:1", KEY).download(f"{url}/file?signature=s3cret", 4)
     assert "404" in str(failed.value)

@@ -64,12 +64,12 @@ def wandb(made: Certificates) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _told(wandb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Tell the functions all but the authority, and nothing of this machine's."""
+def _settings(wandb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give the functions all settings but the authority, and nothing from this machine."""
     monkeypatch.chdir(tmp_path)
     for name in ("WANDB_CA_FILE", *BUNDLES):
         monkeypatch.delenv(name, raising=False)
-    told = {
+    settings = {
         "WANDB_BASE_URL": wandb,
         "WANDB_API_KEY": KEY,
         "GOOGLE_CLOUD_PROJECT": "p",
@@ -80,7 +80,7 @@ def _told(wandb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
         "PUBSUB_EMULATOR_HOST": "127.0.0.1:9",
     }
-    for name, value in told.items():
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
 
 
@@ -111,7 +111,7 @@ def test_with_it_the_call_succeeds(wandb: str, made: Certificates) -> None:
 
 
 def test_another_authority_is_not_enough(wandb: str, another: Certificates) -> None:
-    """And the file is named, for it is the wrong one."""
+    """The file is named, for it is the wrong one."""
     with pytest.raises(SettingsError, match=f"WANDB_CA_FILE is {another.authority}; "):
         Graphql(wandb, KEY, ca_file=str(another.authority)).query(ASK, {})
 
@@ -129,7 +129,7 @@ def test_a_certificate_for_another_host_is_refused(another: Certificates) -> Non
 def test_the_setting_wins_over_a_bundle_of_the_environment(
     wandb: str, made: Certificates, another: Certificates, monkeypatch: pytest.MonkeyPatch, variable: str, bundle: str
 ) -> None:
-    """Which `requests` reads by itself, and prefers to what its session is told; also one that is not there."""
+    """`requests` reads it by itself, and prefers to its session's setting; also one that does not exist."""
     monkeypatch.setenv(variable, str(another.authority) if bundle == "another" else "/not/there.pem")
     assert Graphql(wandb, KEY, ca_file=str(made.authority)).query(ASK, {})["viewer"]
 
@@ -188,7 +188,7 @@ def registered(kind: str) -> None:
 def test_the_functions_trust_what_the_setting_names(
     made: Certificates, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Both that talk to W&B."""
+    """Both poll and status."""
     with pytest.raises(SettingsError, match="WANDB_CA_FILE is not set"):
         registered(kind)
     monkeypatch.setenv("WANDB_CA_FILE", str(made.authority))
@@ -200,7 +200,7 @@ def test_the_functions_trust_what_the_setting_names(
 def test_a_tick_answers_500_and_says_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, made: Certificates, name: str
 ) -> None:
-    """At start, before anything is called: somebody has to mend a setting."""
+    """At start, before anything is called: somebody has to fix a setting."""
     monkeypatch.setenv("FUNCTION_TARGET", name)
     monkeypatch.setenv("WANDB_CA_FILE", str(made.key))
     {"poll": poll.build_poll, "status": status.build_status}[name].cache_clear()
@@ -216,7 +216,7 @@ def planned() -> Result:
 
 
 def test_plan_trusts_what_the_setting_names(made: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And says what to do where it is not set, or wrong."""
+    """It names the fix if the variable is missing or wrong."""
     refused = planned()
     assert (refused.exit_code, NOT_TRUSTED in refused.stderr) == (1, True)
     monkeypatch.setenv("WANDB_CA_FILE", "no-such.pem")
@@ -226,7 +226,7 @@ def test_plan_trusts_what_the_setting_names(made: Certificates, monkeypatch: pyt
 
 
 def looked(settings: Mapping[str, str], **environ: str) -> Finding:
-    """Let doctor look at the key in the secret, of functions that were told this; Google is not asked."""
+    """Let doctor check the key in the secret, for functions with these settings; Google is not called."""
     config = LaunchConfig(entity="team", queues=("vertex",))
     case = Case(Deployment("p", "us-central1", config=config), environ=environ)
     case.once("settings", lambda: settings)
@@ -247,7 +247,7 @@ def test_doctor_trusts_what_the_functions_trust(wandb: str, made: Certificates) 
 
 
 def test_doctor_says_where_it_has_not_the_file_of_the_functions(wandb: str) -> None:
-    """Which is no fault of theirs."""
+    """The functions may be right: the result is unknown."""
     finding = looked({"WANDB_BASE_URL": wandb, "WANDB_CA_FILE": "/workspace/ca.pem"})
     assert finding.outcome is Outcome.UNKNOWN
     assert finding.message.startswith(
@@ -263,7 +263,7 @@ KINDS: list[type[Settings]] = [PollSettings, SubmitSettings, StatusSettings]
 def test_a_file_that_holds_no_certificate_is_an_error_of_the_settings(
     made: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[Settings], found: str
 ) -> None:
-    """Which names the variable, its value and the file, beside whatever else is wrong."""
+    """The error names the variable, its value and the file, beside all other mistakes."""
     path, pem = tmp_path / found, made.authority.read_text(encoding="utf-8")
     content = {
         "empty": b"",

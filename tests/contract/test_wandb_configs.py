@@ -37,7 +37,7 @@ def answering(*answers: Response) -> Iterator[WandbQueueConfigs]:
 
 
 def test_a_queue_is_read_with_its_template_variables() -> None:
-    """And one that is not there is None, be it the queue or its whole entity."""
+    """A queue that does not exist, or whose entity does not exist, has the configuration None."""
     wandb, schemas = State(api_keys=[KEY]), {"size": {"type": "string", "enum": ["s", "l"]}}
     wandb.make_queue("team", "vertex", config=ARGUMENTS, template_variables=schemas)
     with serving(create_app(wandb)) as url:
@@ -97,7 +97,7 @@ def test_objects_may_come_as_text() -> None:
     ],
     ids=range(7),
 )
-def test_what_goes_wrong_says_what_to_do(answer: Response, kind: type[LaunchError]) -> None:
+def test_each_failure_has_its_class(answer: Response, kind: type[LaunchError]) -> None:
     """A queue that may not be read is its author's affair, a key that is not accepted the operator's."""
     with answering(answer) as configs, pytest.raises(LaunchError) as wrong:
         configs.config_of(QUEUE)

@@ -158,9 +158,9 @@ def test_wandbs_own_client_reads_each_shape_as_a_refusal(
 ) -> None:
     """It answers False or raises; no shape looks to it as if the call had worked."""
     state.errors.shape = shape
-    code, said = finished([sys.executable, "-c", CLIENT], client_env, tmp_path)
-    assert code == 0, said
-    answers = json.loads(said.splitlines()[-1])
+    code, output = finished([sys.executable, "-c", CLIENT], client_env, tmp_path)
+    assert code == 0, output
+    answers = json.loads(output.splitlines()[-1])
     assert not [one for one in answers if one == "True" or "'success': True" in one], answers
     if shape != "usual":
         assert all("Error" in one or one in ("False", "None") for one in answers), answers

@@ -67,8 +67,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 def created(env: dict[str, str], cwd: Path, *what: str) -> None:
     """Run the real `wandb job create`."""
-    code, said = finished([WANDB, "job", "create", "-p", "vision", "-e", "team", "-n", "train", *what], env, cwd)
-    assert (code, "Created job: " in said) == (0, True), said
+    code, output = finished([WANDB, "job", "create", "-p", "vision", "-e", "team", "-n", "train", *what], env, cwd)
+    assert (code, "Created job: " in output) == (0, True), output
 
 
 def test_an_image_job_is_resolved(state: State, url: str, client_env: dict[str, str], tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ print(json.dumps([project.get_job_entry_point().command, project.job_source_type
 
 def theirs(env: dict[str, str], cwd: Path, job: str) -> list[Any]:
     """Return what the agent's own part makes of a job: entry point, kind, where the code is, and its files."""
-    code, said = finished([sys.executable, "-c", THEIRS, job], env, cwd)
-    assert code == 0, said
-    return list(json.loads(said.splitlines()[-1]))
+    code, output = finished([sys.executable, "-c", THEIRS, job], env, cwd)
+    assert code == 0, output
+    return list(json.loads(output.splitlines()[-1]))
 
 
 def test_a_code_job_is_what_the_agent_makes_of_it(
@@ -126,7 +126,7 @@ def test_a_git_job_is_resolved(
 
 
 def started(env: dict[str, str], cwd: Path, job: JobSource, *args: str, **overrides: Any) -> tuple[int, str]:
-    """Run the command of a job's container; returns its exit code and all it said."""
+    """Run the command of a job's container; returns its exit code and its output."""
     spec = {"entity": "team", "project": "vision", "job": job.path, "overrides": overrides}
     command = source_of(RunSpec.parse(spec), job, {"a base image": "python:3.12"}).command
     home = env | {"TMPDIR": str(cwd), "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
@@ -136,13 +136,13 @@ def started(env: dict[str, str], cwd: Path, job: JobSource, *args: str, **overri
 def test_the_code_of_an_artifact_runs(
     state: State, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
 ) -> None:
-    """It is fetched, what it needs is installed, and it gets its arguments as they are, whatever is in them."""
+    """It is fetched, its requirements are installed, and it gets its arguments unchanged."""
     created(client_env, tmp_path, "code", str(code), "--entry-point", "python train.py")
     job = WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest")
-    exit_code, said = started(client_env, tmp_path, job, "--it's", "$HOME `x`")
-    assert exit_code == 0, said
-    assert """it ran ["--it's", '$HOME `x`']""" in said
-    assert KEY not in said
+    exit_code, output = started(client_env, tmp_path, job, "--it's", "$HOME `x`")
+    assert exit_code == 0, output
+    assert """it ran ["--it's", '$HOME `x`']""" in output
+    assert KEY not in output
     (fetched,) = tmp_path.glob("job-*/code")
     _, _, _, files = theirs(client_env, tmp_path, "team/vision/train:latest")
     mine = {str(path.relative_to(fetched)) for path in fetched.rglob("*") if path.is_file() and path.suffix != ".pyc"}
@@ -167,7 +167,7 @@ def test_the_code_of_a_repository_runs(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"code": "team/vision/gone:v0"}, "W&B does not show the files of team/vision/gone:v0"),
         ({"entry_point": ("nothing-there",)}, "cannot be started: FileNotFoundError"),
@@ -176,15 +176,15 @@ def test_the_code_of_a_repository_runs(
     ],
 )
 def test_code_that_cannot_be_started_says_why(
-    state: State, client_env: dict[str, str], tmp_path: Path, changes: dict[str, Any], told: str
+    state: State, client_env: dict[str, str], tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     """In the last line of the job's log, and the job fails."""
     put(state, "code", "code", {"x.py": b""})
     put(state, "train", "job", {})
     job = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python", "x.py"), code="team/vision/code:v0")
-    exit_code, said = started(client_env, tmp_path, replace(job, **changes))
+    exit_code, output = started(client_env, tmp_path, replace(job, **changes))
     assert exit_code == 1
-    assert told in said.splitlines()[-1]
+    assert message in output.splitlines()[-1]
 
 
 def test_a_python_of_another_name_is_the_images_own(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_a_python_of_another_name_is_the_images_own(state: State, client_env: di
     put(state, "code", "code", {"x.py": b"print('it ran')"} | {f"a folder/data {n}": b"" for n in range(501)})
     put(state, "train", "job", {"requirements.frozen.txt": b""})
     job = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python3.999", "x.py"), code="team/vision/code:v0")
-    exit_code, said = started(client_env, tmp_path, job)
-    assert (exit_code, said.splitlines()[-1], "there is no python3.999 here" in said) == (0, "it ran", True)
+    exit_code, output = started(client_env, tmp_path, job)
+    assert (exit_code, output.splitlines()[-1], "there is no python3.999 here" in output) == (0, "it ran", True)
     assert len(list(tmp_path.glob("job-*/code/a folder/data *"))) == 501
 
 
@@ -217,7 +217,7 @@ def link(artifact_id: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("team/vision/gone:v0", "job: team/vision/gone:v0 was not found in W&B. Give it as entity/project/name:alias"),
         ("team/nowhere/x", "job: team/nowhere/x was not found in W&B."),
@@ -228,8 +228,8 @@ def link(artifact_id: str) -> bytes:
         ("team/vision/old:v0", "job: team/vision/old:v0 has code that was deleted in W&B."),
     ],
 )
-def test_a_job_that_cannot_be_launched_is_refused(state: State, url: str, path: str, told: str) -> None:
-    """By name, with what is wrong."""
+def test_a_job_that_cannot_be_launched_is_refused(state: State, url: str, path: str, message: str) -> None:
+    """The refusal has its name and the fault."""
     put(state, "data", "dataset", {})
     put(state, "empty", "job", {})
     put(state, "bad", "job", {"wandb-job.json": b"no"})
@@ -239,11 +239,11 @@ def test_a_job_that_cannot_be_launched_is_refused(state: State, url: str, path: 
     put(state, "old", "job", {"wandb-job.json": link(gone)})
     with pytest.raises(Reject) as refused:
         WandbJobs(Graphql(url, KEY)).resolve(path)
-    assert str(refused.value).startswith(told)
+    assert str(refused.value).startswith(message)
 
 
 def test_a_deleted_job_is_not_found(state: State, url: str) -> None:
-    """And one that is not uploaded yet is not there yet."""
+    """So is a job that is not uploaded yet."""
     deleted = put(state, "train", "job", {})
     state.artifacts.delete(deleted)
     state.artifacts.create("team", "vision", "job", "draft", {"digest": "x"})
@@ -253,7 +253,7 @@ def test_a_deleted_job_is_not_found(state: State, url: str) -> None:
 
 
 def test_a_wandb_that_is_down_is_asked_again_later(url: str) -> None:
-    """As is one that does not take the key, while somebody mends that."""
+    """So does a W&B that refuses the key, until somebody fixes that."""
     with pytest.raises(Retry):
         WandbJobs(Graphql("http://127.0.0.1:1", KEY)).resolve("team/vision/train:v0")
     with pytest.raises(Denied):
@@ -271,13 +271,13 @@ with wandb.init() as run:
 def test_a_run_uses_the_job_that_it_was_launched_from(
     state: State, client_env: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As W&B's SDK does by itself where `_wandb_job` names one: it reads the job, and W&B is told; nothing is odd."""
+    """As W&B's SDK does by itself where `_wandb_job` names one: the job is read and reported, without a warning."""
     created(client_env, tmp_path, "image", "us-docker.pkg.dev/p/r/train:blue")
     (job,) = state.artifacts.by_id.values()
     where = {"WANDB_ENTITY": "team", "WANDB_PROJECT": "vision", "WANDB_RUN_ID": "r1", "WANDB_LAUNCH": "True"}
     launched = where | {"WANDB_ARTIFACTS": json.dumps({"_wandb_job": "team/vision/train:v0"})}
-    code, said = finished([sys.executable, "-c", USES], client_env | launched, tmp_path)
-    assert code == 0, said
-    assert f"used {job.id} v0 ['requirements.frozen.txt', 'wandb-job.json']" in said
-    assert "WARNING" not in said
+    code, output = finished([sys.executable, "-c", USES], client_env | launched, tmp_path)
+    assert code == 0, output
+    assert f"used {job.id} v0 ['requirements.frozen.txt', 'wandb-job.json']" in output
+    assert "WARNING" not in output
     assert not caplog.messages

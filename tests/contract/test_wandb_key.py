@@ -33,7 +33,7 @@ def test_a_refused_key_is_asked_about_until_it_is_taken_then_once_a_minute() -> 
 
 
 def test_a_wandb_that_is_down_refuses_no_key(caplog: pytest.LogCaptureFixture) -> None:
-    """What needs no word of W&B is launched meanwhile; the log says that nobody has asked."""
+    """Launches that need no answer of W&B go on; the log says that the key was not checked."""
     with caplog.at_level("INFO"):
         WandbKey(Graphql(f"http://127.0.0.1:{free_port()}", KEY)).check()
     assert [record.message for record in caplog.records if "key" in record.message] == ["wandb.key_not_checked"]

@@ -70,7 +70,7 @@ POISON = {
 
 @pytest.mark.parametrize("id_first", [True, False])
 @pytest.mark.parametrize("name", POISON)
-def test_what_cannot_be_read_is_handed_on_with_the_reason(name: str, id_first: bool) -> None:
+def test_an_unreadable_spec_is_handed_on_with_the_reason(name: str, id_first: bool) -> None:
     """In words for its author: the field, what was found, and the fix; the id is found wherever it stands."""
     spec, problem = POISON[name]
     item = read(answer(spec, id_first=id_first), size=4096 if len(spec) > 10_000 else 7)
@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_handed_on_with_the_reason(name: str, id_first: b
         {},
     ],
 )
-def test_what_can_be_read_is_handed_on_as_it_is(spec: Any, as_text: bool) -> None:
+def test_a_readable_spec_is_handed_on_unchanged(spec: Any, as_text: bool) -> None:
     """As an object or as text; NaN and half a pair too, which the poll refuses by their path."""
     text = json.dumps(spec)
     item = read(answer(json.dumps(text) if as_text else text, id_first=False))
@@ -156,7 +156,7 @@ def test_an_item_of_many_megabytes_costs_little_memory() -> None:
     assert (item.id, peak < 2.5 * LARGEST) == ("i", True)
 
 
-def test_what_comes_after_a_known_id_is_not_waited_for() -> None:
+def test_the_rest_of_an_item_is_not_read_once_its_id_is_known() -> None:
     """The rest of an endless item is left unread: its id came first."""
 
     def endless() -> Any:
@@ -192,7 +192,7 @@ def test_no_item_is_none(popped: Any) -> None:
 
 @pytest.mark.parametrize("body", ["not JSON", "[" * 100_000, '{"data": {"popFromRunQueue": {"runQueueItemId": "i', ""])
 def test_an_answer_without_an_id_may_have_leased_an_item(body: str) -> None:
-    """Nobody knows which: it comes again."""
+    """Its id is not known: the item comes again."""
     with answering(Response(body)) as (wandb, _), pytest.raises(OutcomeUnknown):
         wandb.pop(QUEUE, "agent")
 

@@ -81,7 +81,7 @@ def client_env(url: str, tmp_path: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def process(command: list[str], env: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a client; it is ended at the end, whatever comes."""
+    """Run a client, and end it in any case."""
     started = subprocess.Popen(
         command, env=env, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
@@ -94,10 +94,10 @@ def process(command: list[str], env: dict[str, str], cwd: Path) -> Iterator[subp
 
 
 def finished(command: list[str], env: dict[str, str], cwd: Path) -> tuple[int, str]:
-    """Run a client to its end; returns its exit code and all it said."""
+    """Run a client to its end; returns its exit code and its output."""
     with process(command, env, cwd) as client:
-        said, _ = client.communicate(timeout=45)
-        return client.returncode, said
+        output, _ = client.communicate(timeout=45)
+        return client.returncode, output
 
 
 def eventually(true: Callable[[], Any], seconds: float = 40) -> Any:
@@ -176,7 +176,7 @@ def test_priorities_count_where_the_queue_says_so(state: State, mode: str, order
 
 
 def test_a_lease_that_ends_puts_the_item_back_in_its_place(state: State, clock: Clock) -> None:
-    """What is not acked in time is pending again, ahead of younger items, and the old lease acks nothing."""
+    """An item that is not acked in time is pending again, before younger ones, and the old lease acks nothing."""
     queue = state.make_queue("team", "gpus", config=VERTEX)
     first, second = state.push("team", "gpus", SPEC), state.push("team", "gpus", SPEC)
     assert state.queues.pop(queue, "agent") is first
@@ -330,7 +330,7 @@ def test_the_product_reports_and_asks(state: State, url: str) -> None:
     assert queue.heartbeat("gone", running=True) is None
 
 
-def test_what_the_stand_in_shows_is_escaped_and_without_keys(state: State, url: str) -> None:
+def test_pages_of_the_stand_in_are_escaped_and_without_keys(state: State, url: str) -> None:
     """A queue made in one call is pushed to; no page and no list shows a key or somebody else's HTML."""
     made = {"entity": "team", "queue": "web", "resource": "gcp-vertex", "config": VERTEX, "prioritization_mode": "V0"}
     assert requests.post(f"{url}/standin/queues", json=made, timeout=10).json()["queue"] == "web"
@@ -373,7 +373,7 @@ def test_an_odd_run_spec_is_shown(state: State, url: str, spec: dict[str, Any]) 
         (b"zz", {"Content-Encoding": "gzip"}),
     ],
 )
-def test_what_is_no_request_is_refused(url: str, body: bytes, headers: dict[str, str]) -> None:
+def test_an_invalid_request_is_refused(url: str, body: bytes, headers: dict[str, str]) -> None:
     """A body that no client sends is answered with 400, as a GraphQL error."""
     answer = requests.post(f"{url}/graphql", data=body, headers=headers, auth=("api", KEY), timeout=10)
     assert answer.status_code == 400
@@ -395,7 +395,7 @@ def test_only_an_object_is_a_run_spec(state: State, url: str, spec: str) -> None
 
 @pytest.mark.parametrize(("project", "known"), [("vision", True), ("speech", False)])
 def test_a_run_belongs_to_the_item_that_was_claimed_for_it(state: State, project: str, known: bool) -> None:
-    """A run is the item's where entity, project and name agree with the ack, whatever the script was told."""
+    """A run is the item's if entity, project and name agree with the ack; the script's arguments do not count."""
     item = state.push("team", "gpus", SPEC)
     state.queues.pop(item.queue, None)
     state.queues.ack(item.id, "r1")
@@ -440,9 +440,9 @@ def test_every_call_of_the_launch_api_is_understood(
     """Each operation that the installed client has is valid here and answers what the client expects, none left out."""
     run, _ = state.upsert_run("team", "vision", "r0", {})
     script = LAUNCH_CALLS.replace("RUN_ID", repr(run.id))
-    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
-    assert code == 0, said
-    assert json.loads(said.splitlines()[-1]) == {
+    code, output = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == 0, output
+    assert json.loads(output.splitlines()[-1]) == {
         "get_project_run_queues": "gpus",
         "push_to_run_queue_by_name": True,
         "push_to_run_queue": True,
@@ -487,9 +487,9 @@ def test_queues_are_made_and_removed_from_the_client(
 ) -> None:
     """`wandb.Api` makes a queue with a resource config and template variables, changes it, and removes items and it."""
     state.push("team", "gpus", SPEC)
-    code, said = finished([sys.executable, "-c", QUEUE_CALLS], client_env, tmp_path)
-    assert code == 0, said
-    assert json.loads(said.splitlines()[-1]) == [
+    code, output = finished([sys.executable, "-c", QUEUE_CALLS], client_env, tmp_path)
+    assert code == 0, output
+    assert json.loads(output.splitlines()[-1]) == [
         "PROJECT",
         "V0",
         "gcp-vertex",
@@ -511,8 +511,8 @@ def test_wandb_launch_pushes(state: State, client_env: dict[str, str], tmp_path:
     """The CLI puts a job on the queue with nothing but the URL and a key set."""
     (tmp_path / "config.json").write_text('{"overrides": {"args": ["--lr", "1"], "run_config": {"lr": 1}}}')
     launch = [WANDB, "launch", "--queue", "gpus", "--entity", "team", "--project", "vision", "--docker-image", "img:1"]
-    code, said = finished([*launch, "--name", "first", "--config", "config.json"], client_env, tmp_path)
-    assert (code, "Added run to queue gpus" in said) == (0, True), said
+    code, output = finished([*launch, "--name", "first", "--config", "config.json"], client_env, tmp_path)
+    assert (code, "Added run to queue gpus" in output) == (0, True), output
     (item,) = state.queues.items.values()
     spec = item.run_spec
     assert (spec["name"], spec["docker"]["docker_image"], spec["overrides"]["args"]) == (
@@ -535,8 +535,8 @@ for step in range(3):
     run.log({{"loss": 1 / (step + 1), "gone": float("nan")}})
 sys.exit({exit_code})
 """
-    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
-    assert code == exit_code, said
+    code, output = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == exit_code, output
     run = state.runs.by_path["team", "vision", "r1"]
     assert (run.state, run.exit_code, run.display_name) == (ends, exit_code, "nice")
     assert run.config["lr"] == {"value": 0.1}
@@ -545,7 +545,7 @@ sys.exit({exit_code})
     assert "wandb-metadata.json" in run.files
 
 
-def test_a_script_stops_when_it_is_told(state: State, client_env: dict[str, str], tmp_path: Path, url: str) -> None:
+def test_a_script_stops_on_request(state: State, client_env: dict[str, str], tmp_path: Path, url: str) -> None:
     """Stopping a run from W&B interrupts the script that logs to it."""
     script = """
 import time, wandb
@@ -557,8 +557,8 @@ while True:
     with process([sys.executable, "-c", script], client_env, tmp_path) as training:
         run = eventually(lambda: state.runs.get("team", "vision", "r1"))
         Graphql(url, KEY).mutate("mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }", {"id": run.id})
-        said, _ = training.communicate(timeout=45)
-    assert "KeyboardInterrupt" in said
+        output, _ = training.communicate(timeout=45)
+    assert "KeyboardInterrupt" in output
     assert (run.state, run.stopped) == ("killed", True)
 
 
@@ -592,13 +592,13 @@ item = api.queued_run("team", "vision", "gpus", {item.id!r}, "model-registry")
 failed = [found.name for found in api.runs("team/vision", filters={{"state": "failed"}})]
 print(json.dumps([run.state, run.config, failed, missing, queue.type, queue.default_resource_config, item.state]))
 """
-    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
-    assert code == 0, said
-    told = json.loads(said.splitlines()[-1])
+    code, output = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == 0, output
+    answers = json.loads(output.splitlines()[-1])
     config = {"resource_args": {"gcp-vertex": VERTEX}}
-    assert told[:3] == ["finished", {"lr": 0.1}, ["r2"]]
-    assert "Could not find run" in told[3]
-    assert told[4:] == ["gcp-vertex", config, "pending"]
+    assert answers[:3] == ["finished", {"lr": 0.1}, ["r2"]]
+    assert "Could not find run" in answers[3]
+    assert answers[4:] == ["gcp-vertex", config, "pending"]
 
 
 LOOKS = """
@@ -612,23 +612,21 @@ print(json.dumps([kind.name, collection.name, same.type, len(api.list_jobs("team
 """
 
 
-def test_what_the_public_client_asks_of_artifacts_and_files(
-    state: State, client_env: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_public_client_reads_artifacts_and_files(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
     """Types, collections by type, the jobs of a project, and a file's checksum."""
     run, _ = state.upsert_run("team", "vision", "r1", {})
     run.files["a.txt"] = b"a"
     made = state.artifacts.create("team", "vision", "code", "source", {"digest": "d"})
     state.artifacts.commit(made.id)
-    code, said = finished([sys.executable, "-c", LOOKS], client_env, tmp_path)
-    assert code == 0, said
-    assert json.loads(said.splitlines()[-1]) == ["code", "source", "code", 0, "0cc175b9c0f1b6a831c399e269772661"]
+    code, output = finished([sys.executable, "-c", LOOKS], client_env, tmp_path)
+    assert code == 0, output
+    assert json.loads(output.splitlines()[-1]) == ["code", "source", "code", 0, "0cc175b9c0f1b6a831c399e269772661"]
     job = state.artifacts.create("team", "vision", "job", "train", {"digest": "j"})
     state.artifacts.commit(job.id)
-    code, said = finished(
+    code, output = finished(
         [sys.executable, "-c", "import wandb; print(wandb.Api().list_jobs('team', 'vision'))"], client_env, tmp_path
     )
-    assert (code, "'artifactSequence': {'name': 'train'}" in said) == (0, True), said
+    assert (code, "'artifactSequence': {'name': 'train'}" in output) == (0, True), output
 
 
 def test_an_item_is_found_in_the_project_of_its_queue(state: State, client_env: dict[str, str], tmp_path: Path) -> None:
@@ -644,7 +642,7 @@ try:
 except Exception as exc:
     print("not found", type(exc).__name__)
 """
-    code, said = finished([sys.executable, "-c", script], client_env, tmp_path)
-    assert code == 0, said
-    assert said.splitlines()[-2] == "pending"
-    assert said.splitlines()[-1].startswith("not found")
+    code, output = finished([sys.executable, "-c", script], client_env, tmp_path)
+    assert code == 0, output
+    assert output.splitlines()[-2] == "pending"
+    assert output.splitlines()[-1].startswith("not found")

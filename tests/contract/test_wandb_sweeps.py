@@ -53,13 +53,13 @@ print(LaunchAgent._is_scheduler_job(None, json.loads(sys.argv[1])))
 def test_a_sweeps_state_is_what_the_agent_reads(
     state: State, url: str, client_env: dict[str, str], tmp_path: Path, as_it_is: str
 ) -> None:
-    """By the function of the installed wandb that the agent asks with."""
+    """The agent's own function of the installed wandb agrees."""
     with state.lock:
         state.project("team", "vision")
         state.runs.add_sweep("team", "vision", "sw1", as_it_is)
-    code, said = finished([sys.executable, "-c", THEIRS, "sw1"], client_env, tmp_path)
-    assert code == 0, said
-    assert WandbSweeps(Graphql(url, KEY)).state_of("team", "vision", "sw1") == said.splitlines()[-1] == as_it_is
+    code, output = finished([sys.executable, "-c", THEIRS, "sw1"], client_env, tmp_path)
+    assert code == 0, output
+    assert WandbSweeps(Graphql(url, KEY)).state_of("team", "vision", "sw1") == output.splitlines()[-1] == as_it_is
 
 
 @pytest.mark.parametrize("by", ["us", "the agent"])
@@ -69,7 +69,7 @@ def test_a_sweeps_state_is_what_the_agent_reads(
 def test_a_sweep_is_cancelled_as_the_agent_does_it(
     state: State, url: str, client_env: dict[str, str], tmp_path: Path, by: str, as_it_is: str, becomes: str
 ) -> None:
-    """By the function of the installed wandb that the agent calls when a scheduler has failed."""
+    """The installed wandb sends it, as the agent does when a scheduler has failed."""
     with state.lock:
         state.project("team", "vision")
         sweep = state.runs.add_sweep("team", "vision", "sw1", as_it_is)
@@ -77,8 +77,8 @@ def test_a_sweep_is_cancelled_as_the_agent_does_it(
         for _ in range(2):
             WandbRunQueue(Graphql(url, KEY)).cancel_sweep(RunPath("team", "vision", "sw1"))
     else:
-        _, said = finished([sys.executable, "-c", CANCEL, "sw1"], client_env, tmp_path)
-        assert ("Sweep already" in said) is (as_it_is == becomes), said
+        _, output = finished([sys.executable, "-c", CANCEL, "sw1"], client_env, tmp_path)
+        assert ("Sweep already" in output) is (as_it_is == becomes), output
     assert sweep.state == becomes
 
 
@@ -92,7 +92,7 @@ def test_a_sweep_that_is_gone_or_may_not_be_changed_is_left(state: State, url: s
 
 
 def test_a_sweep_that_is_not_there_has_no_state(state: State, url: str) -> None:
-    """Be it the sweep that is missing, its project or its entity."""
+    """The sweep, its project or its entity is missing."""
     with state.lock:
         state.project("team", "vision")
     sweeps = WandbSweeps(Graphql(url, KEY))
@@ -110,7 +110,7 @@ def test_a_sweep_that_is_not_there_has_no_state(state: State, url: str) -> None:
     ],
     ids=["wrong key", "not its project", "too many requests", "down"],
 )
-def test_what_goes_wrong_says_what_to_do(answer: Response, kind: type[LaunchError]) -> None:
+def test_each_failure_has_its_class(answer: Response, kind: type[LaunchError]) -> None:
     """A sweep that the key may not see is the author's affair, a key that is not accepted the operator's."""
 
     async def graphql(_: Request) -> Response:
@@ -136,7 +136,7 @@ SWEEP = {
 }
 
 
-def test_what_launch_sweep_enqueues_becomes_a_small_job(
+def test_the_item_of_launch_sweep_becomes_a_small_job(
     state: State, url: str, client_env: dict[str, str], tmp_path: Path
 ) -> None:
     """The real `wandb launch-sweep`: its item is a scheduler to us as it is to the agent, and has all that it needs."""
@@ -144,14 +144,14 @@ def test_what_launch_sweep_enqueues_becomes_a_small_job(
     state.make_queue("team", "vertex", config=training)
     (tmp_path / "sweep.yaml").write_text(json.dumps(SWEEP))
     command = [WANDB, "launch-sweep", "sweep.yaml", "--entity", "team", "--project", "vision"]
-    code, said = finished(command, client_env, tmp_path)
-    assert (code, "Scheduler added to launch queue (vertex)" in said) == (0, True), said
+    code, output = finished(command, client_env, tmp_path)
+    assert (code, "Scheduler added to launch queue (vertex)" in output) == (0, True), output
     graphql = Graphql(url, KEY)
     item = WandbRunQueue(graphql).pop(QUEUE, "")
     assert item
     assert WandbSweeps(graphql).state_of("team", "vision", item.run_spec["run_id"]) == "PENDING"
-    code, said = finished([sys.executable, "-c", AGENTS, json.dumps(item.run_spec)], client_env, tmp_path)
-    assert (code, said.splitlines()[-1]) == (0, "True"), said
+    code, output = finished([sys.executable, "-c", AGENTS, json.dumps(item.run_spec)], client_env, tmp_path)
+    assert (code, output.splitlines()[-1]) == (0, "True"), output
     launch = from_item(item.id, QUEUE, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC))
     assert launch.entry.scheduler
     placed = schedule_as_job(

@@ -76,7 +76,7 @@ def test_an_answer_that_never_ends_is_given_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_download_that_never_ends_is_given_up(name: str) -> None:
-    """What came until then is not taken for the file."""
+    """The bytes until then are not taken for the file."""
     with trickling(*SLOW[name]) as (url, _), pytest.raises(Retry):
         b"".join(Graphql(url, KEY).chunks("/file", 1_000_000, 0.5))
 
@@ -174,7 +174,7 @@ def test_a_redirection_elsewhere_is_not_shown_the_key(monkeypatch: pytest.Monkey
 
 
 def test_a_call_is_not_redirected() -> None:
-    """What changes something in W&B is sent to W&B only."""
+    """Mutations are sent to W&B only."""
     elsewhere = files(lambda _: Response(b"{}"))
     refused = pytest.raises(OutcomeUnknown, match="answers 307")
     with elsewhere as (other, shown), answering(RedirectResponse(f"{other}/file")) as (wandb, _), refused:

@@ -63,11 +63,11 @@ class Build:
         """Run one step's script; return its exit code."""
         if step["id"] in self.skip:
             return 0
-        told = {"PROJECT_ID": self.asked["projectId"], "BUILD_ID": self.asked["id"], "PYTHONDONTWRITEBYTECODE": "1"}
+        given = {"PROJECT_ID": self.asked["projectId"], "BUILD_ID": self.asked["id"], "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
             [self.script(step)],
             cwd=self.workspace,
-            env={**self.environ, **self.asked["substitutions"], **told},
+            env={**self.environ, **self.asked["substitutions"], **given},
             capture_output=True,
             text=True,
             check=False,

@@ -124,15 +124,17 @@ def _deployed(build: Document) -> Iterator[str]:
     """Check that each function is deployed, and by which flags; the flags are those that gcloud is called with."""
     functions = {entry.parent.name for entry in (ROOT / "functions").glob("*/handler.py")}
     deploying = [step for step in build["steps"] if "deploy/cloud/function.sh" in step.get("script", "")]
-    told = {**GIVEN, **build.get("substitutions", {})} if build.get("options", {}).get("automapSubstitutions") else {}
-    names = Deployment(GIVEN["PROJECT_ID"], told.get("_REGION", "-"), told.get("_NAME", "launch"))
+    substitutions = (
+        {**GIVEN, **build.get("substitutions", {})} if build.get("options", {}).get("automapSubstitutions") else {}
+    )
+    names = Deployment(GIVEN["PROJECT_ID"], substitutions.get("_REGION", "-"), substitutions.get("_NAME", "launch"))
     smoke = _waits(build).get("smoke", set())
     for step in deploying:
         step_id = step.get("id", "")
-        code, said, calls = _rehearsed(step["script"], tuple(sorted(told.items())))
+        code, output, calls = _rehearsed(step["script"], tuple(sorted(substitutions.items())))
         deploys = [call[3:] for call in calls if call[:3] == ["gcloud", "functions", "deploy"]]
         if code or not deploys:
-            yield f"{step_id}: deploys nothing: {said}"
+            yield f"{step_id}: deploys nothing: {output}"
             continue
         flags = dict(_flag(word) for word in deploys[0][1:])
         verb = str(flags.get("entry-point"))
@@ -150,9 +152,9 @@ def _deployed(build: Document) -> Iterator[str]:
 
 
 @cache
-def _rehearsed(script: str, told: tuple[tuple[str, str], ...]) -> tuple[int, str, list[list[str]]]:
-    with rehearsal(dict(told)) as stage:
-        return stage.run(script), stage.said, stage.calls()
+def _rehearsed(script: str, substitutions: tuple[tuple[str, str], ...]) -> tuple[int, str, list[list[str]]]:
+    with rehearsal(dict(substitutions)) as stage:
+        return stage.run(script), stage.output, stage.calls()
 
 
 def _flag(word: str) -> tuple[str, str | None]:
@@ -195,7 +197,7 @@ def _sized(verb: str, flags: Flags) -> Iterator[str]:
 
 
 def _timed(verb: str, flags: Flags) -> Iterator[str]:
-    """Check a function's timeout against whoever waits for it, and against what the code does in that time."""
+    """Check a function's timeout against its callers' deadlines, and against the work of the code."""
     timeout, limits = _number(flags, "timeout"), dict[str, float]()
     if verb in SCHEDULED:
         budget = _default(PollSettings if verb == "poll" else StatusSettings, f"{verb}_budget_seconds")

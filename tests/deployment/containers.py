@@ -61,8 +61,8 @@ class Containers:
             topic = self._cloud.resources[f"pubsub.googleapis.com/{call.document['subscription']}"]["topic"]
             headers |= _cloud_event(topic, call.document["message"])
         url = f"http://{HOST}:{self._ports[revision]}/"
-        said = requests.request(call.method, url, data=call.raw, headers=headers, timeout=120)
-        return said.status_code, said.content
+        answer = requests.request(call.method, url, data=call.raw, headers=headers, timeout=120)
+        return answer.status_code, answer.content
 
     def prepare(self, archive: bytes) -> "Future[Path]":
         """Install an archive's requirements, once for archives that require the same; returns the python."""
@@ -92,7 +92,7 @@ class Containers:
         }
         del environ["GOOGLE_CLOUD_PROJECT"]  # Cloud Run does not set it: the deployment has to
         environ |= {each["name"]: self._value(each) for each in container["env"]}
-        for mount in container["volumeMounts"]:  # no root of its own to mount it in: whoever is told the path finds it
+        for mount in container["volumeMounts"]:  # there is no root to mount it in: the path is a link
             for name, value in environ.items():
                 if value.startswith(mount["mountPath"]):
                     environ[name] = f"{self._folder / revision}-mounted{value}"

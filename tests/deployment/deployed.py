@@ -48,8 +48,8 @@ class Line:
 
     sign: str
     name: str
-    said: str
-    mend: list[str] = field(default_factory=list)
+    message: str
+    fixes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -100,18 +100,18 @@ class Deployed:
             if found := re.fullmatch(r"([✓!✗?]) (.+?): (.+)", text):
                 lines.append(Line(found[1], found[2], found[3]))
             elif text.startswith("    "):
-                lines[-1].mend.append(text.strip())
+                lines[-1].fixes.append(text.strip())
         return done.exit_code, lines
 
     def configure(self, **config: Any) -> None:
         """Write the launch-config."""
-        told = {"entity": "team", "queues": ["vertex"], "policy": {"service_accounts": [TRAINER]}, **config}
-        (self.folder / "launch-config.yaml").write_text(yaml.safe_dump(told), encoding="utf-8")
+        content = {"entity": "team", "queues": ["vertex"], "policy": {"service_accounts": [TRAINER]}, **config}
+        (self.folder / "launch-config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def make_queue(self, name: str, config: dict[str, Any], resource: str = "gcp-vertex") -> None:
         """Make a queue in W&B, or give one that is there another configuration."""
-        told = {"entity": "team", "queue": name, "config": config, "resource": resource}
-        requests.post(f"{self.wandb}/standin/queues", json=told, timeout=20).raise_for_status()
+        queue = {"entity": "team", "queue": name, "config": config, "resource": resource}
+        requests.post(f"{self.wandb}/standin/queues", json=queue, timeout=20).raise_for_status()
 
     def save(self) -> None:
         """Keep the state that `heal` goes back to."""

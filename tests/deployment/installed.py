@@ -1,6 +1,6 @@
 """A Python with what some requirements name and nothing else, made of what is installed here: no package index.
 
-`make setup` has installed exactly the pinned versions. Whoever needs a Python with a part of them takes it from there.
+`make setup` has installed exactly the pinned versions. A Python with a part of them takes it from there.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 
 class NotInstalledError(Exception):
-    """What is required is not what is installed."""
+    """The requirements differ from the installed packages."""
 
 
 def requirements(text: str) -> list[Requirement]:

@@ -1,4 +1,4 @@
-"""What Google runs between the parts: Cloud Scheduler calls, Pub/Sub delivers, Cloud Run starts what was deployed."""
+"""Google's part of a deployment: Cloud Scheduler calls, Pub/Sub delivers, Cloud Run starts the functions."""
 
 import threading
 import time
@@ -57,7 +57,7 @@ class Platform:
 
     def post(self, url: str, account: str, audience: str, body: Json | None = None) -> int:
         """Call an address with an ID token of `account`, and return the HTTP status."""
-        said = requests.post(
+        answer = requests.post(
             url,
             json=body,
             headers={"Authorization": f"Bearer {id_token(account, audience)}"},
@@ -65,7 +65,7 @@ class Platform:
             verify=self._environ["REQUESTS_CA_BUNDLE"],
             timeout=180,
         )
-        return said.status_code
+        return answer.status_code
 
     def _run(self, job: Json) -> None:
         """Carry out a Scheduler job, and write down how it went."""

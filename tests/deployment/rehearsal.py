@@ -53,7 +53,7 @@ class Rehearsal:
         for script in (ROOT / "deploy/cloud").glob("*.sh"):
             shutil.copy(script, self.workspace / "deploy/cloud")
         self._environ = {**substitutions, "PATH": self._recorder.path}
-        self.said = ""
+        self.output = ""
 
     def run(self, script: str) -> int:
         """Run a step's script as Cloud Build does; return its exit code."""
@@ -64,7 +64,7 @@ class Rehearsal:
         done = subprocess.run(
             command, cwd=self.workspace, env=self._environ, capture_output=True, text=True, check=False, timeout=60
         )
-        self.said = (done.stdout + done.stderr).strip()
+        self.output = (done.stdout + done.stderr).strip()
         return done.returncode
 
     def calls(self) -> list[list[str]]:

@@ -75,7 +75,7 @@ def test_it_is_a_build_of_cloud_builds_own_type(build: Document) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "message"),
     [
         (lambda build: build.update(timeOut="3000s"), "timeOut"),
         (lambda build: build.update(timeout="50m"), "timeout"),
@@ -85,10 +85,10 @@ def test_it_is_a_build_of_cloud_builds_own_type(build: Document) -> None:
     ],
     ids=["unknown key", "duration", "enum", "list", "no string"],
 )
-def test_what_is_no_build_is_no_message(build: Document, mistake: Callable[[Document], None], said: str) -> None:
+def test_an_invalid_build_is_refused(build: Document, mistake: Callable[[Document], None], message: str) -> None:
     """The API's own type refuses, and names, what does not fit."""
     mistake(build)
-    with pytest.raises(json_format.ParseError, match=said):
+    with pytest.raises(json_format.ParseError, match=message):
         parsed(build)
 
 
@@ -287,10 +287,10 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_mistake_is_named(build: Document, mistake: str) -> None:
     """A mistake planted in the file is found, and named by the step and what is wrong."""
-    plant, said = MISTAKES[mistake]
+    plant, message = MISTAKES[mistake]
     plant(build)
     assert build != loaded()
-    assert any(said in problem for problem in problems(build)), problems(build)
+    assert any(message in problem for problem in problems(build)), problems(build)
 
 
 def test_a_mistake_is_not_taken_for_another(build: Document) -> None:
@@ -300,7 +300,7 @@ def test_a_mistake_is_not_taken_for_another(build: Document) -> None:
     assert len(problems(changed)) == 1
 
 
-def test_what_bootstrap_says_to_submit_is_declared(build: Document) -> None:
+def test_substitutions_that_bootstrap_prints_are_declared(build: Document) -> None:
     """The command that bootstrap prints sets only what the build knows."""
     command = submit_command(Deployment("p1", "us-central1", kms_key="projects/p1/k"))
     given = re.findall(r"(\w+)=", command.partition("--substitutions=")[2])

@@ -77,18 +77,18 @@ def run_by_bootstrap(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     config = folder / "launch-config.yaml"
     builder = "builder: {type: cloud-build, destination: us-central1-docker.pkg.dev/p1/launch-jobs/code}"
     config.write_text(f"policy: {{service_accounts: [{TRAINER}]}}\n{builder}\n")
-    told = ["--project=p1", "--region=us-central1", f"--kms-key={KEY}", f"--config={config}"]
+    options = ["--project=p1", "--region=us-central1", f"--kms-key={KEY}", f"--config={config}"]
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     for what, answers in (("nothing is there", NOTHING_IS_THERE), ("all differs", ALL_DIFFERS)):
         (folder / what).mkdir()
         recorder = Recorder(folder / what)
         recorder.program("gcloud", answers)
         monkeypatch.setenv("PATH", recorder.path)
-        done = CliRunner().invoke(bootstrap, told, catch_exceptions=False)
+        done = CliRunner().invoke(bootstrap, options, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         yield from (Found(f"bootstrap, where {what}", tuple(call)) for call in recorder.calls())
     monkeypatch.undo()
-    printed = CliRunner().invoke(bootstrap, ["--print", *told], catch_exceptions=False)
+    printed = CliRunner().invoke(bootstrap, ["--print", *options], catch_exceptions=False)
     yield from in_shell("bootstrap --print", printed.stdout)
     deployment = Deployment("p1", "us-central1", kms_key=KEY)
     yield from in_shell("submit_command", submit_command(deployment))
@@ -121,7 +121,7 @@ def refusals(commands: Iterable[Found], folder: Path) -> list[str]:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    verdicts = {name: said[0] for name, said in json.loads(done.stdout).items()}
+    verdicts = {name: answer[0] for name, answer in json.loads(done.stdout).items()}
     refused = []
     for number, (group, texts) in enumerate(zip(groups, readings, strict=True)):
         judged = [verdicts[f"{number}.{nth}"] for nth in range(len(texts))]
@@ -205,9 +205,9 @@ def test_gcloud_accepts_every_command(refused: list[str]) -> None:
 @pytest.mark.parametrize("name", PLANTED)
 def test_gcloud_refuses_what_is_planted(refused: list[str], name: str) -> None:
     """A wrong command in the documentation is refused, and named by its place and the mistake."""
-    said = [line for line in refused if line.startswith(f"planted, {name}:")]
-    assert len(said) == 1
-    assert PLANTED[name][1] in said[0]
+    lines = [line for line in refused if line.startswith(f"planted, {name}:")]
+    assert len(lines) == 1
+    assert PLANTED[name][1] in lines[0]
 
 
 def test_no_command_of_the_scripts_is_overlooked(commands: list[Found]) -> None:

@@ -1,4 +1,4 @@
-"""`dead-letters` in a project of Google Cloud: what an operator has to be allowed and told, and a death halfway."""
+"""`dead-letters` in a project of Google Cloud: an operator's permissions and messages, and a death halfway."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ def test_a_missing_permission_is_named_with_the_command_that_gives_it(cloud: Clo
 
 
 def test_dead_between_publishing_and_taking_out_it_comes_twice(cloud: Cloud) -> None:
-    """And is never lost: the letter stays until it has been published."""
+    """No message is lost: the letter stays until it has been published."""
     cloud.fail("POST", "launch-dead-letters:acknowledge$", status=500)
     done = run("--replay")
     assert done.exit_code == 4
@@ -122,7 +122,7 @@ def test_what_google_says_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch)
     assert "gcloud auth application-default login" in done.output
 
 
-def test_an_emulator_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_emulator_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, not after a minute of trying."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
     done = run()

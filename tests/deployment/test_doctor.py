@@ -1,6 +1,6 @@
 """`doctor` as a process, against a deployment made by bootstrap and provision.
 
-Each thing that goes wrong in practice is put wrong, one at a time, and doctor has to say what it is and how to mend it.
+Each test breaks one thing that breaks in practice. Doctor has to name it, with its fix.
 """
 
 import shutil
@@ -55,8 +55,8 @@ class Breakage:
     make: Callable[[Deployed], object]
     line: str
     sign: str
-    said: str
-    mend: str
+    message: str
+    fix: str
 
 
 def bound_on_project_instead(project: Deployed) -> None:
@@ -342,27 +342,27 @@ SAME_CAUSE = {"account of queue vertex": {f"account {TRAINER}"}}
 def test_a_deployment_that_is_well(project: Deployed) -> None:
     """Every line is fine and nothing is to be done; exit code 0."""
     code, lines = project.doctor()
-    assert [line for line in lines if line.sign != "✓" or line.mend] == []
+    assert [line for line in lines if line.sign != "✓" or line.fixes] == []
     assert {"APIs", "role build", "queue vertex", "agent"} <= {line.name for line in lines}
     assert code == 0
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
-def test_what_goes_wrong_is_named_with_its_mend(project: Deployed, breakage: Breakage) -> None:
-    """The line of the thing says what is wrong and how to mend it; exit code 1 where it does not work."""
+def test_a_breakage_is_named_with_its_fix(project: Deployed, breakage: Breakage) -> None:
+    """Its line names the fault and the fix; the exit code is 1 if the deployment does not work."""
     breakage.make(project)
     code, lines = project.doctor(breakage.group, WANDB_API_KEY=KEY)
     wrong = [line for line in lines if line.sign != "✓"]
     named = next(line for line in wrong if line.name == breakage.line)
     assert named.sign == breakage.sign
-    assert breakage.said in named.said
-    assert breakage.mend in "\n".join(named.mend)
+    assert breakage.message in named.message
+    assert breakage.fix in "\n".join(named.fixes)
     assert {line.name for line in wrong} - {named.name} <= SAME_CAUSE.get(named.name, set())
     assert code == (1 if breakage.sign == "✗" else 0)
 
 
 def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:
-    """What was looked at is put back at once, and never acknowledged."""
+    """Letters that doctor reads are put back at once, and never acknowledged."""
     publish_dead_letter(project)
     project.doctor("running")
     calls = project.cloud.calls_to("pubsub", "POST", "launch-dead-letters:")
@@ -371,7 +371,7 @@ def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:
     assert project.cloud.state.messages["projects/p1/subscriptions/launch-dead-letters"]
 
 
-def test_what_queues_ask_for(project: Deployed) -> None:
+def test_faults_of_queues_are_named(project: Deployed) -> None:
     """Each queue for itself: missing, of another type, with a configuration, an image, a bucket or an account amiss."""
     ecr = "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
     pools: list[dict[str, Any]] = [put(POOL, ("container_spec", "image_uri"), ecr)]
@@ -390,7 +390,7 @@ def test_what_queues_ask_for(project: Deployed) -> None:
     ladder = {"regions": [{"region": "europe-west4", "staging_bucket": "gs://team-eu/jobs"}]}
     project.configure(queues=queues, policy={"service_accounts": []}, ladder=ladder)
     code, lines = project.doctor("project", "access", "wandb")
-    wrong = {line.name: (line.sign, line.said, "\n".join(line.mend)) for line in lines if line.sign in "✗!"}
+    wrong = {line.name: (line.sign, line.message, "\n".join(line.fixes)) for line in lines if line.sign in "✗!"}
     expected = {
         "queue none": ("✗", "team has no such queue. Its queues: blank, ecr,", "Name one of them under queues in"),
         "queue k8s": ("✗", "is of type kubernetes", "Create a queue of type GCP Vertex in W&B"),
@@ -402,27 +402,27 @@ def test_what_queues_ask_for(project: Deployed) -> None:
         "account of queue gone-account": ("✗", "does not exist", "Name another account"),
         "account of queue unlisted": ("!", "is not in policy.service_accounts", "python -m deploy bootstrap"),
     }
-    for name, (sign, said, mend) in expected.items():
+    for name, (sign, message, fix) in expected.items():
         assert wrong[name][0] == sign
-        assert said in wrong[name][1]
-        assert mend in wrong[name][2]
+        assert message in wrong[name][1]
+        assert fix in wrong[name][2]
     assert code == 1
 
 
-def test_what_may_not_be_seen_is_unknown_and_named(project: Deployed) -> None:
-    """A guest reads line by line which permission is missing; what is allowed is told, and nothing counts as failed."""
+def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> None:
+    """A guest reads in each line which permission is missing; the rest is shown, and nothing counts as failed."""
     allowed = {"serviceusage.services.list", "resourcemanager.projects.get", "pubsub.topics.get"}
     project.cloud.enforce(lambda who, permission, _: who != GUEST or permission in allowed)
     code, lines = project.doctor(identity=GUEST, WANDB_API_KEY=KEY)
     assert code == 4
     seen = {line.name for line in lines if line.sign == "✓"}
     assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic"}
-    said = {line.name: line.said for line in lines if line.sign == "?"}
-    assert len(seen) + len(said) == len(lines)
-    assert said["secret"] == "you may not see this; needs secretmanager.versions.list"
-    assert said["project p1"] == "you may not see this; needs resourcemanager.projects.getIamPolicy"
-    assert said["trigger"] == "you may not see this; needs pubsub.subscriptions.get"
-    assert said["dead letters"] == "you may not see this; needs pubsub.subscriptions.consume"
+    unseen = {line.name: line.message for line in lines if line.sign == "?"}
+    assert len(seen) + len(unseen) == len(lines)
+    assert unseen["secret"] == "you may not see this; needs secretmanager.versions.list"
+    assert unseen["project p1"] == "you may not see this; needs resourcemanager.projects.getIamPolicy"
+    assert unseen["trigger"] == "you may not see this; needs pubsub.subscriptions.get"
+    assert unseen["dead letters"] == "you may not see this; needs pubsub.subscriptions.consume"
 
 
 def test_an_agent_that_has_fallen_silent(project: Deployed) -> None:
@@ -435,8 +435,8 @@ def test_an_agent_that_has_fallen_silent(project: Deployed) -> None:
     with serving(Starlette(routes=[Route("/graphql", graphql, methods=["POST"])])) as url:
         code, lines = project.doctor("running", WANDB_BASE_URL=url)
     line = next(line for line in lines if line.name == "agent")
-    assert "agent-1 is POLLING, but poll's last heartbeat was" in line.said
-    assert "gcloud logging read" in line.mend[0]
+    assert "agent-1 is POLLING, but poll's last heartbeat was" in line.message
+    assert "gcloud logging read" in line.fixes[0]
     assert code == 1
 
 
@@ -447,16 +447,16 @@ def test_no_check_hangs_on_another(project: Deployed) -> None:
     signs = {line.name: line.sign for line in lines}
     assert signs["APIs"] == signs["secret"] == signs["ledger's rule"] == "✓"
     assert signs["key in the secret"] == signs["queue vertex"] == "?"
-    assert "Google answers 500" in next(line.said for line in lines if line.name == "staging bucket")
+    assert "Google answers 500" in next(line.message for line in lines if line.name == "staging bucket")
     assert code == 4
 
 
-def test_the_mends_mend(project: Deployed) -> None:
-    """All that gcloud and our own commands can mend is mended by the very lines that doctor prints."""
+def test_the_fixes_fix(project: Deployed) -> None:
+    """The lines that doctor prints fix all that gcloud and our own commands can fix."""
     for name in MENDABLE:
         BREAKAGES[name].make(project)
     _, lines = project.doctor()
-    commands = dict.fromkeys(command for line in lines if line.sign in "✗!" for command in line.mend)
+    commands = dict.fromkeys(command for line in lines if line.sign in "✗!" for command in line.fixes)
     assert len(commands) >= len(MENDABLE)
     for command in commands:
         done = project.run(command)

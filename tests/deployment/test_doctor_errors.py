@@ -1,4 +1,4 @@
-"""What a check of `doctor` trips over becomes a line of its own, with what can be done about it."""
+"""An error inside a check of `doctor` becomes a line of its own, with the fix."""
 
 import json
 from collections.abc import Iterator
@@ -49,9 +49,9 @@ ERRORS: list[tuple[Exception, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "said", "mend"), ERRORS, ids=[type(error).__name__ for error, *_ in ERRORS])
-def test_an_error_is_a_finding(error: Exception, said: str, mend: str) -> None:
-    """What was found before the error stays; the error is said in words, with a command where one helps."""
+@pytest.mark.parametrize(("error", "message", "fix"), ERRORS, ids=[type(error).__name__ for error, *_ in ERRORS])
+def test_an_error_is_a_finding(error: Exception, message: str, fix: str) -> None:
+    """Findings before the error stay; the error is described in words, with a command if one helps."""
 
     def look() -> Iterator[Finding]:
         yield ok("thing", "is there")
@@ -59,4 +59,4 @@ def test_an_error_is_a_finding(error: Exception, said: str, mend: str) -> None:
 
     first, second = Case(Deployment("p1", "us-central1")).examined(Check("thing", look))
     assert first == ok("thing", "is there")
-    assert (second.outcome.name, second.message, second.fix) == ("UNKNOWN", said, mend)
+    assert (second.outcome.name, second.message, second.fix) == ("UNKNOWN", message, fix)

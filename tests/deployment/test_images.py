@@ -85,8 +85,8 @@ def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("kind", ["project", "images", "contexts", "account"])
-def test_what_is_not_bound_is_said(cloud: Cloud, kind: str) -> None:
-    """As something that an operator has to mend; no build is begun."""
+def test_a_missing_binding_is_reported(cloud: Cloud, kind: str) -> None:
+    """As a problem for an operator to fix; no build starts."""
     del cloud.policies[ON[kind]]
     cloud.enforce(Enforcement(cloud, "nobody").allows)
     with acting(cloud, "submit"), pytest.raises(Denied):

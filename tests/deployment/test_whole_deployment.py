@@ -75,7 +75,7 @@ def what_is_there(project: Whole) -> dict[str, Any]:
 
 
 def test_a_second_bootstrap_changes_nothing(project: Whole) -> None:
-    """Nor does it ask for the key again, or make a second version of it."""
+    """It does not ask for the key again, and makes no second version of it."""
     before, key = what_is_there(project), dict(project.cloud.state.secrets)
     project.follow(PREPARE)
     assert what_is_there(project) == before
@@ -152,10 +152,10 @@ def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb:
     [volume] = config["secretVolumes"]
     [version] = volume["versions"]
     assert (volume["secret"], version["version"]) == ("launch-wandb-api-key", "latest")
-    told = config["environmentVariables"]
-    assert told["WANDB_API_KEY_FILE"] == f"{volume['mountPath']}/{version['path'].lstrip('/')}"
+    variables = config["environmentVariables"]
+    assert variables["WANDB_API_KEY_FILE"] == f"{volume['mountPath']}/{version['path'].lstrip('/')}"
     assert (
-        told.items()
+        variables.items()
         >= {
             "GOOGLE_CLOUD_PROJECT": "p1",
             "VERTEX_LOCATION": "us-central1",
@@ -202,7 +202,7 @@ def test_cloud_scheduler_calls_with_an_id_token(project: Whole, build: Build, ve
 
 @pytest.mark.parametrize("verb", FUNCTIONS)
 def test_nobody_else_gets_in(project: Whole, build: Build, verb: str) -> None:
-    """Neither another account, nor the right one with a token for another address, nor nobody at all."""
+    """Another account, the right one with a token for another address, and a caller without a token are refused."""
     address, caller = DEPLOYMENT.url(verb), DEPLOYMENT.account("submit" if verb == "submit" else "scheduler")
     project.enforcement.expected.add(("guest@example.com", "run.routes.invoke"))
     assert project.platform.post(address, "guest@example.com", address) == 403
@@ -233,7 +233,7 @@ def test_a_launch_goes_all_the_way(project: Whole, build: Build) -> None:
     item, job = project.launch("one")
     assert job.message.job_spec.service_account == TRAINER
     project.vertex.force(job.name, "JOB_STATE_FAILED", "out of memory")
-    project.until(lambda: item.state == "FAILED", "the item is told")
+    project.until(lambda: item.state == "FAILED", "the item has failed")
     assert "out of memory" in str(item.error)
 
 
@@ -247,16 +247,16 @@ def test_a_lost_answer_makes_no_second_job(project: Whole, build: Build) -> None
         "submit looks for the job",
     )
     project.vertex.force(job.name, "JOB_STATE_FAILED", "gone")
-    project.until(lambda: item.state == "FAILED", "the item is told")
+    project.until(lambda: item.state == "FAILED", "the item has failed")
     assert [j.display_name for j in project.vertex.jobs()].count("lost") == 1
 
 
 def test_stop_in_wandb_cancels_the_job(project: Whole, build: Build) -> None:
-    """By status, the only one that may."""
+    """Status cancels it: no other function may."""
     _, job = project.launch("stopped")
     project.vertex.force(job.name, "JOB_STATE_RUNNING")
-    told = {v.name: v.value for v in job.message.job_spec.worker_pool_specs[0].container_spec.env}
-    run, _ = project.wandb.upsert_run(ENTITY, "cats", told["WANDB_RUN_ID"], {})
+    variables = {v.name: v.value for v in job.message.job_spec.worker_pool_specs[0].container_spec.env}
+    run, _ = project.wandb.upsert_run(ENTITY, "cats", variables["WANDB_RUN_ID"], {})
     project.wandb.runs.stop(run.id)
     project.until(lambda: job.state == "JOB_STATE_CANCELLED", "it is cancelled")
 
@@ -266,7 +266,7 @@ def test_a_job_that_somebody_deleted_is_reported(project: Whole, build: Build) -
     item, job = project.launch("deleted")
     project.until(lambda: True, "status has seen the job")
     project.vertex.forget(job.name)
-    project.until(lambda: item.state == "FAILED", "the item is told")
+    project.until(lambda: item.state == "FAILED", "the item has failed")
     assert "deleted" in str(item.error)
 
 
@@ -282,13 +282,13 @@ def test_a_foreign_account_is_refused_to_the_launchs_author(project: Whole, buil
     }
     item = project.wandb.push(ENTITY, "vertex", {**spec, "resource_args": args})
     assert project.call("poll") == 200
-    project.until(lambda: item.state == "FAILED", "the item is told")
+    project.until(lambda: item.state == "FAILED", "the item has failed")
     assert stranger in str(item.error)
     assert "the rule policy.service_accounts does not allow" in str(item.error)
     assert "boss" not in [job.display_name for job in project.vertex.jobs()]
 
 
-def test_what_submit_cannot_take_ends_among_the_dead_letters(project: Whole, build: Build) -> None:
+def test_a_message_that_submit_cannot_take_becomes_a_dead_letter(project: Whole, build: Build) -> None:
     """Moved there by Pub/Sub's own agent, after as many deliveries as provision has set."""
     PubSub(project.cloud.state).publish(TOPIC, {"data": "Z2FyYmFnZQ=="})
     kept = f"projects/p1/subscriptions/{DEAD}"
@@ -326,8 +326,8 @@ def test_the_next_build_takes_the_traffic_again(project: Whole, build: Build) ->
     )
 
 
-def test_what_was_changed_by_hand_is_mended(project: Whole, build: Build) -> None:
-    """By the next build's provision, with the permissions of the build; --plan says it first, and does nothing."""
+def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
+    """The next provision undoes them, with the permissions of the build; --plan shows them first, and does nothing."""
     topic = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"]
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
@@ -402,10 +402,10 @@ def test_a_key_that_was_revoked_is_replaced_without_a_build(project: Whole, buil
     done = project.run(f"WANDB_API_KEY={new}\n{rotate}")
     assert (done.returncode, new in done.stdout + done.stderr) == (0, False)
     _, job = project.launch("rotated")
-    told = {one.name: one.value for one in job.message.job_spec.worker_pool_specs[0].container_spec.env}
-    assert told["WANDB_API_KEY"] == new
+    variables = {one.name: one.value for one in job.message.job_spec.worker_pool_specs[0].container_spec.env}
+    assert variables["WANDB_API_KEY"] == new
     project.vertex.force(job.name, "JOB_STATE_SUCCEEDED")
-    project.until(lambda: True, "status is let in, too")
+    project.until(lambda: True, "status is accepted, too")
     assert project.platform.containers.revisions == started
     project.wandb.api_keys = frozenset({KEY, new})
 
@@ -414,9 +414,11 @@ def test_a_function_takes_the_connector_the_key_and_the_authority(project: Whole
     """Of a deployment with another name, which the guide has bootstrapped; the authority's file goes along."""
     key, connector = f"{LOCATION}/keyRings/launch/cryptoKeys/launch", f"{LOCATION}/connectors/wandb"
     (project.source / "wandb-ca.pem").write_text("an authority", encoding="utf-8")
-    told = f"PROJECT_ID=p1 COMMIT_SHA=abc _REGION=us-central1 _NAME=research _KMS_KEY={key} _VPC_CONNECTOR={connector}"
+    settings = (
+        f"PROJECT_ID=p1 COMMIT_SHA=abc _REGION=us-central1 _NAME=research _KMS_KEY={key} _VPC_CONNECTOR={connector}"
+    )
     done = project.run(
-        f"{told} _SETTINGS=WANDB_CA_FILE=wandb-ca.pem deploy/cloud/function.sh status scheduler --trigger-http"
+        f"{settings} _SETTINGS=WANDB_CA_FILE=wandb-ca.pem deploy/cloud/function.sh status scheduler --trigger-http"
     )
     assert done.returncode == 0, done.stderr
     function = project.resource("cloudfunctions", "functions/research-status")
@@ -432,14 +434,14 @@ def test_a_function_takes_the_connector_the_key_and_the_authority(project: Whole
 
 
 def test_doctor_is_content(project: Whole, build: Build) -> None:
-    """All that the guide has set up is as it shall be."""
+    """Doctor finds no fault in the deployment that the guide has set up."""
     assert project.call("poll") == 200  # so that its agent has just been seen, however slow this machine is
     for verb in ("poll", "status"):
         project.cloud.resources[f"cloudscheduler.googleapis.com/{LOCATION}/jobs/launch-{verb}"]["lastAttemptTime"] = (
             now()
         )
-    said = project.follow(LOOK)
-    assert not [line for line in said.splitlines() if line.startswith(("✗", "?"))]
+    output = project.follow(LOOK)
+    assert not [line for line in output.splitlines() if line.startswith(("✗", "?"))]
 
 
 def test_ci_submits_builds_and_nothing_else(project: Whole, build: Build) -> None:
@@ -489,7 +491,7 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     assert "Nothing of launch is left" in project.run(f"{all_of_it} --yes").stdout
 
 
-def test_what_was_destroyed_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
+def test_a_destroyed_deployment_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
     """Within the week, too, in which Google keeps deleted roles; and this time with a key of one's own."""
     key = f"{LOCATION}/keyRings/launch/cryptoKeys/launch"
     project.cloud.resources[f"cloudkms.googleapis.com/{key}"] = {"name": key}

@@ -59,10 +59,10 @@ class Whole:
 
     def run(self, command: str, identity: str = OWNER) -> subprocess.CompletedProcess[str]:
         """Run commands in the checkout, with what the guide lets its reader export; no key is ever printed."""
-        told = {"PROJECT": "p1", "REGION": "us-central1", "WANDB_API_KEY": KEY, "WANDB_BASE_URL": self.wandb_url}
+        settings = {"PROJECT": "p1", "REGION": "us-central1", "WANDB_API_KEY": KEY, "WANDB_BASE_URL": self.wandb_url}
         done = subprocess.run(
             ["bash", "-e", "-c", command],
-            env=self.cloud.environ(identity) | {"PYTHONDONTWRITEBYTECODE": "1"} | told,
+            env=self.cloud.environ(identity) | {"PYTHONDONTWRITEBYTECODE": "1"} | settings,
             cwd=self.source, capture_output=True, text=True, timeout=400, check=False,
         )  # fmt: skip
         assert KEY not in done.stdout + done.stderr
@@ -77,8 +77,8 @@ class Whole:
     def build(self, skip: frozenset[str] = frozenset({"test"})) -> Build:
         """Submit a build as the guide says, and run its steps as the account that it asks for."""
         [command] = blocks(BUILD)
-        told = f",_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK},COMMIT_SHA="
-        done = self.run(command.replace(",COMMIT_SHA=", told))
+        substitutions = f",_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK},COMMIT_SHA="
+        done = self.run(command.replace(",COMMIT_SHA=", substitutions))
         assert done.returncode == 0, done.stderr
         asked = list(self.cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))[-1]
         workspace = self.folder / f"workspace-{len(self.builds)}"

@@ -1,1 +1,1 @@
-"""Tests: e2e."""
+"""The embedded stack: real processes on this machine, killed and started again."""

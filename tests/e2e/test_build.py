@@ -24,8 +24,8 @@ TRAIN = "import wandb\nwith wandb.init() as run:\n    run.log({'loss': 1})\n"
 def wandb_says(running: Stack, folder: Path, *command: str) -> None:
     """Run W&B's own command."""
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), **running.user_settings()}
-    told = [str(Path(sys.executable).parent / "wandb"), *command, "--entity", ENTITY, "--project", "cats"]
-    subprocess.run(told, cwd=folder, env=env, check=True, capture_output=True, timeout=120)
+    call = [str(Path(sys.executable).parent / "wandb"), *command, "--entity", ENTITY, "--project", "cats"]
+    subprocess.run(call, cwd=folder, env=env, check=True, capture_output=True, timeout=120)
 
 
 def test_images_are_built_once_and_run(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def on_spot(script: str) -> dict[str, Any]:
 
 
 def test_a_launch_without_machines_climbs_and_its_queue_waits(tmp_path: Path) -> None:
-    """Refused in its region, without machines in the next, it runs as soon as there are some; its author is told."""
+    """Refused in its region, without machines in the next, it runs as soon as there are some; its author reads why."""
     with closing(Runner(IMAGES, tmp_path / "jobs", pending_seconds=0.1)) as runner:
         wandb, vertex = State(), VertexState(runner.start)
         for strategy in ("SPOT", "STANDARD"):
@@ -53,19 +53,19 @@ def test_a_launch_without_machines_climbs_and_its_queue_waits(tmp_path: Path) ->
         with stack(tmp_path, wandb_app(wandb), vertex_app(vertex), settings) as running:
             item = wandb.push(ENTITY, QUEUE, on_spot(RUNS))
 
-            def told(words: str) -> bool:
+            def reads(words: str) -> bool:
                 return words in str(item.warning)
 
-            eventually(lambda: told("next: europe-west4 with SPOT"), "its author reads where it goes next")
+            eventually(lambda: reads("next: europe-west4 with SPOT"), "its author reads where it goes next")
             second = wandb.push(ENTITY, QUEUE, on_spot(RUNS))
             eventually(
                 lambda: "1 of its launches wait for capacity" in running.processes.tail("poll", 50), "poll holds"
             )
             assert second.state == "PENDING"
             vertex.shortages.begin("europe-west4", "SPOT", Lack.STOCKOUT)
-            eventually(lambda: told("Resources are insufficient in region: europe-west4"), "a job found no machines")
+            eventually(lambda: reads("Resources are insufficient in region: europe-west4"), "a job found no machines")
             vertex.shortages.end("europe-west4", "SPOT")
-            eventually(lambda: told("Launched in europe-west4 with SPOT, because: "), "its author reads where it runs")
+            eventually(lambda: reads("Launched in europe-west4 with SPOT, because: "), "its author reads where it runs")
             eventually(lambda: len(ledger(running, "closed/")) == 2, "both launches are closed", 90)
         assert {run.state for run in wandb.runs.by_id.values()} == {"finished"}
         assert (item.state, second.state) == ("CLAIMED", "CLAIMED")

@@ -1,4 +1,4 @@
-"""Functions killed (-9) at the worst moments, on the embedded stack: one CustomJob each, every item told."""
+"""Functions killed (-9) at the worst moments, on the embedded stack: one CustomJob each, every item reported."""
 
 import json
 import os
@@ -109,7 +109,7 @@ def ledger(made: Stack, prefix: str) -> list[str]:
 
 
 def test_a_killed_submit_between_create_and_record_leaves_one_job(tmp_path: Path) -> None:
-    """Whoever takes over finds the job by its labels; the launch ends as usual."""
+    """The next claim finds the job by its labels; the launch ends as usual."""
     wandb, vertex = State(), VertexState()
     killed = threading.Event()
     made: list[Stack] = []
@@ -192,8 +192,10 @@ def test_garbage_ends_in_the_dead_letters_and_the_next_message_is_served(tmp_pat
         eventually(vertex.jobs, "the request after it is launched")
         [dead] = eventually(lambda: dead_letters(running), "the garbage is a dead letter", 90)
         assert (dead["kind"], dead["attempts"], dead["subscription"]) == (None, 5, "submit")
-        said = [json.loads(line) for line in running.processes.tail("submit", 200).splitlines() if line.startswith("{")]
-        assert {e["problem"] for e in said if e["message"] == "submit.not_a_message"}
+        events = [
+            json.loads(line) for line in running.processes.tail("submit", 200).splitlines() if line.startswith("{")
+        ]
+        assert {e["problem"] for e in events if e["message"] == "submit.not_a_message"}
 
 
 def dead_letters(running: Stack) -> list[dict[str, Any]]:

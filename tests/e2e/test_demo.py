@@ -21,7 +21,7 @@ from tests.waiting import eventually
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = [sys.executable, "-E", "-X", "utf8", "-m", "deploy"]  # as the Makefile has it
 NOWHERE = "/proc/none"  # neither there nor to be made
-PROXY = "http://127.0.0.1:9"  # nobody listens: whatever goes there fails
+PROXY = "http://127.0.0.1:9"  # nobody listens: every call through it fails
 HOSTILE = {
     **dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "grpc_proxy"), PROXY),
     **dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5://127.0.0.1:9"),
@@ -62,7 +62,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
 
 
 def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """And the exit code says so."""
+    """The exit code says so."""
     done, _ = demo
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("OK ")] == [
@@ -71,7 +71,7 @@ def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess
 
 
 def test_a_job_without_a_run_shows_the_end_of_its_log(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """Where its author reads why the item failed."""
+    """Its author reads there why the item failed."""
     done, _ = demo
     assert "The end of its log: loading the cats done, without wandb.init" in re.sub(r"[\s│]+", " ", done.stdout)
 

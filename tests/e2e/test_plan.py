@@ -1,7 +1,7 @@
 """`plan` against the W&B stand-in in a process of its own: what it shows, and that it touches nothing.
 
 W&B's clients never ask for the run spec of an item that waits, so neither the stand-in nor, perhaps, W&B shows it. The
-tests therefore look through a door that passes everything on, and shows run specs where it is told to.
+tests therefore call through a proxy that passes everything on, and adds run specs on request.
 """
 
 import json
@@ -75,13 +75,13 @@ class Door:
         headers = {"authorization": request.headers["authorization"]}
         url = f"{self.behind}/graphql"
         answer = await run_in_threadpool(requests.post, url, json=passed, headers=headers, timeout=20)
-        said = answer.json()
+        content = answer.json()
         if shown:
-            for edge in said["data"]["project"]["runQueue"]["runQueueItems"]["edges"]:
+            for edge in content["data"]["project"]["runQueue"]["runQueueItems"]["edges"]:
                 edge["node"]["runSpec"] = self.specs[edge["node"]["id"]]
         elif self.shows_run_specs and "__type" in body["query"]:
-            said["data"]["TypeInfo"]["fields"].append({"name": "runSpec"})
-        return JSONResponse(said, answer.status_code)
+            content["data"]["TypeInfo"]["fields"].append({"name": "runSpec"})
+        return JSONResponse(content, answer.status_code)
 
     def push(self, queue: str, spec: dict[str, Any]) -> str:
         """Put an item on a queue as W&B's client does; the stand-in counts it, the door does not."""
@@ -94,8 +94,8 @@ class Door:
 
     def make_queue(self, name: str, config: dict[str, Any], **more: Any) -> None:
         """Make a Vertex queue with this configuration."""
-        told = {"entity": "team", "queue": name, "config": config, **more}
-        requests.post(f"{self.behind}/standin/queues", json=told, timeout=20).raise_for_status()
+        queue = {"entity": "team", "queue": name, "config": config, **more}
+        requests.post(f"{self.behind}/standin/queues", json=queue, timeout=20).raise_for_status()
 
     def states(self) -> dict[str, str]:
         """Return the state of every item, by id."""
@@ -129,7 +129,7 @@ def door_to(standin: str, *, shows_run_specs: bool) -> Iterator[Door]:
 
 
 def environment(door: Door) -> dict[str, str]:
-    """Return what the functions are told, but for the ledger."""
+    """Return the functions' settings, without the ledger's."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "LAUNCH"))}
     return own | {
         "WANDB_BASE_URL": door.url,
@@ -143,7 +143,7 @@ def environment(door: Door) -> dict[str, str]:
 
 
 def planned(door: Door, folder: Path, *options: str, **environ: str) -> tuple[int, list[dict[str, Any]], str]:
-    """Run the command; returns its exit code, its documents and what it said besides. No key is ever printed."""
+    """Run the command; returns its exit code, its documents and its messages. No key is ever printed."""
     with patch.dict(os.environ, environment(door) | environ, clear=True), chdir(folder):
         done = CliRunner().invoke(plan, options, catch_exceptions=False)
     assert KEY not in done.output
@@ -153,11 +153,11 @@ def planned(door: Door, folder: Path, *options: str, **environ: str) -> tuple[in
 
 def submitted(door: Door, folder: Path, item: str, spec: dict[str, Any]) -> list[Any]:
     """Return the parent and the arguments with which submit, wired as in its function, would create the job."""
-    told = environment(door) | {"LEDGER_BUCKET": "ledger", "STORAGE_EMULATOR_HOST": door.url}
+    settings = environment(door) | {"LEDGER_BUCKET": "ledger", "STORAGE_EMULATOR_HOST": door.url}
     asked = json.dumps([item, spec])
     done = subprocess.run(
         [sys.executable, "-c", SUBMIT],
-        env=told,
+        env=settings,
         cwd=folder,
         input=asked,
         capture_output=True,
@@ -169,7 +169,7 @@ def submitted(door: Door, folder: Path, item: str, spec: dict[str, Any]) -> list
     return found
 
 
-def test_what_waits_is_rendered_as_submit_would_and_a_bad_item_is_refused(standin: str, tmp_path: Path) -> None:
+def test_waiting_items_are_rendered_as_by_submit_and_a_bad_one_is_refused(standin: str, tmp_path: Path) -> None:
     """A good item shows its CustomJob, but for keys; a bad one the field and the fix, and the exit code says so."""
     with door_to(standin, shows_run_specs=True) as door:
         door.make_queue("vertex", VERTEX)
@@ -177,7 +177,7 @@ def test_what_waits_is_rendered_as_submit_would_and_a_bad_item_is_refused(standi
         good["overrides"] = {"run_config": {"said": f"my key is {AUTHORS_KEY}"}}
         bad = run_spec(put(VERTEX, ("spec", "worker_pool_spec"), []), author=AUTHORS_KEY)
         items = [door.push("vertex", good), door.push("vertex", bad)]
-        code, documents, said = planned(door, tmp_path)
+        code, documents, messages = planned(door, tmp_path)
         assert [document["item"] for document in documents] == items
         launched, refused = documents
         parent, constructor, submit = submitted(door, tmp_path, items[0], good)
@@ -189,15 +189,15 @@ def test_what_waits_is_rendered_as_submit_would_and_a_bad_item_is_refused(standi
         assert refused["field"] == "resource_args.gcp-vertex.spec.worker_pool_spec"
         assert "Did you mean worker_pool_specs?" in refused["reason"]
         assert code == 3
-        assert "1 would be launched; 1 would be refused. Nothing was popped." in said
+        assert "1 would be launched; 1 would be refused. Nothing was popped." in messages
 
         code, documents, _ = planned(door, tmp_path, "--item", items[0])
         assert ([each["item"] for each in documents], code) == (items[:1], 0)
         code, documents, _ = planned(door, tmp_path, "--limit", "1")
         assert ([each["item"] for each in documents], code) == (items[:1], 0)
-        code, documents, said = planned(door, tmp_path, "--item", "none")
+        code, documents, messages = planned(door, tmp_path, "--item", "none")
         assert (documents, code) == ([], 1)
-        assert "no item none waits in vertex of team" in said
+        assert "no item none waits in vertex of team" in messages
 
 
 def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
@@ -206,9 +206,9 @@ def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
     (tmp_path / "code" / "train.py").write_text("")
     with door_to(standin, shows_run_specs=True) as door:
         created = [sys.executable, "-m", "wandb", "job", "create", "-e", "team", "-p", "cats", "-n", "train"]
-        told = {"WANDB_BASE_URL": standin, "HOME": str(tmp_path), "WANDB_DIR": str(tmp_path)}
+        settings = {"WANDB_BASE_URL": standin, "HOME": str(tmp_path), "WANDB_DIR": str(tmp_path)}
         made_of = ["code", str(tmp_path / "code"), "--entry-point", "python train.py"]
-        subprocess.run([*created, *made_of], env=environment(door) | told, cwd=tmp_path, check=True, timeout=60)
+        subprocess.run([*created, *made_of], env=environment(door) | settings, cwd=tmp_path, check=True, timeout=60)
         door.make_queue("with-jobs", VERTEX)
         for name in ("train:latest", "gone:v0"):
             door.push("with-jobs", run_spec(VERTEX, docker=None, job=f"team/cats/{name}"))
@@ -228,7 +228,7 @@ def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
         assert "team/cats/gone:v0 was not found in W&B" in refused["reason"]
 
 
-def test_where_wandb_shows_no_run_spec_the_configuration_is_checked(standin: str, tmp_path: Path) -> None:
+def test_without_visible_run_specs_the_configuration_is_checked(standin: str, tmp_path: Path) -> None:
     """Items that cannot be seen are listed, and what their queue gives to each of them is rendered."""
     with door_to(standin, shows_run_specs=False) as door:
         door.make_queue("unseen", VERTEX)
@@ -248,14 +248,14 @@ def test_an_empty_queue_and_a_missing_one(standin: str, tmp_path: Path) -> None:
         door.make_queue("templates", config, template_variables=variables)
         door.make_queue("page-default", PAGE_DEFAULT)
         queues = ("--queue", "templates", "--queue", "page-default", "--queue", "gone")
-        code, (good, bad, gone), said = planned(door, tmp_path, *queues)
+        code, (good, bad, gone), messages = planned(door, tmp_path, *queues)
         (shown,) = good["CustomJob"]["worker_pool_specs"]
         assert (shown["machine_spec"]["machine_type"], shown["replica_count"]) == ("n1-standard-8", 1)
         assert good["checked"] == bad["checked"] == FOR_ANY_IMAGE
         assert bad["field"] == "resource_args.gcp-vertex.spec.staging_bucket"
         assert "team has no queue named gone. Its queues: page-default, templates" in gone["reason"]
         assert code == 1
-        assert "1 would be launched; 1 would be refused; 1 does not exist" in said
+        assert "1 would be launched; 1 would be refused; 1 does not exist" in messages
 
 
 def test_settings_may_come_from_the_agents_file(standin: str, tmp_path: Path) -> None:
@@ -267,14 +267,14 @@ def test_settings_may_come_from_the_agents_file(standin: str, tmp_path: Path) ->
         door.make_queue("vertex", VERTEX)
         code, documents, _ = planned(door, tmp_path, "--config", str(config), **empty)
         assert (documents[-1]["parent"], code) == ("projects/p/locations/r", 0)
-        code, documents, said = planned(door, tmp_path, **empty | {"WANDB_API_KEY": ""})
+        code, documents, messages = planned(door, tmp_path, **empty | {"WANDB_API_KEY": ""})
         assert (documents, code) == ([], 1)
-        assert "WANDB_API_KEY (or WANDB_API_KEY_FILE): is missing" in said
-        assert "LAUNCH_QUEUES (or queues in launch-config.yaml): is missing" in said
-        assert "LEDGER_BUCKET" not in said
+        assert "WANDB_API_KEY (or WANDB_API_KEY_FILE): is missing" in messages
+        assert "LAUNCH_QUEUES (or queues in launch-config.yaml): is missing" in messages
+        assert "LEDGER_BUCKET" not in messages
 
 
-def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_path: Path) -> None:
+def test_a_launch_against_the_policy_is_refused_beforehand(standin: str, tmp_path: Path) -> None:
     """As submit would; the image that an item to come brings along is not held against its queue."""
     config = tmp_path / "launch-config.yaml"
     config.write_text("policy: {images: [us-docker.pkg.dev/p], machine_types: [n1-standard-4]}")
@@ -292,7 +292,7 @@ def test_what_the_policy_does_not_allow_is_refused_beforehand(standin: str, tmp_
         assert "'gcr.io/other/train', which the rule policy.images does not allow" in image["reason"]
 
 
-def test_where_a_launch_would_go_for_want_of_machines_is_shown(standin: str, tmp_path: Path) -> None:
+def test_the_next_places_of_a_launch_are_shown(standin: str, tmp_path: Path) -> None:
     """The places of the ladder behind its own, and those that are none for it."""
     config = tmp_path / "launch-config.yaml"
     eu = "{region: europe-west4, staging_bucket: gs://team-eu}"
@@ -312,9 +312,9 @@ def test_where_a_launch_would_go_for_want_of_machines_is_shown(standin: str, tmp
 
 
 def test_a_key_that_is_not_accepted(standin: str, tmp_path: Path) -> None:
-    """W&B's refusal is told in one line, without a traceback."""
+    """W&B's refusal is printed in one line, without a traceback."""
     with door_to(standin, shows_run_specs=False) as door:
-        code, documents, said = planned(door, tmp_path, WANDB_API_KEY=AUTHORS_KEY)
+        code, documents, messages = planned(door, tmp_path, WANDB_API_KEY=AUTHORS_KEY)
         assert (documents, code) == ([], 1)
-        assert said.startswith("Error: W&B at 127.0.0.1")
-        assert "401: check the API key" in said
+        assert messages.startswith("Error: W&B at 127.0.0.1")
+        assert "401: check the API key" in messages

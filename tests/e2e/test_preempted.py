@@ -26,7 +26,7 @@ run.finish()
 
 
 def test_a_preempted_run_goes_on_in_another_job(tmp_path: Path) -> None:
-    """Two jobs of one launch and one run, which ends well; the item is told and does not fail."""
+    """Two jobs of one launch and one run, which ends well; the item gets a warning and does not fail."""
     with closing(Runner(IMAGES, tmp_path / "jobs", pending_seconds=0.1)) as runner:
         wandb, vertex = State(), VertexState(runner.start)
         with stack(tmp_path, wandb_app(wandb), vertex_app(vertex)) as running:

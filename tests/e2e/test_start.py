@@ -33,12 +33,12 @@ def test_a_server_that_never_answers_is_named(tmp_path: Path, ports: Ports, sile
     here = Ports(**{name: getattr(free if name in before else ports, name) for name in ports.by_name()})
     others = frozenset({"gcs", "pubsub", "wandb", "vertex"} - set(before))
     stack = Stack(tmp_path, here, emulator=False, without=others, functions=(), start_seconds=5, every=0)
-    with pytest.raises(NotStartedError) as told, stack:
+    with pytest.raises(NotStartedError) as failure, stack:
         pass
-    said = str(told.value)
-    assert said.startswith(f"{silent} does not answer (")
-    assert said.endswith(f"): see {tmp_path / f'{silent}.log'}")
-    assert "\n" not in said
+    message = str(failure.value)
+    assert message.startswith(f"{silent} does not answer (")
+    assert message.endswith(f"): see {tmp_path / f'{silent}.log'}")
+    assert "\n" not in message
 
 
 def test_an_error_while_enqueueing_ends_the_demo(tmp_path: Path, ports: Ports) -> None:

@@ -1,1 +1,1 @@
-"""Tests: entrypoints."""
+"""The three functions through functions-framework, with local servers around them."""

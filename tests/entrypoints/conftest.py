@@ -25,7 +25,7 @@ TOPIC = "projects/p/topics/launch-requests"
 
 @dataclass
 class Outside:
-    """What stands outside the functions."""
+    """The services around the functions."""
 
     wandb: State
     vertex: VertexState
@@ -60,7 +60,7 @@ def outside(gcs: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     handlers, level = list(root.handlers), root.level
     monkeypatch.chdir(tmp_path)  # no launch-config.yaml of anybody's
     with serving(wandb_app(wandb)) as wandb_url, serving(vertex_app(vertex)) as vertex_url:
-        told = {
+        settings = {
             "WANDB_BASE_URL": wandb_url,
             "WANDB_API_KEY": KEY,
             "VERTEX_ENDPOINT": vertex_url,
@@ -74,7 +74,7 @@ def outside(gcs: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
             "LAUNCH_MAX_JOBS": "10",
             "INIT_GRACE_SECONDS": "0",
         }
-        for variable, value in told.items():
+        for variable, value in settings.items():
             monkeypatch.setenv(variable, value)
         from google.cloud import pubsub_v1
 

@@ -63,7 +63,7 @@ def test_a_command_stops_popping_and_another_undoes_it(outside: Outside) -> None
 
 
 def test_the_command_waits_for_a_poll_at_work(outside: Outside) -> None:
-    """And says so when that takes too long; the poll's lease is left alone."""
+    """If that takes too long, the message says so; the poll's lease stays."""
     now = datetime.now(UTC)
     assert book().take("a poll", now, now + timedelta(seconds=150))
     result = agent("stop", "--wait=0")

@@ -1,4 +1,4 @@
-"""What submit cannot take, from its delivery to the dead letters and back; and a launch whose attempts are used up."""
+"""A message that submit refuses, from its delivery to the dead letters and back; a launch without attempts left."""
 
 import json
 import os
@@ -93,9 +93,9 @@ def refusing() -> Iterator[str]:
 
 def run(*arguments: str) -> str:
     """Run the command as an operator does, and return what it prints."""
-    told = ["--project=p", "--region=us-central1", "--wait=0.5", *arguments]
+    options = ["--project=p", "--region=us-central1", "--wait=0.5", *arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "deploy", "dead-letters", *told],
+        [sys.executable, "-m", "deploy", "dead-letters", *options],
         cwd=MAIN.parent, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -109,7 +109,7 @@ def waiting() -> list[dict[str, Any]]:
 
 
 def test_garbage_ends_there_after_all_its_attempts(outside: Outside) -> None:
-    """It is told as what it is, and what follows it is served."""
+    """It is listed as garbage, and the letters after it are served."""
     with delivering(outside) as delivery:
         delivery.publish(TOPIC, b"\xff garbage")
         delivery.publish(TOPIC, encode(REQUEST))
@@ -121,7 +121,7 @@ def test_garbage_ends_there_after_all_its_attempts(outside: Outside) -> None:
         assert waiting() == []
 
 
-def test_what_could_not_be_written_down_is_launched_once_after_a_replay(outside: Outside) -> None:
+def test_a_message_that_could_not_be_recorded_is_launched_once_after_a_replay(outside: Outside) -> None:
     """A ticket and a request while the ledger refuses submit; then once each, though they come twice."""
     real = os.environ["STORAGE_EMULATOR_HOST"]
     with delivering(outside) as delivery:
@@ -144,9 +144,9 @@ def test_what_could_not_be_written_down_is_launched_once_after_a_replay(outside:
             delivery.publish(DEAD, encode(message))
             delivery.publish(TOPIC, encode(message))
         eventually(lambda: delivery.answers.count("200 OK") == 4, "submit has taken each twice")
-        said = run("--replay")
-        assert said.count("stays, ") == said.count("its launch has a job: ") == 2
-        assert "0 dead letters replayed, 2 left." in said
+        output = run("--replay")
+        assert output.count("stays, ") == output.count("its launch has a job: ") == 2
+        assert "0 dead letters replayed, 2 left." in output
         run("--drop", "--yes", *(letter["message_id"] for letter in waiting()))
         assert {job.labels["launch_key"] for job in outside.vertex.jobs()} == set(keys.values())
         assert len(outside.vertex.jobs()) == 2

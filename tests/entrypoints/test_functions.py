@@ -88,7 +88,7 @@ def test_a_launch_goes_all_the_way(outside: Outside, shape: Any, capsys: pytest.
 def test_the_end_of_a_jobs_log_is_shown_unless_it_is_switched_off(
     outside: Outside, capsys: pytest.CaptureFixture[str], tmp_path: Path, wanted: str, shown: bool
 ) -> None:
-    """With the key that the job has printed, which nobody reads; by the settings that the function is told."""
+    """As the settings say; the key that the job has printed is redacted."""
     item = outside.wandb.push("team", "vertex", ITEM)
     outside.client("poll").post("/")
     outside.client("submit").post(**eventarc(encode(Ticket(launch_key=polled(capsys)))))
@@ -98,9 +98,9 @@ def test_the_end_of_a_jobs_log_is_shown_unless_it_is_switched_off(
     job.log = str(log)
     outside.vertex.force(job.name, "JOB_STATE_FAILED", "exit code 1")
     outside.client("status", LAUNCH_LOG_EXCERPT=wanted).post("/")
-    said = str(dict(item.error or {})["message"])
-    assert ("logging in with [redacted]\nCUDA out of memory" in said) is shown
-    assert "exit code 1" in said
+    message = str(dict(item.error or {})["message"])
+    assert ("logging in with [redacted]\nCUDA out of memory" in message) is shown
+    assert "exit code 1" in message
 
 
 @SHAPES
@@ -137,8 +137,8 @@ def test_a_request_may_leave_the_resource_arguments_to_a_queue(outside: Outside)
     [job] = outside.vertex.jobs()
     [rendered] = job.message.job_spec.worker_pool_specs
     assert (rendered.machine_spec.machine_type, rendered.replica_count) == ("n1-standard-8", 2)
-    told = {variable.name: variable.value for variable in rendered.container_spec.env}
-    assert told["WANDB_LAUNCH_QUEUE_NAME"] == "templates"
+    variables = {variable.name: variable.value for variable in rendered.container_spec.env}
+    assert variables["WANDB_LAUNCH_QUEUE_NAME"] == "templates"
 
 
 GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": "ticket"}', b'{"kind": "ticket"}',
@@ -147,7 +147,7 @@ GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": 
 
 
 @SHAPES
-def test_what_is_no_message_is_refused_and_the_function_lives(
+def test_an_invalid_message_is_refused_and_the_function_lives(
     outside: Outside, shape: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Delivered again and again it ends in the dead-letter topic; the log says why."""
@@ -179,7 +179,7 @@ def test_a_delivery_that_is_none_is_refused(outside: Outside, request_: dict[str
 
 @pytest.mark.parametrize("name", ["poll", "status"])
 def test_the_body_of_a_call_means_nothing(outside: Outside, name: str) -> None:
-    """Cloud Scheduler sends none; whatever comes is ignored."""
+    """Cloud Scheduler sends none; status ignores any body."""
     client = outside.client(name)
     for body in (b"", b"\xff" * 1000, b"[" * 100_000):
         assert client.post("/", data=body, content_type="application/json").status_code == 200
@@ -222,10 +222,10 @@ def test_missing_settings_are_all_named_in_one_answer(outside: Outside, name: st
     client = outside.client(name)
     answer = client.post(**eventarc(encode(REQUEST))) if name == "submit" else client.post("/")
     assert answer.status_code == 500
-    said = answer.json["error"] if name != "submit" else caplog.text
+    problem = answer.json["error"] if name != "submit" else caplog.text
     also = "VERTEX_LOCATION (or environment.region in launch-config.yaml)"
     for variable in ("LEDGER_BUCKET", "WANDB_API_KEY (or WANDB_API_KEY_FILE)", also):
-        assert f"{variable}: is missing" in said
+        assert f"{variable}: is missing" in problem
 
 
 @pytest.mark.parametrize("name", ["poll", "status"])
@@ -275,8 +275,8 @@ def test_a_key_that_was_revoked_is_replaced_without_a_deploy(
     assert status.post("/").status_code == 200
     assert "out of memory" in str(first.error)
     jobs = {job.display_name: job.message.job_spec.worker_pool_specs[0].container_spec for job in outside.vertex.jobs()}
-    told = {name: {one.name: one.value for one in container.env} for name, container in jobs.items()}
-    assert {name: one["WANDB_API_KEY"] for name, one in told.items()} == {
+    variables = {name: {one.name: one.value for one in container.env} for name, container in jobs.items()}
+    assert {name: one["WANDB_API_KEY"] for name, one in variables.items()} == {
         "first": old, "second": new, "one": new, "other": new,
     }  # fmt: skip
     logging.getLogger("x").error("%s, once %s", new, old)
@@ -294,8 +294,8 @@ def test_a_key_file_that_cannot_be_read_is_named(outside: Outside, name: str, ca
     called = eventarc(encode(REQUEST)) if name == "submit" else {"path": "/"}
     answer = client.post(**called)
     assert answer.status_code == 500
-    said = answer.json["error"] if name != "submit" else caplog.text
-    assert f"WANDB_API_KEY_FILE: {file} cannot be read: No such file or directory" in said
+    problem = answer.json["error"] if name != "submit" else caplog.text
+    assert f"WANDB_API_KEY_FILE: {file} cannot be read: No such file or directory" in problem
     file.write_text(KEY)
     assert client.post(**called).status_code == 200
 

@@ -1,4 +1,4 @@
-"""What nobody can do who may enqueue or publish: read the functions' environment, or get more than is allowed."""
+"""Authors and publishers cannot read the functions' environment, or exceed the policy."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SPELLINGS = (
 
 
 def test_no_spelling_of_a_macro_reaches_the_environment(outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nor one that another macro completes, or has in its value; those that are listed are filled in."""
+    """Not even through another macro; listed macros are filled in."""
     planted = {"PLANTED": "planted-value", "GOOGLE_APPLICATION_CREDENTIALS": "planted-file", "PATH": "planted-path"}
     listed = {"TEAM": "cats", "CHAINED": "${PLANTED}${WANDB_API_KEY}"}
     for variable, value in (planted | listed).items():
@@ -36,10 +36,10 @@ def test_no_spelling_of_a_macro_reaches_the_environment(outside: Outside, capsys
     submit.post(**eventarc(encode(Ticket(launch_key=polled(capsys)))))
     [job] = outside.vertex.jobs()
     made = job.message.job_spec.worker_pool_specs[0].container_spec
-    told = {one.name: one.value for one in made.env}
-    assert told.pop("WANDB_API_KEY") == KEY
+    variables = {one.name: one.value for one in made.env}
+    assert variables.pop("WANDB_API_KEY") == KEY
     assert made.command[-4:] == ["${WANDB_API_KEY}", "${PLANTED}${WANDB_API_KEY}", "${PLANTED}", "cats"]
-    shown = json.dumps([list(made.command), told, dict(job.labels)])
+    shown = json.dumps([list(made.command), variables, dict(job.labels)])
     assert not [value for value in (*planted.values(), KEY, os.environ["LEDGER_BUCKET"]) if value in shown]
     assert len(made.command) == 1 + len(words)
 
@@ -64,7 +64,7 @@ RULES = {
 def test_a_publisher_is_limited_whatever_it_names(
     outside: Outside, capsys: pytest.CaptureFixture[str], publisher: str, rule: str
 ) -> None:
-    """What the deployment's policy does not allow becomes no job, and the log names the rule."""
+    """A launch against the deployment's policy becomes no job, and the log names the rule."""
     message = encode(REQUEST.model_copy(update=PUBLISHERS[publisher]))
     submit = outside.client("submit", LAUNCH_POLICY=json.dumps({rule: RULES[rule]}))
     assert submit.post(**eventarc(message)).status_code == 200

@@ -22,7 +22,7 @@ REFUSED_BY_SUBMIT: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED_BY_POLL)
-def test_what_poll_refuses_is_reported_and_blocks_nothing(outside: Outside, case: str) -> None:
+def test_an_item_that_poll_refuses_is_reported_and_blocks_nothing(outside: Outside, case: str) -> None:
     """The item behind it is served at the same call, and status shows the poison item as FAILED."""
     changes, reason = REFUSED_BY_POLL[case]
     poison = outside.wandb.push("team", "vertex", ITEM | changes)
@@ -37,7 +37,7 @@ def test_what_poll_refuses_is_reported_and_blocks_nothing(outside: Outside, case
 
 
 @pytest.mark.parametrize("case", REFUSED_BY_SUBMIT)
-def test_what_submit_refuses_is_reported_and_blocks_nothing(outside: Outside, case: str) -> None:
+def test_an_item_that_submit_refuses_is_reported_and_blocks_nothing(outside: Outside, case: str) -> None:
     """At the next call of poll the item behind it is served, before status has reported anything."""
     changes, reason = REFUSED_BY_SUBMIT[case]
     config = {"resource_args": {"kubernetes": {"kind": "Job"}}}

@@ -78,9 +78,9 @@ class Scene:
         printed = self.capsys.readouterr()
         self.out += [printed.out, printed.err]
         items = self.outside.wandb.queues.items.values()
-        told = [f"{item.error} {item.warning}" for item in items]
+        reports = [f"{item.error} {item.warning}" for item in items]
         labels = [f"{dict(job.labels)} {job.display_name}" for job in self.outside.vertex.jobs()]
-        return "\n".join([*self.out, *told, *labels])
+        return "\n".join([*self.out, *reports, *labels])
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def scene(outside: Outside, capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     file = tmp_path / "api-key"
     file.write_text(PLANTED["file"])
     outside.monkeypatch.delenv("WANDB_API_KEY")
-    told = {"WANDB_API_KEY_FILE": str(file), "LOG_LEVEL": "DEBUG", "FIRST_RETRY_SECONDS": "0.01"}
-    told |= {"LAUNCH_MACROS": "TEAM_SECRET", "TEAM_SECRET": PLANTED["macro"]}
-    for variable, value in told.items():
+    settings = {"WANDB_API_KEY_FILE": str(file), "LOG_LEVEL": "DEBUG", "FIRST_RETRY_SECONDS": "0.01"}
+    settings |= {"LAUNCH_MACROS": "TEAM_SECRET", "TEAM_SECRET": PLANTED["macro"]}
+    for variable, value in settings.items():
         outside.monkeypatch.setenv(variable, value)
     outside.wandb.api_keys = frozenset({PLANTED["file"], PLANTED["second-file"]})
     config = {"resource_args": put(DEFAULT_CONFIG["resource_args"], (*CONTAINER, "env"), ENV)}
@@ -127,7 +127,7 @@ SPECS = {
 
 
 def assert_nothing_is_shown(text: str) -> None:
-    """See that none of the planted keys is in a text, each of them told by its name."""
+    """Assert that a text has none of the planted keys; a failure shows their names."""
     assert [name for name, value in PLANTED.items() if value in text] == []
 
 
@@ -207,8 +207,8 @@ def test_an_address_of_wandb_with_a_password_is_refused(scene: Scene, name: str,
     assert_nothing_is_shown(shown)
 
 
-def test_a_signed_address_is_not_told() -> None:
-    """Nor its login, where a file cannot be fetched from it."""
+def test_a_signed_address_is_not_shown() -> None:
+    """Its login is not shown either, if a file cannot be fetched from it."""
     address = f"http://u:{PLANTED['login']}@127.0.0.1:9/f?X-Goog-Signature={PLANTED['signature']}"
     with pytest.raises(LaunchError, match=r"the file at 127\.0\.0\.1:9 cannot be fetched") as failed:
         Graphql("http://127.0.0.1:9", PLANTED["file"]).download(address, 10)
@@ -223,7 +223,7 @@ GARBAGE = [
 
 
 def test_a_message_that_is_none_is_not_quoted(scene: Scene, caplog: Any) -> None:
-    """Neither by submit nor by the list of dead letters."""
+    """Submit does not show it, and the list of dead letters does not."""
     scene.call("submit", *GARBAGE)
     shown = scene.shown() + caplog.text
     assert "NotAMessage" in shown
@@ -244,7 +244,7 @@ def test_plan_shows_no_key(scene: Scene) -> None:
 
 
 def test_plan_shows_what_reads_the_key_by_its_name(scene: Scene) -> None:
-    """And the secret that it reads, not the program itself."""
+    """The output has the secret's name, and a name in place of the program's text."""
     scene.outside.monkeypatch.setenv("LAUNCH_KEY_SECRET", "projects/p/secrets/s")
     config = {"resource_args": vertex((*CONTAINER[1:], "command"), ["python", "x.py"])}
     scene.outside.wandb.make_queue("team", "vertex", config=config, resource="gcp-vertex")
@@ -256,7 +256,7 @@ def test_plan_shows_what_reads_the_key_by_its_name(scene: Scene) -> None:
 
 
 def test_the_jobs_still_have_their_variables(scene: Scene) -> None:
-    """What is hidden from who reads is not hidden from the job, and the ledger keeps the item's own key."""
+    """The job gets the values that readers do not see, and the ledger keeps the item's own key."""
     scene.launch(own(resource_args={"vertex": RENDERED}))
     scene.launch({**ITEM, "name": "two"})
     jobs = [job.message.job_spec.worker_pool_specs[0].container_spec.env for job in scene.outside.vertex.jobs()]

@@ -1,4 +1,4 @@
-"""What Vertex AI answers and shows, in the worse reading, through the functions' own doors."""
+"""Answers and states of Vertex AI, in the worse reading, through the functions' entry points."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

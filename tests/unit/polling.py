@@ -24,9 +24,9 @@ class Scene:
 
     def poll(self, **policy: object) -> Report:
         """Call poll once."""
-        told = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
+        limits = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
         self.holders += 1
-        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, PollLimits(**told))  # type: ignore[arg-type]
+        parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, PollLimits(**limits))  # type: ignore[arg-type]
         return Poll(*parts, wait=self.clock.pass_).run(f"poll-{self.holders}", self.budget())
 
     def budget(self, seconds: float = 40) -> Budget:

@@ -58,7 +58,7 @@ PAGE_DEFAULT = {
     "spec": {"worker_pool_specs": [POOL], "staging_bucket": ""},
     "run": {"restart_job_on_worker_restart": False},
 }
-"""What W&B's page fills in for a new Vertex queue."""
+"""The configuration that W&B's page fills in for a new Vertex queue."""
 
 
 def run_spec(settings: dict[str, Any] | None = None, /, **changes: Any) -> dict[str, Any]:

@@ -89,15 +89,15 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "seen"), RIGHT)
-def test_what_is_right_is_found_right(kind: str, seen: dict[str, Any]) -> None:
+def test_a_faultless_run_passes(kind: str, seen: dict[str, Any]) -> None:
     """Every kind of item, in each way in which it may end."""
     result = found(kind, **seen)
     assert (result.right, result.rows[0].verdict) == (True, "")
 
 
 @pytest.mark.parametrize(("verdict", "kind", "seen"), WRONG)
-def test_what_went_wrong_is_named(verdict: str, kind: str, seen: dict[str, Any]) -> None:
-    """And counted once."""
+def test_each_fault_is_named(verdict: str, kind: str, seen: dict[str, Any]) -> None:
+    """It is counted once."""
     result = found(kind, **seen)
     assert result.rows[0].verdict == verdict
     assert not result.right
@@ -121,7 +121,7 @@ def test_a_slot_that_is_still_taken_has_leaked(more: dict[str, Any]) -> None:
 
 
 def test_a_job_of_no_item_is_doubled() -> None:
-    """Somebody launched what nobody asked for."""
+    """It was launched without an item."""
     result = found("succeeds", jobs=(job("one"), job("other")))
     assert (result.doubled, result.strays, result.jobs) == (1, ["projects/p/locations/l/customJobs/1"], 2)
 
@@ -154,8 +154,8 @@ def test_a_job_is_known_by_its_run_where_its_name_was_cut() -> None:
 
 
 @pytest.mark.parametrize(("rounds", "blocked"), [(0, 0), (2, 0), (3, 1)])
-def test_who_waits_for_more_than_two_rounds_is_blocked(rounds: int, blocked: int) -> None:
-    """And named, with the number."""
+def test_an_item_that_waits_more_than_two_rounds_is_blocked(rounds: int, blocked: int) -> None:
+    """It is named, with the number."""
     waits = Waits(9, {"item i": rounds} if rounds else {})
     result = found("succeeds", jobs=(job("one"),), more={"waits": waits})
     assert (result.blocked, result.right) == (blocked, not blocked)

@@ -1,4 +1,4 @@
-"""Who waits in vain in a calm round of chaos: it has to be seen, or "0 blocked" says nothing."""
+"""Blocked items in a calm round of chaos: the audit has to see them, or "0 blocked" means nothing."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What status decides: a table of what the ledger, Vertex AI and W&B say, and what follows."""
+"""Decisions of status: a table of observations of the ledger, Vertex AI and W&B, and the decision for each."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -348,7 +348,7 @@ def test_an_unknown_future_state_counts_as_unfinished() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "error", "cancel_reason", "said"),
+    ("state", "error", "cancel_reason", "reason"),
     [
         ("SUCCEEDED", "", "", "The submitted job exited successfully but failed to call wandb.init. "),
         ("FAILED", "no image x", "", "The submitted run was not successfully started. Vertex AI: no image x "),
@@ -361,13 +361,13 @@ def test_an_unknown_future_state_counts_as_unfinished() -> None:
         ("CANCELLED", "cancelled", "The run was stopped in W&B.", "The run was stopped in W&B. https"),
     ],
 )
-def test_the_reason_reaches_the_author(state: str, error: str, cancel_reason: str, said: str) -> None:
+def test_the_reason_reaches_the_author(state: str, error: str, cancel_reason: str, reason: str) -> None:
     """A job that never became a run is reported in the agent's words, with Vertex's error and a link to the job."""
     entry = replace(SUBMITTED, cancel_reason=cancel_reason)
     decision = decide(entry, Observed(job=job(state, error=error, ended_at=ago(hours=1))), NOW, StatusTimings())
     assert isinstance(decision, Finish)
     assert decision.report
-    assert decision.reason.startswith(said)
+    assert decision.reason.startswith(reason)
     assert decision.reason.endswith("/locations/us-central1/training/1?project=p")
 
 
@@ -437,7 +437,7 @@ def test_no_case_is_too_odd(entry: Entry, seen: Observed) -> None:
 
 
 @given(ENTRIES, CASES)
-def test_what_wandb_cannot_say_is_never_an_end(entry: Entry, seen: Observed) -> None:
+def test_a_missing_answer_of_wandb_is_never_an_end(entry: Entry, seen: Observed) -> None:
     """With W&B down, nothing is finished or launched again that a stop or a run may decide."""
     blind = replace(seen, run=None, item=None, hidden=False, run_failure=DOWN, item_failure=DOWN)
     decision = decide(entry, blind, NOW, StatusTimings())
@@ -515,8 +515,8 @@ def test_a_stopped_run_that_ends_by_itself_is_cancelled(state: str) -> None:
     assert (decision.outcome, decision.report) == (Outcome.CANCELLED, False)
 
 
-def test_an_expired_job_is_said_to_have_expired() -> None:
-    """Where it never became a run."""
+def test_an_expired_job_is_reported_as_expired() -> None:
+    """If it never became a run."""
     decision = decide(SUBMITTED, Observed(job=job("EXPIRED", ended_at=ago(hours=1))), NOW, StatusTimings())
     assert isinstance(decision, Finish)
     assert decision.reason.startswith("The job expired in Vertex AI")
@@ -528,8 +528,8 @@ def test_a_stuck_job_is_reported_once() -> None:
     decision = decide(SUBMITTED, stuck, NOW, StatusTimings())
     assert isinstance(decision, Note)
     assert "has been CANCELLING in Vertex AI for more than 24h00m" in decision.alarm == decision.notice
-    told = replace(SUBMITTED, notice=decision.notice, **decision.changes)
-    assert decide(told, stuck, NOW, StatusTimings()) == NoAction()
+    notified = replace(SUBMITTED, notice=decision.notice, **decision.changes)
+    assert decide(notified, stuck, NOW, StatusTimings()) == NoAction()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What poll does with queues: everything acked is written down and published, nothing else is."""
+"""Poll drains queues: it records and publishes each acked item, and no other."""
 
 import tracemalloc
 from collections import deque
@@ -27,7 +27,7 @@ def scene() -> Scene:
 
 
 def test_each_item_is_written_down_acked_and_published_once(scene: Scene) -> None:
-    """And the report says so."""
+    """The report says so."""
     for number in range(5):
         scene.wandb.push(f"i{number}", A if number % 2 else B)
     report = scene.poll()
@@ -49,7 +49,7 @@ def test_headroom_is_max_jobs_less_what_is_open(scene: Scene, max_jobs: int, ope
     assert scene.states().count("CLAIMED") == taken
 
 
-def test_what_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
+def test_an_item_that_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
     """No more than max_queued launches wait in the ledger."""
     for number in range(6):
         scene.wandb.push(f"i{number}", A)
@@ -70,7 +70,7 @@ def test_what_cannot_run_yet_stays_in_the_queue_of_wandb(scene: Scene) -> None:
 def test_a_queue_with_a_launch_that_waits_for_capacity_is_not_popped(
     scene: Scene, state: State, shortage: Shortage | None, held: bool
 ) -> None:
-    """What would not run either stays in W&B, where its priority counts; other queues go on, and the report says so."""
+    """Items that could not run stay in W&B, with their priority; other queues go on, and the report says so."""
     launch = scene.ledger.write(from_item("old", A, {}, scene.clock()))
     launch = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, short_of=shortage))
     if state is State.QUEUED:
@@ -176,7 +176,7 @@ def test_a_lost_answer_to_a_pop_costs_one_lease(scene: Scene) -> None:
 
 
 def test_an_item_of_another_agent_is_withdrawn(scene: Scene) -> None:
-    """Somebody else popped and acked it while ours was under way."""
+    """Another agent popped and acked it while our ack was under way."""
     item = scene.wandb.push("i", A)
 
     class Quicker(FakeWandb):
@@ -212,7 +212,7 @@ def test_a_lease_that_ended_leaves_the_launch_for_the_next_pop(scene: Scene) -> 
 
 
 def test_one_agent_is_registered_and_found_again(scene: Scene) -> None:
-    """And shown as RUNNING while launches are open, as POLLING otherwise; other queues make another agent."""
+    """It is RUNNING while launches are open, and POLLING otherwise; other queues make another agent."""
     scene.poll()
     scene.poll()
     scene.wandb.push("i", A)
@@ -353,7 +353,7 @@ def test_one_queue_that_fails_does_not_stop_the_others(scene: Scene) -> None:
 
 
 def test_a_mistake_of_ours_with_one_item_does_not_hold_back_the_others(scene: Scene) -> None:
-    """What was acked before it is published."""
+    """Items acked before it are published."""
     scene.wandb.push("a", A)
     scene.wandb.push("b", B)
 
@@ -383,7 +383,9 @@ SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "c
 
 @pytest.mark.parametrize(("most", "taken"), [(1, 1), (2, 2), (-1, 3), (0, 0)])
 @pytest.mark.parametrize("connections", [1, 4])
-def test_no_more_schedulers_of_sweeps_than_told(scene: Scene, most: int, taken: int, connections: int) -> None:
+def test_no_more_schedulers_of_sweeps_than_the_setting_allows(
+    scene: Scene, most: int, taken: int, connections: int
+) -> None:
     """Another is not acked, so that W&B keeps it; it is taken when one has ended."""
     for number in range(3):
         scene.wandb.push(f"s{number}", A, **SCHEDULER)
@@ -401,7 +403,7 @@ def test_no_more_schedulers_of_sweeps_than_told(scene: Scene, most: int, taken: 
 
 
 def test_a_scheduler_takes_no_slot_of_its_runs(scene: Scene) -> None:
-    """With max_jobs 1 the sweep would wait for itself; nor does one that has to wait hold back the runs behind it."""
+    """With max_jobs 1 the sweep would wait for itself. A waiting scheduler does not hold back the runs behind it."""
     scene.wandb.push("s1", A, **SCHEDULER)
     scene.poll(max_jobs=1)
     scene.wandb.push("s2", A, **SCHEDULER)

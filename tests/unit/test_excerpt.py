@@ -1,4 +1,4 @@
-"""What the author of a job that failed reads of its log, and what nobody reads there."""
+"""The excerpt of a failed job's log that its author reads, without keys."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def test_the_end_of_the_log_is_part_of_the_report(scene: Scene) -> None:
 
 
 def test_a_report_that_is_repeated_says_the_same(scene: Scene) -> None:
-    """It is written down with the reason, before W&B is told: the log may be gone by then, or say more."""
+    """It is recorded with the reason, before the report to W&B: by then, the log may be gone or longer."""
     launch, _ = failed(scene)
     logs = FakeJobLogs({launch.entry.job_name: "out of memory"})
     scene.wandb.lose["fail_item"] = Retry("timed out")
@@ -60,7 +60,7 @@ def test_a_report_that_is_repeated_says_the_same(scene: Scene) -> None:
 
 
 def test_without_a_log_the_report_is_as_it_was(scene: Scene) -> None:
-    """Nothing printed, or it may not be read: neither is said, and nothing is late."""
+    """An empty or unreadable log adds no text, and delays nothing."""
     failed(scene)
     status(scene, FakeJobLogs()).run(budget(scene.clock))
     item = scene.wandb.items["item"]
@@ -94,20 +94,20 @@ def test_no_key_is_shown(scene: Scene, printed: str, shown: str) -> None:
     """The deployment's, the author's, what stands in the job's variables; and what looks like one."""
     launch, job = failed(scene, secrets=frozenset({OF_THE_JOB}))
     launch.run_spec["_wandb_api_key"] = AUTHORS
-    said = excerpt(FakeJobLogs({job.name: printed}), launch, job, {OURS})
-    assert said == f"\nThe end of its log:\n{shown}"
+    text = excerpt(FakeJobLogs({job.name: printed}), launch, job, {OURS})
+    assert text == f"\nThe end of its log:\n{shown}"
 
 
 def test_an_excerpt_is_short_and_cuts_no_key_in_two(scene: Scene) -> None:
     """The last lines, and of long ones the end; what is cut off was redacted before."""
     launch, job = failed(scene)
     many = "\n".join(f"line {n}" for n in range(LINES + 1))
-    said = excerpt(FakeJobLogs({job.name: many}), launch, job, ())
-    assert said.splitlines()[2:] == [f"line {n}" for n in range(1, LINES + 1)]
+    text = excerpt(FakeJobLogs({job.name: many}), launch, job, ())
+    assert text.splitlines()[2:] == [f"line {n}" for n in range(1, LINES + 1)]
     long = f"{OURS}{'x' * (LENGTH - 10)}"  # a cut of the last LENGTH characters goes through the key
-    said = excerpt(FakeJobLogs({job.name: long}), launch, job, {OURS})
-    assert OURS[-10:] not in said
-    assert len(said) <= LENGTH + len("\nThe end of its log:\n")
+    text = excerpt(FakeJobLogs({job.name: long}), launch, job, {OURS})
+    assert OURS[-10:] not in text
+    assert len(text) <= LENGTH + len("\nThe end of its log:\n")
 
 
 def test_the_log_is_asked_for_where_the_launch_was_sent(scene: Scene) -> None:

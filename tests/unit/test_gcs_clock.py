@@ -83,7 +83,7 @@ def test_a_step_of_the_servers_clock_is_followed(step: int) -> None:
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Thu, 99 Jan 2026 12:00:00 GMT", "1" * 5000])
 def test_without_a_date_the_machines_own_time_counts(date: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """That is logged once; a Date that was seen before stays."""
+    """It is logged once; an earlier Date stays in use."""
     machine = Machine(timedelta(minutes=3))
     clock = machine.clock()
     for _ in range(3):

@@ -21,7 +21,7 @@ BROAD = ("roles/owner", "roles/editor", "admin")
 
 
 def test_the_page_shows_the_table() -> None:
-    """As it is now: `python -c "from deploy.cloud.iam import markdown; print(markdown())"` prints what belongs there."""
+    """As it is now: `python -c "from deploy.cloud.iam import markdown; print(markdown())"` prints the table."""
     text = PAGE.read_text(encoding="utf-8")
     shown = text.partition("<!-- deploy/cloud/iam.yaml -->\n")[2].partition("<!-- end -->")[0]
     assert shown == markdown()

@@ -61,7 +61,7 @@ def test_any_item_is_kept_as_it_is_or_refused(value: Any) -> None:
 
 
 def test_a_usual_spec_is_kept_to_the_letter() -> None:
-    """The same object, whatever is in it."""
+    """The same object, with any content."""
     spec = {"a": [1, 1.5, True, None, "é🐈"], "b": {"c": {"d": []}}, "e": 10**MAX_DIGITS - 1, "f": 1.7e308}
     assert storable(spec) is spec
     assert from_item("a", QUEUE, spec, NOW).run_spec == spec
@@ -95,7 +95,7 @@ def test_a_usual_spec_is_kept_to_the_letter() -> None:
         ({"a": {1, 2}}, "a: is of type set, which JSON does not have."),
     ],
 )
-def test_what_cannot_be_kept_is_refused_by_its_path(spec: dict[str, Any], reason: str) -> None:
+def test_a_value_that_cannot_be_kept_is_refused_by_its_path(spec: dict[str, Any], reason: str) -> None:
     """Its author reads where it is, why, and what to write."""
     assert refused(spec) == reason
 
@@ -110,7 +110,7 @@ def test_nesting_of_any_depth_is_refused(levels: int, of: Callable[[Any], Any]) 
     assert len(reason) < 500
 
 
-def test_what_the_renderer_refuses_for_its_depth_is_kept() -> None:
+def test_a_spec_too_deep_for_the_renderer_is_kept() -> None:
     """The ledger holds more levels than the renderer takes."""
     assert MAX_DEPTH > RENDERED_DEPTH
     assert from_item("a", QUEUE, {"a": nested(MAX_DEPTH - 1)}, NOW).entry.state is State.QUEUED
@@ -138,7 +138,7 @@ def test_a_long_key_is_shortened_where_its_path_is_shown() -> None:
 
 
 def test_names_of_a_wrong_type_are_left_to_the_renderer() -> None:
-    """Which names what it wants instead."""
+    """The refusal names the expected value."""
     launch = from_item("a", QUEUE, {"entity": 5, "project": ["p"], "run_id": {"r": 1}}, NOW)
     assert launch.entry.state is State.QUEUED
     assert (launch.entry.run.entity, launch.entry.run.project, launch.entry.run.run_id) == ("", "", launch.key[1:13])

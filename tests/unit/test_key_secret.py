@@ -36,9 +36,9 @@ def test_each_container_reads_the_key_before_its_own_command() -> None:
     assert first == second
     assert (first["command"], first["args"]) == ([*BEFORE, "own", "--x"], ["a"])
     assert SITE.api_key not in json.dumps(first)
-    told = {one["name"]: one["value"] for one in first["env"]}
+    plain = {one["name"]: one["value"] for one in first["env"]}
     with_key = environment(rendered(spec))
-    assert with_key == {**told, "WANDB_API_KEY": SITE.api_key}
+    assert with_key == {**plain, "WANDB_API_KEY": SITE.api_key}
 
 
 def test_an_entry_point_of_the_item_is_known_too() -> None:
@@ -56,7 +56,7 @@ def test_an_entry_point_of_the_item_is_known_too() -> None:
     ids=["image", "code"],
 )
 def test_a_jobs_entry_point_is_known(job: JobSource, rest: list[str]) -> None:
-    """What fetches a job's code needs the key, and so comes after what reads it."""
+    """The program that fetches code needs the key, and runs after the program that reads it."""
     call = render(draft_of(run_spec(docker=None, job=job.path)), SECURED, NAMES, job)
     command = call.constructor["worker_pool_specs"][0]["container_spec"]["command"]
     assert command[: len(BEFORE) + len(rest)] == [*BEFORE, *rest]
@@ -77,7 +77,7 @@ def test_a_sweeps_scheduler_reads_it_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         (run_spec(), "worker_pool_specs[0].container_spec.command: is missing: what reads the key has to know"),
         (put(run_spec(), POOLS, [OWN, POOL]), "worker_pool_specs[1].container_spec.command: is missing"),
@@ -89,11 +89,11 @@ def test_a_sweeps_scheduler_reads_it_too() -> None:
     ],
     ids=["no command", "in one pool", "the item's own key", "the queue's own key"],
 )
-def test_what_would_show_a_key_or_cannot_have_one_is_refused(spec: dict[str, Any], told: str) -> None:
+def test_a_spec_that_would_show_a_key_or_cannot_get_one_is_refused(spec: dict[str, Any], message: str) -> None:
     """With the fix, and without the key."""
     with pytest.raises(Reject) as refused:
         containers(spec)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "own-key" not in str(refused.value)
 
 

@@ -1,4 +1,4 @@
-"""Where a launch looks for machines: the operator's ladder, place by place."""
+"""The operator's ladder: the places where a launch looks for machines, one after another."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,7 @@ def test_a_job_in_another_region_has_its_bucket_and_its_folder_there() -> None:
 
 
 def test_a_folder_that_the_request_names_stays() -> None:
-    """Whoever named it looks for the results there."""
+    """Its author looks for the results there."""
     found, _ = places(
         a_call(spec={"base_output_dir": "gs://results/mine"}), ALL, a_launch().entry.run, AdmissionPolicy()
     )
@@ -101,7 +101,7 @@ def test_a_folder_that_the_request_names_stays() -> None:
         (a_call(spec={"encryption_spec_key_name": "k"}), "spec.encryption_spec_key_name"),
     ],
 )
-def test_what_is_there_in_one_region_only_keeps_a_launch_in_it(call: CustomJobCall, field: str) -> None:
+def test_regional_resources_pin_a_launch_to_their_region(call: CustomJobCall, field: str) -> None:
     """It goes on with the strategies; its notice says what it leaves out, and why."""
     found, left_out = places(call, ALL, a_launch().entry.run, AdmissionPolicy())
     assert list(found) == [SPOT_HERE, "us-central1 with FLEX_START", "us-central1 with STANDARD"]
@@ -132,7 +132,7 @@ def refused(launch: Launch, shortage: Shortage, backoff: Backoff | None = None) 
 
 
 def test_a_launch_climbs_at_once_and_waits_after_the_last_place() -> None:
-    """Each round waits longer; each step is told, before and after."""
+    """Each round waits longer; each step has a notice, before and after."""
     launch, ladder = a_launch(), REGIONS
     seen = []
     for _ in range(6):
@@ -156,7 +156,7 @@ def test_a_quota_of_calls_is_no_reason_to_climb() -> None:
 
 
 def test_a_place_without_any_quota_is_not_tried_again() -> None:
-    """And where nothing is left, there is no hope."""
+    """If no place is left, the launch is hopeless."""
     launch, _ = attempt(a_launch(), a_call(), REGIONS)
     launch, _ = refused(launch, Shortage.ZERO)
     for _ in range(2):
@@ -212,7 +212,7 @@ def test_a_ladder_that_was_taken_away_leads_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ({"strategies": ["CHEAP"]}, "'SPOT', 'FLEX_START' or 'STANDARD'"),
         ({"regions": ["us-central1"]}, "valid dictionary"),
@@ -223,14 +223,14 @@ def test_a_ladder_that_was_taken_away_leads_back() -> None:
         ({"zones": []}, "Extra inputs"),
     ],
 )
-def test_a_wrong_ladder_is_refused(written: dict[str, Any], said: str) -> None:
+def test_a_wrong_ladder_is_refused(written: dict[str, Any], message: str) -> None:
     """Rather than that launches go where nobody meant."""
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         Ladder.model_validate(written)
 
 
 def test_no_policy_refuses_a_launchs_own_place_here() -> None:
-    """That is done before, and ends the launch."""
+    """Admission refuses it before, and ends the launch."""
     nowhere = AdmissionPolicy(regions=("asia-east1",))
     found, _ = places(a_call(), ALL, a_launch().entry.run, nowhere)
     assert list(found) == [SPOT_HERE]

@@ -32,7 +32,7 @@ def test_a_line_has_what_cloud_logging_looks_for() -> None:
     assert shown["logging.googleapis.com/trace"] == "projects/p/traces/abc123"
 
 
-def test_no_key_is_in_a_line_whoever_wrote_it() -> None:
+def test_no_line_has_a_key() -> None:
     """Not in its text, its fields, or a stack trace."""
     try:
         raise ValueError(f"with {KEY}")
@@ -58,11 +58,11 @@ def test_a_key_that_was_replaced_is_no_less_secret(
     assert json.loads(capsys.readouterr().out)["message"] == "[redacted] and [redacted]"
 
 
-def test_what_no_encoding_can_write_is_still_a_line() -> None:
+def test_text_that_no_encoding_can_write_is_still_a_line() -> None:
     """Half of a surrogate pair, say."""
     CloudLoggingFormatter("p").format(record("\ud800", fields={"x": "é"})).encode("ascii")
 
 
 def test_a_line_stays_one_line() -> None:
-    """Whatever is in it."""
+    """With any text in it."""
     assert "\n" not in CloudLoggingFormatter("p").format(record("two\nlines", fields={"x": "a\nb"}))

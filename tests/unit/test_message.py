@@ -45,19 +45,19 @@ def test_the_requests_on_the_page_are_requests() -> None:
         Request(source="ci", idempotency_key="1", run_spec={}, queue=Queue(entity="e", name="q")),
     ],
 )
-def test_what_is_written_is_read(message: Ticket | Request) -> None:
-    """Both kinds."""
+def test_an_encoded_message_is_decoded(message: Ticket | Request) -> None:
+    """Tickets and requests."""
     assert decode(encode(message)) == message
 
 
 def test_a_newer_publisher_may_say_more() -> None:
     """Unknown fields are ignored."""
-    said = {**json.loads(encode(Ticket(launch_key=KEY))), "colour": "blue"}
-    assert decode(json.dumps(said).encode()) == Ticket(launch_key=KEY)
+    fields = {**json.loads(encode(Ticket(launch_key=KEY))), "colour": "blue"}
+    assert decode(json.dumps(fields).encode()) == Ticket(launch_key=KEY)
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("message", "problem"),
     [
         (b"", "message: Invalid JSON"),
         (b"\xff", "message: Invalid JSON"),
@@ -74,10 +74,10 @@ def test_a_newer_publisher_may_say_more() -> None:
     ],
     ids=range(9),
 )
-def test_what_is_no_message_is_refused_by_field(said: bytes, problem: str) -> None:
-    """And never with a value: a run spec can hold a key."""
+def test_an_invalid_message_is_refused_by_field(message: bytes, problem: str) -> None:
+    """The refusal shows no value: a run spec can hold a key."""
     with pytest.raises(NotAMessage, match=re.escape(problem)):
-        decode(said)
+        decode(message)
 
 
 def test_a_refusal_shows_no_value() -> None:
@@ -91,9 +91,9 @@ def test_a_refusal_shows_no_value() -> None:
 
 
 def test_a_message_has_at_most_a_million_bytes() -> None:
-    """What it is read into takes up to thirty times that, and a function has 512 MB."""
-    said = encode(Request(source="ci", idempotency_key="1", run_spec={"x": ""}))
-    largest = said.replace(b'"x":""', b'"x":"%s"' % (b"x" * (MAX_BYTES - len(said))))
+    """Parsed, it takes up to thirty times that, and a function has 512 MB."""
+    message = encode(Request(source="ci", idempotency_key="1", run_spec={"x": ""}))
+    largest = message.replace(b'"x":""', b'"x":"%s"' % (b"x" * (MAX_BYTES - len(message))))
     assert isinstance(decode(largest), Request)
     with pytest.raises(NotAMessage, match="message: has 1,000,001 bytes, the most is 1,000,000"):
         decode(largest + b" ")
@@ -112,7 +112,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 @settings(deadline=None)
 @given(st.text(), st.text(), st.text(), st.text())
 def test_a_launch_key_is_a_label_an_object_name_and_its_requests_own(a: str, b: str, c: str, d: str) -> None:
-    """The same for the same request, another for another, whatever is in it."""
+    """Equal requests have equal keys, other requests other keys, with any content."""
     key = launch_key(a, b)
     assert re.fullmatch(r"[a-z][a-z2-7]{26}", key)
     assert (launch_key(c, d) == key) == ((a, b) == (c, d))

@@ -1,4 +1,4 @@
-"""`migrate`: what an agent's file means here, told whole, without a secret, and held to the installed wandb package."""
+"""`migrate`: the meaning of an agent's file here, complete, without a secret, compared with the installed wandb."""
 
 import re
 from collections.abc import Callable
@@ -68,12 +68,12 @@ def section(result: Result, title: str) -> str:
     return result.stdout.partition(f"{title}\n")[2].partition("\n\n")[0]
 
 
-def test_a_full_file_is_told_key_by_key(run: Run) -> None:
+def test_a_full_file_is_explained_key_by_key(run: Run) -> None:
     """Each key, those of sections after a dot, with its value, its effect and the setting that takes its place."""
     result = run(FULL)
-    told = rows(result)
+    table = rows(result)
     assert result.exit_code == 0, result.output
-    assert {key: (row[0], row[1], *row[3:]) for key, row in told.items()} == {
+    assert {key: (row[0], row[1], *row[3:]) for key, row in table.items()} == {
         "entity": ("acme", "as is", "LAUNCH_ENTITY"),
         "queues": ("vertex, vertex-large", "as is", "LAUNCH_QUEUES"),
         "max_jobs": ("8", "as is", "LAUNCH_MAX_JOBS"),
@@ -95,11 +95,11 @@ def test_a_full_file_is_told_key_by_key(run: Run) -> None:
         "policy.images": ("gcr.io/acme", "as is"),
         "policy.max_replicas": ("8", "as is"),
     }
-    assert all(row[2].endswith(".") for row in told.values())
+    assert all(row[2].endswith(".") for row in table.values())
     assert "it can move over" in section(result, "Problems")
 
 
-def test_every_limit_of_the_policy_is_told() -> None:
+def test_every_limit_of_the_policy_is_explained() -> None:
     """With what is to be written where it is wrong."""
     assert {f"policy.{name}" for name in AdmissionPolicy.model_fields} - FIXES.keys() == {"policy.service_accounts"}
 
@@ -110,7 +110,7 @@ def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("builder", "told"),
+    ("builder", "problem"),
     [
         ("{type: kaniko}", "has no destination, so jobs' code would run in a base image"),
         ("{type: docker, destination: gcr.io/p/x}", "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"),
@@ -119,11 +119,11 @@ def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
         ("{type: [kaniko]}", "Write builder: {type: noop}"),
     ],
 )
-def test_a_builder_that_cannot_build_keeps_the_file_from_moving_over(run: Run, builder: str, told: str) -> None:
+def test_a_builder_that_cannot_build_keeps_the_file_from_moving_over(run: Run, builder: str, problem: str) -> None:
     """With what to write."""
     result = run(f"{MINIMAL}builder: {builder}")
     assert result.exit_code == 1
-    assert told in section(result, "Problems")
+    assert problem in section(result, "Problems")
 
 
 def test_every_setting_that_is_named_is_one_of_the_functions() -> None:
@@ -131,7 +131,7 @@ def test_every_setting_that_is_named_is_one_of_the_functions() -> None:
     assert {k.setting for k in KNOWN if k.setting} <= {n[0] for kind in KINDS for n in variables(kind).values()}
 
 
-def test_what_is_told_as_missing_is_all_that_the_functions_ask_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_settings_are_all_that_the_functions_require(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the file and these settings each of them starts; without one of these, not all do."""
     told = section(run(MINIMAL), "Required settings that the file lacks")
     missing = [line.split()[0] for line in told.splitlines()[1:]]
@@ -160,28 +160,28 @@ def test_the_ledgers_bucket_has_its_name(run: Run) -> None:
     assert "gs://acme-ml-launch-ledger" in section(run(FULL), "Required settings that the file lacks")
 
 
-def test_who_may_do_what_is_what_bootstrap_and_the_build_bind(run: Run) -> None:
+def test_the_permissions_shown_are_those_that_bootstrap_and_the_build_bind(run: Run) -> None:
     """Every role of the table of bindings, with an account's permissions on jobs, and the accounts jobs run as."""
-    told = section(run(FULL), "Permissions")
+    text = section(run(FULL), "Permissions")
     deployment = Deployment("acme-ml", "europe-west4", config=LaunchConfig.model_validate({}))
     named = {binding.role.rpartition("projects/acme-ml/roles/")[2] for binding in bindings(deployment)}
-    assert {role for role in named - {"launch_submit", "launch_status"} if role not in told} == set()
-    assert re.search(r"launch-submit +\S+create \S+get \S+list +acme-ml\n", told)
-    assert re.search(r"launch-status +\S+cancel \S+get \S+list +acme-ml\n", told)
-    assert re.search(r"launch-submit +roles/iam.serviceAccountUser +trainer@acme-ml.iam.gserviceaccount.com\n", told)
-    assert "Jobs may run as trainer@acme-ml.iam.gserviceaccount.com (policy.service_accounts)" in told
+    assert {role for role in named - {"launch_submit", "launch_status"} if role not in text} == set()
+    assert re.search(r"launch-submit +\S+create \S+get \S+list +acme-ml\n", text)
+    assert re.search(r"launch-status +\S+cancel \S+get \S+list +acme-ml\n", text)
+    assert re.search(r"launch-submit +roles/iam.serviceAccountUser +trainer@acme-ml.iam.gserviceaccount.com\n", text)
+    assert "Jobs may run as trainer@acme-ml.iam.gserviceaccount.com (policy.service_accounts)" in text
 
 
 def test_it_says_where_no_account_to_run_as_is_listed(run: Run) -> None:
-    """And how one is."""
-    told = section(run(MINIMAL), "Permissions")
-    assert "policy.service_accounts lists no account" in told
-    assert "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}" in told
+    """The message shows how to list one."""
+    text = section(run(MINIMAL), "Permissions")
+    assert "policy.service_accounts lists no account" in text
+    assert "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}" in text
 
 
 def test_the_next_commands_come_in_order_and_uncut(run: Run) -> None:
     """To look, to prepare, to deploy and to check, before the agent is stopped."""
-    told = section(run(FULL), "Next")
+    text = section(run(FULL), "Next")
     where = "--project acme-ml --region europe-west4"
     commands = [
         "cp agent.yaml launch-config.yaml",
@@ -192,16 +192,16 @@ def test_the_next_commands_come_in_order_and_uncut(run: Run) -> None:
         "Stop the agent",
         f"gcloud ai custom-jobs list {where} --filter 'labels.wandb-run-id:* AND NOT labels.launch_agent:*",
     ]
-    found = [told.find(command) for command in commands]
-    assert -1 not in found, told
+    found = [text.find(command) for command in commands]
+    assert -1 not in found, text
     assert found == sorted(found)
 
 
-def test_plan_is_told_what_the_file_does_not_give(run: Run) -> None:
+def test_plan_gets_the_settings_that_the_file_does_not_give(run: Run) -> None:
     """Its settings are those of the functions, but for the ledger."""
-    told = section(run(MINIMAL), "Next")
-    assert "WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=… VERTEX_LOCATION=… python -m deploy plan\n" in told
-    assert "--project PROJECT --region REGION" in told
+    text = section(run(MINIMAL), "Next")
+    assert "WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=… VERTEX_LOCATION=… python -m deploy plan\n" in text
+    assert "--project PROJECT --region REGION" in text
 
 
 def test_a_file_in_its_place_is_not_copied(run: Run) -> None:
@@ -257,8 +257,8 @@ def test_a_wrong_value_keeps_it_from_moving_over(run: Run, line: str, problem: s
     """The key, its value and the fix are named, its line says so, and the exit code is 1."""
     key = line.partition(":")[0]
     result = run("\n".join(one for one in MINIMAL.splitlines() if not one.startswith(f"{key}:")) + f"\n{line}\n")
-    told = next(one for one in section(result, "Problems").splitlines() if problem in one)
-    assert fix in told
+    shown = next(one for one in section(result, "Problems").splitlines() if problem in one)
+    assert fix in shown
     assert result.exit_code == 1
     assert "cannot move over yet" in result.stderr
     assert {row[1] for name, row in rows(result).items() if name.partition(".")[0] == key} <= {"wrong", "unknown"}
@@ -266,7 +266,7 @@ def test_a_wrong_value_keeps_it_from_moving_over(run: Run, line: str, problem: s
 
 @pytest.mark.parametrize("key", ["max_jobs", "secure_mode", "stopped_run_timeout", "entity", "environment", "policy"])
 def test_a_key_with_nothing_behind_it_is_as_if_it_were_left_out(run: Run, key: str) -> None:
-    """Which is said; what is missing then, is told where it would be told without the key."""
+    """A message says that; a setting that is then missing is listed as if the key were not there."""
     without = "\n".join(line for line in MINIMAL.splitlines() if not line.startswith(key))
     left_out, result = run(without), run(f"{without}\n{key}:\n")
     value, effect, meaning, *_ = rows(result)[key]
@@ -277,7 +277,7 @@ def test_a_key_with_nothing_behind_it_is_as_if_it_were_left_out(run: Run, key: s
     assert result.exit_code == left_out.exit_code == 0
 
 
-def test_beside_wrong_values_all_the_rest_is_told(run: Run) -> None:
+def test_beside_wrong_values_all_other_keys_are_explained(run: Run) -> None:
     """Also of the same section and the same list."""
     result = run(
         "queues: [vertex]\nenvironment: {type: aws, region: r1}\npolicy: {service_accounts: [nobody, a@b.c]}\n"
@@ -300,7 +300,7 @@ def test_beside_wrong_values_all_the_rest_is_told(run: Run) -> None:
     ],
 )
 def test_an_unknown_key_is_asked_for(run: Run, line: str, key: str, meant: str) -> None:
-    """It is ignored, which is said, and no reason to stay."""
+    """A message says that it is ignored; the file can move over."""
     result = run(f"{MINIMAL}{line}\n")
     assert rows(result)[key][1:] == ["unknown", f"It is ignored. Did you mean {meant}?"]
     assert result.exit_code == 0
@@ -313,7 +313,7 @@ def test_an_unknown_key_of_policy_is_refused(run: Run) -> None:
 
 
 def test_an_unknown_key_like_no_other_is_not_asked_for(run: Run) -> None:
-    """And neither markup nor anything else in it is taken for more than text."""
+    """Markup in it stays text."""
     assert rows(run(f'{MINIMAL}"[bold]:x:": 1\n'))["[bold]:x:"] == ["[not shown]", "unknown", "It is ignored."]
 
 
@@ -338,7 +338,7 @@ policy: {{token: hunter6, whatever: hunter7}}
 
 
 def test_an_empty_file_has_no_queue(run: Run) -> None:
-    """All that is required is told, and nothing else is wrong."""
+    """All required settings are listed, and nothing else is wrong."""
     result = run("")
     assert section(result, "Problems").strip().startswith("queues = nothing: there is no queue to serve.")
     assert "LAUNCH_ENTITY" in section(result, "Required settings that the file lacks")
@@ -347,7 +347,7 @@ def test_an_empty_file_has_no_queue(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("entity: acme\nqueues: [vertex\n", "cannot be read as YAML: while parsing a flow sequence, line 3"),
         ("entity: a: b", "cannot be read as YAML: mapping values are not allowed here, line 1"),
@@ -359,26 +359,26 @@ def test_an_empty_file_has_no_queue(run: Run) -> None:
         ("vertex", "has no keys"),
     ],
 )
-def test_what_is_no_file_of_an_agent_is_one_line(run: Run, text: str, said: str) -> None:
+def test_an_invalid_file_is_refused_in_one_line(run: Run, text: str, message: str) -> None:
     """Of what is wrong, and no traceback."""
     result = run(text)
     assert result.exit_code == 1
-    assert re.fullmatch(rf"Error: agent.yaml {re.escape(said)}.*\n", result.stderr)
+    assert re.fullmatch(rf"Error: agent.yaml {re.escape(message)}.*\n", result.stderr)
     assert isinstance(result.exception, SystemExit)
 
 
 def test_bytes_that_are_no_text_are_one_line(run: Run) -> None:
-    """As is a file that is not there, and a folder."""
+    """So are a missing file and a folder."""
     Path("image").write_bytes(b"\xff\xfe\x00")
     Path("folder").mkdir()
-    for name, said in {"image": "cannot be read", "none": "does not exist", "folder": "is a directory"}.items():
+    for name, message in {"image": "cannot be read", "none": "does not exist", "folder": "is a directory"}.items():
         result = CliRunner().invoke(main, ["migrate", name])
-        assert said in result.stderr
+        assert message in result.stderr
         assert isinstance(result.exception, SystemExit)
         assert result.exit_code
 
 
-def test_a_file_that_holds_itself_is_told_like_any_other(run: Run) -> None:
+def test_a_file_that_holds_itself_is_explained_like_any_other(run: Run) -> None:
     """YAML allows it."""
     result = run("queues: &a [*a]\nx: &b {c: *b}\nenvironment: &e {region: *e}\n")
     assert len(section(result, "Problems").splitlines()) == 2

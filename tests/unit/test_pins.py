@@ -25,23 +25,23 @@ def pinned(*names: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PINS)
 def test_every_line_names_one_version(name: str) -> None:
-    """And no line of two files differs."""
+    """Lines of two files agree."""
     for package, specifier in pinned(name).items():
         assert re.fullmatch(r"==[\w.]+", specifier), package
         assert pinned(*PINS)[package] == specifier
 
 
-def test_what_the_functions_bring_along_is_pinned() -> None:
+def test_every_dependency_of_the_functions_is_pinned() -> None:
     """All of it, and nothing else: what Cloud Build installs today it installs next year."""
     assert closure(requirements(text("requirements.txt"))).keys() == pinned("constraints.txt").keys()
 
 
-def test_what_a_laptop_installs_is_pinned() -> None:
+def test_every_package_of_a_laptop_is_pinned() -> None:
     """The tests' own packages and the stack's."""
     assert closure(requirements(text(*PINS[::2]))).keys() == pinned(*PINS).keys()
 
 
-def test_what_is_pinned_is_installed() -> None:
+def test_the_pinned_versions_are_installed() -> None:
     """If this fails, run `make setup`: it installs what the files say."""
     wanted = pinned(*PINS)
     assert {package: f"=={version(package)}" for package in wanted} == wanted

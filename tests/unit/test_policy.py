@@ -1,4 +1,4 @@
-"""What a launch may ask for: each rule allows what it lists, refuses the rest by name, and means nothing unwritten."""
+"""The admission policy: each rule allows its values, refuses others by name, and an absent rule allows all."""
 
 from typing import Any
 
@@ -54,8 +54,8 @@ ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
 
 
 @pytest.mark.parametrize(("policy", "asked"), ALLOWED, ids=range(len(ALLOWED)))
-def test_what_is_allowed_goes_as_it_is(policy: dict[str, Any], asked: CustomJobCall) -> None:
-    """By the rule that names it, or because there is none."""
+def test_an_allowed_launch_is_unchanged(policy: dict[str, Any], asked: CustomJobCall) -> None:
+    """A rule lists it, or there is no rule."""
     assert allowed(asked, AdmissionPolicy(**policy)) is asked
 
 
@@ -89,14 +89,14 @@ REFUSED: list[tuple[dict[str, Any], CustomJobCall, str, str, str]] = [
 def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
     policy: dict[str, Any], asked: CustomJobCall, field: str, value: str, allows: str
 ) -> None:
-    """So that the author can mend it without asking anybody."""
+    """The author can fix the item without asking anybody."""
     with pytest.raises(Reject) as refused:
         allowed(asked, AdmissionPolicy(**policy))
     assert refused.value.field == field
-    said = str(refused.value)
-    assert value in said
-    assert f"which the rule policy.{next(iter(policy))} does not allow" in said
-    assert allows in said.partition("Allowed are")[2]
+    message = str(refused.value)
+    assert value in message
+    assert f"which the rule policy.{next(iter(policy))} does not allow" in message
+    assert allows in message.partition("Allowed are")[2]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
         ({"accelerator_types": []}, call(pool(accelerator=8)), "spec.worker_pool_specs[0].machine_spec.accelerator_t"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
+def test_a_value_of_another_type_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
     """A limit is never passed by a value of another type."""
     with pytest.raises(Reject) as refused:
         allowed(asked, AdmissionPolicy(**policy))
@@ -117,7 +117,7 @@ def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: Custo
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         *(({name: None}, "Input should be what is allowed") for name in AdmissionPolicy.model_fields),
         *(({name: []}, "at least 1") for name in ("images", "machine_types", "projects", "regions")),
@@ -130,15 +130,15 @@ def test_what_cannot_be_compared_is_refused(policy: dict[str, Any], asked: Custo
         ({"replicas": 1}, "Extra inputs"),
     ],
 )
-def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any], said: str) -> None:
+def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any], message: str) -> None:
     """A slip in a limit must not go unseen: a key without a value, an empty list, a misspelt name."""
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         AdmissionPolicy(**written)
 
 
 @pytest.mark.parametrize("prefix", [None, "gcr.io/p", "gcr.io/p/", "gcr.io/p/train"])
 def test_the_image_that_stands_for_any_is_allowed(prefix: str | None) -> None:
-    """What a queue gives to its items is checked before there is one."""
+    """A queue's configuration is checked before it has an item."""
     policy = AdmissionPolicy(images=(prefix,)) if prefix else AdmissionPolicy()
     allowed(call(pool(image=example_image(policy, "REGION-docker.pkg.dev/PROJECT/IMAGE:TAG"))), policy)
 

@@ -1,4 +1,4 @@
-"""What goes wrong with one item, queue or record costs poll only that: what is behind it is served."""
+"""A failure of one item, queue or record costs poll only that one: the items behind it are served."""
 
 import math
 from typing import Any
@@ -34,7 +34,7 @@ def scene() -> Scene:
 
 
 @pytest.mark.parametrize("poison", POISON)
-def test_what_is_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, poison: str) -> None:
+def test_the_item_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, poison: str) -> None:
     """With one slot. The item is acked to us, so that status may report it, and its refusal waits in the ledger."""
     scene.wandb.push("poison", A, **POISON[poison])
     scene.wandb.push("next", A)
@@ -50,7 +50,7 @@ def test_what_is_behind_a_poison_item_is_served_at_the_same_call(scene: Scene, p
 
 
 def test_an_item_that_the_adapter_cannot_read_is_refused_in_its_words(scene: Scene) -> None:
-    """Too many bytes, no JSON: whatever it is, its author reads it."""
+    """Too many bytes, or no JSON: its author reads the reason."""
 
     class Unreadable(FakeWandb):
         def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
@@ -292,7 +292,7 @@ def test_launches_that_have_ended_take_no_slot(scene: Scene, holds: Shortage | N
 
 
 def test_one_slot_is_not_always_given_to_the_same_queue(scene: Scene) -> None:
-    """Which queue is asked first differs from call to call."""
+    """The first queue differs from call to call."""
     for number in range(40):
         scene.wandb.push(f"a{number}", A)
         scene.wandb.push(f"b{number}", B)

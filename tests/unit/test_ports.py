@@ -54,9 +54,9 @@ def test_a_taken_port_names_who_listens(listener: tuple[int, int]) -> None:
     """With its process, so that its owner can end it."""
     port, pid = listener
     assert in_use(port)
-    [said] = taken({"wandb": port, "free": free_port()})
-    assert said.startswith(f"{port} (wandb) by ")
-    assert said.endswith(f"(process {pid})")
+    [message] = taken({"wandb": port, "free": free_port()})
+    assert message.startswith(f"{port} (wandb) by ")
+    assert message.endswith(f"(process {pid})")
 
 
 def test_a_port_that_is_bound_is_taken(listener: tuple[int, int]) -> None:

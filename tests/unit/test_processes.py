@@ -84,9 +84,9 @@ def test_one_that_ends_by_itself_is_one_line(tmp_path: Path) -> None:
     """With the last that it printed, and where the rest is."""
     processes = Processes(tmp_path)
     processes.start("gcs", [sys.executable, "-c", "import sys; print('first'); sys.exit('no room')"])
-    with pytest.raises(NotStartedError) as told:
+    with pytest.raises(NotStartedError) as failure:
         processes.await_port("gcs", free_port(), time.monotonic() + 20)
-    assert str(told.value) == f"gcs ended with exit code 1 (no room): see {tmp_path / 'gcs.log'}"
+    assert str(failure.value) == f"gcs ended with exit code 1 (no room): see {tmp_path / 'gcs.log'}"
     processes.stop()
 
 
@@ -94,9 +94,9 @@ def test_one_that_does_not_listen_in_time_is_one_line(tmp_path: Path) -> None:
     """With where its log is."""
     processes, port = Processes(tmp_path), free_port()
     processes.start("gcs", [sys.executable, "-c", "import time; time.sleep(600)"])
-    with pytest.raises(NotStartedError) as told:
+    with pytest.raises(NotStartedError) as failure:
         processes.await_port("gcs", port, time.monotonic())
-    assert str(told.value) == f"gcs did not listen at port {port} in time: see {tmp_path / 'gcs.log'}"
+    assert str(failure.value) == f"gcs did not listen at port {port} in time: see {tmp_path / 'gcs.log'}"
     processes.stop()
 
 
@@ -104,6 +104,6 @@ def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
     """In a folder, with this environment; what it prints is kept."""
     code = "import os, sys; print(os.getcwd(), os.environ['A']); sys.exit(3)"
     processes = Processes(tmp_path)
-    assert processes.run("told", [sys.executable, "-c", code], {"A": "x"}, tmp_path) == 3
-    assert processes.tail("told").split() == [os.path.realpath(tmp_path), "x"]
+    assert processes.run("shown", [sys.executable, "-c", code], {"A": "x"}, tmp_path) == 3
+    assert processes.tail("shown").split() == [os.path.realpath(tmp_path), "x"]
     assert processes.ended() is None

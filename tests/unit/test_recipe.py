@@ -1,4 +1,4 @@
-"""What the image of a code job is built of, what it is called, and what runs in it."""
+"""Images of code jobs: their sources, names and commands."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ from shared.runspec.render import render
 from shared.runspec.source import resolve
 from tests.fakes import FakeJobs
 from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
-from tests.unit.test_spec_source import CODE, IMAGE, PATH, REPO, container, source
+from tests.unit.test_runspec_source import CODE, IMAGE, PATH, REPO, container, source
 
 DESTINATION = "us-docker.pkg.dev/p/launch/jobs"
 BUILDS = replace(SITE, base_image="python:3.12", destination=DESTINATION)
@@ -44,7 +44,7 @@ def text(*args: Any, **changes: Any) -> str:
 
 @pytest.mark.parametrize("job", [CODE, REPO])
 def test_code_runs_in_the_image_that_is_built_of_it(job: JobSource) -> None:
-    """With its entry point as the command; W&B is told of the image, and nothing is fetched at the start."""
+    """With its entry point as the command; its run names the image, and fetches nothing at the start."""
     call = launched(job, overrides={"args": ["--lr", "1"]})
     assert call.recipe
     assert call.recipe.image == container(call)["image_uri"] == environment(call)["WANDB_DOCKER"]
@@ -108,7 +108,7 @@ OTHER: list[tuple[str, JobSource, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("_what", "job", "changes"), SAME, ids=[row[0] for row in SAME])
 def test_the_same_code_has_the_same_image(_what: str, job: JobSource, changes: dict[str, Any]) -> None:
-    """Whatever starts in it."""
+    """With any entry point."""
     assert image(job, **changes) == image(CODE)
 
 
@@ -128,19 +128,19 @@ def test_an_image_is_not_built() -> None:
     assert launched(CODE, replace(BUILDS, destination="")).recipe is None
 
 
-def test_git_is_told_what_the_queue_tells_it() -> None:
+def test_git_gets_the_settings_of_the_queue() -> None:
     """In the build as at a start; only for a repository, and nothing else."""
     pools = run_spec()["resource_args"]["gcp-vertex"]["spec"]["worker_pool_specs"]
     env = [{"name": "GIT_CONFIG_COUNT", "value": "0"}, {"name": "TOKEN", "value": "s3cret"}]
-    told = put(run_spec(), ("resource_args", "gcp-vertex", "spec", "worker_pool_specs"), [*pools, {}])
-    told = put(told, ("resource_args", "gcp-vertex", "spec", "worker_pool_specs", 0, "container_spec", "env"), env)
-    recipes = [launched(job, resource_args=told["resource_args"]).recipe for job in (REPO, CODE)]
+    spec = put(run_spec(), ("resource_args", "gcp-vertex", "spec", "worker_pool_specs"), [*pools, {}])
+    spec = put(spec, ("resource_args", "gcp-vertex", "spec", "worker_pool_specs", 0, "container_spec", "env"), env)
+    recipes = [launched(job, resource_args=spec["resource_args"]).recipe for job in (REPO, CODE)]
     assert [recipe and recipe.variables for recipe in recipes] == [{"GIT_CONFIG_COUNT": "0"}, {}]
     assert "s3cret" not in repr(recipes)
 
 
 @pytest.mark.parametrize(
-    ("job", "overrides", "told"),
+    ("job", "overrides", "message"),
     [
         (CODE, {"dockerfile": "../D"}, "overrides.dockerfile: is '../D'"),
         (CODE, {"dockerfile": 5}, "overrides.dockerfile: should be a text"),
@@ -151,15 +151,15 @@ def test_git_is_told_what_the_queue_tells_it() -> None:
         (replace(CODE, base_image="a\nRUN evil"), {}, "its base image is 'a\\nRUN evil'"),
     ],
 )
-def test_what_no_build_can_follow_is_refused(job: JobSource, overrides: dict[str, Any], told: str) -> None:
+def test_an_impossible_build_is_refused(job: JobSource, overrides: dict[str, Any], message: str) -> None:
     """With the field, the value and the fix."""
     with pytest.raises(Reject) as refused:
         launched(job, overrides=overrides)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_without_a_base_image_only_a_dockerfile_of_its_own_is_built() -> None:
-    """Which begins as it likes."""
+    """A Dockerfile brings its own base image."""
     bare = replace(BUILDS, base_image="")
     with pytest.raises(Reject, match="no base image is set to run it in"):
         launched(CODE, bare)
@@ -167,7 +167,7 @@ def test_without_a_base_image_only_a_dockerfile_of_its_own_is_built() -> None:
 
 
 def test_a_policy_of_images_holds_for_the_base_image_too() -> None:
-    """And for what the image is called."""
+    """It holds for the name of the built image, too."""
     call = launched(CODE)
     both = AdmissionPolicy(images=(DESTINATION, "docker.io/library/python"))
     assert allowed(call, both) is call

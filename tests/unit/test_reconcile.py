@@ -1,4 +1,4 @@
-"""What status does: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
+"""Status reconciles: one listing, pages of jobs, hundreds of runs a query, and a report before a close."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -155,7 +155,7 @@ def test_a_preempted_run_is_launched_again_as_the_same_run(scene: Scene) -> None
 
 
 def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(scene: Scene) -> None:
-    """It never began, so nothing is its author's fault: who is told each time; the wait grows, the queue is held."""
+    """It never began, and its author is not at fault: each wait has a warning, waits grow, and the queue is held."""
     launch, waits = scene.queued(), []
     for attempt in range(1, 12):
         launch = scene.submit(launch, attempt=attempt)
@@ -176,7 +176,7 @@ def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(sce
     assert scene.publisher.published == [launch.key]
 
 
-def test_who_has_waited_for_long_enough_takes_the_item_away(scene: Scene) -> None:
+def test_deleting_a_waiting_item_ends_its_launch(scene: Scene) -> None:
     """There is no run yet that could be stopped; the launch ends, and its queue is popped again."""
     launch = scene.submitted()
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", STOCKOUT)
@@ -219,7 +219,7 @@ def test_stop_wins_over_a_claim_that_was_quicker(scene: Scene) -> None:
 
 
 def test_a_report_that_wandb_refuses_keeps_its_launch_open_for_a_day(scene: Scene) -> None:
-    """And no slot for ever."""
+    """It does not hold a slot for ever."""
     launch = scene.queued()
     scene.ledger.write(launch.end(Outcome.REJECTED, "no", scene.clock()))
     scene.wandb.fail["fail_item"] = Reject("item", "is FINISHED and W&B does not let it fail")
@@ -317,7 +317,7 @@ def test_a_thousand_jobs_that_end_at_once_are_seen_in_one_listing(scene: Scene) 
     assert (scene.vertex.listings, scene.vertex.gets) == (2, 0)
 
 
-def test_what_is_due_is_published(scene: Scene) -> None:
+def test_launches_that_are_due_are_published(scene: Scene) -> None:
     """An acked launch whose ticket was lost, a claim that ended, a retry, a request; nothing that was not acked."""
     lost, unacked, ended, retry = (scene.queued(i, acked=i != "unacked") for i in ("lost", "unacked", "ended", "retry"))
     request = scene.ledger.write(from_request(Request(source="ci", idempotency_key="1", run_spec={}), scene.clock()))
@@ -333,7 +333,7 @@ def test_what_is_due_is_published(scene: Scene) -> None:
 
 
 def test_without_wandb_what_is_certain_is_published_all_the_same(scene: Scene) -> None:
-    """And nothing is decided that only W&B knows."""
+    """Status decides nothing that depends on W&B."""
     waiting, ended = scene.queued("waiting"), scene.queued("ended")
     scene.ledger.write(ended.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
     scene.clock.pass_(61)
@@ -387,7 +387,7 @@ def test_a_waiting_launch_tells_its_author_once(scene: Scene) -> None:
 
 
 def test_a_claimed_launch_is_not_written_to_for_a_notice_s_sake(scene: Scene) -> None:
-    """Whoever holds the claim records the job on what it wrote; the author is told afterwards."""
+    """The claim's holder records the job on its own write; the author gets the report afterwards."""
     launch = scene.ledger.write(scene.queued().tell("Waiting: no room"))
     lease = scene.clock() + timedelta(minutes=11)
     claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=PARENT, lease_until=lease))
@@ -419,23 +419,23 @@ def test_two_jobs_of_one_attempt_are_an_alarm(scene: Scene) -> None:
 
 
 def test_two_ticks_at_the_same_time_report_an_end_once(scene: Scene) -> None:
-    """The second sees the end while the first one tells of it: the item is told one thing, and the launch is closed."""
+    """The second sees the end while the first reports it: the item gets one error, and the launch is closed."""
     launch = scene.submitted()
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "no such image")
     scene.clock.pass_(61)
-    told: list[str] = []
+    reports: list[str] = []
 
     class Overtaken(FakeWandb):
         def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
-            if not told:
-                told.append(message)
+            if not reports:
+                reports.append(message)
                 assert scene.tick().done == {"Finish": 1}
-            told.append(message)
+            reports.append(message)
             super().fail_item(queue, item_id, message, stage)
 
     scene.wandb = Overtaken(items=scene.wandb.items)
     assert scene.tick().errors == []
-    assert set(told) == {scene.wandb.items["item"].error}
+    assert set(reports) == {scene.wandb.items["item"].error}
     assert (list(scene.ledger.open), list(scene.ledger.closed)) == ([], [launch.key])
     assert scene.tick().done == {}
 
@@ -520,7 +520,7 @@ def test_a_change_since_the_listing_is_left_to_the_next_tick(scene: Scene) -> No
     assert scene.tick().done == {"Changed": 1}
 
 
-def test_what_the_time_does_not_allow_waits_for_the_next_tick(scene: Scene) -> None:
+def test_work_beyond_the_budget_waits_for_the_next_tick(scene: Scene) -> None:
     """Nothing is begun after the budget."""
     scene.ledger.write(scene.queued("a").end(Outcome.REJECTED, "no", scene.clock()))
     scene.ledger.write(scene.queued("b").end(Outcome.REJECTED, "no", scene.clock()))
@@ -587,7 +587,7 @@ def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
     ("state", "ended"), [("JOB_STATE_FAILED", True), ("JOB_STATE_SUCCEEDED", False), ("JOB_STATE_CANCELLED", False)]
 )
 def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: str, ended: bool) -> None:
-    """Nobody else would make its runs; a W&B that is down is asked again."""
+    """No other process would make its runs; a W&B that is down is asked again."""
     pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
@@ -620,7 +620,7 @@ def building(scene: Scene, item: str = "item", image: str = "img:tag") -> Launch
     return scene.ledger.write(claimed.move(State.QUEUED, build=build).tell(f"Building the image {image}."))
 
 
-def test_a_launch_that_waits_for_a_build_is_let_be_and_its_author_told(scene: Scene) -> None:
+def test_a_launch_that_waits_for_a_build_stays_and_its_author_is_notified(scene: Scene) -> None:
     """Once; one call for all that wait for the same build, however long it takes."""
     launches = [building(scene, item) for item in ("one", "two")]
     for _ in range(3):
@@ -714,7 +714,7 @@ def test_one_run_that_cannot_be_asked_for_leaves_only_its_own_launch_undecided(s
 
 
 def test_an_answer_of_wandb_that_nobody_foresaw_is_no_fact(scene: Scene) -> None:
-    """What needs no answer goes on: a claim that ended, and a report that is owed."""
+    """Decisions without an answer go on: a claim that ended, and a report that is owed."""
     claimed, ended, runs = scene.queued("claimed"), scene.queued("ended"), scene.submitted("runs")
     scene.ledger.write(claimed.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
     attempted = ended.move(State.SUBMITTING, attempt=1)
@@ -757,7 +757,7 @@ def test_a_lease_that_ends_while_jobs_are_listed_is_published_in_that_tick(scene
     assert scene.tick().done == {"Publish": 1}
 
 
-def test_what_is_due_is_published_with_every_region_down(scene: Scene) -> None:
+def test_launches_that_are_due_are_published_with_every_region_down(scene: Scene) -> None:
     """A ticket needs no job."""
     launch = scene.queued()
     scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, lease_until=scene.clock()))
@@ -815,7 +815,7 @@ def test_a_warning_that_is_refused_for_a_day_is_given_up(scene: Scene) -> None:
 
 @pytest.mark.parametrize("state", ["finished", "running"])
 def test_an_item_never_goes_on_saying_that_it_waits(scene: Scene, state: str) -> None:
-    """Neither while its job runs, nor when that ended before anybody looked."""
+    """It is not published while its job runs, or if the job ended before status looked."""
     launch = scene.submitted()
     entry = replace(launch.entry, notice="Waiting: no room", noticed=True)
     scene.ledger.write(replace(scene.ledger.open[launch.key], entry=entry))
@@ -887,7 +887,7 @@ def test_a_job_without_quota_at_all_is_not_waited_for(scene: Scene) -> None:
 
 
 def test_a_living_job_of_an_older_attempt_is_cancelled_beside_a_newer_one(scene: Scene) -> None:
-    """And named at every tick until it is gone."""
+    """It is named at every tick until it is gone."""
     old = scene.submitted()
     scene.run(old)
     queued = replace(old, entry=replace(old.entry, state=State.QUEUED, job_name=""))
@@ -958,7 +958,7 @@ def test_a_notice_of_a_claim_is_sent_once_its_holder_has_let_go(scene: Scene, un
     assert (scene.ledger.open[launch.key] == launch) is not unanswered
 
 
-def test_what_is_published_in_this_tick_is_warned_but_not_written_to(scene: Scene) -> None:
+def test_a_launch_published_in_this_tick_is_warned_but_not_written_to(scene: Scene) -> None:
     """A submit may claim it at any moment, and would lose its claim."""
     launch = scene.ledger.write(scene.queued().tell("Waiting: no room"))
     scene.clock.pass_(61)
@@ -969,7 +969,7 @@ def test_what_is_published_in_this_tick_is_warned_but_not_written_to(scene: Scen
 
 @pytest.mark.parametrize("seconds", [44, 60])
 def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, seconds: int) -> None:
-    """What can be done is done, and the region that was not listed to its end is an error."""
+    """The rest is done, and the region with an incomplete listing is an error."""
     for number in range(3):
         scene.ledger.write(scene.queued(f"item{number}").end(Outcome.REJECTED, "no", scene.clock()))
     living = scene.submitted("living")
@@ -988,7 +988,7 @@ def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, s
 
 
 def test_an_invocation_that_froze_while_looking_does_nothing(scene: Scene) -> None:
-    """What it has seen is no longer true."""
+    """Its observation is no longer true."""
     launch = scene.submitted()
     scene.run(launch, stopped=True)
 

@@ -26,12 +26,12 @@ SPEC = {
 
 
 def test_secrets_are_found_by_their_names() -> None:
-    """Keys of W&B wherever they are, and variables; no other entry, whatever it is called."""
+    """Keys of W&B anywhere, and variables; no other entry, under any name."""
     assert list(secrets_in(SPEC)) == ["own-key-1", "pass-word", "to-ken", "queues-key"]
 
 
 @pytest.mark.parametrize(
-    ("said", "left"),
+    ("text", "left"),
     [
         ("a secret-1, a secret-12", "a [redacted], a [redacted]"),
         ("pools[1] and 1", "pools[1] and 1"),
@@ -44,9 +44,9 @@ def test_secrets_are_found_by_their_names() -> None:
         ('{"url": "https://u:p@h"}', '{"url": "https://[redacted]@h"}'),
     ],
 )
-def test_a_text_is_left_without_them(said: str, left: str) -> None:
+def test_a_text_is_left_without_them(text: str, left: str) -> None:
     """The longest first; what is too short to be one stays, or nothing could be read; logins and signatures go."""
-    assert without(said, ["secret-1", "secret-12", "1", ""]) == left
+    assert without(text, ["secret-1", "secret-12", "1", ""]) == left
 
 
 def test_an_error_keeps_all_but_the_secret() -> None:

@@ -42,13 +42,13 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "status", "meaning"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
+    ("message", "code", "status", "meaning"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
 )
-def test_what_a_refusal_means(said: str, code: int, status: str, meaning: type[LaunchError]) -> None:
+def test_a_refusal_has_its_class(message: str, code: int, status: str, meaning: type[LaunchError]) -> None:
     """The words decide before the code does, and the author reads them."""
-    refusal = classify(said, code, status)
+    refusal = classify(message, code, status)
     assert type(refusal) is meaning
-    assert said in str(refusal)
+    assert message in str(refusal)
 
 
 def test_the_kind_of_shortage_is_read_from_the_details() -> None:
@@ -62,23 +62,23 @@ def test_the_kind_of_shortage_is_read_from_the_details() -> None:
 @pytest.mark.parametrize("in_details", [True, False])
 def test_a_project_that_cannot_be_used_is_whose_it_is(in_details: bool) -> None:
     """The author's, if the spec names it (google/api/error_reason.proto: CONSUMER_INVALID); else our operators'."""
-    said = "Permission denied on resource project other." + ("" if in_details else " CONSUMER_INVALID")
+    message = "Permission denied on resource project other." + ("" if in_details else " CONSUMER_INVALID")
     details = [{"@type": INFO, "reason": "CONSUMER_INVALID"}] if in_details else []
-    foreign = classify(said, 403, "PERMISSION_DENIED", details, foreign_project="other")
+    foreign = classify(message, 403, "PERMISSION_DENIED", details, foreign_project="other")
     assert type(foreign) is Reject
     assert str(foreign).startswith("spec.project: other cannot be used")
-    assert type(classify(said, 403, "PERMISSION_DENIED", details)) is Denied
+    assert type(classify(message, 403, "PERMISSION_DENIED", details)) is Denied
     assert type(classify("no role", 403, "PERMISSION_DENIED", [], foreign_project="other")) is Denied
 
 
 @given(st.sampled_from([0, 200, 302, 408, 425, 499, *range(500, 600)]), st.sampled_from([row[1] for row in REFUSALS]))
-def test_no_other_code_says_that_nothing_was_created(code: int, said: str) -> None:
+def test_no_other_code_says_that_nothing_was_created(code: int, message: str) -> None:
     """Whatever its words: a gateway may have lost the answer of a create that worked."""
-    assert classify(said, code) is None
+    assert classify(message, code) is None
 
 
 @given(st.integers(400, 499), st.text(), st.text(), st.lists(st.dictionaries(st.text(), st.text())))
-def test_every_other_4xx_is_a_definite_refusal(code: int, said: str, status: str, details: list[object]) -> None:
+def test_every_other_4xx_is_a_definite_refusal(code: int, message: str, status: str, details: list[object]) -> None:
     """Whatever its body says."""
-    refusal = classify(said, code, status, details)
+    refusal = classify(message, code, status, details)
     assert (refusal is None) == (code in (408, 425, 499))

@@ -1,4 +1,4 @@
-"""Which registries Vertex AI can pull from."""
+"""Registries that Vertex AI can pull from."""
 
 import pytest
 
@@ -46,6 +46,6 @@ def test_google_and_the_public_are_fine(image: str) -> None:
 
 
 @pytest.mark.parametrize(("image", "whose"), PRIVATE.items())
-def test_what_needs_a_sign_in_is_refused(image: str, whose: str) -> None:
+def test_a_registry_that_needs_a_sign_in_is_refused(image: str, whose: str) -> None:
     """The reason says whose registry it is."""
     assert whose in refusal(image)

@@ -18,7 +18,7 @@ def test_a_second_run_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
         assert (tmp_path / "gcs.log").read_text() == "running"
 
 
-def test_what_an_earlier_run_left_is_deleted(tmp_path: Path) -> None:
+def test_files_of_an_earlier_run_are_deleted(tmp_path: Path) -> None:
     """Its lock ended with it."""
     with held(tmp_path):
         (tmp_path / "jobs").mkdir()

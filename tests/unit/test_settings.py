@@ -60,11 +60,11 @@ def enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
-def test_what_is_required_is_enough(enough: None, kind: type[Settings]) -> None:
+def test_the_required_settings_are_enough(enough: None, kind: type[Settings]) -> None:
     """Everything else has a default, and no key shows."""
-    told = load(kind)
-    assert told.topic_path == "projects/p/topics/launch-requests"
-    assert "s3cret" not in repr(told)
+    loaded = load(kind)
+    assert loaded.topic_path == "projects/p/topics/launch-requests"
+    assert "s3cret" not in repr(loaded)
 
 
 def test_queues_are_separated_by_commas(enough: None) -> None:
@@ -93,8 +93,8 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, eno
     path.write_text(CONFIG)
     monkeypatch.setenv("LAUNCH_CONFIG", str(path))
     monkeypatch.setenv("LAUNCH_MAX_JOBS", "-1")
-    told = load(PollSettings)
-    assert (told.entity, told.max_jobs) == ("team", -1)
+    loaded = load(PollSettings)
+    assert (loaded.entity, loaded.max_jobs) == ("team", -1)
 
 
 NOTHING_BEHIND = "queues: [one]\nenvironment: {type: , region: , project: }\n" + "".join(
@@ -107,16 +107,14 @@ NOTHING_BEHIND = "queues: [one]\nenvironment: {type: , region: , project: }\n" +
 def test_a_key_with_nothing_behind_it_is_not_set(enough: None, tmp_path: Path, text: str) -> None:
     """So the default holds, and the environment, as with W&B's agent."""
     (tmp_path / "launch-config.yaml").write_text(text)
-    told = load(PollSettings)
-    assert (told.entity, told.max_jobs, told.vertex_location) == ("team", 1, "us-central1")
+    loaded = load(PollSettings)
+    assert (loaded.entity, loaded.max_jobs, loaded.vertex_location) == ("team", 1, "us-central1")
     assert load(SubmitSettings).secure_mode is False
     assert load(StatusSettings).stopped_run_timeout == 60
     assert read_launch_config(tmp_path / "launch-config.yaml").environment.type == "gcp"
 
 
-def test_what_is_required_and_has_nothing_behind_it_is_missing(
-    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_empty_required_setting_is_missing(enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As if its key were not there."""
     (tmp_path / "launch-config.yaml").write_text("entity:\nenvironment: {region: }\n")
     for name in ("LAUNCH_ENTITY", "VERTEX_LOCATION"):
@@ -139,7 +137,7 @@ def test_the_installed_agent_takes_the_same_keys_with_nothing_behind_them() -> N
 
 
 def test_everything_missing_is_in_one_error() -> None:
-    """By the names under which the reader knows it."""
+    """The error has the names that the reader knows."""
     with pytest.raises(SettingsError) as wrong:
         load(PollSettings)
     assert set(str(wrong.value).split("; ")) == {
@@ -160,13 +158,13 @@ def test_the_key_is_what_its_file_holds_now(enough: None, monkeypatch: pytest.Mo
     monkeypatch.delenv("WANDB_API_KEY")
     for key in ("first-key", "second-key"):
         file.write_text(f"{key}\n")
-        told = load(PollSettings)
-        assert told.api_key == key
-        assert key not in repr(told)
+        loaded = load(PollSettings)
+        assert loaded.api_key == key
+        assert key not in repr(loaded)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot be read: No such file or directory. It holds"),
         (b" \n", "is empty. It holds"),
@@ -174,8 +172,8 @@ def test_the_key_is_what_its_file_holds_now(enough: None, monkeypatch: pytest.Mo
     ],
     ids=["missing", "empty", "no text"],
 )
-def test_a_file_without_a_key_is_told_with_everything_else(
-    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+def test_a_file_without_a_key_is_named_with_all_other_mistakes(
+    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     """It is the file that is wrong then, not the variable that is missing."""
     file = tmp_path / "key"
@@ -186,13 +184,13 @@ def test_a_file_without_a_key_is_told_with_everything_else(
     monkeypatch.delenv("LEDGER_BUCKET")
     with pytest.raises(SettingsError) as wrong:
         load(PollSettings)
-    told = str(wrong.value).split("; ")
-    assert [one.partition(":")[0] for one in told] == ["WANDB_API_KEY_FILE", "LEDGER_BUCKET"]
-    assert f"{file} {said}" in told[0]
+    problems = str(wrong.value).split("; ")
+    assert [one.partition(":")[0] for one in problems] == ["WANDB_API_KEY_FILE", "LEDGER_BUCKET"]
+    assert f"{file} {message}" in problems[0]
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         (
             "LAUNCH_MAX_JOBS",
@@ -221,17 +219,17 @@ def test_a_file_without_a_key_is_told_with_everything_else(
     ],
 )
 def test_a_wrong_value_names_its_variable(
-    enough: None, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    enough: None, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
-    """And says what would be right."""
+    """The error names an accepted value."""
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError, match=re.escape(said)) as wrong:
+    with pytest.raises(SettingsError, match=re.escape(message)) as wrong:
         load(PollSettings)
     assert "s3cret" not in str(wrong.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "cannot be read as YAML"),
         ("- a", "it: Input should be a valid dictionary"),
@@ -256,10 +254,10 @@ def test_a_wrong_value_names_its_variable(
     ],
     ids=range(17),
 )
-def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, said: str) -> None:
-    """Whatever is in it."""
+def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, message: str) -> None:
+    """The message has the path of the key and the mistake."""
     (tmp_path / "launch-config.yaml").write_text(text)
-    with pytest.raises(SettingsError, match=re.escape(said)):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         load(PollSettings)
 
 
@@ -267,7 +265,7 @@ LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("\n".join(LAUGHS), "cannot be read as YAML: it has more than 10 aliases (*name): write out"),
         ("max_jobs: " + "1:" * 200 + "1.5", "cannot be read as YAML: int too large to convert to float"),
@@ -280,11 +278,11 @@ LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9
     ],
     ids=["merged aliases", "sexagesimal", "size", "many errors", "tag", "value", "key", "image"],
 )
-def test_a_file_that_would_take_for_ever_is_refused_in_a_few_words(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_would_take_for_ever_is_refused_in_a_few_words(tmp_path: Path, text: str, message: str) -> None:
     """Nothing of it is done, and little of it is quoted."""
     path = tmp_path / "launch-config.yaml"
     path.write_text(text)
-    with pytest.raises(SettingsError, match=re.escape(said)) as refused:
+    with pytest.raises(SettingsError, match=re.escape(message)) as refused:
         read_launch_config(path)
     assert len(str(refused.value).replace(str(path), "")) < 2_000
 
@@ -300,11 +298,11 @@ def test_a_few_aliases_are_fine(tmp_path: Path) -> None:
 def test_a_lease_that_a_create_could_outlast_is_refused(enough: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two jobs could come of it; all three settings are named."""
     monkeypatch.setenv("SUBMIT_LEASE_SECONDS", "520")
-    said = (
+    message = (
         "SUBMIT_LEASE_SECONDS: is 520: it has to be longer than "
         "SUBMIT_BUDGET_SECONDS (450) plus SUBMIT_CREATE_SECONDS (70), or two jobs could be created"
     )
-    with pytest.raises(SettingsError, match=re.escape(said)):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         load(SubmitSettings)
     monkeypatch.setenv("SUBMIT_CREATE_SECONDS", "69")
     assert load(SubmitSettings).submit_lease_seconds == 520
@@ -356,13 +354,11 @@ registry: {uri: https://us-docker.pkg.dev/p/r/jobs}
 """
 
 
-def test_what_an_agents_file_says_of_its_builder_holds(
-    enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_agents_builder_setting_is_used(enough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its registry is where images go, if its builder has no destination."""
     (tmp_path / "launch-config.yaml").write_text(BUILDS)
-    told = load(SubmitSettings)
-    assert (told.destination, told.build_context_store) == ("us-docker.pkg.dev/p/r/jobs", "gs://own/contexts")
+    loaded = load(SubmitSettings)
+    assert (loaded.destination, loaded.build_context_store) == ("us-docker.pkg.dev/p/r/jobs", "gs://own/contexts")
     (tmp_path / "launch-config.yaml").write_text(
         BUILDS.replace("kaniko", "docker, destination: us-docker.pkg.dev/p/q/x")
     )
@@ -379,7 +375,7 @@ def test_an_agents_builder_that_pushes_nowhere_is_none(enough: None, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (
             {"LAUNCH_BUILDER": "cloud-build"},
@@ -395,17 +391,17 @@ def test_an_agents_builder_that_pushes_nowhere_is_none(enough: None, tmp_path: P
     ],
 )
 def test_a_builder_needs_to_know_where_to(
-    enough: None, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+    enough: None, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
 ) -> None:
-    """What is missing is named in one error."""
+    """One error names all missing settings."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=re.escape(said)):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         load(SubmitSettings)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "LAUNCH_POLICY (or policy in launch-config.yaml): "),
         ("[]", "LAUNCH_POLICY (or policy in launch-config.yaml): Input should be a valid dictionary"),
@@ -414,11 +410,11 @@ def test_a_builder_needs_to_know_where_to(
     ],
 )
 def test_a_wrong_policy_keeps_submit_from_starting(
-    enough: None, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+    enough: None, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     """Rather than that nothing is limited."""
     monkeypatch.setenv("LAUNCH_POLICY", text)
-    with pytest.raises(SettingsError, match=re.escape(said)):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         load(SubmitSettings)
 
 
@@ -446,17 +442,17 @@ def test_the_page_has_every_setting_of_each_function() -> None:
     """Under its variable, with the functions that read it."""
     page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([A-Z_]+)`(?: or `([a-z_.-]+)`)? \| ([a-z, ]+) \|", page, re.MULTILINE)
-    told = {variable: (key, functions) for variable, key, functions in rows}
+    shown_rows = {variable: (key, functions) for variable, key, functions in rows}
     of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG", "WANDB_API_KEY_FILE"}
     wanted: dict[str, tuple[str, set[str]]] = {}
     for function, kind in KINDS.items():
         for names in variables(kind).values():
             key = names[1].partition(":")[2] if len(names) > 1 else ""
             wanted.setdefault(names[0], (key, set()))[1].add(function)
-    assert told.keys() - of_clients == wanted.keys()
+    assert shown_rows.keys() - of_clients == wanted.keys()
     for variable, (key, functions) in wanted.items():
-        shown = set(KINDS) if told[variable][1] == "all" else set(told[variable][1].split(", "))
-        assert (told[variable][0], shown) == (key, functions), variable
+        shown = set(KINDS) if shown_rows[variable][1] == "all" else set(shown_rows[variable][1].split(", "))
+        assert (shown_rows[variable][0], shown) == (key, functions), variable
 
 
 def test_the_pages_name_every_make_target() -> None:

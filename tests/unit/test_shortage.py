@@ -1,4 +1,4 @@
-"""What Vertex AI is short of: a table of what it says."""
+"""Shortages of Vertex AI: a table of its messages and their class."""
 
 from datetime import timedelta
 from typing import Any
@@ -72,10 +72,10 @@ TABLE: list[tuple[str, list[Any], str, Shortage]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("details", "said", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) -> None:
-    """By its words first."""
-    assert shortage_of(details, said) is wanted
+@pytest.mark.parametrize(("details", "message", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_a_429_is_told_apart(details: list[Any], message: str, wanted: Shortage) -> None:
+    """Its words count first."""
+    assert shortage_of(details, message) is wanted
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_429_is_told_apart(details: list[Any], said: str, wanted: Shortage) ->
     ],
 )
 def test_the_error_of_a_job_is_its_machines_or_its_authors(error: str, wanted: Shortage | None) -> None:
-    """What the author's code printed is quoted there, too, and means nothing."""
+    """The message also quotes output of the author's code, which means nothing."""
     assert shortage_of_job(error) is wanted
 
 
@@ -129,7 +129,7 @@ def test_google_says_how_long_to_wait(delay: object, wanted: float) -> None:
 
 
 def test_the_quota_has_a_name() -> None:
-    """Where the details have one."""
+    """If the details have one."""
     named = info("RATE_LIMIT_EXCEEDED", quota_metric=CPUS)
     assert [quota_of(each) for each in (named, failure(quotaMetric=CPUS), failure(subject=CPUS), DEBUG)] == [
         CPUS
@@ -149,9 +149,9 @@ ODD = st.recursive(
 
 
 @given(st.lists(ODD, max_size=4), st.text())
-def test_no_answer_is_too_odd(details: list[Any], said: str) -> None:
+def test_no_answer_is_too_odd(details: list[Any], message: str) -> None:
     """It is read, whatever its shape."""
-    assert shortage_of(details, said) in Shortage
-    assert shortage_of_job(said) in (None, *Shortage)
+    assert shortage_of(details, message) in Shortage
+    assert shortage_of_job(message) in (None, *Shortage)
     assert retry_delay(details) >= timedelta(0)
     assert isinstance(quota_of(details), str)

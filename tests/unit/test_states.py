@@ -42,13 +42,13 @@ def test_every_pair_of_states(start: State, end: State) -> None:
 
 
 def test_nothing_leads_out_of_the_end() -> None:
-    """And the end can be reached from everywhere."""
+    """The end can be reached from every state."""
     assert TRANSITIONS[State.ENDED] == frozenset()
     assert all(State.ENDED in TRANSITIONS[state] for state in State if state is not State.ENDED)
 
 
 def test_the_report_is_owed_to_an_item_only() -> None:
-    """Nobody waits for news of another system's request in W&B."""
+    """Requests of other systems have no item in W&B to report to."""
     item = from_item("item", QUEUE, {}, NOW)
     request = from_request(Request(source="ci", idempotency_key="1", run_spec={}, queue=QUEUE), NOW)
     assert [launch.end(Outcome.FAILED, "x", NOW).entry.report_owed for launch in (item, request)] == [True, False]
@@ -74,7 +74,7 @@ def test_the_same_request_has_the_same_key_and_run_id() -> None:
 
 
 def test_a_run_that_another_agent_has_requeued_goes_on_counting() -> None:
-    """An agent's requeue is a new item with its run id and its count; whatever else the count may be is none."""
+    """An agent's requeue is a new item with its run id and its count; any other value of the count is ignored."""
     counts = [3, 0, -1, "2", None, True, 10**9]
     opened = [from_item("a", QUEUE, {"run_id": "mine", "_resume_count": count}, NOW) for count in counts]
     assert [launch.entry.resumes for launch in opened] == [3, 0, 0, 0, 0, 0, 1000]
@@ -93,10 +93,10 @@ def test_each_attempt_and_each_resume_is_the_same_run() -> None:
     assert submitted.run_spec == {"sweep_id": "s"}
 
 
-def test_the_same_notice_is_told_once() -> None:
-    """Another one is told again, and a long one is cut to what metadata may hold."""
-    told = from_item("a", QUEUE, {}, NOW).tell("no room")
-    heard = Launch(told.entry.__class__(**{**_fields(told), "noticed": True}), {})
+def test_the_same_notice_is_sent_once() -> None:
+    """Another notice is sent again, and a long one is cut to the limit of metadata."""
+    noticed = from_item("a", QUEUE, {}, NOW).tell("no room")
+    heard = Launch(noticed.entry.__class__(**{**_fields(noticed), "noticed": True}), {})
     assert heard.tell("no room").entry.noticed
     assert not heard.tell("still no room").entry.noticed
     assert len(heard.tell("🐈" * 5000).entry.notice.encode()) <= NOTICE_BYTES

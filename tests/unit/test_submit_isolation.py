@@ -1,4 +1,4 @@
-"""What fails in one launch stays with that launch: counted, bounded, reported, and logged for operators."""
+"""A failure stays with its launch: counted, bounded, reported, and logged for operators."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -80,7 +80,7 @@ def test_an_unforeseen_error_is_a_counted_failure(
 
 
 def test_an_unforeseen_error_shows_no_key(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in the reason nor in the log."""
+    """The reason does not show it, and the log does not."""
     plant(scene, "renderer", ValueError("odd: own-key-of-mine"))
     ticket = scene.open(_wandb_api_key="own-key-of-mine")
     scene.deliver(ticket)
@@ -99,7 +99,7 @@ def test_an_error_of_the_create_that_nobody_foresaw_is_no_answer(scene: Scene) -
     assert len(scene.vertex.jobs) == 1
 
 
-def test_what_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene) -> None:
+def test_a_launch_that_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene) -> None:
     """The claim is written without it."""
     ticket, write = scene.open(), scene.ledger.write
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_stored_after_rendering_is_a_counted_failure(scene: Scene
     ],
     ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
 )
-def test_a_look_up_that_fails_for_ever_is_told_and_bounded(scene: Scene, error: Exception, event: str) -> None:
+def test_a_look_up_that_fails_for_ever_is_reported_and_bounded(scene: Scene, error: Exception, event: str) -> None:
     """Nothing is sent meanwhile; in the end the author reads that a job may exist, and how to search for it."""
     ticket = scene.open()
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("500")], True
@@ -227,7 +227,7 @@ def test_the_lease_begins_after_the_rendering(scene: Scene) -> None:
 
 @pytest.mark.parametrize("recipe", [None, Recipe("us-docker.pkg.dev/p/r/jobs:tag", "gs://s", "team/cats/train:v1")])
 def test_an_invocation_without_time_sends_nothing(scene: Scene, recipe: Recipe | None) -> None:
-    """Neither a create nor a build: the launch is queued again, and a later invocation does it."""
+    """No create and no build starts: the launch is queued again, for a later invocation."""
     scene.recipe = recipe
     ticket, (budget, now) = scene.open(), spent(450)
 
@@ -244,7 +244,7 @@ def test_an_invocation_without_time_sends_nothing(scene: Scene, recipe: Recipe |
 
 
 def test_an_invocation_that_thaws_after_its_lease_leaves_the_launch_alone(scene: Scene) -> None:
-    """Somebody else has it; there is one job."""
+    """Another invocation has it; there is one job."""
     ticket, (budget, now) = scene.open(), spent(450)
     is_closed = scene.ledger.is_closed
     thawed: list[str] = []
@@ -268,7 +268,7 @@ def test_an_invocation_that_thaws_after_its_lease_leaves_the_launch_alone(scene:
 
 @pytest.mark.parametrize("error", [Retry("503"), Capacity("no room"), Denied("needs customJobs.create")])
 def test_the_last_notice_says_that_it_was_launched(scene: Scene, error: LaunchError) -> None:
-    """It replaces the one that said why the launch waits."""
+    """It replaces the notice of the reason why the launch waits."""
     ticket = scene.open()
     scene.vertex.next_errors = [error] * 2
     scene.deliver(ticket)

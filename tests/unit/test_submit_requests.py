@@ -1,4 +1,4 @@
-"""What submit does with other systems' requests: their own headroom, their keys, and records that come back."""
+"""Requests of other systems: their own headroom, their keys, and records that come back."""
 
 import threading
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def scene() -> Scene:
 
 
 def limited(scene: Scene, most: int) -> Scene:
-    """Let at most so many requests run."""
+    """Return the scene with room for this many running requests."""
     policy = replace(SubmitTimings(), max_requests=most)
     scene.submit = replace(scene.submit, policy=policy, pause=lambda _: None)
     return scene
@@ -93,7 +93,7 @@ def test_items_of_queues_have_their_own_headroom(scene: Scene) -> None:
 
 
 def test_concurrent_submits_do_not_exceed_the_headroom(scene: Scene) -> None:
-    """Whatever is between one's claim and its count: the younger gives way, and the older waits for that."""
+    """Between a claim and its count, anything may happen: the younger gives way, and the older waits for that."""
     limited(scene, 1)
     older, younger = a_request("1"), a_request("2")
     list_open, events = scene.ledger.list_open, list[str]()
@@ -185,7 +185,7 @@ def test_a_record_of_an_older_version_is_not_compared(scene: Scene) -> None:
 
 
 def test_a_request_that_cannot_be_stored_is_no_message(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody could ever launch it, so it goes to the dead letters."""
+    """It can never be launched, and goes to the dead letters."""
 
     def full(launch: Launch) -> Launch:
         raise ValueError("Exceeds the limit (4300 digits) for integer string conversion")
@@ -214,7 +214,7 @@ def restored(scene: Scene, request: Request, attempt: int = 1) -> str:
 
 @pytest.mark.parametrize("attempt", [1, 3])
 def test_a_new_record_finds_the_job_of_an_earlier_one(scene: Scene, attempt: int) -> None:
-    """Which was deleted by hand, restored from soft delete, or closed more than 30 days ago and replayed."""
+    """Deleted by hand, restored from soft delete, or closed more than 30 days ago and replayed."""
     name = restored(scene, a_request(), attempt)
     assert scene.deliver(a_request()) == "launch.found"
     entry = scene.launch(ticket_of(a_request())).entry

@@ -15,7 +15,7 @@ def test_a_call_in_time_is_as_if_it_were_made_here() -> None:
 
 
 def test_a_call_that_goes_on_is_left_to_itself() -> None:
-    """Nobody waits for it, and its result is nobody's."""
+    """The caller does not wait for it, and its result is dropped."""
     goes_on, ended = threading.Event(), threading.Event()
 
     def call() -> None:

@@ -103,7 +103,7 @@ def fetched(address: str, body: "bytes | None" = None) -> bytes:
         try:
             with urllib.request.urlopen(
                 urllib.request.Request(url, body, headers), timeout=60
-            ) as answer:  # noqa: S310
+            ) as answer:
                 return bytes(answer.read())
         except (urllib.error.URLError, OSError) as exc:
             code = getattr(exc, "code", 500)

@@ -1,4 +1,4 @@
-"""What a run spec becomes, and what its author reads where it cannot become anything."""
+"""Rendering of run specs, and the refusals that authors read."""
 
 import copy
 import dataclasses
@@ -280,12 +280,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "said"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_the_author_reads_the_field_the_value_and_the_fix(spec: dict[str, Any], said: str) -> None:
-    """And never a secret."""
+@pytest.mark.parametrize(("spec", "message"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_the_author_reads_the_field_the_value_and_the_fix(spec: dict[str, Any], message: str) -> None:
+    """The refusal never has a secret."""
     with pytest.raises(Reject) as refused:
         rendered(spec)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 
@@ -296,7 +296,7 @@ def test_secure_mode_refuses_an_entry_point() -> None:
 
 
 def test_absurd_nesting_is_refused() -> None:
-    """And does not exhaust the stack."""
+    """It does not exhaust the stack."""
     deep: Any = "x"
     for _ in range(100_000):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""What a queue gives to a request that names it: the same as W&B gives to an item, and refusals that name the fix."""
+"""A queue completes a request as W&B completes an item; refusals name the fix."""
 
 import copy
 import json
@@ -77,7 +77,7 @@ def test_a_request_gets_what_an_item_gets(values: dict[str, Any]) -> None:
     assert complete(launch(template_variables=values), queues).launch.run_spec == item.run_spec
 
 
-def test_what_needs_no_queue_is_left_as_it_is() -> None:
+def test_a_launch_that_needs_no_queue_is_unchanged() -> None:
     """An item, a request with everything itself, one without a queue; and what was completed before."""
     queues = FakeQueueConfigs({QUEUE: config()}, unreachable=AssertionError("W&B was asked"))
     for one in (
@@ -156,13 +156,13 @@ def test_a_value_that_fits_takes_its_type(schema: dict[str, Any], value: Any, wa
     assert (name, taken, type(taken)) == ("x", wanted, type(wanted))
 
 
-@pytest.mark.parametrize(("schema", "value", "said"), WRONG, ids=range(len(WRONG)))
-def test_a_value_that_does_not_fit_is_refused(schema: dict[str, Any], value: Any, said: str) -> None:
+@pytest.mark.parametrize(("schema", "value", "message"), WRONG, ids=range(len(WRONG)))
+def test_a_value_that_does_not_fit_is_refused(schema: dict[str, Any], value: Any, message: str) -> None:
     """With what would fit."""
     with pytest.raises(Reject) as refused:
         template_values({"x": schema}, {"x": value})
     assert refused.value.field == "template_variables.x"
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", ["integer", "number", "string"])

@@ -1,4 +1,4 @@
-"""What submit does with a message: at most one CustomJob, and everything written down."""
+"""Submit handles a message: at most one CustomJob, and every step recorded."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -127,7 +127,7 @@ def test_a_submit_that_died_after_its_claim_is_taken_over(scene: Scene, created:
 
 
 def test_an_unreachable_vertex_leaves_a_takeover_undecided(scene: Scene) -> None:
-    """What cannot be looked up is not created: the claim stays."""
+    """Without a look-up there is no create: the claim stays."""
     ticket = scene.open()
     scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], True
     scene.deliver(ticket)
@@ -155,7 +155,7 @@ def test_a_refused_spec_ends_the_launch_with_words_for_its_author(scene: Scene) 
 
 
 def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -> None:
-    """The wait grows up to its longest, its author is told once, and attempts do not run out."""
+    """The wait grows up to its longest, its author is notified once, and attempts do not run out."""
     ticket = scene.open()
     waits = []
     for _ in range(100):
@@ -178,7 +178,7 @@ def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -
 def test_a_quota_of_calls_waits_briefly_and_a_lack_of_machines_long(
     scene: Scene, shortage: Shortage, longest: int
 ) -> None:
-    """And the listing shows why, until a job exists: poll looks at it."""
+    """The listing shows the reason until a job exists: poll reads it."""
     ticket = scene.open()
     for _ in range(10):
         scene.vertex.next_errors = [Capacity("no room", shortage)]
@@ -275,7 +275,7 @@ def test_a_quota_of_zero_sends_it_on_and_everywhere_ends_it(ladder: Scene) -> No
 
 @pytest.mark.parametrize("error", [Retry("token service down"), Denied("needs customJobs.create")])
 def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
-    """In the end the author is told, with the last reason."""
+    """In the end the author reads the last reason."""
     ticket = scene.open()
     events = []
     for _ in range(SubmitTimings().max_failures):
@@ -290,7 +290,7 @@ def test_passing_failures_are_bounded(scene: Scene, error: LaunchError) -> None:
 
 
 def test_a_key_that_wandb_does_not_take_fails_no_launch(scene: Scene) -> None:
-    """Not over a weekend: operators are told at each attempt, and with a new key the launch goes on."""
+    """Not over a weekend: operators are notified at each attempt, and with a new key the launch goes on."""
     job = JobSource("team/cats/train:v1", Kind.IMAGE, image="img:1")
     scene.jobs.jobs, scene.jobs.unreachable = {job.path: job}, KeyRefused("W&B answers 401: check the API key")
     ticket, began = scene.open(job=job.path), scene.clock()
@@ -366,11 +366,11 @@ def test_two_submits_at_the_same_time_create_one_job(scene: Scene) -> None:
 
 
 def test_a_claim_that_ended_under_its_holder_is_not_overwritten(scene: Scene) -> None:
-    """Whoever took over finds the job by its labels."""
+    """The next claim finds the job by its labels."""
     ticket = scene.open()
 
     class Late(InMemoryLedger):
-        """Somebody takes over while this one waits for Vertex."""
+        """Another invocation takes over while this one waits for Vertex."""
 
         def read(self, key: str) -> Launch | None:
             return scene.ledger.read(key)
@@ -431,7 +431,7 @@ def test_a_request_waits_for_a_wandb_that_cannot_be_asked_for_its_queue(scene: S
     assert scene.resource_args == [FILLED]
 
 
-def test_what_a_queue_gave_first_is_what_a_later_attempt_asks_for(scene: Scene) -> None:
+def test_a_later_attempt_uses_the_queues_first_configuration(scene: Scene) -> None:
     """It is in the ledger from the claim on; the queue may change or go, and W&B may be down."""
     scene.queues.configs = {QUEUE: CONFIG}
     scene.vertex.next_errors = [Capacity("no room")]
@@ -488,8 +488,10 @@ def test_a_sweeps_run_is_launched_while_the_sweep_goes_on(scene: Scene, state: s
         return
     assert scene.deliver(ticket) == "launch.rejected"
     launch = scene.launch(ticket)
-    said = f"is {state}. Its runs are launched only while it is RUNNING or PAUSED" if state else "was not found in W&B"
-    assert f"sweep_id: the sweep sw1 of team/Cats {said}" in launch.reason
+    reason = (
+        f"is {state}. Its runs are launched only while it is RUNNING or PAUSED" if state else "was not found in W&B"
+    )
+    assert f"sweep_id: the sweep sw1 of team/Cats {reason}" in launch.reason
     assert (launch.entry.outcome, launch.entry.report_owed, scene.vertex.jobs) == (Outcome.REJECTED, True, {})
 
 
@@ -599,7 +601,7 @@ def test_a_build_that_cannot_be_begun_creates_no_job(scene: Scene, error: Launch
     assert not scene.vertex.jobs
 
 
-def test_what_does_not_render_is_not_built(scene: Scene) -> None:
+def test_a_spec_that_does_not_render_is_not_built(scene: Scene) -> None:
     """A bad spec costs no build."""
     scene.recipe, scene.refusal = RECIPE, Reject("spec", "is wrong")
     assert scene.deliver(scene.open()) == "launch.rejected"

@@ -40,7 +40,7 @@ def test_a_run_spec_is_read_once_into_typed_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (run_spec(entity=1), "entity: should be a text, but is a number"),
         (run_spec(overrides=[]), "overrides: should be an object, but is empty (a list)"),
@@ -52,11 +52,11 @@ def test_a_run_spec_is_read_once_into_typed_fields() -> None:
         (put(run_spec(), (*VERTEX, "builder"), "docker"), "resource_args.gcp-vertex.builder: should be an object"),
     ],
 )
-def test_a_wrong_type_is_refused_by_its_path(raw: dict[str, Any], said: str) -> None:
+def test_a_wrong_type_is_refused_by_its_path(raw: dict[str, Any], message: str) -> None:
     """With what was found there, and never its text."""
     with pytest.raises(Reject) as refusal:
         RunSpec.parse(raw)
-    assert str(refusal.value).startswith(said)
+    assert str(refusal.value).startswith(message)
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)))
@@ -70,7 +70,7 @@ def test_any_json_is_read_or_refused(raw: dict[str, Any]) -> None:
 
 
 def test_a_change_keeps_the_raw_run_spec_and_its_parsed_form_together() -> None:
-    """What the ledger keeps is what the next attempt parses."""
+    """The next attempt parses the text that the ledger keeps."""
     draft = draft_of(run_spec(job="a/b/c:latest", template_variables={"x": 1}))
     changed = draft.changed(without="template_variables", job="a/b/c:v3")
     assert (changed.spec.job, changed.launch.run_spec["job"]) == ("a/b/c:v3", "a/b/c:v3")

@@ -1,4 +1,4 @@
-"""What a launch runs: images, jobs, and what the agent of the installed wandb would make of the same job."""
+"""Images and jobs that a launch runs, compared with the agent of the installed wandb."""
 
 import ast
 import json
@@ -68,7 +68,7 @@ def test_an_image_job_is_what_the_agent_makes_of_it(entry_point: Any, overrides:
 
 @pytest.mark.parametrize("job", [CODE, REPO])
 def test_code_is_fetched_in_the_base_image(job: JobSource) -> None:
-    """The command fetches it and becomes the entry point; args stay args, and W&B is told of no image."""
+    """The command fetches it and becomes the entry point; args stay args, and W&B gets no image."""
     call = launched(job, overrides={"args": ["--lr", "1"], "working_dir": "sub"})
     python, option, text, what, *entry_point = container(call)["command"]
     assert (python, option, text) == ("python3", "-c", FETCH)
@@ -110,7 +110,7 @@ def test_the_jobs_own_base_image_comes_first_then_its_queues_then_the_settings()
 
 
 @pytest.mark.parametrize(
-    ("changes", "site", "told"),
+    ("changes", "site", "message"),
     [
         ({}, SITE, r"no base image is set to run it in. Set builder.base_image in .* or LAUNCH_BASE_IMAGE"),
         ({"overrides": {"working_dir": "../x"}}, BASED, r"overrides.working_dir: is '../x'"),
@@ -118,9 +118,9 @@ def test_the_jobs_own_base_image_comes_first_then_its_queues_then_the_settings()
         ({"overrides": {"dockerfile": "D"}}, BASED, r"overrides.dockerfile: .*no image is built here"),
     ],
 )
-def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: DeploymentDefaults, told: str) -> None:
+def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: DeploymentDefaults, message: str) -> None:
     """With the setting, or the override, that is in the way."""
-    with pytest.raises(Reject, match=told):
+    with pytest.raises(Reject, match=message):
         launched(CODE, site, **changes)
 
 
@@ -136,7 +136,7 @@ def test_code_that_cannot_be_run_is_refused(changes: dict[str, Any], site: Deplo
     ],
 )
 def test_a_job_of_the_runs_own_project_may_be_named_without_it(job: Any, path: str) -> None:
-    """What is left out is the run's."""
+    """The run's entity and project fill the omitted parts."""
     assert job_path(RunSpec.parse(run_spec(docker=None, job=job))) == path
 
 
@@ -148,7 +148,7 @@ def test_a_job_that_is_named_wrongly_is_refused(job: Any) -> None:
 
 
 def test_an_image_wins_over_a_job() -> None:
-    """As with the agent, which then does not ask for the job; the run is told of it."""
+    """As with the agent, which then does not ask for the job; the run gets its name."""
     launch, job = resolve(draft_of(run_spec(job=PATH)), FakeJobs())
     assert job is None
     call = render(launch, BASED, NAMES, job)
@@ -189,7 +189,7 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         (b"\xff", "no JSON object"),
         (b"[1]", "no JSON object"),
@@ -214,12 +214,12 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
         (source("repo", git={"remote": "https://[x", "commit": "c"}), "no URL"),
     ],
 )
-def test_a_bad_job_is_refused(written: Any, told: str) -> None:
+def test_a_bad_job_is_refused(written: Any, message: str) -> None:
     """With its name and what is wrong; no password of a remote is shown."""
     with pytest.raises(Reject) as refused:
         read_job(PATH, written if isinstance(written, bytes) else json.dumps(written).encode())
     assert str(refused.value).startswith(f"job: {PATH} ")
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
 
@@ -233,7 +233,7 @@ def test_any_part_of_a_job_is_read_or_refused(value: Any) -> None:
                 assert read_job(PATH, json.dumps(source(kind, **{part: value})).encode()).path == PATH
 
 
-def test_what_runs_in_the_container_needs_no_newer_python_and_no_package() -> None:
+def test_the_container_program_needs_no_newer_python_and_no_package() -> None:
     """A base image of Python 3.7 will do; nothing in the text is taken for a variable by the container's runtime."""
     tree = ast.parse(FETCH, feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -1,4 +1,4 @@
-"""Which projects and regions a spec may name: what the client library or Vertex AI would refuse later."""
+"""Projects and regions of a spec: invalid ones are refused before the client library or Vertex AI refuses them."""
 
 import pytest
 from hypothesis import given
@@ -35,7 +35,7 @@ def test_a_project_is_named_by_its_id_or_its_number(named: str) -> None:
         ("٣", ""),
     ],
 )
-def test_what_is_no_project_is_refused(named: str, near: str) -> None:
+def test_an_invalid_project_is_refused(named: str, near: str) -> None:
     """The author reads the field, the value and what to write."""
     with pytest.raises(Reject) as refused:
         project(named, PATH, "ours")
@@ -53,7 +53,7 @@ def test_a_region_is_taken_in_any_case(named: str, taken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
+    ("named", "message"),
     [
         ("us-central1-a", "which is a zone. Did you mean us-central1?"),
         ("global", "which is no region"),
@@ -63,15 +63,15 @@ def test_a_region_is_taken_in_any_case(named: str, taken: str) -> None:
         ("projects/p/locations/us-central1", "which is no region"),
     ],
 )
-def test_what_is_no_region_is_refused(named: str, said: str) -> None:
+def test_an_invalid_region_is_refused(named: str, message: str) -> None:
     """With the one that was meant, if it can be known."""
     with pytest.raises(Reject) as refused:
         location(named, "spec.location", "us-central1")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @given(st.text() | st.integers() | st.none() | st.lists(st.text()))
-def test_whatever_is_named_is_a_name_or_refused(named: object) -> None:
+def test_any_value_is_a_name_or_refused(named: object) -> None:
     """A name that is taken can stand in a resource name: no parent is ever malformed."""
     for take, default in ((project, "ours"), (location, "us-central1")):
         try:

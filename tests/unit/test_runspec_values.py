@@ -1,4 +1,4 @@
-"""What YAML can write of each argument, and what becomes of it: with the shapes of the installed SDK."""
+"""Values of YAML for each argument, and the SDK's values that they become, by the shapes of the installed SDK."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_the_names_of_enums_are_the_installed_sdks() -> None:
         ("experiment_run", "cats-1", "cats-1"),
     ],
 )
-def test_what_yaml_writes_becomes_what_the_sdk_takes(name: str, written: Any, sent: Any) -> None:
+def test_values_of_yaml_become_values_of_the_sdk(name: str, written: Any, sent: Any) -> None:
     """Texts, numbers in quotes, objects; the type is right too."""
     got = rendered((*RUN, name), written).submit[name]
     assert (got, type(got)) == (sent, type(sent))
@@ -159,10 +159,10 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "said"), REFUSED)
-def test_the_author_reads_the_field_the_value_and_what_fits(path: tuple[Any, ...], value: Any, said: str) -> None:
+@pytest.mark.parametrize(("path", "value", "message"), REFUSED)
+def test_the_author_reads_the_field_the_value_and_what_fits(path: tuple[Any, ...], value: Any, message: str) -> None:
     """Before anything is sent; of a text that may be secret, not the value."""
     with pytest.raises(Reject) as refused:
         rendered(path, value)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "s3cret" not in str(refused.value)

@@ -62,13 +62,13 @@ def test_a_scheduler_is_a_small_job_of_its_own() -> None:
         "--image_uri",
         "us-docker.pkg.dev/p/r/train:1",
     ]
-    said = {one["name"]: one["value"] for one in container["env"]}
-    assert (said["WANDB_RUN_ID"], said["WANDB_CONFIG"]) == ("sw1", '{"scheduler": {"num_workers": 2}}')
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    assert (variables["WANDB_RUN_ID"], variables["WANDB_CONFIG"]) == ("sw1", '{"scheduler": {"num_workers": 2}}')
     assert (call.constructor["staging_bucket"], call.constructor["labels"]["team"]) == ("gs://staging", "red")
 
 
-def test_what_places_a_job_comes_from_the_item_where_wandb_has_put_it_there() -> None:
-    """And nothing else of it: neither its machines, nor how long or on which capacity a training may run."""
+def test_a_schedulers_place_comes_from_the_item_if_wandb_puts_it_there() -> None:
+    """It takes nothing else from the item: no machines, no time limit, no kind of capacity."""
     run = {"service_account": "a@p.iam.gserviceaccount.com", "timeout": 60, "scheduling_strategy": "SPOT"}
     arguments = {"vertex": {"spec": {**TRAINING["spec"], "persistent_resource_id": "r", "location": "l"}, "run": run}}
     unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
@@ -80,7 +80,7 @@ def test_what_places_a_job_comes_from_the_item_where_wandb_has_put_it_there() ->
 
 
 def test_template_variables_take_their_defaults() -> None:
-    """Nobody gives a scheduler other values."""
+    """Authors cannot set other values for a scheduler."""
     queues = configured(staging_bucket="gs://{{bucket}}")
     found = queues.configs[QUEUE]
     queues.configs[QUEUE] = QueueConfig(found.id, config=found.config, template_variables={"bucket": {"default": "b"}})
@@ -110,7 +110,7 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "changes", "said"),
+    ("scheduler", "changes", "message"),
     [
         (
             SchedulerDefaults(),
@@ -131,9 +131,11 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
         (SCHEDULER, {"resource_args": {"vertex": {"spec": []}}}, r"resource_args.vertex.spec: should be an object"),
     ],
 )
-def test_what_cannot_run_is_refused(scheduler: SchedulerDefaults, changes: dict[str, Any], said: str) -> None:
+def test_a_scheduler_that_cannot_run_is_refused(
+    scheduler: SchedulerDefaults, changes: dict[str, Any], message: str
+) -> None:
     """With the setting that is missing, or the field that is wrong."""
-    with pytest.raises(Reject, match=said):
+    with pytest.raises(Reject, match=message):
         schedule_as_job(item(**changes), configured(), scheduler)
 
 
