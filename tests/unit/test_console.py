@@ -60,6 +60,7 @@ def test_each_command_has_one_line(name: str) -> None:
     assert command
     assert command.name == name
     assert command.get_short_help_str(200) == summary
+    assert f"[`{name}`](#{name}) | {summary} |" in PAGE
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
