@@ -26,34 +26,46 @@ class Listed(NamedTuple):
 
 GROUPS = {
     "On a laptop": {
-        "demo": Listed("deploy.local.commands", "Run nine jobs the whole way on this machine."),
+        "demo": Listed(
+            "deploy.local.commands", "Run nine jobs on this machine, from queue item to W&B run."
+        ),
         "up": Listed(
             "deploy.local.commands", "Keep the stack running for your own `wandb launch`."
         ),
     },
     "Before the first deployment": {
         "migrate": Listed(
-            "deploy.operate.migrate", "Show what an agent's configuration file means here."
+            "deploy.operate.migrate",
+            "Explain an agent's configuration file, and list the next steps.",
         ),
-        "plan": Listed("deploy.operate.plan", "Show what would become of the waiting items."),
+        "plan": Listed(
+            "deploy.operate.plan", "Show the outcome of the items that wait in W&B's queues."
+        ),
     },
     "Deploy": {
         "bootstrap": Listed(
-            "deploy.cloud.bootstrap", "Prepare a project: APIs, buckets, the secret, accounts."
+            "deploy.cloud.bootstrap",
+            "Prepare a project: APIs, buckets, the secret, accounts, roles.",
         ),
         "provision": Listed(
-            "deploy.cloud.provision.command", "Create topics, subscriptions and Scheduler jobs."
+            "deploy.cloud.provision.command", "Reconcile topics, subscriptions and Scheduler jobs."
         ),
-        "smoke": Listed("deploy.cloud.smoke", "Follow one launch through all three functions."),
-        "destroy": Listed("deploy.cloud.destroy", "Delete a deployment, after asking."),
+        "smoke": Listed(
+            "deploy.cloud.smoke", "Call poll and status, and follow one launch to the ledger."
+        ),
+        "destroy": Listed(
+            "deploy.cloud.destroy", "List the parts of a deployment, ask, and delete them."
+        ),
     },
     "Operate": {
         "doctor": Listed(
-            "deploy.cloud.doctor.command", "Check a deployment for common faults; print the fixes."
+            "deploy.cloud.doctor.command",
+            "Check a deployment for common faults, and print the fixes.",
         ),
         "agent": Listed("deploy.operate.agent", "Show, stop or start poll's agent in W&B."),
         "dead-letters": Listed(
-            "deploy.operate.dead_letters.command", "List, replay or drop undeliverable messages."
+            "deploy.operate.dead_letters.command",
+            "List, replay or drop the messages that submit cannot accept.",
         ),
     },
 }
