@@ -1,56 +1,59 @@
-# The commands of the README. Each makes the virtual environment if there is none, or if the pins have changed.
+# The project's commands. Each sets up the virtual environment first, if there is none or if the pins have changed.
 PYTHON ?= python3
 VENV := .venv
-# Nothing of the shell's that is meant for another Python, and UTF-8 whatever the locale is.
+# -E ignores the shell's PYTHON* variables, which may be meant for another Python. -X utf8 ignores the locale.
 RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test simulate quick check bench fuzz clean
-# `make -j` runs commands one after the other too: they share the virtual environment and the terminal.
+.PHONY: help ready setup demo up chaos test simulate quick check reference bench fuzz clean
+# Also with `make -j`, one command runs at a time: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
 help: ## Show these commands
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-setup: ready ## Only make .venv, for `.venv/bin/python -m deploy …`
+setup: ready ## Install vertex-launch and all packages into .venv
 
-demo: ready ## Run nine jobs the whole way on this machine, with no cloud account
+demo: ready ## Run nine jobs the whole way on this machine
 	@exec $(RUN) -m deploy demo $(ARGS)
 
-up: ready ## Keep the stack running here, for your own `wandb launch`; Ctrl-C ends it
+up: ready ## Keep the stack running for your own `wandb launch`
 	@exec $(RUN) -m deploy up $(ARGS)
 
-chaos: ready ## Kill functions and let everything around them fail under 1,000 items; audits each of them
+chaos: ready ## Launch 1,000 items while services fail; audit each one
 	@exec $(RUN) -m tests.chaos $(ARGS)
 
-test: ready ## Run all tests
+test: ready ## Run all tests; at most ten minutes on two cores
 	@exec $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 SECONDS := 600
-simulate: ready ## Let everything go wrong for SECONDS=600, by every fault, pairs of faults and at random
+simulate: ready ## Run the functions in a simulated world of faults
 	@$(RUN) -m tests.simulation --seconds $(SECONDS)
 
-quick: ready ## What to run after each change: format, lint, types, import rules, unit tests, contract tests on fakes
+quick: ready ## Check a change: format, lint, types, imports, fast tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	"$(VENV)/bin/lint-imports"
 	@exec $(RUN) -m pytest -q -n 2 tests/unit tests/contract -m "not slow" $(ARGS)
 
-check: ready ## The whole gate: format, lint, types, imports, tests
+check: ready ## Run the whole gate: format, lint, types, imports, all tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	"$(VENV)/bin/lint-imports"
 	@$(MAKE) --no-print-directory test
 
-bench: ready ## Measure speed and memory as ratios; writes docs/reference/benchmarks.md
+reference: ready ## Write the generated parts of docs/ from the code
+	@$(RUN) -m deploy.reference $(ARGS)
+
+bench: ready ## Measure speed and memory; writes docs/reference/benchmarks.md
 	@$(RUN) -m tests.bench
 
 fuzz: SECONDS := 60
 fuzz: TARGET := decoder
-fuzz: ready ## Look for inputs that break TARGET=decoder|renderer|launch-config, for SECONDS=60, with atheris
+fuzz: ready ## Search inputs that break TARGET=decoder|renderer|launch-config
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt || \
 	  echo "atheris could not be installed here: it has wheels for some Pythons only"
 	@$(RUN) -m tests.fuzz.with_atheris $(TARGET) --seconds $(SECONDS)

@@ -1,44 +1,76 @@
-"""The command line: `vertex-launch COMMAND`, or `python -m deploy COMMAND`. A command is imported when it is called."""
+"""The command line: `vertex-launch COMMAND`, or `python -m deploy COMMAND`.
+
+Names and one-line helps stand here, so `--help` and completion import no command: Google's SDK
+takes seconds.
+"""
 
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
-from deploy.local.environment import begin_again
+from deploy.exit_codes import EXIT_CODES
+from deploy.local.environment import ROOT, begin_again
+
+__all__ = ["COMMANDS", "EXIT_CODES", "GROUPS", "main", "run"]
+
+
+class Listed(NamedTuple):
+    """One command: the module that defines it, and its one-line help."""
+
+    module: str
+    summary: str
+
 
 GROUPS = {
     "On a laptop": {
-        "demo": "deploy.local.commands",
-        "up": "deploy.local.commands",
+        "demo": Listed(
+            "deploy.local.commands", "Run nine jobs on this machine, from queue item to W&B run."
+        ),
+        "up": Listed(
+            "deploy.local.commands", "Keep the stack running for your own `wandb launch`."
+        ),
     },
     "Before the first deployment": {
-        "migrate": "deploy.operate.migrate",
-        "plan": "deploy.operate.plan",
+        "migrate": Listed(
+            "deploy.operate.migrate",
+            "Explain an agent's configuration file, and list the next steps.",
+        ),
+        "plan": Listed(
+            "deploy.operate.plan", "Show the outcome of the items that wait in W&B's queues."
+        ),
     },
     "Deploy": {
-        "bootstrap": "deploy.cloud.bootstrap",
-        "provision": "deploy.cloud.provision.command",
-        "smoke": "deploy.cloud.smoke",
-        "destroy": "deploy.cloud.destroy",
+        "bootstrap": Listed(
+            "deploy.cloud.bootstrap",
+            "Prepare a project: APIs, buckets, the secret, accounts, roles.",
+        ),
+        "provision": Listed(
+            "deploy.cloud.provision.command", "Reconcile topics, subscriptions and Scheduler jobs."
+        ),
+        "smoke": Listed(
+            "deploy.cloud.smoke", "Call poll and status, and follow one launch to the ledger."
+        ),
+        "destroy": Listed(
+            "deploy.cloud.destroy", "List the parts of a deployment, ask, and delete them."
+        ),
     },
     "Operate": {
-        "doctor": "deploy.cloud.doctor.command",
-        "agent": "deploy.operate.agent",
-        "dead-letters": "deploy.operate.dead_letters.command",
+        "doctor": Listed(
+            "deploy.cloud.doctor.command",
+            "Check a deployment for common faults, and print the fixes.",
+        ),
+        "agent": Listed("deploy.operate.agent", "Show, stop or start poll's agent in W&B."),
+        "dead-letters": Listed(
+            "deploy.operate.dead_letters.command",
+            "List, replay or drop the messages that submit cannot accept.",
+        ),
     },
 }
-COMMANDS = {name: module for commands in GROUPS.values() for name, module in commands.items()}
-EXIT_CODES = {
-    0: "success",
-    1: "failure: something is wrong, or was refused",
-    2: "usage: an unknown command, option or value",
-    3: "rejected: the launch was refused",
-    4: "unknown: it could not be seen, or timed out",
-}
-LAPTOP = tuple(GROUPS["On a laptop"])  # start the stack of this machine
+COMMANDS = {name: listed for commands in GROUPS.values() for name, listed in commands.items()}
+LAPTOP = tuple(GROUPS["On a laptop"])  # these start the stack, which needs a checkout
 
 
 class Commands(click.Group):
@@ -49,36 +81,59 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        """Return one of them."""
+        """Import one of them."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
+        listed = COMMANDS[name]
+        command: click.Command = getattr(import_module(listed.module), name.replace("-", "_"))
+        command.short_help = listed.summary
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write one section for each group, then the exit codes."""
-        for title, names in GROUPS.items():
-            rows = []
-            for name in names:
-                command = self.get_command(ctx, name)
-                rows.append((name, command.get_short_help_str(70) if command else ""))
+        for title, commands in GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl(rows)
+                formatter.write_dl([(name, listed.summary) for name, listed in commands.items()])
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names without importing the commands, then options."""
+        names = [
+            CompletionItem(name, help=listed.summary)
+            for name, listed in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"vertex-launch, version {_version()}")
+        ctx.exit()
+
 
 def _version() -> str:
-    """Return the installed version; a checkout that was never set up has none."""
-    try:
-        return version("vertex-launch")
-    except PackageNotFoundError:
-        text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
-        return text.partition('version = "')[2].partition('"')[0]
+    """Return the version: the checkout's own, else the installed one."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        import tomllib
+
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+    from importlib.metadata import version
+
+    return version("vertex-launch")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="vertex-launch")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Run W&B Launch queues on Vertex AI, without an agent.
 
@@ -89,8 +144,17 @@ def main() -> None:
 def run() -> None:
     """Start the command line; the console script `vertex-launch` calls this."""
     if sys.argv[1:] and sys.argv[1] in LAPTOP:
+        if not (ROOT / "main.py").is_file():
+            sys.exit(f"Error: {_no_checkout(sys.argv[1])}")
         begin_again()
     main(prog_name="vertex-launch")
+
+
+def _no_checkout(command: str) -> str:
+    return (
+        f"`{command}` runs the functions of a checkout, and {ROOT} is none: it has no main.py. "
+        f"Run `make setup` in a checkout, then .venv/bin/vertex-launch {command} there."
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from wandb.sdk.launch.agent.config import AgentConfig
 
-from deploy.__main__ import COMMANDS
 from shared.config.ladder import Ladder, Region
 from shared.config.launch_config import AdmissionPolicy, LaunchConfig, read_launch_config
 from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load, variables
@@ -462,10 +461,3 @@ def test_the_pages_name_every_make_target() -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help", "clean"}
     assert targets <= set(re.findall(r"make ([a-z]+)", pages))
     assert set(re.findall(r"`make ([a-z]+)`", pages)) <= targets | {"help", "clean"}
-
-
-def test_the_page_has_every_command() -> None:
-    """Of `python -m deploy`; two of them are make's."""
-    page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^\| `python -m deploy ([a-z-]+)\b", page, re.MULTILINE)
-    assert sorted([*shown, "demo", "up"]) == sorted(COMMANDS)

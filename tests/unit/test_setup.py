@@ -10,21 +10,49 @@ import pytest
 
 SETUP = Path(__file__).parent.parent.parent / "deploy" / "local" / "setup.sh"
 PINS = ("requirements.txt", "constraints.txt", "requirements-dev.txt", "constraints-dev.txt")
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[tool.ruff]
+"""
+BACKEND = """
+import pathlib, zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    info = "command-1.dist-info/"
+    with zipfile.ZipFile(pathlib.Path(folder, "command-1-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("command.pth", str(pathlib.Path.cwd()))
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: command\\nVersion: 1\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "entry_points.txt", "[console_scripts]\\nthe-command = where:show\\n")
+        wheel.writestr(info + "RECORD", "")
+    return "command-1-py3-none-any.whl"
+"""
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a checkout whose pins name nothing, in a folder with a space in its name."""
+    """Return a checkout whose pins name nothing, in a folder with a space in its name.
+
+    It has a build backend of its own, so that no test needs a package index.
+    """
     folder = tmp_path / "a checkout"
     folder.mkdir()
     for name in PINS:
         (folder / name).touch()
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "backend.py").write_text(BACKEND)
+    (folder / "where.py").write_text("def show(): print(__file__)\n")
     return folder
 
 
-def setup(folder: Path, python: str = sys.executable, **environ: str) -> subprocess.CompletedProcess[str]:
+def setup(
+    folder: Path, python: str = sys.executable, venv: str = ".venv", **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Run it."""
-    command = ["sh", str(SETUP), python, ".venv"]
+    command = ["sh", str(SETUP), python, venv]
     return subprocess.run(
         command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False
     )
@@ -47,17 +75,38 @@ def refused(folder: Path, python: str = sys.executable) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_it_is_made_once_whatever_the_shell_says(checkout: Path) -> None:
-    """PYTHONHOME, PYTHONWARNINGS and pip's own variables do not reach it; a second run finds nothing to do."""
+    """PYTHONHOME, PYTHONWARNINGS and pip's own variables do not reach it; a second run finds nothing to do.
+
+    A changed pin, or a change of the project, installs again; a setting of ruff does not.
+    """
     shell = {"PYTHONHOME": "/proc/none", "PYTHONWARNINGS": "error", "PIP_USER": "1", "PIP_TARGET": "/proc/none"}
     first = setup(checkout, **shell)
     assert (first.returncode, first.stderr) == (0, "")
     assert "Setting up .venv" in first.stdout
     second = setup(checkout, "no-python")
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    (checkout / "constraints.txt").write_text("# changed\n")
-    assert setup(checkout).returncode == 0
-    assert "# changed" in (checkout / ".venv" / ".ready").read_text()
+    (checkout / "pyproject.toml").write_text(PROJECT + "line-length = 80\n")
+    assert setup(checkout).stdout == ""
+    for file, text in (("constraints.txt", "# changed\n"), ("pyproject.toml", "# another\n" + PROJECT)):
+        (checkout / file).write_text(text)
+        assert "Setting up" in setup(checkout).stdout
+        assert text.splitlines()[0] in (checkout / ".venv" / ".ready").read_text()
+
+
+@pytest.mark.slow
+def test_the_command_is_the_checkouts_own(checkout: Path, tmp_path: Path) -> None:
+    """An environment that two checkouts share, or that was copied, never runs the code of another folder."""
+    venv = tmp_path / "venv"
+    other = tmp_path / "other"
+    shutil.copytree(checkout, other)
+    for folder in (checkout, other):
+        assert "Setting up" in setup(folder, venv=str(venv)).stdout
+        shown = subprocess.run([venv / "bin" / "the-command"], cwd="/", capture_output=True, text=True, check=True)
+        assert Path(shown.stdout.strip()) == (folder / "where.py").resolve()
+    shutil.copytree(venv, checkout / ".venv", symlinks=True)
+    assert refused(checkout).startswith(".venv was moved or copied")
 
 
 def test_a_broken_one(checkout: Path) -> None:
