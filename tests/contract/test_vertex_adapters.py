@@ -266,7 +266,7 @@ def test_a_listing_that_trickles_in_has_an_end() -> None:
             lambda: jobs.get_job(f"{HERE}/customJobs/1"),
             lambda: jobs.cancel_job(f"{HERE}/customJobs/1"),
         ):
-            with pytest.raises(Retry, match="no answer in"):
+            with pytest.raises(Retry, match="no answer within"):
                 call()
 
 
