@@ -6,12 +6,12 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test simulate quick check bench fuzz clean
+.PHONY: help ready setup demo up chaos test simulate quick check reference bench fuzz clean
 # `make -j` runs commands one after the other too: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
 help: ## Show these commands
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: ready ## Only make .venv, for `.venv/bin/python -m deploy …`
 
@@ -44,6 +44,9 @@ check: ready ## The whole gate: format, lint, types, imports, tests
 	$(RUN) -m mypy
 	"$(VENV)/bin/lint-imports"
 	@$(MAKE) --no-print-directory test
+
+reference: ready ## Write the generated blocks of docs/ from the code
+	@$(RUN) -m deploy.reference $(ARGS)
 
 bench: ready ## Measure speed and memory as ratios; writes docs/reference/benchmarks.md
 	@$(RUN) -m tests.bench

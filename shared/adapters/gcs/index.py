@@ -6,6 +6,8 @@ alone, and the metadata says so.
 
 import json
 import re
+from dataclasses import fields
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,10 +26,10 @@ _ENTRY = TypeAdapter(Entry)
 
 def metadata_of(entry: Entry) -> dict[str, str]:
     """Write an entry as metadata: texts, without empty fields, the nested run as JSON."""
-    fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
+    values: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
     metadata = {
         name: _plain(value) if isinstance(value, str) else json.dumps(value)
-        for name, value in fields.items()
+        for name, value in values.items()
     }
     return metadata if weight(metadata) <= ROOM else dict(IN_RECORD)
 
@@ -56,13 +58,13 @@ def entry_of(metadata: dict[str, str]) -> Entry:
         ValueError: naming what this version cannot read.
     """
     try:
-        fields: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: json.loads(text.removeprefix(ESCAPED)) if text.startswith(ESCAPED) else text
             for name, text in metadata.items()
         }
-        if "run" in fields:
-            fields["run"] = json.loads(fields["run"])
-        entry = _ENTRY.validate_python(fields)
+        if "run" in values:
+            values["run"] = json.loads(values["run"])
+        entry = _ENTRY.validate_python(values)
     except ValidationError as exc:
         raise ValueError(problem_of(exc)) from None
     except RecursionError:
@@ -73,25 +75,21 @@ def entry_of(metadata: dict[str, str]) -> Entry:
 
 def check(entry: Entry) -> None:
     """Raise ValueError for values that later comparisons would fail on."""
-    for name in (
-        "opened_at",
-        "lease_until",
-        "looked_at",
-        "retry_at",
-        "submitted_at",
-        "stop_seen_at",
-    ):
-        moment = getattr(entry, name)
-        if moment and (moment.tzinfo is None or not 1970 < moment.year < 9000):
-            raise ValueError(f"{name}: {moment.isoformat()} has no time zone, or is out of range")
-    for name in ("attempt", "failures", "waits", "resumes"):
-        if not 0 <= getattr(entry, name) < 1 << 31:
-            raise ValueError(f"{name}: is no count")
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if isinstance(value, datetime):
+            if value.tzinfo is None or not 1970 < value.year < 9000:
+                moment = value.isoformat()
+                raise ValueError(f"{field.name}: {moment} has no time zone, or is out of range")
+        elif type(value) is int and not 0 <= value < 1 << 31:
+            raise ValueError(f"{field.name}: is not a count")
 
 
 def problem_of(exc: ValidationError) -> str:
     """Describe an error without the value: a run spec can contain a key."""
     errors = exc.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'record'}: {each['msg']}" for each in errors[:5]
-    )[:500]
+    problems = []
+    for error in errors[:5]:
+        place = ".".join(map(str, error["loc"])) or "record"
+        problems.append(f"{place}: {error['msg']}")
+    return "; ".join(problems)[:500]
