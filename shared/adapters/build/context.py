@@ -136,7 +136,8 @@ class _Pieces(io.RawIOBase):
         """Return True."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # BufferedReader passes only memoryviews
+    # BufferedReader passes only memoryviews
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill the buffer from the current piece; return the number of bytes."""
         self._rest = self._rest or next((chunk for chunk in self._chunks if chunk), b"")
         filled = len(buffer[: len(self._rest)])

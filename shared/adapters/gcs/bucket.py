@@ -76,7 +76,9 @@ class Bucket:
                     return found
                 except _Replaced:
                     continue
-            raise Retry(f"gs://{self._name}: read {name}: each of {READS} reads saw it replaced")
+            raise Retry(
+                f"gs://{self._name}: read {name}: it was replaced {READS} times during the read"
+            )
 
         try:
             return self._call(f"read {name}", fetch)

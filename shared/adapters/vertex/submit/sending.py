@@ -41,7 +41,7 @@ class _Watched(BaseAdapter):
         self._inner = inner
         self._before = before
 
-    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override] # passes all else on
+    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Ask the budget, then send at once."""
         timeout = self._before()
         return self._inner.send(request, **{**kwargs, "timeout": timeout})
