@@ -219,7 +219,7 @@ def link(artifact_id: str) -> bytes:
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("team/vision/gone:v0", "job: team/vision/gone:v0 was not found in W&B. Give it as entity/project/name:alias"),
+        ("team/vision/gone:v0", "job: team/vision/gone:v0 was not found in W&B. Write entity/project/name:alias"),
         ("team/nowhere/x", "job: team/nowhere/x was not found in W&B."),
         ("team/vision/data:v0", "job: team/vision/data:v0 is an artifact of type 'dataset', not a job."),
         ("team/vision/empty:v0", "job: team/vision/empty:v0 has no wandb-job.json. Create the job again"),
