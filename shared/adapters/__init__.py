@@ -1,1 +1,1 @@
-"""One outside system each: W&B, Vertex AI, the ledger's bucket, Pub/Sub."""
+"""Adapters: one module or package per outside system; those of Google's services share `google`."""

@@ -1,103 +1,84 @@
-"""Cloud Logging as status sees it: the end of what a job or a build printed, by one REST call.
+"""Cloud Logging for status: the end of a job's or a build's log, by one REST call.
 
-Google's client would be large.
-
-An excerpt is a courtesy, which no report waits for: it is asked for once, briefly, and after a failure for a while not
-at all.
+Google's client would be large. No report waits for an excerpt: status asks once and briefly; after
+a failure it asks for none for a while.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import google.auth
-import requests
-from google.auth.transport.requests import AuthorizedSession
-
+from shared.adapters.google import rest_session
+from shared.core.lazy import Lazy
 from shared.core.within import within
 
 log = logging.getLogger(__name__)
 
 GOOGLES = "https://logging.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/logging.read"
-TIMEOUT = 5.0  # seconds for all of a call
+TIMEOUT = 5.0  # seconds for the whole call
 PAUSE = 60.0  # seconds after a failure; Google allows 60 such calls a minute
 ENTRIES = 20
 
 
 class CloudLoggingJobLogs:
-    """Implements JobLogs. An `endpoint` (a URL) takes the place of Google's, without credentials."""
+    """Implements JobLogs. An `endpoint` (a URL) replaces Google's and needs no credentials."""
 
     def __init__(self, endpoint: str = "") -> None:
-        self._endpoint = endpoint
-        self._session: requests.Session | None = None
-        self._pause_until: dict[str, float] = {}  # by the kind of what was asked for
-        self._lock = threading.Lock()
+        self._url = f"{endpoint or GOOGLES}/v2/entries:list"
+        self._session = Lazy(lambda: rest_session(endpoint, SCOPE))
+        self._pause_until: dict[str, float] = {}  # by kind: job or build
 
     def tail(self, job_name: str, since: datetime) -> str:
-        """Return the last lines of what a job printed; empty where it printed nothing or they cannot be read."""
-        wanted = (
+        """Return the last lines of a job's log; empty if there are none, or they cannot be read."""
+        filters = (
             'resource.type="ml_job"',
             f'resource.labels.job_id="{job_name.rpartition("/")[2]}"',
         )
-        return self._tail("job", job_name, wanted, since)
+        return self._tail("job", job_name, filters, since)
 
     def tail_of_build(self, build_name: str, since: datetime) -> str:
-        """Return the last lines of a build's log; empty where there are none or they cannot be read."""
-        wanted = (
+        """Return the last lines of a build's log, as `tail` does."""
+        filters = (
             'resource.type="build"',
             f'resource.labels.build_id="{build_name.rpartition("/")[2]}"',
         )
-        return self._tail("build", build_name, wanted, since)
+        return self._tail("build", build_name, filters, since)
 
-    def _tail(self, kind: str, name: str, wanted: tuple[str, ...], since: datetime) -> str:
+    def _tail(self, kind: str, name: str, filters: tuple[str, ...], since: datetime) -> str:
         if time.monotonic() < self._pause_until.get(kind, 0.0):
             return ""
+        project = name.split("/")[1]
         try:
-            return within(TIMEOUT, lambda: self._read(name.split("/")[1], wanted, since))
-        except Exception as exc:  # noqa: BLE001 - a courtesy: whatever the answer is, the report goes on
+            return within(TIMEOUT, lambda: self._read(project, filters, since))
+        except Exception as exc:  # noqa: BLE001 - the report goes on without an excerpt
             self._pause_until[kind] = time.monotonic() + PAUSE
-            response = getattr(exc, "response", None)
-            problem = f"{type(exc).__name__} {getattr(response, 'status_code', '')}".strip()
+            status = getattr(getattr(exc, "response", None), "status_code", "")
+            problem = f"{type(exc).__name__} {status}".strip()
             log.warning("status.no_excerpt", extra={"fields": {kind: name, "problem": problem}})
             return ""
 
-    def _read(self, project: str, wanted: tuple[str, ...], since: datetime) -> str:
+    def _read(self, project: str, filters: tuple[str, ...], since: datetime) -> str:
         moment = f'timestamp>="{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"'
-        asked = {
+        request = {
             "resourceNames": [f"projects/{project}"],
-            "filter": " AND ".join((*wanted, moment)),
+            "filter": " AND ".join((*filters, moment)),
             "orderBy": "timestamp desc",
             "pageSize": ENTRIES,
         }
-        url = f"{self._endpoint or GOOGLES}/v2/entries:list"
-        response = self._connected().post(url, json=asked, timeout=TIMEOUT)
+        response = self._session.get().post(self._url, json=request, timeout=TIMEOUT)
         response.raise_for_status()
-        entries = _mapping(response.json()).get("entries") or []
-        return "\n".join(filter(None, map(_said, reversed(entries))))
-
-    def _connected(self) -> requests.Session:
-        with self._lock:
-            if self._session is None:
-                self._session = requests.Session() if self._endpoint else _authorized()
-            return self._session
+        answer = response.json()
+        entries = answer.get("entries") if isinstance(answer, dict) else None
+        lines = [_line(entry) for entry in reversed(entries or [])]
+        return "\n".join(line for line in lines if line)
 
 
-def _authorized() -> requests.Session:
-    credentials, _ = google.auth.default(scopes=[SCOPE])
-    session: requests.Session = AuthorizedSession(credentials)
-    return session
-
-
-def _said(entry: Any) -> str:
-    """Return an entry's text: plain, or what a structured one calls its message."""
-    found = _mapping(entry)
-    said = found.get("textPayload") or _mapping(found.get("jsonPayload")).get("message") or ""
-    return str(said).rstrip()
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _line(entry: Any) -> str:
+    """Return an entry's text: plain, or the `message` of a structured entry."""
+    if not isinstance(entry, dict):
+        return ""
+    payload = entry.get("jsonPayload")
+    message = payload.get("message") if isinstance(payload, dict) else None
+    return str(entry.get("textPayload") or message or "").rstrip()

@@ -1,1 +1,1 @@
-"""Settings and the launch-config: what operators write, as typed models."""
+"""Settings and the launch-config, which operators write, as typed models."""

@@ -3,20 +3,20 @@
 import ssl
 from pathlib import Path
 
-ROOT = (
-    Path(__file__).resolve().parent.parent.parent
-)  # the source's root, wherever a function or a command is started
+ROOT = Path(__file__).resolve().parent.parent.parent  # of the source
 
 
-def certificates(told: str) -> str:
-    """Return the absolute path of a PEM file of certificates, a relative one from the source's root; empty for none.
+def certificates(file: str) -> str:
+    """Return the absolute path of a PEM file of certificates; empty for none.
+
+    A relative path starts at the source's root.
 
     Raises:
-        ValueError: where there is no such file, or no certificate in it.
+        ValueError: the file does not exist, or contains no certificate.
     """
-    if not told:
+    if not file:
         return ""
-    path = ROOT / told
+    path = ROOT / file
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         trusted.load_verify_locations(cafile=path)
@@ -25,10 +25,11 @@ def certificates(told: str) -> str:
         found = 0
     except OSError as exc:
         fix = "Put the file there, or name another, from the source's root"
-        raise ValueError(f"is {told!r}, but {path} cannot be read: {exc.strerror}. {fix}") from exc
+        raise ValueError(f"is {file!r}, but {path} cannot be read: {exc.strerror}. {fix}") from exc
     if not found:
-        fix = "`openssl x509 -inform der -in FILE -out ca.pem` makes one of a binary certificate"
+        fix = "`openssl x509 -inform der -in FILE -out ca.pem` converts a binary certificate"
         raise ValueError(
-            f"is {told!r}, but {path} is no PEM file of certificates (-----BEGIN CERTIFICATE-----). {fix}"
+            f"is {file!r}, but {path} is not a PEM file of certificates "
+            f"(-----BEGIN CERTIFICATE-----). {fix}"
         )
     return str(path)

@@ -1,4 +1,4 @@
-"""The model of `ladder` in the launch-config: where else a launch may look for machines."""
+"""The model of `ladder` in the launch-config: other places where a launch can find machines."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ Strategy = Literal["SPOT", "FLEX_START", "STANDARD"]
 
 
 class Region(BaseModel):
-    """A region, with the staging bucket of the jobs there."""
+    """A region, and the staging bucket of its jobs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,7 +17,7 @@ class Region(BaseModel):
 
 
 class Ladder(BaseModel):
-    """The places that launches may climb to; without any, each stays in its own."""
+    """The places that launches can move to; without any, each stays in its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The agent's own configuration file, launch-config.yaml, as far as it means something here."""
+"""The agent's own configuration file, launch-config.yaml, with the keys that matter here."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 CONFIG_FILE = "launch-config.yaml"
-MOST_SAID = 20  # of what is wrong in a file, in one error
-_SHOWN = 300  # characters of each, which can quote the file
+MOST_PROBLEMS = 20  # of a file, in one error
+_SHOWN = 300  # characters of each problem, which can quote the file
 AGENTS_BUILDERS = ("kaniko", "docker")
-BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # what takes their place, and they themselves
+BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # each means Cloud Build
 ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
 KeySecret = Annotated[
     str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")
@@ -44,7 +44,7 @@ KeySecret = Annotated[
 
 
 def image_name(written: str) -> str:
-    """Return an image's name as registries have it."""
+    """Return an image's name without `https://` and a final slash."""
     return written.removeprefix("https://").rstrip("/")
 
 
@@ -52,7 +52,7 @@ ImageName = Annotated[str, AfterValidator(image_name)]
 
 
 class Section(BaseModel):
-    """Keys and their values. A key that has nothing behind it is not set, as W&B's agent has it."""
+    """Keys and their values. A key without a value counts as absent, as in W&B's agent."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -75,36 +75,37 @@ class Environment(Section):
     @classmethod
     def _is_gcp(cls, value: str) -> str:
         if value != "gcp":
-            raise ValueError(
-                f"is {value[:80]!r}: a Vertex queue is served from an environment of type gcp"
-            )
+            raise ValueError(f"is {value[:80]!r}: a Vertex queue needs an environment of type gcp")
         return value
 
 
 class Builder(Section):
-    """The `builder` of a launch-config.yaml: whether images are built of jobs' code, and what that runs in."""
+    """The `builder` of a launch-config.yaml: how images of jobs' code are built."""
 
     type: str = ""
     destination: ImageName = ""
     build_context_store: Annotated[ContextStore, Field(alias="build-context-store")] = ""
-    base_image: str = ""  # which the agent does not know
+    base_image: str = ""  # unknown to the agent
 
 
 class Registry(Section):
-    """The `registry` of a launch-config.yaml: where images are pushed, if `builder.destination` does not say."""
+    """The `registry` of a launch-config.yaml: the name of images without `builder.destination`."""
 
     uri: ImageName = ""
 
 
 class Scheduler(Section):
-    """The `scheduler` of a launch-config.yaml: what the schedulers of sweeps run in. The agent does not know it."""
+    """The `scheduler` of a launch-config.yaml: image and machine of sweeps' schedulers.
+
+    The agent does not know this section.
+    """
 
     image: str = ""
     machine_type: str = ""
 
 
 class LaunchConfig(Section):
-    """The whole file; other keys are ignored."""
+    """The whole file; other keys are ignored. The agent does not know the last three."""
 
     entity: str = ""
     queues: tuple[str, ...] = ()
@@ -116,27 +117,27 @@ class LaunchConfig(Section):
     builder: Builder = Builder()
     registry: Registry = Registry()
     scheduler: Scheduler = Scheduler()
-    policy: AdmissionPolicy = AdmissionPolicy()  # which the agent does not know
-    ladder: Ladder = Ladder()  # nor this
-    key_secret: KeySecret = ""  # nor this
+    policy: AdmissionPolicy = AdmissionPolicy()
+    ladder: Ladder = Ladder()
+    key_secret: KeySecret = ""
 
     @property
     def destination(self) -> str:
-        """Return what images of jobs' code are called, without a tag; empty where none are built."""
-        return (
-            (self.builder.destination or self.registry.uri) if self.builder.type in BUILDERS else ""
-        )
+        """Return the name of images that are built, without a tag; empty if none are built."""
+        if self.builder.type not in BUILDERS:
+            return ""
+        return self.builder.destination or self.registry.uri
 
 
 def builder_problem(kind: str, destination: str) -> str:
-    """Return what keeps a builder from building; empty where nothing does.
+    """Return why a builder cannot build; empty if it can, or need not.
 
-    One of an agent that pushes nowhere builds nothing that Vertex AI could pull: it is as good as none, here as there.
+    An agent's builder without a destination builds no image that Vertex AI could pull: like noop.
     """
     if kind in ("noop", "") or (kind in AGENTS_BUILDERS and not destination):
         return ""
     if kind not in BUILDERS:
-        return f"is {kind!r}: it is one of {', '.join(BUILDERS)} to have images built, or noop"
+        return f"is {kind!r}: write one of {', '.join(BUILDERS)} to build images, or noop"
     if not destination:
         return f"is {kind!r}, which needs a destination for its images; noop builds nothing"
     try:
@@ -150,21 +151,23 @@ def read_launch_config(path: Path) -> LaunchConfig:
     """Read an agent's launch-config.yaml.
 
     Raises:
-        SettingsError: where it is no YAML, or a key's value is wrong.
+        SettingsError: it is not YAML, or a key's value is wrong.
     """
-    from shared.config.yaml_file import (
-        read_yaml,
-    )  # and with it YAML's library only where there is a file to read
+    from shared.config.yaml_file import read_yaml  # imports PyYAML only if there is a file
 
     try:
         return LaunchConfig.model_validate(read_yaml(path) or {})
     except ValidationError as exc:
-        errors = exc.errors(include_input=False, include_url=False)
-        said = [
-            f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in errors
-        ]
-        more = [f"and {len(said) - MOST_SAID} more"] if len(said) > MOST_SAID else []
-        raise SettingsError(
-            "; ".join([*(f"{path}: {one[:_SHOWN]}" for one in said[:MOST_SAID]), *more])
-        ) from exc
+        raise SettingsError("; ".join(_problems(path, exc))) from exc
+
+
+def _problems(path: Path, wrong: ValidationError) -> list[str]:
+    problems = []
+    for error in wrong.errors(include_input=False, include_url=False):
+        key = ".".join(map(str, error["loc"])) or "it"
+        problem = f"{key}: {error['msg'].removeprefix('Value error, ')}"
+        problems.append(f"{path}: {problem[:_SHOWN]}")
+    if len(problems) > MOST_PROBLEMS:
+        more = len(problems) - MOST_PROBLEMS
+        problems = [*problems[:MOST_PROBLEMS], f"and {more} more"]
+    return problems

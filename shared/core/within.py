@@ -1,7 +1,7 @@
 """Bound a call in total time.
 
-The timeouts of a client bound each read of a socket, not the call: a server that sends a byte now and then keeps it
-going for hours.
+A client's timeout bounds each read of a socket, not the call: a server that sends a byte now and
+then keeps it going for hours.
 """
 
 import queue
@@ -16,7 +16,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     """Return what the call returns, or raise what it raises.
 
     Raises:
-        TimeoutError: it takes longer. It goes on in a thread of its own, and nobody waits for it.
+        TimeoutError: it takes longer. It goes on in its own thread, and its result is dropped.
     """
     answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
@@ -30,9 +30,9 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
     threading.Thread(target=work, daemon=True).start()
     try:
-        answer = answers.get(timeout=seconds)
+        answer = answers.get(timeout=max(seconds, 0))
     except queue.Empty:
-        raise TimeoutError(f"no answer in {seconds:.0f} seconds") from None
+        raise TimeoutError(f"no answer within {seconds:.3g} seconds") from None
     if answer[1] is not None:
         raise answer[1]
     return answer[0]

@@ -54,7 +54,7 @@ POISON: dict[str, tuple[str, Raw]] = {
     "emoji": ("has a name of 256 emoji", _changed(name=EMOJI * 256)),
     "huge": ("has 5 MB in its config", _config(json.dumps("x" * (5 * MEGABYTE)))),
     "wide": ("has 100,000 keys in its config", _config(json.dumps({f"k{n}": n for n in range(100_000)}))),
-    "no-json": ("is no JSON", lambda name, _: f'{{"name": "{name}", '),
+    "no-json": ("is not JSON", lambda name, _: f'{{"name": "{name}", '),
     "list": ("is a list", lambda name, _: json.dumps([name])),
     "types": ("has wrong types everywhere", _changed(name=7, overrides=[1], docker="x", resource_args=3)),
     "nulls": ("has a NUL in its name", _changed(name="a\x00b")),

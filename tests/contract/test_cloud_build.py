@@ -252,7 +252,7 @@ def test_the_build_sent_has_its_own_account_and_log(waiting: Place) -> None:
     source = build.source.storage_source
     assert source.generation
     assert source.object_.startswith(f"launch-builds/{recipe.tag}-")
-    held = waiting.images()._buckets().bucket(source.bucket).blob(source.object_).download_as_bytes()  # noqa: SLF001
+    held = waiting.images()._storage.get().bucket(source.bucket).blob(source.object_).download_as_bytes()  # noqa: SLF001
     with tarfile.open(fileobj=BytesIO(held)) as archive:
         files = {entry.name: archive.extractfile(entry).read() for entry in archive}  # type: ignore[union-attr]
     assert files == {"Dockerfile": recipe.text.encode(), "code/x.py": b"print('it ran')"}
@@ -425,10 +425,10 @@ def test_code_that_is_too_large_is_refused(
 def test_a_file_that_is_not_as_long_as_wandb_says_is_fetched_again(waiting: Place, lies: int) -> None:
     """A later attempt does; half a context is never built."""
     waiting.files.lies = lies
-    with pytest.raises(Retry, match="than W&B says"):
+    with pytest.raises(Retry, match="than its size in W&B"):
         waiting.images().ensure(waiting.recipe(), PLENTY)
     assert not waiting.builds.builds()
-    assert not list(waiting.images()._buckets().list_blobs(waiting.bucket))  # noqa: SLF001
+    assert not list(waiting.images()._storage.get().list_blobs(waiting.bucket))  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,10 @@ def test_a_record_of_an_older_version_is_read(server: str) -> None:
     [
         ({"state": "PAUSED"}, "state: Input should be 'QUEUED'"),
         ({"opened_at": ""}, "opened_at: Input should be a valid datetime"),
-        ({"opened_at": "2026-01-01T00:00:00"}, "opened_at: 2026-01-01T00:00:00 is no time with a zone"),
-        ({"retry_at": "9999-12-31T23:59:59Z"}, "none of our days"),
-        ({"attempt": "-1"}, "attempt: is no count"),
+        ({"opened_at": "2026-01-01T00:00:00"}, "opened_at: 2026-01-01T00:00:00 has no time zone"),
+        ({"retry_at": "9999-12-31T23:59:59Z"}, "is out of range"),
+        ({"stuck_since": "2026-01-01T00:00:00"}, "stuck_since: 2026-01-01T00:00:00 has no time zone"),
+        ({"attempt": "-1"}, "attempt: is not a count"),
         ({"attempt": "9" * 5000, "notice": ""}, "attempt: "),
         ({"run": "["}, "Expecting value"),
         ({"run": "[" * 2000, "notice": ""}, "run: is nested too deep"),

@@ -190,7 +190,7 @@ def test_a_bucket_may_be_called_bucket(server: str) -> None:
 )
 def test_a_missing_bucket_is_named(server: str, call: Callable[[GcsLedger], object]) -> None:
     """For who can make it."""
-    with pytest.raises(Denied, match="no such bucket; LEDGER_BUCKET"):
+    with pytest.raises(Denied, match="bucket does not exist; LEDGER_BUCKET"):
         call(GcsLedger("not-there"))
 
 

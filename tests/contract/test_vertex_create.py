@@ -165,5 +165,5 @@ def test_a_create_is_bounded_whatever_the_author_asks_for() -> None:
 def test_an_experiment_that_does_not_answer_is_not_waited_for_beyond_the_budget() -> None:
     """The library's own look-ups have no timeout; nothing was sent."""
     call = replace(CALL, submit={"experiment": "cats"})
-    with silent() as url, pytest.raises(Retry, match="experiment: no answer within"):
+    with silent() as url, pytest.raises(Retry, match="experiment failed: no answer within"):
         VertexCompute("p", "us-central1", url).create(call, Budget(1))

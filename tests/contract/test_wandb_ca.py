@@ -207,7 +207,7 @@ def test_a_tick_answers_500_and_says_what_is_wrong(
     served = functions_framework.create_app(name, str(ROOT / "main.py"))  # type: ignore[no-untyped-call]
     answer = served.test_client().post("/")
     assert answer.status_code == 500
-    assert answer.get_json()["error"].startswith(f"WANDB_CA_FILE: is '{made.key}', but {made.key} is no PEM file")
+    assert answer.get_json()["error"].startswith(f"WANDB_CA_FILE: is '{made.key}', but {made.key} is not a PEM file")
 
 
 def planned() -> Result:

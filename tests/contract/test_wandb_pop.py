@@ -61,9 +61,9 @@ POISON = {
     "null": ("null", r"run_spec: is null, not a JSON object"),
     "a list": ("[]", r"run_spec: is a list, not a JSON object"),
     "a number": ("3", r"run_spec: is a number, not a JSON object"),
-    "no JSON as text": ('"["', r"run_spec: is no JSON: Expecting value"),
+    "no JSON as text": ('"["', r"run_spec: is not JSON: Expecting value"),
     "text as text": ('"\\"x\\""', r"run_spec: is text, not a JSON object"),
-    "no JSON": ("{'a': 1}", r"run_spec: is no JSON: Expecting property name"),
+    "no JSON": ("{'a': 1}", r"run_spec: is not JSON: Expecting property name"),
     "no UTF-8": ('{"a": "\udcff"}', r"run_spec: is not UTF-8: byte 0xff"),
 }
 

@@ -1,4 +1,4 @@
-"""The table of bindings, and its copy in the reference."""
+"""The table of bindings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,23 +8,15 @@ from click.testing import CliRunner
 
 from deploy.__main__ import main
 from deploy.cloud.deployment import Deployment
-from deploy.cloud.iam import Table, bind_command, bindings, custom_roles, markdown, table
+from deploy.cloud.iam import Table, bind_command, bindings, custom_roles, table
 from shared.config.ladder import Ladder
 from shared.config.launch_config import AdmissionPolicy, LaunchConfig
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "permissions.md"
 DEPLOYMENT = Deployment(
     "p1", "us-central1", number="1", config=LaunchConfig(policy=AdmissionPolicy(service_accounts=("a@p1.example.com",)))
 )
 KEY = "projects/p1/locations/us-central1/keyRings/r/cryptoKeys/k"
 BROAD = ("roles/owner", "roles/editor", "admin")
-
-
-def test_the_page_shows_the_table() -> None:
-    """As it is now: `python -c "from deploy.cloud.iam import markdown; print(markdown())"` prints the table."""
-    text = PAGE.read_text(encoding="utf-8")
-    shown = text.partition("<!-- deploy/cloud/iam.yaml -->\n")[2].partition("<!-- end -->")[0]
-    assert shown == markdown()
 
 
 def test_no_role_is_broad() -> None:

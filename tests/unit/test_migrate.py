@@ -114,7 +114,7 @@ def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:
     [
         ("{type: kaniko}", "has no destination, so jobs' code would run in a base image"),
         ("{type: docker, destination: gcr.io/p/x}", "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"),
-        ("{type: buildpack}", "it is one of cloud-build, kaniko, docker"),
+        ("{type: buildpack}", "write one of cloud-build, kaniko, docker"),
         ("[kaniko]", "Write builder: {type: noop}"),
         ("{type: [kaniko]}", "Write builder: {type: noop}"),
     ],

@@ -119,10 +119,10 @@ def test_a_value_of_another_type_is_refused(policy: dict[str, Any], asked: Custo
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        *(({name: None}, "Input should be what is allowed") for name in AdmissionPolicy.model_fields),
+        *(({name: None}, "Input should be the allowed values") for name in AdmissionPolicy.model_fields),
         *(({name: []}, "at least 1") for name in ("images", "machine_types", "projects", "regions")),
-        ({"images": ["python"]}, "the registry comes first"),
-        ({"images": ["team/train"]}, "the registry comes first"),
+        ({"images": ["python"]}, "write the registry first"),
+        ({"images": ["team/train"]}, "write the registry first"),
         ({"images": "gcr.io/p"}, "valid tuple"),
         ({"service_accounts": ["trainer"]}, "match pattern"),
         ({"machine_types": [""]}, "match pattern"),

@@ -1,4 +1,4 @@
-"""Settings: the environment over the agent's launch-config, everything wrong in one error, and complete pages."""
+"""Settings: the environment over the agent's launch-config, and everything wrong in one error."""
 
 import re
 from pathlib import Path
@@ -236,7 +236,7 @@ def test_a_wrong_value_names_its_variable(
         ("max_jobs: many", "max_jobs: Input should be a valid integer"),
         (
             "environment: {type: aws}",
-            "environment.type: is 'aws': a Vertex queue is served from",
+            "environment.type: is 'aws': a Vertex queue needs an environment",
         ),
         ("environment: [1]", "environment: "),
         ("\x00", "cannot be read as YAML"),
@@ -266,7 +266,7 @@ LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\n".join(LAUGHS), "cannot be read as YAML: it has more than 10 aliases (*name): write out"),
+        ("\n".join(LAUGHS), "cannot be read as YAML: it has more than 10 aliases (*name): write their values"),
         ("max_jobs: " + "1:" * 200 + "1.5", "cannot be read as YAML: int too large to convert to float"),
         ("entity: x\n" + "#" * 100_000, "has more than 100,000 bytes"),
         ("queues: [" + "1," * 30 + "]", "queues.19: Input should be a valid string; and 10 more"),
@@ -385,7 +385,7 @@ def test_an_agents_builder_that_pushes_nowhere_is_none(enough: None, tmp_path: P
             "destination of its images is 'us-docker.pkg.dev/p/r': write REGION-docker.pkg.dev/PROJECT/REPOSITORY/",
         ),
         ({"LAUNCH_BUILDER": "docker", "LAUNCH_BUILD_DESTINATION": "gcr.io/p/x:1"}, "without a tag"),
-        ({"LAUNCH_BUILDER": "buildpack"}, "is 'buildpack': it is one of cloud-build, kaniko, docker"),
+        ({"LAUNCH_BUILDER": "buildpack"}, "is 'buildpack': write one of cloud-build, kaniko, docker"),
         ({"LAUNCH_BUILD_CONTEXT_STORE": "s3://x"}, "LAUNCH_BUILD_CONTEXT_STORE (or builder.build-context-store in"),
     ],
 )
@@ -417,12 +417,12 @@ def test_a_wrong_policy_keeps_submit_from_starting(
         load(SubmitSettings)
 
 
-def test_the_page_has_every_limit() -> None:
-    """With an example that is one."""
-    page = (ROOT / "docs" / "how-to" / "limit-launches.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z_]+)` \| .+ \| `(.+)` \|$", page, re.MULTILINE)
-    assert [name for name, _ in rows] == list(AdmissionPolicy.model_fields)
-    assert AdmissionPolicy(**{name: yaml.safe_load(example) for name, example in rows})
+def test_the_examples_of_limits_are_limits() -> None:
+    """Each stands on the page of limits, as YAML."""
+    fields = AdmissionPolicy.model_fields
+    examples = {name: yaml.safe_load(field.examples[0]) for name, field in fields.items() if field.examples}
+    assert AdmissionPolicy(**examples)
+    assert examples.keys() == fields.keys()
 
 
 @given(st.text() | st.binary())
@@ -435,23 +435,6 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
         assert isinstance(read_launch_config(path), LaunchConfig)
     except SettingsError as wrong:
         assert "launch-config.yaml" in str(wrong)  # noqa: PT017 - either is right
-
-
-def test_the_page_has_every_setting_of_each_function() -> None:
-    """Under its variable, with the functions that read it."""
-    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([A-Z_]+)`(?: or `([a-z_.-]+)`)? \| ([a-z, ]+) \|", page, re.MULTILINE)
-    shown_rows = {variable: (key, functions) for variable, key, functions in rows}
-    of_clients = {"PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_CONFIG", "WANDB_API_KEY_FILE"}
-    wanted: dict[str, tuple[str, set[str]]] = {}
-    for function, kind in KINDS.items():
-        for names in variables(kind).values():
-            key = names[1].partition(":")[2] if len(names) > 1 else ""
-            wanted.setdefault(names[0], (key, set()))[1].add(function)
-    assert shown_rows.keys() - of_clients == wanted.keys()
-    for variable, (key, functions) in wanted.items():
-        shown = set(KINDS) if shown_rows[variable][1] == "all" else set(shown_rows[variable][1].split(", "))
-        assert (shown_rows[variable][0], shown) == (key, functions), variable
 
 
 def test_the_pages_name_every_make_target() -> None:

@@ -1,1 +1,1 @@
-"""Cloud Build, and Artifact Registry for its images: what submit has built (`images`), what status sees (`builds`)."""
+"""Cloud Build and Artifact Registry: submit has images built (`images`), status reads `builds`."""

@@ -1,7 +1,7 @@
-"""What a build is made of, as a .tar.gz in a bucket: the code, what the job says of it, and our Dockerfile.
+"""The context of a build, as a .tar.gz in a bucket: the code, the job's own files, our Dockerfile.
 
-It goes there while it is fetched: a function's disk is its memory. Each has a name of its own and is named to Cloud
-Build with its generation, so nobody who may write to that bucket can put another in its place.
+It is uploaded while it is fetched: a function's disk is its memory. Each context has a unique name,
+and Cloud Build gets its generation, so that no other writer of that bucket can replace it.
 """
 
 import io
@@ -23,22 +23,22 @@ from shared.core.errors import Reject, Retry
 
 DOCKERFILE = "Dockerfile"
 LARGEST = 200_000_000  # bytes of code
-MOST = 2_000  # files of it, fetched one by one
-CHUNK = 1 << 20  # bytes that are held
-TIMEOUT = 60  # seconds for each of these
+MOST = 2_000  # files of code, fetched one by one
+CHUNK = 1 << 20  # bytes in memory
+TIMEOUT = 60  # seconds for each chunk
 
-_FIX = "Leave data out of the code (an artifact of its own is fetched by the run), or build the image yourself."
+_FIX = "Put data into an artifact that the run fetches, or build the image yourself."
 
 
 def upload(
     recipe: Recipe, files: ArtifactFiles, client: storage.Client, budget: Budget
 ) -> dict[str, object]:
-    """Put the context of a recipe into its store and return where it is, in Cloud Build's words.
+    """Upload the context of a recipe to its store; return its place as a `StorageSource`.
 
     Raises:
         OutOfTime: the code does not arrive within the budget.
-        Reject: the code is too large, or lacks the Dockerfile that is named.
-        Retry, Denied: W&B cannot be asked; and whatever the client raises.
+        Reject: the code is too large, or lacks the Dockerfile that the job names.
+        Retry, Denied: W&B does not answer; and each error of the client.
     """
     code = list(_code(recipe, files))
     of_job = [file for file in files.files_of(recipe.job) if file.name in recipe.files]
@@ -61,7 +61,7 @@ def upload(
 
 @contextmanager
 def _written(blob: storage.Blob) -> Iterator[IO[bytes]]:
-    """Open a new object for writing. One that could not be closed would be tried again when its memory is freed."""
+    """Open a new object for writing; end it at once on an error, or its finalizer would retry."""
     out = blob.open(
         "wb", chunk_size=CHUNK, retry=DEFAULT_RETRY, timeout=TIMEOUT, if_generation_match=0
     )
@@ -74,7 +74,7 @@ def _written(blob: storage.Blob) -> Iterator[IO[bytes]]:
 
 
 def _code(recipe: Recipe, files: ArtifactFiles) -> Sequence[ArtifactFile]:
-    """Return the files of the code, none where a step of the build fetches them."""
+    """Return the files of the code; none if a step of the build fetches a repository."""
     found: list[ArtifactFile] = []
     size = 0
     for file in files.files_of(recipe.code) if recipe.code else ():
@@ -84,27 +84,27 @@ def _code(recipe: Recipe, files: ArtifactFiles) -> Sequence[ArtifactFile]:
             )
         found.append(file)
         size += file.size
-        if size > LARGEST or len(found) > MOST:
-            more = (
-                f"more than {LARGEST // 1_000_000} MB"
-                if size > LARGEST
-                else f"more than {MOST} files"
-            )
-            raise Reject(
-                "job", f"{recipe.code} has {more}, which is too much to build an image of", _FIX
-            )
-    own = str(PurePosixPath(recipe.context, recipe.dockerfile))
-    if (
-        recipe.code
-        and recipe.dockerfile
-        and own not in {str(PurePosixPath(file.name)) for file in found}
-    ):
+        if size > LARGEST:
+            raise _too_much(recipe, f"{LARGEST // 1_000_000} MB")
+        if len(found) > MOST:
+            raise _too_much(recipe, f"{MOST} files")
+    if recipe.code and recipe.dockerfile:
+        _require_dockerfile(recipe, found)
+    return found
+
+
+def _too_much(recipe: Recipe, limit: str) -> Reject:
+    return Reject("job", f"{recipe.code} has more than {limit}, too much for an image", _FIX)
+
+
+def _require_dockerfile(recipe: Recipe, files: Sequence[ArtifactFile]) -> None:
+    dockerfile = str(PurePosixPath(recipe.context, recipe.dockerfile))
+    if dockerfile not in {str(PurePosixPath(file.name)) for file in files}:
         raise Reject(
             "job",
-            f"{recipe.code} has no {own}, which the image is to be built of",
-            "Name one that it has.",
+            f"{recipe.code} has no {dockerfile}, the Dockerfile of the image",
+            "Name a Dockerfile that it has.",
         )
-    return found
 
 
 def _in_time(pieces: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
@@ -120,24 +120,25 @@ def _add(archive: tarfile.TarFile, name: str, size: int, chunks: Iterator[bytes]
     try:
         archive.addfile(entry, content)
     except OSError as exc:
-        raise Retry(f"{name} is shorter than W&B says") from exc
+        raise Retry(f"{name} is shorter than its size in W&B") from exc
     if content.read(1):
-        raise Retry(f"{name} is longer than W&B says")
+        raise Retry(f"{name} is longer than its size in W&B")
 
 
 class _Pieces(io.RawIOBase):
-    """A file that comes in pieces."""
+    """A file that arrives in pieces."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = b""
 
     def readable(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # of all buffers it gets this one
-        """Fill as much of the buffer as the piece at hand can."""
+    # BufferedReader passes only memoryviews
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer from the current piece; return the number of bytes."""
         self._rest = self._rest or next((chunk for chunk in self._chunks if chunk), b"")
         filled = len(buffer[: len(self._rest)])
         buffer[:filled], self._rest = self._rest[:filled], self._rest[filled:]

@@ -1,35 +1,37 @@
-"""Have an image built, once for the same content: Artifact Registry knows what is there, Cloud Build what is under way.
+"""Have an image built, once per content: Artifact Registry has the images, Cloud Build the builds.
 
-Nothing is repeated blindly: a build whose create had no answer carries its image's tag, and the next call finds it.
-Where two launches ask at the very same time, the image is built twice, of the same content; the second replaces the
-first.
+No call is repeated blindly: a build whose create had no answer carries its image's tag, and the
+next call finds it. If two launches ask at the same moment, the same content is built twice, and the
+second image replaces the first.
 """
 
 import itertools
-import os
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from google.cloud import storage
-
-from shared.adapters.build.builds import TIMEOUT, Connection, build_of, error
+from shared.adapters.build.builds import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
+from shared.adapters.google import storage_client
 from shared.core.budget import Budget
 from shared.core.building import ArtifactFiles, Recipe
 from shared.core.errors import Retry
+from shared.core.lazy import Lazy
 from shared.core.within import within
 
 BUILD_SECONDS = 3600
-HISTORY = 20  # builds of one image that are looked at
-JUST_NOW = timedelta(hours=1)  # an image that was pushed since is not gone, but cannot be seen
+HISTORY = 20  # builds of one image that are read, newest first
+JUST_NOW = timedelta(hours=1)  # an image pushed since then exists, even if it is not visible yet
 GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
 
 
 class CloudBuildImages:
-    """Implements Images. `parent` is where builds run, `account` the service account that they run as."""
+    """Implements Images.
+
+    Builds run in `parent` (projects/P/locations/L) as the service account `account`. An `endpoint`
+    (a URL) replaces Google's and needs no credentials.
+    """
 
     def __init__(
         self,
@@ -44,99 +46,96 @@ class CloudBuildImages:
         self._account = account
         self._agent = agent
         self._files = files
-        self._connection = Connection(endpoint)
+        self._client = lazy_client(endpoint)
         self._registry = Registry(endpoint, timeout)
         self._timeout = timeout
-        self._storage: storage.Client | None = None
-        self._lock = threading.Lock()
+        self._storage = Lazy(storage_client)
 
     def ensure(self, recipe: Recipe, budget: Budget) -> str:
-        """Return the build that makes this image, begun now if need be; empty where the image is there."""
-        try:
-            # first: a build that ends now has pushed its image
-            known = within(self._timeout, lambda: list(self._builds_of(recipe)))
-            under_way = next((one.name for one in known if not build_of(one).over), "")
-            if under_way or self._registry.has(recipe.image):
-                return under_way
-            now = datetime.now(UTC)
-            for one in known:
-                if (
-                    build_of(one).status == "SUCCESS"
-                    and one.finish_time
-                    and one.finish_time > now - JUST_NOW
-                ):
-                    raise Retry(
-                        f"{one.name} has pushed {recipe.image}, which Artifact Registry does not show"
-                    )
-            return self._begin(recipe, budget)
-        except Exception as exc:
-            raise error(exc, f"building {recipe.image} in {self._parent}") from exc
+        """Return the build of this image, which begins now if necessary; empty if it exists."""
+        # builds first: one that ends between the two calls has pushed its image
+        builds = within(self._timeout, lambda: list(self._builds_of(recipe)))
+        under_way = next((build.name for build in builds if not build_of(build).over), "")
+        if under_way or self._registry.has(recipe.image):
+            return under_way
+        since = datetime.now(UTC) - JUST_NOW
+        for build in builds:
+            succeeded = build_of(build).status == "SUCCESS"
+            if succeeded and build.finish_time and build.finish_time > since:
+                problem = f"has pushed {recipe.image}, which Artifact Registry does not show"
+                raise Retry(f"{build.name} {problem}")
+        return self._begin(recipe, budget)
 
     def _builds_of(self, recipe: Recipe) -> Iterator[Any]:
-        wanted = {"parent": self._parent, "filter": f'tags="{_mark(recipe)}"', "page_size": HISTORY}
-        # newest first: the others are history
-        found = self._connection.client().list_builds(
-            request=wanted, timeout=self._timeout, retry=None
-        )
-        yield from itertools.islice(found, HISTORY)
+        request = {
+            "parent": self._parent,
+            "filter": f'tags="{_mark(recipe)}"',
+            "page_size": HISTORY,
+        }
+        with translated(self._call(recipe), "the permission cloudbuild.builds.list"):
+            client = self._client.get()
+            found = client.list_builds(request=request, timeout=self._timeout, retry=None)
+            yield from itertools.islice(found, HISTORY)
 
     def _begin(self, recipe: Recipe, budget: Budget) -> str:
-        client, buckets = self._connection.client(), self._buckets()
-        source = within(max(0.0, budget.left), lambda: upload(recipe, self._files, buckets, budget))
+        with translated(self._call(recipe), f"the role Storage Object User on {recipe.store}"):
+            storage = self._storage.get()
+            source = within(
+                max(0.0, budget.left), lambda: upload(recipe, self._files, storage, budget)
+            )
+        project = self._parent.split("/")[1]
         build = {
             "source": {"storage_source": source},
             "steps": steps(recipe),
             "images": [recipe.image],
             "tags": ["vertex-launch", self._agent, _mark(recipe)],
             "timeout": {"seconds": BUILD_SECONDS},
-            "service_account": f"projects/{self._parent.split('/')[1]}/serviceAccounts/{self._account}",
+            "service_account": f"projects/{project}/serviceAccounts/{self._account}",
             "options": {"logging": "CLOUD_LOGGING_ONLY"},
         }
         request = {"parent": self._parent, "build": build}
-        budget.require("the beginning of a build")
-        begun = within(
-            self._timeout,
-            lambda: client.create_build(request=request, timeout=self._timeout, retry=None),
+        needs = (
+            "the permissions cloudbuild.builds.create and "
+            f"iam.serviceAccounts.actAs on {self._account}"
         )
-        return str(begun.metadata.build.name)
+        with translated(self._call(recipe), needs):
+            client = self._client.get()
+            budget.require("the beginning of a build")
+            arguments = {"request": request, "timeout": self._timeout, "retry": None}
+            operation = within(self._timeout, lambda: client.create_build(**arguments))
+            return str(operation.metadata.build.name)
 
-    def _buckets(self) -> storage.Client:
-        with self._lock:
-            if self._storage is None:
-                os.environ.setdefault(
-                    "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true"
-                )  # as the ledger has it
-                self._storage = storage.Client()
-            return self._storage
+    def _call(self, recipe: Recipe) -> str:
+        return f"building {recipe.image} in {self._parent}"
 
 
 def steps(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return what Cloud Build does: fetch a repository's code, where there is one, then build."""
-    told = []
+    """Return Cloud Build's steps: fetch the code of a repository if there is one, then build."""
+    fetches = []
     if recipe.remote:
-        told += [
+        fetches += [
             _git(recipe, "clone", "--quiet", "--no-checkout", "--", recipe.remote, "code"),
             _git(recipe, "-C", "code", "checkout", "--quiet", recipe.commit),
             _git(recipe, "-C", "code", "submodule", "--quiet", "update", "--init", "--recursive"),
         ]
         if "diff.patch" in recipe.files:
-            told.append(_git(recipe, "-C", "code", "apply", "../diff.patch"))
+            fetches.append(_git(recipe, "-C", "code", "apply", "../diff.patch"))
     context = f"code/{recipe.context}".rstrip("/") if recipe.dockerfile else "."
     dockerfile = f"{context}/{recipe.dockerfile}" if recipe.dockerfile else DOCKERFILE
     arguments = ["build", "--tag", recipe.image, "--file", dockerfile, context]
-    return [*told, {"name": DOCKER, "args": [_literal(one) for one in arguments]}]
+    return [*fetches, {"name": DOCKER, "args": [_literal(each) for each in arguments]}]
 
 
 def _git(recipe: Recipe, *arguments: str) -> dict[str, Any]:
     variables = [_literal(f"{name}={value}") for name, value in sorted(recipe.variables.items())]
-    return {"name": GIT, "args": [_literal(one) for one in arguments], "env": variables}
+    return {"name": GIT, "args": [_literal(each) for each in arguments], "env": variables}
 
 
 def _literal(text: str) -> str:
-    """Return a text in which Cloud Build finds nothing to fill in."""
+    """Escape a text: Cloud Build substitutes variables that begin with $."""
     return text.replace("$", "$$")
 
 
 def _mark(recipe: Recipe) -> str:
-    """Return the tag by which the builds of an image are found."""
+    """Return the tag of all builds of one image."""
     return f"image-{recipe.tag}"

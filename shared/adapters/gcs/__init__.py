@@ -1,4 +1,4 @@
-"""The functions' own bucket: the ledger, and the record of poll's agent."""
+"""The functions' own bucket: the ledger, and the note of poll's agent."""
 
 from shared.adapters.gcs.agents import GcsAgentBook
 from shared.adapters.gcs.bucket import LONGEST, Bucket

@@ -1,4 +1,4 @@
-"""The record of poll's W&B agent in a GCS bucket, with the lease that lets one poll work at a time."""
+"""The note of poll's W&B agent in a GCS bucket, with the lease that admits one poll at a time."""
 
 import logging
 from dataclasses import replace
@@ -24,7 +24,7 @@ class GcsAgentBook:
         self._object = f"agents/{name}.json"
 
     def read(self) -> AgentNote | None:
-        """Return the note, or None; one that cannot be read is like none, and the next write replaces it."""
+        """Return the note, or None; the next write replaces an unreadable note."""
         found = self._bucket.read(self._object)
         if found is None:
             return None
@@ -32,9 +32,9 @@ class GcsAgentBook:
         return replace(self._parsed(content), generation=int(blob.generation))
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease by compare-and-swap; None where somebody else holds it or was quicker.
+        """Take the lease by compare-and-swap; None if another holder has it.
 
-        A lease that ends more than two days after one taken now was not written by a poll: it counts as ended.
+        A lease that ends two days later than a new one was not written by a poll: it has ended.
         """
         note = self.read() or AgentNote(holder)
         lease = note.lease_until
@@ -46,14 +46,14 @@ class GcsAgentBook:
             return None
 
     def give_back(self, note: AgentNote) -> None:
-        """End the lease and keep what the note says; where the lease ended under us there is nothing to keep."""
+        """End the lease and keep the note's content, unless another holder has taken the lease."""
         try:
             self.write(replace(note, lease_until=None))
         except Conflict:
             log.warning("agent.lease_lost", extra={"fields": {"holder": note.holder}})
 
     def write(self, note: AgentNote) -> AgentNote:
-        """Write the note unless somebody has written since it was read; raises Conflict."""
+        """Write the note; raises Conflict if another process has written since it was read."""
         generation = self._bucket.write(
             self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
         )

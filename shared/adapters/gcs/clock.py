@@ -1,4 +1,4 @@
-"""The time by a server's own clock, so that functions whose own clocks differ agree on when a lease ends."""
+"""The time of a server's clock: functions whose own clocks differ agree on the end of a lease."""
 
 import logging
 import time
@@ -11,13 +11,13 @@ import requests
 
 log = logging.getLogger(__name__)
 
-STEP = 2.0  # seconds; a Date header has whole seconds, so two true ones can disagree by one
+STEP = 2.0  # seconds; Date headers have whole seconds, so two of them can differ by one
 
 
 class ServerClock:
-    """Reads the `Date` header of each response, and counts on from there with a monotonic clock.
+    """Reads the `Date` header of each response, and counts on with a monotonic clock.
 
-    A step of this machine's own clock changes nothing. Without a Date header the machine's own clock serves.
+    A step of this machine's clock changes nothing. Without a Date header, that clock is used.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class ServerClock:
         self.answered = False  # whether any response was seen
 
     def observe(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        """Take the time from a response; has the signature of a hook of requests.
+        """Read the time of a response; has the signature of a hook of requests.
 
-        A Date is rounded down and travels for a while, so of two that nearly agree the later one is nearer the truth.
+        A Date is rounded down and ages on its way: of two near ones, the later is better.
         """
         self.answered = True
         try:
@@ -43,13 +43,13 @@ class ServerClock:
         except (KeyError, ValueError, TypeError, OverflowError):
             self._warn(response.headers.get("Date"))
             return
-        offset, held = moment - self._monotonic(), self._offset
+        offset = moment - self._monotonic()
         travelled = response.elapsed.total_seconds()
-        if held is None or not 0 <= held - offset < STEP + travelled:
+        if self._offset is None or not 0 <= self._offset - offset < STEP + travelled:
             self._offset = offset
 
     def now(self) -> datetime:
-        """Return the server's time, or this machine's if no response has had one."""
+        """Return the server's time; this machine's if no response had a Date."""
         if self._offset is None:
             return self._local()
         return datetime.fromtimestamp(self._offset + self._monotonic(), UTC)

@@ -1,11 +1,13 @@
-"""A launch's entry as the metadata of its object: what a listing shows without reading any object.
+"""A launch's entry as the metadata of its object, which a listing shows without a read.
 
-GCS refuses an object whose metadata has more than 8,192 bytes. An entry that could have more is left to the record
-itself, and the metadata says so.
+GCS refuses metadata of more than 8,192 bytes. An entry that could need more stays in the record
+alone, and the metadata says so.
 """
 
 import json
 import re
+from dataclasses import fields
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.core.launch import Entry
 
-MOST = 8_192  # bytes of keys and values that GCS takes
+MOST = 8_192  # bytes of keys and values that GCS accepts
 ROOM = 7_900  # of them; the rest is for the writer's token
-ESCAPED = "json:"  # begins a text that is written as a JSON string
+ESCAPED = "json:"  # prefix of a text that is written as a JSON string
 IN_RECORD = {"entry": "in the record"}
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -23,22 +25,24 @@ _ENTRY = TypeAdapter(Entry)
 
 
 def metadata_of(entry: Entry) -> dict[str, str]:
-    """Write an entry as metadata: text only, what is empty left out, the nested run as JSON."""
-    fields: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
+    """Write an entry as metadata: texts, without empty fields, the nested run as JSON."""
+    values: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
     metadata = {
         name: _plain(value) if isinstance(value, str) else json.dumps(value)
-        for name, value in fields.items()
+        for name, value in values.items()
     }
     return metadata if weight(metadata) <= ROOM else dict(IN_RECORD)
 
 
 def _plain(text: str) -> str:
-    """Write a text without control characters: where metadata is sent as headers, there are none."""
-    return ESCAPED + json.dumps(text) if _CONTROL.search(text) or text.startswith(ESCAPED) else text
+    """Escape control characters, which headers cannot carry."""
+    if _CONTROL.search(text) or text.startswith(ESCAPED):
+        return ESCAPED + json.dumps(text)
+    return text
 
 
 def weight(metadata: dict[str, str]) -> int:
-    """Return the bytes of metadata, counted as unfavourably as anybody may: in JSON's escapes, or in those of URLs."""
+    """Return the size of metadata in bytes, escaped as JSON or as a URL: the larger one."""
     return max(len(json.dumps(metadata)), len(urlencode(metadata)))
 
 
@@ -54,13 +58,13 @@ def entry_of(metadata: dict[str, str]) -> Entry:
         ValueError: naming what this version cannot read.
     """
     try:
-        fields: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: json.loads(text.removeprefix(ESCAPED)) if text.startswith(ESCAPED) else text
             for name, text in metadata.items()
         }
-        if "run" in fields:
-            fields["run"] = json.loads(fields["run"])
-        entry = _ENTRY.validate_python(fields)
+        if "run" in values:
+            values["run"] = json.loads(values["run"])
+        entry = _ENTRY.validate_python(values)
     except ValidationError as exc:
         raise ValueError(problem_of(exc)) from None
     except RecursionError:
@@ -70,28 +74,22 @@ def entry_of(metadata: dict[str, str]) -> Entry:
 
 
 def check(entry: Entry) -> None:
-    """Refuse values of the right type that later comparisons fail on. Raises ValueError."""
-    for name in (
-        "opened_at",
-        "lease_until",
-        "looked_at",
-        "retry_at",
-        "submitted_at",
-        "stop_seen_at",
-    ):
-        moment = getattr(entry, name)
-        if moment and (moment.tzinfo is None or not 1970 < moment.year < 9000):
-            raise ValueError(
-                f"{name}: {moment.isoformat()} is no time with a zone, or none of our days"
-            )
-    for name in ("attempt", "failures", "waits", "resumes"):
-        if not 0 <= getattr(entry, name) < 1 << 31:
-            raise ValueError(f"{name}: is no count")
+    """Raise ValueError for values that later comparisons would fail on."""
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if isinstance(value, datetime):
+            if value.tzinfo is None or not 1970 < value.year < 9000:
+                moment = value.isoformat()
+                raise ValueError(f"{field.name}: {moment} has no time zone, or is out of range")
+        elif type(value) is int and not 0 <= value < 1 << 31:
+            raise ValueError(f"{field.name}: is not a count")
 
 
 def problem_of(exc: ValidationError) -> str:
-    """Say what is wrong, never with the value: a run spec can hold a key."""
+    """Describe an error without the value: a run spec can contain a key."""
     errors = exc.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'record'}: {each['msg']}" for each in errors[:5]
-    )[:500]
+    problems = []
+    for error in errors[:5]:
+        place = ".".join(map(str, error["loc"])) or "record"
+        problems.append(f"{place}: {error['msg']}")
+    return "; ".join(problems)[:500]

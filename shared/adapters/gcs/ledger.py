@@ -1,7 +1,8 @@
 """The ledger in a GCS bucket: one JSON object per launch.
 
-`open/<key>` is a launch that is not finished, `closed/<key>` one that is; a lifecycle rule deletes the latter after 30
-days. An object's custom metadata carries the whole entry, so that a listing (1,000 launches a call) reads no object.
+`open/<key>` is an unfinished launch, `closed/<key>` a finished one, which a lifecycle rule deletes
+after 30 days. An object's custom metadata contains the whole entry, so that a listing (1,000
+launches a call) reads no object.
 """
 
 import json
@@ -25,25 +26,25 @@ ANOTHER = "key: it is the record of another launch"
 
 
 class UnreadableRecord(Retry):
-    """This version cannot read a record: another may, or an operator has to look at it."""
+    """This version cannot read a record: a newer one can, or an operator has to repair it."""
 
 
 class GcsLedger:
-    """Implements Ledger. Each method takes at most `bucket.LONGEST` seconds; `close` takes three times that."""
+    """Implements Ledger. A method takes at most `bucket.LONGEST` seconds, `close` three times."""
 
     def __init__(self, bucket: str | Bucket, patience: float = PATIENCE) -> None:
         self._bucket = bucket if isinstance(bucket, Bucket) else Bucket(bucket, patience)
 
     def now(self) -> datetime:
-        """Return the time by the bucket's own clock: the same for all functions."""
+        """Return the time of the bucket's server: the same for all functions."""
         return self._bucket.now()
 
     def read(self, key: str) -> Launch | None:
-        """Return the open launch, or None. Raises Retry for a record that this version cannot read."""
+        """Return the open launch, or None. Raises UnreadableRecord."""
         return self._read("open", key)
 
     def read_closed(self, key: str) -> Launch | None:
-        """Return the closed launch, or None. Raises Retry for a record that this version cannot read."""
+        """Return the closed launch, or None. Raises UnreadableRecord."""
         return self._read("closed", key)
 
     def _read(self, folder: str, key: str) -> Launch | None:
@@ -64,7 +65,7 @@ class GcsLedger:
         return replace(launch, generation=int(blob.generation))
 
     def write(self, launch: Launch) -> Launch:
-        """Write by compare-and-swap, and return what was written; raises Conflict."""
+        """Write by compare-and-swap; return the launch as written. Raises Conflict."""
         written, content = _content(launch)
         generation = self._bucket.write(
             f"open/{launch.key}", content, metadata_of(written.entry), launch.generation
@@ -76,9 +77,9 @@ class GcsLedger:
         return self._bucket.exists(f"closed/{key}")
 
     def close(self, launch: Launch) -> None:
-        """Write `closed/<key>`, then delete `open/<key>` if nobody has written it since `launch` was read.
+        """Write `closed/<key>`, then delete this generation of `open/<key>`.
 
-        The open record is deleted only when the closed one is there.
+        The open record is deleted only if the closed one exists.
         """
         written, content = _content(launch)
         try:
@@ -89,16 +90,17 @@ class GcsLedger:
             log.info("ledger.closed_before", extra={"fields": {"launch_key": launch.key}})
         try:
             self.withdraw(launch.key, launch.generation)
-        except Conflict:  # the next tick sees what was written, and closes that
+        except Conflict:  # the next tick reads the new record, and closes that
             log.info("ledger.changed_while_closing", extra={"fields": {"launch_key": launch.key}})
 
     def withdraw(self, key: str, generation: int = 0) -> None:
-        """Delete `open/<key>`; with a generation only that one: raises Conflict if somebody has written since."""
+        """Delete `open/<key>`; with a generation only that one, else raise Conflict."""
         self._bucket.delete(f"open/{key}", generation)
 
     def list_open(self) -> OpenLaunches:
-        """List all open launches; a record that cannot be read is named."""
-        entries, unreadable = [], {}
+        """List all open launches, and the keys of unreadable records."""
+        entries: list[Entry] = []
+        unreadable: dict[str, str] = {}
         for name, metadata in self._bucket.list_metadata("open/"):
             key = name.removeprefix("open/")
             try:
@@ -109,12 +111,13 @@ class GcsLedger:
                     "ledger.unreadable_entry",
                     extra={"fields": {"object": name, "problem": str(exc)}},
                 )
-            else:
-                entries += [entry] if entry else []
+                continue
+            if entry:
+                entries.append(entry)
         return OpenLaunches(entries, unreadable)
 
     def _entry(self, key: str, metadata: dict[str, str]) -> Entry | None:
-        """Return the entry of one listed object; None if the launch was closed since it was listed."""
+        """Return the entry of a listed object; None if the launch was closed meanwhile."""
         if held_by_record(metadata):
             launch = self.read(key)
             return launch.entry if launch else None
@@ -125,7 +128,7 @@ class GcsLedger:
 
 
 def _content(launch: Launch) -> tuple[Launch, bytes]:
-    """Return a launch's record, and the launch as that has it: no JSON has half of a surrogate pair."""
+    """Return a launch as JSON can hold it, without lone surrogates; and that JSON."""
     try:
         return launch, _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
     except PydanticSerializationError:

@@ -1,1 +1,1 @@
-"""Vertex AI: jobs are created by submit, listed and cancelled by status."""
+"""Vertex AI: submit creates jobs (`submit`), status lists and cancels them (`jobs`)."""

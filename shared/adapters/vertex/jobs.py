@@ -1,74 +1,74 @@
-"""Vertex AI as status sees it: the generated JobServiceClient, which costs less than half of the SDK.
+"""Vertex AI for status: the generated JobServiceClient, which costs less than half of the SDK.
 
-`CustomJob.list()` of the SDK would fetch each job again to tell its state; here a page of 100 is one call.
+The SDK's `CustomJob.list()` reads each job again for its state; here 100 jobs are one call.
 """
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from google.api_core import exceptions as google_errors
-from google.auth import exceptions as auth_errors
-from google.auth.credentials import AnonymousCredentials
 from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob, ListCustomJobsRequest, Scheduling
 
-from shared.core.errors import Denied, LaunchError, Retry
+from shared.adapters.google import meaning, rest_client
+from shared.core.errors import LaunchError
 from shared.core.jobstate import ENDED_STATES, phase_of
+from shared.core.lazy import LazyMap
 from shared.core.ports import Job
 from shared.core.redaction import secrets_in, without
 from shared.core.within import within
 
+T = TypeVar("T")
+
 TIMEOUT = 15.0  # seconds a call, from its beginning to its end
-PAGE = 100  # what Vertex gives at most
-DEFAULT_FLEX_START_WAIT = timedelta(hours=24)  # Vertex's own, where max_wait_duration is not set
-NO_LIMIT = timedelta(days=3650)  # what a max_wait_duration of 0 means
+PAGE = 100  # Vertex's own maximum
+DEFAULT_FLEX_START_WAIT = timedelta(hours=24)  # Vertex's default for max_wait_duration
+NO_LIMIT = timedelta(days=3650)  # a max_wait_duration of 0
 
 
 class VertexJobs:
-    """Implements Jobs, for the jobs that carry `agent` in their label launch_agent.
+    """Implements Jobs, for the jobs whose label launch_agent is `agent`.
 
-    Each region has an endpoint of its own, so a client each, made on first use; an `endpoint` (a URL) takes the place
-    of all of them, without credentials.
+    Each region has its own endpoint and client. An `endpoint` (a URL) replaces all of them and
+    needs no credentials.
     """
 
     def __init__(self, agent: str, endpoint: str = "", timeout: float = TIMEOUT) -> None:
         self._agent = agent
         self._timeout = timeout
         self._endpoint = endpoint
-        self._clients: dict[str, JobServiceClient] = {}
-        self._lock = threading.Lock()
+        self._clients = LazyMap(self._connect)  # by region
 
     def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
-        """Yield our jobs that have not ended, or, with a time, all that were created since.
+        """Yield our jobs that have not ended or, with a time, all that were created since.
 
-        Only by fields that Vertex documents for this filter: labels, state and create_time.
+        It filters only by fields that Vertex documents: labels, state and create_time.
         """
-        wanted = [f'labels.launch_agent="{self._agent}"']
+        filters = [f'labels.launch_agent="{self._agent}"']
         if created_since is None:
-            wanted += [f'state!="{state}"' for state in ENDED_STATES]
+            filters += [f'state!="{state}"' for state in ENDED_STATES]
         else:
-            wanted.append(f'create_time>="{created_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"')
-        request = ListCustomJobsRequest(parent=parent, filter=" AND ".join(wanted), page_size=PAGE)
+            filters.append(f'create_time>="{created_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"')
+        request = ListCustomJobsRequest(parent=parent, filter=" AND ".join(filters), page_size=PAGE)
         try:
             client = self._client(parent)
-            pages = within(
-                self._timeout,
-                lambda: client.list_custom_jobs(request=request, timeout=self._timeout),
-            ).pages
-            while page := within(self._timeout, lambda: next(pages, None)):
-                yield from filter(None, map(_job, page.custom_jobs))
+            first = self._within(
+                lambda: client.list_custom_jobs(request=request, timeout=self._timeout)
+            )
+            pages = first.pages
+            while page := self._within(lambda: next(pages, None)):
+                jobs = [_job(each) for each in page.custom_jobs]
+                yield from (job for job in jobs if job)
         except Exception as exc:
             raise _error(exc, "list", parent) from exc
 
     def get_job(self, name: str) -> Job | None:
-        """Return one job, None where it was deleted."""
+        """Return one job; None if it was deleted."""
         try:
             client = self._client(name)
             return _job(
-                within(
-                    self._timeout, lambda: client.get_custom_job(name=name, timeout=self._timeout)
-                )
+                self._within(lambda: client.get_custom_job(name=name, timeout=self._timeout))
             )
         except google_errors.NotFound:
             return None
@@ -76,50 +76,41 @@ class VertexJobs:
             raise _error(exc, "get", name) from exc
 
     def cancel_job(self, name: str) -> None:
-        """Ask for a job to be cancelled; one that has ended meanwhile, or is gone, needs nothing."""
+        """Cancel a job; does nothing if it has ended meanwhile, or was deleted."""
         try:
             client = self._client(name)
-            within(
-                self._timeout, lambda: client.cancel_custom_job(name=name, timeout=self._timeout)
-            )
+            self._within(lambda: client.cancel_custom_job(name=name, timeout=self._timeout))
         except google_errors.NotFound:
             return
-        except (
-            google_errors.BadRequest
-        ) as exc:  # a job that has ended cannot be cancelled; REST says no more than 400
+        except google_errors.BadRequest as exc:
+            # REST answers 400, without more, for a job that has ended
             job = self.get_job(name)
             if job and not phase_of(job.state).ended:
                 raise _error(exc, "cancel", name) from exc
         except Exception as exc:
             raise _error(exc, "cancel", name) from exc
 
-    def _client(self, name: str) -> JobServiceClient:
-        """Return the client of the region that a resource name is in."""
-        location = name.split("/")[3]
-        with self._lock:
-            if location not in self._clients:
-                self._clients[location] = self._connect(location)
-            return self._clients[location]
+    def _within(self, call: Callable[[], T]) -> T:
+        return within(self._timeout, call)
 
-    def _connect(self, location: str) -> JobServiceClient:
-        if not self._endpoint:
-            options = {"api_endpoint": f"{location}-aiplatform.googleapis.com"}
-            return JobServiceClient(transport="rest", client_options=options)
-        return JobServiceClient(
-            transport="rest",
-            client_options={"api_endpoint": self._endpoint},
-            credentials=AnonymousCredentials(),
-        )
+    def _client(self, name: str) -> JobServiceClient:
+        """Return the client of a resource name's region."""
+        return self._clients.get(name.split("/")[3])
+
+    def _connect(self, region: str) -> JobServiceClient:
+        regional = f"{region}-aiplatform.googleapis.com"
+        return rest_client(JobServiceClient, self._endpoint, regional)
 
 
 def _job(job: CustomJob) -> Job | None:
-    """Read a CustomJob; None for one that some other program labelled."""
+    """Read a CustomJob; None if another program wrote its labels."""
     labels = dict(job.labels)
     key, attempt = labels.get("launch_key", ""), labels.get("launch_attempt", "")
     if not key or not attempt.isdecimal():
         return None
-    # end_time is documented for SUCCEEDED, FAILED and CANCELLED only
     name = getattr(job.state, "name", None) or f"JOB_STATE_{int(job.state)}"
+    # Vertex documents end_time for SUCCEEDED, FAILED and CANCELLED only
+    end = job.end_time or (job.update_time if phase_of(name).ended else None)
     scheduling = job.job_spec.scheduling
     secrets = frozenset(_secrets(job))
     return Job(
@@ -130,7 +121,7 @@ def _job(job: CustomJob) -> Job | None:
         created_at=job.create_time or datetime.now(UTC),
         started_at=job.start_time or None,
         updated_at=job.update_time or None,
-        ended_at=job.end_time or (job.update_time if phase_of(name).ended else None) or None,
+        ended_at=end or None,
         error=without(_error_text(job), secrets),
         max_wait=_max_wait(scheduling),
         secrets=secrets,
@@ -138,22 +129,22 @@ def _job(job: CustomJob) -> Job | None:
 
 
 def _error_text(job: CustomJob) -> str:
-    """Return a job's error; an error without words has its code."""
+    """Return a job's error: its message, or else its code."""
     if not job.error:
         return ""
-    return job.error.message or (f"error code {job.error.code}" if job.error.code else "")
+    code = f"error code {job.error.code}" if job.error.code else ""
+    return job.error.message or code
 
 
 def _secrets(job: CustomJob) -> Iterator[str]:
-    """Yield what nobody may quote of a job's variables; read from the plain message, which is quicker."""
-    containers = (pool.container_spec for pool in CustomJob.pb(job).job_spec.worker_pool_specs)
-    return secrets_in(
-        [{"name": one.name, "value": one.value} for each in containers for one in each.env]
-    )
+    """Yield the secrets among a job's variables; the plain message is faster to read."""
+    pools = CustomJob.pb(job).job_spec.worker_pool_specs
+    for variable in (each for pool in pools for each in pool.container_spec.env):
+        yield from secrets_in({"name": variable.name, "value": variable.value})
 
 
 def _max_wait(scheduling: Scheduling) -> timedelta:
-    """Return how long a job was told that it may wait for machines; nothing but Flex-start waits on purpose."""
+    """Return how long a job may wait for machines; only Flex-start waits on purpose."""
     if scheduling.strategy != Scheduling.Strategy.FLEX_START:
         return timedelta(0)
     if "max_wait_duration" not in scheduling:
@@ -161,14 +152,6 @@ def _max_wait(scheduling: Scheduling) -> timedelta:
     return scheduling.max_wait_duration or NO_LIMIT
 
 
-def _error(exc: Exception, what: str, name: str) -> LaunchError:
-    if isinstance(exc, LaunchError):
-        return exc
-    said = getattr(exc, "message", "") or str(exc) or type(exc).__name__
-    if isinstance(exc, google_errors.Unauthorized | google_errors.Forbidden):
-        return Denied(f"customJobs.{what} on {name}: {said}")
-    if isinstance(exc, auth_errors.GoogleAuthError) and not isinstance(
-        exc, auth_errors.TransportError
-    ):
-        return Denied(f"no Google credentials: {said}")
-    return Retry(f"customJobs.{what} on {name}: {said}")
+def _error(exc: Exception, method: str, name: str) -> LaunchError:
+    permission = f"the permission aiplatform.customJobs.{method}"
+    return meaning(exc, f"customJobs.{method} on {name}", permission)

@@ -1,4 +1,4 @@
-"""W&B: its queues, as poll needs them, its runs and items, as status does, its jobs, sweeps and configs, as submit."""
+"""W&B: queues for poll; runs and items for status; job artifacts, sweeps and configs for submit."""
 
 from shared.adapters.wandb.configs import WandbQueueConfigs, read_config
 from shared.adapters.wandb.graphql import Graphql

@@ -1,33 +1,31 @@
-"""What W&B's answers mean: data, a refusal of what was asked for, or a failure of the whole service."""
+"""What W&B's answers mean: data, a refusal of one request, or a failure of the whole service."""
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.errors import Denied, LaunchError, Retry
+from shared.core.errors import Denied, LaunchError, Reject, Retry, SettingsError
 
-CONTENT = (
-    400,
-    404,
-    409,
-    410,
-    413,
-    414,
-    422,
-)  # statuses that are about what was asked for; 403 and 200 can be too
+# statuses that concern one request, not the service; 403 and 200 can concern either
+CONTENT = (400, 404, 409, 410, 413, 414, 422)
 _PERMISSION = re.compile(r"permission|forbidden|access denied|not authorized", re.IGNORECASE)
 _NO_PROJECT = re.compile(
-    r"(project|entity)\b.*\b(not found|not exist|unknown)|(unknown|could not find|no such) (project|entity)",
+    r"(project|entity)\b.*\b(not found|not exist|unknown)"
+    r"|(unknown|could not find|no such) (project|entity)",
     re.IGNORECASE | re.DOTALL,
 )
 _NOT_FOUND = re.compile(r"not found|not exist|unknown|could not find|no such", re.IGNORECASE)
 
 
+LONGEST = 10_000  # characters of the messages of errors
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What W&B answered: its status, data (perhaps in part), and errors."""
+    """An answer of W&B: its status, its data (possibly partial), and its errors."""
 
     status: int = 0
     data: Mapping[str, Any] | None = None
@@ -44,7 +42,7 @@ class Answer:
 
 
 class Refusal(LaunchError):
-    """W&B answers, and refuses what it was asked for; a part of the data may have come."""
+    """W&B answers, and refuses the request; a part of the data may be there."""
 
     def __init__(self, text: str, answer: Answer | None = None) -> None:
         self.answer = answer or Answer()
@@ -52,19 +50,19 @@ class Refusal(LaunchError):
 
 
 class Refused(Refusal, Retry):
-    """W&B did not do what it was asked for: errors, 400, 404, 409 and the like."""
+    """W&B did not do it: errors, 400, 404, 409 and the like."""
 
 
 class NotAllowed(Refusal, Denied):
-    """W&B knows the key, and its owner may not do this."""
+    """W&B knows the key, and its owner lacks the permission."""
 
 
 class Lost(Retry):
-    """A query, repeated, has no readable answer: a cut or slow connection, 5xx, no JSON."""
+    """A repeated query has no readable answer: a cut or slow connection, 5xx, no JSON."""
 
 
 def read_answer(status: int, body: bytes) -> Answer:
-    """Read an answer; one that is no JSON object has neither data nor errors."""
+    """Read an answer; without a JSON object it has neither data nor errors."""
     try:
         read = json.loads(body.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -73,7 +71,7 @@ def read_answer(status: int, body: bytes) -> Answer:
 
 
 def answer_of(status: int, read: Any) -> Answer:
-    """Take an answer apart, whatever it is."""
+    """Read the parsed JSON of an answer; it can have any type."""
     if not isinstance(read, dict):
         return Answer(status)
     data, errors = read.get("data"), read.get("errors") or []
@@ -83,31 +81,52 @@ def answer_of(status: int, read: Any) -> Answer:
 
 def reason(errors: Sequence[Any]) -> str:
     """Return the messages of errors as one text."""
-    said = "; ".join(str(e.get("message", e) if isinstance(e, dict) else e) for e in errors)
-    return said[:10_000].encode("utf-8", "replace").decode()
+    text = "; ".join(_message(error) for error in errors)
+    return text[:LONGEST].encode("utf-8", "replace").decode()
+
+
+def _message(error: Any) -> str:
+    return str(error.get("message", error) if isinstance(error, dict) else error)
 
 
 def path_of(error: Any) -> list[Any]:
-    """Return where in the data an error belongs, empty if it does not say."""
+    """Return the path in the data that an error names; empty if it names none."""
     path = error.get("path") if isinstance(error, dict) else None
     return path if isinstance(path, list) else []
 
 
 def refusal(text: str, answer: Answer) -> Refusal:
-    """Return the refusal that this answer is: words before codes."""
+    """Return the refusal of an answer: its message counts more than its status."""
     kind = NotAllowed if answer.status == 403 or _PERMISSION.search(answer.reason) else Refused
     return kind(text, answer)
 
 
+@contextmanager
+def for_author(field: str, name: str, fix: str) -> Iterator[None]:
+    """Turn a refusal of W&B into one that the author of a launch can act on.
+
+    Raises:
+        Reject: our key may not read `name`, which `field` of the run spec names.
+        Denied: the settings are wrong; an operator has to fix them.
+    """
+    try:
+        yield
+    except NotAllowed as exc:
+        problem = f"{name} may not be read with this deployment's API key"
+        raise Reject(field, problem, fix) from exc
+    except SettingsError as exc:
+        raise Denied(str(exc)) from exc
+
+
 def hides(exc: LaunchError) -> bool:
-    """Tell whether a refusal says that our key cannot see a project. A 403 without W&B's own words does not."""
+    """Tell whether a refusal says that our key cannot see a project; a bare 403 does not."""
     if not isinstance(exc, Refusal):
         return False
     return bool(_PERMISSION.search(exc.answer.reason) or _NO_PROJECT.search(exc.answer.reason))
 
 
 def misses(exc: LaunchError) -> str:
-    """Return what a refusal says that W&B does not have: `item` or `queue`; empty if it says neither."""
+    """Return what W&B does not have, says a refusal: `item`, `queue`, or empty."""
     if not isinstance(exc, Refusal) or hides(exc) or not _NOT_FOUND.search(exc.answer.reason):
         return ""
     last = {str(path_of(error)[-1]) for error in exc.answer.errors if path_of(error)}
@@ -118,12 +137,12 @@ def misses(exc: LaunchError) -> str:
 
 
 def at(value: Any, *path: str) -> Mapping[str, Any]:
-    """Follow a path through an answer; what is missing, null or of another type on the way is empty."""
+    """Follow a path through an answer; a step that is not an object is empty."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def items_of(value: Any) -> list[Any]:
-    """Return a list out of an answer; anything else is an empty one."""
+    """Return a list of an answer; anything else is an empty list."""
     return value if isinstance(value, list) else []

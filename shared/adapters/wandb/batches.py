@@ -1,6 +1,6 @@
-"""Ask W&B about many things at once; what it refuses is split until the thing that fails stands alone.
+"""Query many things at once; a group that W&B refuses is split until the culprit stands alone.
 
-A missing answer is not a fact: a thing that is not in an answer with errors may exist all the same.
+A missing answer is not a fact: a thing that an answer with errors lacks may still exist.
 """
 
 import random
@@ -21,9 +21,9 @@ V = TypeVar("V")
 
 @dataclass
 class Part(Generic[K, V]):
-    """What one query brought.
+    """The result of one query.
 
-    `failed` are single things, each with its own error; `doubts` are groups that were not answered, with the reason.
+    `failed` are single things with their errors; `doubts` are groups without an answer, and why.
     """
 
     found: dict[K, V] = field(default_factory=dict)
@@ -34,21 +34,22 @@ class Part(Generic[K, V]):
 
     @property
     def answered(self) -> bool:
-        """Tell whether W&B answered anything at all."""
+        """Tell whether W&B answered anything."""
         return bool(self.found or self.hidden or self.absent)
 
 
 def ask_all(
     things: Sequence[K], ask: Callable[[Sequence[K], Budget], Part[K, V]], budget: Budget
 ) -> Answers[K, V]:
-    """Ask about all of these things, a page at a time; never raises a LaunchError.
+    """Query all of these things, page by page; never raises a LaunchError.
 
-    An error splits its group in halves. While W&B has answered nothing yet, the errors are counted: if all fails
-    alike, the service fails, and nothing more is asked. Pages begin at a random place, so that none is always the last.
+    An error splits its group in halves. Errors without any answer in between are counted: after
+    enough of them the service fails, and the rest is not asked. The first page is random: none is
+    always the last.
     """
     start = random.randrange(len(things)) if things else 0  # noqa: S311 - no secret
-    turned = [*things[start:], *things[:start]]
-    pending = deque(turned[at : at + PAGE] for at in range(0, len(turned), PAGE))
+    rotated = [*things[start:], *things[:start]]
+    pending = deque(rotated[at : at + PAGE] for at in range(0, len(rotated), PAGE))
     found: dict[K, V] = {}
     failed: dict[K, LaunchError] = {}
     hidden: set[K] = set()
@@ -62,7 +63,8 @@ def ask_all(
         hidden |= part.hidden
         for doubtful, why in part.doubts:
             errors += 1
-            if (not answered and errors >= _patience(why)) or _patience(why) == 0:
+            patience = _patience(why)
+            if patience == 0 or (not answered and errors >= patience):
                 rest = [thing for waiting in (doubtful, *pending) for thing in waiting]
                 failed |= dict.fromkeys(rest, why)
                 pending.clear()
@@ -85,11 +87,13 @@ def _asked(
 
 
 def _patience(why: LaunchError) -> int:
-    """Return after how many errors, with no answer among them, the whole service counts as failing.
+    """Return after how many errors, without any answer, the whole service counts as failing.
 
-    A refusal is about what was asked for. A lost answer can be: one project may be too slow, or break the server.
-    Anything else (no connection, 401, 429, no time left) is about the service.
+    A refusal concerns one request. A lost answer can: one project may be slow, or break the server.
+    All else (no connection, 401, 429, no time left) concerns the service.
     """
     if hides(why):
         return 1000
-    return 16 if isinstance(why, Refusal) else 3 if isinstance(why, Lost) else 0
+    if isinstance(why, Refusal):
+        return 16
+    return 3 if isinstance(why, Lost) else 0

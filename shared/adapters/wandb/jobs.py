@@ -1,6 +1,6 @@
-"""W&B's jobs, as submit needs them: three queries that its own clients send too, and one small download.
+"""W&B's job artifacts, for submit: queries that its own clients send, and one small download.
 
-And the files of their code, for a build: further pages of the last of the three.
+For a build, also the files of their code.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from shared.adapters.wandb import documents
-from shared.adapters.wandb.answers import NotAllowed, Refused, at, items_of
+from shared.adapters.wandb.answers import Refused, at, for_author, items_of
 from shared.adapters.wandb.graphql import CALL_SECONDS, Graphql
 from shared.core.budget import Budget
 from shared.core.building import ArtifactFile
-from shared.core.errors import Denied, Reject, SettingsError
+from shared.core.errors import Reject
 from shared.core.jobsource import CREATE_AGAIN, JOB_FILE, JobSource, Kind, read_job
 
 LARGEST = 1_000_000  # bytes of a wandb-job.json
@@ -20,7 +20,7 @@ PAGE = 500  # files
 MOST_PAGES = 1000
 LIST_SECONDS = 60.0  # for the list of all files of one artifact
 
-_FIX = "Give it as entity/project/name:alias, and let this deployment's API key see that project."
+_FIX = "Write entity/project/name:alias, and let this deployment's API key see that project."
 
 
 class WandbJobs:
@@ -30,15 +30,9 @@ class WandbJobs:
         self._graphql = graphql
 
     def resolve(self, path: str) -> JobSource:
-        """Return what a job is now, and in which version its code is."""
-        try:
+        """Return the current version of a job, and the version of its code."""
+        with for_author("job", path, _FIX):
             return self._resolved(path)
-        except NotAllowed as exc:
-            raise Reject(
-                "job", f"{path} may not be read with this deployment's API key", _FIX
-            ) from exc
-        except SettingsError as exc:  # an operator has to mend it
-            raise Denied(str(exc)) from exc
 
     def _resolved(self, path: str) -> JobSource:
         graphql = self._graphql
@@ -52,23 +46,19 @@ class WandbJobs:
         address = str(nodes[JOB_FILE].get("directUrl") or "")
         if not address:
             raise Refused(f"W&B's answer lacks the address of {JOB_FILE} of {version}")
-        content = b"".join(graphql.chunks(address, LARGEST, max(budget.left, 0)))
-        source = read_job(version, content)
+        source = read_job(version, graphql.download(address, LARGEST, max(budget.left, 0)))
         if source.kind is Kind.IMAGE:
             return source
-        # whatever has no checksum is as new as the job
-        files = {
-            name: str(node.get("md5") or version)
-            for name, node in nodes.items()
-            if name != JOB_FILE
-        }
+        # a file without a checksum is as new as the job
+        files = {name: str(node.get("md5") or version) for name, node in nodes.items()}
+        del files[JOB_FILE]
         source = replace(source, files=files)
         if source.kind is Kind.REPO:
             return source
-        by_id = bool(source.code_id)
-        code, _, digest = (
-            _by_id(graphql, source, budget) if by_id else _membership(graphql, source.code, budget)
-        )
+        if source.code_id:
+            code, _, digest = _by_id(graphql, source, budget)
+        else:
+            code, _, digest = _membership(graphql, source.code, budget)
         return replace(source, code=code, digest=digest)
 
 
@@ -80,28 +70,20 @@ class WandbFiles:
 
     def files_of(self, artifact: str) -> Iterator[ArtifactFile]:
         """Yield the files of an artifact, 500 a query."""
-        try:
+        with for_author("job", artifact, _FIX):
             for node in _nodes(self._graphql, artifact, Budget(LIST_SECONDS)):
-                size = str(node.get("sizeBytes"))
+                name, size = str(node.get("name")), str(node.get("sizeBytes"))
                 if not size.isdecimal():
-                    raise Refused(
-                        f"W&B's answer lacks the size of {node.get('name')} of {artifact}"
-                    )
-                yield ArtifactFile(str(node.get("name")), int(size), str(node.get("directUrl")))
-        except NotAllowed as exc:
-            raise Reject(
-                "job", f"{artifact} may not be read with this deployment's API key", _FIX
-            ) from exc
-        except SettingsError as exc:
-            raise Denied(str(exc)) from exc
+                    raise Refused(f"W&B's answer lacks the size of {name} of {artifact}")
+                yield ArtifactFile(name, int(size), str(node.get("directUrl")))
 
     def content(self, file: ArtifactFile) -> Iterator[bytes]:
-        """Yield a file piece by piece; one byte more than its size, if there are more, and no further."""
+        """Yield a file piece by piece, at most one byte more than its size."""
         return self._graphql.chunks(file.address, file.size + 1)
 
 
 def _membership(graphql: Graphql, path: str, budget: Budget) -> tuple[str, str, str]:
-    """Find an artifact by any of its names; return its version's own name, its type, and the digest of its content."""
+    """Find an artifact by one of its names; return its version's name, its type, its digest."""
     entity, project, name = path.split("/", 2)
     named = name if ":" in name else f"{name}:latest"
     answer = graphql.query(
@@ -117,27 +99,24 @@ def _membership(graphql: Graphql, path: str, budget: Budget) -> tuple[str, str, 
 
 
 def _by_id(graphql: Graphql, source: JobSource, budget: Budget) -> tuple[str, str, str]:
-    """Return the same of the code that a job links to."""
+    """Find the code of a job by its id; returns the same as `_membership`."""
     found = at(graphql.query(documents.CODE, {"id": source.code_id}, budget), "artifact")
     if not found or found.get("state") == "DELETED":
         gone = "was deleted" if found else "was not found"
         raise Reject("job", f"{source.path} has code that {gone} in W&B", CREATE_AGAIN)
-    return (
-        _version(at(found, "artifactSequence"), found.get("versionIndex")),
-        "code",
-        str(found.get("digest")),
-    )
+    version = _version(at(found, "artifactSequence"), found.get("versionIndex"))
+    return version, "code", str(found.get("digest"))
 
 
 def _version(collection: Mapping[str, Any], index: object) -> str:
-    project = at(collection, "project")
-    if type(index) is not int or not collection.get("name"):
+    name, project = collection.get("name"), at(collection, "project")
+    if type(index) is not int or not name:
         raise Refused("W&B's answer lacks the version or the name of an artifact")
-    return f"{at(project, 'entity').get('name')}/{project.get('name')}/{collection.get('name')}:v{index}"
+    return f"{at(project, 'entity').get('name')}/{project.get('name')}/{name}:v{index}"
 
 
 def _nodes(graphql: Graphql, version: str, budget: Budget) -> Iterator[Mapping[str, Any]]:
-    """Yield what W&B shows of the files of an artifact's version."""
+    """Yield the nodes of the files of an artifact's version."""
     entity, project, named = version.split("/", 2)
     collection, _, alias = named.rpartition(":")
     where = {

@@ -1,4 +1,4 @@
-"""W&B's word on our own key, as submit needs it: a query that W&B's own client sends too."""
+"""Whether W&B accepts our key, for submit: a query that W&B's own client sends."""
 
 import logging
 import time
@@ -10,11 +10,11 @@ from shared.core.errors import KeyRefused, LaunchError
 
 log = logging.getLogger(__name__)
 
-FRESH = 60.0  # seconds: a burst of launches asks once
+FRESH = 60.0  # seconds; a burst of launches asks once
 
 
 class WandbKey:
-    """Tells whether W&B takes the key that a job would be given."""
+    """Checks the key that a job would get."""
 
     def __init__(self, graphql: Graphql, clock: Callable[[], float] = time.monotonic) -> None:
         self._graphql = graphql
@@ -22,10 +22,10 @@ class WandbKey:
         self._asked_at = -FRESH
 
     def check(self) -> None:
-        """Ask, once a minute; where W&B cannot be asked, the key is taken to be good.
+        """Ask W&B at most once a minute; without an answer, the key counts as valid.
 
         Raises:
-            KeyRefused: W&B does not take it.
+            KeyRefused: W&B does not accept it.
         """
         if self._clock() - self._asked_at < FRESH:
             return

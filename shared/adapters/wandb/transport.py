@@ -1,4 +1,4 @@
-"""HTTP to W&B whose exchanges end in time: connecting, the handshake and a trickling answer share one deadline."""
+"""HTTP to W&B with one deadline for connecting, the handshake and a trickling answer."""
 
 import os
 import socket
@@ -17,17 +17,18 @@ from urllib3.util import Retry as Repeat
 
 from shared.core.budget import Budget
 
-CONNECT_SECONDS = 5.0  # to connect, all addresses of a name together
-SILENCE_SECONDS = 20.0  # the longest that an answer may pause
-CHUNK = 1 << 16  # bytes that are read at a time
+CONNECT_SECONDS = 5.0  # to connect, for all addresses of a name together
+SILENCE_SECONDS = 20.0  # the longest pause in an answer
+CHUNK = 1 << 16  # bytes of one read
 
 _current = threading.local()  # the exchange that this thread begins
 
 
 class Exchange:
-    """One request and its answer. When the budget ends, the connection is shut, whatever it waits for.
+    """One request and its answer. The end of the budget shuts the connection.
 
-    A timeout of `requests` bounds each single wait; a server that sends a byte now and then would never reach it.
+    A timeout of `requests` bounds each single wait; a server that sends a byte now and then would
+    never reach it.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -38,12 +39,12 @@ class Exchange:
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
-        """Begin to watch."""
+        """Start the timer."""
         self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Watch no longer."""
+        """Stop the timer, and drop the handles."""
         self._timer.cancel()
         with self._lock:
             for handle in self._handles:
@@ -52,18 +53,18 @@ class Exchange:
 
     @property
     def over(self) -> bool:
-        """Tell whether the time is over: an answer that ends now may be cut off."""
+        """Tell whether the time is over: an answer that ends now may be cut short."""
         return self._budget.left <= 0
 
     @property
     def left(self) -> float:
-        """Return the seconds that are left."""
+        """Return the remaining seconds."""
         return self._budget.left
 
     def send(
         self, session: requests.Session, method: str, url: str, **arguments: Any
     ) -> requests.Response:
-        """Send a request and return its answer, whose body is read piece by piece."""
+        """Send a request; return its answer, whose body the caller reads piece by piece."""
         timeout = (CONNECT_SECONDS, max(min(SILENCE_SECONDS, self.left), 0.001))
         _current.exchange = self
         try:
@@ -74,7 +75,7 @@ class Exchange:
             _current.exchange = None
 
     def watch(self, sock: socket.socket) -> None:
-        """Keep a handle of our own on a connection: TLS and `http.client` replace or drop theirs."""
+        """Keep our own handle of a connection: TLS and `http.client` replace or drop theirs."""
         with self._lock:
             self._handles.append(socket.socket(fileno=os.dup(sock.fileno())))
 
@@ -86,26 +87,26 @@ class Exchange:
 
 
 class _Watched(HTTPConnection):
-    """A connection that the exchange which uses it can shut."""
+    """A connection that its exchange can shut."""
 
     def _new_conn(self) -> socket.socket:
         exchange: Exchange | None = getattr(_current, "exchange", None)
         if exchange is None:
             return super()._new_conn()
         if exchange.over:
-            raise ConnectTimeoutError(self, "the time of this call is over")
+            raise ConnectTimeoutError(self, "the budget of this call is spent")
         self.timeout = min(CONNECT_SECONDS, exchange.left) / self._addresses()
         made = super()._new_conn()
         exchange.watch(made)
         return made
 
     def _addresses(self) -> int:
-        with suppress(OSError):  # the attempt to connect says what is wrong
+        with suppress(OSError):  # the attempt to connect reports the error
             return len(socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)) or 1
         return 1
 
     def request(self, *arguments: Any, **named: Any) -> None:
-        """Send a request; a connection out of the pool is watched from here on."""
+        """Send a request; watch a connection that comes from the pool."""
         exchange: Exchange | None = getattr(_current, "exchange", None)
         if exchange and self.sock:
             exchange.watch(self.sock)
@@ -113,7 +114,7 @@ class _Watched(HTTPConnection):
 
 
 class _WatchedTls(_Watched, HTTPSConnection):
-    """The same, over TLS."""
+    """A watched connection over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -133,7 +134,7 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **named)
-        if not proxy.lower().startswith("socks"):  # whose connections are of another kind
+        if not proxy.lower().startswith("socks"):  # it has its own connections
             manager.pool_classes_by_scheme = _POOLS
         return manager
 
@@ -142,42 +143,38 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 def new_session(connections: int) -> requests.Session:
-    """Return a session of watched connections.
+    """Return a session with watched connections.
 
-    It repeats only connections that were never made; urllib3 replaces a stale one of the pool.
+    It repeats only failed attempts to connect; urllib3 replaces a stale connection of the pool.
     """
     session = requests.Session()
-    adapter = _Adapter(
-        pool_maxsize=connections, max_retries=Repeat(connect=2, read=0, status=0, other=0)
-    )
+    repeat = Repeat(connect=2, read=0, status=0, other=0)
+    adapter = _Adapter(pool_maxsize=connections, max_retries=repeat)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
 def without_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Log in nowhere: without an `auth`, `requests` takes what a .netrc has for this host."""
+    """Send no login: without an `auth`, `requests` reads .netrc."""
     return request
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of an address: a key is shown to the same three only."""
+    """Return scheme, host and port of an address: only the same three get the key."""
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    return (
-        scheme,
-        (parts.hostname or "").lower(),
-        parts.port or {"https": 443, "http": 80}.get(scheme, 0),
-    )
+    port = parts.port or {"https": 443, "http": 80}.get(scheme, 0)
+    return scheme, (parts.hostname or "").lower(), port
 
 
 def place(url: str) -> str:
-    """Return the host of an address, and its port; no login."""
+    """Return host and port of an address, without a login."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def untrusted(exc: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Return the refusal of a certificate that an error comes from; None if it has another cause."""
+    """Return the certificate error that caused an error; None if it has another cause."""
     while exc:
         if isinstance(exc, ssl.SSLCertVerificationError):
             return exc

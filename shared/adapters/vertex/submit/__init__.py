@@ -1,4 +1,4 @@
-"""Vertex AI as submit sees it: the SDK's own CustomJob, because a queue's keys are its arguments."""
+"""Vertex AI for submit: the SDK's CustomJob, because a queue's keys are its arguments."""
 
 from shared.adapters.vertex.submit.arguments import argument_names
 from shared.adapters.vertex.submit.compute import CREATE_TIMEOUT, VertexCompute

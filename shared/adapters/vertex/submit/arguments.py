@@ -1,4 +1,4 @@
-"""What the installed SDK's CustomJob takes by name, and plain data as the types that it declares."""
+"""The arguments of the installed SDK's CustomJob: their names, their shapes, and typed values."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -24,9 +24,9 @@ _FIELDS = {
 
 
 def argument_names() -> dict[str, Any]:
-    """Return what the installed SDK's CustomJob takes by name: in its constructor, in run() and in submit().
+    """Return the names of the arguments of CustomJob's constructor, run() and submit().
 
-    And under `shapes` what each of these is, read from the annotations.
+    `shapes` describes the value of each argument, as its annotation declares it.
     """
     takers: dict[str, Any] = {
         "constructor": aiplatform.CustomJob,
@@ -34,17 +34,18 @@ def argument_names() -> dict[str, Any]:
         "submit": aiplatform.CustomJob.submit,
     }
     parameters = {name: inspect.signature(taker).parameters for name, taker in takers.items()}
-    shapes = {
-        name: _shape(one.annotation) for those in parameters.values() for name, one in those.items()
-    }
-    return {name: frozenset(those) - {"self"} for name, those in parameters.items()} | {
-        "shapes": shapes
-    }
+    shapes: dict[str, Shape] = {}
+    for declared in parameters.values():
+        for name, parameter in declared.items():
+            shapes[name] = _shape(parameter.annotation)
+    names = {taker: frozenset(declared) - {"self"} for taker, declared in parameters.items()}
+    return {**names, "shapes": shapes}
 
 
 def _shape(annotation: Any) -> Shape:
-    """Describe what an annotation such as Optional[int] takes; what cannot be told of it is left to the SDK."""
-    for each in (types := list(_types(annotation))):
+    """Describe the values of an annotation such as Optional[int]; the SDK checks all others."""
+    types = list(_types(annotation))
+    for each in types:
         if issubclass(each, proto.Message):
             return replace(_message(each.pb(each()).DESCRIPTOR), repeated=list in types)
         if issubclass(each, proto.Enum):
@@ -54,8 +55,9 @@ def _shape(annotation: Any) -> Shape:
 
 
 def _types(annotation: Any) -> Iterator[Any]:
-    """Yield the classes that an annotation is made of; of a name in quotes, nothing."""
-    if isinstance(origin := get_origin(annotation) or annotation, type) and origin is not NoneType:
+    """Yield the classes in an annotation; none for a name in quotes."""
+    origin = get_origin(annotation) or annotation
+    if isinstance(origin, type) and origin is not NoneType:
         yield origin
     for inner in get_args(annotation):
         yield from _types(inner)
@@ -65,25 +67,26 @@ def _message(message: Descriptor) -> Shape:
     return Shape("message", fields={each.name: _field(each) for each in message.fields})
 
 
-def _field(described: FieldDescriptor) -> Shape:
-    kind, inner = described.cpp_type, described.message_type
+def _field(field: FieldDescriptor) -> Shape:
+    kind = field.cpp_type
     if kind == FieldDescriptor.CPPTYPE_ENUM:
-        shape = Shape(
-            "choice", choices={value.name: value.number for value in described.enum_type.values}
-        )
-    elif (
-        inner
-        and not inner.full_name.startswith("google.protobuf.")
-        and not inner.GetOptions().map_entry
-    ):
-        shape = _message(inner)
+        choices = {value.name: value.number for value in field.enum_type.values}
+        shape = Shape("choice", choices=choices)
+    elif field.message_type and _is_nested(field.message_type):
+        shape = _message(field.message_type)
     else:
         shape = _FIELDS.get(kind, Shape())
-    return replace(shape, repeated=described.is_repeated and shape.kind != "any")
+    return replace(shape, repeated=field.is_repeated and shape.kind != "any")
+
+
+def _is_nested(message: Descriptor) -> bool:
+    """Tell whether JSON writes a message with its fields; maps and Google's own types differ."""
+    is_googles = message.full_name.startswith("google.protobuf.")
+    return not is_googles and not message.GetOptions().map_entry
 
 
 def typed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain data as the types that submit declares: a member of an enum, a message."""
+    """Return plain data in the types that submit() declares: members of enums, messages."""
     declared = inspect.signature(aiplatform.CustomJob.submit).parameters
     typed = dict(arguments)
     for name, value in arguments.items():

@@ -1,24 +1,21 @@
-"""Whether a request has left this process, and whether it still may: for a call that must not be repeated blindly."""
+"""Know whether a request has left this process, for a call that must not be repeated blindly."""
 
-import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
 
 from shared.core.budget import Budget
-from shared.core.errors import Retry
 
-CREATE_SECONDS = 70.0  # of a create: to connect, to send, and to be answered
-CONNECT_SHARE = 1 / 7  # of them to connect
-T = TypeVar("T")
+CREATE_SECONDS = 70.0  # for a create: to connect, to send, and to get the answer
+CONNECT_SHARE = 1 / 7  # of these seconds, to connect
 
 
 class Sending:
-    """Watches the requests of a session: it asks the budget before each, bounds it, and notes that one has begun.
+    """Asks the budget before each request of a session, bounds the request, and notes its begin.
 
-    A session's own calls only: a refresh of its credentials goes through another session.
+    It sees only the session's own calls: a refresh of credentials goes through another session.
     """
 
     def __init__(self, budget: Budget, seconds: float) -> None:
@@ -28,7 +25,7 @@ class Sending:
         self._timeout = (connect, seconds - connect)
 
     def watch(self, session: requests.Session) -> None:
-        """Put this before each adapter of a session."""
+        """Wrap each adapter of a session."""
         for prefix, adapter in list(session.adapters.items()):
             session.mount(prefix, _Watched(adapter, self._before))
 
@@ -44,36 +41,11 @@ class _Watched(BaseAdapter):
         self._inner = inner
         self._before = before
 
-    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override] # all else is passed on
-        """Ask, then send: nothing comes between."""
+    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Ask the budget, then send at once."""
         timeout = self._before()
         return self._inner.send(request, **{**kwargs, "timeout": timeout})
 
     def close(self) -> None:
-        """Close the adapter behind this one."""
+        """Close the wrapped adapter."""
         self._inner.close()
-
-
-def within(seconds: float, action: Callable[[], T]) -> T:
-    """Return what a harmless action returns, which has no timeout of its own; leave it behind after these seconds.
-
-    Raises:
-        Retry: it did not end in time; and whatever the action raises.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(action())
-        except BaseException as exc:  # noqa: BLE001 - it is raised in the caller's thread
-            errors.append(exc)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(max(seconds, 0))
-    if errors:
-        raise errors[0]
-    if not results:
-        raise Retry(f"no answer within {seconds:.0f} seconds")
-    return results[0]

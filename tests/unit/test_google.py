@@ -1,0 +1,125 @@
+"""What the adapters of Google's services share: the meaning of errors, clients, sessions, lazy values."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from google.api_core import exceptions as google_errors
+from google.auth import exceptions as auth_errors
+from google.auth.credentials import AnonymousCredentials
+
+from shared.adapters.google import meaning, reason, rest_client, rest_session
+from shared.core.errors import Conflict, Denied, Retry
+from shared.core.lazy import Lazy, LazyMap
+
+CALL, NEEDS = "jobs.list on projects/p", "the permission jobs.list"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [
+        (google_errors.Forbidden("GET https://x/y: no."), Denied, f"{CALL}: no. The function's account needs {NEEDS}"),
+        (google_errors.Unauthorized("who?"), Denied, f"{CALL}: who?. The function's account needs {NEEDS}"),
+        (google_errors.NotFound("no topic"), Retry, f"{CALL}: no topic"),
+        (google_errors.ServiceUnavailable("later"), Retry, f"{CALL}: later"),
+        (auth_errors.DefaultCredentialsError("none here"), Denied, "no Google credentials: none here"),
+        (auth_errors.TransportError("down"), Retry, "Google's token service cannot be reached: down"),
+        (requests.ConnectionError("refused"), Retry, f"{CALL}: refused"),
+        (TimeoutError(), Retry, f"{CALL}: TimeoutError"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_an_error_has_one_meaning_for_all_adapters(error: Exception, expected: type[Exception], text: str) -> None:
+    """A refusal names the permission, without the request that it answers."""
+    found = meaning(error, CALL, NEEDS)
+    assert (type(found), str(found)) == (expected, text)
+
+
+def test_an_adapter_chooses_what_is_a_refusal() -> None:
+    """A topic that does not exist is an operator's affair."""
+    found = meaning(google_errors.NotFound("no topic"), CALL, NEEDS, (google_errors.NotFound,))
+    assert isinstance(found, Denied)
+
+
+def test_an_error_of_ours_means_itself() -> None:
+    """It comes from below, with its own text."""
+    error = Conflict("written meanwhile")
+    assert meaning(error, CALL, NEEDS) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (google_errors.BadGateway("<html>\n502"), "HTTP 502 without a reason"),
+        (ValueError(" two\nlines. "), "two lines"),
+        (KeyError(), "KeyError"),
+        (ValueError("x" * 5000), "x" * 1000),
+    ],
+    ids=["page", "lines", "nothing", "long"],
+)
+def test_a_reason_is_one_short_line(error: Exception, text: str) -> None:
+    """Whatever a server or a library writes."""
+    assert reason(error) == text
+
+
+def test_an_endpoint_needs_no_credentials() -> None:
+    """Google's own host takes the default ones."""
+
+    def client(**arguments: Any) -> dict[str, Any]:
+        return arguments
+
+    own = rest_client(client, "http://127.0.0.1:1", "eu.googleapis.com")
+    assert own["client_options"] == {"api_endpoint": "http://127.0.0.1:1"}
+    assert isinstance(own["credentials"], AnonymousCredentials)
+    assert rest_client(client, "", "eu.googleapis.com") == {
+        "transport": "rest",
+        "client_options": {"api_endpoint": "eu.googleapis.com"},
+    }
+    assert rest_client(client) == {"transport": "rest"}
+    assert type(rest_session("http://127.0.0.1:1", "scope")) is requests.Session
+
+
+def test_a_lazy_value_is_made_once_for_all_threads() -> None:
+    """At its first use; the others wait for it."""
+    made: list[int] = []
+    begin = threading.Barrier(8)
+
+    def make() -> int:
+        made.append(1)
+        return len(made)
+
+    lazy = Lazy(make)
+    assert made == []
+
+    def get(_: int) -> int:
+        begin.wait(10)
+        return lazy.get()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(get, range(8))) == [1] * 8
+    assert made == [1]
+
+
+def test_a_value_that_could_not_be_made_is_tried_again() -> None:
+    """An outage at the first use does not last as long as the process."""
+    answers = iter([Retry("down"), "client"])
+
+    def make() -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    lazy = Lazy(make)
+    with pytest.raises(Retry):
+        lazy.get()
+    assert lazy.get() == "client"
+
+
+def test_each_key_has_its_own_value() -> None:
+    """As each region has its client."""
+    clients: LazyMap[str, list[str]] = LazyMap(lambda region: [region])
+    assert clients.get("eu") is clients.get("eu")
+    assert clients.get("us") == ["us"]
