@@ -101,10 +101,10 @@ def _systematic(totals: Totals, name: str, faults: int, deployment: Deployment, 
     result = explore(name, faults, deployment, enough)
     what = f"{name}: every {'fault' if faults == 1 else 'pair of faults'}{'' if result.whole else ', for a while'}"
     totals.add(what, result.histories, result.calls, result.faults.total())
-    return _told(result, deployment) if result.violation else ""
+    return _described(result, deployment) if result.violation else ""
 
 
-def _told(result: Result, deployment: Deployment) -> str:
+def _described(result: Result, deployment: Deployment) -> str:
     simulation, violation = replay(result.scenario, result.plan, deployment)
     planted = next((f"--bug '{name}' " for name, bug in BUGS.items() if bug.deployment is deployment), "")
     again = f"  .venv/bin/python -m tests.simulation {planted}--replay '{result.replay}'"

@@ -101,7 +101,7 @@ def in_the_end(world: World) -> Iterator[Violation]:
     closed = {launch.key: launch for launch in world.launches("closed")}
     for item in world.wandb.items.values():
         if item.acker != "them":
-            yield from _told(world, item)
+            yield from _reports(world, item)
             if item.key not in closed:
                 yield Violation("a launch is lost from the ledger", item.id)
     for launch in closed.values():
@@ -127,7 +127,7 @@ def in_the_end(world: World) -> Iterator[Violation]:
             yield Violation("a request was lost", key)
 
 
-def _told(world: World, item: Item) -> Iterator[Violation]:
+def _reports(world: World, item: Item) -> Iterator[Violation]:
     """Yield what is wrong with what an item's author sees."""
     run = world.wandb.runs.get(replace(world.run_of(item.key), run_id=item.run_name))
     if item.state == "FAILED" and not item.error:
