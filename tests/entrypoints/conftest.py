@@ -16,7 +16,7 @@ from deploy.local.servers.wandb.app import create_app as wandb_app
 from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG
-from tests.contract.gcs import fresh_bucket, gcs_server
+from tests.contract.gcs import fresh_bucket, limited_gcs
 
 KEY = "planted-key-" * 4
 MAIN = Path(__file__).parent.parent.parent / "main.py"
@@ -45,8 +45,8 @@ class Outside:
 
 @pytest.fixture(scope="session")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve GCS."""
-    with gcs_server(tmp_path_factory.mktemp("gcs")) as url:
+    """Serve GCS with a clock that is ahead: a Date in whole seconds would put `now` before a job's end."""
+    with limited_gcs(tmp_path_factory.mktemp("gcs"), "--write-seconds=0", "--clock-shift=2") as url:
         yield url
 
 
