@@ -129,7 +129,7 @@ class Planner:
         return self._rendered(queue, item.id, item.run_spec)
 
     def _rendered(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
-        site = self.preparation.site
+        site = self.preparation.defaults
         try:
             check_intake(run_spec)
         except Reject as refusal:

@@ -307,7 +307,7 @@ def test_where_a_launch_would_go_for_want_of_machines_is_shown(standin: str, tmp
         there = "without machines there, next"
         assert fits[there] == ["europe-west4 with SPOT", "europe-west4 with STANDARD"]
         assert there not in tied
-        assert tied["left out of the ladder"] == "europe-west4 is left out, because of run.network"
+        assert tied["left out of the ladder"] == "europe-west4 is left out, because run.network is regional"
         assert standard[there] == ["europe-west4 with STANDARD"]
 
 

@@ -18,8 +18,9 @@ from shared.adapters.build.builds import TIMEOUT, Connection, build_of, error
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
 from shared.core.budget import Budget
-from shared.core.building import ArtifactFiles, Recipe
+from shared.core.building import Recipe
 from shared.core.errors import Retry
+from shared.core.ports import ArtifactFiles
 
 BUILD_SECONDS = 3600
 HISTORY = 20  # builds of one image that are looked at

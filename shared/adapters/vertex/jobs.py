@@ -26,7 +26,7 @@ NO_LIMIT = timedelta(days=3650)  # what a max_wait_duration of 0 means
 
 
 class VertexJobs:
-    """Implements Jobs, for the jobs that carry `agent` in their label launch_agent.
+    """Implements CustomJobs, for the jobs that carry `agent` in their label launch_agent.
 
     Each region has an endpoint of its own, so a client each, made on first use; an `endpoint` (a URL) takes the place
     of all of them, without credentials.
