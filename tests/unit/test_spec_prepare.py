@@ -14,7 +14,9 @@ from shared.runspec import render as rendering
 from tests.unit.specs import put, run_spec
 from tests.unit.submitting import QUEUE, Scene
 
-VALUES: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=5) | st.just({}) | st.just([])
+VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=5) | st.just({}) | st.just([])
+)
 PLACES = [
     ("entity",),
     ("job",),
