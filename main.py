@@ -1,7 +1,8 @@
-"""Pick the function that this container serves; import no other.
+"""Import the function that this container serves, and no other.
 
-The buildpack wants one main.py at the source's root. Its target comes from `gcloud functions deploy NAME --entry-point
-poll|submit|status`, which the platform hands on as FUNCTION_TARGET, so each function pays for its own imports only.
+The buildpack requires one main.py at the root of the source. The platform sets FUNCTION_TARGET from
+`gcloud functions deploy NAME --entry-point poll|submit|status`, so each function imports only its
+own modules.
 """
 
 import importlib

@@ -1,1 +1,1 @@
-"""The three functions: poll, submit and status. They share the ledger, never code of one another."""
+"""The three functions: poll, submit and status. They share the ledger, and no code."""

@@ -1,1 +1,1 @@
-"""What the three functions have in common."""
+"""Code that the three functions share."""

@@ -1,4 +1,4 @@
-"""Logs as Cloud Logging reads them: a JSON object a line, with severity, message, the event's fields and the trace."""
+"""Log lines as Cloud Logging reads them: JSON objects with severity, message, fields and trace."""
 
 import contextvars
 import itertools
@@ -16,9 +16,9 @@ _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default=""
 
 
 class CloudLoggingFormatter(logging.Formatter):
-    """Format a record as a JSON line; an event's fields come in `extra={"fields": {...}}`.
+    """Format a record as a JSON line; an event's fields are in `extra={"fields": {...}}`.
 
-    `secrets` are replaced wherever they appear, whatever library wrote the line; so are the logins of URLs.
+    Replaces `secrets` and the logins of URLs in every line, also in those of libraries.
     """
 
     def __init__(self, project: str, secrets: Iterable[str] = ()) -> None:
@@ -27,7 +27,7 @@ class CloudLoggingFormatter(logging.Formatter):
         self.secrets = tuple(secret for secret in secrets if secret)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the record as a JSON line."""
         entry: dict[str, Any] = {
             "severity": record.levelname,
             "message": record.getMessage(),
@@ -46,32 +46,25 @@ class CloudLoggingFormatter(logging.Formatter):
 def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
     """Send all logs of this process to standard output, as Cloud Logging reads them.
 
-    The secrets of an earlier call stay: a key that was replaced is no less secret.
+    Keeps the secrets of earlier calls: a replaced key stays secret.
     """
     root = logging.getLogger()
-    earlier = [
-        one.formatter.secrets
-        for one in root.handlers
-        if isinstance(one.formatter, CloudLoggingFormatter)
-    ]
+    formatters = [handler.formatter for handler in root.handlers]
+    earlier = [each.secrets for each in formatters if isinstance(each, CloudLoggingFormatter)]
+    known = dict.fromkeys(itertools.chain(secrets, *earlier))
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        CloudLoggingFormatter(project, dict.fromkeys(itertools.chain(secrets, *earlier)))
-    )
+    handler.setFormatter(CloudLoggingFormatter(project, known))
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, logger in logging.root.manager.loggerDict.items():
-        if isinstance(
-            logger, logging.Logger
-        ):  # some libraries print through handlers of their own, as plain text
-            logger.handlers.clear()
-            logger.propagate = True
-            if name.startswith(
-                ("google.", "urllib3.")
-            ):  # at DEBUG the latter tells addresses that are permissions
-                logger.setLevel(max(logging.WARNING, root.level))
+        if not isinstance(logger, logging.Logger):
+            continue
+        logger.handlers.clear()  # some libraries print plain text through their own handlers
+        logger.propagate = True
+        if name.startswith(("google.", "urllib3.")):  # at DEBUG, urllib3 logs signed addresses
+            logger.setLevel(max(logging.WARNING, root.level))
 
 
 def follow(header: str) -> None:
-    """Tie this request's lines to its trace: `X-Cloud-Trace-Context: TRACE/SPAN;o=1`."""
+    """Add this request's trace to its lines: `X-Cloud-Trace-Context: TRACE/SPAN;o=1`."""
     _trace.set(header.partition("/")[0])

@@ -103,7 +103,7 @@ class Planner:
         return self._prepared(queue, item.id, item.run_spec)
 
     def _prepared(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
-        site = self.preparation.site
+        site = self.preparation.defaults
         secrets = frozenset({site.api_key})
         try:
             check_intake(run_spec)

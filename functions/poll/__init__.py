@@ -1,1 +1,1 @@
-"""Drain W&B run queues into the ledger and onto the topic."""
+"""Poll: drain W&B run queues into the ledger, and publish a ticket for each launch."""

@@ -1,9 +1,10 @@
 """Drain W&B run queues: for each item pop → open in the ledger → ack → publish a ticket.
 
-Only what W&B has acked to us is published. If poll ends before the ack, the item's lease ends and it comes again, to
-the same launch. If poll ends after it, status publishes the ticket.
+Poll publishes a ticket only after W&B has accepted the ack. If poll crashes before the ack, the
+item's lease ends, and W&B offers it again, for the same launch. If poll crashes after the ack,
+status publishes the ticket.
 
-A poll can freeze and go on an hour later, when another one has long taken its place. So it asks its own budget
+A poll can freeze and continue an hour later, while another one is working. It checks its own budget
 immediately before each pop, ledger write and ack.
 """
 
@@ -31,7 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PollLimits:
-    """How much to take, and for how long; `lease` outlasts the invocation's budget and the calls' own timeouts."""
+    """How many items to take, and for how long.
+
+    `lease` is longer than the invocation's budget plus the timeouts of its calls.
+    """
 
     queues: tuple[Queue, ...]
     max_jobs: int = 1  # -1: no limit
@@ -40,15 +44,15 @@ class PollLimits:
     connections: int = 32
     lease: timedelta = timedelta(seconds=150)
     overdue_after: timedelta = timedelta(seconds=60)
-    window: timedelta = timedelta(0)  # how long to go on asking when the queues are empty
-    interval: timedelta = timedelta(seconds=5)  # how often, within the window
+    window: timedelta = timedelta(0)  # how long to poll empty queues
+    interval: timedelta = timedelta(seconds=5)  # between two rounds in the window
     base_url: str = ""  # of W&B
     agent_config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What draining needs of the outside."""
+    """What draining needs from outside systems, and the operator's limits."""
 
     run_queue: RunQueue
     ledger: Ledger
@@ -59,15 +63,15 @@ class Poll:
     wait: Callable[[float], object]  # sleeps this many seconds
 
     def run(self, holder: str, budget: Budget) -> Report:
-        """Drain the queues once, or again and again for the window; one poll works at a time.
+        """Drain the queues once, or repeatedly in the window; one poll works at a time.
 
         Raises:
-            Retry, Denied: the ledger or W&B as a whole cannot be reached, or W&B refuses the key.
+            Retry, Denied: the ledger or W&B cannot be reached, or W&B refuses the key.
         """
         now, began_with = self.clock(), budget.left
         note = self.agents.take(holder, now, now + self.policy.lease)
         if note is None:
-            return Report(polled=False, why_not="another poll is at work")
+            return Report(polled=False, why_not="another poll is working")
         report = Report()
         try:
             slots = self._slots(holder, frozenset(), report)
@@ -80,7 +84,7 @@ class Poll:
                 if self.policy.interval.total_seconds() > min(window, budget.left):
                     break
                 self.wait(self.policy.interval.total_seconds())
-                if budget.left <= 0:  # the wait took longer than it should
+                if budget.left <= 0:  # the wait was longer than asked for
                     break
                 slots = self._slots(holder, missing, report)
             note = replace(note, polled_at=now, why_not=report.why_not)
@@ -94,29 +98,25 @@ class Poll:
         return Agent(self.run_queue, self.policy.base_url, entity, names, self.policy.agent_config)
 
     def _slots(self, holder: str, missing: frozenset[str], report: Report) -> Slots:
-        """Count how many launches may be opened, afresh from the ledger: no slot leaks.
+        """Count the free slots in the ledger, so that no slot leaks.
 
-        A launch that was opened and never acked (a poll ended in between) is left out: its item is back in W&B's queue,
-        and holding a slot for it would keep it there.
+        A launch whose poll crashed before the ack takes no slot: its item is in W&B's queue again,
+        and needs the slot.
         """
         listing, now = self.ledger.list_open(), self.clock()
         entries = list(listing.entries)
         report.open_launches = len(entries) + len(listing.unreadable)
         for key, why in listing.unreadable.items():
-            report.failed(f"ledger: open/{key}", f"cannot be read, and holds a slot: {why}")
-        stale = [
-            entry
-            for entry in entries
-            if entry.from_queue and entry.overdue(now, self.policy.overdue_after)
-        ]
+            report.failed(f"ledger: open/{key}", f"cannot be read, and takes a slot: {why}")
+        after = self.policy.overdue_after
+        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, after)]
         if stale:
             shown = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
             for item, exc in shown.failed.items():  # it may be acked: it keeps its slot
                 report.failed(f"item {item}", exc, exc)
-            unacked = {item for item, status in shown.found.items() if not status.run_name}
-            entries = [
-                entry for entry in entries if entry not in stale or entry.item_id not in unacked
-            ]
+            items = {item for item, status in shown.found.items() if not status.run_name}
+            unacked = {entry.key for entry in stale if entry.item_id in items}
+            entries = [entry for entry in entries if entry.key not in unacked]
         limits = Limits(self.policy.max_jobs, self.policy.max_schedulers, self.policy.max_queued)
         queues = [queue for queue in self.policy.queues if queue.name not in missing]
         first = zlib.crc32(holder.encode()) % max(len(queues), 1)
@@ -126,11 +126,10 @@ class Poll:
         return slots
 
     def _round(self, slots: Slots, budget: Budget, report: Report) -> None:
-        """Empty the queues once, over several connections, then publish what is ours."""
+        """Empty the queues once, over several connections, then publish tickets."""
         if budget.left <= 0:
-            report.failed(
-                "time", "the budget was spent before any queue was asked (POLL_BUDGET_SECONDS)"
-            )
+            problem = "the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
+            report.failed("time", problem)
             return
         workers = min(self.policy.connections, slots.room)
         with ThreadPoolExecutor(max(workers, 1)) as pool:
@@ -143,19 +142,20 @@ class Poll:
                 report.note(one.where, one.error)
             elif one.left:
                 report.left[one.left] += 1
+            elif one.refused:
+                report.refused[one.queue.name] += 1
             else:
-                (report.refused if one.refused else report.launched)[one.queue.name] += 1
+                report.launched[one.queue.name] += 1
         ours = [one.key for one in taken if not (one.error or one.left or one.refused)]
         if ours:
             try:
-                self.publisher.publish(
-                    ours
-                )  # also when the time is over: a late ticket changes nothing
-            except Exception as exc:  # noqa: BLE001 - status publishes for what waits too long
+                # even when the budget is spent: a late ticket changes nothing
+                self.publisher.publish(ours)
+            except Exception as exc:  # noqa: BLE001 - status publishes for an overdue launch
                 report.failed("topic", exc, exc)
 
     def _work(self, slots: Slots, agent_id: str, budget: Budget) -> list[Taken]:
-        """Take queues in turn until no item, no room or no time is left."""
+        """Pop the queues in turn until no item, slot or time is left."""
         intake = Intake(self.run_queue, self.ledger, self.clock, slots, budget)
         taken: list[Taken] = []
         while budget.left > 0 and (queue := slots.next()):
@@ -165,9 +165,7 @@ class Poll:
             except OutOfTime:
                 slots.give_back()
                 break
-            except (
-                Exception
-            ) as exc:  # whatever it is, the other queues are asked, and what was acked is published
+            except Exception as exc:  # one queue's failure does not stop the others
                 slots.drop(queue)
                 taken.append(Taken(queue, error=words(exc)))
                 log.exception("poll.pop_failed", extra={"fields": {"queue": queue.name}})

@@ -1,4 +1,4 @@
-"""Cloud Scheduler calls this function: read the settings, wire the parts, drain, answer what was done."""
+"""The entry point of poll: read the settings, build the parts, drain, answer."""
 
 import time
 import uuid
@@ -23,7 +23,7 @@ from shared.core.message import Queue
 
 @functions_framework.http
 def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
-    """Drain the queues."""
+    """Drain the queues, once per call of Cloud Scheduler."""
 
     def tick() -> Report:
         settings = load(PollSettings)
@@ -33,34 +33,37 @@ def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
 
 
 @lru_cache(maxsize=1)
-def build_poll(told: PollSettings) -> Poll:
-    """Wire the parts, once for the same settings; none of them connects before it is used."""
-    logs.configure(told.google_cloud_project, told.log_level, secrets=[told.api_key])
+def build_poll(settings: PollSettings) -> Poll:
+    """Build the parts, once for the same settings; none connects before its first use."""
+    logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
     policy = PollLimits(
-        queues=tuple(Queue(entity=told.entity, name=name) for name in told.queues),
-        max_jobs=told.max_jobs,
-        max_schedulers=told.max_schedulers,
-        max_queued=told.max_queued,
-        connections=told.poll_connections,
-        lease=timedelta(seconds=told.poll_lease_seconds),
-        overdue_after=timedelta(seconds=told.overdue_seconds),
-        window=timedelta(seconds=told.poll_window_seconds),
-        base_url=told.wandb_base_url,
+        queues=tuple(Queue(entity=settings.entity, name=name) for name in settings.queues),
+        max_jobs=settings.max_jobs,
+        max_schedulers=settings.max_schedulers,
+        max_queued=settings.max_queued,
+        connections=settings.poll_connections,
+        lease=timedelta(seconds=settings.poll_lease_seconds),
+        overdue_after=timedelta(seconds=settings.overdue_seconds),
+        window=timedelta(seconds=settings.poll_window_seconds),
+        base_url=settings.wandb_base_url,
         agent_config={
-            "entity": told.entity,
-            "queues": list(told.queues),
-            "max_jobs": told.max_jobs,
+            "entity": settings.entity,
+            "queues": list(settings.queues),
+            "max_jobs": settings.max_jobs,
         },
     )
-    ledger = GcsLedger(told.ledger_bucket)
+    ledger = GcsLedger(settings.ledger_bucket)
     graphql = Graphql(
-        told.wandb_base_url, told.api_key, told.poll_connections, ca_file=told.wandb_ca_file
+        settings.wandb_base_url,
+        settings.api_key,
+        settings.poll_connections,
+        ca_file=settings.wandb_ca_file,
     )
     return Poll(
         run_queue=WandbRunQueue(graphql),
         ledger=ledger,
-        agents=GcsAgentBook(told.ledger_bucket, told.launch_agent_name),
-        publisher=PubsubPublisher(told.topic_path),
+        agents=GcsAgentBook(settings.ledger_bucket, settings.launch_agent_name),
+        publisher=PubsubPublisher(settings.topic_path),
         clock=ledger.now,
         policy=policy,
         wait=time.sleep,

@@ -1,4 +1,4 @@
-"""What one call of poll did."""
+"""The report of one call of poll."""
 
 import logging
 from collections import Counter
@@ -9,34 +9,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Report:
-    """What one call did; its JSON is the answer to Cloud Scheduler."""
+    """The result of one call; its JSON is the answer to Cloud Scheduler."""
 
     polled: bool = True
     why_not: str = ""
     agent_id: str = ""
     open_launches: int = 0
     launched: Counter[str] = field(default_factory=Counter)  # per queue: acked to us and published
-    refused: Counter[str] = field(
-        default_factory=Counter
-    )  # per queue: acked to us; status reports them as FAILED
-    left: Counter[str] = field(
-        default_factory=Counter
-    )  # per reason: popped, and not ours to launch now
-    held: dict[str, str] = field(default_factory=dict)  # per queue that was not popped: why
-    full: str = ""  # the limits that leave no room
+    refused: Counter[str] = field(default_factory=Counter)  # per queue: acked, to be FAILED
+    left: Counter[str] = field(default_factory=Counter)  # per reason: popped, and not ours
+    held: dict[str, str] = field(default_factory=dict)  # per queue: why it was not popped
+    full: str = ""  # the limits that are reached
     errors: list[str] = field(default_factory=list)
 
     def failed(self, where: str, problem: object, exc: Exception | None = None) -> None:
-        """Note and log what could not be done now; the next call tries it again."""
+        """Note and log a failure; the next call tries again."""
         if self.note(where, problem):
-            log.error(
-                "poll.failed",
-                extra={"fields": {"where": where, "problem": str(problem)}},
-                exc_info=exc,
-            )
+            fields = {"where": where, "problem": str(problem)}
+            log.error("poll.failed", extra={"fields": fields}, exc_info=exc)
 
     def note(self, where: str, problem: object) -> bool:
-        """Note an error that was logged before; return whether it is new."""
+        """Note an error without logging it; return whether it is new."""
         text = f"{where}: {problem}"
         new = text not in self.errors
         if new:

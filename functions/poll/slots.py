@@ -1,4 +1,4 @@
-"""Which queue is asked next, and for how many items: counted from the ledger at each call, so that no slot leaks."""
+"""Choose the next queue while slots are free; every call counts them in the ledger afresh."""
 
 import threading
 from collections import Counter, deque
@@ -7,30 +7,26 @@ from dataclasses import dataclass
 
 from shared.core.launch import Entry, State
 from shared.core.message import Queue
-from shared.core.shortage import Shortage
 
-MAX_STRIKES = 3  # items of a queue that may come to nothing in one round; then the queue waits for the next call
+MAX_STRIKES = 3  # useless items of a queue in one round; then it waits for the next call
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many launches of queues may be open. -1: no limit."""
+    """The limits on open launches that came from queues. -1: no limit."""
 
     max_jobs: int = 1
-    max_schedulers: int = (
-        1  # of sweeps; they do not count as jobs, or a sweep would wait for itself
-    )
+    max_schedulers: int = 1  # of sweeps; not counted as jobs, or a sweep would wait for itself
     max_queued: int = 100
 
 
 class Slots:
-    """Hand out the queues in turn while there is room, without those that proved empty or failed.
+    """Return the queues in turn while slots are free, without those that are empty or failed.
 
-    A queue is held while one of its launches waits for capacity: its other items stay in W&B, where priorities count.
-    `held` says why, by queue; `full` says which limit leaves no room.
+    A queue is held while one of its launches waits for capacity: its other items stay in W&B, which
+    orders them by priority. `held` gives the reason by queue, `full` the limits that are reached.
 
-    Launches that have ended, and those of other systems' requests, take no slot. Each unreadable record takes one
-    of every kind.
+    Ended launches and those of requests take no slot. An unreadable record takes one of each kind.
     """
 
     def __init__(
@@ -47,32 +43,27 @@ class Slots:
         self._schedulers = {entry.key for entry in counted if entry.scheduler}
         self._max_schedulers = limits.max_schedulers
         self._unreadable = unreadable  # each may be a scheduler
-        used = {
-            "max_queued": (
-                sum(entry.state is State.QUEUED for entry in counted) + unreadable,
-                limits.max_queued,
-            ),
-            "max_jobs": (len(counted) - len(self._schedulers) + unreadable, limits.max_jobs),
-        }
-        room = {name: most - taken for name, (taken, most) in used.items() if most >= 0}
-        self.room = max(min(room.values(), default=0), 0)
-        self.full = ", ".join(
-            f"{used[name][0]} of {used[name][1]} {name}" for name, left in room.items() if left <= 0
-        )
-        short = {
-            queue: [e.short_of for e in counted if e.holds_queue and e.queue == queue]
-            for queue in queues
-        }
-        self.held = {queue: _why(shortages) for queue, shortages in short.items() if shortages}
+        queued = [entry for entry in counted if entry.state is State.QUEUED]
+        jobs = len(counted) - len(self._schedulers)
+        limited = [
+            (name, used + unreadable, most)
+            for name, used, most in (
+                ("max_queued", len(queued), limits.max_queued),
+                ("max_jobs", jobs, limits.max_jobs),
+            )
+            if most >= 0
+        ]
+        self.room = max(min((most - used for _, used, most in limited), default=0), 0)
+        reached = [f"{used} of {most} {name}" for name, used, most in limited if used >= most]
+        self.full = ", ".join(reached)
+        self.held = _held(queues, counted)
         self._queues = deque(queue for queue in queues if queue not in self.held)
-        self._queues.rotate(
-            -first
-        )  # with one slot, the same queue would otherwise always come first
+        self._queues.rotate(-first)  # with one slot, the same queue would always come first
         self._strikes: Counter[Queue] = Counter()
         self._lock = threading.Lock()
 
     def next(self) -> Queue | None:
-        """Reserve room for one item of the next queue; None where there is no room or no queue."""
+        """Reserve a slot for one item of the next queue; None without a free slot or a queue."""
         with self._lock:
             if not self.room or not self._queues:
                 return None
@@ -81,7 +72,7 @@ class Slots:
             return self._queues[-1]
 
     def admits(self, key: str) -> bool:
-        """Reserve a place for the scheduler of a sweep; one that an earlier poll has opened has its own."""
+        """Reserve a slot for a sweep's scheduler; an open one keeps its slot."""
         with self._lock:
             taken = len(self._schedulers) + self._unreadable
             if key not in self._schedulers and 0 <= self._max_schedulers <= taken:
@@ -90,18 +81,18 @@ class Slots:
             return True
 
     def leave_out(self, name: str) -> None:
-        """Do not ask the queue of this name."""
+        """Remove the queue of this name."""
         with self._lock:
             self._queues = deque(queue for queue in self._queues if queue.name != name)
 
     def drop(self, queue: Queue) -> None:
-        """Free the reserved room, and do not ask this queue again."""
+        """Free the reserved slot, and remove this queue."""
         with self._lock:
             self.room += 1
             self._remove(queue)
 
     def strike(self, queue: Queue) -> None:
-        """Free the room of an item that came to nothing; after a few of them the queue is not asked again."""
+        """Free the slot of an item that is not ours; remove the queue after a few of them."""
         with self._lock:
             self.room += 1
             self._strikes[queue] += 1
@@ -109,7 +100,7 @@ class Slots:
                 self._remove(queue)
 
     def give_back(self) -> None:
-        """Free the room of an item that takes none."""
+        """Free the slot of an item that needs none."""
         with self._lock:
             self.room += 1
 
@@ -118,6 +109,12 @@ class Slots:
             self._queues.remove(queue)
 
 
-def _why(shortages: Sequence[Shortage | None]) -> str:
-    kinds = ", ".join(sorted({str(each) for each in shortages}))
-    return f"{len(shortages)} of its launches wait for capacity ({kinds})"
+def _held(queues: Sequence[Queue], entries: Sequence[Entry]) -> dict[Queue, str]:
+    """Return why queues are held, by queue."""
+    held = {}
+    for queue in queues:
+        waiting = [entry for entry in entries if entry.holds_queue and entry.queue == queue]
+        if waiting:
+            kinds = ", ".join(sorted({str(entry.short_of) for entry in waiting}))
+            held[queue] = f"{len(waiting)} of its launches wait for capacity ({kinds})"
+    return held

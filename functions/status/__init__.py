@@ -1,1 +1,1 @@
-"""Compare what is open with what Vertex AI and W&B say, and do what is owed."""
+"""Status: compare all open launches with Vertex AI and W&B, and act on the differences."""

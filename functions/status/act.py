@@ -1,6 +1,7 @@
-"""Act on what was decided about one launch, and tell its author.
+"""Carry out the decision about one launch, and warn its author.
 
-A decision is written down first and does not wait for W&B to take a warning; what was decided is safe to repeat.
+The ledger records a decision first; it does not wait for W&B to accept a warning. Every action is
+safe to repeat.
 """
 
 import logging
@@ -15,20 +16,20 @@ from functions.status.excerpt import excerpt, excerpt_of_build
 from functions.status.report import Report
 from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject
 from shared.core.launch import Entry, Launch, Outcome, State
-from shared.core.ports import Clock, Job, JobLogs, Jobs, Ledger, Publisher, RunTracker
+from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
 from shared.core.shortage import Shortage
 
 log = logging.getLogger(__name__)
 
-REFUSED_FOR = timedelta(days=1)  # how long a report that W&B refuses keeps its launch open
+REFUSED_FOR = timedelta(days=1)  # a report that W&B refuses keeps its launch open this long
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """What acting needs of the outside. `in_time` raises OutOfTime where no action may be begun any more."""
+    """What acting needs from outside systems. `in_time` raises OutOfTime after the budget's end."""
 
     ledger: Ledger
-    jobs: Jobs
+    custom_jobs: CustomJobs
     tracker: RunTracker
     publisher: Publisher
     clock: Clock
@@ -39,14 +40,14 @@ class Actor:
     keys: frozenset[str] = field(default=frozenset(), repr=False)
 
     def act(self, entry: Entry, decision: Decision, seen: Observed) -> Launch | None:
-        """Act on one decision about the launch as it was listed, if it still is so; return it if it is open then.
+        """Carry out a decision if the launch is as it was listed; return it if it is still open.
 
         Raises:
-            Conflict: somebody else wrote meanwhile: the next tick decides afresh.
-            OutOfTime: it is left to the next tick.
+            Conflict: another process has written since: the next tick decides again.
+            OutOfTime: left to the next tick.
         """
         if isinstance(decision, decisions.Confirm):
-            job = self.jobs.get_job(entry.job_name)
+            job = self.custom_jobs.get_job(entry.job_name)
             seen = replace(seen, job=job, gone=job is None)
             decision = decide(entry, seen, self.clock(), self.timings)
         if isinstance(decision, decisions.NoAction | decisions.Publish | decisions.Confirm):
@@ -57,7 +58,7 @@ class Actor:
         return self._write(self.read(entry), decision, seen)
 
     def read(self, entry: Entry) -> Launch:
-        """Return the launch of an entry, as it was listed. Raises Conflict, OutOfTime."""
+        """Return the launch of a listed entry. Raises Conflict if it has changed, OutOfTime."""
         self.in_time("acting on a launch")
         launch = self.ledger.read(entry.key)
         if launch is None or launch.entry != entry:
@@ -65,26 +66,19 @@ class Actor:
         return launch
 
     def warn(self, launch: Launch, *, mark: bool) -> None:
-        """Show a launch's notice at its item; `mark` tells whether to write down that W&B has it.
+        """Show a launch's notice at its item; `mark` tells whether to record that W&B has it.
 
-        A launch that has ended is closed afterwards; a W&B that refuses the warning for a day does not keep it open.
+        An ended launch is closed afterwards, even if W&B has refused the warning for a day.
         """
         self.in_time("a warning")
         entry = launch.entry
         try:
             self.tracker.warn_item(entry.queue, entry.item_id, entry.notice, _stage(entry))
         except LaunchError as exc:
-            given_up = (
-                entry.state is State.ENDED
-                and not isinstance(exc, KeyRefused | OutOfTime)
-                and self._old(launch)
-            )
-            if not given_up:
+            refused = not isinstance(exc, KeyRefused | OutOfTime)
+            if not (refused and entry.state is State.ENDED and self._old(launch)):
                 raise
-            log.exception(
-                "status.never_told",
-                extra={"fields": {"launch_key": launch.key, "problem": str(exc)}},
-            )
+            log.exception("status.never_told", extra=_fields(launch, exc))
         if entry.state is State.ENDED:
             self.ledger.close(launch)
         elif mark:
@@ -101,48 +95,43 @@ class Actor:
                 launch = self.ledger.write(_changed(launch, **changes).tell(notice))
                 if alarm:
                     self.report.errors.append(f"{entry.key}: {alarm}")
-                    log.error(
-                        "status.stuck",
-                        extra={"fields": {"launch_key": entry.key, "problem": alarm}},
-                    )
+                    fields = {"launch_key": entry.key, "problem": alarm}
+                    log.error("status.stuck", extra={"fields": fields})
             case decisions.Cancel(reason):
-                if (
-                    not entry.cancel_reason
-                ):  # written first: who sees the job cancelled must know why
+                if not entry.cancel_reason:  # recorded first: a later tick must know the reason
                     launch = self.ledger.write(_changed(launch, cancel_reason=reason))
                 self.in_time("cancelling a job")
-                self.jobs.cancel_job(entry.job_name)
+                self.custom_jobs.cancel_job(entry.job_name)
             case decisions.Built():
                 launch = self.ledger.write(_changed(launch, build=""))
-                self.publisher.publish([entry.key])  # where that fails the next tick does it
+                self.publisher.publish([entry.key])  # if this fails, the next tick publishes
             case decisions.Resume(budget):  # the next tick publishes its ticket
                 launch = self.ledger.write(launch.resume(now, budget))
             case decisions.Wait(shortage, why):
                 return self._wait(launch, shortage, why, seen.job)
             case decisions.Repeat(why):
                 broken = entry.broken + 1
-                said = f"{why} It is launched again ({broken} of {self.timings.max_broken} times)."
+                times = f"{broken} of {self.timings.max_broken} times"
+                notice = f"{why} It is launched again ({times})."
                 wait = self.timings.backoff.after(broken)
-                launch = self.ledger.write(launch.again(now, wait, said, why, said, broken=broken))
+                again = launch.again(now, wait, notice, why, notice, broken=broken)
+                launch = self.ledger.write(again)
             case decisions.Finish():
                 return self._finish(launch, decision, seen.job)
         return launch
 
     def _wait(self, launch: Launch, shortage: Shortage, why: str, job: Job | None) -> Launch | None:
-        """Wait for room, or say that there will never be any."""
+        """Wait for capacity, or end the launch if every quota is zero."""
         if shortage is Shortage.ZERO and launch.climb.hopeless:
-            reason = (
-                f"{why} The quota is 0, so waiting would not help: ask Google for a larger quota."
-            )
-            return self._finish(launch, decisions.Finish(Outcome.FAILED, reason), job)
-        return self.ledger.write(
-            launch.wait_for_capacity(self.clock(), shortage, why, self.timings.backoff)
-        )
+            fix = "Ask Google for a larger quota: the quota is 0, so waiting does not help."
+            return self._finish(launch, decisions.Finish(Outcome.FAILED, f"{why} {fix}"), job)
+        backoff = self.timings.backoff
+        return self.ledger.write(launch.wait_for_capacity(self.clock(), shortage, why, backoff))
 
     def _finish(self, launch: Launch, decision: decisions.Finish, job: Job | None) -> Launch | None:
-        """Record the end, report it, and close last: only after W&B has accepted the report.
+        """Record the end, report it, and close the launch after W&B has accepted the report.
 
-        The end of the log is recorded, too: so a report that is repeated says the same.
+        The record includes the end of the log, so that a repeated report is equal.
         """
         if launch.entry.state is not State.ENDED:
             ended = launch.end(
@@ -157,9 +146,8 @@ class Actor:
             self._cancel_sweep(launch)
         if unheard(launch.entry):
             return launch
-        self.ledger.close(
-            launch
-        )  # at any time: an end is final, and a slow W&B would otherwise keep it open for ever
+        # without a budget check: otherwise a slow W&B could keep the launch open for ever
+        self.ledger.close(launch)
         return None
 
     def _end_of_log(self, launch: Launch, job: Job | None) -> str:
@@ -170,18 +158,15 @@ class Actor:
         return ""
 
     def _cancel_sweep(self, launch: Launch) -> None:
-        """End the sweep of a scheduler that has failed, or it would wait for ever; its run's id is the sweep's."""
+        """Cancel the sweep of a failed scheduler, which would wait for ever: it has the same id."""
         try:
             self.in_time("cancelling a sweep")
             self.tracker.cancel_sweep(launch.entry.run)
         except Reject as exc:
-            log.exception(
-                "status.sweep_not_cancelled",
-                extra={"fields": {"launch_key": launch.key, "problem": str(exc)}},
-            )
+            log.exception("status.sweep_not_cancelled", extra=_fields(launch, exc))
 
     def _fail_item(self, launch: Launch) -> None:
-        """Fail the item. A W&B that is down is asked again, for any length of time; one that says no, for a day."""
+        """Fail the item. An outage of W&B is repeated without a bound; a refusal, for a day."""
         entry = launch.entry
         try:
             self.in_time("reporting an end")
@@ -189,38 +174,41 @@ class Actor:
         except Reject as exc:
             if not self._old(launch):
                 raise
-            log.exception(
-                "status.never_told",
-                extra={"fields": {"launch_key": launch.key, "problem": str(exc)}},
-            )
+            log.exception("status.never_told", extra=_fields(launch, exc))
 
     def _old(self, launch: Launch) -> bool:
         return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
 
 
 def unheard(entry: Entry) -> bool:
-    """Tell whether a notice is owed.
+    """Tell whether a notice must be sent.
 
-    A claim that its holder may still use is not written to, or its holder could not record the job. An item that is
-    shown as FAILED needs no notice.
+    Not during a claim: its holder could not record the job after our write. A FAILED item needs no
+    notice.
     """
     owed = bool(entry.notice) and not entry.noticed and entry.from_queue and not entry.report_owed
     return owed and (entry.state is not State.SUBMITTING or entry.unanswered)
 
 
 def _last_word(ended: Launch, decision: decisions.Finish) -> Launch:
-    """Return an ended launch with what its item shows from now on: never that it waits."""
+    """Return an ended launch with its last notice, which does not say that it waits."""
     entry = ended.entry
     if decision.reason == REMOVED:
         return _changed(ended, notice="")
-    stale = entry.notice.startswith("Waiting:")
-    return ended.tell(
-        decision.warning or (stale and (decision.reason or f"Launched: {entry.job_name}")) or ""
-    )
+    notice = decision.warning
+    if not notice and entry.notice.startswith("Waiting:"):
+        notice = decision.reason or f"Launched: {entry.job_name}"
+    return ended.tell(notice)
+
+
+def _fields(launch: Launch, exc: Exception) -> dict[str, dict[str, str]]:
+    return {"fields": {"launch_key": launch.key, "problem": str(exc)}}
 
 
 def _stage(entry: Entry) -> str:
-    return "run" if entry.job_name else "build" if entry.build else "agent"
+    if entry.job_name:
+        return "run"
+    return "build" if entry.build else "agent"
 
 
 def _changed(launch: Launch, **changes: object) -> Launch:

@@ -1,4 +1,4 @@
-"""Name the jobs that should not be there: without a launch, or the second of one."""
+"""Report jobs that should not exist: jobs without a launch, and second jobs of one launch."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,8 @@ from shared.core.ports import Job
 
 log = logging.getLogger(__name__)
 
-ORPHAN_AGE = timedelta(
-    minutes=5
-)  # a job younger than that may belong to a launch opened after the ledger was listed
+# a younger job may belong to a launch that was opened after the ledger was listed
+ORPHAN_AGE = timedelta(minutes=5)
 
 
 def report_orphans(
@@ -22,24 +21,21 @@ def report_orphans(
     now: datetime,
     report: Report,
 ) -> None:
-    """Name the jobs that run under our label with no open launch: something else made or closed them.
+    """Report running jobs that carry our label and have no open launch.
 
-    A record that cannot be read counts as an open launch.
+    An unreadable record counts as an open launch.
     """
     attempts = {entry.key: entry.attempt for entry in entries if entry.state is not State.ENDED}
     for key, jobs in living.items():
+        if key in unreadable:
+            continue
         for job in jobs:
-            if (
-                key in unreadable
-                or job.created_at > now - ORPHAN_AGE
-                or attempts.get(key, 0) >= job.attempt
-            ):
+            young = job.created_at > now - ORPHAN_AGE
+            if young or attempts.get(key, 0) >= job.attempt:
                 continue
             report.orphans.append(job.name)
-            log.error(
-                "status.orphan",
-                extra={"fields": {"launch_key": key, "job": job.name, "state": job.state}},
-            )
+            fields = {"launch_key": key, "job": job.name, "state": job.state}
+            log.error("status.orphan", extra={"fields": fields})
 
 
 def report_doubled(
@@ -48,33 +44,30 @@ def report_doubled(
     recorded: Callable[[Entry], Job | None],
     report: Report,
 ) -> Sequence[Job]:
-    """Name the living jobs of one launch that are too many, and return those to cancel.
+    """Report second jobs of one launch; return those to cancel.
 
-    A living job of an older attempt is cancelled where the launch has a newer living one. A second job of one attempt
-    is reported only: it may be a copy that somebody made in the console, labels and all.
+    A job of an older attempt is cancelled if a newer one runs. A second job of the same attempt is
+    only reported: it may be a copy that somebody made in Google's console, with its labels.
     """
     superfluous = []
     for entry in entries:
         jobs = living.get(entry.key, ())
-        current = recorded(entry) if entry.state is State.SUBMITTED else None
-        alive = current in jobs
+        recorded_job = recorded(entry) if entry.state is State.SUBMITTED else None
+        current = recorded_job if recorded_job in jobs else None
         for job in jobs:
-            given_up = job.attempt == entry.attempt and entry.state is State.QUEUED
-            if job.attempt < entry.attempt or given_up:
-                newer = current if alive and current else None
-                _sound(
-                    job,
-                    f"a job of attempt {job.attempt} lives beside attempt {entry.attempt}",
-                    report,
-                )
-                if newer and job.state != "JOB_STATE_CANCELLING":
+            released = job.attempt == entry.attempt and entry.state is State.QUEUED
+            if job.attempt < entry.attempt or released:
+                problem = f"a job of attempt {job.attempt} runs beside attempt {entry.attempt}"
+                _report(job, problem, report)
+                if current and job.state != "JOB_STATE_CANCELLING":
                     superfluous.append(job)
-            elif alive and current and job != current and job.attempt == entry.attempt:
-                _sound(job, f"two CustomJobs of one attempt: {current.name} and this one", report)
+            elif current and job != current and job.attempt == entry.attempt:
+                problem = f"two CustomJobs of one attempt: {current.name} and this one"
+                _report(job, problem, report)
     return superfluous
 
 
-def _sound(job: Job, problem: str, report: Report) -> None:
+def _report(job: Job, problem: str, report: Report) -> None:
     report.errors.append(f"doubled: {job.key}: {job.name}: {problem}")
     fields = {"launch_key": job.key, "attempt": job.attempt, "job": job.name, "problem": problem}
     log.critical("status.doubled", extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""What status observes of a launch, how patient it is, and what it can decide."""
+"""The input of a decision (observations, timings) and the possible decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,46 +14,41 @@ from shared.core.shortage import Shortage
 
 @dataclass(frozen=True, slots=True)
 class StatusTimings:
-    """How patient to be."""
+    """How long status waits for each fact."""
 
-    stopped_run_timeout: timedelta = timedelta(
-        seconds=60
-    )  # from stop in W&B to cancel: the script may end by itself
-    start_timeout: timedelta = timedelta(
-        minutes=30
-    )  # a job that is PENDING for longer is cancelled; 0: never
-    init_grace: timedelta = timedelta(
-        seconds=60
-    )  # from a job's end until its run must be seen in W&B
-    error_grace: timedelta = timedelta(
-        minutes=3
-    )  # from a job's end until Vertex AI must have written its error
-    overdue_after: timedelta = timedelta(seconds=60)  # a QUEUED launch is published again
-    max_resumes: int = 5  # of a preempted run; the agent's own number
-    max_broken: int = (
-        3  # jobs that fail with an internal error before a container runs: each is tried again
-    )
-    preempting: timedelta = timedelta(
-        minutes=10
-    )  # from a job's end until W&B shows its preempting run as preempted
-    listing_lag: timedelta = timedelta(
-        minutes=2
-    )  # a job younger than that may be missing from a listing
-    stuck_after: timedelta = timedelta(
-        days=1
-    )  # in CANCELLING, PAUSED or UPDATING: people have to look
-    hidden_after: timedelta = timedelta(
-        hours=1
-    )  # a run that W&B refuses to show for so long counts as hidden
-    backoff: Backoff = field(default_factory=Backoff)  # of a launch whose job found no machines
+    # from a stop in W&B to a cancel: the script may end by itself
+    stopped_run_timeout: timedelta = timedelta(seconds=60)
+    # a job that is PENDING for longer is cancelled; 0: never
+    start_timeout: timedelta = timedelta(minutes=30)
+    # from a job's end until W&B must show its run
+    init_grace: timedelta = timedelta(seconds=60)
+    # from a job's end until Vertex AI must have written its error
+    error_grace: timedelta = timedelta(minutes=3)
+    # a ticket is published again for a launch that is QUEUED for longer
+    overdue_after: timedelta = timedelta(seconds=60)
+    # of a preempted run; the agent's number
+    max_resumes: int = 5
+    # repeats after an internal error before a container ran
+    max_broken: int = 3
+    # from a job's end until W&B shows its preempting run as preempted
+    preempting: timedelta = timedelta(minutes=10)
+    # a younger job may be missing from a listing
+    listing_lag: timedelta = timedelta(minutes=2)
+    # in CANCELLING, PAUSED or UPDATING: operators must look
+    stuck_after: timedelta = timedelta(days=1)
+    # a run that W&B refuses to show for longer counts as hidden
+    hidden_after: timedelta = timedelta(hours=1)
+    # of a launch whose job found no machines
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen of a launch outside the ledger. A missing answer is not a fact.
+    """The facts about a launch outside the ledger. A missing answer is not a fact.
 
-    `listed` tells whether the region of its job could be listed. `run_failure` and `item_failure` say why W&B could not
-    be asked about the run or the item; `hidden` means that our key cannot see the run's project.
+    `listed` tells whether the listing of the job's region is complete. `run_failure` and
+    `item_failure` are the errors of W&B's answers; `hidden` means that our key cannot see the run's
+    project.
     """
 
     job: Job | None = None
@@ -70,9 +65,9 @@ class Observed:
 def unsure(
     failure: LaunchError | None, since: datetime | None, now: datetime, timings: StatusTimings
 ) -> bool:
-    """Tell whether a failure leaves its launch undecided.
+    """Tell whether a failed look-up leaves its launch undecided.
 
-    A refusal (403) ends that after a while: W&B has an answer, and our key will never see more.
+    A refusal (403) decides after a while, because our key will never see more.
     """
     if failure is None:
         return False
@@ -82,39 +77,39 @@ def unsure(
 
 @dataclass(frozen=True, slots=True)
 class NoAction:
-    """Nothing is owed now."""
+    """Do nothing now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """A ticket is due."""
+    """Publish a ticket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The build of its image is over: a ticket is due, and submit looks whether the image is there."""
+    """The build is over: publish a ticket, and submit checks whether the image exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Another agent acked the item: it never was ours."""
+    """Delete the record: another agent has acked the item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The job is missing from the listing: ask for it by name, then decide again."""
+    """The job is missing from the listing: get it by name, then decide again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteStop:
-    """Stop was pressed in W&B; from now on the script has its time to end by itself."""
+    """Record that the run was stopped in W&B; the script may now end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something was seen for the first time: these fields of the entry change, and its author may read a notice.
+    """Record a new fact: change these fields of the entry, and show a notice if there is one.
 
-    `alarm` is for operators: it is logged, and named in the errors of this tick.
+    `alarm` is for operators: it goes into the log and into the errors of this tick.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -124,16 +119,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The job has to be cancelled, for this reason."""
+    """Cancel the job for this reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The launch is over; `report` tells whether its item has to be failed with the reason.
+    """End the launch; `report` tells whether to show the item as FAILED with the reason.
 
-    `warning` is shown at an item that is not failed.
+    An item without a report shows `warning`.
     """
 
     outcome: Outcome
@@ -144,14 +139,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The run was preempted: it is launched again, as often as the budget allows."""
+    """Launch a preempted run again, within the budget."""
 
     budget: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The job found no machines and never began: the launch waits for room, and is launched again."""
+    """Wait for capacity and launch again: the job never began."""
 
     shortage: Shortage
     why: str
@@ -159,7 +154,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Vertex AI itself failed the job before a container ran: it is launched again, a bounded number of times."""
+    """Launch again after an internal error before a container ran, with a bound."""
 
     why: str
 

@@ -1,4 +1,4 @@
-"""Cloud Scheduler calls this function: read the settings, wire the parts, reconcile, answer what was done."""
+"""The entry point of status: read the settings, build the parts, reconcile, answer."""
 
 import time
 from datetime import timedelta
@@ -26,21 +26,20 @@ from shared.core.launch import Backoff
 
 @functions_framework.http
 def status(request: flask.Request) -> tuple[dict[str, Any], int]:
-    """Reconcile all open launches."""
-    began = time.monotonic()  # whatever the settings take, it counts
+    """Reconcile all open launches, once per call of Cloud Scheduler."""
+    began = time.monotonic()  # reading the settings counts too
 
     def tick() -> Report:
         settings = load(StatusSettings)
-        return build_status(settings).run(
-            Budget(settings.status_budget_seconds - (time.monotonic() - began))
-        )
+        left = settings.status_budget_seconds - (time.monotonic() - began)
+        return build_status(settings).run(Budget(left))
 
     return answer(request, tick)
 
 
 @lru_cache(maxsize=1)
 def build_status(settings: StatusSettings) -> Status:
-    """Wire the parts, once for the same settings; none of them connects before it is used."""
+    """Build the parts, once for the same settings; none connects before its first use."""
     logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
     timings = StatusTimings(
         stopped_run_timeout=timedelta(seconds=settings.stopped_run_timeout),
@@ -54,12 +53,11 @@ def build_status(settings: StatusSettings) -> Status:
         backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
     )
     ledger = GcsLedger(settings.ledger_bucket)
+    graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     return Status(
         ledger=ledger,
-        jobs=VertexJobs(settings.launch_agent_name, settings.vertex_endpoint),
-        tracker=WandbRunQueue(
-            Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
-        ),
+        custom_jobs=VertexJobs(settings.launch_agent_name, settings.vertex_endpoint),
+        tracker=WandbRunQueue(graphql),
         publisher=PubsubPublisher(settings.topic_path),
         builds=CloudBuilds(settings.build_endpoint),
         clock=ledger.now,

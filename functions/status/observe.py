@@ -1,6 +1,7 @@
-"""Observe what decides what is owed to a launch, outside the ledger: pages of jobs, hundreds of runs a query.
+"""Observe launches outside the ledger: pages of jobs, builds, and hundreds of runs a query.
 
-Nothing here is raised: what could not be asked is named in the report, and leaves only its own launches undecided.
+Nothing here raises. A failed look-up goes into the report and leaves only its own launches
+undecided.
 """
 
 import logging
@@ -14,28 +15,31 @@ from typing import TypeVar
 from functions.status.decisions import Observed
 from functions.status.report import Report
 from shared.core.budget import Budget
-from shared.core.building import Build, Builds
+from shared.core.building import Build
 from shared.core.errors import LaunchError, Retry
 from shared.core.jobstate import PHASES, phase_of
-from shared.core.launch import Entry, State
-from shared.core.ports import Answers, Job, Jobs, RunTracker
+from shared.core.launch import Entry, RunPath, State
+from shared.core.message import Queue
+from shared.core.ports import Answers, Builds, CustomJobs, Job, RunTracker
 
 log = logging.getLogger(__name__)
 K = TypeVar("K")
+T = TypeVar("T")
 V = TypeVar("V")
+_NAMED = 20  # launches that one error names
 
-SKEW = timedelta(minutes=5)  # between our clock and Vertex AI's, at the most
+SKEW = timedelta(minutes=5)  # the largest difference between our clock and Vertex AI's
 
 
 @dataclass(slots=True)
 class Listing:
-    """The jobs that Vertex AI shows, by place and number, and the regions that were not listed to their end."""
+    """The jobs that Vertex AI shows, and the regions whose listing is incomplete."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)
 
     def job_of(self, entry: Entry) -> Job | None:
-        """Return the job that a launch has recorded, whatever copies of it there are."""
+        """Return the job that a launch has recorded."""
         return self.jobs.get(_place(entry.job_name)) if entry.job_name else None
 
     def living(self) -> Mapping[str, Sequence[Job]]:
@@ -48,29 +52,27 @@ class Listing:
 
 
 def list_jobs(
-    jobs: Jobs, parents: Sequence[str], entries: Sequence[Entry], report: Report, budget: Budget
+    custom_jobs: CustomJobs,
+    parents: Sequence[str],
+    entries: Sequence[Entry],
+    report: Report,
+    budget: Budget,
 ) -> Listing:
-    """List each of these regions, and each where one of these launches has its job.
+    """List the jobs of these regions and of the launches' regions.
 
-    It takes no more than half of the time: the other half is for what is owed.
+    It takes at most half of the time: the other half is for acting.
     """
     listing, reserve = Listing(), budget.left / 2
     submitted = [entry for entry in entries if entry.state is State.SUBMITTED]
     for parent in sorted({*parents, *(entry.parent for entry in submitted)}):
         ours = {_place(entry.job_name): entry for entry in submitted if entry.parent == parent}
         try:
-            for job in jobs.list_jobs(parent):
+            for job in custom_jobs.list_jobs(parent):
                 _see(job, listing)
                 budget.require(f"listing {parent}", reserve)
             missing = {place: entry for place, entry in ours.items() if place not in listing.jobs}
-            _find_ended(
-                jobs,
-                parent,
-                missing,
-                listing,
-                lambda: budget.require("listing what has ended", reserve),
-            )
-        except Exception as exc:  # noqa: BLE001 - a region's odd answer is that region's
+            _find_ended(custom_jobs, parent, missing, listing, budget, reserve)
+        except Exception as exc:  # noqa: BLE001 - a region's failure affects that region only
             listing.unlisted.add(parent)
             report.failed(parent, exc)
     report.jobs_listed = len(listing.jobs)
@@ -78,36 +80,38 @@ def list_jobs(
 
 
 def _find_ended(
-    jobs: Jobs,
+    custom_jobs: CustomJobs,
     parent: str,
     missing: dict[str, Entry],
     listing: Listing,
-    in_time: Callable[[], None],
+    budget: Budget,
+    reserve: float,
 ) -> None:
-    """Find the jobs that do not live any more: list back to the oldest of these launches, until each is found."""
+    """Find jobs that have ended: list back to the oldest of these launches until each is found."""
     if not missing:
         return
-    in_time()
-    for job in jobs.list_jobs(parent, min(entry.opened_at for entry in missing.values()) - SKEW):
+    budget.require("listing ended jobs", reserve)
+    for job in custom_jobs.list_jobs(
+        parent, min(entry.opened_at for entry in missing.values()) - SKEW
+    ):
         if missing.pop(_place(job.name), None):
             _see(job, listing)
             if not missing:
                 return
-        in_time()
+        budget.require("listing ended jobs", reserve)
 
 
 def get_builds(
     builds: Builds, entries: Sequence[Entry], report: Report, budget: Budget
 ) -> Mapping[str, Build]:
-    """Return the builds that launches wait for, by name; one call for each, however many wait for it."""
+    """Return the builds that launches wait for, by name; one call for each build."""
     found, reserve = {}, budget.left / 2
-    for name in sorted(
-        {entry.build for entry in entries if entry.state is State.QUEUED and entry.build}
-    ):
+    waiting = [entry for entry in entries if entry.state is State.QUEUED and entry.build]
+    for name in sorted({entry.build for entry in waiting}):
         try:
-            budget.require("asking for a build", reserve)
+            budget.require("getting a build", reserve)
             found[name] = builds.get_build(name)
-        except Exception as exc:  # noqa: BLE001 - one build's odd answer is that build's
+        except Exception as exc:  # noqa: BLE001 - a build's failure affects that build only
             report.failed(name, exc)
     return found
 
@@ -121,25 +125,17 @@ def observe(
     overdue_after: timedelta,
     report: Report,
 ) -> Mapping[str, Observed]:
-    """Return, by key, what was seen of each launch."""
+    """Return the observations of each launch, by key."""
     living = [entry for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)]
     overdue = [entry for entry in entries if entry.from_queue and entry.overdue(now, overdue_after)]
-    asked = [
-        *overdue,
-        *(entry for entry in entries if entry.waits_for_room or entry.refused_at_intake),
-    ]
-    paths = [entry.run for entry in living]
-    runs = _asked(lambda: tracker.run_statuses(paths), paths)
-    ids = [entry.item_id for entry in asked]
-    items = _asked(
-        lambda: tracker.item_statuses([(entry.queue, entry.item_id) for entry in asked]), ids
+    doubtful = [entry for entry in entries if entry.waits_for_room or entry.refused_at_intake]
+    asked = [*overdue, *doubtful]
+    runs = _answers(tracker.run_statuses, [entry.run for entry in living], key=_itself)
+    items = _answers(
+        tracker.item_statuses, [(entry.queue, entry.item_id) for entry in asked], key=_item_id
     )
-    _name_failures(
-        living, {e.key: runs.failed[e.run] for e in living if e.run in runs.failed}, report
-    )
-    _name_failures(
-        asked, {e.key: items.failed[e.item_id] for e in asked if e.item_id in items.failed}, report
-    )
+    _report_failures([(entry, runs.failed.get(entry.run)) for entry in living], report)
+    _report_failures([(entry, items.failed.get(entry.item_id)) for entry in asked], report)
     return {
         entry.key: Observed(
             job=listing.job_of(entry),
@@ -155,27 +151,35 @@ def observe(
     }
 
 
-def _asked(ask: Callable[[], Answers[K, V]], things: Sequence[K]) -> Answers[K, V]:
-    """Ask W&B; an answer that nobody foresaw is no fact about any of these."""
+def _itself(run: RunPath) -> RunPath:
+    return run
+
+
+def _item_id(item: tuple[Queue, str]) -> str:
+    return item[1]
+
+
+def _answers(
+    ask: Callable[[Sequence[T]], Answers[K, V]], things: Sequence[T], key: Callable[[T], K]
+) -> Answers[K, V]:
+    """Ask W&B about things; after an unforeseen error, the look-up of each has failed."""
     try:
-        return ask()
-    except Exception as exc:  # noqa: BLE001 - what does not need W&B is decided all the same
+        return ask(things)
+    except Exception as exc:  # noqa: BLE001 - decisions that do not need W&B go on
         failure = exc if isinstance(exc, LaunchError) else Retry(f"{type(exc).__name__}: {exc}")
-        return Answers(failed=dict.fromkeys(things, failure))
+        return Answers(failed={key(thing): failure for thing in things})
 
 
-def _name_failures(
-    entries: Sequence[Entry], failed: Mapping[str, LaunchError], report: Report
-) -> None:
-    """Name the launches that W&B could not be asked about: one error for all that have the same reason."""
-    reasons: dict[tuple[type, str], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        if entry.key in failed:
-            reasons[type(failed[entry.key]), str(failed[entry.key])].append(entry)
-    for culprits in reasons.values():
-        keys = [entry.key for entry in culprits]
-        more = f" and {len(keys) - 20} more" if len(keys) > 20 else ""
-        report.failed(f"W&B: {', '.join(keys[:20])}{more}", failed[keys[0]])
+def _report_failures(looked_up: Sequence[tuple[Entry, LaunchError | None]], report: Report) -> None:
+    """Report the launches whose look-up failed: one error for all with the same reason."""
+    reasons: dict[tuple[type, str], dict[str, LaunchError]] = defaultdict(dict)
+    for entry, failure in looked_up:
+        if failure:
+            reasons[type(failure), str(failure)][entry.key] = failure
+    for failures in reasons.values():
+        keys = list(failures)
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        report.failed(f"W&B: {', '.join(keys[:_NAMED])}{more}", failures[keys[0]])
 
 
 def _see(job: Job, listing: Listing) -> None:
@@ -185,11 +189,11 @@ def _see(job: Job, listing: Listing) -> None:
 
 
 def _place(job_name: str) -> str:
-    """Return what names a job whether its project is given by id or by number: LOCATION/customJobs/NUMBER."""
+    """Return a job's name without its project, which may be an id or a number."""
     return job_name.partition("/locations/")[2] or job_name
 
 
 @cache
 def _warn_of_unknown_state(state: str) -> None:
-    """Log a JobState that this version does not know: once, though it is seen at every tick."""
+    """Log once that this version does not know a JobState."""
     log.warning("status.unknown_job_state", extra={"fields": {"state": state}})

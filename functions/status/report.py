@@ -1,4 +1,4 @@
-"""What one tick of status saw and did."""
+"""The report of one tick of status."""
 
 import logging
 from collections import Counter
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Report:
-    """What one tick saw and did; its JSON is the answer to Cloud Scheduler."""
+    """The result of one tick; its JSON is the answer to Cloud Scheduler."""
 
     open_launches: int = 0
     jobs_listed: int = 0
@@ -18,6 +18,6 @@ class Report:
     errors: list[str] = field(default_factory=list)
 
     def failed(self, where: str, exc: Exception) -> None:
-        """Note what could not be done now; the next tick tries it again."""
+        """Note and log a failure; the next tick tries again."""
         self.errors.append(f"{where}: {type(exc).__name__}: {exc}")
         log.error("status.failed", extra={"fields": {"where": where}}, exc_info=exc)

@@ -1,1 +1,1 @@
-"""Turn each message on the topic into at most one Vertex AI CustomJob."""
+"""Submit: turn each message on the topic into at most one Vertex AI CustomJob."""

@@ -1,4 +1,4 @@
-"""Pub/Sub delivers to this function, as Eventarc does (a CloudEvent) or as the emulator pushes: decode and launch."""
+"""The entry point of submit: decode a message from Pub/Sub, build the parts, launch."""
 
 import base64
 import binascii
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @functions_framework.cloud_event
 def submit(event: CloudEvent) -> None:
-    """Launch the training job that one Pub/Sub message asks for; Pub/Sub repeats a message on any error."""
+    """Launch the job that one Pub/Sub message asks for; Pub/Sub redelivers after an error."""
     if flask.has_request_context():
         logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
     settings = load(SubmitSettings)
@@ -48,81 +48,81 @@ def submit(event: CloudEvent) -> None:
     try:
         message = message_of(event)
     except NotAMessage as exc:
-        log.exception(
-            "submit.not_a_message", extra={"fields": {"event": event["id"], "problem": str(exc)}}
-        )
-        raise  # repeated, so that it ends in the dead-letter topic
+        fields = {"event": event["id"], "problem": str(exc)}
+        log.exception("submit.not_a_message", extra={"fields": fields})
+        raise  # Pub/Sub redelivers it until it moves it to the dead-letter topic
     parts.launch(message, budget)
 
 
 def message_of(event: CloudEvent) -> Ticket | Request:
-    """Read the message out of either shape of delivery."""
+    """Return the message of an event, delivered by Eventarc or pushed by the emulator."""
     match event.data:
         case {"message": {"data": str(encoded)}}:
             try:
                 return decode(base64.b64decode(encoded, validate=True))
             except binascii.Error as exc:
                 raise NotAMessage("message.data is not base64") from exc
-    raise NotAMessage("the event carries no message.data")
+    raise NotAMessage("the event has no message.data")
 
 
 @lru_cache(maxsize=1)
-def build_submit(told: SubmitSettings) -> Submit:
-    """Wire the parts, once for the same settings; none of them connects before it is used."""
-    macros = {name: os.environ[name] for name in told.launch_macros if name in os.environ}
-    secrets = (told.api_key, *(value for name, value in macros.items() if is_secret(name)))
-    logs.configure(told.google_cloud_project, told.log_level, secrets)
-    site = DeploymentDefaults(
-        base_url=told.wandb_base_url,
-        api_key=told.api_key,
-        project=told.google_cloud_project,
-        location=told.vertex_location,
-        agent=told.launch_agent_name,
+def build_submit(settings: SubmitSettings) -> Submit:
+    """Build the parts, once for the same settings; none connects before its first use."""
+    macros = {name: os.environ[name] for name in settings.launch_macros if name in os.environ}
+    secret_macros = [value for name, value in macros.items() if is_secret(name)]
+    secrets = (settings.api_key, *secret_macros)
+    logs.configure(settings.google_cloud_project, settings.log_level, secrets)
+    defaults = DeploymentDefaults(
+        base_url=settings.wandb_base_url,
+        api_key=settings.api_key,
+        project=settings.google_cloud_project,
+        location=settings.vertex_location,
+        agent=settings.launch_agent_name,
         macros=macros,
-        secure_mode=told.secure_mode,
-        key_secret=told.key_secret,
-        base_image=told.base_image,
-        destination=told.destination,
-        context_store=told.build_context_store,
+        secure_mode=settings.secure_mode,
+        key_secret=settings.key_secret,
+        base_image=settings.base_image,
+        destination=settings.destination,
+        context_store=settings.build_context_store,
     )
-    wandb = Graphql(told.wandb_base_url, told.api_key, ca_file=told.wandb_ca_file)
-    ledger = GcsLedger(told.ledger_bucket)
+    wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
+    ledger = GcsLedger(settings.ledger_bucket)
     preparation = Preparation(
         queues=WandbQueueConfigs(wandb),
-        jobs=WandbJobs(wandb),
+        job_artifacts=WandbJobs(wandb),
         sweeps=WandbSweeps(wandb),
-        site=site,
+        defaults=defaults,
         names=ArgumentNames(**argument_names()),
-        policy=told.policy,
-        ladder=told.ladder,
-        scheduler=SchedulerDefaults(told.scheduler_image, told.scheduler_machine),
+        policy=settings.policy,
+        ladder=settings.ladder,
+        scheduler=SchedulerDefaults(settings.scheduler_image, settings.scheduler_machine),
         check_key=WandbKey(wandb).check,
     )
     return Submit(
         ledger=ledger,
         compute=VertexCompute(
-            told.google_cloud_project,
-            told.vertex_location,
-            told.vertex_endpoint,
-            told.submit_create_seconds,
+            settings.google_cloud_project,
+            settings.vertex_location,
+            settings.vertex_endpoint,
+            settings.submit_create_seconds,
         ),
         prepare=preparation.prepare,
-        labels=lambda launch: job_labels(launch, told.launch_agent_name),
+        labels=lambda launch: job_labels(launch, settings.launch_agent_name),
         clock=ledger.now,
         policy=SubmitTimings(
-            lease=timedelta(seconds=told.submit_lease_seconds),
-            settle=timedelta(seconds=told.submit_settle_seconds),
-            look_again=timedelta(seconds=told.submit_look_again_seconds),
-            max_failures=told.max_failures,
-            max_requests=told.max_requests,
-            backoff=Backoff(first=timedelta(seconds=told.first_retry_seconds)),
+            lease=timedelta(seconds=settings.submit_lease_seconds),
+            settle=timedelta(seconds=settings.submit_settle_seconds),
+            look_again=timedelta(seconds=settings.submit_look_again_seconds),
+            max_failures=settings.max_failures,
+            max_requests=settings.max_requests,
+            backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
         ),
         secrets=secrets,
         images=CloudBuildImages(
-            f"projects/{told.google_cloud_project}/locations/{told.vertex_location}",
-            f"{told.launch_agent_name}-images@{told.google_cloud_project}.iam.gserviceaccount.com",
-            told.launch_agent_name,
+            f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",
+            f"{settings.launch_agent_name}-images@{settings.google_cloud_project}.iam.gserviceaccount.com",
+            settings.launch_agent_name,
             WandbFiles(wandb),
-            told.build_endpoint,
+            settings.build_endpoint,
         ),
     )

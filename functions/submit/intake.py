@@ -1,4 +1,4 @@
-"""From a message to the launch that it is about."""
+"""Open the launch of a message."""
 
 import logging
 from dataclasses import replace
@@ -9,15 +9,16 @@ from shared.core.intake import from_request
 from shared.core.launch import Launch
 from shared.core.message import Request, Ticket
 from shared.core.ports import Ledger
+from shared.core.shorten import quoted
 
 log = logging.getLogger(__name__)
 
 
 def open_launch(message: Ticket | Request, ledger: Ledger, now: datetime) -> Launch | None:
-    """Return the open launch of a message; a request that is new is written down. None: there is none (any more).
+    """Return the open launch of a message, or None. Records a new request.
 
     Raises:
-        KeyReused: the launch was asked for with other content.
+        KeyReused: an earlier request has the same key and other content.
         NotAMessage: the request cannot be stored.
         Retry, Denied: the ledger cannot be reached.
     """
@@ -27,19 +28,19 @@ def open_launch(message: Ticket | Request, ledger: Ledger, now: datetime) -> Lau
         wanted = replace(from_request(message, now), digest=message.digest)
         return ledger.write(wanted)
     except Conflict:
-        there = ledger.read(wanted.key)
-        _compare(message, there or ledger.read_closed(wanted.key))
-        return there
+        recorded = ledger.read(wanted.key)
+        _compare(message, recorded or ledger.read_closed(wanted.key))
+        return recorded
     except (ValueError, TypeError, RecursionError, OverflowError) as exc:
         log.exception("request.not_storable", extra={"fields": _names(message)})
         raise NotAMessage(f"the request cannot be stored: {type(exc).__name__}") from exc
 
 
 def is_over(launch: Launch, message: Ticket | Request, ledger: Ledger) -> bool:
-    """Tell whether this launch was closed before; its record, which a late duplicate has opened, is taken away.
+    """Tell whether this launch was closed before; deletes the record that a late duplicate opened.
 
     Raises:
-        KeyReused: it was closed, and the message asks for something else under its key.
+        KeyReused: the closed launch has the same key and other content.
     """
     if not ledger.is_closed(launch.key):
         return False
@@ -50,13 +51,12 @@ def is_over(launch: Launch, message: Ticket | Request, ledger: Ledger) -> bool:
 
 
 def _compare(request: Request, known: Launch | None) -> None:
-    """Refuse other content under a key that was used. Older records have no digest."""
+    """Refuse other content under a used key. Records of older versions have no digest."""
     if known is None or known.digest in ("", request.digest):
         return
     log.error("request.key_reused", extra={"fields": _names(request)})
-    raise KeyReused(
-        f"the idempotency key {request.idempotency_key!r} of {request.source!r} was used before, with other content"
-    )
+    key, source = quoted(request.idempotency_key, 256), quoted(request.source, 256)
+    raise KeyReused(f"source {source} used the idempotency key {key} before, with other content")
 
 
 def _names(request: Request) -> dict[str, str]:

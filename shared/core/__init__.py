@@ -1,1 +1,1 @@
-"""The words and rules of a launch: no SDK, no I/O."""
+"""The launch, its states, its messages and all ports: no SDK, no I/O."""

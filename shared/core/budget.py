@@ -1,7 +1,7 @@
 """The time that one invocation may spend, measured on a monotonic clock.
 
-A function can outlive its timeout, and can freeze for an hour and go on. So before each action that cannot be repeated,
-the invocation asks its own budget, not a lease or a wall clock.
+A function can outlive its timeout, or freeze for an hour and go on. Before each action that cannot
+be repeated, the invocation checks its own budget, not a lease or a wall clock.
 """
 
 import time
@@ -21,14 +21,14 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Return the seconds that are left; negative once the budget is spent."""
+        """Return the seconds that are left; negative after the end."""
         return self._ends - self._monotonic()
 
     def require(self, action: str, seconds: float = 0.0) -> None:
-        """Return if at least these seconds are left.
+        """Return if at least this many seconds are left.
 
         Raises:
-            OutOfTime: naming the action that this invocation must not begin any more.
+            OutOfTime: naming the action that this invocation must not begin.
         """
         if self.left <= seconds:
             raise OutOfTime(f"the time of this invocation is over: {action} is left to a later one")

@@ -1,10 +1,11 @@
-"""Addresses of Google's console, for people."""
+"""Links into Google's console."""
 
 
 def console_link(job_name: str) -> str:
-    """Return the page of a job in Google's console; its logs are one click from there."""
+    """Return the address of a job's page in Google's console, which links to its logs."""
     parts = job_name.split("/")
     if len(parts) != 6:
         return job_name
     _, project, _, location, _, number = parts
-    return f"https://console.cloud.google.com/agent-platform/locations/{location}/training/{number}?project={project}"
+    page = f"agent-platform/locations/{location}/training/{number}"
+    return f"https://console.cloud.google.com/{page}?project={project}"

@@ -1,7 +1,7 @@
-"""What went wrong, in terms of what has to happen next.
+"""The errors of this project, each named by what must happen next.
 
-An adapter turns whatever its SDK raises into one of these (`raise ... from exc`); only an entry turns them into an HTTP
-answer. docs/reference/errors.md says what each means for a launch and what its author sees.
+An adapter converts the errors of its SDK into these (`raise ... from exc`); only a handler converts
+them into an HTTP answer. docs/reference/errors.md says what each means for a launch.
 """
 
 from datetime import timedelta
@@ -14,9 +14,9 @@ class LaunchError(Exception):
 
 
 class Reject(LaunchError):
-    """The request itself is wrong and no repetition helps: the author has to change it.
+    """The request is wrong, and repeating it does not help: its author must change it.
 
-    The message is read by the author on W&B's page, so it names the field, what was found there, and the fix.
+    The author reads the message at the item, so it names the field, the value found and the fix.
     """
 
     def __init__(self, field: str, problem: str, fix: str = "") -> None:
@@ -25,50 +25,50 @@ class Reject(LaunchError):
 
 
 class Capacity(LaunchError):
-    """Vertex AI has no room now (a quota, a stockout): the launch waits in the ledger, however long.
+    """Vertex AI has no capacity now (a quota, a stockout): the launch waits without a bound.
 
     `at_least` is how long Google asks to wait.
     """
 
     def __init__(
-        self, said: str, shortage: Shortage = Shortage.AMOUNT, at_least: timedelta = timedelta(0)
+        self, reason: str, shortage: Shortage = Shortage.AMOUNT, at_least: timedelta = timedelta(0)
     ) -> None:
         self.shortage = shortage
         self.at_least = at_least
-        super().__init__(said)
+        super().__init__(reason)
 
 
 class Retry(LaunchError):
-    """An outside system failed in passing and definitely did nothing: try again, a bounded number of times."""
+    """An outside system failed temporarily and changed nothing: repeat, with a bound."""
 
 
 class OutOfTime(Retry):
-    """This invocation has used up its time: it must not begin what it cannot take back."""
+    """The budget of this invocation is spent: it must not begin an action it cannot repeat."""
 
 
 class Denied(LaunchError):
-    """A credential or a permission is missing (401, 403): an operator has to mend it, retried meanwhile."""
+    """A credential or permission is missing (401, 403): an operator must add it. Repeated."""
 
 
 class KeyRefused(Denied):
-    """W&B does not take this deployment's key (401): no launch is to blame, each waits for a new key, however long."""
+    """W&B refuses this deployment's key (401): launches wait for a new key, without a bound."""
 
 
 class OutcomeUnknown(LaunchError):
-    """A call may or may not have had its effect: look before repeating it."""
+    """A call may or may not have had its effect: look before you repeat it."""
 
 
 class Conflict(LaunchError):
-    """Somebody else changed the record since it was read: read it again and decide anew."""
+    """Another process has changed the record since it was read: read and decide again."""
 
 
 class NotAMessage(LaunchError):
-    """A message on the topic is neither a ticket nor a request: nobody to tell, it goes to the dead letters."""
+    """A message is neither a ticket nor a request: it goes to the dead-letter topic."""
 
 
 class KeyReused(NotAMessage):
-    """A request has the source and the idempotency key of an earlier one, and other content: its publisher errs."""
+    """A request repeats an earlier source and idempotency key with other content."""
 
 
 class SettingsError(LaunchError):
-    """Settings are missing or wrong; the message lists every one of them."""
+    """Settings are missing or wrong; the message lists all of them."""

@@ -1,6 +1,7 @@
 """What each Vertex AI JobState means for a launch.
 
-Names rather than enum members, so that this module needs no SDK; a test compares the table with the installed one.
+The states are names, not enum members: this module needs no SDK. A test compares the table with
+the installed SDK.
 Source: google.cloud.aiplatform_v1.types.JobState.
 """
 
@@ -8,24 +9,24 @@ import enum
 
 
 class Phase(enum.Enum):
-    """How far a job has come, as far as a launch cares."""
+    """The part of its life that a job is in, as far as a launch is concerned."""
 
-    WAITING = "waiting"  # accepted, no container has started
-    ACTIVE = "active"  # containers run, or are being brought to an end
+    WAITING = "waiting"  # accepted; no container has started
+    ACTIVE = "active"  # containers run, or are being stopped
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing runs any more, for good."""
+        """Tell whether this phase is final."""
         return self in ENDED
 
 
 ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
 
 PHASES = {
-    "JOB_STATE_UNSPECIFIED": Phase.ACTIVE,  # how the client shows a state that it does not know
+    "JOB_STATE_UNSPECIFIED": Phase.ACTIVE,  # the client shows a state that it does not know as this
     "JOB_STATE_QUEUED": Phase.WAITING,
     "JOB_STATE_PENDING": Phase.WAITING,
     "JOB_STATE_RUNNING": Phase.ACTIVE,
@@ -43,5 +44,5 @@ ENDED_STATES = tuple(name for name, phase in PHASES.items() if phase.ended)
 
 
 def phase_of(state: str) -> Phase:
-    """Return the phase of a JobState's name; a state that did not exist when this was written counts as unfinished."""
+    """Return the phase of a JobState; an unknown, newer state counts as unfinished."""
     return PHASES.get(state, Phase.ACTIVE)

@@ -1,9 +1,11 @@
-"""The contract of the topic, version 1: what may be published, and how it is read.
+"""The messages of the topic, version 1.
 
-Two kinds. A *ticket* says "look at this launch": it carries a launch key and nothing else, so that a lost, late or
-doubled one changes nothing. A *request* asks for a launch on behalf of another system. Unknown fields are ignored, so
-that a publisher may be newer than we are; a newer `version` is refused, because its meaning is unknown.
-`docs/reference/message.schema.json` is made from these models (`python -m shared.core.message`), and a test compares.
+There are two kinds. A *ticket* says "look at this launch": it carries only a launch key, so a lost,
+late or repeated ticket changes nothing. A *request* asks for a launch on behalf of another system.
+Unknown fields are ignored, because a publisher may be newer than this version. A newer `version` is
+refused, because its meaning is unknown.
+
+`python -m shared.core.message` prints docs/reference/message.schema.json; a test compares them.
 """
 
 import base64
@@ -17,10 +19,16 @@ from pydantic_core import ErrorDetails
 
 from shared.core.errors import NotAMessage
 
-MAX_BYTES = 1_000_000  # of a message; what it is read into can have thirty times that
+MAX_BYTES = 1_000_000  # of a message; decoded, it can take thirty times as much memory
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
-_RUN_SPEC = "a W&B Launch run spec: entity, project, docker, …; for a queue's configuration, template_variables"
-_QUEUE = "a W&B queue on whose behalf this runs; its configuration is taken where run_spec leaves resource_args out"
+_RUN_SPEC = (
+    "a W&B Launch run spec: entity, project, docker, …; "
+    "template_variables fill in the queue's configuration"
+)
+_QUEUE = (
+    "the W&B queue on whose behalf this runs; "
+    "its configuration applies if run_spec has no resource_args"
+)
 
 
 class Queue(BaseModel):
@@ -33,7 +41,7 @@ class Queue(BaseModel):
 
 
 class Ticket(BaseModel):
-    """Somebody should look at this launch."""
+    """Asks submit to look at this launch."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,31 +51,31 @@ class Ticket(BaseModel):
 
 
 class Request(BaseModel):
-    """Another system asks for a launch; the same `source` and `idempotency_key` are the same launch, for 30 days."""
+    """A launch that another system asks for.
 
-    model_config = ConfigDict(
-        frozen=True, ser_json_inf_nan="constants"
-    )  # null would be another value
+    The same `source` and `idempotency_key` mean the same launch, for 30 days.
+    """
+
+    # NaN must not become null, which is another value
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     version: Literal[1] = 1
     kind: Literal["request"] = "request"
-    source: Annotated[_Name, Field(description="who asks: the publishing system's own name")]
-    idempotency_key: Annotated[
-        _Name, Field(description="the publisher's own identity of this request")
-    ]
+    source: Annotated[_Name, Field(description="the name of the publishing system")]
+    idempotency_key: Annotated[_Name, Field(description="the publisher's own id of this request")]
     run_spec: Annotated[dict[str, Any], Field(description=_RUN_SPEC)]
     queue: Annotated[Queue | None, Field(description=_QUEUE)] = None
 
     @property
     def launch_key(self) -> str:
-        """Return the key of the launch that this asks for, however often it asks."""
+        """Return the key of the launch; a repeated request has the same key."""
         return launch_key(f"request:{self.source}", self.idempotency_key)
 
     @property
     def digest(self) -> str:
-        """Return a hash of what is asked for; the order of keys does not count."""
-        asked = self.model_dump(include={"run_spec", "queue"}, exclude_none=True)
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        """Return a hash of the run spec and the queue; the order of keys does not count."""
+        content = self.model_dump(include={"run_spec", "queue"}, exclude_none=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 Message = Annotated[Ticket | Request, Field(discriminator="kind")]
@@ -78,43 +86,43 @@ def decode(data: bytes) -> Ticket | Request:
     """Read a message's bytes (JSON, UTF-8).
 
     Raises:
-        NotAMessage: naming the fields that are wrong, never their values (a run spec can hold a key).
+        NotAMessage: naming the wrong fields, never their values (a run spec can contain a key).
     """
     if len(data) > MAX_BYTES:
-        raise NotAMessage(f"message: has {len(data):,} bytes, the most is {MAX_BYTES:,}")
+        raise NotAMessage(f"message: has {len(data):,} bytes; the limit is {MAX_BYTES:,}")
     try:
         return _MESSAGE.validate_json(data)
     except ValidationError as exc:
         problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'message'}: {_said(e)}"
+            f"{'.'.join(map(str, e['loc'])) or 'message'}: {_problem(e)}"
             for e in exc.errors(include_input=False)
         ]
         raise NotAMessage("; ".join(problems[:5])) from None
 
 
-def _said(error: ErrorDetails) -> str:
-    """Return pydantic's words; those of a wrong `kind` would quote it, whatever it holds and however long it is."""
+def _problem(error: ErrorDetails) -> str:
+    """Return pydantic's text, which quotes no value; only its text for a wrong `kind` would."""
     if error["type"] == "union_tag_invalid":
-        return f"kind is none of {error['ctx']['expected_tags']}"
+        return f"kind must be one of {error['ctx']['expected_tags']}"
     return error["msg"]
 
 
 def encode(message: Ticket | Request) -> bytes:
-    """Write a message as it goes onto the topic."""
+    """Return the bytes of a message."""
     return message.model_dump_json(exclude_none=True).encode()
 
 
 def launch_key(source: str, identity: str) -> str:
-    """Derive a launch's key from its request's identity: the W&B item id, or a publisher's own key with its source.
+    """Derive a launch key from the W&B item id, or from a request's source and idempotency key.
 
-    27 characters, a lower-case letter first: valid as a label value, an object name and a log field.
+    27 characters, the first a lower-case letter: valid as label value, object name and log field.
     """
     digest = hashlib.sha256(json.dumps([source, identity]).encode()).digest()
     return "k" + base64.b32encode(digest).decode().lower()[:26]
 
 
 def schema() -> str:
-    """Return the contract as JSON Schema, as it is kept in the repository."""
+    """Return the messages as JSON Schema, as docs/reference/message.schema.json contains it."""
     return json.dumps(_MESSAGE.json_schema(), indent=2) + "\n"
 
 

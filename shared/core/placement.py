@@ -1,45 +1,45 @@
-"""Where a launch looks for machines, place by place, and which it has tried: kept in its record."""
+"""The places where a launch looks for machines, and those that it has tried."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How far a launch is on the operator's ladder; a place is a region and a strategy, in words.
+    """The position of a launch on the operator's ladder, kept in its record.
 
-    Without a ladder there is one place, its own.
+    A place is a text: a region and a strategy. Without a ladder a launch has only its own place.
     """
 
-    own: str = ""  # where its request puts it
-    place: str = ""  # of the attempt that is being made, or was made last
-    next_place: str = (
-        ""  # where it goes from there without waiting; empty after the last: it starts again
-    )
-    tried: tuple[str, ...] = ()  # in this round: no room there now
-    barred: tuple[str, ...] = ()  # for good: a quota of zero, or Vertex AI refuses such a job there
-    left_out: str = ""  # which places are none for this launch, and why
-    because: str = ""  # why it is not in its own place
-    output_dir: str = ""  # of its last job: a run that goes on finds its checkpoints there
+    own: str = ""  # the place that its request names
+    place: str = ""  # of the current or last attempt
+    next_place: str = ""  # tried next, without a wait; empty after the last place
+    tried: tuple[str, ...] = ()  # in this round: no capacity there now
+    barred: tuple[str, ...] = ()  # for ever: a quota of zero, or Vertex AI refuses the job there
+    left_out: str = ""  # the places that this launch cannot use, with reasons
+    because: str = ""  # why it left its own place
+    output_dir: str = ""  # of its last job: a resumed run finds its checkpoints there
 
     @property
     def elsewhere(self) -> bool:
-        """Tell whether this attempt is made in a place that only the ladder names."""
+        """Tell whether this attempt is in a place that only the ladder names."""
         return self.place != self.own
 
     @property
     def hopeless(self) -> bool:
-        """Tell whether nowhere is left once this place is barred."""
+        """Tell whether no other place is left once this place is barred."""
         return not self.next_place and not self.tried
 
     def leave(self, why: str, *, bar: bool) -> "Placement":
-        """Return this one after its place had no room, now or, where it is barred, ever."""
-        tried, barred = (
-            (self.tried, (*self.barred, self.place))
-            if bar
-            else ((*self.tried, self.place), self.barred)
-        )
-        return replace(self, tried=tried if self.next_place else (), barred=barred, because=why)
+        """Return the placement after this place had no capacity; `bar` rules it out for ever."""
+        tried, barred = self.tried, self.barred
+        if bar:
+            barred = (*barred, self.place)
+        else:
+            tried = (*tried, self.place)
+        if not self.next_place:  # the round is over: the next attempt starts at the first place
+            tried = ()
+        return replace(self, tried=tried, barred=barred, because=why)
 
     def again(self) -> "Placement":
-        """Return this one at its beginning: a run that was preempted is launched in its own place first."""
+        """Return the placement of a preempted run, which starts again in its own place."""
         return replace(self, tried=(), because="")

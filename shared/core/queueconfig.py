@@ -1,4 +1,4 @@
-"""What a W&B run queue gives to each of its items."""
+"""The configuration of a W&B run queue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class QueueConfig:
-    """A queue's default configuration; `template_variables` are JSON schemas by the names of what they describe."""
+    """A queue's default configuration; `template_variables` are JSON schemas by variable name."""
 
-    id: str  # the queue's own
+    id: str  # of the queue
     access: str = ""
     resource: str = ""  # gcp-vertex, kubernetes, …
-    config: Mapping[str, Any] = field(
-        default_factory=dict, repr=False
-    )  # {"resource_args": {resource: {…}}}
+    # {"resource_args": {resource: {…}}}
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     template_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -2,14 +2,14 @@
 
 | words or reason | code | means | source |
 |---|---|---|---|
-| permission to act as service_account | 400, 403 | Denied | seen: a binding is missing, or it still spreads |
+| permission to act as service_account | 400, 403 | Denied | seen: a missing or new binding |
 | Service agents are being provisioned | 400 | Retry | seen: the first job of a new project |
-| The operation was aborted, please retry | 409 | Retry | seen; ABORTED: google/rpc/code.proto says to retry |
+| The operation was aborted, please retry | 409 | Retry | seen; ABORTED in google/rpc/code.proto |
 | CONSUMER_INVALID | 403 | Reject | documented, google/api/error_reason.proto: no such project |
 | the words of a shortage | 4xx | Capacity | shared/core/shortage.py names their sources |
 | | 429 | Capacity | documented, google/rpc/code.proto: RESOURCE_EXHAUSTED |
 | | 401, 403 | Denied | documented, google/rpc/code.proto |
-| | 408, 425, 499, 5xx | nothing | the request may have had its effect |
+| | 408, 425, 499, 5xx | unknown | the request may have had its effect |
 | | other 4xx | Reject | a definite refusal: nothing was created |
 """
 
@@ -28,46 +28,44 @@ _NOTHING_DEFINITE = frozenset({408, 425, 499})
 
 
 def classify(
-    said: str,
+    message: str,
     code: int,
     status: str = "",
     details: Sequence[Any] = (),
     *,
     foreign_project: str = "",
 ) -> LaunchError | None:
-    """Return what a refusal of Vertex AI means for a launch; None if there may be a job all the same.
+    """Return what a refusal of Vertex AI means for a launch; None if a job may exist.
 
-    `status` and `details` are those of the error's JSON body. `foreign_project` is the project that the run spec
-    names, if it is not this deployment's own: its author has to change that, not our operators.
+    `status` and `details` come from the error's JSON body. `foreign_project` is the project that
+    the run spec names, if it is not the deployment's own: its author must change that.
     """
     if not 400 <= code < 500 or code in _NOTHING_DEFINITE:
         return None
-    if _ACT_AS.search(said):
-        return Denied(f"Vertex AI refuses the job's service account: {said}")
-    if _BEING_MADE.search(said):
-        return Retry(f"Vertex AI is not ready in this project: {said}")
-    if code == 409 and (status == "ABORTED" or _ABORTED.search(said)):
-        return Retry(f"Vertex AI asks to try again: {said}")
-    if foreign_project and _NO_PROJECT in f"{said} {_reasons(details)}":
-        fix = "Name a project that exists and has Vertex AI, or leave spec.project out."
-        return Reject("spec.project", f"{foreign_project} cannot be used: {said}", fix)
-    if code == 429 or status == "RESOURCE_EXHAUSTED" or shortage_of_job(said):
-        return _capacity(said, details)
+    if _ACT_AS.search(message):
+        return Denied(f"Vertex AI refuses the job's service account: {message}")
+    if _BEING_MADE.search(message):
+        return Retry(f"Vertex AI is not ready in this project: {message}")
+    if code == 409 and (status == "ABORTED" or _ABORTED.search(message)):
+        return Retry(f"Vertex AI asks to try again: {message}")
+    if foreign_project and _NO_PROJECT in f"{message} {_reasons(details)}":
+        fix = "Name a project that exists and has Vertex AI enabled, or leave spec.project out."
+        return Reject("spec.project", f"{foreign_project} cannot be used: {message}", fix)
+    if code == 429 or status == "RESOURCE_EXHAUSTED" or shortage_of_job(message):
+        return _capacity(message, details)
     if code in (401, 403):
-        return Denied(f"Vertex AI refuses this service account: {said}")
-    return Reject("Vertex AI", f"refuses the job: {said}")
+        return Denied(f"Vertex AI refuses this service account: {message}")
+    return Reject("Vertex AI", f"refuses the job: {message}")
 
 
 def _reasons(details: Sequence[Any]) -> list[str]:
     return [str(each.get("reason")) for each in details if isinstance(each, Mapping)]
 
 
-def _capacity(said: str, details: Sequence[Any]) -> Capacity:
-    """Return what there is too little of, for how long at least, and the quota if its limit is zero."""
-    shortage = shortage_of(details, said)
-    zero = (
-        f" the quota {quota_of(details) or 'that it names'} is 0;"
-        if shortage is Shortage.ZERO
-        else ""
-    )
-    return Capacity(f"Vertex AI has no room:{zero} {said}", shortage, retry_delay(details))
+def _capacity(message: str, details: Sequence[Any]) -> Capacity:
+    """Return the shortage and its least duration; the text names a quota whose limit is zero."""
+    shortage = shortage_of(details, message)
+    zero = ""
+    if shortage is Shortage.ZERO:
+        zero = f" the quota {quota_of(details) or 'that it names'} is 0;"
+    return Capacity(f"Vertex AI has no capacity:{zero} {message}", shortage, retry_delay(details))

@@ -1,4 +1,7 @@
-"""What one argument of the SDK takes, as plain data: read by the adapter from the SDK's types, used by the renderer."""
+"""The type of one argument of the SDK, as plain data.
+
+The adapter reads it from the SDK's own types; rendering uses it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +12,10 @@ Kind = Literal["text", "flag", "whole", "number", "choice", "message", "any"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What one argument, or one field of a message, takes; `any` is left to the SDK itself."""
+    """The type of an argument or of a field of a message; the SDK itself checks `any`."""
 
     kind: Kind = "any"
     repeated: bool = False
-    choices: Mapping[str, int] = field(
-        default_factory=dict
-    )  # of an enum: its members' names and numbers
+    # of an enum: the names and numbers of its members
+    choices: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, "Shape"] = field(default_factory=dict)  # of a message

@@ -1,7 +1,7 @@
-"""Bound a call in total time.
+"""Bound the total time of a call.
 
-A client's timeout bounds each read of a socket, not the call: a server that sends a byte now and
-then keeps it going for hours.
+A client's timeouts bound each read of a socket, not the call: a slow server that sends a byte now
+and then can keep a call open for hours.
 """
 
 import queue
@@ -16,14 +16,14 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     """Return what the call returns, or raise what it raises.
 
     Raises:
-        TimeoutError: it takes longer. It goes on in its own thread, and its result is dropped.
+        TimeoutError: the call takes longer. It continues in its own thread; its answer is ignored.
     """
     answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             result = call()
-        except BaseException as exc:  # noqa: BLE001 - raised where the call was made
+        except BaseException as exc:  # noqa: BLE001 - raised in the calling thread
             answers.put((None, exc))
         else:
             answers.put((result, None))

@@ -1,4 +1,4 @@
-"""The named arguments under `spec` and `run`: those of CustomJob(...) and CustomJob.run(...) of the installed SDK."""
+"""The arguments under `spec` and `run`: those of CustomJob(...) and CustomJob.run(...)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,58 +7,56 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shape import Shape
+from shared.core.shorten import quoted, shown
 from shared.runspec.fields import text, wrong
 from shared.runspec.shapes import decimal, fit_all, nearest, whole
 
 MAX_DISPLAY_NAME = 128
-MAX_SECONDS = 315_576_000_000  # ten thousand years: the longest that Google's Duration can be
+MAX_SECONDS = 315_576_000_000  # ten thousand years: the limit of Google's Duration
 _TENSORBOARD = re.compile(r"projects/[^/]+/locations/[^/]+/tensorboards/[^/]+")
-_DURATIONS = ("timeout", "max_wait_duration")  # seconds; the SDK takes whole ones only
+_DURATIONS = ("timeout", "max_wait_duration")  # in seconds; the SDK accepts whole seconds only
 PARTS = ("spec", "run", "builder")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class ArgumentNames:
-    """The names that the installed SDK takes, and what each takes, read from its signatures by the adapter."""
+    """The arguments of the installed SDK, with types; the adapter reads its signatures."""
 
     constructor: frozenset[str]
     run: frozenset[str]
     submit: frozenset[str]
-    shapes: Mapping[str, Shape] = field(
-        default_factory=dict
-    )  # no name means two things in these three
+    # by name: no name has two meanings in these three
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
 def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> None:
-    """Refuse a name that the SDK does not know, with the likeliest one that it does."""
+    """Refuse a name that the SDK does not know; the fix is the nearest known name."""
     for name in given:
         if name not in known:
             near = nearest(str(name), known)
-            fix = f"Did you mean {near}?" if near else f"Known are: {', '.join(sorted(known))}."
-            raise Reject(
-                f"{path}.{str(name)[:80]}", "is no argument that CustomJob takes there", fix
-            )
+            fix = f"Did you mean {near}?" if near else f"Known: {', '.join(sorted(known))}."
+            raise Reject(f"{path}.{shown(name)}", "is not an argument that CustomJob has here", fix)
 
 
 def check_parts(others: Iterable[str], path: str, names: ArgumentNames) -> None:
-    """Refuse a key beside spec, run and builder, with the place where it belongs or the key that was meant.
+    """Refuse a key beside spec, run and builder; the fix is its right place or the nearest key.
 
-    Without this a misspelt `runs` would launch a job of the wrong strategy and account.
+    Otherwise a misspelt `runs` would launch a job with the wrong strategy and account.
     """
     for name in others:
-        fix = _belongs(name, names)
-        raise Reject(f"{path}.{name[:80]}", "is not known: spec, run and builder are", fix)
+        fix = _right_place(name, names)
+        raise Reject(f"{path}.{shown(name)}", "is not one of spec, run and builder", fix)
 
 
-def _belongs(name: str, names: ArgumentNames) -> str:
-    """Say where a key belongs, or which key was meant."""
+def _right_place(name: str, names: ArgumentNames) -> str:
+    """Return the fix: the part to which a key belongs, or the nearest key."""
     plain = _plain(name)
     written = "" if plain == name else f" and is written {plain}"
     places = (("spec", names.constructor), ("run", names.run | names.submit))
     for part, known in places:
         if plain in known:
-            return f"{name[:80]} belongs under {part}{written}."
+            return f"{shown(name)} belongs under {part}{written}."
     if near := nearest(plain, PARTS):
         return f"Did you mean {near}?"
     for part, known in places:
@@ -68,21 +66,24 @@ def _belongs(name: str, names: ArgumentNames) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a key in the SDK's spelling: workerPoolSpecs and worker-pool-specs are worker_pool_specs."""
+    """Return a key in the SDK's spelling: workerPoolSpecs becomes worker_pool_specs."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:80]).replace("-", "_").lower()
 
 
 def display_name(wanted: object, path: str, run_name: str, run_id: str) -> str:
-    """Return the job's name: never empty, or the SDK would make one of the time; never longer than Vertex AI takes."""
+    """Return the job's name: never empty (the SDK would use the time), never too long."""
     own = text(wanted, path, "").strip()
     if len(own) > MAX_DISPLAY_NAME:
-        fix = f"Vertex AI takes at most {MAX_DISPLAY_NAME}. Left out, it is the run's name, shortened."
-        raise Reject(path, f"has {len(own)} characters: {own[:40]!r}…", fix)
+        fix = (
+            f"Vertex AI accepts at most {MAX_DISPLAY_NAME}. Shorten it, "
+            "or leave it out: the job then gets the run's name, shortened."
+        )
+        raise Reject(path, f"has {len(own)} characters: {quoted(own, 40)}", fix)
     return own or (run_name.strip() or run_id)[:MAX_DISPLAY_NAME]
 
 
 def run_arguments(run: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    """Return the arguments of submit as the SDK takes them; refuse what it trips over on its way to creating a job."""
+    """Return the arguments of submit; refuse those that would make the SDK fail."""
     given = dict(run)
     for name in _DURATIONS:
         if given.get(name) is not None:
@@ -92,52 +93,38 @@ def run_arguments(run: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]
     tensorboard = text(fitted.get("tensorboard"), f"{path}.tensorboard", "")
     if tensorboard and not _TENSORBOARD.fullmatch(tensorboard):
         fix = "Write projects/PROJECT/locations/REGION/tensorboards/ID."
-        raise Reject(f"{path}.tensorboard", f"is {tensorboard[:80]!r}, not a resource name", fix)
+        raise Reject(f"{path}.tensorboard", f"is {quoted(tensorboard)}, not a resource name", fix)
     if tensorboard and fitted.get("experiment"):
-        raise Reject(
-            f"{path}.experiment",
-            "cannot be set together with tensorboard",
-            "Leave one of them out.",
-        )
+        problem = "cannot be set together with tensorboard"
+        raise Reject(f"{path}.experiment", problem, "Leave one of them out.")
     if tensorboard and not text(fitted.get("service_account"), f"{path}.service_account", ""):
-        raise Reject(
-            f"{path}.service_account",
-            "is missing",
-            "Vertex AI wants one for a job with a tensorboard.",
-        )
+        fix = "Write a service account: Vertex AI requires it for a job with a tensorboard."
+        raise Reject(f"{path}.service_account", "is missing", fix)
     return fitted
 
 
 def seconds(value: object, path: str) -> int:
-    """Read a duration: a number of seconds, as the SDK takes it, or Vertex AI's own way to write it, "3600s".
+    """Return a duration in seconds: 3600, as the SDK accepts it, or "3600s", as Vertex AI does.
 
-    Neither knows other units; they are refused with what to write instead.
+    Other units are refused; the fix is the same duration in seconds.
     """
     if isinstance(value, str):
-        read = re.fullmatch(
-            r"(-?\d{1,15})(?:\.0+)?(s|m|h|d)?", value.strip().lower().replace(" ", "")
-        )
+        written = value.strip().lower().replace(" ", "")
+        read = re.fullmatch(r"(-?\d{1,15})(?:\.0+)?(s|m|h|d)?", written)
         if not read:
-            raise Reject(
-                path,
-                f"should be a number of seconds, but is {value[:80]!r}",
-                'Write 3600 or "3600s".',
-            )
+            problem = f"should be a number of seconds, but is {quoted(value)}"
+            raise Reject(path, problem, 'Write 3600 or "3600s".')
         if read[2] in _UNITS:
             meant = int(read[1]) * _UNITS[read[2]]
-            raise Reject(
-                path,
-                f"is {value[:80]!r}: Vertex AI counts in seconds",
-                f'Write {meant} or "{meant}s".',
-            )
+            problem = f"is {quoted(value)}, but Vertex AI counts in seconds"
+            raise Reject(path, problem, f'Write {meant} or "{meant}s".')
         value = read[1]
     if isinstance(value, bool):
         raise wrong(path, "a number of seconds", value)
     whole_seconds = whole(value, path)
     if not 0 <= whole_seconds <= MAX_SECONDS:
-        raise Reject(
-            path, f"is {whole_seconds} seconds", "Write a number of seconds that is not below zero."
-        )
+        fix = f"Write a number of seconds from 0 to {MAX_SECONDS}."
+        raise Reject(path, f"is {whole_seconds} seconds", fix)
     return whole_seconds
 
 
@@ -147,8 +134,6 @@ def _check_request_timeout(given: dict[str, Any], path: str) -> None:
         return
     if isinstance(value, str):
         value = value.strip().removesuffix("s")
-    given["create_request_timeout"] = decimal(value, path)
-    if given["create_request_timeout"] <= 0:
-        raise Reject(
-            path, f"is {given['create_request_timeout']}", "Write a number of seconds above zero."
-        )
+    timeout = given["create_request_timeout"] = decimal(value, path)
+    if timeout <= 0:
+        raise Reject(path, f"is {timeout}", "Write a number of seconds above zero.")

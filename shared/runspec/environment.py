@@ -1,10 +1,10 @@
-"""The environment variables that W&B's SDK finds in a launched container.
+"""The environment variables that W&B's SDK reads in a launched container.
 
-The same as wandb's own LaunchProject.get_env_vars_dict gives (the tests compare with the installed one), but:
-- WANDB_RESUME=allow is always there, not only after a requeue, because Vertex AI restarts workers and retries jobs by
-  itself, and a second wandb.init of the same run id has to be let in;
-- WANDB_RUN_ID is derived from the launch where the run spec leaves it open; the agent draws one at random;
-- `_wandb_job` names the job's version that was launched; the agent gives the alias, which may mean another one later.
+They equal those of wandb's LaunchProject.get_env_vars_dict (a test compares), except for three:
+- WANDB_RESUME is always `allow`, not only after a requeue: Vertex AI restarts workers and retries
+  jobs by itself, and a second wandb.init of the same run id must succeed.
+- WANDB_RUN_ID is derived from the launch if the run spec has none; the agent draws one at random.
+- `_wandb_job` names the launched version of the job; the agent names the alias, which can move.
 """
 
 import json
@@ -14,13 +14,13 @@ from typing import Any
 from shared.core.launch import Entry
 from shared.runspec.model import RunSpec
 
-MAX_VALUE = 32_670  # characters; a longer value is cut into NAME_0, NAME_1, …
+MAX_VALUE = 32_670  # characters; a longer value becomes NAME_0, NAME_1, …
 
 
 def launch_variables(
     spec: RunSpec, entry: Entry, base_url: str, api_key: str, image: str
 ) -> dict[str, str]:
-    """Return the variables of a launch that runs `image`, in wandb's order; none that is empty."""
+    """Return the variables of a launch that runs `image`, without empty values."""
     variables = {
         "WANDB_BASE_URL": base_url,
         "WANDB_API_KEY": spec.own_key or api_key,

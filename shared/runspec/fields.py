@@ -1,6 +1,6 @@
-"""Read untrusted JSON field by field: what is not of the wanted type is refused with its path.
+"""Read untrusted JSON field by field; a value of a wrong type is refused with its path.
 
-What was found is shown only where it cannot be a secret: `found` tells a value's type, never a text of its own.
+A value may be a secret, so a refusal shows its type and never its text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.core.errors import Reject
 
-MAX_DEPTH = 60  # of nesting; the deepest configuration that means anything has about ten levels
+MAX_DEPTH = 60  # of nesting; a real configuration has about ten levels
 
 _NAMES = {
     dict: "an object",
@@ -21,7 +21,7 @@ _NAMES = {
 
 
 def found(value: object) -> str:
-    """Name a JSON value's type, and its value where that is empty."""
+    """Return a JSON value's type for people, and whether it is empty."""
     if value is None:
         return "null"
     if value in ("", [], {}):
@@ -30,12 +30,12 @@ def found(value: object) -> str:
 
 
 def wrong(path: str, wanted: str, value: object, fix: str = "") -> Reject:
-    """Return the refusal of a value that is not what it should be."""
+    """Return the refusal of a value of a wrong type."""
     return Reject(path, f"should be {wanted}, but is {found(value)}", fix)
 
 
 def mapping(value: object, path: str) -> dict[str, Any]:
-    """Return an object; null stands for an empty one."""
+    """Return an object; null counts as empty."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -44,7 +44,7 @@ def mapping(value: object, path: str) -> dict[str, Any]:
 
 
 def items(value: object, path: str) -> list[Any]:
-    """Return a list; null stands for an empty one."""
+    """Return a list; null counts as empty."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -53,7 +53,7 @@ def items(value: object, path: str) -> list[Any]:
 
 
 def text(value: object, path: str, default: str | None = None) -> str:
-    """Return a text; null or nothing stands for the default, where there is one."""
+    """Return a text; null counts as the default, if there is one."""
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
@@ -62,20 +62,19 @@ def text(value: object, path: str, default: str | None = None) -> str:
 
 
 def texts(value: object, path: str) -> list[str]:
-    """Return a list of texts; a number in it is taken for its text, as a command line would."""
+    """Return a list of texts; a number becomes text, as on a command line."""
     return [_word(one, f"{path}[{number}]") for number, one in enumerate(items(value, path))]
 
 
 def check_depth(value: object, path: str) -> None:
-    """Refuse what is nested so deeply that reading it would exhaust the stack."""
+    """Refuse a value whose nesting would exhaust the stack."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return
-    raise Reject(
-        path, f"is nested more than {MAX_DEPTH} levels deep", "Nothing that is meant needs that."
-    )
+    problem = f"is nested more than {MAX_DEPTH} levels deep"
+    raise Reject(path, problem, "Write it with fewer levels.")
 
 
 def _children(value: object) -> Iterator[object]:

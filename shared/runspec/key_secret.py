@@ -1,4 +1,4 @@
-"""W&B's key, kept out of a CustomJob: its containers get the name of a secret, and a program that reads it first."""
+"""Keep W&B's key out of a CustomJob: each container first reads it from a secret."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,32 +7,27 @@ from typing import Any
 from shared.core.errors import Reject
 from shared.runspec.model import RunSpec
 
-READ_KEY = (Path(__file__).parent / "container" / "read_key.py").read_text(
-    encoding="utf-8"
-)  # a part of this program, as its code is
+_PROGRAMS = Path(__file__).parent / "container"
+READ_KEY = (_PROGRAMS / "read_key.py").read_text(encoding="utf-8")
 KEY = "WANDB_API_KEY"
 
-_SHOWN = "would stand in the CustomJob for whoever may get it, and this deployment keeps every key out of it"
-_FIX = "The job reads this deployment's key from Secret Manager, as the account that it runs as."
+_SHOWN = "would be readable in the CustomJob, and this deployment keeps every key out of it"
+_FIX = "The job reads this deployment's key from Secret Manager with its own service account."
 
 
 def reader(secret: str) -> list[str]:
-    """Return what goes before a container's command so that it has the key of this secret; nothing for no secret.
+    """Return the command that reads this secret before a container's own; empty without a secret.
 
-    The newest version is read where none is named.
+    It reads the latest version if the secret names none.
     """
     if not secret:
         return []
-    return [
-        "python3",
-        "-c",
-        READ_KEY,
-        secret if "/versions/" in secret else f"{secret}/versions/latest",
-    ]
+    version = secret if "/versions/" in secret else f"{secret}/versions/latest"
+    return ["python3", "-c", READ_KEY, version]
 
 
 def check_own_key(spec: RunSpec) -> None:
-    """Refuse a run spec with a key of its own."""
+    """Refuse a run spec that contains a W&B key."""
     if spec.own_key:
         raise Reject("_wandb_api_key", _SHOWN, f"Leave it out. {_FIX}")
 
@@ -41,12 +36,15 @@ def with_reader(container: Mapping[str, Any], before: list[str], path: str) -> d
     """Return a container that reads the key before it runs its command.
 
     Raises:
-        Reject: its command is not known here, or it has a key of its own.
+        Reject: it has no command, or it contains a key.
     """
     if any(one["name"] == KEY for one in container["env"]):
         raise Reject(f"{path}.env", f"has {KEY}, which {_SHOWN}", f"Leave it out. {_FIX}")
     if not container.get("command"):
-        problem = "is missing: what reads the key has to know what comes after it, and an image's ENTRYPOINT is not known"
-        fix = "Write the entry point there, or into the item (`wandb launch --entry-point`)."
+        problem = (
+            "is missing: this deployment reads the key before the command, "
+            "and it cannot know the image's ENTRYPOINT"
+        )
+        fix = "Write the entry point here, or into the item (`wandb launch --entry-point`)."
         raise Reject(f"{path}.command", problem, fix)
     return {**container, "command": [*before, *container["command"]]}

@@ -1,20 +1,21 @@
-"""Labels: those of the queue's configuration, and ours, by which a job is found again."""
+"""Labels: those of the queue's configuration, and ours, by which submit and status find a job."""
 
 import re
 
 from shared.core.errors import Reject
 from shared.core.launch import Launch
+from shared.core.shorten import quoted, shown
 from shared.runspec.fields import mapping, text
 
 RUN_ID = "wandb-run-id"  # the agent's own label
 MAX_LABELS = 64
 _KEY = re.compile(r"[^\W\d_A-Z][\w-]{0,63}")
 _VALUE = re.compile(r"[\w-]{0,64}")
-_RULE = "Vertex AI takes lower-case letters, digits, _ and -, at most 64 of them, and a key starts with a letter."
+_RULE = "Write lower-case letters, digits, _ and -, at most 64 of them; a key starts with a letter."
 
 
 def job_labels(launch: Launch, agent: str) -> dict[str, str]:
-    """Return the labels that one attempt's job is found by; underscores, because they stand in list filters."""
+    """Return the labels that find one attempt's job; list filters need underscores in keys."""
     return {
         "launch_key": launch.key,
         "launch_attempt": str(launch.entry.attempt),
@@ -25,38 +26,35 @@ def job_labels(launch: Launch, agent: str) -> dict[str, str]:
 def all_labels(
     wanted: object, path: str, launch: Launch, agent: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Return a job's labels and a warning for each of the user's that ours replaces. Raises Reject."""
+    """Return a job's labels, and a warning for each label that ours replaces. Raises Reject."""
     users = {
-        key: _value(value, f"{path}.{key[:80]}") for key, value in mapping(wanted, path).items()
+        key: _value(value, f"{path}.{shown(key)}") for key, value in mapping(wanted, path).items()
     }
     for key, value in users.items():
-        if not (
-            _KEY.fullmatch(key)
-            and key == key.lower()
-            and _VALUE.fullmatch(value)
-            and value == value.lower()
-        ):
-            raise Reject(
-                f"{path}.{key[:80]}", f"is no valid label: {key[:80]!r}: {value[:80]!r}", _RULE
-            )
+        if not (_valid(key, _KEY) and _valid(value, _VALUE)):
+            problem = f"is not a valid label: {quoted(key)}: {quoted(value)}"
+            raise Reject(f"{path}.{shown(key)}", problem, _RULE)
     ours = {RUN_ID: label_value(launch.entry.run.run_id), **job_labels(launch, agent)}
     if len(users | ours) > MAX_LABELS:
-        raise Reject(
-            path,
-            f"has {len(users)} labels",
-            f"At most {MAX_LABELS - len(ours)} fit beside our own.",
-        )
-    replaced = [f"the label {key} is ours and was replaced" for key in users.keys() & ours.keys()]
+        fix = f"Write at most {MAX_LABELS - len(ours)}: W&B Launch adds {len(ours)}."
+        raise Reject(path, f"has {len(users)} labels", fix)
+    replaced = [
+        f"the label {key} is reserved; its value was replaced" for key in users.keys() & ours.keys()
+    ]
     return users | ours, sorted(replaced)
 
 
 def label_value(value: str) -> str:
-    """Make a label value of a text that may not be one, such as a run id in capitals."""
+    """Return a text, such as a run id with capitals, as a valid label value."""
     return re.sub(r"[^a-z0-9_-]", "-", value.lower())[:63]
 
 
+def _valid(text: str, pattern: re.Pattern[str]) -> bool:
+    return bool(pattern.fullmatch(text)) and text == text.lower()
+
+
 def _value(value: object, path: str) -> str:
-    """Take a number or a flag for its text: YAML writes `version: 3` and `debug: true` without quotes."""
+    """Return a label's value; numbers and flags become text: YAML's `version: 3`, `debug: true`."""
     if isinstance(value, bool | int | float):
         return str(value).lower()
     return text(value, path)

@@ -1,8 +1,8 @@
-"""Where else a launch may look for machines: the regions and strategies that the operator lists under `ladder`.
+"""Place a launch: the operator lists further regions and strategies under `ladder`.
 
-A launch begins in its own place, the region and the strategy that its request asks for. Where there is no room it goes
-on: through the regions, then with the next strategy through the regions again. It goes only up: a launch that asks for
-STANDARD never becomes one whose machines can be taken away because SPOT is listed before.
+A launch begins in its own place: the region and strategy that it asks for. Without capacity it goes
+on through the regions, then with the next strategy through the regions again. It goes only up: a
+launch that asks for STANDARD never becomes a preemptible one, even if SPOT is listed before it.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from shared.core.launch import Launch, RunPath
 from shared.core.ports import CustomJobCall
 from shared.runspec.buckets import base_output_dir
 from shared.runspec.fields import text
-from shared.runspec.policy import allowed
+from shared.runspec.policy import admit
 
-DEFAULT = "STANDARD"  # Vertex AI's own, where a job names no strategy
-OF_ONE_REGION = {  # arguments that name something which is there in one region only
+DEFAULT = "STANDARD"  # Vertex AI's default strategy
+OF_ONE_REGION = {  # arguments that name a regional resource
     "spec": ("persistent_resource_id", "encryption_spec_key_name"),
     "run": (
         "network",
@@ -31,16 +31,16 @@ OF_ONE_REGION = {  # arguments that name something which is there in one region 
 
 
 def place_of(call: CustomJobCall) -> str:
-    """Return a call's place in words."""
+    """Return a call's place as text."""
     return f"{call.location} with {_strategy(call)}"
 
 
 def place(
     launch: Launch, call: CustomJobCall, ladder: Ladder, policy: AdmissionPolicy
 ) -> tuple[Launch, CustomJobCall, tuple[str, ...]]:
-    """Return the record and the call of this attempt, and the places after it.
+    """Return the record and the call of this attempt, and the places that follow.
 
-    The attempt is made in the first place where this launch was not refused.
+    The attempt goes to the first place that this launch has not tried in this round.
     """
     climb = launch.climb
     usable, left_out = places(call, ladder, launch.entry.run, policy)
@@ -67,18 +67,20 @@ def place(
 def places(
     call: CustomJobCall, ladder: Ladder, run: RunPath, policy: AdmissionPolicy
 ) -> tuple[dict[str, CustomJobCall], str]:
-    """Return the same job in each place where it may be, its own first, and which are none for it, and why."""
+    """Return the job's call for each usable place, its own first, and why others are left out."""
     usable, left_out = {place_of(call): call}, {}
     tied = ", ".join(_of_one_region(call))
     for each in _others(call, ladder, run):
         name = place_of(each)
         if tied and each.location != call.location:
-            left_out[each.location] = f"{each.location} is left out, because of {tied}"
+            left_out[each.location] = f"{each.location} is left out, because {tied} is regional"
         elif name not in usable:
             try:
-                usable[name] = allowed(each, policy)
+                admit(each, policy)
             except Reject as refusal:
                 left_out[name] = f"{name} is left out: {refusal}"
+            else:
+                usable[name] = each
     return usable, "; ".join(left_out.values())
 
 
@@ -87,27 +89,25 @@ def _others(call: CustomJobCall, ladder: Ladder, run: RunPath) -> Iterator[Custo
     listed = list(ladder.strategies)
     above = listed[listed.index(own) + 1 :] if own in listed else []
     for strategy in (own, *above):
-        with_it = (
-            call
-            if strategy == own
-            else replace(call, submit={**call.submit, "scheduling_strategy": strategy})
-        )
+        other = call
+        if strategy != own:
+            other = replace(call, submit={**call.submit, "scheduling_strategy": strategy})
         if not ladder.regions:
-            yield with_it
+            yield other
         for region in ladder.regions:
-            yield with_it if region.region == call.location else _moved(with_it, region, run)
+            yield other if region.region == call.location else _moved(other, region, run)
 
 
 def _moved(call: CustomJobCall, region: Region, run: RunPath) -> CustomJobCall:
-    """Return the same job in another region; it writes there too, unless it names a folder of its own."""
+    """Return the job's call for another region; its default output folder moves with it."""
     path = "spec.base_output_dir"
     own = {
         name: text(call.constructor.get(name), f"spec.{name}", "")
         for name in ("staging_bucket", "base_output_dir")
     }
-    default = base_output_dir("", path, own["staging_bucket"], run)
-    there = base_output_dir("", path, region.staging_bucket, run)
-    folder = there if own["base_output_dir"] == default else own["base_output_dir"]
+    folder = own["base_output_dir"]
+    if folder == base_output_dir("", path, own["staging_bucket"], run):
+        folder = base_output_dir("", path, region.staging_bucket, run)
     moved = replace(call, location=region.region)
     return _with(moved, staging_bucket=region.staging_bucket, base_output_dir=folder)
 

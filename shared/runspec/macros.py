@@ -1,7 +1,7 @@
-"""Fill in the macros of a queue's configuration: `${image_uri}` and its kind, in any text, never in a key.
+"""Fill in the macros of a queue's configuration, such as `${image_uri}`, in texts but not in keys.
 
-The agent also fills in every variable of its own environment, its API key included. Here only those count that the
-operator lists (LAUNCH_MACROS).
+The agent also fills in every variable of its own environment, including its API key. This project
+fills in only those that the operator lists in LAUNCH_MACROS.
 """
 
 import re
@@ -10,15 +10,15 @@ from typing import Any
 
 from shared.core.errors import Reject
 
-MAX_FILLED = 1_000_000  # characters that all macros of a launch may come to: a long name in many places is no memory's
+MAX_FILLED = 1_000_000  # characters of all macros of a launch together
 _MACRO = re.compile(r"\$\{(\w+)\}")
 
 
 def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
-    """Return the value with its macros filled in: an unknown one stays, one without a value becomes empty.
+    """Return the value with its macros filled in; an unknown macro stays, a null one becomes empty.
 
     Raises:
-        Reject: what is filled in comes to more than a CustomJob can be.
+        Reject: the filled-in texts are longer than a CustomJob can be.
     """
     filled = 0
 
@@ -30,9 +30,7 @@ def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
         filled += len(text)
         if filled > MAX_FILLED:
             problem = f"makes this launch longer than {MAX_FILLED:,} characters"
-            raise Reject(
-                match[0], problem, "Shorten what it stands for, or write it in fewer places."
-            )
+            raise Reject(match[0], problem, "Shorten its value, or use it in fewer places.")
         return text
 
     return _each_text(value, lambda text: _MACRO.sub(fill, text))

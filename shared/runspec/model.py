@@ -1,7 +1,7 @@
-"""The run spec, parsed once: what an item of a W&B queue or a request may contain.
+"""The run spec of a W&B queue item or a request, parsed once.
 
-W&B adds fields of its own at the top, so unknown ones pass there. The ledger keeps the raw JSON; everything between the
-ledger and the CustomJob takes a RunSpec, or a Draft, which is a launch with its RunSpec.
+Unknown top-level fields pass, because W&B adds some. The ledger keeps the raw JSON; all code
+between the ledger and the CustomJob takes a RunSpec, or a Draft: a launch with its RunSpec.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,16 @@ from shared.core.intake import MAX_NAME, SCHEDULER_URI
 from shared.core.launch import Launch
 from shared.runspec.fields import check_depth, found, mapping, text, texts
 
-RESOURCES = ("vertex", "gcp-vertex")  # the agent reads the first one that is not empty
-EXAMPLE = "A Vertex queue's configuration is {gcp-vertex: {spec: {worker_pool_specs: […], staging_bucket: gs://…}}}."
+RESOURCES = ("vertex", "gcp-vertex")  # as in the agent, the first that is not empty counts
+EXAMPLE = (
+    "Write the queue's configuration as "
+    "{gcp-vertex: {spec: {worker_pool_specs: […], staging_bucket: gs://…}}}."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What an item changes of its image, its job and its run's configuration."""
+    """An item's changes to its image, its job and its run's configuration."""
 
     entry_point: list[str] = field(default_factory=list)
     args: list[str] = field(default_factory=list)
@@ -46,9 +49,9 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class VertexConfig:
-    """The Vertex part of `resource_args`, as its queue gives it: arguments of CustomJob, macros not filled in.
+    """The Vertex part of `resource_args`: arguments of CustomJob, with macros.
 
-    `path` is where it stands. `others` are keys that mean nothing there.
+    `path` is its path in the run spec. `others` are unknown keys beside spec, run and builder.
     """
 
     path: str = f"resource_args.{RESOURCES[-1]}"
@@ -59,7 +62,7 @@ class VertexConfig:
 
     @classmethod
     def parse(cls, arguments: object, path: str = "resource_args") -> Self | None:
-        """Read `resource_args`; None if it has no part for Vertex AI. Raises Reject."""
+        """Read `resource_args`; None without a part for Vertex AI. Raises Reject."""
         parts = mapping(arguments, path)
         name = next((name for name in RESOURCES if parts.get(name)), "")
         if not name:
@@ -78,7 +81,7 @@ def _others(arguments: object) -> tuple[str, ...]:
 
 
 def _base_image(builder: object, path: str) -> str:
-    """Return the image for the code of a job: where W&B's page puts it, or in the agent's older place."""
+    """Return the base image of code jobs, from W&B's page or the agent's older `accelerator`."""
     given = mapping(builder, path)
     accelerator = mapping(given.get("accelerator"), f"{path}.accelerator")
     old = text(accelerator.get("base_image"), f"{path}.accelerator.base_image", "")
@@ -87,7 +90,7 @@ def _base_image(builder: object, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """A run spec. Texts are empty if they are not there; `config` is None without a part for Vertex AI."""
+    """A run spec. Missing texts are empty; `config` is None without a part for Vertex AI."""
 
     entity: str
     project: str
@@ -101,25 +104,25 @@ class RunSpec:
     git: bool = False
     resource: str = ""
     config: VertexConfig | None = None
-    other_resources: tuple[str, ...] = ()  # of resource_args, if none is for Vertex AI
+    other_resources: tuple[str, ...] = ()  # other keys of resource_args
     overrides: Overrides = field(default_factory=Overrides)
     template_variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    own_key: str = field(default="", repr=False)  # W&B's key that the item brings along
+    own_key: str = field(default="", repr=False)  # the item's own W&B key
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
         """Read a run spec.
 
         Raises:
-            Reject: naming the field, what was found there, and the fix; never another error.
+            Reject: naming the field, the value found and the fix; never another error.
         """
         check_depth(raw, "run_spec")
         names = ("entity", "project", "run_id", "name", "author", "job", "uri")
-        texts_ = {name: text(raw.get(name), name, "") for name in names}
+        plain = {name: text(raw.get(name), name, "") for name in names}
         docker = mapping(raw.get("docker"), "docker")
         image = text(docker.get("docker_image"), "docker.docker_image", "")
         return cls(
-            **texts_,
+            **plain,
             sweep_id=text(raw.get("sweep_id") or None, "sweep_id", ""),
             image=image or text(raw.get("image_uri"), "image_uri", ""),
             git=bool(raw.get("git")),
@@ -137,23 +140,20 @@ class RunSpec:
         return self.uri == SCHEDULER_URI
 
     def check_run(self) -> None:
-        """Refuse a run that W&B could not have: no entity, no project, or names longer than W&B's."""
+        """Refuse a run without entity or project, and names longer than W&B's."""
         for name in ("entity", "project"):
             value = getattr(self, name)
             if not value.strip():
-                raise Reject(
-                    name, f"is {found(value)}", f"Say which W&B {name} the run belongs to."
-                )
+                raise Reject(name, f"is {found(value)}", f"Write the W&B {name} of the run.")
         for name in ("entity", "project", "run_id"):
             if len(getattr(self, name).encode("utf-8", "replace")) > MAX_NAME:
-                raise Reject(
-                    name, f"has more than {MAX_NAME} bytes", "W&B's own names are shorter."
-                )
+                problem = f"has more than {MAX_NAME} bytes in UTF-8"
+                raise Reject(name, problem, "W&B's own names are shorter.")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A launch on its way to a job: its record, with the raw run spec that the ledger keeps, and that spec parsed."""
+    """A launch that is being prepared: its record, and its run spec parsed."""
 
     launch: Launch
     spec: RunSpec

@@ -1,4 +1,4 @@
-"""What the image of a code job is built of: the code's own Dockerfile, or one of ours that does what a start would."""
+"""The recipe of a code job's image: the code's Dockerfile, or ours, which installs the code."""
 
 import hashlib
 import json
@@ -11,30 +11,29 @@ from typing import Any
 from shared.core.building import Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside
+from shared.core.shorten import quoted
 from shared.runspec.model import Overrides
 
 FROZEN, PATCH = "requirements.frozen.txt", "diff.patch"  # files of a job's artifact
-CONTEXTS = "launch-builds"  # the folder of a bucket in which builds find what they are made of
-TAG_LENGTH = 32  # hexadecimal digits: more than anybody can make collide
+CONTEXTS = "launch-builds"  # the folder of a bucket that holds the contexts of builds
+TAG_LENGTH = 32  # hexadecimal digits: too many for a collision
 
 _PYTHON = re.compile(r"python[\d.]*")
-# of all that a folder's name may hold, what neither Docker nor a shell gives a meaning
+# characters without a meaning to Docker or a shell
 _PLAIN = re.compile(r"[\w./ +@%=~-]*")
 
 
 def recipe_of(job: JobSource, overrides: Overrides, base_image: str, destination: str) -> Recipe:
-    """Return what the image of a code job is built of; `base_image` is what ours begins with.
+    """Return the recipe of a code job's image; `base_image` is for our own Dockerfile.
 
     Raises:
-        Reject: there is nothing to build on, or an override that no build can follow.
+        Reject: the base image is malformed, or a build cannot apply an override.
     """
     own = _path(overrides.dockerfile, "dockerfile") or job.dockerfile
     folder = _path(overrides.working_dir, "working_dir")
     if own and folder:
-        fix = "Set WORKDIR there, or leave this out."
-        raise Reject(
-            "overrides.working_dir", f"is {folder!r}, and the image is built of its own {own}", fix
-        )
+        problem = f"is {quoted(folder)}, which does not apply: the image has its own {own}"
+        raise Reject("overrides.working_dir", problem, "Set WORKDIR there, or leave this out.")
     patched = (PATCH,) if job.kind is Kind.REPO and PATCH in job.files else ()
     if own:
         recipe = Recipe("", "", job.path, patched, dockerfile=own, context=job.build_context)
@@ -47,25 +46,25 @@ def recipe_of(job: JobSource, overrides: Overrides, base_image: str, destination
 
 
 def python_of_the_image(command: list[str]) -> list[str]:
-    """Return an entry point for an image of ours, whose Python is `python3`, whatever it was called elsewhere."""
+    """Return an entry point for an image of ours, whose Python is always `python3`."""
     return ["python3", *command[1:]] if command and _PYTHON.fullmatch(command[0]) else command
 
 
 def placed(recipe: Recipe | None, store: str, pools: Iterable[Mapping[str, Any]]) -> Recipe | None:
-    """Return a recipe with the place for its context, and with what the pools' containers tell git."""
+    """Return a recipe with the store of its context, and the git variables of the containers."""
     if recipe is None:
         return None
-    told = {
-        one["name"]: one["value"]
-        for pool in pools
-        for one in pool.get("container_spec", {}).get("env", ())
-        if one["name"].startswith("GIT_") and recipe.remote
-    }
-    return replace(recipe, store=f"{store.rstrip('/')}/{CONTEXTS}", variables=told)
+    variables = {}
+    if recipe.remote:
+        containers = [pool.get("container_spec", {}) for pool in pools]
+        pairs = [pair for container in containers for pair in container.get("env", ())]
+        git = [pair for pair in pairs if pair["name"].startswith("GIT_")]
+        variables = {pair["name"]: pair["value"] for pair in git}
+    return replace(recipe, store=f"{store.rstrip('/')}/{CONTEXTS}", variables=variables)
 
 
 def _tag(recipe: Recipe, job: JobSource, destination: str) -> str:
-    """Return the hash of all that decides what is in the image; of the job only the files that go into it."""
+    """Return the hash of the image's content; of the job, only the files that it contains."""
     code = job.digest if recipe.code else f"{recipe.remote} {recipe.commit}"
     ours = [destination, code, recipe.context, recipe.dockerfile, recipe.text]
     of_job = [[name, job.files[name]] for name in recipe.files]
@@ -73,11 +72,10 @@ def _tag(recipe: Recipe, job: JobSource, destination: str) -> str:
 
 
 def _dockerfile(base_image: str, folder: str, frozen: bool, *, install: bool) -> str:
-    """Return our Dockerfile; it installs what in_container.py would, with paths that begin where the code is."""
+    """Return our Dockerfile; it installs the same requirements as container/fetch_code.py."""
     if not re.fullmatch(r"[\w.:/@-]+", base_image, re.ASCII):
-        raise Reject(
-            "job", f"its base image is {base_image[:200]!r}", "Name one as `docker pull` takes it."
-        )
+        problem = f"has the base image {quoted(base_image, 200)}"
+        raise Reject("job", problem, "Write an image as in `docker pull IMAGE`.")
     lines = [f"FROM {base_image}", "COPY code /job/code"]
     lines += [f"COPY {FROZEN} /job/"] if frozen else []
     lines.append(f"WORKDIR /job/code/{folder}".rstrip("/"))
@@ -97,9 +95,6 @@ def _dockerfile(base_image: str, folder: str, frozen: bool, *, install: bool) ->
 def _path(written: str, name: str) -> str:
     found = inside(written)
     if found is None or not _PLAIN.fullmatch(found):
-        raise Reject(
-            f"overrides.{name}",
-            f"is {written[:200]!r}",
-            "Give a path within the code, without `..`.",
-        )
+        fix = "Write a path within the code, without `..`."
+        raise Reject(f"overrides.{name}", f"is {quoted(written, 200)}", fix)
     return found

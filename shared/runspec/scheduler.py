@@ -1,7 +1,7 @@
-"""Schedulers of sweeps: what `wandb launch-sweep` enqueues, as a small CustomJob of its own.
+"""Schedule a sweep's scheduler, the item of `wandb launch-sweep`, as a small CustomJob.
 
-The agent runs one inside itself, for hours. Here it gets the machine and the image of the settings, and from its queue
-what places a job: the staging bucket, the region, the account, the network.
+The agent runs a scheduler inside itself, for hours. Here the settings give it a machine and an
+image, and its queue gives it a staging bucket, region, account and network.
 """
 
 from collections.abc import Mapping
@@ -29,36 +29,36 @@ COMMAND = ["wandb", "scheduler"]
 
 @dataclass(frozen=True, slots=True)
 class SchedulerDefaults:
-    """What the schedulers of sweeps run on, and in."""
+    """The image and the machine type of sweeps' schedulers."""
 
     image: str = ""
     machine_type: str = ""
 
 
 def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefaults) -> Draft:
-    """Give a sweep's scheduler an image and resource arguments; leave any other launch as it is.
+    """Give a sweep's scheduler an image and resource_args; any other launch stays unchanged.
 
-    So is a scheduler left alone that names Vertex AI as its resource, and with it its own machine.
+    A scheduler whose resource is Vertex AI stays unchanged too: it names its own machine.
 
     Raises:
-        Reject: a setting is missing, or it is no scheduler's command.
-        Retry, Denied: W&B cannot be asked for the queue's configuration.
+        Reject: a setting is missing, or the item has no scheduler's command.
+        Retry, Denied: W&B does not return the queue's configuration.
     """
     spec = draft.spec
     if not spec.is_scheduler or spec.resource in RESOURCES:
         return draft
-    needed = {
-        "LAUNCH_SCHEDULER_MACHINE (scheduler.machine_type in the launch-config)": scheduler.machine_type
-    }
-    if not (spec.job or spec.image):
-        needed["LAUNCH_SCHEDULER_IMAGE (scheduler.image)"] = scheduler.image
-    if missing := " and ".join(name for name, value in needed.items() if not value):
-        fix = "The operator of this deployment sets it; or the sweep says resource: gcp-vertex under scheduler."
-        raise Reject(
-            "uri",
-            f"is a sweep's scheduler, which needs a job of its own, and {missing} is not set",
-            fix,
+    missing = []
+    if not scheduler.machine_type:
+        missing.append("LAUNCH_SCHEDULER_MACHINE (scheduler.machine_type in the launch-config)")
+    if not (spec.job or spec.image or scheduler.image):
+        missing.append("LAUNCH_SCHEDULER_IMAGE (scheduler.image)")
+    if missing:
+        problem = f"is a sweep's scheduler, and {' and '.join(missing)} is not set"
+        fix = (
+            "Ask the operator of this deployment to set it, "
+            "or write resource: gcp-vertex under scheduler in the sweep."
         )
+        raise Reject("uri", problem, fix)
     overrides = mapping(draft.launch.run_spec.get("overrides"), "overrides")
     if not spec.job:
         overrides = _command(spec, overrides)
@@ -67,23 +67,22 @@ def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefa
     kept["spec"]["worker_pool_specs"] = [
         {"machine_spec": machine, "replica_count": 1, "container_spec": image}
     ]
-    docker: dict[str, Any] = (
-        {} if spec.job else {"docker": {"docker_image": spec.image or scheduler.image}}
-    )
-    return draft.changed(
-        resource=RESOURCES[-1], resource_args={RESOURCES[-1]: kept}, overrides=overrides, **docker
-    )
+    changes: dict[str, Any] = {
+        "resource": RESOURCES[-1],
+        "resource_args": {RESOURCES[-1]: kept},
+        "overrides": overrides,
+    }
+    if not spec.job:
+        changes["docker"] = {"docker_image": spec.image or scheduler.image}
+    return draft.changed(**changes)
 
 
 def _command(spec: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides without the quotes that W&B's client writes around arguments, for a shell."""
+    """Return the overrides without the shell quotes that W&B's client puts around arguments."""
     entry_point = spec.overrides.entry_point
     if entry_point[:2] != COMMAND or len(entry_point) < 3:
-        raise Reject(
-            "overrides.entry_point",
-            "is not `wandb scheduler SWEEP`",
-            "Enqueue it with `wandb launch-sweep`.",
-        )
+        fix = "Enqueue the sweep with `wandb launch-sweep`."
+        raise Reject("overrides.entry_point", "is not `wandb scheduler SWEEP`", fix)
     return {**overrides, "args": [_bare(word) for word in spec.overrides.args]}
 
 
@@ -93,7 +92,7 @@ def _bare(word: str) -> str:
 
 
 def _of_queue(draft: Draft, queues: QueueConfigs) -> dict[str, dict[str, Any]]:
-    """Return what of the queue's configuration places a job: as W&B put it into the item, else as it is now."""
+    """Return the arguments that place a job, from the item or else from the queue."""
     given, entry = draft.spec.config, draft.launch.entry
     if given is None and entry.queue_name and (queue := queues.config_of(entry.queue)):
         defaults = {

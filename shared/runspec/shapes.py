@@ -1,24 +1,27 @@
-"""What the SDK takes, as plain data, and how what YAML can write becomes that.
+"""Convert YAML values to the types of the SDK's arguments.
 
-The adapter reads the shapes from the installed SDK's own types, so a newer SDK needs no change here. The result is
-plain data still: the name of an enum's member, an object for a message. A macro can only be a text, and so can a value
-in quotes: a number or a flag is taken out of it.
+The adapter reads the types from the installed SDK, so a newer SDK needs no change here. The result
+is plain data: the name of an enum's member, an object for a message. A macro is always a text, so a
+text can also stand for a number or a flag.
 """
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shape import Shape
+from shared.core.shorten import quoted, shown
 from shared.runspec.fields import found, items, mapping, text, wrong
 
 _FLAGS = {"true": True, "false": False}
-_SHOWN = 80  # characters of a value that an error quotes
+_LARGEST = 1e15  # a float beyond it does not hold every whole number
+_LONGEST_NAME = 80  # characters of a name that is compared with known ones
 
 
 def fit(value: object, path: str, shape: Shape) -> Any:
-    """Return a value as the SDK takes it, and None for nothing. Raises Reject, naming the field and what fits."""
+    """Return a value as the SDK accepts it; None stays None. Raises Reject."""
     if value is None:
         return None
     if shape.repeated:
@@ -29,7 +32,7 @@ def fit(value: object, path: str, shape: Shape) -> Any:
 
 
 def fit_all(given: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    """Return arguments as the SDK takes them, without those that are null or empty of meaning. Raises Reject."""
+    """Return arguments as the SDK accepts them, without null ones. Raises Reject."""
     fitted = {
         name: fit(value, f"{path}.{name}", shapes.get(name, Shape()))
         for name, value in given.items()
@@ -38,8 +41,8 @@ def fit_all(given: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) ->
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that was likely meant, empty where none is near; all of them are short."""
-    return next(iter(difflib.get_close_matches(name[:_SHOWN], list(known), n=1)), "")
+    """Return the nearest known name; empty if no name is near."""
+    return next(iter(difflib.get_close_matches(name[:_LONGEST_NAME], list(known), n=1)), "")
 
 
 def _one(value: object, path: str, shape: Shape) -> Any:
@@ -61,7 +64,7 @@ def _one(value: object, path: str, shape: Shape) -> Any:
 
 
 def whole(value: object, path: str) -> int:
-    """Return a whole number, also out of a text."""
+    """Return a whole number; a text may contain it."""
     read = decimal(value, path)
     if read != int(read):
         raise Reject(path, f"is {read}", "Write a whole number.")
@@ -69,18 +72,16 @@ def whole(value: object, path: str) -> int:
 
 
 def decimal(value: object, path: str) -> float | int:
-    """Return a number, also out of a text."""
+    """Return a number; a text may contain it."""
     if isinstance(value, str):
         try:
             value = int(value) if value.strip().removeprefix("-").isdecimal() else float(value)
         except ValueError as exc:
-            raise Reject(path, f"should be a number, but is {value!r:.80}") from exc
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or value != value
-        or abs(value) > 1e15
-    ):
+            problem = f"should be a number, but is {quoted(value)}"
+            raise Reject(path, problem, "Write a number.") from exc
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(path, "a number", value)
+    if math.isnan(value) or abs(value) > _LARGEST:
         raise wrong(path, "a number", value)
     return value
 
@@ -88,14 +89,14 @@ def decimal(value: object, path: str) -> float | int:
 def _flag(value: object, path: str) -> bool:
     if isinstance(value, bool):
         return value
-    said = str(value).strip().lower() if isinstance(value, str) else ""
-    if said not in _FLAGS:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in _FLAGS:
         raise wrong(path, "true or false", value)
-    return _FLAGS[said]
+    return _FLAGS[word]
 
 
 def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
-    """Return an enum's member by its name, in any case, or by its number; an empty text stands for nothing."""
+    """Return an enum's member by its name in any case, or by its number; None for an empty text."""
     if isinstance(value, int) and not isinstance(value, bool):
         name = next((name for name, number in choices.items() if number == value), str(value))
     elif isinstance(value, str):
@@ -107,16 +108,13 @@ def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
     if name not in choices:
         near = nearest(name, choices)
         meant = f"Did you mean {near}? " if near else ""
-        raise Reject(
-            path,
-            f"is {str(value)[:_SHOWN]!r}, which Vertex AI does not know",
-            meant + _valid(choices),
-        )
+        problem = f"is {quoted(value)}, which Vertex AI does not know"
+        raise Reject(path, problem, meant + _valid(choices))
     return name
 
 
 def _valid(choices: Mapping[str, int]) -> str:
-    return f"Valid are: {', '.join(name for name, number in choices.items() if number)}."
+    return f"Valid: {', '.join(name for name, number in choices.items() if number)}."
 
 
 def _message(value: object, path: str, fields: Mapping[str, Shape]) -> dict[str, Any]:
@@ -126,10 +124,7 @@ def _message(value: object, path: str, fields: Mapping[str, Shape]) -> dict[str,
     for name in given:
         if name not in fields:
             near = nearest(str(name), fields)
-            fix = f"Did you mean {near}?" if near else f"Known are: {', '.join(sorted(fields))}."
-            raise Reject(
-                f"{path}.{str(name)[:_SHOWN]}",
-                f"is no field that Vertex AI knows, and is {found(given[name])}",
-                fix,
-            )
+            fix = f"Did you mean {near}?" if near else f"Known: {', '.join(sorted(fields))}."
+            problem = f"is not a field that Vertex AI knows; its value is {found(given[name])}"
+            raise Reject(f"{path}.{shown(str(name))}", problem, fix)
     return fit_all(given, path, fields)

@@ -1,4 +1,4 @@
-"""What a launch runs: an image, one that is built of the code of a W&B job, or that code in a base image."""
+"""Resolve the image of a launch: its own, one built from a job's code, or a base image for it."""
 
 import json
 from collections.abc import Mapping
@@ -10,29 +10,30 @@ from shared.core.building import Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside
 from shared.core.ports import JobArtifacts
+from shared.core.shorten import quoted
 from shared.runspec.model import Draft, Overrides, RunSpec
 from shared.runspec.recipe import python_of_the_image, recipe_of
 
-FETCH = (Path(__file__).parent / "container" / "fetch_code.py").read_text(
-    encoding="utf-8"
-)  # a part of this program, as its code is
+_PROGRAMS = Path(__file__).parent / "container"
+FETCH = (_PROGRAMS / "fetch_code.py").read_text(encoding="utf-8")
+_NO_BUILDER = "this deployment builds no images"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a launch runs. `command` replaces the containers' own, where it is not empty."""
+    """The image of a launch. A `command` that is not empty replaces the containers' own."""
 
-    image: str  # what ${image_uri} stands for
-    docker: str = ""  # what W&B is told: empty where the image is only what the code runs in
+    image: str  # the value of ${image_uri}
+    docker: str = ""  # WANDB_DOCKER; empty for a base image
     command: list[str] = field(default_factory=list)
-    recipe: Recipe | None = None  # where the image has to be built
+    recipe: Recipe | None = None  # of an image that must be built
 
 
 def resolve(draft: Draft, jobs: JobArtifacts) -> tuple[Draft, JobSource | None]:
-    """Ask W&B for the job of a launch, and pin its version: another attempt runs the same code, wherever `latest` is.
+    """Return a launch's W&B job, pinned to its version: every attempt runs the same code.
 
     Raises:
-        Reject, Retry, Denied: as JobArtifacts does.
+        Reject, Retry, Denied: see JobArtifacts.
     """
     path = job_path(draft.spec)
     if not path:
@@ -42,18 +43,15 @@ def resolve(draft: Draft, jobs: JobArtifacts) -> tuple[Draft, JobSource | None]:
 
 
 def job_path(spec: RunSpec) -> str:
-    """Return the job to be run, as entity/project/name:alias; empty where an image is named, which wins over a job."""
+    """Return the job as entity/project/name:alias; empty if the spec names an image, which wins."""
     job = spec.job.strip()
     if not job or spec.image:
         return ""
-    beginning = [spec.entity.strip(), spec.project.strip()]
     parts = job.split("/")
-    parts = [
-        *beginning[: max(3 - len(parts), 0)],
-        *parts,
-    ]  # a job of the run's own project may be named without it
+    missing = max(3 - len(parts), 0)  # the run's own entity and project are the default
+    parts = [*[spec.entity.strip(), spec.project.strip()][:missing], *parts]
     if len(parts) != 3 or not all(parts):
-        raise Reject("job", f"is {job[:200]!r}", "A job is named entity/project/name:alias.")
+        raise Reject("job", f"is {quoted(job, 200)}", "Write entity/project/name:alias.")
     return "/".join(parts)
 
 
@@ -63,13 +61,13 @@ def source_of(
     base_images: Mapping[str, str],
     destination: str = "",
 ) -> Source:
-    """Return what to run.
+    """Return the image and the command of a launch.
 
-    `base_images` are the images for code, under the name of where each was found; `destination` is what an image of the
-    code is called, without its tag, where one is built.
+    `base_images` are the candidates for code, by the names of their settings; the first that is
+    set counts. `destination` is the name of a built image without its tag; empty: no build.
 
     Raises:
-        Reject: there is nothing to run, or nothing to run it in.
+        Reject: the launch names no image or job, or its code has no base image.
     """
     overrides = spec.overrides
     if spec.image:
@@ -88,58 +86,53 @@ def source_of(
 
 
 def _nothing(spec: RunSpec) -> Reject:
-    """Return the refusal of a launch that names nothing to run."""
+    """Return the refusal of a launch without an image or a job."""
     for other in ("uri", "git"):
         if getattr(spec, other):
-            fix = "Enqueue a docker image (`wandb launch --docker-image …`) or a job (`wandb launch --job …`)."
-            return Reject(other, "is a kind of source that is not supported", fix)
-    return Reject("docker.docker_image", "is missing", "A launch needs an image, or a job, to run.")
+            fix = (
+                "Enqueue a docker image (`wandb launch --docker-image …`) "
+                "or a job (`wandb launch --job …`)."
+            )
+            return Reject(other, "is a source that this deployment does not support", fix)
+    return Reject("docker.docker_image", "is missing", "Write an image here, or a job in job.")
 
 
 def _base_image(job: JobSource, base_images: Mapping[str, str]) -> str:
     image = job.base_image or next(filter(None, base_images.values()), "")
     if not image:
         named = " or ".join(base_images)
-        fix = f"Set {named} to an image with the Python that it needs, such as python:3.12."
-        raise Reject("job", f"{job.path} is code, and no base image is set to run it in", fix)
+        fix = f"Set {named} to an image with the Python that the code needs, such as python:3.12."
+        raise Reject("job", f"{job.path} is code, and no base image is set for it", fix)
     return image
 
 
 def _code(job: JobSource, command: list[str], overrides: Overrides, image: str) -> Source:
     for name in ("dockerfile", "build_context"):
         if getattr(job, name):
-            fix = "Set LAUNCH_BUILDER, build the image yourself (`wandb job create image`), or leave that out."
-            raise Reject(
-                "job",
-                f"{job.path} wants an image built from its {name}, and no image is built here",
-                fix,
+            problem = f"{job.path} needs an image built from its {name}, and {_NO_BUILDER}"
+            fix = (
+                "Set LAUNCH_BUILDER, or build the image yourself (`wandb job create image`), "
+                f"or create the job without {name}."
             )
+            raise Reject("job", problem, fix)
     if overrides.dockerfile:
-        fix = "Leave it out, or set LAUNCH_BUILDER."
-        raise Reject(
-            "overrides.dockerfile",
-            f"is {overrides.dockerfile[:200]!r}, and no image is built here",
-            fix,
-        )
-    what: dict[str, Any] = {"job": job.path}
-    what |= (
-        {"code": job.code}
-        if job.kind is Kind.ARTIFACT
-        else {"remote": job.remote, "commit": job.commit}
-    )
+        problem = f"is {quoted(overrides.dockerfile, 200)}, and {_NO_BUILDER}"
+        raise Reject("overrides.dockerfile", problem, "Leave it out, or set LAUNCH_BUILDER.")
+    settings: dict[str, Any] = {"job": job.path}
+    if job.kind is Kind.ARTIFACT:
+        settings["code"] = job.code
+    else:
+        settings |= {"remote": job.remote, "commit": job.commit}
     if overrides.working_dir:
-        what["working_dir"] = _inside(overrides.working_dir)
-    # the job's own base image has what the code needs, as W&B's agent has it
-    what["install"] = not job.base_image
-    return Source(image, command=["python3", "-c", FETCH, json.dumps(what), *command])
+        settings["working_dir"] = _inside(overrides.working_dir)
+    # as in W&B's agent, a job's own base image contains all that the code needs
+    settings["install"] = not job.base_image
+    return Source(image, command=["python3", "-c", FETCH, json.dumps(settings), *command])
 
 
 def _inside(folder: str) -> str:
     path = inside(folder)
     if path is None:
-        raise Reject(
-            "overrides.working_dir",
-            f"is {folder[:200]!r}",
-            "Give a folder of the code, without `..`.",
-        )
+        fix = "Write a folder of the code, without `..`."
+        raise Reject("overrides.working_dir", f"is {quoted(folder, 200)}", fix)
     return path

@@ -1,4 +1,4 @@
-"""Template variables of a W&B queue: `{{name}}` in its configuration, filled in as W&B does when an item is pushed."""
+"""Template variables of a W&B queue: `{{name}}` in its configuration, filled in as W&B does."""
 
 import math
 import re
@@ -6,20 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.errors import Reject
+from shared.core.shorten import quoted, shown
 from shared.runspec.fields import found, mapping
 from shared.runspec.shapes import nearest
 
 PATH = "template_variables"
 _TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_DIGITS = 300  # of a number; a float has no more
+_KINDS = {
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+    "boolean": "true or false",
+}
+_DIGITS = 300  # of a number; no float has more
 _TOO_LARGE = 10**_DIGITS
 _WHOLE = re.compile(r"\s*[+-]?\d{1,300}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(\d{1,300}\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_SHOWN = 80  # characters of a value that a refusal quotes
 
 
 def filled(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Replace every `{{name}}`; a text that is nothing else takes the variable's own type, an unknown one stays."""
+    """Replace every known `{{name}}`; a text that is only a variable gets the variable's type."""
     if isinstance(value, Mapping):
         return {key: filled(inner, variables) for key, inner in value.items()}
     if isinstance(value, list):
@@ -32,22 +38,21 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
 
 
 def template_values(schemas: Mapping[str, Mapping[str, Any]], given: object) -> dict[str, Any]:
-    """Return the value of each of a queue's template variables: the one that is given, else its schema's default.
+    """Return the value of each template variable of a queue: the given one, or the default.
 
-    Of a schema count `type`, `enum`, `minimum` and `maximum`: what W&B's page offers.
+    The check uses a schema's `type`, `enum`, `minimum` and `maximum`: those that W&B's page offers.
 
     Raises:
-        Reject: a variable that the queue does not have, one without a value, or a value that its schema does not allow.
+        Reject: an unknown variable, a missing value, or a value that its schema does not allow.
     """
     values = mapping(given, PATH)
     for name in values:
         if name not in schemas:
             near = nearest(str(name), schemas)
-            known = f"It has: {', '.join(sorted(schemas)) or 'none'}."
+            known = f"Known: {', '.join(sorted(schemas)) or 'none'}."
             fix = f"Did you mean {near}? {known}" if near else known
-            raise Reject(
-                f"{PATH}.{str(name)[:_SHOWN]}", "is no template variable of the queue", fix
-            )
+            path = f"{PATH}.{shown(str(name))}"
+            raise Reject(path, "is not a template variable of the queue", fix)
     return {name: _value(name, schema, values) for name, schema in schemas.items()}
 
 
@@ -55,32 +60,29 @@ def _value(name: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> A
     path = f"{PATH}.{name}"
     if values.get(name) is None:
         if "default" not in schema:
-            raise Reject(
-                path,
-                "is missing, and the queue has no default for it",
-                f"Give it: {_wanted(schema)}.",
-            )
+            problem = "is missing, and the queue has no default for it"
+            raise Reject(path, problem, f"Write {_allowed(schema)}.")
         return schema["default"]
     value = _typed(values[name], schema.get("type"))
     if value is None or not _fits(value, schema):
-        said = _quoted(values[name])
-        raise Reject(
-            path, f"is {said}, which the queue does not allow", f"Give it: {_wanted(schema)}."
-        )
+        problem = f"is {_shown(values[name])}, which the queue does not allow"
+        raise Reject(path, problem, f"Write {_allowed(schema)}.")
     return value
 
 
-def _quoted(value: object) -> str:
-    """Return a value for a refusal; Python prints no integer of more than some thousand digits."""
+def _shown(value: object) -> str:
+    """Return a value for a refusal; Python cannot print integers with thousands of digits."""
     if isinstance(value, int) and abs(value) >= _TOO_LARGE:
         return f"a number of more than {_DIGITS} digits"
-    return repr(value)[:_SHOWN] if isinstance(value, str | int | float) else found(value)
+    if isinstance(value, str):
+        return quoted(value)
+    return shown(repr(value)) if isinstance(value, int | float) else found(value)
 
 
 def _typed(value: Any, kind: object) -> Any:
-    """Return a value as its type has it, a number also out of a text, as on W&B's command line; None where it is none.
+    """Return a value in the schema's type; None if it has another type.
 
-    Without a type, or with one that is not known, the value is as it is.
+    As on W&B's command line, a text may contain a number. Without a known type it stays unchanged.
     """
     match kind:
         case "integer":
@@ -119,15 +121,15 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 
 
 def _same(one: object, other: object) -> bool:
-    """Compare as JSON does: 1 and 1.0 are the same, 1 and true are not."""
+    """Compare as JSON does: 1 equals 1.0 but not true."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _wanted(schema: Mapping[str, Any]) -> str:
-    """Say what a schema allows."""
-    said = [str(schema.get("type") or "a value")]
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """Return the values that a schema allows, for people."""
+    parts = [_KINDS.get(str(schema.get("type")), "a value")]
     if isinstance(schema.get("enum"), list):
-        said.append(f"one of {', '.join(map(repr, schema['enum']))[:500]}")
+        parts.append(f"one of {shown(', '.join(map(repr, schema['enum'])), 500)}")
     bounds = (("minimum", "at least"), ("maximum", "at most"))
-    said += [f"{word} {schema[bound]}" for bound, word in bounds if schema.get(bound) is not None]
-    return ", ".join(said)
+    parts += [f"{word} {schema[bound]}" for bound, word in bounds if schema.get(bound) is not None]
+    return ", ".join(parts)

@@ -66,7 +66,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
         wandb.requests.clear()
         Status(
             ledger=ledger,
-            jobs=VertexJobs("vertex-launch", stack.ports.url("vertex")),
+            custom_jobs=VertexJobs("vertex-launch", stack.ports.url("vertex")),
             tracker=WandbRunQueue(Graphql(stack.ports.url("wandb"), API_KEY)),
             publisher=PubsubPublisher(f"projects/{PROJECT}/topics/launch-requests"),
             clock=lambda: datetime.now(UTC),

@@ -100,7 +100,7 @@ def test_waiting_letters_are_listed_and_stay(letters: Letters) -> None:
     shown = letters.run().stdout
     for word in (*ids, "20 times by trigger-1", f"ticket of launch {KEY}", "request of nightly: 42", "3 dead letters."):
         assert word in shown
-    assert "no message: message: kind is none of 'ticket', 'request'" in shown
+    assert "no message: message: kind must be one of 'ticket', 'request'" in shown
     for _ in range(2):
         assert {letter["message_id"] for letter in letters.listed()} == set(ids)
     by_id = {letter["message_id"]: letter for letter in letters.listed()}
@@ -121,7 +121,7 @@ def test_all_are_replayed_but_what_is_no_message(letters: Letters) -> None:
     """The same bytes are on the launch topic again, and gone from here; garbage stays, with the reason."""
     _, _, garbage = letters.bury(TICKET, encode(REQUEST), GARBAGE)
     output = letters.run("--replay").stdout
-    assert f"{garbage} stays, no message: message: kind is none of" in output
+    assert f"{garbage} stays, no message: message: kind must be one of" in output
     assert "submit would refuse it again" in output
     assert "2 dead letters replayed, 1 left." in output
     first = until(letters.replayed)

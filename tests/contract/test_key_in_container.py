@@ -57,9 +57,9 @@ def test_a_transient_failure_is_retried(outside: Google, faults: list[int]) -> N
 @pytest.mark.parametrize(
     ("secret", "allowed", "message"),
     [
-        ("key", False, f"the job runs as {ACCOUNT}, which needs roles/secretmanager.secretAccessor on it"),
-        ("gone", True, "answers 404, not projects/p/secrets/gone/versions/latest: LAUNCH_KEY_SECRET names it"),
-        ("key/versions/9", True, "answers 404, not projects/p/secrets/key/versions/9: "),
+        ("key", False, f"the job runs as {ACCOUNT}, which needs roles/secretmanager.secretAccessor on the secret"),
+        ("gone", True, "answers 404 for projects/p/secrets/gone/versions/latest: LAUNCH_KEY_SECRET must name"),
+        ("key/versions/9", True, "answers 404 for projects/p/secrets/key/versions/9: "),
         ("empty", True, "projects/p/secrets/empty/versions/latest is empty"),
         ("odd", True, "UnicodeDecodeError"),
     ],

@@ -305,7 +305,7 @@ def test_one_odd_value_is_sent_or_refused(server: Vertex, place: tuple[Any, ...]
 
 def listed() -> list[str]:
     """Return the paths that the page lists."""
-    in_the_request = PAGE.read_text(encoding="utf-8").partition("\n## In what is taken")[0]
+    in_the_request = PAGE.read_text(encoding="utf-8").partition("\n## In accepted")[0]
     rows = re.findall(r"^\| `([^`]+)` \|", in_the_request, re.MULTILINE)
     return [path.replace("CONTAINER", CONTAINERS) for path in rows]
 

@@ -193,7 +193,7 @@ def test_a_python_of_another_name_is_the_images_own(state: State, client_env: di
     put(state, "train", "job", {"requirements.frozen.txt": b""})
     job = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python3.999", "x.py"), code="team/vision/code:v0")
     exit_code, output = started(client_env, tmp_path, job)
-    assert (exit_code, output.splitlines()[-1], "there is no python3.999 here" in output) == (0, "it ran", True)
+    assert (exit_code, output.splitlines()[-1], "python3.999 does not exist here" in output) == (0, "it ran", True)
     assert len(list(tmp_path.glob("job-*/code/a folder/data *"))) == 501
 
 
@@ -223,7 +223,7 @@ def link(artifact_id: str) -> bytes:
         ("team/nowhere/x", "job: team/nowhere/x was not found in W&B."),
         ("team/vision/data:v0", "job: team/vision/data:v0 is an artifact of type 'dataset', not a job."),
         ("team/vision/empty:v0", "job: team/vision/empty:v0 has no wandb-job.json. Create the job again"),
-        ("team/vision/bad:v0", "job: team/vision/bad:v0 has a wandb-job.json that is no JSON object"),
+        ("team/vision/bad:v0", "job: team/vision/bad:v0 has a wandb-job.json that is not a JSON object"),
         ("team/vision/lost:v0", "job: team/vision/lost:v0 has code that was not found in W&B."),
         ("team/vision/old:v0", "job: team/vision/old:v0 has code that was deleted in W&B."),
     ],

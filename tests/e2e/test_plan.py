@@ -307,7 +307,7 @@ def test_the_next_places_of_a_launch_are_shown(standin: str, tmp_path: Path) -> 
         there = "next places if there is no capacity"
         assert fits[there] == ["europe-west4 with SPOT", "europe-west4 with STANDARD"]
         assert there not in tied
-        assert tied["left out of the ladder"] == "europe-west4 is left out, because of run.network"
+        assert tied["left out of the ladder"] == "europe-west4 is left out, because run.network is regional"
         assert standard[there] == ["europe-west4 with STANDARD"]
 
 

@@ -166,6 +166,6 @@ def test_a_launch_that_used_up_its_attempts_fails_its_item(outside: Outside, cap
     )
     assert outside.client("status").post("/").json["done"] == {"Finish": 1}
     assert item.state == "FAILED"
-    assert "not launched after 2 attempts; the last one: " in str(item.error)
+    assert "not launched after 2 attempts; the last error: " in str(item.error)
     assert "no aiplatform.customJobs.create" in str(item.error)
     assert outside.vertex.jobs() == []

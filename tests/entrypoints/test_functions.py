@@ -211,7 +211,7 @@ def test_the_policy_holds_for_items_and_for_requests(outside: Outside, capsys: p
     assert not outside.vertex.jobs()
     outside.client("status").post("/")
     assert item.state == "FAILED"
-    assert "Allowed are images that begin with: us-docker.pkg.dev/p" in str(item.error)
+    assert "Allowed: images that begin with us-docker.pkg.dev/p" in str(item.error)
 
 
 @pytest.mark.parametrize("name", ["poll", "submit", "status"])

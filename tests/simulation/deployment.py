@@ -101,7 +101,7 @@ class Deployment:
         if verb == "status":
             status = Status(
                 ledger=ledger,
-                jobs=vertex,
+                custom_jobs=vertex,
                 tracker=wandb,
                 publisher=topic,
                 clock=clock,

@@ -44,7 +44,7 @@ class Scene:
         self.queues = FakeQueueConfigs()
         self.sweeps = FakeSweeps()
         self.builds = FakeBuilds()
-        self.preparation = Preparation(self.queues, self.jobs, self.sweeps, SITE, NAMES, renderer=self._render)
+        self.preparation = Preparation(self.queues, self.jobs, self.sweeps, SITE, NAMES, render=self._render)
         self.submit = Submit(
             self.ledger, self.vertex, self.preparation.prepare, labels, self.clock, SubmitTimings(), images=self.builds
         )

@@ -25,9 +25,9 @@ from functions.status.decisions import (
     Wait,
     Withdraw,
 )
-from functions.status.verdict import span
 from shared.core.building import GONE, Build
 from shared.core.console import console_link
+from shared.core.duration import span
 from shared.core.errors import Denied, KeyRefused, Retry
 from shared.core.jobstate import PHASES, Phase, phase_of
 from shared.core.launch import Entry, Outcome, RunPath, State

@@ -246,7 +246,7 @@ def test_stop_polling_stops_popping_and_nothing_else(scene: Scene) -> None:
 def test_two_polls_do_not_work_at_the_same_time(scene: Scene) -> None:
     """The second one leaves at once, until the first one's lease has ended."""
     scene.agents.take("other", scene.clock(), scene.clock() + timedelta(seconds=75))
-    assert scene.poll().why_not == "another poll is at work"
+    assert scene.poll().why_not == "another poll is working"
     assert scene.wandb.calls == []
     scene.clock.pass_(76)
     assert scene.poll().polled
@@ -319,7 +319,7 @@ def test_an_item_that_was_popped_too_late_is_left_to_the_next_call(scene: Scene)
 
     scene.ledger = SlowListing()
     [error] = scene.poll().errors
-    assert error == "time: the budget was spent before any queue was asked (POLL_BUDGET_SECONDS)"
+    assert error == "time: the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
 
 
 def test_the_window_goes_on_asking(scene: Scene) -> None:

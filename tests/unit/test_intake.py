@@ -86,11 +86,11 @@ def test_a_usual_spec_is_kept_to_the_letter() -> None:
             "overrides.half \\ud83d: contains half of a surrogate pair (\\ud83d), which UTF-8 does not have. "
             "Write the whole character, or remove it.",
         ),
-        ({"seed": 10**MAX_DIGITS}, "seed: is an integer of more than 4,300 digits. Write it as a text."),
-        ({"seed": [-(10**MAX_DIGITS)]}, "seed[0]: is an integer of more than 4,300 digits. Write it as a text."),
+        ({"seed": 10**MAX_DIGITS}, "seed: is an integer of more than 4,300 digits. Write it as text."),
+        ({"seed": [-(10**MAX_DIGITS)]}, "seed[0]: is an integer of more than 4,300 digits. Write it as text."),
         (
             {"run_id": CAT * 256},
-            "run_id: has 1,024 bytes in UTF-8; the most is 256. W&B's own names are shorter.",
+            "run_id: has 1,024 bytes in UTF-8; the limit is 256. W&B's own names are shorter.",
         ),
         ({"a": {1, 2}}, "a: is of type set, which JSON does not have."),
     ],
@@ -106,7 +106,7 @@ def test_nesting_of_any_depth_is_refused(levels: int, of: Callable[[Any], Any]) 
     """Without exhausting our own stack. The longest path is shortened in its middle."""
     reason = refused({"a": nested(levels, of)})
     assert reason.startswith("a")
-    assert reason.endswith("is nested more than 100 levels deep. Nothing in a run spec needs that.")
+    assert reason.endswith("is nested more than 100 levels deep. Write it with fewer levels.")
     assert len(reason) < 500
 
 
@@ -174,7 +174,7 @@ def test_the_names_of_a_requests_queue_are_bounded_too(name: str) -> None:
     """They stand in the same metadata."""
     queue = Queue(**{**QUEUE.model_dump(), name: CAT * 256})
     launch = from_request(request({}, queue=queue), NOW)
-    assert launch.reason == f"queue.{name}: has 1,024 bytes in UTF-8; the most is 256. W&B's own names are shorter."
+    assert launch.reason == f"queue.{name}: has 1,024 bytes in UTF-8; the limit is 256. W&B's own names are shorter."
     assert (launch.entry.queue_entity, launch.entry.queue_name) == ("", "")
 
 

@@ -105,7 +105,7 @@ def test_regional_resources_pin_a_launch_to_their_region(call: CustomJobCall, fi
     """It goes on with the strategies; its notice says what it leaves out, and why."""
     found, left_out = places(call, ALL, a_launch().entry.run, AdmissionPolicy())
     assert list(found) == [SPOT_HERE, "us-central1 with FLEX_START", "us-central1 with STANDARD"]
-    assert left_out == f"europe-west4 is left out, because of {field}"
+    assert left_out == f"europe-west4 is left out, because {field} is regional"
 
 
 def test_the_policy_holds_on_the_ladder() -> None:

@@ -63,7 +63,7 @@ def test_a_newer_publisher_may_say_more() -> None:
         (b"\xff", "message: Invalid JSON"),
         (b"[]", "message: "),
         (b"{}", "message: Unable to extract tag using discriminator 'kind'"),
-        (b'{"kind": "order"}', "message: kind is none of 'ticket', 'request'"),
+        (b'{"kind": "order"}', "message: kind must be one of 'ticket', 'request'"),
         (b'{"kind": "ticket", "launch_key": "../x"}', "ticket.launch_key: String should match pattern"),
         (b'{"kind": "ticket", "version": 2, "launch_key": "k"}', "ticket.version: Input should be 1"),
         (
@@ -95,7 +95,7 @@ def test_a_message_has_at_most_a_million_bytes() -> None:
     message = encode(Request(source="ci", idempotency_key="1", run_spec={"x": ""}))
     largest = message.replace(b'"x":""', b'"x":"%s"' % (b"x" * (MAX_BYTES - len(message))))
     assert isinstance(decode(largest), Request)
-    with pytest.raises(NotAMessage, match="message: has 1,000,001 bytes, the most is 1,000,000"):
+    with pytest.raises(NotAMessage, match="message: has 1,000,001 bytes; the limit is 1,000,000"):
         decode(largest + b" ")
 
 

@@ -45,7 +45,7 @@ def test_a_queue_that_is_missing_stops_only_itself(scene: Scene) -> None:
     for _ in range(3):
         report = scene.poll()
         assert report.errors == [
-            "queue b: team has no such queue that our key can see. "
+            "queue b: team has no queue of this name that our key can see. "
             "Create it in W&B, or remove it from LAUNCH_QUEUES (queues in launch-config.yaml)"
         ]
         assert report.agent_id == "agent-1"
@@ -114,7 +114,7 @@ def test_nothing_is_popped_while_wandb_does_not_say_whether_to_stop(scene: Scene
     del scene.wandb.fail["known_queues"]
     report = scene.poll()
     assert (report.polled, report.errors) == (False, ["agent: 503"])
-    assert report.why_not == "W&B does not say whether this agent should stop polling"
+    assert report.why_not == "W&B does not answer whether this agent must stop polling"
     assert len(scene.wandb.pops) == 2, "of the first call"
     scene.wandb.fail.clear()
     assert (scene.poll().launched, list(scene.wandb.agents)) == ({"a": 1}, ["agent-1"])

@@ -86,7 +86,7 @@ def test_a_mistake_of_ours_with_an_item_refuses_it(scene: Scene, where: str, mon
     assert (report.refused, report.errors, scene.states()) == ({"a": 1}, [], ["CLAIMED"])
     [launch] = scene.ledger.open.values()
     problem = "cannot be read (TypeError)" if where == "reading" else "cannot be written into the ledger"
-    fix = "The log of poll has the details: tell the operator of this deployment."
+    fix = "Ask the operator of this deployment: the log of poll has the details."
     assert launch.reason == f"run_spec: {problem}. {fix}"
 
 
@@ -254,7 +254,7 @@ def test_unreadable_records_hold_a_slot_and_are_named(scene: Scene) -> None:
         scene.wandb.push(f"i{number}", A)
     report = scene.poll(max_jobs=2)
     assert (report.launched, report.open_launches) == ({"a": 1}, 1)
-    assert report.errors == ["ledger: open/kbad: cannot be read, and holds a slot: no JSON"]
+    assert report.errors == ["ledger: open/kbad: cannot be read, and takes a slot: no JSON"]
     assert scene.poll(max_jobs=2).full == "2 of 2 max_jobs"
     assert scene.poll(max_jobs=-1, max_queued=2).full == "2 of 2 max_queued"
 

@@ -533,7 +533,7 @@ def test_work_beyond_the_budget_waits_for_the_next_tick(scene: Scene) -> None:
     scene.wandb = Slow(items=scene.wandb.items)
     report = scene.tick()
     assert report.done == {"Finish": 1, "Postpone": 1}
-    assert report.errors == ["1 actions are left to the next tick: the time of this one is over"]
+    assert report.errors == ["1 actions are left to the next tick: the budget is spent"]
     assert scene.tick().done == {"Finish": 1}
 
 
@@ -882,7 +882,7 @@ def test_a_job_without_quota_at_all_is_not_waited_for(scene: Scene) -> None:
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "Quota 'T4' exceeded. Limit: 0.0 in region r.")
     scene.tick()
     assert scene.wandb.items["item"].state == "FAILED"
-    assert "waiting would not help" in scene.wandb.items["item"].error
+    assert "waiting does not help" in scene.wandb.items["item"].error
     assert launch.key in scene.ledger.closed
 
 

@@ -101,17 +101,17 @@ def test_a_configuration_is_not_changed_by_what_is_made_of_it() -> None:
 
 KIND = {"template_variables": {"kind": "standard"}}
 REFUSED: list[tuple[QueueConfig | None, dict[str, Any], str, str, str]] = [
-    (None, {}, "queue", "there is no queue vertex of team", "or leave queue out and give resource_args"),
-    (config(resource="kubernetes"), KIND, "queue", "is of type kubernetes", "Name one of type GCP Vertex"),
+    (None, {}, "queue", "W&B has no queue vertex of team", "or leave queue out and give resource_args"),
+    (config(resource="kubernetes"), KIND, "queue", "is of type kubernetes", "Name a queue of type GCP Vertex"),
     (QueueConfig("q1"), {}, "queue", "has no configuration for Vertex AI", "Fill in its configuration in W&B"),
     (config(config={"resource_args": {"gcp-vertex": {}}}), KIND, "queue", "has no configuration for", "Fill in"),
     (config(config={"resource_args": []}), KIND, "queue.resource_args", "should be an object", ""),
     (config(), {**KIND, "resource_args": ARGUMENTS}, "template_variables", "its own resource_args", "Leave one"),
     (config(), {"template_variables": ["kind"]}, "template_variables", "should be an object", ""),
-    (config(), {}, "template_variables.kind", "is missing", "Give it: string, one of 'standard',"),
+    (config(), {}, "template_variables.kind", "is missing", "Write a string, one of 'standard',"),
     (config(), {"template_variables": {"kind": "huge"}}, "template_variables.kind", "is 'huge'", "one of 'standard'"),
-    (config(), {"template_variables": {"knd": "x"}}, "template_variables.knd", "is no template", "Did you mean kind?"),
-    (config(), {"template_variables": {"x": 1}}, "template_variables.x", "is no template", "It has: hours, kind,"),
+    (config(), {"template_variables": {"knd": "x"}}, "template_variables.knd", "is not a template", "Did you mean kind?"),
+    (config(), {"template_variables": {"x": 1}}, "template_variables.x", "is not a template", "Known: hours, kind,"),
 ]  # fmt: skip
 
 
@@ -140,8 +140,8 @@ WRONG: list[tuple[dict[str, Any], Any, str]] = [
     (INTEGER, 0, "is 0"), (INTEGER, 9, "at least 1, at most 8"), (INTEGER, 1.5, "is 1.5"), (INTEGER, True, "is True"),
     (INTEGER, "four", "is 'four'"), (INTEGER, "1_0", "is '1_0'"),
     (INTEGER, "4.0", "is '4.0'"), (INTEGER, [1], "is a list"), (NUMBER, "nan", "number"),
-    (NUMBER, 1e999, "at most 0.5"), (NUMBER, 0.51, "is 0.51"), ({"type": "string"}, 1, "Give it: string"),
-    ({"type": "boolean"}, 1, "Give it: boolean"), ({"type": "integer", "enum": [1]}, 2, "one of 1"),
+    (NUMBER, 1e999, "at most 0.5"), (NUMBER, 0.51, "is 0.51"), ({"type": "string"}, 1, "Write a string"),
+    ({"type": "boolean"}, 1, "Write true or false"), ({"type": "integer", "enum": [1]}, 2, "one of 1"),
     ({"enum": [1]}, True, "is True"), ({"enum": ["1"]}, 1, "is 1"),
     (INTEGER, 10**401, "more than 300 digits"), ({"type": "number"}, -(10**401), "more than 300 digits"),
     ({"type": "integer"}, 10**5000, "more than 300 digits"), ({"maximum": 8}, 10**401, "more than 300 digits"),

@@ -98,7 +98,7 @@ def test_a_key_beside_spec_and_run_is_refused_with_its_place(key: str, fix: str)
     """The agent drops it without a word: a misspelt `runs` costs a day on the wrong machine."""
     with pytest.raises(Reject) as refusal:
         rendered(put(run_spec(), (*VERTEX, key), {"timeout": 60}))
-    assert str(refusal.value).startswith(f"resource_args.gcp-vertex.{key}: is not known: spec, run and builder are.")
+    assert str(refusal.value).startswith(f"resource_args.gcp-vertex.{key}: is not one of spec, run and builder.")
     assert fix in str(refusal.value)
 
 

@@ -39,7 +39,7 @@ def test_an_invalid_project_is_refused(named: str, near: str) -> None:
     """The author reads the field, the value and what to write."""
     with pytest.raises(Reject) as refused:
         project(named, PATH, "ours")
-    assert str(refused.value).startswith(f"{PATH}: is {named!r}, which is no project. {near}")
+    assert str(refused.value).startswith(f"{PATH}: is {named!r}, which is not a project. {near}")
     assert "Write a project's id" in str(refused.value)
 
 
@@ -56,11 +56,11 @@ def test_a_region_is_taken_in_any_case(named: str, taken: str) -> None:
     ("named", "message"),
     [
         ("us-central1-a", "which is a zone. Did you mean us-central1?"),
-        ("global", "which is no region"),
-        ("us", "which is no region"),
-        ("us_central1", "which is no region"),
-        ("us-central1/customJobs", "which is no region"),
-        ("projects/p/locations/us-central1", "which is no region"),
+        ("global", "which is not a region"),
+        ("us", "which is not a region"),
+        ("us_central1", "which is not a region"),
+        ("us-central1/customJobs", "which is not a region"),
+        ("projects/p/locations/us-central1", "which is not a region"),
     ],
 )
 def test_an_invalid_region_is_refused(named: str, message: str) -> None:

@@ -107,7 +107,7 @@ def test_a_job_can_be_found_by_its_labels() -> None:
         "launch_attempt": "0",
         "launch_agent": "vertex-launch",
     }
-    assert call.warnings == ("the label wandb-run-id is ours and was replaced",)
+    assert call.warnings == ("the label wandb-run-id is reserved; its value was replaced",)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_spec_may_name_its_own_project_and_region() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("no bucket", run_spec(PAGE_DEFAULT), "resource_args.gcp-vertex.spec.staging_bucket: is empty. Fill in a bucket"),
+    ("no bucket", run_spec(PAGE_DEFAULT), "resource_args.gcp-vertex.spec.staging_bucket: is empty. Write a bucket"),
     ("no gs://", put(run_spec(), (*SPEC, "staging_bucket"), "s3://x"), "gs://BUCKET"),
     ("no pool", put(run_spec(), (*SPEC, "worker_pool_specs"), []), "needs at least one worker pool"),
     ("pools are an object", put(run_spec(), (*SPEC, "worker_pool_specs"), {}), "should be a list, but is empty (an ob"),
@@ -197,12 +197,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("no image", put(run_spec(), (*CONTAINER, "image_uri"), ""), "container_spec.image_uri: is empty"),
     ("misspelt", put(run_spec(), (*SPEC, "worker_pool_spec"), []), "Did you mean worker_pool_specs?"),
-    ("misspelt in run", put(run_spec(), (*RUN, "time_out"), 3), "gcp-vertex.run.time_out: is no argument"),
-    ("unknown", put(run_spec(), (*RUN, "zzz"), 3), "Known are: enable_web_access"),
+    ("misspelt in run", put(run_spec(), (*RUN, "time_out"), 3), "gcp-vertex.run.time_out: is not an argument"),
+    ("unknown", put(run_spec(), (*RUN, "zzz"), 3), "Known: enable_web_access"),
     (
         "credentials",
         put(run_spec(), (*SPEC, "credentials"), {"private_key": "-----"}),
-        "spec.credentials: is not taken",
+        "spec.credentials: cannot be set in a queue",
     ),
     (
         "env without a name",
@@ -214,24 +214,28 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         put(run_spec(), (*CONTAINER, "env"), [{"name": "a", "value": ["s3cret"]}]),
         "env[0].value: should be",
     ),
-    ("too many variables", put(run_spec(), (*CONTAINER, "env"), [{"name": f"v{n}"} for n in range(95)]), "allows 100"),
-    ("bad label", put(run_spec(), (*SPEC, "labels"), {"Team": "x"}), "spec.labels.Team: is no valid label"),
+    ("too many variables", put(run_spec(), (*CONTAINER, "env"), [{"name": f"v{n}"} for n in range(95)]), "accepts 100"),
+    ("bad label", put(run_spec(), (*SPEC, "labels"), {"Team": "x"}), "spec.labels.Team: is not a valid label"),
     ("too many labels", put(run_spec(), (*SPEC, "labels"), {f"l{n}": "x" for n in range(64)}), "has 64 labels"),
-    ("endless label", put(run_spec(), (*SPEC, "labels"), {"X" * 10_000: "x"}), f"labels.{'X' * 80}: is no valid label"),
+    (
+        "endless label",
+        put(run_spec(), (*SPEC, "labels"), {"X" * 10_000: "x"}),
+        f"labels.{'X' * 40}…{'X' * 40}: is not a valid label",
+    ),
     (
         "endless macro",
         put(run_spec(), (*CONTAINER, "image_uri"), "${" + "x" * 10_000 + "}"),
-        f"in which nothing fills in ${{{'x' * 78}.",
+        f"in which ${{{'x' * 38}…",
     ),
     (
         "macros that multiply",
         put(run_spec(name="n" * 1_000), (*SPEC, "display_name"), "${run_name}" * 1_001),
-        "${run_name}: makes this launch longer than 1,000,000 characters. Shorten what it stands for",
+        "${run_name}: makes this launch longer than 1,000,000 characters. Shorten its value",
     ),
     (
         "many pools",
         put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL] * 11),
-        "spec.worker_pool_specs: has 11 worker pools. Say by replica_count",
+        "spec.worker_pool_specs: has 11 worker pools. Vertex AI has four roles",
     ),
     (
         "many resources",
@@ -240,14 +244,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("args is a text", run_spec(overrides={"args": "--lr 1"}), "overrides.args: should be a list, but is a text"),
     ("tensorboard", put(run_spec(), (*RUN, "tensorboard"), "tb"), "locations/REGION/tensorboards/ID"),
-    ("timeout", put(run_spec(), (*RUN, "timeout"), "1h"), "run.timeout: is '1h': Vertex AI counts in seconds. Write 3"),
+    (
+        "timeout",
+        put(run_spec(), (*RUN, "timeout"), "1h"),
+        "run.timeout: is '1h', but Vertex AI counts in seconds. Write 3",
+    ),
     ("second pool", put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL, {"replica_count": 1}]), "[1].container_spec:"),
     (
         "empty pool",
         put(run_spec(), (*SPEC, "worker_pool_specs"), [{}]),
         "worker_pool_specs[0].container_spec: is missi",
     ),
-    ("no replica", put(run_spec(), (*SPEC, "worker_pool_specs", 0, "replica_count"), 0), "needs a replica"),
+    ("no replica", put(run_spec(), (*SPEC, "worker_pool_specs", 0, "replica_count"), 0), "Write 1 or more"),
     (
         "ECR",
         put(run_spec(), (*CONTAINER, "image_uri"), "1.dkr.ecr.us-east-1.amazonaws.com/train:1"),
@@ -257,12 +265,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "a macro without a meaning",
         put(run_spec(), (*CONTAINER, "image_uri"), "${HOST}/train"),
-        "image_uri: is '${HOST}/train', in which nothing fills in ${HOST}",
+        "image_uri: is '${HOST}/train', in which ${HOST} is not a known macro",
     ),
     (
         "project",
         put(run_spec(), (*SPEC, "project"), "projects/p"),
-        "spec.project: is 'projects/p', which is no project",
+        "spec.project: is 'projects/p', which is not a project",
     ),
     (
         "zone",
@@ -271,7 +279,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("output", put(run_spec(), (*SPEC, "base_output_dir"), "s3://x"), "spec.base_output_dir: is 's3://x', not in a bu"),
     ("long name", put(run_spec(), (*SPEC, "display_name"), "n" * 129), "spec.display_name: has 129 characters"),
-    ("long label", put(run_spec(), (*SPEC, "labels"), {"team": "x" * 65}), "spec.labels.team: is no valid label"),
+    ("long label", put(run_spec(), (*SPEC, "labels"), {"team": "x" * 65}), "spec.labels.team: is not a valid label"),
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
     ("no entity", run_spec(entity=""), "entity: is empty (a text)"),
     ("no project", run_spec(project=None), "project: is empty"),

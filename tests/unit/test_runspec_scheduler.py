@@ -124,7 +124,11 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
         ),
         (SchedulerDefaults(machine_type="m"), {}, r"and LAUNCH_SCHEDULER_IMAGE \(scheduler.image\) is not set"),
         (SCHEDULER, {"overrides": {"entry_point": ["sh", "-c", "x"]}}, r"overrides.entry_point: is not `wandb schedul"),
-        (SCHEDULER, {"overrides": {"entry_point": ["wandb", "scheduler"]}}, r"Enqueue it with `wandb launch-sweep`"),
+        (
+            SCHEDULER,
+            {"overrides": {"entry_point": ["wandb", "scheduler"]}},
+            r"Enqueue the sweep with `wandb launch-sweep`",
+        ),
         (SCHEDULER, {"overrides": None}, r"overrides.entry_point"),
         (SCHEDULER, {"overrides": []}, r"overrides: should be an object"),
         (SCHEDULER, {"job": 1}, r"job: should be a text"),

@@ -109,7 +109,7 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     (
         (*RUN, "scheduling_strategy"),
         "FLEXSTART",
-        "Did you mean FLEX_START? Valid are: ON_DEMAND, LOW_COST, STANDARD, SPO",
+        "Did you mean FLEX_START? Valid: ON_DEMAND, LOW_COST, STANDARD, SPO",
     ),
     ((*RUN, "scheduling_strategy"), 77, "run.scheduling_strategy: is '77'"),
     (
@@ -117,8 +117,12 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
         ["SPOT"],
         "run.scheduling_strategy: should be one of the names below, but is a list",
     ),
-    ((*RUN, "timeout"), "2h", "run.timeout: is '2h': Vertex AI counts in seconds. Write 7200 or \"7200s\"."),
-    ((*RUN, "max_wait_duration"), "1 d", "run.max_wait_duration: is '1 d': Vertex AI counts in seconds. Write 86400"),
+    ((*RUN, "timeout"), "2h", "run.timeout: is '2h', but Vertex AI counts in seconds. Write 7200 or \"7200s\"."),
+    (
+        (*RUN, "max_wait_duration"),
+        "1 d",
+        "run.max_wait_duration: is '1 d', but Vertex AI counts in seconds. Write 86400",
+    ),
     ((*RUN, "timeout"), "9" * 5000, "run.timeout: should be a number of seconds, but is '99999"),
     ((*RUN, "timeout"), "soon", "run.timeout: should be a number of seconds, but is 'soon'. Write 3600"),
     ((*RUN, "timeout"), 1.5, "run.timeout: is 1.5. Write a whole number."),
@@ -131,16 +135,20 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*RUN, "enable_web_access"), "maybe", "run.enable_web_access: should be true or false, but is a text"),
     ((*RUN, "network"), 5, "run.network: should be a text, but is a number"),
     ((*RUN, "psc_interface_config"), "na", "run.psc_interface_config: should be an object, but is a text"),
-    ((*RUN, "psc_interface_config"), {"networkAttachment": "n"}, "networkAttachment: is no field that Vertex AI knows"),
+    (
+        (*RUN, "psc_interface_config"),
+        {"networkAttachment": "n"},
+        "networkAttachment: is not a field that Vertex AI knows",
+    ),
     ((*RUN, "psc_interface_config"), {"networkAttachment": "n"}, "Did you mean network_attachment?"),
     ((*RUN, "psc_interface_config"), {"dns_peering_configs": [None]}, "dns_peering_configs[0]: should be an object"),
     (
         (*RUN, "shedule_strategy"),
         "SPOT",
-        "run.shedule_strategy: is no argument that CustomJob takes there. Did you mean s",
+        "run.shedule_strategy: is not an argument that CustomJob has here. Did you mean s",
     ),
     ((*SPEC, "base_output_directory"), "gs://x", "Did you mean base_output_dir?"),
-    ((*POOL, "machineSpec"), {}, "worker_pool_specs[0].machineSpec: is no field"),
+    ((*POOL, "machineSpec"), {}, "worker_pool_specs[0].machineSpec: is not a field"),
     ((*POOL, "replica_count"), "two", "worker_pool_specs[0].replica_count: should be a number, but is 'two'"),
     ((*POOL, "replica_count"), 1.5, "worker_pool_specs[0].replica_count: is 1.5. Write a whole number."),
     (
@@ -152,10 +160,10 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     (
         (*POOL, "machine_spec", "machine_typ"),
         "n1",
-        "machine_spec.machine_typ: is no field that Vertex AI knows, and is a te",
+        "machine_spec.machine_typ: is not a field that Vertex AI knows; its value is a te",
     ),
-    ((*POOL, "zzz"), "n1", "Known are: container_spec, disk_spec"),
-    ((*POOL, "container_spec", "volume"), "s3cret", "container_spec.volume: is no field"),
+    ((*POOL, "zzz"), "n1", "Known: container_spec, disk_spec"),
+    ((*POOL, "container_spec", "volume"), "s3cret", "container_spec.volume: is not a field"),
 ]
 
 

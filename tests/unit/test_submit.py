@@ -159,7 +159,7 @@ def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -
     ticket = scene.open()
     waits = []
     for _ in range(100):
-        scene.vertex.next_errors = [Capacity("Vertex AI has no room: quota")]
+        scene.vertex.next_errors = [Capacity("Vertex AI has no capacity: quota")]
         assert scene.deliver(ticket) == "launch.waiting"
         entry = scene.launch(ticket).entry
         assert entry.retry_at
@@ -168,7 +168,7 @@ def test_no_capacity_waits_in_the_ledger_for_as_long_as_it_takes(scene: Scene) -
         scene.clock.now = entry.retry_at
     assert waits[:6] == [15, 30, 60, 120, 240, 480]
     assert waits[-1] == 600
-    assert scene.launch(ticket).entry.notice == "Waiting: Vertex AI has no room: quota"
+    assert scene.launch(ticket).entry.notice == "Waiting: Vertex AI has no capacity: quota"
     assert scene.deliver(ticket) == "launch.submitted"
 
 
@@ -208,11 +208,11 @@ def test_google_says_how_long_to_wait_at_least(scene: Scene) -> None:
 def test_a_quota_of_zero_is_not_waited_for(scene: Scene) -> None:
     """Its author reads which quota it is, and what to do."""
     ticket = scene.open()
-    scene.vertex.next_errors = [Capacity("Vertex AI has no room: the quota x/cpus is 0", Shortage.ZERO)]
+    scene.vertex.next_errors = [Capacity("Vertex AI has no capacity: the quota x/cpus is 0", Shortage.ZERO)]
     assert scene.deliver(ticket) == "launch.rejected"
     launch = scene.launch(ticket)
     assert (launch.entry.outcome, launch.entry.report_owed) == (Outcome.REJECTED, True)
-    assert "the quota x/cpus is 0. Waiting would not help. Ask Google for a larger quota" in launch.reason
+    assert "the quota x/cpus is 0. Ask Google for a larger quota" in launch.reason
 
 
 LADDER = Ladder.model_validate({"regions": [{"region": "europe-west4", "staging_bucket": "gs://team-eu"}]})
@@ -270,7 +270,7 @@ def test_a_quota_of_zero_sends_it_on_and_everywhere_ends_it(ladder: Scene) -> No
     assert ladder.deliver(ticket) == "launch.waiting"
     ladder.clock.pass_(15)
     assert ladder.deliver(ticket) == "launch.rejected"
-    assert "the quota b is 0; nor in us-central1 with STANDARD" in ladder.launch(ticket).reason
+    assert "the quota b is 0 (as in us-central1 with STANDARD)" in ladder.launch(ticket).reason
 
 
 @pytest.mark.parametrize("error", [Retry("token service down"), Denied("needs customJobs.create")])
@@ -446,7 +446,7 @@ def test_a_queue_that_is_not_there_ends_the_request(scene: Scene) -> None:
     """The log names it; no job was created."""
     assert scene.deliver(NAMING) == "launch.rejected"
     assert scene.launch(Ticket(launch_key=NAMING.launch_key)).reason.startswith(
-        "queue: there is no queue vertex of team in W&B. Name a queue"
+        "queue: W&B has no queue vertex of team. Name a queue"
     )
     assert not scene.vertex.jobs
 
@@ -488,9 +488,7 @@ def test_a_sweeps_run_is_launched_while_the_sweep_goes_on(scene: Scene, state: s
         return
     assert scene.deliver(ticket) == "launch.rejected"
     launch = scene.launch(ticket)
-    reason = (
-        f"is {state}. Its runs are launched only while it is RUNNING or PAUSED" if state else "was not found in W&B"
-    )
+    reason = f"is {state}. Resume it, or leave sweep_id out" if state else "was not found in W&B"
     assert f"sweep_id: the sweep sw1 of team/Cats {reason}" in launch.reason
     assert (launch.entry.outcome, launch.entry.report_owed, scene.vertex.jobs) == (Outcome.REJECTED, True, {})
 

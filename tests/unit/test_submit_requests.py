@@ -158,7 +158,7 @@ def test_a_key_with_other_content_is_a_visible_error(
         scene.ledger.close(scene.launch(ticket_of(first)).end(Outcome.SUCCEEDED, "", scene.clock()))
     before = dict(scene.ledger.open)
     for _ in range(2):
-        with pytest.raises(KeyReused, match="'42' of 'ci' was used before, with other content"):
+        with pytest.raises(KeyReused, match="'ci' used the idempotency key '42' before, with other content"):
             scene.deliver(other)
     assert (scene.ledger.open, len(scene.vertex.jobs)) == (before, 1)
     [first_line, _] = [record for record in caplog.records if record.message == "request.key_reused"]

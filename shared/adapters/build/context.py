@@ -18,8 +18,9 @@ from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.core.budget import Budget
-from shared.core.building import ArtifactFile, ArtifactFiles, Recipe
+from shared.core.building import ArtifactFile, Recipe
 from shared.core.errors import Reject, Retry
+from shared.core.ports import ArtifactFiles
 
 DOCKERFILE = "Dockerfile"
 LARGEST = 200_000_000  # bytes of code

@@ -15,9 +15,10 @@ from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
 from shared.adapters.google import storage_client
 from shared.core.budget import Budget
-from shared.core.building import ArtifactFiles, Recipe
+from shared.core.building import Recipe
 from shared.core.errors import Retry
 from shared.core.lazy import Lazy
+from shared.core.ports import ArtifactFiles
 from shared.core.within import within
 
 BUILD_SECONDS = 3600

@@ -28,7 +28,7 @@ NO_LIMIT = timedelta(days=3650)  # a max_wait_duration of 0
 
 
 class VertexJobs:
-    """Implements Jobs, for the jobs whose label launch_agent is `agent`.
+    """Implements CustomJobs, for the jobs whose label launch_agent is `agent`.
 
     Each region has its own endpoint and client. An `endpoint` (a URL) replaces all of them and
     needs no credentials.

@@ -1,8 +1,9 @@
-"""What a code job's container runs first: fetch the code, install what it needs, become its entry point.
+"""Start a code job in its container: fetch the code, install its requirements, run its command.
 
-The functions never run this: its text goes into the container's command, `python3 -c TEXT WHAT ENTRY POINT…`. The base
-image may hold nothing but Python 3.7, so it needs no package; a repository needs git. WHAT is JSON: the names of the
-job's and, unless it is a repository, of the code's artifact, and how to go on. W&B's key is in the environment.
+The functions never run this program: its text goes into the container's command, `python3 -c TEXT
+SETTINGS COMMAND…`. The base image may contain only Python 3.7, so the program needs no package; a
+repository needs git. SETTINGS is JSON: the job's artifact, the code's artifact or repository, and
+whether to install requirements. W&B's key is in the environment.
 """
 
 import base64
@@ -18,8 +19,10 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-QUERY = """query GetArtifactMembershipFileUrls($entity: String!, $project: String!, $collection: String!,
-                                            $alias: String!, $cursor: String, $perPage: Int) {
+QUERY = """query GetArtifactMembershipFileUrls(
+  $entity: String!, $project: String!, $collection: String!,
+  $alias: String!, $cursor: String, $perPage: Int
+) {
   project(name: $project, entityName: $entity) {
     artifactCollection(name: $collection) {
       artifactMembership(aliasName: $alias) {
@@ -34,31 +37,31 @@ ATTEMPTS = 5
 
 
 def main() -> None:
-    """Do all of it; where that cannot be done, say why and exit."""
-    what, entry_point = json.loads(sys.argv[1]), sys.argv[2:]
+    """Run the steps; on an error, print the reason and exit."""
+    settings, command = json.loads(sys.argv[1]), sys.argv[2:]
     root = Path(tempfile.mkdtemp(prefix="job-"))
     job, code = root / "job", root / "code"
     try:
-        download(what["job"], job)
-        if what.get("code"):
-            download(what["code"], code)
+        download(settings["job"], job)
+        if settings.get("code"):
+            download(settings["code"], code)
         else:
-            clone(what["remote"], what["commit"], code)
+            clone(settings["remote"], settings["commit"], code)
             if (job / "diff.patch").is_file():
                 run("git", "apply", str(job / "diff.patch"), folder=code)
-        place = code / what.get("working_dir", "")
-        if what.get("install"):
+        place = code / settings.get("working_dir", "")
+        if settings.get("install"):
             install(place, job / "requirements.frozen.txt")
-        become(entry_point, place)
+        become(command, place)
     except (OSError, KeyError, TypeError, ValueError, subprocess.CalledProcessError) as exc:
-        sys.exit(f"the job {what['job']} cannot be started: {type(exc).__name__}: {exc}")
+        sys.exit(f"the job {settings['job']} cannot be started: {type(exc).__name__}: {exc}")
 
 
 def download(artifact: str, folder: Path) -> None:
     """Fetch the files of an artifact, named entity/project/collection:version."""
     entity, project, name = artifact.split("/")
     collection, _, alias = name.partition(":")
-    asked = {
+    variables = {
         "entity": entity,
         "project": project,
         "collection": collection,
@@ -68,31 +71,31 @@ def download(artifact: str, folder: Path) -> None:
     folder.mkdir()
     more = True
     while more:
-        answer = graphql(asked)
+        answer = graphql(variables)
         try:
             files = answer["data"]["project"]["artifactCollection"]["artifactMembership"]["files"]
         except (KeyError, TypeError):
-            raise ValueError(
-                f"W&B does not show the files of {artifact}: {answer.get('errors')}"
-            ) from None
+            errors = answer.get("errors")
+            raise ValueError(f"W&B does not show the files of {artifact}: {errors}") from None
         for edge in files["edges"]:
             path = folder / edge["node"]["name"]
             if folder.resolve() not in path.resolve().parents:
-                raise ValueError(f"{artifact} has a file outside of itself: {path}")
+                raise ValueError(f"{artifact} contains a path outside its folder: {path}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(fetched(edge["node"]["directUrl"]))
-        more, asked["cursor"] = files["pageInfo"]["hasNextPage"], files["pageInfo"]["endCursor"]
+        more = files["pageInfo"]["hasNextPage"]
+        variables["cursor"] = files["pageInfo"]["endCursor"]
     say(f"fetched {artifact}")
 
 
 def graphql(variables: dict) -> dict:  # type: ignore[type-arg] # Python 3.7 has no dict[…]
-    """Ask W&B."""
+    """Return W&B's answer to the query."""
     body = json.dumps({"query": QUERY, "variables": variables}).encode()
     return dict(json.loads(fetched("/graphql", body)))
 
 
 def fetched(address: str, body: "bytes | None" = None) -> bytes:
-    """Return what is at an address; W&B's key is shown to W&B itself only."""
+    """Return the content of an address; only W&B itself receives W&B's key."""
     base = os.environ["WANDB_BASE_URL"]
     url = urljoin(base, address)
     headers = {"Content-Type": "application/json"} if body else {}
@@ -101,17 +104,15 @@ def fetched(address: str, body: "bytes | None" = None) -> bytes:
         headers["Authorization"] = "Basic " + key
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with urllib.request.urlopen(
-                urllib.request.Request(url, body, headers), timeout=60
-            ) as answer:
+            request = urllib.request.Request(url, body, headers)  # noqa: S310 - of W&B, or signed
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return bytes(answer.read())
         except (urllib.error.URLError, OSError) as exc:
             code = getattr(exc, "code", 500)
             if attempt == ATTEMPTS or (code < 500 and code != 429):
-                # a signed address is a permission: only its host is told
-                raise ValueError(
-                    f"nothing can be fetched from {urlsplit(url).netloc}: {exc}"
-                ) from None
+                # a signed address is a permission: show its host only
+                host = urlsplit(url).netloc
+                raise ValueError(f"{host} does not return the file: {exc}") from None
             time.sleep(2**attempt)
     raise AssertionError("not reached")
 
@@ -119,7 +120,7 @@ def fetched(address: str, body: "bytes | None" = None) -> bytes:
 def clone(remote: str, commit: str, folder: Path) -> None:
     """Fetch a commit of a repository, with its submodules."""
     if not shutil.which("git"):
-        raise ValueError("the base image has no git, which a job of a repository needs")
+        raise ValueError("the base image has no git, and the job's code is in a git repository")
     run("git", "clone", "--quiet", "--no-checkout", "--", remote, str(folder), folder=folder.parent)
     run("git", "checkout", "--quiet", commit, folder=folder)
     run("git", "submodule", "--quiet", "update", "--init", "--recursive", folder=folder)
@@ -127,9 +128,9 @@ def clone(remote: str, commit: str, folder: Path) -> None:
 
 
 def install(place: Path, frozen: Path) -> None:
-    """Install what the code asks for; what was there when the job was made, where it does not say."""
+    """Install the code's requirements, or else those of the machine that created the job."""
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-    os.environ.setdefault("PIP_BREAK_SYSTEM_PACKAGES", "1")  # it is nobody's system
+    os.environ.setdefault("PIP_BREAK_SYSTEM_PACKAGES", "1")  # the container has no other user
     if (place / "requirements.txt").is_file():
         run(*pip, "-r", "requirements.txt", folder=place)
     elif (place / "pyproject.toml").is_file():
@@ -139,23 +140,23 @@ def install(place: Path, frozen: Path) -> None:
 
 
 def run(*command: str, folder: Path) -> None:
-    """Run a command to its end; what it prints is in the job's log."""
+    """Run a command to its end; its output goes into the job's log."""
     subprocess.run(command, cwd=str(folder), check=True)
 
 
 def become(command: "list[str]", place: Path) -> None:
-    """Leave this process to the entry point."""
+    """Replace this process by the command."""
     os.chdir(str(place))
     if command[0].startswith("python") and not shutil.which(command[0]):
-        say(f"there is no {command[0]} here, but {sys.executable}")
+        say(f"{command[0]} does not exist here; {sys.executable} replaces it")
         command = [sys.executable, *command[1:]]
     say("starting " + " ".join(command))
-    os.execvp(command[0], command)  # noqa: S606 - no shell, by intention
+    os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
 
 
-def say(what: str) -> None:
+def say(line: str) -> None:
     """Write a line into the job's log."""
-    sys.stderr.write(f"vertex-launch: {what}\n")
+    sys.stderr.write(f"vertex-launch: {line}\n")
     sys.stderr.flush()
 
 

@@ -1,8 +1,8 @@
-"""What a container runs first where W&B's key is kept out of the CustomJob: read the key, become the command.
+"""Start a container whose CustomJob does not contain W&B's key: read the key, run the command.
 
-The functions never run this: its text goes into the container's command, `python3 -c TEXT SECRET COMMAND…`. The image
-may hold nothing but Python 3.7, so it needs no package. SECRET is the name of a version in Secret Manager, read as the
-account that the job runs as.
+The functions never run this program: its text goes into the container's command, `python3 -c TEXT
+SECRET COMMAND…`. The image may contain only Python 3.7, so the program needs no package. SECRET
+names a version in Secret Manager, which the job's service account reads.
 """
 
 import base64
@@ -14,26 +14,27 @@ import urllib.error
 import urllib.request
 
 METADATA = "http://{}/computeMetadata/v1/instance/service-accounts/default/{}"
-GOOGLES = "https://secretmanager.googleapis.com/"
+API = "https://secretmanager.googleapis.com/"
 ATTEMPTS = 7
 ROLE = "roles/secretmanager.secretAccessor"
 
 
 def main() -> None:
-    """Do all of it; where the key cannot be had, say why and exit."""
+    """Run the steps; on an error, print the reason and exit."""
     secret, command = sys.argv[1], sys.argv[2:]
     try:
         os.environ["WANDB_API_KEY"] = key(secret)
-        os.execvp(command[0], command)  # noqa: S606 - no shell, by intention
+        os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
     except (OSError, KeyError, TypeError, ValueError) as exc:
         sys.exit(f"vertex-launch: {command[0]} cannot be started: {type(exc).__name__}: {exc}")
 
 
 def key(secret: str) -> str:
-    """Return what a version of a secret holds."""
+    """Return the content of a secret's version."""
     token = json.loads(metadata("token"))["access_token"]
-    # gcloud's own variable: in a network without the internet another address takes the place of Google's
-    address = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", GOOGLES).rstrip("/")
+    # gcloud's variable, for networks without internet access
+    override = os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", API)
+    address = override.rstrip("/")
     try:
         answer = fetched(f"{address}/v1/{secret}:access", {"Authorization": f"Bearer {token}"})
     except urllib.error.HTTPError as exc:
@@ -45,25 +46,25 @@ def key(secret: str) -> str:
 
 
 def refusal(secret: str, exc: urllib.error.HTTPError) -> str:
-    """Say what is missing, as whom, and how to mend it."""
-    said = f"Secret Manager answers {exc.code}, not {secret}"
+    """Return the reason why the secret cannot be read, and the fix."""
+    problem = f"Secret Manager answers {exc.code} for {secret}"
     if exc.code != 403:
-        return f"{said}: LAUNCH_KEY_SECRET names it, it has to exist, and its version has to be enabled"
+        return f"{problem}: LAUNCH_KEY_SECRET must name a secret with an enabled version"
     account = metadata("email").decode()
-    return f"{said}: the job runs as {account}, which needs {ROLE} on it"
+    return f"{problem}: the job runs as {account}, which needs {ROLE} on the secret"
 
 
 def metadata(name: str) -> bytes:
-    """Ask Google's metadata server about the account that the job runs as."""
+    """Return a value of the job's service account from Google's metadata server."""
     host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
     return fetched(METADATA.format(host, name), {"Metadata-Flavor": "Google"})
 
 
 def fetched(address: str, headers: "dict[str, str]") -> bytes:
-    """Return what is at an address; what fails in passing is asked for again, for half a minute."""
+    """Return the content of an address; repeats temporary failures for half a minute."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            request = urllib.request.Request(address, headers=headers)  # noqa: S310 - Google's, or the operator's
+            request = urllib.request.Request(address, headers=headers)  # noqa: S310 - of Google or the operator
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
                 return bytes(answer.read())
         except OSError as exc:
