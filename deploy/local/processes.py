@@ -14,6 +14,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from deploy.local.ports import HOST, free_port
 
 __all__ = ["HOST", "NotStartedError", "Processes", "end_with_parent", "free_port"]
@@ -107,21 +109,25 @@ class Processes:
         """End all: asked first, then killed, with whatever they started.
 
         Each group of names in `earlier` has ended before the next, and all of them before the rest.
+        A master is killed once its workers have ended: its own exit takes a second of CPU.
         """
         for names in earlier:
-            self._end(names, grace_seconds)
+            self._end(names, grace_seconds, workers=True)
         self._end(list(self._running)[::-1], grace_seconds)
 
-    def _end(self, names: Sequence[str], grace_seconds: float) -> None:
+    def _end(self, names: Sequence[str], grace_seconds: float, workers: bool = False) -> None:
         """End these, and wait until they are gone."""
         ending = [self._running.pop(name) for name in names if name in self._running]
+        masters = {process for process in ending if workers and _has_children(process)}
         try:
             for process in ending:
                 _signal(process, signal.SIGTERM)
             deadline = time.monotonic() + grace_seconds
             for process in ending:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(deadline - time.monotonic(), 0.0))
+                while process.poll() is None and time.monotonic() < deadline:
+                    if process in masters and not _has_children(process):
+                        break
+                    time.sleep(0.02)
         finally:
             for process in ending:
                 _signal(process, signal.SIGKILL)
@@ -187,6 +193,16 @@ class _Guard:
 @functools.cache
 def _guard() -> _Guard:
     return _Guard()
+
+
+def _has_children(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        return any(
+            child.status() != psutil.STATUS_ZOMBIE
+            for child in psutil.Process(process.pid).children()
+        )
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
