@@ -171,6 +171,7 @@ def wheel(folder: Path) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_the_code_of_an_artifact_is_built_and_runs(
     building: Place, url: str, client_env: dict[str, str], code: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +187,7 @@ def test_the_code_of_an_artifact_is_built_and_runs(
     assert building.builds.requests["create"] == 1
 
 
+@pytest.mark.slow
 def test_the_code_of_a_repository_is_built_and_runs(
     building: Place,
     url: str,
@@ -209,6 +211,7 @@ def test_the_code_of_a_repository_is_built_and_runs(
 
 
 @pytest.mark.parametrize("override", [False, True])
+@pytest.mark.slow
 def test_a_dockerfile_of_its_own_is_followed(
     building: Place, url: str, client_env: dict[str, str], code: Path, tmp_path: Path, override: bool
 ) -> None:
@@ -501,6 +504,7 @@ def test_builds_are_listed_and_cancelled_as_googles_client_does(waiting: Place) 
 
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+@pytest.mark.slow
 def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> None:
     """As it is, led to the stand-in by its own variable."""
     name = waiting.images().ensure(waiting.recipe(), PLENTY)

@@ -190,6 +190,7 @@ ENTRIES = st.builds(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@pytest.mark.slow
 def test_every_field_of_an_entry_survives_the_bucket(server: str, entry: Entry) -> None:
     """As metadata in the listing, and in the record."""
     ledger = GcsLedger(fresh_bucket(server))
@@ -305,6 +306,7 @@ print(" ".join(won))
 """
 
 
+@pytest.mark.slow
 def test_exactly_one_of_many_threads_and_processes_claims(server: str) -> None:
     """Four processes of six threads after the same ten launches, and the agent's lease."""
     bucket = fresh_bucket(server)

@@ -148,6 +148,7 @@ def test_a_message_has_at_most_ten_million_bytes(place: Place) -> None:
         place.publish(topic, bytes(10_000_001))
 
 
+@pytest.mark.slow
 def test_the_command_says_where_it_is_and_ends_when_asked() -> None:
     """`python -m deploy.local.servers.pubsub` prints one line once it serves, and ends cleanly on SIGTERM."""
     command = [sys.executable, "-m", "deploy.local.servers.pubsub", "--port", "0", "--shape", "cloudevent"]

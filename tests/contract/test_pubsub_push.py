@@ -129,6 +129,7 @@ def test_a_subscription_turns_from_push_to_pull(place: Place, target: Target) ->
     assert target.events(data) == []
 
 
+@pytest.mark.slow
 def test_every_push_comes_twice_where_that_is_asked_for(target: Target) -> None:
     """As Pub/Sub may deliver: the same message, and no third time."""
     with ours("ours-cloudevent", "cloudevent", Duplicates(1.0)) as place:

@@ -267,6 +267,7 @@ CONFIGURATION = st.fixed_dictionaries(
 
 @given(CONFIGURATION)
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_it_is_what_the_sdk_sends_for_any_configuration(server: Vertex, configuration: dict[str, Any]) -> None:
     """Whatever a queue says, in any combination."""
     strategy = configuration["run"].get("scheduling_strategy")

@@ -428,6 +428,7 @@ def test_a_process_can_be_changed_from_outside(url: str, state: VertexState) -> 
 
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+@pytest.mark.slow
 def test_gcloud_streams_the_logs_of_a_job(url: str, state: VertexState, tmp_path: Path) -> None:
     """Its filter has `<`, `>`, AND and OR; it reads to the end of a job's log."""
     state.behaviour.list_seconds = 0

@@ -531,6 +531,7 @@ def test_the_pages_show_jobs_but_no_secrets(sdk: Callable[..., Any], url: str) -
 
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
+@pytest.mark.slow
 def test_gcloud_creates_lists_describes_and_cancels(url: str, tmp_path: Path) -> None:
     """Google's command line, a client of its own, works against the stand-in."""
     token = tmp_path / "token"
