@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.environment import clean
 from deploy.local.processes import end_with_parent
@@ -29,6 +30,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for _number in (signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) != signal.SIG_IGN:  # as `nohup` sets it
         signal.signal(_number, signal.default_int_handler)
+
+settings.register_profile("any machine", deadline=None)  # what an example takes depends on what else runs
+settings.load_profile("any machine")
 
 LONGEST = (  # files that take half a minute or more: begun first, so that no worker ends with one of them
     "tests/deployment/test_whole_deployment.py",

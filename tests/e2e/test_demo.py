@@ -156,7 +156,7 @@ def up(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], psutil.Process, 
 def refused(folder: Path) -> str:
     """Start a second stack on the same ports; return the one line that it says."""
     done = subprocess.run(
-        [*PYTHON, "up", "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*PYTHON, "up", "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()

@@ -43,7 +43,7 @@ class Outside:
         _forget(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve GCS with a clock that is ahead: a Date in whole seconds would put `now` before a job's end."""
     with limited_gcs(tmp_path_factory.mktemp("gcs"), "--write-seconds=0", "--clock-shift=2") as url:
