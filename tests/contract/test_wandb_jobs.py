@@ -198,8 +198,8 @@ def test_a_python_of_another_name_is_the_images_own(state: State, client_env: di
 
 
 def test_the_container_asks_as_submit_does() -> None:
-    """One query, of wandb's own."""
-    assert QUERY == FILES
+    """One query, of wandb's own; the lines may break elsewhere."""
+    assert "".join(QUERY.split()) == "".join(FILES.split())
 
 
 def put(state: State, name: str, kind: str, files: dict[str, bytes]) -> str:
