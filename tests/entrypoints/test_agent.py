@@ -112,7 +112,7 @@ def test_a_missing_queue_stops_only_itself(outside: Outside) -> None:
     for _ in range(2):
         answer = poll(outside, LAUNCH_QUEUES="later,vertex")
         assert answer.status_code == 503
-        assert ["queue later: team has no such queue" in error for error in answer.json["errors"]] == [True]
+        assert ["queue later: team has no queue of this name" in error for error in answer.json["errors"]] == [True]
     assert (item.state, len(outside.wandb.agents.by_id)) == ("CLAIMED", 1)
     outside.wandb.make_queue("team", "later", resource="gcp-vertex")
     item = outside.wandb.push("team", "later", ITEM)
