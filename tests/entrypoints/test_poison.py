@@ -11,7 +11,7 @@ from tests.unit.test_intake import CAT, nested
 
 REFUSED_BY_POLL: dict[str, tuple[dict[str, Any], str]] = {
     "a name of 256 cats": ({"run_id": CAT * 256}, "run_id: has 1,024 bytes in UTF-8; the limit is 256."),
-    "deep nesting": ({"overrides": {"run_config": nested(150)}}, "is nested more than 100 levels deep."),
+    "deep nesting": ({"overrides": {"run_config": nested(150)}}, "nests more than 100 levels. Flatten this value."),
 }
 REFUSED_BY_SUBMIT: dict[str, tuple[dict[str, Any], str]] = {
     "another resource": ({"resource": "kubernetes"}, "the item's resource is 'kubernetes'"),
