@@ -169,14 +169,16 @@ ENTRIES = st.builds(
     **dict.fromkeys(
         ("queue_entity", "queue_name", "item_id", "parent", "build", "job_name", "cancel_reason", "notice"), TEXT
     ),
-    **{name: st.integers(0, 99) for name in ("attempt", "failures", "waits", "resumes")},
+    **{name: st.integers(0, 99) for name in ("attempt", "failures", "waits", "resumes", "broken")},
     **{name: st.none() | TIMES for name in ("lease_until", "looked_at", "retry_at", "submitted_at", "stop_seen_at")},
+    **{name: st.none() | TIMES for name in ("queued_since", "pending_since", "stuck_since", "ended_seen_at")},
     outcome=st.none() | st.sampled_from(Outcome),
     unanswered=st.booleans(),
     noticed=st.booleans(),
     report_owed=st.booleans(),
     scheduler=st.booleans(),
     climbs=st.booleans(),
+    own_key=st.booleans(),
     short_of=st.none() | st.sampled_from(Shortage),
 )
 

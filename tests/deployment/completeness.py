@@ -68,7 +68,7 @@ def _script(step: Document) -> Iterator[str]:
     checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
     if checked.returncode:
         yield f"its script is no bash: {checked.stderr.strip().splitlines()[0]}"
-    for path in re.findall(r"^(?:exec )?((?:deploy|\.ci)/[\w.]+)", script, re.MULTILINE):
+    for path in re.findall(r"^(?:exec )?((?:deploy|\.ci)/[\w./]+)", script, re.MULTILINE):
         if not (ROOT / path).is_file():
             yield f"runs {path}, which does not exist"
 
@@ -87,7 +87,7 @@ def _substitutions(build: Document) -> Iterator[str]:
     declared, options = set(build.get("substitutions", {})), build.get("options", {})
     here = yaml.safe_dump({key: value for key, value in build.items() if key not in ("substitutions", "steps")})
     scripts = {f"the step {step.get('id')}": str(step.get("script", "")) for step in build["steps"]}
-    called = {path for script in scripts.values() for path in re.findall(r"deploy/\w+\.sh", script)}
+    called = {path for script in scripts.values() for path in re.findall(r"deploy/[\w/]+\.sh", script)}
     files = {path: (ROOT / path).read_text(encoding="utf-8") for path in sorted(called) if (ROOT / path).is_file()}
     used = {place: _used(text) for place, text in {"cloudbuild.yaml": here, **scripts, **files}.items()}
     for place, names in used.items():
@@ -122,7 +122,7 @@ def _tested(build: Document) -> Iterator[str]:
 
 def _deployed(build: Document) -> Iterator[str]:
     """Check that each function is deployed, and by which flags; the flags are those that gcloud is called with."""
-    functions = {entry.parent.name for entry in (ROOT / "functions").glob("*/entry.py")}
+    functions = {entry.parent.name for entry in (ROOT / "functions").glob("*/handler.py")}
     deploying = [step for step in build["steps"] if "deploy/cloud/function.sh" in step.get("script", "")]
     substitutions = (
         {**GIVEN, **build.get("substitutions", {})} if build.get("options", {}).get("automapSubstitutions") else {}

@@ -49,9 +49,9 @@ class Rehearsal:
         self._recorder = Recorder(folder)
         self._recorder.program("gcloud")
         self._recorder.program("python", python, where=self.workspace / ".venv/bin")
-        (self.workspace / "deploy").mkdir()
-        for script in (ROOT / "deploy").glob("*.sh"):
-            shutil.copy(script, self.workspace / "deploy")
+        (self.workspace / "deploy" / "cloud").mkdir(parents=True)
+        for script in (ROOT / "deploy" / "cloud").glob("*.sh"):
+            shutil.copy(script, self.workspace / "deploy" / "cloud")
         self._environ = {**substitutions, "PATH": self._recorder.path}
         self.output = ""
 

@@ -54,7 +54,7 @@ def documented() -> Iterator[Found]:
     """Yield what the documentation says, and the comments of what a build runs."""
     for file in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         yield from in_markdown(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8"))
-    for file in [CONFIG, *sorted((ROOT / "deploy").glob("*.sh"))]:
+    for file in [CONFIG, *sorted((ROOT / "deploy" / "cloud").glob("*.sh"))]:
         yield from in_comments(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8"))
 
 
@@ -213,7 +213,7 @@ def test_gcloud_refuses_what_is_planted(refused: list[str], name: str) -> None:
 def test_no_command_of_the_scripts_is_overlooked(commands: list[Found]) -> None:
     """Each gcloud in a script is one that ran: what is judged is what a build does."""
     steps = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["steps"]
-    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "deploy").glob("*.sh")]
+    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "deploy" / "cloud").glob("*.sh")]
     lines = "\n".join([*texts, *(step["script"] for step in steps)]).splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     written = {tuple(found.split()) for found in re.findall(r"\bgcloud(?: [a-z][a-z-]+)+", code)}
