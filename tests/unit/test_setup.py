@@ -47,6 +47,7 @@ def refused(folder: Path, python: str = sys.executable) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_it_is_made_once_whatever_the_shell_says(checkout: Path) -> None:
     """PYTHONHOME, PYTHONWARNINGS and pip's own variables do not reach it; a second run finds nothing to do."""
     shell = {"PYTHONHOME": "/proc/none", "PYTHONWARNINGS": "error", "PIP_USER": "1", "PIP_TARGET": "/proc/none"}
