@@ -398,6 +398,7 @@ def test_a_job_is_cancelled_before_it_runs(tmp_path: Path) -> None:
     assert (job.start_time, job.log) == (None, "")
 
 
+@pytest.mark.slow
 def test_the_training_image_trains_and_fails_on_request(sdk: Callable[..., Any], url: str) -> None:
     """`local/train` logs a falling loss to W&B, and exits with an error in the epoch that its config names."""
     config = {"epochs": 3, "sleep": 0}

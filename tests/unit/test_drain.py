@@ -445,6 +445,7 @@ class Long(FakeWandb):
         return QueueItem(item.id, item.run_spec)
 
 
+@pytest.mark.slow
 def test_ten_thousand_items_are_drained_within_the_limits(scene: Scene) -> None:
     """Never more open than may be, each once, none left."""
     scene.wandb = many = Long()

@@ -61,6 +61,7 @@ def test_a_wrong_type_is_refused_by_its_path(raw: dict[str, Any], message: str) 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)))
 @settings(max_examples=300, deadline=None)
+@pytest.mark.slow
 def test_any_json_is_read_or_refused(raw: dict[str, Any]) -> None:
     """Never another error, and the raw run spec is not changed."""
     try:

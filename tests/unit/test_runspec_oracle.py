@@ -124,6 +124,7 @@ def test_a_macro_without_a_value_becomes_empty() -> None:
     st.dictionaries(st.sampled_from([*run_spec(), "overrides", "name", "run_id", "job", "author"]), JSON), JSON, JSON
 )
 @settings(max_examples=300, deadline=None)
+@pytest.mark.slow
 def test_any_json_is_rendered_or_refused(parts: dict[str, Any], spec: Any, run: Any) -> None:
     """Never another exception, and what is rendered can be sent."""
     for candidate in (parts, {**run_spec(), **parts}, run_spec({"spec": spec, "run": run}), run_spec({"vertex": spec})):
