@@ -237,11 +237,11 @@ def looked(settings: Mapping[str, str], **environ: str) -> Finding:
 
 
 def test_doctor_trusts_what_the_functions_trust(wandb: str, made: Certificates) -> None:
-    """Or what its shell names; and tells how the functions come to trust this W&B."""
-    told, trusts = {"WANDB_BASE_URL": wandb}, {"WANDB_CA_FILE": str(made.authority)}
-    assert looked(told | trusts).outcome is Outcome.OK
-    assert looked(told, **trusts).outcome is Outcome.OK
-    refused = looked(told)
+    """It takes the shell's file too; its fix names the setting that makes the functions trust this W&B."""
+    settings, trusts = {"WANDB_BASE_URL": wandb}, {"WANDB_CA_FILE": str(made.authority)}
+    assert looked(settings | trusts).outcome is Outcome.OK
+    assert looked(settings, **trusts).outcome is Outcome.OK
+    refused = looked(settings)
     assert (refused.outcome, NOT_TRUSTED in refused.message) == (Outcome.FAILED, True)
     assert "WANDB_CA_FILE=NAME.pem" in refused.fix
 

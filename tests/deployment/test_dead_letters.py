@@ -106,8 +106,8 @@ def test_dead_between_publishing_and_taking_out_it_comes_twice(cloud: Cloud) -> 
     assert (published(cloud), cloud.state.messages[KEPT]) == ([TICKET, TICKET], [])
 
 
-def test_what_google_says_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure of its own, nobody logged in, nobody there: in words, without a traceback."""
+def test_an_error_of_google_is_reported(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google fails, nobody is logged in, or nothing answers: the output has a sentence and no traceback."""
     cloud.fail("POST", "launch-dead-letters:pull$", status=500)
     assert "Pub/Sub answers 500" in run().output
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

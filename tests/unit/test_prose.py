@@ -11,52 +11,19 @@ ROOTS = (
     *("cloudbuild.yaml", "pyproject.toml", "Makefile", "main.py"),
     *(f"{room}/{entry.name}" for room in ROOMS for entry in (ROOT / room).iterdir() if entry.name != "__pycache__"),
 )
-# Roots whose prose is not yet plain; "--help" stands for the help of the commands. Take one out when it is.
-NOT_YET: tuple[str, ...] = (
-    "CHANGELOG.md",
-    "SECURITY.md",
-    "docs/explanation",
-    "docs/reference",
-    "functions/poll",
-    "functions/status",
-    "functions/submit",
-    "shared/adapters",
-    "shared/answer.py",
-    "shared/config",
-    "shared/core",
-    "shared/runspec",
-    "deploy/cloud",
-    "deploy/local",
-    "deploy/operate",
-    "--help",
-    "tests/bench",
-    "tests/chaos",
-    "tests/cloud",
-    "tests/contract",
-    "tests/deployment",
-    "tests/fuzz",
-    "tests/model",
-    "tests/simulation",
-)
 
 
-@pytest.mark.parametrize("root", sorted(set(ROOTS) - set(NOT_YET)))
+@pytest.mark.parametrize("root", sorted(set(ROOTS)))
 def test_prose_is_plain(root: str) -> None:
     """Pages, docstrings, comments and, in the product, refusals, reasons and log events."""
     assert [str(hit) for hit in hits_under((root,))] == []
 
 
-@pytest.mark.skipif("--help" in NOT_YET, reason="the help of the commands is not yet plain")
 def test_help_is_plain() -> None:
     """Of every command and subcommand, as click prints it."""
     texts = list(help_texts())
     assert len(texts) > 10
     assert [str(hit) for text in texts for hit in hits(text)] == []
-
-
-def test_an_open_root_exists() -> None:
-    """A root that moved does not stay open under its old name."""
-    assert [root for root in NOT_YET if root not in {*ROOTS, "--help"}] == []
 
 
 @pytest.mark.parametrize(

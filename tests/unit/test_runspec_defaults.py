@@ -110,7 +110,7 @@ REFUSED: list[tuple[QueueConfig | None, dict[str, Any], str, str, str]] = [
     (config(), {"template_variables": ["kind"]}, "template_variables", "should be an object", ""),
     (config(), {}, "template_variables.kind", "is missing", "Write a string, one of 'standard',"),
     (config(), {"template_variables": {"kind": "huge"}}, "template_variables.kind", "is 'huge'", "one of 'standard'"),
-    (config(), {"template_variables": {"knd": "x"}}, "template_variables.knd", "is not a template", "Did you mean kind?"),
+    (config(), {"template_variables": {"knd": "x"}}, "template_variables.knd", "is not a template", "you mean kind?"),
     (config(), {"template_variables": {"x": 1}}, "template_variables.x", "is not a template", "Known: hours, kind,"),
 ]  # fmt: skip
 
