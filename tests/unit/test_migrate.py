@@ -386,9 +386,9 @@ def test_a_file_that_holds_itself_is_explained_like_any_other(run: Run) -> None:
 
 def test_help_says_what_it_reads_and_when_it_fails() -> None:
     """And where an agent has its file."""
-    told = " ".join(CliRunner().invoke(main, ["migrate", "--help"]).stdout.split())
-    assert "LAUNCH_CONFIG" in told
-    assert "Exit code 1 if the file has problems that you must fix first." in told
+    text = " ".join(CliRunner().invoke(main, ["migrate", "--help"]).stdout.split())
+    assert "LAUNCH_CONFIG" in text
+    assert "Exit code 1 if the file has problems that you must fix first." in text
 
 
 def agents_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
