@@ -44,13 +44,13 @@ class Fault:
     body: str = ""
     partial: bool = False
 
-    def answer(self, asked: str) -> Response:
+    def answer(self, call: str) -> Response:
         """Return the answer to a call."""
         if not self.body:
-            error = {"code": self.status, "message": "A fault was asked for."}
+            error = {"code": self.status, "message": "This is an injected fault."}
             google_and_wandb = {"error": error, "errors": [error]}
             return JSONResponse(google_and_wandb, self.status)
-        found = re.search(self.only, asked)
+        found = re.search(self.only, call)
         text = self.body
         for name, value in (found.groupdict() if found else {}).items():
             text = text.replace(f"{{{name}}}", value or "")

@@ -32,6 +32,12 @@ class Item:
     warning: dict[str, Any] | None = None
     raw: str | None = None  # replaces the run spec in an answer, unchanged
 
+    @property
+    def project_path(self) -> tuple[Any, Any]:
+        """The entity and the project of the run, as the item names them."""
+        content = self.run_spec
+        return content.get("entity"), content.get("project")
+
 
 @dataclass
 class RunQueue:

@@ -106,15 +106,15 @@ class Queues:
         """Push an item: merge its spec into the queue's, and fill in template variables."""
         config = queue.resource_config
         base = filled(config.config, template_values(config.template_schemas, template_variables))
-        run_spec = merged(base, spec)
-        if config.resource and run_spec.get("resource") in (None, "", "auto"):
-            run_spec["resource"] = config.resource
+        content = merged(base, spec)
+        if config.resource and content.get("resource") in (None, "", "auto"):
+            content["resource"] = config.resource
         number = self._new_number()
         item = Item(
             self._new_id("RunQueueItem", number),
             number,
             queue,
-            run_spec,
+            content,
             DEFAULT_PRIORITY if priority is None else priority,
         )
         self.items[item.id] = queue.items[item.id] = item
@@ -158,8 +158,7 @@ class Queues:
     def claimed_for(self, entity: str, project: str, run_name: str) -> Item | None:
         """Return the item that was claimed for a run, by the run's path."""
         item = self._claimed.get(run_name)
-        wanted = (item.run_spec.get("entity"), item.run_spec.get("project")) if item else None
-        return item if wanted == (entity, project) else None
+        return item if item and item.project_path == (entity, project) else None
 
     def fail(self, item_id: str, error: Mapping[str, Any]) -> bool:
         """Mark an item in any state as FAILED."""
