@@ -20,7 +20,8 @@ from tests.chaos.trouble import AIMS, Aim, Plan, Seen, Show
 
 KILLS_UNTIL, FAULTS_UNTIL = 0.6, 0.9  # of all launches have ended; there is work for all functions till then
 LULLS, ITEMS_PER_LULL = 3, 200  # pauses of the storm at least, and one more for each so many items
-LULL_SECONDS = 14.0  # of a pause, with the time until its effects are over (rounds.SETTLING)
+LULL_ROUNDS = 4  # calm rounds of a pause
+LULL_SECONDS = 90.0  # of a pause at most, on a slow machine; rounds.SETTLING is a part of it
 SHAPES = ("usual", "errors", "403", "404", "409", "null", "mixed")  # of W&B, one after the other
 FROZEN = {"poll": 9.0, "submit": 14.0, "status": 12.0}  # seconds; longer than each one's lease or budget
 PATIENCE = 90.0  # seconds in which all functions serve and no launch ends: what is open then is stuck
@@ -110,8 +111,9 @@ class Storm:
     def _pause(self, show: Show) -> None:
         """Make no trouble for a while, with all that it has left behind."""
         self._calm()
+        until = self._rounds.waits.rounds + LULL_ROUNDS
         deadline = time.monotonic() + LULL_SECONDS
-        while time.monotonic() < deadline:
+        while self._rounds.waits.rounds < until and time.monotonic() < deadline:
             self._look(show)
             time.sleep(0.2)
         self._rounds.disturb()

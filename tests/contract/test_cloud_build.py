@@ -355,7 +355,7 @@ def test_an_answer_that_never_ends_is_given_up(gcs: str, tmp_path: Path, call: s
     with serving(trickling(create_app(builds), call)) as url:
         place = Place(builds, url, fresh_bucket(gcs), FewFiles({JOB.code: {"x.py": b""}}))
         images = CloudBuildImages(PARENT, ACCOUNT, "vertex-launch", place.files, url, timeout=0.5)
-        with pytest.raises(Retry, match="no answer in"):
+        with pytest.raises(Retry, match="no answer within"):
             images.ensure(place.recipe(), PLENTY)
         assert len(builds.builds()) == begun
 
@@ -370,7 +370,7 @@ def test_code_that_arrives_too_slowly_is_given_up(waiting: Place) -> None:
     """The upload ends with the budget, even in the middle of a piece."""
     waiting.files = SlowFiles({JOB.code: {"x.py": b""}})
     began = time.monotonic()
-    with pytest.raises(Retry, match="no answer in"):
+    with pytest.raises(Retry, match="no answer within"):
         waiting.images().ensure(waiting.recipe(), Budget(1))
     assert time.monotonic() - began < 4
 
@@ -536,7 +536,7 @@ def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> N
         ("FROM local/python:3\nCOPY ../x /", "outside of the build context"),
         ("FROM local/python:3\nWORKDIR ../..", "without `..`"),
         ("FROM local/python:3\nRUN exit 3", "returned a non-zero code: 3"),
-        ("FROM local/python:3\nENTRYPOINT [1]", "no list of texts"),
+        ("FROM local/python:3\nENTRYPOINT [1]", "is not a list of strings"),
     ],
 )
 def test_an_instruction_that_a_laptop_cannot_run_fails_the_build(
