@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from deploy.local.faults import Faulty, fault_options
-from deploy.local.shapes import SHAPES
+from deploy.local.servers.faults import Faulty, fault_options
+from deploy.local.servers.shapes import BUILD, GCS, WANDB
+from deploy.local.servers.vertex.shapes import VERTEX
 
+SHAPES = {"wandb": WANDB, "vertex": VERTEX, "gcs": GCS, "build": BUILD}
 _OF_THE_CONNECTION = {
     "connection",
     "content-length",

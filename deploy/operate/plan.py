@@ -10,7 +10,7 @@ import click
 import yaml
 
 from deploy.exit_codes import FAILURE, REJECTED, CouldNotSee
-from deploy.operate.planner import MISSING, REFUSED, Planner, build_preparation
+from deploy.planner import MISSING, REFUSED, Planner, build_preparation
 from shared.adapters.wandb import Graphql
 from shared.config.launch_config import CONFIG_FILE
 from shared.config.settings import PollSettings, SubmitSettings, load

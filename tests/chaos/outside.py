@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from deploy.local.faults import CONTROL, FAULTLESS
 from deploy.local.processes import NotStartedError
+from deploy.local.servers.faults import CONTROL, FAULTLESS
 from deploy.local.servers.wandb.state import QUEUE_PROJECT
 from deploy.local.stack import API_KEY, BUCKET, ENTITY, FUNCTIONS, QUEUE, START_SECONDS, Stack
 from tests.chaos.audit import Audit, Waits, audit

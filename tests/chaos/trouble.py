@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.local.faults import Hold
+from deploy.local.servers.faults import Hold
 
 Aim = tuple[str, Hold]  # a stand-in, and that call
 _CREATE = r"^POST \S+/customJobs\n"

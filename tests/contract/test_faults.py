@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from deploy.local.faults import FAULTLESS, FAULTS, Fault, Faulty
+from deploy.local.servers.faults import FAULTLESS, FAULTS, Fault, Faulty
 from deploy.local.serving import serving
 from tests.waiting import eventually
 

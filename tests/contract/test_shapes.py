@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deploy.local.fault_proxy import create_app
-from deploy.local.faults import Fault, Faulty
+from deploy.local.fault_proxy import SHAPES, create_app
+from deploy.local.servers.faults import Fault, Faulty
+from deploy.local.servers.shapes import GCS, WANDB
+from deploy.local.servers.vertex.shapes import VERTEX
 from deploy.local.serving import serving
-from deploy.local.shapes import GCS, SHAPES, VERTEX, WANDB
 from tests.contract.gcs import fresh_bucket, gcs_server
 
 ALL = [pytest.param(fault, id=f"{system}: {fault.name}") for system, table in SHAPES.items() for fault in table]

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.operate.planner import LAUNCHED, REFUSED, Planner
-from deploy.operate.wandb import PendingItem, QueueView
+from deploy.planner import LAUNCHED, REFUSED, Planner
+from deploy.wandb_queues import PendingItem, QueueView
 from shared.core.launch import Outcome, State
 from shared.core.message import Ticket
 from shared.core.ports import CustomJobCall

@@ -20,7 +20,7 @@ from deploy.cloud.doctor.google import Google, words
 from deploy.cloud.doctor.once import Once
 from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import NotYet
-from deploy.operate.wandb import QueueView, read_queue
+from deploy.wandb_queues import QueueView, read_queue
 from shared.adapters.wandb import Graphql
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE

@@ -8,8 +8,8 @@ from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import add_key, differs
-from deploy.operate.planner import Planned, Planner, build_preparation
-from deploy.operate.wandb import queue_names, viewer
+from deploy.planner import Planned, Planner, build_preparation
+from deploy.wandb_queues import queue_names, viewer
 from shared.core.errors import Denied, SettingsError
 from shared.runspec.fields import items, mapping, text
 from shared.runspec.model import RESOURCES

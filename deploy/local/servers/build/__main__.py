@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 import uvicorn
 
-from deploy.local.faults import Faulty, fault_options
 from deploy.local.image_store import ImageStore
 from deploy.local.servers.build.app import create_app
 from deploy.local.servers.build.state import BuildState
+from deploy.local.servers.faults import Faulty, fault_options
+from deploy.local.servers.shapes import BUILD
 from deploy.local.servers.vertex.__main__ import IMAGES
-from deploy.local.shapes import BUILD
 
 
 @click.command()

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import uvicorn
 
-from deploy.local.faults import Faulty, fault_options
+from deploy.local.servers.faults import Faulty, fault_options
 from deploy.local.servers.vertex.app import create_app
 from deploy.local.servers.vertex.runner import Runner
+from deploy.local.servers.vertex.shapes import VERTEX
 from deploy.local.servers.vertex.shortages import Lack
 from deploy.local.servers.vertex.state import VertexState
-from deploy.local.shapes import VERTEX
 
 IMAGES = Path(__file__).parent.parent.parent / "images"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import requests
 
-from deploy.local.faults import FAULTLESS
+from deploy.local.servers.faults import FAULTLESS
 
 IMAGE = "local/played"
 TERMINATED = 143  # the exit code of a script that SIGTERM ends

@@ -6,11 +6,11 @@ import socket
 import click
 import uvicorn
 
-from deploy.local.faults import Faulty, fault_options
+from deploy.local.servers.faults import Faulty, fault_options
+from deploy.local.servers.shapes import WANDB
 from deploy.local.servers.wandb.app import create_app
 from deploy.local.servers.wandb.shapes import SHAPES
 from deploy.local.servers.wandb.state import State
-from deploy.local.shapes import WANDB
 
 
 class Announcing(uvicorn.Server):

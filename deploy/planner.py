@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.operate.wandb import PendingItem, QueueView, pending_items, queue_names, read_queue
+from deploy.wandb_queues import PendingItem, QueueView, pending_items, queue_names, read_queue
 from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import Reject
 from shared.core.intake import check_intake, from_item

@@ -1,16 +1,15 @@
-"""The errors of each system, in every shape: chaos and `--fault-rate` draw from these tables.
+"""The errors of W&B, the bucket and Cloud Build, in every shape.
+
+Chaos and `--fault-rate` draw from these tables. Those of Vertex AI are in `vertex/shapes.py`.
 
 The tables hold transient errors only: a definite refusal ends a launch and is a regular answer.
 W&B's 403, 404 and 409 meet only the calls for which they were seen.
 """
 
 import json
-from collections.abc import Iterator
 
-from deploy.local.faults import FAULTS, Fault
-from deploy.local.servers.vertex.refusals import REFUSALS
+from deploy.local.servers.faults import FAULTS, Fault
 
-_CREATE = r"^POST \S+/customJobs\n"
 _REPORT = r"mutation (?P<field>failRunQueueItem|updateRunQueueItemWarning)\b"
 _STATUSES = r"query (Statuses|RunQueueItems?|Runs?)\b"
 _HEARTBEAT = r"mutation (?P<field>updateLaunchAgent)\b"
@@ -66,31 +65,6 @@ WANDB = (
         body=_wandb_error("agent not found (<Response [404]>)"),
     ),
     Fault("agent null", 200, False, 1, only=_HEARTBEAT, body='{"data": {"{field}": null}}'),
-)
-
-
-def _refusals() -> Iterator[Fault]:
-    """Yield the transient refusals of a create."""
-    for refusal in REFUSALS.values():
-        if refusal.passing:
-            body = bytes(refusal.error().response().body).decode()
-            yield Fault(
-                refusal.name, refusal.http_status, worked=False, weight=1, only=_CREATE, body=body
-            )
-
-
-VERTEX = (
-    *FAULTS,
-    *_refusals(),
-    Fault(
-        "500",
-        500,
-        False,
-        2,
-        body='{"error": {"code": 500, "message": "Internal error.", "status": "INTERNAL"}}',
-    ),
-    Fault("502 page", 502, False, 1, body="<html><title>502</title></html>"),
-    Fault("504 after its effect", 504, True, 2, only=_CREATE),
 )
 
 
@@ -159,5 +133,3 @@ BUILD = (
     ),
     Fault("502 page", 502, False, 1, body="<html><title>502</title></html>"),
 )
-
-SHAPES = {"wandb": WANDB, "vertex": VERTEX, "gcs": GCS, "build": BUILD}
