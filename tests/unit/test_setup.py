@@ -148,7 +148,7 @@ def test_a_checkout_that_cannot_be_written(checkout: Path) -> None:
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_passes_the_folder_and_runs_nothing_side_by_side() -> None:
     """With -j as without; the folder may have spaces."""
-    command = ["make", "-n", "-j8", "demo", "test", "VENV=/tmp/a b"]
+    command = ["make", "--no-print-directory", "-n", "-j8", "demo", "test", "VENV=/tmp/a b"]
     done = subprocess.run(command, cwd=SETUP.parent.parent.parent, capture_output=True, text=True, check=True)
     lines = [line for line in done.stdout.splitlines() if line]
     assert lines == [
