@@ -6,7 +6,6 @@ second image replaces the first.
 """
 
 import itertools
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,7 +54,7 @@ class CloudBuildImages:
     def ensure(self, recipe: Recipe, budget: Budget) -> str:
         """Return the build of this image, which begins now if necessary; empty if it exists."""
         # builds first: one that ends between the two calls has pushed its image
-        builds = within(self._timeout, lambda: list(self._builds_of(recipe)))
+        builds = self._builds_of(recipe)
         under_way = next((build.name for build in builds if not build_of(build).over), "")
         if under_way or self._registry.has(recipe.image):
             return under_way
@@ -67,16 +66,21 @@ class CloudBuildImages:
                 raise Retry(f"{build.name} {problem}")
         return self._begin(recipe, budget)
 
-    def _builds_of(self, recipe: Recipe) -> Iterator[Any]:
+    def _builds_of(self, recipe: Recipe) -> list[Any]:
+        """Return the newest builds of this image."""
         request = {
             "parent": self._parent,
             "filter": f'tags="{_mark(recipe)}"',
             "page_size": HISTORY,
         }
         with translated(self._call(recipe), "the permission cloudbuild.builds.list"):
-            client = self._client.get()
-            found = client.list_builds(request=request, timeout=self._timeout, retry=None)
-            yield from itertools.islice(found, HISTORY)
+            list_builds = self._client.get().list_builds
+
+            def listed() -> list[Any]:
+                found = list_builds(request=request, timeout=self._timeout, retry=None)
+                return list(itertools.islice(found, HISTORY))
+
+            return within(self._timeout, listed)
 
     def _begin(self, recipe: Recipe, budget: Budget) -> str:
         with translated(self._call(recipe), f"the role Storage Object User on {recipe.store}"):
