@@ -66,7 +66,7 @@ def test_a_record_of_an_older_version_is_read(server: str) -> None:
         ({"attempt": "-1"}, "attempt: is not a count"),
         ({"attempt": "9" * 5000, "notice": ""}, "attempt: "),
         ({"run": "["}, "Expecting value"),
-        ({"run": "[" * 2000 + "]" * 2000, "notice": ""}, "run: "),  # Python 3.13 reads it: not a name
+        ({"run": "[" * 1000 + "]" * 1000, "notice": ""}, "run: "),  # Python 3.13 reads it: not a name
         ({"run": "5"}, "run: "),
         ({"key": "kbbbbbbbbbbbbbbbbbbbbbbbbbb"}, "key: it is the record of another launch"),
         ({"outcome": "MAYBE"}, "outcome: "),
