@@ -31,12 +31,13 @@ SECONDS := 600
 simulate: ready ## Run the functions in a simulated world of faults
 	@$(RUN) -m tests.simulation --seconds $(SECONDS)
 
+# Its tests wait more than they compute, so six share two cores.
 quick: ready ## Check a change: format, lint, types, imports, fast tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	"$(VENV)/bin/lint-imports"
-	@exec $(RUN) -m pytest -q -n 2 tests/unit tests/contract -m "not slow" $(ARGS)
+	@exec $(RUN) -m pytest -q -n 6 tests/unit tests/contract -m "not slow" $(ARGS)
 
 check: ready ## Run the whole gate: format, lint, types, imports, all tests
 	$(RUN) -m ruff format --check .
