@@ -75,7 +75,7 @@ def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:
     enforcement = Enforcement(cloud, "nobody")
     cloud.enforce(enforcement.allows)
     with acting(cloud, "submit"):
-        build = images().ensure(RECIPE, PLENTY)
+        build = images().ensure(RECIPE, PLENTY).build
     with acting(cloud, "status"):
         assert CloudBuilds().get_build(build).status == "SUCCESS"
     assert enforcement.denied == []
