@@ -80,7 +80,9 @@ def _full(credential: GitCredential) -> GitCredential:
 
 
 GitCredentials = Annotated[
-    tuple[Annotated[GitCredential, AfterValidator(_full)], ...], BeforeValidator(_listed)
+    tuple[GitCredential, ...],
+    BeforeValidator(_listed),
+    AfterValidator(lambda listed: tuple(map(_full, listed))),
 ]
 
 

@@ -26,6 +26,7 @@ _NEEDS = {
     "ladder": "storage.buckets.getIamPolicy",
     "secret": "secretmanager.secrets.getIamPolicy",
     "key_secret": "secretmanager.secrets.getIamPolicy",
+    "git_secrets": "secretmanager.secrets.getIamPolicy",
     "contexts": "storage.buckets.getIamPolicy",
     "repository": "artifactregistry.repositories.getIamPolicy",
     "images": "artifactregistry.repositories.getIamPolicy",
@@ -140,6 +141,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
     name = {
         "secret": f"{secrets}/{resource}",
         "key_secret": f"secretmanager.googleapis.com/v1/{resource}",
+        "git_secrets": f"secretmanager.googleapis.com/v1/{resource}",
         "repository": f"artifactregistry.googleapis.com/v1/{resource}",
         "images": f"artifactregistry.googleapis.com/v1/{resource}",
         "kms_key": f"cloudkms.googleapis.com/v1/{resource}",
