@@ -108,7 +108,7 @@ class Deployment:
 
     @property
     def git_secrets(self) -> tuple[str, ...]:
-        """Return the secrets of `builder.git_credentials`: projects/P/secrets/S, without version."""
+        """Return the secrets of `builder.git_credentials`: projects/P/secrets/S, no version."""
         named = (each.secret for each in self.config.builder.git_credentials if self.images)
         return tuple(dict.fromkeys(secret.partition("/versions/")[0] for secret in named))
 

@@ -11,7 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,20 @@ from shared.adapters.build.builds import CloudBuilds
 from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
 from shared.core.budget import Budget
-from shared.core.building import GONE, ArtifactFile, Build, Ensured, Recipe
+from shared.core.building import GONE, ArtifactFile, Build, Ensured, GitCredential, Recipe
 from shared.core.errors import Capacity, Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.runspec.model import Overrides
 from shared.runspec.recipe import placed, recipe_of
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.contract.test_vertex_server import pool
-from tests.contract.test_wandb_jobs import REMOTE, code, created, repository
+from tests.contract.test_wandb_jobs import code, created
 from tests.contract.test_wandb_server import KEY, client_env, clock, state, url
 from tests.fakes.clock import PLENTY
+from tests.security.git_hosts import commit, git_hosts
 from tests.waiting import eventually
 
-__all__ = ["client_env", "clock", "code", "repository", "state", "url"]  # fixtures
+__all__ = ["client_env", "clock", "code", "state", "url"]  # fixtures
 
 PARENT = "projects/p/locations/us-central1"
 DESTINATION = "us-central1-docker.pkg.dev/p/launch/jobs"
@@ -100,10 +101,12 @@ class Place:
     url: str
     bucket: str
     files: Any
+    credentials: list[GitCredential] = field(default_factory=list)
 
     def images(self) -> CloudBuildImages:
         """Return ours, connected to it."""
-        return CloudBuildImages(PARENT, ACCOUNT, "vertex-launch", self.files, self.url)
+        given = (PARENT, ACCOUNT, "vertex-launch", self.files, self.url)
+        return CloudBuildImages(*given, git_credentials=self.credentials)
 
     def recipe(self, job: JobSource = JOB, base: str = "local/python:3", **overrides: str) -> Recipe:
         """Return what the image of a job is built of."""
@@ -190,24 +193,28 @@ def test_the_code_of_an_artifact_is_built_and_runs(
 
 @pytest.mark.slow
 def test_the_code_of_a_repository_is_built_and_runs(
-    building: Place,
-    url: str,
-    client_env: dict[str, str],
-    repository: dict[str, str],
-    tmp_path: Path,
-    code: Path,
-    state: Any,
+    building: Place, url: str, client_env: dict[str, str], tmp_path: Path, code: Path, state: Any
 ) -> None:
-    """At the job's commit, with its uncommitted changes; git receives the login."""
+    """At the job's commit, with its uncommitted changes; git logs in with the operator's secret."""
     (code / "requirements.txt").write_text("")
-    created(client_env | repository, tmp_path, "git", REMOTE, "--entry-point", "python train.py")
-    patch = "--- a/sub/part.py\n+++ b/sub/part.py\n@@ -1 +1 @@\n-SAID = 'it ran'\n+SAID = 'patched'\n"
-    (artifact,) = (one for one in state.artifacts.by_id.values() if one.collection.type_name == "job")
-    artifact.files["diff.patch"] = patch.encode()
-    recipe = building.recipe(WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest"))
-    recipe = replace(recipe, variables={name: value for name, value in repository.items() if name.startswith("GIT_")})
-    build = building.built(recipe)
-    assert build.status == "SUCCESS", requests.get(build.log_url, timeout=5).text
+    commit(code, {})
+    with git_hosts(tmp_path / "hosts", "git.example.test") as hosts:
+        remote = hosts.repository("git.example.test", "code.git", code)
+        login = client_env | hosts.env | {"no_proxy": "127.0.0.1"}
+        created(login, tmp_path, "git", remote, "--entry-point", "python train.py")
+        patch = "--- a/sub/part.py\n+++ b/sub/part.py\n@@ -1 +1 @@\n-SAID = 'it ran'\n+SAID = 'patched'\n"
+        (artifact,) = (one for one in state.artifacts.by_id.values() if one.collection.type_name == "job")
+        artifact.files["diff.patch"] = patch.encode()
+        recipe = building.recipe(WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest"))
+        hosts.logins["git.example.test"] = "me:s3cret"
+        building.builds.env = hosts.env
+        building.credentials = [GitCredential("git.example.test", "projects/p/secrets/git/versions/latest")]
+        assert building.built(recipe).status == "FAILURE"  # no secret
+        building.builds.secrets[building.credentials[0].secret] = "me:s3cret"
+        build = building.built(recipe)
+        log = requests.get(build.log_url, timeout=5).text
+        assert build.status == "SUCCESS", log
+    assert "s3cret" not in log
     assert ran(building, recipe, tmp_path, "python3", "train.py").splitlines()[-1] == "patched []"
 
 
