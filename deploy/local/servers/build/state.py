@@ -58,7 +58,7 @@ class BuildState:
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "tag"), 0)
         # by call: the errors of the next answers, and whether the call has its effect
         self.faults: dict[str, list[tuple[ApiError, bool]]] = {}
-        self.images: set[str] = set()  # pushed images without a folder in the store
+        self.images: set[str] = set()  # pushed images, if there is no store
         self.log_url = log_url
         self.at_once: int | None = None  # the quota of concurrent builds; None: no limit
         self.folder, self._store, self._gcs = folder, store, gcs
@@ -140,17 +140,18 @@ class BuildState:
             moment.FromDatetime(datetime.now(UTC))
             if detail:
                 kept.message.failure_info.detail = kept.message.status_detail = detail
-            if status == "SUCCESS":
+            if status == "SUCCESS" and not self._store:
                 self.images.update(kept.message.images)
 
     def digest(self, image: str) -> str:
         """Return the digest of an image; empty if it was never pushed."""
-        if image in self.images:
-            return f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
-        try:
-            return self._store.digest(image) if self._store else ""
-        except ValueError:
-            return ""
+        if self._store:
+            try:
+                return self._store.digest(image)
+            except ValueError:
+                return ""
+        pushed = image in self.images
+        return f"sha256:{hashlib.sha256(image.encode()).hexdigest()}" if pushed else ""
 
     def close(self) -> None:
         """Stop every running build, and wait for its worker."""
