@@ -113,13 +113,13 @@ class _Handler(SimpleHTTPRequestHandler):
         scheme, _, encoded = self.headers.get("Authorization", "").partition(" ")
         login = base64.b64decode(encoded).decode() if scheme == "Basic" else ""
         hosts.requests.append((host, self.path, login))
+        if hosts.logins.get(host, login) != login:
+            self._answer(401, "WWW-Authenticate", 'Basic realm="git"')
+            return
         for (name, path), there in hosts.redirects.items():
             if name == host and self.path.startswith(path):
                 self._answer(302, "Location", there + self.path.removeprefix(path))
                 return
-        if hosts.logins.get(host, login) != login:
-            self._answer(401, "WWW-Authenticate", 'Basic realm="git"')
-            return
         self.directory = str(hosts.folder / host)
         super().do_GET()
 

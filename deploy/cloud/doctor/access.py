@@ -92,6 +92,10 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
         policy = _policy(case, kind, resource)
     except google_errors.NotFound:
         create = submit_command(deployment) if kind in AT_BUILD else case.command("bootstrap")
+        if kind == "git_secrets":
+            new = ("secrets", "create", resource.rpartition("/")[2], "--data-file=-")
+            owner = f"--project={resource.split('/')[1]}"
+            create = f'printf %s "$LOGIN" | {gcloud.shown((*new, owner))}\n{create}'
         yield failed(title, "it does not exist", create)
         return
     found = [_bound(case, title, binding, policy) for binding in wanted]
