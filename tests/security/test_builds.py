@@ -182,7 +182,7 @@ def test_a_repository_is_fetched_with_the_operators_login(hosts: GitHosts, machi
 
 @pytest.mark.parametrize("secret", ["ghp_t0ken", "ghp_t0ken\n", "user:pass:word"])
 def test_a_secret_is_a_token_or_a_login(hosts: GitHosts, machine: Machine, tmp_path: Path, secret: str) -> None:
-    """A token needs a user's name, whatever it is; a final newline does not count."""
+    """A token needs the name of some user; a final newline does not count."""
     login = secret.strip() if ":" in secret else f"git:{secret.strip()}"
     hosts.logins[HOME], machine.secrets = login, {CREDENTIALS[0].secret: secret}
     remote, made = repository(hosts, tmp_path / "code")
