@@ -31,7 +31,7 @@ TIMEOUT = 60  # seconds for each chunk
 
 _FIX = "Put data into an artifact that the run fetches, or build the image yourself."
 _GZIP = 31  # zlib's word for a gzip stream
-_LONGEST = 255  # bytes of a file's name in a folder
+_LONGEST, _LONGEST_PATH = 255, 4000  # bytes that Linux allows, for a name and for a path
 _BLOCK = tarfile.BLOCKSIZE
 
 Content = tuple[str, int, Iterable[bytes]]  # of a file: its name, its size, its pieces
@@ -98,9 +98,11 @@ def _problem(name: str, folders: set[str], names: set[str]) -> str:
     plain = inside(name)
     if plain is None:
         return "outside of itself"
-    if not plain or plain != name or "\\" in name:
+    storable = name == name.encode(errors="replace").decode()  # half of a surrogate pair is not
+    if not plain or plain != name or "\\" in name or not storable:
         return "whose name is not a plain path"
-    if any(len(part.encode(errors="replace")) > _LONGEST for part in PurePosixPath(name).parts):
+    lengths = [len(part.encode()) for part in (*PurePosixPath(name).parts, name)]
+    if max(lengths[:-1]) > _LONGEST or lengths[-1] > _LONGEST_PATH:
         return "whose name is too long"
     if name in names:
         return "twice"
