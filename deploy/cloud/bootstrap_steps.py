@@ -107,7 +107,11 @@ def _project(deployment: Deployment) -> str:
 def _repository(deployment: Deployment, repository: str) -> Step:
     flags = repository_flags(repository)
     key = [f"--kms-key={deployment.kms_key}"] if deployment.kms_key else []
-    command = ("artifacts", "repositories", "create", *flags, "--repository-format=docker", *key)
+    # Cloud Run moves tags in the functions' repository. An existing repository stays as it is: its
+    # owner may move tags too, so doctor only reports it.
+    fixed = [] if repository == deployment.repository else ["--immutable-tags"]
+    create = ("artifacts", "repositories", "create", *flags, "--repository-format=docker")
+    command = (*create, *fixed, *key)
     return Step(
         f"Artifact Registry repository {repository.rpartition('/')[2]}",
         command,

@@ -107,6 +107,12 @@ class Deployment:
         )
 
     @property
+    def git_secrets(self) -> tuple[str, ...]:
+        """Return the secrets of `builder.git_credentials`: projects/P/secrets/S, no version."""
+        named = (each.secret for each in self.config.builder.git_credentials if self.images)
+        return tuple(dict.fromkeys(secret.partition("/versions/")[0] for secret in named))
+
+    @property
     def accounts(self) -> tuple[str, ...]:
         """Return the roles for which this deployment has a service account."""
         return tuple(role for role in ACCOUNTS if role != "images" or self.images)

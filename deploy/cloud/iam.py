@@ -127,6 +127,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
         "secret": (deployment.secret,),
         "key_secret": (deployment.key_secret,),
+        "git_secrets": deployment.git_secrets,
         "repository": (deployment.repository,),
         "images": (deployment.images,),
         "contexts": (f"gs://{deployment.contexts_bucket}",),
@@ -148,7 +149,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
         case "ledger" | "staging" | "ladder" | "contexts":
             on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
-        case "secret" | "key_secret":
+        case "secret" | "key_secret" | "git_secrets":
             on = ("secrets", "add-iam-policy-binding", binding.resource, project)
         case "repository" | "images":
             on = (

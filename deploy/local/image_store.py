@@ -6,15 +6,16 @@ folder `venv` is the Python of its build.
 
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 PREFIX = "local/"
 VENV = "venv"
+DIGEST = "digest.txt"
 
 
 @dataclass
@@ -48,7 +49,9 @@ class ImageStore:
         Raises:
             ValueError: the image is unknown, in the words of a failed pull.
         """
-        name, _, tag = uri.partition("@")[0].partition(":")
+        before, _, digest = uri.partition("@sha256:")
+        name, _, tag = before.partition(":")
+        tag = digest or tag  # a digest wins, as in Docker
         short = name.removeprefix(PREFIX)
         if (
             name.startswith(PREFIX)
@@ -70,8 +73,20 @@ class ImageStore:
             f"On this machine there are: {there}."
         )
 
+    def digest(self, uri: str) -> str:
+        """Return the digest of a stored image, `sha256:` and 64 digits.
+
+        Raises:
+            ValueError: the image is unknown.
+        """
+        return "sha256:" + (self.find(uri) / DIGEST).read_text(encoding="utf-8")
+
     def push(self, uri: str, image: Path) -> None:
-        """Store an image under its name, and replace an earlier one."""
+        """Store an image under its name, whose tag never moves.
+
+        Raises:
+            FileExistsError: another image has this tag, in the words of a refused push.
+        """
         name, _, tag = uri.partition(":")
         if self.built is None or ".." in uri:
             raise ValueError(f"{uri} cannot be pushed here")
@@ -79,9 +94,17 @@ class ImageStore:
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=place.parent, prefix=".pushed-"))
         shutil.copytree(image, fresh, symlinks=True, dirs_exist_ok=True)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(place)
-        fresh.rename(place)
+        digest = secrets.token_hex(32)  # of a build, as timestamps make it in Docker
+        (fresh / DIGEST).write_text(digest, encoding="utf-8")
+        try:
+            fresh.rename(place)  # refused if the folder exists and is not empty
+        except OSError as exc:
+            shutil.rmtree(fresh)
+            raise FileExistsError(
+                f"manifest invalid: cannot update tag {tag}. The repository has enabled tag "
+                "immutability"
+            ) from exc
+        (place.parent / digest).symlink_to(place.name)
 
 
 def search_path(image: Path) -> str:

@@ -105,6 +105,11 @@ KNOWN = (
         "The base image for a job's code, if neither the job nor its queue names one.",
     ),
     Known(
+        ("builder.git_credentials",),
+        AS_IS,
+        "The secrets with which builds log in at git hosts. " + _OURS,
+    ),
+    Known(
         (
             *_below("builder", "platform", "credentials", "build-job-name"),
             *_below("builder", "secret-name", "secret-key", "kaniko-image", "kaniko-config"),
@@ -145,6 +150,9 @@ FIXES = {
     "builder": (
         "Write builder: {type: noop}, or "
         "{type: cloud-build, destination: REGION-docker.pkg.dev/P/REPO/IMAGE}."
+    ),
+    "builder.git_credentials": (
+        "Write git_credentials: {github.com: projects/PROJECT/secrets/SECRET}, or leave it out."
     ),
     "registry": (
         "Write registry: {uri: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE}, or leave it out."

@@ -108,6 +108,7 @@ def _planner(settings: PlanSettings) -> Planner:
         base_image=settings.base_image,
         destination=settings.destination,
         context_store=settings.build_context_store,
+        git_credentials=settings.git_credentials,
     )
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     preparation = build_preparation(

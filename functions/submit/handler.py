@@ -84,6 +84,7 @@ def build_submit(settings: SubmitSettings) -> Submit:
         base_image=settings.base_image,
         destination=settings.destination,
         context_store=settings.build_context_store,
+        git_credentials=settings.git_credentials,
     )
     wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     ledger = GcsLedger(settings.ledger_bucket)
@@ -124,5 +125,6 @@ def build_submit(settings: SubmitSettings) -> Submit:
             settings.launch_agent_name,
             WandbFiles(wandb),
             settings.build_endpoint,
+            git_credentials=settings.git_credentials,
         ),
     )

@@ -116,8 +116,11 @@ class Submit:
                 if job := self.compute.find(launch.entry.parent, {"launch_key": launch.key}):
                     return self._outcomes.found(launch, job, job.attempt or 1)
                 launch = replace(launch, searched=True)
-            if call.recipe and self.images and (build := self.images.ensure(call.recipe, budget)):
-                return self._outcomes.building(launch, build, call.recipe.image)
+            if call.recipe and self.images:
+                found = self.images.ensure(call.recipe, budget)
+                if not found.image:
+                    return self._outcomes.building(launch, found.build, call.recipe.image)
+                call = call.running(found.image)
             name = self._send(launch, call, budget)
         except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             why = self._foreseen(launch, exc)

@@ -1,11 +1,13 @@
 """The agent's own configuration file, launch-config.yaml, with the keys that matter here."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -15,8 +17,9 @@ from pydantic import (
 
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
-from shared.core.building import repository_of
+from shared.core.building import GitCredential, repository_of
 from shared.core.errors import SettingsError
+from shared.core.shorten import quoted
 
 __all__ = [
     "AGENTS_BUILDERS",
@@ -25,6 +28,7 @@ __all__ = [
     "AdmissionPolicy",
     "ContextStore",
     "Environment",
+    "GitCredentials",
     "ImageName",
     "KeySecret",
     "LaunchConfig",
@@ -41,6 +45,10 @@ ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
 KeySecret = Annotated[
     str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")
 ]
+_SECRET = re.compile(
+    r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]+(/versions/[A-Za-z0-9_-]+)?", re.ASCII
+)
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
 
 
 def image_name(written: str) -> str:
@@ -49,6 +57,33 @@ def image_name(written: str) -> str:
 
 
 ImageName = Annotated[str, AfterValidator(image_name)]
+
+
+def _listed(written: object) -> object:
+    """Return the credentials of a mapping of hosts to secrets."""
+    if not isinstance(written, dict):
+        return written
+    return [GitCredential(str(host), str(secret)) for host, secret in written.items()]
+
+
+def _full(credential: GitCredential) -> GitCredential:
+    """Return a credential with a version; refuse a host or a secret that is none."""
+    host, secret = credential.host.lower(), credential.secret
+    if not _HOST.fullmatch(host):
+        shown = "an address with a login" if "@" in host else quoted(host, 100)
+        raise ValueError(f"names the host {shown}: write a name such as github.com")
+    if not _SECRET.fullmatch(secret):
+        problem = f"names no secret for {host}: write projects/PROJECT/secrets/SECRET"
+        raise ValueError(f"{problem}, never its content")
+    latest = "" if "/versions/" in secret else "/versions/latest"
+    return GitCredential(host, f"{secret}{latest}")
+
+
+GitCredentials = Annotated[
+    tuple[GitCredential, ...],
+    BeforeValidator(_listed),
+    AfterValidator(lambda listed: tuple(map(_full, listed))),
+]
 
 
 class Section(BaseModel):
@@ -85,7 +120,9 @@ class Builder(Section):
     type: str = ""
     destination: ImageName = ""
     build_context_store: Annotated[ContextStore, Field(alias="build-context-store")] = ""
-    base_image: str = ""  # unknown to the agent
+    # unknown to the agent
+    base_image: str = ""
+    git_credentials: GitCredentials = ()
 
 
 class Registry(Section):

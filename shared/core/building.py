@@ -1,7 +1,6 @@
 """Image builds: the recipe of an image, and the state of a build."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.core.shorten import quoted
@@ -45,8 +44,6 @@ class Recipe:
     dockerfile: str = ""  # the code's own, within the context
     text: str = ""  # of our Dockerfile, if the code has none
     base_image: str = ""  # of our Dockerfile
-    # tell git how to log in
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def tag(self) -> str:
@@ -55,13 +52,38 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class GitCredential:
+    """The secret with which builds log in at one git host, by https and nowhere else."""
+
+    host: str  # a name, and a port if it is not 443
+    secret: str  # projects/P/secrets/S/versions/V, whose content is USER:PASSWORD or a token
+
+    @property
+    def name(self) -> str:
+        """Return the host without its port."""
+        return self.host.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """An image that exists, by its digest; or else the build that will push it."""
+
+    image: str = ""  # REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE@sha256:…
+    build: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
-    """A build of Cloud Build: projects/P/locations/L/builds/ID, its status, details for people."""
+    """A build of Cloud Build: projects/P/locations/L/builds/ID, its status, details for people.
+
+    `has_image` means that its image exists although it failed: another build has pushed it.
+    """
 
     name: str
     status: str
     detail: str = ""
     log_url: str = ""
+    has_image: bool = False
 
     @property
     def over(self) -> bool:
@@ -71,7 +93,7 @@ class Build:
     @property
     def failed(self) -> bool:
         """Tell whether it ended without an image."""
-        return self.status in FAILED
+        return self.status in FAILED and not self.has_image
 
 
 @dataclass(frozen=True, slots=True)

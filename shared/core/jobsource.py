@@ -17,7 +17,11 @@ JOB_FILE = "wandb-job.json"
 CREATE_AGAIN = "Create the job again: `wandb job create image|code|git …`."
 
 _ARTIFACT = "wandb-artifact://"
-_BY_SSH = re.compile(r"[\w.+-]+@[\w.-]+:.+", re.ASCII)  # git@host:path
+# git@host:path and ssh://git@host:22/path; no name begins like an option
+_BY_SSH = re.compile(r"\w[\w.+-]*@(\w[\w.-]*):/?([^/].*)", re.ASCII)
+_SSH_URL = re.compile(r"ssh://(?:\w[\w.+-]*@)?(\w[\w.-]*)(?::\d+)?/(.+)", re.ASCII)
+_HTTPS_URL = re.compile(r"https://\w[\w.-]*(?::\d+)?/.+", re.ASCII)
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\\]")  # readers of URLs disagree about these
 
 
 class Kind(enum.StrEnum):
@@ -132,30 +136,43 @@ def _artifact(path: str, written: str) -> str:
     return "/".join(parts[:2] if parts[0] == "_id" else parts[:3])
 
 
+def ssh_place(remote: str) -> tuple[str, str] | None:
+    """Return host and path of a repository that is fetched by ssh; None for any other."""
+    found = _BY_SSH.fullmatch(remote) or _SSH_URL.fullmatch(remote)
+    return (found[1], found[2]) if found else None
+
+
 def _remote(path: str, git: Mapping[str, Any]) -> str:
     """Return a repository's URL: of a kind that W&B's agent accepts, without password or token."""
     remote = _text(path, git, "remote").strip()
-    if _BY_SSH.fullmatch(remote):
-        return remote
     try:
         url = urlsplit(remote)
     except ValueError as exc:
         raise _bad(path, "has a git remote that is not a URL") from exc
-    if url.scheme not in ("https", "ssh") or not url.hostname:
-        raise _bad(path, "has a git remote that is not https://, ssh:// or git@host:path")
-    if url.password or (url.scheme == "https" and url.username):
+    if url.scheme in ("https", "ssh") and (
+        url.password or (url.scheme == "https" and url.username is not None)
+    ):
         fix = (
-            "Create the job again without it. Variables in the queue's container env can tell git "
-            "how to log in (GIT_CONFIG_COUNT)."
+            "Create the job again without it. For builds, the operator names a secret in "
+            "builder.git_credentials; without a builder, variables in the queue's container env "
+            "can tell git how to log in (GIT_CONFIG_COUNT)."
         )
         raise Reject("job", f"{path} has a git remote that contains a password or a token", fix)
+    if not _HTTPS_URL.fullmatch(remote) and ssh_place(remote) is None:
+        raise _bad(path, "has a git remote that is not https://, ssh:// or git@host:path")
+    if _UNPRINTABLE.search(remote):
+        raise _bad(path, "has a git remote with a space, a backslash or a control character")
     return remote
 
 
 def _commit(path: str, git: Mapping[str, Any]) -> str:
-    commit = _text(path, git, "commit")
+    commit = _text(path, git, "commit").strip()
+    shown = quoted(commit, 50)
     if commit.startswith("-"):
-        raise _bad(path, f"has the commit {quoted(commit, 50)}, which git would read as an option")
+        raise _bad(path, f"has the commit {shown}, which git would read as an option")
+    if _UNPRINTABLE.search(commit):
+        problem = f"has the commit {shown}, with a space, a backslash or a control character"
+        raise _bad(path, problem)
     return commit
 
 

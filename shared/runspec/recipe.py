@@ -3,14 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
 
-from shared.core.building import Recipe
+from shared.core.building import GitCredential, Recipe
 from shared.core.errors import Reject
-from shared.core.jobsource import JobSource, Kind, inside
+from shared.core.jobsource import JobSource, Kind, inside, ssh_place
 from shared.core.shorten import quoted
 from shared.runspec.model import Overrides
 
@@ -23,11 +22,18 @@ _PYTHON = re.compile(r"python[\d.]*")
 _PLAIN = re.compile(r"[\w./ +@%=~-]*")
 
 
-def recipe_of(job: JobSource, overrides: Overrides, base_image: str, destination: str) -> Recipe:
+def recipe_of(
+    job: JobSource,
+    overrides: Overrides,
+    base_image: str,
+    destination: str,
+    credentials: Collection[GitCredential] = (),
+) -> Recipe:
     """Return the recipe of a code job's image; `base_image` is for our own Dockerfile.
 
     Raises:
-        Reject: the base image is malformed, or a build cannot apply an override.
+        Reject: the base image is malformed, a build cannot apply an override, or it cannot fetch
+            the repository.
     """
     own = _path(overrides.dockerfile, "dockerfile") or job.dockerfile
     folder = _path(overrides.working_dir, "working_dir")
@@ -41,7 +47,8 @@ def recipe_of(job: JobSource, overrides: Overrides, base_image: str, destination
         frozen = (FROZEN,) if FROZEN in job.files and not job.base_image else ()
         ours = _dockerfile(base_image, folder, bool(frozen), install=not job.base_image)
         recipe = Recipe("", "", job.path, patched + frozen, text=ours, base_image=base_image)
-    recipe = replace(recipe, code=job.code, remote=job.remote, commit=job.commit)
+    remote = _by_https(job, credentials)
+    recipe = replace(recipe, code=job.code, remote=remote, commit=job.commit)
     return replace(recipe, image=f"{destination}:{_tag(recipe, job, destination)}")
 
 
@@ -50,24 +57,37 @@ def python_of_the_image(command: list[str]) -> list[str]:
     return ["python3", *command[1:]] if command and _PYTHON.fullmatch(command[0]) else command
 
 
-def placed(recipe: Recipe | None, store: str, pools: Iterable[Mapping[str, Any]]) -> Recipe | None:
-    """Return a recipe with the store of its context, and the git variables of the containers."""
-    if recipe is None:
-        return None
-    variables = {}
-    if recipe.remote:
-        containers = [pool.get("container_spec", {}) for pool in pools]
-        pairs = [pair for container in containers for pair in container.get("env", ())]
-        git = [pair for pair in pairs if pair["name"].startswith("GIT_")]
-        variables = {pair["name"]: pair["value"] for pair in git}
-    return replace(recipe, store=f"{store.rstrip('/')}/{CONTEXTS}", variables=variables)
+def placed(recipe: Recipe | None, store: str) -> Recipe | None:
+    """Return a recipe with the store of its context."""
+    return recipe and replace(recipe, store=f"{store.rstrip('/')}/{CONTEXTS}")
+
+
+def _by_https(job: JobSource, credentials: Collection[GitCredential]) -> str:
+    """Return the https address of a job's repository: a build has no ssh key."""
+    place = ssh_place(job.remote)
+    if place is None:
+        return job.remote
+    name, path = place
+    for credential in credentials:
+        if credential.name == name.lower():
+            return f"https://{credential.host}/{path}"
+    raise Reject(
+        "job",
+        f"{job.path} has the git remote {quoted(job.remote, 200)}, and a build has no ssh key",
+        "Create the job again from an https:// remote, or ask the operator to name a secret for "
+        f"{quoted(name, 100)} in builder.git_credentials.",
+    )
 
 
 def _tag(recipe: Recipe, job: JobSource, destination: str) -> str:
-    """Return the hash of the image's content; of the job, only the files that it contains."""
-    code = job.digest if recipe.code else f"{recipe.remote} {recipe.commit}"
-    ours = [destination, code, recipe.context, recipe.dockerfile, recipe.text]
-    of_job = [[name, job.files[name]] for name in recipe.files]
+    """Return the hash of the image's content; of the job, only the files that it contains.
+
+    W&B does not compute an artifact's digest, its author's client does. So the hash also covers the
+    version's own name: nobody can build an image in advance for the code of another author.
+    """
+    code = [recipe.code, job.digest] if recipe.code else [recipe.remote, recipe.commit]
+    ours = [destination, *code, recipe.context, recipe.dockerfile, recipe.text]
+    of_job = [[job.path, name, job.files[name]] for name in recipe.files]
     return hashlib.sha256(json.dumps([ours, of_job]).encode()).hexdigest()[:TAG_LENGTH]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.core.building import GitCredential
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource
 from shared.core.ports import CustomJobCall
@@ -47,6 +48,7 @@ class DeploymentDefaults:
     base_image: str = ""  # of a job's code, if neither the job nor its queue names one
     destination: str = ""  # name of built images, without a tag; empty: no image is built
     context_store: str = ""  # gs://…, for contexts of builds; empty: the staging bucket
+    git_credentials: tuple[GitCredential, ...] = ()  # of builds
 
 
 def render(
@@ -96,7 +98,7 @@ def render(
         constructor=fit_all(spec, f"{path}.spec", names.shapes),
         submit=run_arguments(run, f"{path}.run", names.shapes),
         warnings=(*warnings, *replaced),
-        recipe=placed(source.recipe, store, spec["worker_pool_specs"]),
+        recipe=placed(source.recipe, store),
     )
 
 
@@ -105,7 +107,8 @@ def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) 
     if spec.overrides.entry_point and defaults.secure_mode:
         problem = "is refused: this deployment is in secure mode"
         raise Reject("overrides.entry_point", problem, "Leave it out.")
-    source = source_of(spec, job, _base_images(spec, defaults), defaults.destination)
+    base_images = _base_images(spec, defaults)
+    source = source_of(spec, job, base_images, defaults.destination, defaults.git_credentials)
     spec.check_run()
     if defaults.key_secret:
         check_own_key(spec)

@@ -1,12 +1,12 @@
 """Resolve the image of a launch: its own, one built from a job's code, or a base image for it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.core.building import Recipe
+from shared.core.building import GitCredential, Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside
 from shared.core.ports import JobArtifacts
@@ -60,11 +60,13 @@ def source_of(
     job: JobSource | None,
     base_images: Mapping[str, str],
     destination: str = "",
+    credentials: Collection[GitCredential] = (),
 ) -> Source:
     """Return the image and the command of a launch.
 
     `base_images` are the candidates for code, by the names of their settings; the first that is
     set counts. `destination` is the name of a built image without its tag; empty: no build.
+    `credentials` are those of the builds.
 
     Raises:
         Reject: the launch names no image or job, or its code has no base image.
@@ -80,7 +82,8 @@ def source_of(
     if not destination:
         return _code(job, command, overrides, _base_image(job, base_images))
     own = overrides.dockerfile or job.dockerfile
-    recipe = recipe_of(job, overrides, "" if own else _base_image(job, base_images), destination)
+    base = "" if own else _base_image(job, base_images)
+    recipe = recipe_of(job, overrides, base, destination, credentials)
     command = command if own else python_of_the_image(command)
     return Source(recipe.image, recipe.image, command, recipe)
 

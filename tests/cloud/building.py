@@ -23,6 +23,10 @@ class CloudBuild(Service):
         """Run a build, which succeeds."""
         identifier, region = name.rpartition("/")[2], name.split("/")[3]
         source = resource.get("source", {}).get("storageSource")
+        runs_as = resource.get("serviceAccount", "").rpartition("/")[2]
+        for secret in resource.get("availableSecrets", {}).get("secretManager", ()):
+            held = secret["versionName"].partition("/versions/")[0]
+            self.state.demand(runs_as, "secretmanager.versions.access", f"secretmanager.googleapis.com/{held}")
         if source:
             stored = self.state.objects.get((source["bucket"], source["object"]))
             if stored is None:

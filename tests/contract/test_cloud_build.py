@@ -11,7 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,25 +35,27 @@ from shared.adapters.build.builds import CloudBuilds
 from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
 from shared.core.budget import Budget
-from shared.core.building import GONE, ArtifactFile, Build, Recipe
+from shared.core.building import GONE, ArtifactFile, Build, Ensured, GitCredential, Recipe
 from shared.core.errors import Capacity, Denied, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.runspec.model import Overrides
 from shared.runspec.recipe import placed, recipe_of
 from tests.contract.gcs import fresh_bucket, gcs_server
 from tests.contract.test_vertex_server import pool
-from tests.contract.test_wandb_jobs import REMOTE, code, created, repository
+from tests.contract.test_wandb_jobs import code, created
 from tests.contract.test_wandb_server import KEY, client_env, clock, state, url
 from tests.fakes.clock import PLENTY
+from tests.security.git_hosts import commit, git_hosts
 from tests.waiting import eventually
 
-__all__ = ["client_env", "clock", "code", "repository", "state", "url"]  # fixtures
+__all__ = ["client_env", "clock", "code", "state", "url"]  # fixtures
 
 PARENT = "projects/p/locations/us-central1"
 DESTINATION = "us-central1-docker.pkg.dev/p/launch/jobs"
 ACCOUNT = "launch-images@p.iam.gserviceaccount.com"
 LOCAL = Path("deploy/local/images").resolve()
 IMAGE = f"{DESTINATION}:tag"
+DIGEST = re.compile(re.escape(DESTINATION) + "@sha256:[0-9a-f]{64}")
 JOB = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python", "x.py"), code="team/vision/code:v0", digest="d")
 
 
@@ -99,20 +101,22 @@ class Place:
     url: str
     bucket: str
     files: Any
+    credentials: list[GitCredential] = field(default_factory=list)
 
     def images(self) -> CloudBuildImages:
         """Return ours, connected to it."""
-        return CloudBuildImages(PARENT, ACCOUNT, "vertex-launch", self.files, self.url)
+        given = (PARENT, ACCOUNT, "vertex-launch", self.files, self.url)
+        return CloudBuildImages(*given, git_credentials=self.credentials)
 
     def recipe(self, job: JobSource = JOB, base: str = "local/python:3", **overrides: str) -> Recipe:
         """Return what the image of a job is built of."""
-        recipe = placed(recipe_of(job, Overrides.parse(overrides), base, DESTINATION), f"gs://{self.bucket}", [])
+        recipe = placed(recipe_of(job, Overrides.parse(overrides), base, DESTINATION), f"gs://{self.bucket}")
         assert recipe
         return recipe
 
     def built(self, recipe: Recipe) -> Build:
         """Build an image and return what became of the build."""
-        name = self.images().ensure(recipe, PLENTY)
+        name = self.images().ensure(recipe, PLENTY).build
         eventually(lambda: CloudBuilds(self.url).get_build(name).over, "the build ends")
         return CloudBuilds(self.url).get_build(name)
 
@@ -183,30 +187,34 @@ def test_the_code_of_an_artifact_is_built_and_runs(
     assert build.status == "SUCCESS", requests.get(build.log_url, timeout=5).text
     output = ran(building, recipe, tmp_path, "python3", "-c", "import tiny_part, train; print(tiny_part.SAID)")
     assert output.splitlines() == ["it ran []", "installed"]
-    assert building.images().ensure(recipe, PLENTY) == ""
+    assert DIGEST.fullmatch(building.images().ensure(recipe, PLENTY).image)
     assert building.builds.requests["create"] == 1
 
 
 @pytest.mark.slow
 def test_the_code_of_a_repository_is_built_and_runs(
-    building: Place,
-    url: str,
-    client_env: dict[str, str],
-    repository: dict[str, str],
-    tmp_path: Path,
-    code: Path,
-    state: Any,
+    building: Place, url: str, client_env: dict[str, str], tmp_path: Path, code: Path, state: Any
 ) -> None:
-    """At the job's commit, with its uncommitted changes; git receives the login."""
+    """At the job's commit, with its uncommitted changes; git logs in with the operator's secret."""
     (code / "requirements.txt").write_text("")
-    created(client_env | repository, tmp_path, "git", REMOTE, "--entry-point", "python train.py")
-    patch = "--- a/sub/part.py\n+++ b/sub/part.py\n@@ -1 +1 @@\n-SAID = 'it ran'\n+SAID = 'patched'\n"
-    (artifact,) = (one for one in state.artifacts.by_id.values() if one.collection.type_name == "job")
-    artifact.files["diff.patch"] = patch.encode()
-    recipe = building.recipe(WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest"))
-    recipe = replace(recipe, variables={name: value for name, value in repository.items() if name.startswith("GIT_")})
-    build = building.built(recipe)
-    assert build.status == "SUCCESS", requests.get(build.log_url, timeout=5).text
+    commit(code, {})
+    with git_hosts(tmp_path / "hosts", "git.example.test") as hosts:
+        remote = hosts.repository("git.example.test", "code.git", code)
+        login = client_env | hosts.env | {"no_proxy": "127.0.0.1"}
+        created(login, tmp_path, "git", remote, "--entry-point", "python train.py")
+        patch = "--- a/sub/part.py\n+++ b/sub/part.py\n@@ -1 +1 @@\n-SAID = 'it ran'\n+SAID = 'patched'\n"
+        (artifact,) = (one for one in state.artifacts.by_id.values() if one.collection.type_name == "job")
+        artifact.files["diff.patch"] = patch.encode()
+        recipe = building.recipe(WandbJobs(Graphql(url, KEY)).resolve("team/vision/train:latest"))
+        hosts.logins["git.example.test"] = "me:s3cret"
+        building.builds.env = hosts.env
+        building.credentials = [GitCredential("git.example.test", "projects/p/secrets/git/versions/latest")]
+        assert building.built(recipe).status == "FAILURE"  # no secret
+        building.builds.secrets[building.credentials[0].secret] = "me:s3cret"
+        build = building.built(recipe)
+        log = requests.get(build.log_url, timeout=5).text
+        assert build.status == "SUCCESS", log
+    assert "s3cret" not in log
     assert ran(building, recipe, tmp_path, "python3", "train.py").splitlines()[-1] == "patched []"
 
 
@@ -247,7 +255,7 @@ def test_a_build_that_fails_says_why_in_its_log(building: Place, state: Any, tmp
 def test_the_build_sent_has_its_own_account_and_log(waiting: Place) -> None:
     """Its context holds the code and our Dockerfile; nothing in it is taken for one of Cloud Build's variables."""
     recipe = waiting.recipe(working_dir="sub")
-    name = waiting.images().ensure(recipe, PLENTY)
+    name = waiting.images().ensure(recipe, PLENTY).build
     [build] = waiting.builds.builds()
     assert (build.name, list(build.images), build.timeout.seconds) == (name, [recipe.image], 3600)
     assert build.service_account == f"projects/p/serviceAccounts/{ACCOUNT}"
@@ -262,32 +270,28 @@ def test_the_build_sent_has_its_own_account_and_log(waiting: Place) -> None:
 
 
 def test_a_repository_is_fetched_by_the_builds_own_steps(waiting: Place) -> None:
-    """Whatever its URL and the variables have in them; they are in no other step."""
+    """Whatever its URL has in it; no step has an environment."""
     job = JobSource("t/v/j:v0", Kind.REPO, ("python", "x.py"), remote="https://g.test/$a.git", commit="c0ffee")
-    pools = [
-        {},
-        {"container_spec": {"env": [{"name": "GIT_CONFIG_VALUE_0", "value": "$b"}, {"name": "X", "value": "$c"}]}},
-    ]
-    recipe = placed(recipe_of(job, Overrides(), "python:3.12", DESTINATION), f"gs://{waiting.bucket}", pools)
+    recipe = placed(recipe_of(job, Overrides(), "python:3.12", DESTINATION), f"gs://{waiting.bucket}")
     assert recipe
     waiting.images().ensure(recipe, PLENTY)
     [build] = waiting.builds.builds()
-    clone, checkout, submodules, docker = build.steps
-    assert list(clone.args)[-3:] == ["--", "https://g.test/$$a.git", "code"]
-    assert list(checkout.args) == ["-C", "code", "checkout", "--quiet", "c0ffee"]
-    assert {tuple(step.env) for step in (clone, checkout, submodules)} == {("GIT_CONFIG_VALUE_0=$$b",)}
-    assert (list(docker.args)[-1], list(docker.env)) == (".", [])
+    fetch, check, docker = build.steps
+    assert list(fetch.args)[-3:] == ["bash", "https://g.test/$$a.git", "c0ffee"]
+    assert list(check.args)[-2:] == ["bash", "code"]
+    assert list(docker.args)[-1] == "."
+    assert {(*step.env, *step.secret_env) for step in build.steps} == {()}
 
 
 def test_a_build_under_way_is_waited_for(waiting: Place) -> None:
     """By its tag, from whichever launch; a later one of the same content finds the image."""
     recipe = waiting.recipe()
-    name = waiting.images().ensure(recipe, PLENTY)
-    assert waiting.images().ensure(recipe, PLENTY) == name
+    name = waiting.images().ensure(recipe, PLENTY).build
+    assert waiting.images().ensure(recipe, PLENTY) == Ensured(build=name)
     waiting.builds.end(name, "WORKING")
-    assert waiting.images().ensure(recipe, PLENTY) == name
+    assert waiting.images().ensure(recipe, PLENTY) == Ensured(build=name)
     waiting.builds.end(name, "SUCCESS")
-    assert waiting.images().ensure(recipe, PLENTY) == ""
+    assert DIGEST.fullmatch(waiting.images().ensure(recipe, PLENTY).image)
     assert waiting.builds.requests["create"] == 1
 
 
@@ -295,24 +299,24 @@ def test_a_build_under_way_is_waited_for(waiting: Place) -> None:
 def test_after_a_build_that_failed_there_is_another(waiting: Place, status: str) -> None:
     """For the launches that come then."""
     recipe = waiting.recipe()
-    first = waiting.images().ensure(recipe, PLENTY)
+    first = waiting.images().ensure(recipe, PLENTY).build
     waiting.builds.end(first, status, "it broke.")
     seen = CloudBuilds(waiting.url).get_build(first)
     assert (seen.status, seen.over, seen.failed, seen.detail) == (status, True, True, "it broke.")
-    second = waiting.images().ensure(recipe, PLENTY)
+    second = waiting.images().ensure(recipe, PLENTY).build
     assert second not in ("", first)
 
 
 def test_an_image_that_was_deleted_is_built_again(waiting: Place) -> None:
     """Though its build is known; but not while it was pushed just now, or a mistake would build without end."""
     recipe = waiting.recipe()
-    name = waiting.images().ensure(recipe, PLENTY)
+    name = waiting.images().ensure(recipe, PLENTY).build
     waiting.builds.end(name, "SUCCESS")
     waiting.builds.images.clear()
     with pytest.raises(Retry, match="which Artifact Registry does not show"):
         waiting.images().ensure(recipe, PLENTY)
     waiting.builds.get(name).message.finish_time.seconds -= 3601
-    assert waiting.images().ensure(recipe, PLENTY) not in ("", name)
+    assert waiting.images().ensure(recipe, PLENTY).build not in ("", name)
 
 
 def test_a_create_without_an_answer_is_found_by_its_tag(waiting: Place) -> None:
@@ -322,7 +326,7 @@ def test_a_create_without_an_answer_is_found_by_its_tag(waiting: Place) -> None:
     with pytest.raises(Retry, match="try later"):
         waiting.images().ensure(recipe, PLENTY)
     [begun] = waiting.builds.builds()
-    assert waiting.images().ensure(recipe, PLENTY) == begun.name
+    assert waiting.images().ensure(recipe, PLENTY) == Ensured(build=begun.name)
     assert waiting.builds.requests["create"] == 1
 
 
@@ -397,7 +401,7 @@ def trickling(app: Any, call: str) -> Any:
 
 def test_a_build_that_is_gone_or_cannot_be_asked_for(waiting: Place) -> None:
     """The one is over, the other is asked for again."""
-    name = waiting.images().ensure(waiting.recipe(), PLENTY)
+    name = waiting.images().ensure(waiting.recipe(), PLENTY).build
     assert CloudBuilds(waiting.url).get_build(name) == Build(
         name, "QUEUED", log_url=f"{waiting.url}/standin/builds/{name.rpartition('/')[2]}/log"
     )
@@ -507,7 +511,7 @@ def test_builds_are_listed_and_cancelled_as_googles_client_does(waiting: Place) 
 @pytest.mark.slow
 def test_gcloud_lists_describes_and_cancels(waiting: Place, tmp_path: Path) -> None:
     """As it is, led to the stand-in by its own variable."""
-    name = waiting.images().ensure(waiting.recipe(), PLENTY)
+    name = waiting.images().ensure(waiting.recipe(), PLENTY).build
     led = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{waiting.url}/", "CLOUDSDK_CORE_PROJECT": "p"}
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", **led}
 
@@ -564,7 +568,7 @@ def test_an_image_starts_as_its_dockerfile_says(building: Place, tmp_path: Path)
 def test_a_build_is_cancelled_where_it_is(building: Place) -> None:
     """Its processes are ended."""
     building.files = FewFiles({JOB.code: {"D": b"FROM local/python:3\nRUN sleep 600", "x.py": b""}})
-    name = building.images().ensure(building.recipe(replace(JOB, dockerfile="D")), PLENTY)
+    name = building.images().ensure(building.recipe(replace(JOB, dockerfile="D")), PLENTY).build
     eventually(
         lambda: "RUN sleep" in requests.get(CloudBuilds(building.url).get_build(name).log_url, timeout=5).text,
         "it runs",

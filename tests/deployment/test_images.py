@@ -22,20 +22,23 @@ from tests.deployment.enforcement import Enforcement
 from tests.fakes.clock import PLENTY
 
 DESTINATION = "us-central1-docker.pkg.dev/p1/launch-jobs/code"
-CONFIG = {"builder": {"type": "cloud-build", "destination": DESTINATION}}
+CREDENTIALS = {"git.example.test": "projects/p1/secrets/git"}
+CONFIG = {"builder": {"type": "cloud-build", "destination": DESTINATION, "git_credentials": CREDENTIALS}}
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012", config=LaunchConfig.model_validate(CONFIG))
 RECIPE = Recipe(
     image=f"{DESTINATION}:0123",
     store="gs://p1-launch-staging/launch-builds",
     job="t/v/j:v0",
-    code="t/v/c:v0",
     text="FROM x",
+    remote="https://git.example.test/x.git",
+    commit="c0ffee",
 )
 GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts", "logging.logEntries.create"}  # in the build itself
 ON = {
     "project": "cloudresourcemanager.googleapis.com/projects/p1",
     "images": f"artifactregistry.googleapis.com/{DEPLOYMENT.images}",
     "contexts": "storage.googleapis.com/projects/_/buckets/p1-launch-staging",
+    "git_secrets": "secretmanager.googleapis.com/projects/p1/secrets/git",
     "account": "iam.googleapis.com/projects/p1/serviceAccounts/launch-images@p1.iam.gserviceaccount.com",
 }
 OURS = [
@@ -50,6 +53,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
         for name, role in custom_roles(DEPLOYMENT).items():
             full = f"iam.googleapis.com/projects/p1/roles/{DEPLOYMENT.custom_role(name)}"
             made.resources[full] = {"includedPermissions": list(role.permissions)}
+        made.resources[ON["git_secrets"]] = {"name": "projects/p1/secrets/git"}
         made.resources[ON["contexts"]] = {"name": "p1-launch-staging"}
         for binding in OURS:
             policy = made.policies.setdefault(ON[binding.kind], {"bindings": []})
@@ -67,7 +71,9 @@ def acting(cloud: Cloud, account: str) -> Iterator[None]:
 def images() -> CloudBuildImages:
     """Return what submit asks."""
     files = FewFiles({"t/v/c:v0": {"x.py": b"print('it ran')"}})
-    return CloudBuildImages(DEPLOYMENT.parent, DEPLOYMENT.account("images"), "launch", files)
+    credentials = DEPLOYMENT.config.builder.git_credentials
+    account = DEPLOYMENT.account("images")
+    return CloudBuildImages(DEPLOYMENT.parent, account, "launch", files, git_credentials=credentials)
 
 
 def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:
@@ -75,9 +81,11 @@ def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:
     enforcement = Enforcement(cloud, "nobody")
     cloud.enforce(enforcement.allows)
     with acting(cloud, "submit"):
-        build = images().ensure(RECIPE, PLENTY)
+        build = images().ensure(RECIPE, PLENTY).build
     with acting(cloud, "status"):
         assert CloudBuilds().get_build(build).status == "SUCCESS"
+        cloud.state.get(f"cloudbuild.googleapis.com/{build}")["status"] = "FAILURE"
+        assert CloudBuilds().get_build(build).failed
     assert enforcement.denied == []
     used = {(who, role, permission) for who, role, _, permission in enforcement.used}
     listed = {(b.member.partition(":")[2], b.role, permission) for b in OURS for permission in b.permissions}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import requests
 
+from deploy.local.image_store import ImageStore
 from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.runner import Runner
 from deploy.local.servers.vertex.state import VertexState
@@ -49,7 +50,9 @@ def test_images_are_built_once_and_run(tmp_path: Path) -> None:
         [image] = next(build["images"] for build in builds if build["status"] == "SUCCESS")
         assert [job.state for job in vertex.jobs()] == ["JOB_STATE_SUCCEEDED"] * 2
         containers = [job.message.job_spec.worker_pool_specs[0].container_spec for job in vertex.jobs()]
-        assert {(one.image_uri, *one.command) for one in containers} == {(image, "python3", "train.py")}
+        pushed = ImageStore(IMAGES, tmp_path / "images").digest(image)
+        by_digest = f"{image.rpartition(':')[0]}@{pushed}"
+        assert {(one.image_uri, *one.command) for one in containers} == {(by_digest, "python3", "train.py")}
         items = sorted(wandb.queues.items.values(), key=lambda item: item.state)
         assert [item.state for item in items] == ["CLAIMED", "CLAIMED", "FAILED"]
         assert [run.state for run in wandb.runs.by_path.values()] == ["finished"] * 2

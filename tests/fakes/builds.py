@@ -1,9 +1,15 @@
 """Cloud Build and Artifact Registry in memory: builds in any status, with refused or lost creates."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 from shared.core.budget import Budget
-from shared.core.building import GONE, Build, Recipe
+from shared.core.building import GONE, Build, Ensured, Recipe
+
+
+def digest_of(image: str) -> str:
+    """Return the name of a built image by a digest."""
+    return f"{image.rpartition(':')[0]}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
 
 
 @dataclass
@@ -18,13 +24,13 @@ class FakeBuilds:
     unreachable: Exception | None = None
     gets: int = 0
 
-    def ensure(self, recipe: Recipe, budget: Budget) -> str:
-        """Return the build of an image, empty if the image exists; start a build if there is none."""
+    def ensure(self, recipe: Recipe, budget: Budget) -> Ensured:
+        """Return an image that exists, or its build; start a build if there is none."""
         if recipe.image in self.images:
-            return ""
+            return Ensured(image=digest_of(recipe.image))
         for name, build in self.builds.items():
             if not build.over and self.begun[int(name.rpartition("/")[2]) - 1].image == recipe.image:
-                return name
+                return Ensured(build=name)
         budget.require("the beginning of a build")
         error = self.next_errors.pop(0) if self.next_errors else None
         if error and not self.lost:
@@ -34,7 +40,7 @@ class FakeBuilds:
         self.builds[name] = Build(name, "QUEUED")
         if error:
             raise error
-        return name
+        return Ensured(build=name)
 
     def get_build(self, name: str) -> Build:
         """Return a build in its current status."""

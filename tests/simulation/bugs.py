@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functions.status.decisions import StatusTimings
 from functions.submit import submit as submit
 from shared.core.budget import Budget
-from shared.core.building import Recipe
+from shared.core.building import Ensured, Recipe
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, RunPath, State
@@ -189,10 +189,10 @@ class LooksNothingUp(Vertex):
 class WaitsForNoImage(CloudBuild):
     """Submit creates the job while its image is still being built."""
 
-    def ensure(self, recipe: Recipe, budget: Budget) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> Ensured:
         """Begin the build, and say that all is there."""
         super().ensure(recipe, budget)
-        return ""
+        return Ensured(image=recipe.image)
 
 
 class LooksUpAtHome(Vertex):

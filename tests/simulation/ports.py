@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from shared.core.budget import Budget
-from shared.core.building import Build, Recipe
+from shared.core.building import Build, Ensured, Recipe
 from shared.core.errors import Conflict, KeyRefused, LaunchError, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Launch, RunPath
@@ -357,14 +357,17 @@ class CloudBuild:
     def __init__(self, cross: Cross) -> None:
         self.cross = cross
 
-    def ensure(self, recipe: Recipe, budget: Budget) -> str:
+    def ensure(self, recipe: Recipe, budget: Budget) -> Ensured:
         """Look for a build of this image, then for the image, and begin a build where there is neither."""
         image = recipe.image
         under_way = str(self.cross(Call("build", "build.list", image, lambda w: w.builder.under_way(image))))
-        if under_way or self.cross(Call("build", "build.image", image, lambda w: image in w.builder.images)):
-            return under_way
+        if under_way:
+            return Ensured(build=under_way)
+        if self.cross(Call("build", "build.image", image, lambda w: image in w.builder.images)):
+            return Ensured(image=image)
         budget.require("the beginning of a build")
-        return str(self.cross(Call("build", "build.create", image, lambda w: w.build(image), changes=True)))
+        begun = self.cross(Call("build", "build.create", image, lambda w: w.build(image), changes=True))
+        return Ensured(build=str(begun))
 
     def get_build(self, name: str) -> Build:
         """Return what has become of a build."""

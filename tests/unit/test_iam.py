@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from google.api_core.exceptions import NotFound
 
 from deploy.__main__ import main
 from deploy.cloud.deployment import Deployment
+from deploy.cloud.doctor.finding import Outcome
+from deploy.cloud.doctor.project import checks as project_checks
 from deploy.cloud.iam import Table, bind_command, bindings, custom_roles, table
 from shared.config.ladder import Ladder
 from shared.config.launch_config import AdmissionPolicy, LaunchConfig
@@ -87,7 +92,8 @@ def test_a_builder_adds_its_bindings_and_no_others() -> None:
     assert added == {
         ("launch-submit", "p1", ("cloudbuild.builds.create", "cloudbuild.builds.list")),
         ("launch-submit", repository, ("artifactregistry.tags.get",)),
-        ("launch-submit", "gs://p1-launch-staging", ("storage.objects.create", "storage.objects.get")),
+        ("launch-status", repository, ("artifactregistry.tags.get",)),
+        ("launch-submit", "gs://p1-launch-staging", ("storage.objects.create",)),
         ("launch-submit", "launch-images@p1.iam.gserviceaccount.com", ("iam.serviceAccounts.actAs",)),
         ("launch-status", "p1", ("cloudbuild.builds.get",)),
         ("launch-images", "gs://p1-launch-staging", ("storage.objects.get",)),
@@ -100,6 +106,61 @@ def test_a_builder_adds_its_bindings_and_no_others() -> None:
         update={"builder": BUILDS.builder.model_copy(update={"build_context_store": "gs://own/x"})}
     )
     assert replace(DEPLOYMENT, config=stored).contexts_bucket == "own"
+
+
+def test_only_builds_read_the_secrets_of_git() -> None:
+    """Each secret once, whichever version a host names; none without a builder."""
+    one, two = (f"projects/p1/secrets/{name}" for name in ("one", "two"))
+    named = {"a.test": one, "b.test": f"{one}/versions/3", "c.test": two}
+    written = {"builder": {**BUILDS.builder.model_dump(by_alias=True), "git_credentials": named}}
+    config = LaunchConfig.model_validate(written)
+    added = set(bindings(replace(DEPLOYMENT, config=config))) - set(bindings(replace(DEPLOYMENT, config=BUILDS)))
+    assert {(b.member, b.resource, b.role) for b in added} == {
+        (f"serviceAccount:{DEPLOYMENT.account('images')}", secret, "roles/secretmanager.secretAccessor")
+        for secret in (one, two)
+    }
+    without = LaunchConfig.model_validate({"builder": {"type": "noop", "git_credentials": named}})
+    assert replace(DEPLOYMENT, config=without).git_secrets == ()
+
+
+def test_no_tag_of_a_built_image_can_move(tmp_path: Path) -> None:
+    """Bootstrap creates the repository so; Cloud Run moves tags in the functions' repository."""
+    config = tmp_path / "launch-config.yaml"
+    config.write_text("builder: {type: cloud-build, destination: us-central1-docker.pkg.dev/p1/jobs/code}\n")
+    where = ("--project=p1", "--region=us-central1", f"--config={config}")
+    printed = CliRunner().invoke(main, ["bootstrap", *where, "--print"], catch_exceptions=False).output
+    created = [line for line in printed.splitlines() if "repositories create" in line]
+    assert ["--immutable-tags" in line for line in created] == [False, True]
+    assert " jobs " in created[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "fix"),
+    [
+        ({"dockerConfig": {"immutableTags": True}}, Outcome.OK, ""),
+        ({}, Outcome.WARNING, "repositories update jobs --location=europe --project=p2 --immutable-tags"),
+        (None, Outcome.FAILED, "vertex-launch bootstrap"),
+    ],
+)
+def test_doctor_looks_whether_tags_can_move(answer: dict[str, Any] | None, outcome: Outcome, fix: str) -> None:
+    """It shows the command, because the owner of a repository may move tags too."""
+
+    def get(url: str) -> Any:
+        assert url.endswith("/v1/projects/p2/locations/europe/repositories/jobs")
+        if answer is None:
+            raise NotFound("no repository")
+        return answer
+
+    case: Any = SimpleNamespace(
+        deployment=replace(DEPLOYMENT, config=BUILDS),
+        google=SimpleNamespace(get=get),
+        command=lambda name: f"vertex-launch {name}",
+        queues=(),
+    )
+    [check] = (each for each in project_checks(case) if each.name == "images' repository")
+    [finding] = check.look()
+    assert finding.outcome == outcome
+    assert finding.fix.endswith(fix)
 
 
 def test_two_deployments_share_no_account_and_no_resource() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config.policy import AdmissionPolicy
+from shared.core.building import GitCredential
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside, read_job
 from shared.core.ports import CustomJobCall
@@ -16,7 +17,7 @@ from shared.runspec.policy import admit
 from shared.runspec.render import render
 from shared.runspec.source import resolve
 from tests.fakes import FakeJobs
-from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
+from tests.unit.specs import NAMES, SITE, draft_of, environment, run_spec
 from tests.unit.test_runspec_source import CODE, IMAGE, PATH, REPO, container, source
 
 DESTINATION = "us-docker.pkg.dev/p/launch/jobs"
@@ -128,15 +129,24 @@ def test_an_image_is_not_built() -> None:
     assert launched(CODE, replace(BUILDS, destination="")).recipe is None
 
 
-def test_git_gets_the_settings_of_the_queue() -> None:
-    """In the build as at a start; only for a repository, and nothing else."""
-    pools = run_spec()["resource_args"]["gcp-vertex"]["spec"]["worker_pool_specs"]
-    env = [{"name": "GIT_CONFIG_COUNT", "value": "0"}, {"name": "TOKEN", "value": "s3cret"}]
-    spec = put(run_spec(), ("resource_args", "gcp-vertex", "spec", "worker_pool_specs"), [*pools, {}])
-    spec = put(spec, ("resource_args", "gcp-vertex", "spec", "worker_pool_specs", 0, "container_spec", "env"), env)
-    recipes = [launched(job, resource_args=spec["resource_args"]).recipe for job in (REPO, CODE)]
-    assert [recipe and recipe.variables for recipe in recipes] == [{"GIT_CONFIG_COUNT": "0"}, {}]
-    assert "s3cret" not in repr(recipes)
+@pytest.mark.parametrize("remote", ["git@Git.test:a/b.git", "ssh://git@git.test:22/a/b.git", "git@git.test:/a/b.git"])
+def test_a_remote_by_ssh_is_fetched_by_https_with_the_hosts_credential(remote: str) -> None:
+    """A build has no ssh key; without a credential of the host it is refused."""
+    site = replace(BUILDS, git_credentials=(GitCredential("git.test:8443", "projects/p/secrets/s/versions/1"),))
+    recipe = launched(replace(REPO, remote=remote), site).recipe
+    assert recipe
+    assert recipe.remote == "https://git.test:8443/a/b.git"
+    with pytest.raises(Reject, match=r"a build has no ssh key\. Create the job again from an https:// remote"):
+        launched(replace(REPO, remote=remote))
+
+
+def test_nobody_can_build_in_advance_for_the_code_of_another_author() -> None:
+    """An artifact's digest comes from its author's client, so the version's own name counts too."""
+    forged = replace(CODE, code="team/cats/code-of-another:v0")
+    assert (forged.digest, image(forged)) == (CODE.digest, image(forged))
+    assert image(forged) != image(CODE)
+    patched = replace(REPO, files={"diff.patch": "p"})
+    assert image(patched) != image(replace(patched, path="team/cats/other:v1"))
 
 
 @pytest.mark.parametrize(

@@ -615,7 +615,7 @@ def test_a_sweep_that_may_not_be_cancelled_does_not_keep_its_launch_open(scene: 
 def building(scene: Scene, item: str = "item", image: str = "img:tag") -> Launch:
     """Open a launch that waits for the build of its image, as submit leaves it."""
     launch = scene.queued(item)
-    build = scene.builds.ensure(Recipe(image, "gs://staging", "team/cats/train:v1"), PLENTY)
+    build = scene.builds.ensure(Recipe(image, "gs://staging", "team/cats/train:v1"), PLENTY).build
     claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, parent=PARENT))
     return scene.ledger.write(claimed.move(State.QUEUED, build=build).tell(f"Building the image {image}."))
 

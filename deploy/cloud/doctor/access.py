@@ -26,6 +26,7 @@ _NEEDS = {
     "ladder": "storage.buckets.getIamPolicy",
     "secret": "secretmanager.secrets.getIamPolicy",
     "key_secret": "secretmanager.secrets.getIamPolicy",
+    "git_secrets": "secretmanager.secrets.getIamPolicy",
     "contexts": "storage.buckets.getIamPolicy",
     "repository": "artifactregistry.repositories.getIamPolicy",
     "images": "artifactregistry.repositories.getIamPolicy",
@@ -91,6 +92,10 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
         policy = _policy(case, kind, resource)
     except google_errors.NotFound:
         create = submit_command(deployment) if kind in AT_BUILD else case.command("bootstrap")
+        if kind == "git_secrets":
+            new = ("secrets", "create", resource.rpartition("/")[2], "--data-file=-")
+            owner = f"--project={resource.split('/')[1]}"
+            create = f'printf %s "$LOGIN" | {gcloud.shown((*new, owner))}\n{create}'
         yield failed(title, "it does not exist", create)
         return
     found = [_bound(case, title, binding, policy) for binding in wanted]
@@ -140,6 +145,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
     name = {
         "secret": f"{secrets}/{resource}",
         "key_secret": f"secretmanager.googleapis.com/v1/{resource}",
+        "git_secrets": f"secretmanager.googleapis.com/v1/{resource}",
         "repository": f"artifactregistry.googleapis.com/v1/{resource}",
         "images": f"artifactregistry.googleapis.com/v1/{resource}",
         "kms_key": f"cloudkms.googleapis.com/v1/{resource}",

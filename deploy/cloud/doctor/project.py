@@ -9,6 +9,7 @@ from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_steps import APIS
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
+from deploy.cloud.iam import repository_flags
 from deploy.cloud.provision.ledger import LedgerRule
 from shared.runspec.buckets import staging_bucket
 from shared.runspec.fields import mapping, text
@@ -36,6 +37,9 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(title, look, ("storage.buckets.get",))
     yield Check("ledger's rule", partial(_rule, case), ("storage.buckets.get",))
     yield Check("secret", partial(_secret, case), ("secretmanager.versions.list",))
+    if deployment.images and deployment.images != deployment.repository:
+        look = partial(_images, case, bootstrap)
+        yield Check("images' repository", look, ("artifactregistry.repositories.get",))
     yield Check("queues' buckets", partial(_of_queues, case), ("storage.buckets.get",))
 
 
@@ -113,6 +117,22 @@ def _secret(case: Case) -> Iterator[Finding]:
     which = (str(number), f"--secret={deployment.secret}", _in(deployment.project))
     enable = gcloud.shown(("secrets", "versions", "enable", *which))
     yield failed("secret", message, enable if state == "DISABLED" else add)
+
+
+def _images(case: Case, create: str) -> Iterator[Finding]:
+    """Check that no tag of a built image can move."""
+    title, repository = "images' repository", case.deployment.images
+    try:
+        found = case.google.get(f"https://artifactregistry.googleapis.com/v1/{repository}")
+    except google_errors.NotFound:
+        yield failed(title, f"{repository} does not exist", create)
+        return
+    if found.get("dockerConfig", {}).get("immutableTags"):
+        yield ok(title, f"no tag of {repository} can move")
+        return
+    update = ("artifacts", "repositories", "update", *repository_flags(repository))
+    message = f"tags of {repository} can move; launches use digests and are safe, other users not"
+    yield warning(title, message, gcloud.shown((*update, "--immutable-tags")))
 
 
 def add_key(case: Case) -> str:

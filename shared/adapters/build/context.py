@@ -1,26 +1,27 @@
 """The context of a build, as a .tar.gz in a bucket: the code, the job's own files, our Dockerfile.
 
 It is uploaded while it is fetched: a function's disk is its memory. Each context has a unique name,
-and Cloud Build gets its generation, so that no other writer of that bucket can replace it.
+and Cloud Build gets the generation that the upload itself returned, so that no other writer of that
+bucket can replace it.
 """
 
-import io
 import tarfile
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, cast
 
-from google.api_core import exceptions as google_errors
 from google.cloud import storage
-from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.core.budget import Budget
 from shared.core.building import ArtifactFile, Recipe
 from shared.core.errors import Reject, Retry
+from shared.core.jobsource import inside
 from shared.core.ports import ArtifactFiles
+from shared.core.shorten import quoted
 
 DOCKERFILE = "Dockerfile"
 LARGEST = 200_000_000  # bytes of code
@@ -29,6 +30,11 @@ CHUNK = 1 << 20  # bytes in memory
 TIMEOUT = 60  # seconds for each chunk
 
 _FIX = "Put data into an artifact that the run fetches, or build the image yourself."
+_GZIP = 31  # zlib's word for a gzip stream
+_LONGEST, _LONGEST_PATH = 255, 4000  # bytes that Linux allows, for a name and for a path
+_BLOCK = tarfile.BLOCKSIZE
+
+Content = tuple[str, int, Iterable[bytes]]  # of a file: its name, its size, its pieces
 
 
 def upload(
@@ -38,74 +44,86 @@ def upload(
 
     Raises:
         OutOfTime: the code does not arrive within the budget.
-        Reject: the code is too large, or lacks the Dockerfile that the job names.
+        Reject: the code is too large, has a file that no folder can have, or lacks the Dockerfile
+            that the job names.
         Retry, Denied: W&B does not answer; and each error of the client.
     """
-    code = list(_code(recipe, files))
-    of_job = [file for file in files.files_of(recipe.job) if file.name in recipe.files]
+    code = _checked(recipe, files.files_of(recipe.code)) if recipe.code else []
+    wanted = (file for file in files.files_of(recipe.job) if file.name in recipe.files)
+    of_job = _bounded(recipe.job, wanted) if recipe.files else []
+
+    def contents() -> Iterator[Content]:
+        if recipe.text:
+            text = recipe.text.encode()
+            yield DOCKERFILE, len(text), [text]
+        placed = chain(((each.name, each) for each in of_job), (_placed(each) for each in code))
+        for name, file in placed:
+            yield name, file.size, _in_time(files.content(file), budget)
+
     bucket, _, folder = recipe.store.removeprefix("gs://").partition("/")
-    blob = client.bucket(bucket).blob(f"{folder}/{recipe.tag}-{uuid.uuid4().hex}.tar.gz")
-    try:
-        with _written(blob) as out, tarfile.open(fileobj=out, mode="w|gz") as archive:
-            if recipe.text:
-                text = recipe.text.encode()
-                _add(archive, DOCKERFILE, len(text), iter([text]))
-            for file in of_job:
-                _add(archive, file.name, file.size, _in_time(files.content(file), budget))
-            for file in code:
-                _add(archive, f"code/{file.name}", file.size, _in_time(files.content(file), budget))
-    except InvalidResponse as exc:
-        raise google_errors.from_http_response(exc.response) from exc
-    blob.reload(timeout=TIMEOUT)
-    return {"bucket": bucket, "object_": blob.name, "generation": int(blob.generation)}
-
-
-@contextmanager
-def _written(blob: storage.Blob) -> Iterator[IO[bytes]]:
-    """Open a new object for writing; end it at once on an error, or its finalizer would retry."""
-    out = blob.open(
-        "wb", chunk_size=CHUNK, retry=DEFAULT_RETRY, timeout=TIMEOUT, if_generation_match=0
+    name = f"{folder}/{recipe.tag}-{uuid.uuid4().hex}.tar.gz"
+    blob = client.bucket(bucket).blob(name, chunk_size=CHUNK)
+    blob.upload_from_file(
+        cast(IO[bytes], _Stream(_compressed(_archive(contents())))),
+        retry=DEFAULT_RETRY,
+        timeout=TIMEOUT,
+        if_generation_match=0,
     )
-    try:
-        yield out
-        out.close()
-    except BaseException:
-        out.terminate()
-        raise
+    return {"bucket": bucket, "object_": name, "generation": int(blob.generation)}
 
 
-def _code(recipe: Recipe, files: ArtifactFiles) -> Sequence[ArtifactFile]:
-    """Return the files of the code; none if a step of the build fetches a repository."""
-    found: list[ArtifactFile] = []
-    size = 0
-    for file in files.files_of(recipe.code) if recipe.code else ():
-        if ".." in PurePosixPath(file.name).parts or file.name.startswith("/"):
-            raise Reject(
-                "job", f"{recipe.code} has a file outside of itself: {file.name[:100]!r}", _FIX
-            )
-        found.append(file)
-        size += file.size
-        if size > LARGEST:
-            raise _too_much(recipe, f"{LARGEST // 1_000_000} MB")
-        if len(found) > MOST:
-            raise _too_much(recipe, f"{MOST} files")
-    if recipe.code and recipe.dockerfile:
-        _require_dockerfile(recipe, found)
+def _placed(file: ArtifactFile) -> tuple[str, ArtifactFile]:
+    return f"code/{file.name}", file
+
+
+def _checked(recipe: Recipe, files: Iterable[ArtifactFile]) -> Sequence[ArtifactFile]:
+    """Return the files of the code, which can be unpacked into one folder."""
+    found = _bounded(recipe.code, files)
+    folders = {str(up) for file in found for up in PurePosixPath(file.name).parents}
+    names: set[str] = set()
+    for file in found:
+        if problem := _problem(file.name, folders, names):
+            raise Reject("job", f"{recipe.code} has a file {problem}: {quoted(file.name)}", _FIX)
+        names.add(file.name)
+    if recipe.dockerfile:
+        dockerfile = str(PurePosixPath(recipe.context, recipe.dockerfile))
+        if dockerfile not in names:
+            problem = f"{recipe.code} has no {dockerfile}, the Dockerfile of the image"
+            raise Reject("job", problem, "Name a Dockerfile that it has.")
     return found
 
 
-def _too_much(recipe: Recipe, limit: str) -> Reject:
-    return Reject("job", f"{recipe.code} has more than {limit}, too much for an image", _FIX)
+def _problem(name: str, folders: set[str], names: set[str]) -> str:
+    """Return why no folder can have this file; empty if one can."""
+    plain = inside(name)
+    if plain is None:
+        return "outside of itself"
+    storable = name == name.encode(errors="replace").decode()  # half of a surrogate pair is not
+    if not plain or plain != name or "\\" in name or not storable:
+        return "whose name is not a plain path"
+    lengths = [len(part.encode()) for part in (*PurePosixPath(name).parts, name)]
+    if max(lengths[:-1]) > _LONGEST or lengths[-1] > _LONGEST_PATH:
+        return "whose name is too long"
+    if name in names:
+        return "twice"
+    return "that is also a folder" if name in folders else ""
 
 
-def _require_dockerfile(recipe: Recipe, files: Sequence[ArtifactFile]) -> None:
-    dockerfile = str(PurePosixPath(recipe.context, recipe.dockerfile))
-    if dockerfile not in {str(PurePosixPath(file.name)) for file in files}:
-        raise Reject(
-            "job",
-            f"{recipe.code} has no {dockerfile}, the Dockerfile of the image",
-            "Name a Dockerfile that it has.",
-        )
+def _bounded(artifact: str, files: Iterable[ArtifactFile]) -> Sequence[ArtifactFile]:
+    found: list[ArtifactFile] = []
+    size = 0
+    for file in files:
+        found.append(file)
+        size += file.size
+        if size > LARGEST:
+            raise _too_much(artifact, f"{LARGEST // 1_000_000} MB")
+        if len(found) > MOST:
+            raise _too_much(artifact, f"{MOST} files")
+    return found
+
+
+def _too_much(artifact: str, limit: str) -> Reject:
+    return Reject("job", f"{artifact} has more than {limit}, too much for an image", _FIX)
 
 
 def _in_time(pieces: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
@@ -114,33 +132,48 @@ def _in_time(pieces: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
         yield piece
 
 
-def _add(archive: tarfile.TarFile, name: str, size: int, chunks: Iterator[bytes]) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = size
-    content = io.BufferedReader(_Pieces(chunks), CHUNK)
-    try:
-        archive.addfile(entry, content)
-    except OSError as exc:
-        raise Retry(f"{name} is shorter than its size in W&B") from exc
-    if content.read(1):
-        raise Retry(f"{name} is longer than its size in W&B")
+def _archive(contents: Iterator[Content]) -> Iterator[bytes]:
+    """Yield a tar archive of regular files."""
+    for name, size, pieces in contents:
+        entry = tarfile.TarInfo(name)
+        entry.size = size
+        yield entry.tobuf()
+        left = size
+        for piece in pieces:
+            left -= len(piece)
+            if left < 0:
+                raise Retry(f"{name} is longer than its size in W&B")
+            yield piece
+        if left:
+            raise Retry(f"{name} is shorter than its size in W&B")
+        yield bytes(-size % _BLOCK)
+    yield bytes(2 * _BLOCK)
 
 
-class _Pieces(io.RawIOBase):
-    """A file that arrives in pieces."""
+def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(wbits=_GZIP)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
+class _Stream:
+    """A file that is read while it is made: what an upload of unknown size needs of one."""
 
-    # BufferedReader passes only memoryviews
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer from the current piece; return the number of bytes."""
-        self._rest = self._rest or next((chunk for chunk in self._chunks if chunk), b"")
-        filled = len(buffer[: len(self._rest)])
-        buffer[:filled], self._rest = self._rest[:filled], self._rest[filled:]
-        return filled
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = bytearray()
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        """Return this number of bytes; fewer only at the end."""
+        while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:
+            self._rest += piece
+        taken = bytes(self._rest[:size])
+        del self._rest[:size]
+        self._position += len(taken)
+        return taken
+
+    def tell(self) -> int:
+        """Return the number of bytes read so far."""
+        return self._position

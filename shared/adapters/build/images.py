@@ -1,20 +1,22 @@
 """Have an image built, once per content: Artifact Registry has the images, Cloud Build the builds.
 
 No call is repeated blindly: a build whose create had no answer carries its image's tag, and the
-next call finds it. If two launches ask at the same moment, the same content is built twice, and the
-second image replaces the first.
+next call finds it. If two launches ask at the same moment, the same content is built twice. The
+first image that is pushed counts, if the repository's tags are immutable.
 """
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from shared.adapters.build.builds import TIMEOUT, build_of, lazy_client, translated
+from shared.adapters.build.calls import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
 from shared.adapters.google import storage_client
 from shared.core.budget import Budget
-from shared.core.building import Recipe
+from shared.core.building import Ensured, GitCredential, Recipe
 from shared.core.errors import Retry
 from shared.core.lazy import Lazy
 from shared.core.ports import ArtifactFiles
@@ -24,13 +26,18 @@ BUILD_SECONDS = 3600
 HISTORY = 20  # builds of one image that are read, newest first
 JUST_NOW = timedelta(hours=1)  # an image pushed since then exists, even if it is not visible yet
 GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
+# The programs of the steps. Values reach them as arguments only, never as text of a program.
+_PROGRAMS = Path(__file__).parent
+FETCH = (_PROGRAMS / "fetch_repository.sh").read_text(encoding="utf-8")
+CHECK = (_PROGRAMS / "check_code.sh").read_text(encoding="utf-8")
 
 
 class CloudBuildImages:
     """Implements Images.
 
     Builds run in `parent` (projects/P/locations/L) as the service account `account`. An `endpoint`
-    (a URL) replaces Google's and needs no credentials.
+    (a URL) replaces Google's and needs no credentials. `git_credentials` are the operator's: with
+    them, builds fetch repositories.
     """
 
     def __init__(
@@ -41,6 +48,7 @@ class CloudBuildImages:
         files: ArtifactFiles,
         endpoint: str = "",
         timeout: float = TIMEOUT,
+        git_credentials: Sequence[GitCredential] = (),
     ) -> None:
         self._parent = parent
         self._account = account
@@ -49,22 +57,24 @@ class CloudBuildImages:
         self._client = lazy_client(endpoint)
         self._registry = Registry(endpoint, timeout)
         self._timeout = timeout
+        self._credentials = git_credentials
         self._storage = Lazy(storage_client)
 
-    def ensure(self, recipe: Recipe, budget: Budget) -> str:
-        """Return the build of this image, which begins now if necessary; empty if it exists."""
+    def ensure(self, recipe: Recipe, budget: Budget) -> Ensured:
+        """Return this image by its digest, or its build, which begins now if necessary."""
         # builds first: one that ends between the two calls has pushed its image
         builds = self._builds_of(recipe)
-        under_way = next((build.name for build in builds if not build_of(build).over), "")
-        if under_way or self._registry.has(recipe.image):
-            return under_way
+        if under_way := next((build.name for build in builds if not build_of(build).over), ""):
+            return Ensured(build=under_way)
+        if image := self._registry.by_digest(recipe.image):
+            return Ensured(image=image)
         since = datetime.now(UTC) - JUST_NOW
         for build in builds:
             succeeded = build_of(build).status == "SUCCESS"
             if succeeded and build.finish_time and build.finish_time > since:
                 problem = f"has pushed {recipe.image}, which Artifact Registry does not show"
                 raise Retry(f"{build.name} {problem}")
-        return self._begin(recipe, budget)
+        return Ensured(build=self._begin(recipe, budget))
 
     def _builds_of(self, recipe: Recipe) -> list[Any]:
         """Return the newest builds of this image."""
@@ -91,7 +101,7 @@ class CloudBuildImages:
         project = self._parent.split("/")[1]
         build = {
             "source": {"storage_source": source},
-            "steps": steps(recipe),
+            **steps(recipe, self._credentials),
             "images": [recipe.image],
             "tags": ["vertex-launch", self._agent, _mark(recipe)],
             "timeout": {"seconds": BUILD_SECONDS},
@@ -114,26 +124,42 @@ class CloudBuildImages:
         return f"building {recipe.image} in {self._parent}"
 
 
-def steps(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return Cloud Build's steps: fetch the code of a repository if there is one, then build."""
-    fetches = []
-    if recipe.remote:
-        fetches += [
-            _git(recipe, "clone", "--quiet", "--no-checkout", "--", recipe.remote, "code"),
-            _git(recipe, "-C", "code", "checkout", "--quiet", recipe.commit),
-            _git(recipe, "-C", "code", "submodule", "--quiet", "update", "--init", "--recursive"),
-        ]
-        if "diff.patch" in recipe.files:
-            fetches.append(_git(recipe, "-C", "code", "apply", "../diff.patch"))
-    context = f"code/{recipe.context}".rstrip("/") if recipe.dockerfile else "."
-    dockerfile = f"{context}/{recipe.dockerfile}" if recipe.dockerfile else DOCKERFILE
+def steps(recipe: Recipe, credentials: Sequence[GitCredential] = ()) -> dict[str, Any]:
+    """Return the steps of a build, and the secrets of the step that fetches a repository.
+
+    The steps fetch the code of a repository if there is one, refuse code that leads out of its
+    folder, and build the image. Only the operator chooses their environment.
+    """
+    if recipe.dockerfile:
+        context = f"code/{recipe.context}".rstrip("/")
+        dockerfile = f"{context}/{recipe.dockerfile}"
+        checked = [context, dockerfile]
+    else:
+        context, dockerfile = ".", DOCKERFILE
+        checked = ["code"]
+    check = _bash(DOCKER, CHECK, *checked)
     arguments = ["build", "--tag", recipe.image, "--file", dockerfile, context]
-    return [*fetches, {"name": DOCKER, "args": [_literal(each) for each in arguments]}]
+    build = {"name": DOCKER, "args": [_literal(each) for each in arguments]}
+    if not recipe.remote:
+        return {"steps": [check, build]}
+    hosts = [credential.host for credential in credentials]
+    fetch = _bash(GIT, FETCH, recipe.remote, recipe.commit, *hosts)
+    if not credentials:
+        return {"steps": [fetch, check, build]}
+    secrets = [
+        {"version_name": credential.secret, "env": f"GIT_LOGIN_{number}"}
+        for number, credential in enumerate(credentials, 1)
+    ]
+    fetch["secret_env"] = [secret["env"] for secret in secrets]
+    return {"steps": [fetch, check, build], "available_secrets": {"secret_manager": secrets}}
 
 
-def _git(recipe: Recipe, *arguments: str) -> dict[str, Any]:
-    variables = [_literal(f"{name}={value}") for name, value in sorted(recipe.variables.items())]
-    return {"name": GIT, "args": [_literal(each) for each in arguments], "env": variables}
+def _bash(image: str, program: str, *arguments: str) -> dict[str, Any]:
+    return {
+        "name": image,
+        "entrypoint": "bash",
+        "args": [_literal(each) for each in ("-c", program, "bash", *arguments)],
+    }
 
 
 def _literal(text: str) -> str:

@@ -1,9 +1,13 @@
-"""Artifact Registry: whether an image exists. One call of its REST API needs no library."""
+"""Artifact Registry: the digest of an image. One call of its REST API needs no library."""
 
+import re
 from urllib.parse import quote
 
-from shared.adapters.build.builds import TIMEOUT, translated
+import requests
+
+from shared.adapters.build.calls import TIMEOUT, translated
 from shared.adapters.google import rest_session
+from shared.core.asjson import as_mapping
 from shared.core.building import repository_of
 from shared.core.errors import Denied, Retry
 from shared.core.lazy import Lazy
@@ -12,6 +16,7 @@ from shared.core.within import within
 ENDPOINT = "https://artifactregistry.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 PERMISSION = "the permission artifactregistry.tags.get"
+_VERSION = re.compile(r"projects/.+/versions/(sha256:[0-9a-f]{64})")
 
 
 class Registry:
@@ -22,11 +27,13 @@ class Registry:
         self._session = Lazy(lambda: rest_session(endpoint, SCOPE))
         self._timeout = timeout
 
-    def has(self, image: str) -> bool:
-        """Tell whether REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG exists.
+    def by_digest(self, image: str) -> str:
+        """Return REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG as IMAGE@sha256:DIGEST.
+
+        The result is empty if no such image exists. A tag can move; a digest is the content.
 
         Raises:
-            Retry, Denied: Artifact Registry does not answer, or submit may not ask.
+            Retry, Denied: Artifact Registry does not answer, or this account may not ask.
         """
         name, _, tag = image.rpartition(":")
         repository, package = repository_of(name)
@@ -37,6 +44,19 @@ class Registry:
             answer = within(self._timeout, lambda: session.get(url, timeout=self._timeout))
         if answer.status_code in (401, 403):
             raise Denied(f"{call}: {answer.status_code}. The function's account needs {PERMISSION}")
-        if answer.status_code not in (200, 404):
+        if answer.status_code == 404:
+            return ""
+        if answer.status_code != 200:
             raise Retry(f"Artifact Registry answers {answer.status_code} for {image}")
-        return answer.status_code == 200
+        return f"{name}@{_digest(answer, image)}"
+
+
+def _digest(answer: requests.Response, image: str) -> str:
+    """Return the digest in an answer of tags.get; never a text of an unknown form."""
+    try:
+        found = _VERSION.fullmatch(str(as_mapping(answer.json()).get("version")))
+    except (ValueError, RecursionError):
+        found = None
+    if found is None:
+        raise Retry(f"Artifact Registry's answer for {image} has no digest")
+    return found[1]

@@ -17,6 +17,7 @@ from shared.config.ladder import Ladder
 from shared.config.launch_config import (
     BUILDERS,
     ContextStore,
+    GitCredentials,
     ImageName,
     KeySecret,
     builder_problem,
@@ -106,6 +107,17 @@ class SubmitSettings(Settings):
             examples=["gs://BUCKET/FOLDER"],
         ),
     ] = ""
+    git_credentials: Annotated[
+        GitCredentials,
+        NoDecode,
+        BeforeValidator(_from_json),
+        Field(
+            validation_alias=or_file("LAUNCH_GIT_CREDENTIALS", "builder.git_credentials"),
+            description="the secret with which builds log in at a git host, by its host; the "
+            "variable as JSON",
+            examples=['{"github.com": "projects/P/secrets/S"}'],
+        ),
+    ] = ()
     builder: Annotated[
         str,
         Field(

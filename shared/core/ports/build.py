@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from shared.core.budget import Budget
-from shared.core.building import ArtifactFile, Build, Recipe
+from shared.core.building import ArtifactFile, Build, Ensured, Recipe
 
 
 class ArtifactFiles(Protocol):
@@ -24,8 +24,8 @@ class ArtifactFiles(Protocol):
 class Images(Protocol):
     """Cloud Build and Artifact Registry, as submit uses them."""
 
-    def ensure(self, recipe: Recipe, budget: Budget) -> str:
-        """Return the running build of this image; empty if the image exists.
+    def ensure(self, recipe: Recipe, budget: Budget) -> Ensured:
+        """Return this image by its digest, or its running build.
 
         Begins a build if there is none. Checks the budget during the upload, and immediately
         before it begins a build.

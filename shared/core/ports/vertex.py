@@ -1,7 +1,7 @@
 """Vertex AI's CustomJobs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -27,6 +27,21 @@ class CustomJobCall:
     def parent(self) -> str:
         """Return the job's project and region as a resource name."""
         return f"projects/{self.project}/locations/{self.location}"
+
+    def running(self, image: str) -> "CustomJobCall":
+        """Return the call with its built image by digest, wherever the recipe's name stands."""
+        if self.recipe is None:
+            return self
+        return replace(self, constructor=_replaced(self.constructor, self.recipe.image, image))
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    """Return a value in which each text that is `old` is `new`."""
+    if isinstance(value, Mapping):
+        return {key: _replaced(each, old, new) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_replaced(each, old, new) for each in value)
+    return new if value == old else value
 
 
 @dataclass(frozen=True, slots=True)

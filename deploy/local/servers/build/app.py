@@ -144,12 +144,13 @@ async def _tag(state: BuildState, request: Request, parent: str) -> dict[str, An
     image = (
         f"{location}-docker.pkg.dev/{project}/{path['repository']}/{path['package']}:{path['tag']}"
     )
-    if not state.has_image(image):
+    digest = state.digest(image)
+    if not digest:
         raise not_found(image)
     package = f"{parent}/repositories/{path['repository']}/packages/{path['package']}"
     return {
         "name": f"{package}/tags/{path['tag']}",
-        "version": f"{package}/versions/sha256:{0:064x}",
+        "version": f"{package}/versions/{digest}",
     }
 
 

@@ -15,6 +15,7 @@ _IMAGE = re.compile(
     r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[\w][\w.-]{0,127})?", re.ASCII
 )
 _ACCOUNT = re.compile(r"projects/[^/]+/serviceAccounts/[^/@]+@[^/@]+")
+_VERSION = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
 _ARCHIVES = (".tar.gz", ".tgz", ".zip")
 _SUBSTITUTION = re.compile(r"(?<!\$)(?:\$\$)*\$(?:\{(\w+)\}|(\w+))")
 _BUILT_IN = frozenset({"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION"})
@@ -47,6 +48,19 @@ def _problems(build: Any) -> Iterator[str]:
     if build.timeout.seconds > LONGEST:
         yield "invalid timeout: it must not exceed 24h"
     yield from _of_account(build)
+    yield from _of_secrets(build)
+
+
+def _of_secrets(build: Any) -> Iterator[str]:
+    """Yield the problems of secrets: each is declared once, and some step uses it."""
+    declared = [secret.env for secret in build.available_secrets.secret_manager]
+    used = {name for step in build.steps for name in step.secret_env}
+    for name in sorted(used ^ set(declared)):
+        problem = "is used, but not declared" if name in used else "is declared, but not used"
+        yield f"invalid build: the secret environment variable {name!r} {problem}"
+    for secret in build.available_secrets.secret_manager:
+        if _wrong(_VERSION, secret.version_name):
+            yield f"invalid secret version {secret.version_name!r}"
 
 
 def _of_step(number: int, step: Any, known: frozenset[str]) -> Iterator[str]:

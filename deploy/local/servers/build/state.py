@@ -1,11 +1,12 @@
 """All builds, and their states: QUEUED → WORKING → SUCCESS, FAILURE, TIMEOUT or CANCELLED."""
 
+import hashlib
 import itertools
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,14 +52,17 @@ class BuildState:
         store: ImageStore | None = None,
         gcs: str = "",
         log_url: str = "https://logs.test",
+        secrets: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.requests = dict.fromkeys(("create", "get", "list", "cancel", "tag"), 0)
         # by call: the errors of the next answers, and whether the call has its effect
         self.faults: dict[str, list[tuple[ApiError, bool]]] = {}
-        self.images: set[str] = set()  # pushed images without a folder in the store
+        self.images: set[str] = set()  # pushed images, if there is no store
         self.log_url = log_url
         self.at_once: int | None = None  # the quota of concurrent builds; None: no limit
         self.folder, self._store, self._gcs = folder, store, gcs
+        self.secrets, self.env = dict(secrets or {}), dict(env or {})  # see Worker
         self._builds: dict[str, Kept] = {}
         self._threads: list[threading.Thread] = []
         self._working = 0
@@ -136,17 +140,18 @@ class BuildState:
             moment.FromDatetime(datetime.now(UTC))
             if detail:
                 kept.message.failure_info.detail = kept.message.status_detail = detail
-            if status == "SUCCESS":
+            if status == "SUCCESS" and not self._store:
                 self.images.update(kept.message.images)
 
-    def has_image(self, image: str) -> bool:
-        """Return whether an image was pushed."""
-        if image in self.images:
-            return True
-        try:
-            return self._store is not None and bool(self._store.find(image))
-        except ValueError:
-            return False
+    def digest(self, image: str) -> str:
+        """Return the digest of an image; empty if it was never pushed."""
+        if self._store:
+            try:
+                return self._store.digest(image)
+            except ValueError:
+                return ""
+        pushed = image in self.images
+        return f"sha256:{hashlib.sha256(image.encode()).hexdigest()}" if pushed else ""
 
     def close(self) -> None:
         """Stop every running build, and wait for its worker."""
@@ -157,7 +162,9 @@ class BuildState:
 
     def _live(self, kept: Kept, store: ImageStore) -> None:
         name = kept.message.name
-        worker = Worker(kept.message, self.folder / kept.message.id, store, self._gcs, kept.stop)
+        folder = self.folder / kept.message.id
+        given = (self._gcs, kept.stop, self.secrets, self.env)
+        worker = Worker(kept.message, folder, store, *given)
         kept.log = worker.log
         if not self._begins(kept, worker):
             self.end(name, "CANCELLED" if kept.stop.is_set() else "EXPIRED")

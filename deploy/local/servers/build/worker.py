@@ -27,10 +27,21 @@ class CancelledError(Exception):
 
 
 class Worker:
-    """One build's workspace. `stop` ends its processes; `log` has all output."""
+    """One build's workspace. `stop` ends its processes; `log` has all output.
+
+    `secrets` are the contents of secrets, by the names of their versions; `env` are variables of
+    the machine that runs the steps.
+    """
 
     def __init__(
-        self, message: Any, folder: Path, store: ImageStore, gcs: str, stop: threading.Event
+        self,
+        message: Any,
+        folder: Path,
+        store: ImageStore,
+        gcs: str,
+        stop: threading.Event,
+        secrets: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._build = message
         self._folder = folder
@@ -38,6 +49,7 @@ class Worker:
         self._gcs = gcs
         self._stop = stop
         self._images: dict[str, Path] = {}
+        self._secrets, self._env = secrets or {}, env or {}
         self.log = folder / "log.txt"
         self.deadline = time.monotonic() + message.timeout.ToTimedelta().total_seconds()
 
@@ -59,13 +71,19 @@ class Worker:
                 if image not in self._images:
                     raise BuildError(f"failed to find image {image!r} after the steps")
                 self.say(f"Pushing {image}")
-                self._store.push(image, self._images[image])
+                self._push(image)
         except BuildError as exc:
             self.say(f"ERROR: {exc}")
             raise
         finally:
             # the images stay: packages that pip installed contain their paths
             shutil.rmtree(workspace, ignore_errors=True)
+
+    def _push(self, image: str) -> None:
+        try:
+            self._store.push(image, self._images[image])
+        except FileExistsError as exc:
+            raise BuildError(f"failed to push {image}: {exc}") from exc
 
     def say(self, line: str) -> None:
         """Append a line to the log."""
@@ -97,25 +115,37 @@ class Worker:
 
     def _step(self, number: int, step: Any, workspace: Path) -> None:
         arguments = [one.replace("$$", "$") for one in step.args]
-        env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
-        if step.name == GIT:
-            base = {
-                "PATH": os.environ["PATH"],
-                "HOME": str(self._folder),
-                "GIT_TERMINAL_PROMPT": "0",
-            }
-            code = self.run(["git", *arguments], workspace / step.dir_, base | env)
-            if code:
-                raise BuildError(
-                    f"build step {number} {step.name!r} failed: "
-                    f"step exited with non-zero status: {code}"
-                )
-        elif step.name == DOCKER:
-            self._docker(arguments, workspace / step.dir_)
-        else:
+        folder = workspace / step.dir_
+        if step.name == DOCKER and not step.entrypoint:
+            self._docker(arguments, folder)
+            return
+        program = step.entrypoint or {GIT: "git"}.get(step.name, "")
+        if step.name not in (GIT, DOCKER) or program not in ("git", "bash"):
             raise BuildError(
                 f"build step {number} {step.name!r} cannot run on this machine, which has no Docker"
             )
+        env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
+        secrets = {name: self._secret(name) for name in step.secret_env}
+        machine = {"PATH": os.environ["PATH"], **self._env}
+        code = self.run([program, *arguments], folder, machine | env | secrets)
+        if code:
+            raise BuildError(
+                f"build step {number} {step.name!r} failed: "
+                f"step exited with non-zero status: {code}"
+            )
+
+    def _secret(self, name: str) -> str:
+        """Return the content of a secret, by the name of its variable."""
+        named = {
+            each.env: each.version_name for each in self._build.available_secrets.secret_manager
+        }
+        version = named[name]
+        if version not in self._secrets:
+            raise BuildError(
+                f"failed to access secret version for secret {version}: rpc error: "
+                "code = PermissionDenied desc = Permission 'secretmanager.versions.access' denied"
+            )
+        return self._secrets[version]
 
     def _docker(self, arguments: list[str], folder: Path) -> None:
         match arguments:

@@ -1,0 +1,40 @@
+# Fetch a repository into ./code: $1 is its https address, $2 the commit. Further arguments are the
+# hosts for which the operator has named a secret; the variable GIT_LOGIN_N has the secret of the
+# Nth host: USER:PASSWORD or a token.
+#
+# The step that runs this is the only one with the secrets. Whoever wrote the repository decides
+# nothing here: git reads no configuration but the one below, uses no protocol but https (also for
+# submodules and redirections), and runs no hook.
+set -euo pipefail
+
+HOME=$(mktemp -d) # of this container; later steps do not see it
+export HOME GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_ALLOW_PROTOCOL=https
+
+git() {
+  command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"
+}
+
+remote=$1 commit=$2
+shift 2
+number=0
+for host in "$@"; do
+  number=$((number + 1))
+  name=GIT_LOGIN_$number
+  [[ ${!name} == *:* ]] || printf -v "$name" '%s' "git:${!name}" # servers ignore a token's user
+  export "${name?}"
+  # git asks this helper for exactly https://HOST, and for no server to which HOST redirects
+  helper='!login() { [ "$1" != get ] || printf "username=%s\npassword=%s\n" '
+  helper+="\"\${$name%%:*}\" \"\${$name#*:}\"; }; login"
+  git config --global "credential.https://$host.helper" "$helper"
+  for ssh in "git@${host%%:*}:" "ssh://git@${host%%:*}/"; do # submodules often name it so
+    git config --global --add "url.https://$host/.insteadOf" "$ssh"
+  done
+done
+
+git clone --quiet --no-checkout --template= -- "$remote" code
+cd code
+git checkout --quiet "$commit" --
+git submodule --quiet update --init --recursive
+if [[ -f ../diff.patch ]]; then
+  git apply ../diff.patch
+fi

@@ -1,0 +1,1 @@
+"""One test per attack, through the functions' own doors where possible."""
