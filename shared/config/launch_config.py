@@ -17,6 +17,8 @@ from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
+from shared.core.image import FORM, Image
+from shared.core.shorten import quoted
 
 __all__ = [
     "AGENTS_BUILDERS",
@@ -26,6 +28,7 @@ __all__ = [
     "ContextStore",
     "Environment",
     "ImageName",
+    "ImageReference",
     "KeySecret",
     "LaunchConfig",
     "builder_problem",
@@ -48,7 +51,18 @@ def image_name(written: str) -> str:
     return written.removeprefix("https://").rstrip("/")
 
 
-ImageName = Annotated[str, AfterValidator(image_name)]
+def _image(written: str) -> str:
+    """Refuse a text that is not the name of an image; an empty one names none."""
+    if written:
+        try:
+            Image.parse(written)
+        except ValueError as exc:
+            raise ValueError(f"is {quoted(written, 200)}, which {exc}. {FORM}") from exc
+    return written
+
+
+ImageName = Annotated[str, AfterValidator(image_name)]  # of images that are built
+ImageReference = Annotated[str, AfterValidator(_image)]  # of an image that is pulled
 
 
 class Section(BaseModel):
@@ -85,7 +99,7 @@ class Builder(Section):
     type: str = ""
     destination: ImageName = ""
     build_context_store: Annotated[ContextStore, Field(alias="build-context-store")] = ""
-    base_image: str = ""  # unknown to the agent
+    base_image: ImageReference = ""  # unknown to the agent
 
 
 class Registry(Section):
@@ -100,7 +114,7 @@ class Scheduler(Section):
     The agent does not know this section.
     """
 
-    image: str = ""
+    image: ImageReference = ""
     machine_type: str = ""
 
 

@@ -8,7 +8,7 @@ from shared.core.errors import Reject
 from shared.core.jobsource import JobSource
 from shared.core.ports import CustomJobCall
 from shared.core.shorten import quoted
-from shared.runspec import places
+from shared.runspec import places, secure_mode
 from shared.runspec.arguments import (
     ArgumentNames,
     check_names,
@@ -102,9 +102,8 @@ def render(
 
 def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) -> Source:
     """Return the image of a launch; refuse a run that this deployment does not serve."""
-    if spec.overrides.entry_point and defaults.secure_mode:
-        problem = "is refused: this deployment is in secure mode"
-        raise Reject("overrides.entry_point", problem, "Leave it out.")
+    if defaults.secure_mode:
+        secure_mode.check_overrides(spec.overrides)
     source = source_of(spec, job, _base_images(spec, defaults), defaults.destination)
     spec.check_run()
     if defaults.key_secret:
@@ -120,12 +119,15 @@ def _pools(
     defaults: DeploymentDefaults,
 ) -> list[dict[str, Any]]:
     api_key = "" if defaults.key_secret else defaults.api_key
-    entry = draft.launch.entry
+    entry, overrides = draft.launch.entry, draft.spec.overrides
+    pools, path = spec.get("worker_pool_specs"), f"{path}.worker_pool_specs"
+    if defaults.secure_mode:
+        secure_mode.check_containers(pools, path, overrides, source.command)
     return worker_pools(
-        spec.get("worker_pool_specs"),
-        f"{path}.worker_pool_specs",
+        pools,
+        path,
         entry_point=source.command,
-        args=draft.spec.overrides.args,
+        args=overrides.args,
         variables=launch_variables(draft.spec, entry, defaults.base_url, api_key, source.docker),
         before=reader(defaults.key_secret),
     )

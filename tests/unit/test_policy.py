@@ -9,9 +9,12 @@ from pydantic import ValidationError
 
 from shared.config.policy import AdmissionPolicy
 from shared.core.errors import Reject
+from shared.core.launch import RunPath
 from shared.core.ports import CustomJobCall
 from shared.runspec.policy import admit, example_image
 
+DIGEST = "sha256:" + "0" * 64
+RUN = RunPath("team", "cats", "r")
 IMAGE = "us-docker.pkg.dev/p/team/train:1"
 
 
@@ -37,12 +40,12 @@ ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
     ({"images": ["us-docker.pkg.dev/p/team/"]}, call()),
     ({"images": ["us-docker.pkg.dev/p/team/train"]}, call()),
     ({"images": ["us-docker.pkg.dev/p/team/train:1"]}, call()),
-    ({"images": ["gcr.io/x", "us-docker.pkg.dev/p/team"]}, call(pool(), pool(image="gcr.io/x@sha256:0"))),
+    ({"images": ["gcr.io/x", "us-docker.pkg.dev/p/team"]}, call(pool(), pool(image=f"gcr.io/x@{DIGEST}"))),
     ({"images": ["docker.io/library"]}, call(pool(image="python:3.11"))),
     ({"images": ["docker.io/team"]}, call(pool(image="team/train"))),
     ({"images": ["localhost:5000"]}, call(pool(image="localhost:5000/x"))),
     ({"machine_types": ["n1-standard-4"]}, call(pool(), pool())),
-    ({"machine_types": ["n1-standard-4"]}, call(pool(), {}, pool(None))),
+    ({"machine_types": ["n1-standard-4"]}, call(pool(), {}, pool())),
     ({"accelerator_types": ["NVIDIA_L4"]}, call(pool(accelerator="NVIDIA_L4"), pool())),
     ({"accelerator_types": []}, call(pool(accelerator="ACCELERATOR_TYPE_UNSPECIFIED"), pool(accelerator=""))),
     ({"max_replicas": 3}, call(pool(replica_count=1), {}, pool(replica_count="2"))),
@@ -56,7 +59,7 @@ ALLOWED: list[tuple[dict[str, Any], CustomJobCall]] = [
 @pytest.mark.parametrize(("policy", "asked"), ALLOWED, ids=range(len(ALLOWED)))
 def test_an_allowed_launch_is_unchanged(policy: dict[str, Any], asked: CustomJobCall) -> None:
     """A rule lists it, or there is no rule."""
-    admit(asked, AdmissionPolicy(**policy))
+    admit(asked, RUN, AdmissionPolicy(**policy))
 
 
 IMAGES = {"images": ["us-docker.pkg.dev/p/team", "gcr.io/x/"]}
@@ -91,7 +94,7 @@ def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
 ) -> None:
     """The author can fix the item without asking anybody."""
     with pytest.raises(Reject) as refused:
-        admit(asked, AdmissionPolicy(**policy))
+        admit(asked, RUN, AdmissionPolicy(**policy))
     assert refused.value.field == field
     message = str(refused.value)
     assert value in message
@@ -112,7 +115,7 @@ def test_a_refusal_names_the_rule_the_field_the_value_and_what_is_allowed(
 def test_a_value_of_another_type_is_refused(policy: dict[str, Any], asked: CustomJobCall, field: str) -> None:
     """A limit is never passed by a value of another type."""
     with pytest.raises(Reject) as refused:
-        admit(asked, AdmissionPolicy(**policy))
+        admit(asked, RUN, AdmissionPolicy(**policy))
     assert refused.value.field.startswith(field)
 
 
@@ -140,7 +143,7 @@ def test_a_limit_that_limits_nothing_or_all_is_no_setting(written: dict[str, Any
 def test_the_image_that_stands_for_any_is_allowed(prefix: str | None) -> None:
     """A queue's configuration is checked before it has an item."""
     policy = AdmissionPolicy(images=(prefix,)) if prefix else AdmissionPolicy()
-    admit(call(pool(image=example_image(policy, "REGION-docker.pkg.dev/PROJECT/IMAGE:TAG"))), policy)
+    admit(call(pool(image=example_image(policy, "region-docker.pkg.dev/project/image:tag"))), RUN, policy)
 
 
 @given(
@@ -166,7 +169,7 @@ def test_one_rule_more_never_allows_more(pools: list[Any], project: str, submit:
 def passes(asked: CustomJobCall, policy: AdmissionPolicy) -> bool:
     """Tell whether a policy allows a call."""
     try:
-        admit(asked, policy)
+        admit(asked, RUN, policy)
     except Reject:
         return False
     return True

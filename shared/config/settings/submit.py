@@ -18,6 +18,7 @@ from shared.config.launch_config import (
     BUILDERS,
     ContextStore,
     ImageName,
+    ImageReference,
     KeySecret,
     builder_problem,
 )
@@ -76,7 +77,7 @@ class SubmitSettings(Settings):
         ),
     ] = ()
     base_image: Annotated[
-        str,
+        ImageReference,
         Field(
             validation_alias=or_file("LAUNCH_BASE_IMAGE", "builder.base_image"),
             description="the image in which a job's code runs, if neither the job nor its queue "
@@ -88,6 +89,7 @@ class SubmitSettings(Settings):
     # these two before the builder, whose validator reads the first
     build_destination: Annotated[
         ImageName,
+        ImageReference,
         Field(
             validation_alias=or_file(
                 "LAUNCH_BUILD_DESTINATION", "builder.destination", "registry.uri"
@@ -115,7 +117,7 @@ class SubmitSettings(Settings):
         ),
     ] = ""
     scheduler_image: Annotated[
-        str,
+        ImageReference,
         Field(
             validation_alias=or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"),
             description="the image of a sweep's scheduler, with `wandb[launch]`",
