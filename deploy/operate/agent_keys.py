@@ -41,7 +41,7 @@ KNOWN = (
         AS_IS,
         "Schedulers of sweeps open at the same time, beside max_jobs; -1: no limit.",
     ),
-    Known(("secure_mode",), AS_IS, "True refuses entry point overrides."),
+    Known(("secure_mode",), AS_IS, "True refuses to choose the program in an item or a queue."),
     Known(("stopped_run_timeout",), AS_IS, "Seconds from stop in W&B to cancel."),
     Known(
         ("verbosity",),

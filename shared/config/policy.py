@@ -19,7 +19,8 @@ def _something(value: object) -> object:
 _Account = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 _Name = Annotated[str, Field(pattern=r"^[^/\s]+$")]
-_RunProject = Annotated[str, Field(pattern=r"^[^/\s]+/[^/]+$")]
+# W&B's clients write projects in lower case
+_RunProject = Annotated[str, Field(pattern=r"^[^/\s]+/[^/]+$"), AfterValidator(str.lower)]
 _VariablePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?\[\]!-]+$")]
 _Bucket = Annotated[str, Field(pattern=r"^gs://[a-z0-9][a-z0-9._-]+(/.*)?$")]
 _NfsMount = Annotated[str, Field(pattern=r"^[^:\s]+:/[^:]*$")]
@@ -181,9 +182,9 @@ class AdmissionPolicy(BaseModel):
             min_length=1,
             description="the project in which the job runs, from its spec or the deployment, and "
             "the project in each resource name: network, network attachment, DNS peering, "
-            "tensorboard, experiment, encryption key, persistent resource, reservation. The rule "
-            "compares texts, so list a project's number too if a name contains it: Vertex AI "
-            "requires the number for a network",
+            "tensorboard, experiment, encryption key, persistent resource, reservation, Lustre "
+            "volume. The rule compares texts, so list a project's number too if a name contains "
+            "it: Vertex AI requires the number for a network",
             examples=["[my-project, '123456789012']"],
         ),
     ] = None

@@ -10,7 +10,7 @@ from typing import Self
 FORM = "Write REGISTRY/PATH:TAG or REGISTRY/PATH@sha256:DIGEST, with PATH in lower case."
 DOCKER_HUB = "docker.io"
 
-_LONGEST = 255  # characters of registry and path together
+_LONGEST = 255  # characters of a path
 _TOO_LONG = 600  # characters of a whole name: no regular expression sees more
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
@@ -117,5 +117,5 @@ def _check(image: Image) -> None:
     """Refuse a name without a valid path; a prefix may be a registry alone."""
     if not _PATH.fullmatch(image.path):
         raise ValueError("is not the name of an image")
-    if len(image.registry) + 1 + len(image.path) > _LONGEST:
-        raise ValueError(f"has more than {_LONGEST} characters before its tag")
+    if len(image.path) > _LONGEST:
+        raise ValueError(f"has more than {_LONGEST} characters in its path")

@@ -11,7 +11,7 @@ from shared.runspec.shapes import whole
 
 _DEFAULT_DISK_GB = 100  # Vertex AI's
 _NO_ACCELERATOR = "ACCELERATOR_TYPE_UNSPECIFIED"
-_RESOURCE_NAME = re.compile(r"projects/([A-Za-z0-9.:_-]+)((?:/[A-Za-z0-9._~-]+)+)")
+_RESOURCE_NAME = re.compile(r"(?:projects/)?([A-Za-z0-9.:_-]+)((?:/[A-Za-z0-9._~-]+)+)")
 _ELSEWHERE = frozenset({".", "..", "projects"})  # parts that could lead to another project
 
 
@@ -86,7 +86,10 @@ def is_inside(value: str, limit: tuple[str, ...]) -> bool:
 
 
 def is_of_project(value: str, limit: tuple[str, ...]) -> bool:
-    """Tell whether a resource name is of an allowed project; an id alone is of the job's own."""
+    """Tell whether a resource name is of an allowed project; an id alone is of the job's own.
+
+    A volume handle begins with its project, without `projects/`.
+    """
     if "/" not in value:
         return True
     name = _RESOURCE_NAME.fullmatch(value)

@@ -117,6 +117,7 @@ RULES = (
             "spec.encryption_spec_key_name",
             "spec.persistent_resource_id",
             f"{POOL}.machine_spec.reservation_affinity.values[]",
+            f"{POOL}.lustre_mounts[].volume_handle",
             "run.network",
             "run.tensorboard",
             "run.experiment",

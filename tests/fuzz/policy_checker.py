@@ -23,7 +23,9 @@ OURS = re.compile(
     r"WANDB_(BASE_URL|API_KEY|PROJECT|ENTITY|LAUNCH|RUN_ID|DOCKER|NAME|USERNAME|SWEEP_ID|RESUME|ARTIFACTS"
     r"|LAUNCH_QUEUE_NAME|LAUNCH_QUEUE_ENTITY|LAUNCH_TRACE_ID|(CONFIG|LAUNCH_FILE_OVERRIDES)(_[0-9]+)?)"
 )
-FREE_TEXT = ("display_name", "labels", "env", "command", "args", "image_uri", "output_uri_prefix")
+# fields without a resource name of Google Cloud
+FREE_TEXT = ("display_name", "labels", "env", "command", "args", "image_uri", "output_uri_prefix", "domain", "server")
+FREE_TEXT += ("path", "mount_point", "instance_ip", "filesystem", "machine_type", "tpu_topology", "boot_disk_type")
 IMAGE = re.compile(
     r"(?:(?P<host>localhost(?::\d+)?|[^/@]*[.:A-Z][^/@]*)/)?(?P<path>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
@@ -87,12 +89,13 @@ def outside(call: CustomJobCall, policy: AdmissionPolicy) -> set[str]:
     runs = [{one.name: one.value for one in container.env} for container in containers]
     places = [spec.base_output_directory.output_uri_prefix, str(call.constructor["staging_bucket"])]
     strings = [text for name, text in _strings(job) if name not in FREE_TEXT]
-    peers = [peer.target_project for peer in spec.psc_interface_config.dns_peering_configs]
+    peers = [one for peer in spec.psc_interface_config.dns_peering_configs if (one := peer.target_project)]
     named = [project, *peers, *(one for text in strings for one in re.findall(r"projects/([^/]*)", text))]
     resources = [spec.network, spec.tensorboard, spec.persistent_resource_id, spec.experiment, spec.experiment_run]
     resources += [job.encryption_spec.kms_key_name, spec.psc_interface_config.network_attachment]
     resources += [one for pool in pools for one in pool.machine_spec.reservation_affinity.values]
-    named += [f"none in {text}" for text in resources if "/" in text and not text.startswith("projects/")]
+    resources += [one.volume_handle for pool in pools for one in pool.lustre_mounts]
+    named += [text.split("/")[0] for text in resources if "/" in text and not text.startswith("projects/")]
     values: dict[str, list[Any]] = {
         "service_accounts": [spec.service_account] if spec.service_account else [],
         "machine_types": [pool.machine_spec.machine_type for pool in pools],

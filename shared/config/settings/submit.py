@@ -38,7 +38,9 @@ class SubmitSettings(Settings):
         bool,
         Field(
             validation_alias=or_file("LAUNCH_SECURE_MODE", "secure_mode"),
-            description="refuse overrides of the entry point",
+            description="the image or the W&B job of a launch decides what runs: refuse overrides "
+            "of the entry point, the Dockerfile and the folder, a container's `command`, and "
+            "arguments without a job's entry point",
         ),
     ] = False
     policy: Annotated[
