@@ -14,27 +14,6 @@ from typing import Any
 from shared.core.launch import Entry
 from shared.runspec.model import RunSpec
 
-_IN_PARTS = ("WANDB_CONFIG", "WANDB_LAUNCH_FILE_OVERRIDES")
-_NAMES = frozenset(
-    [
-        "WANDB_BASE_URL",
-        "WANDB_API_KEY",
-        "WANDB_PROJECT",
-        "WANDB_ENTITY",
-        "WANDB_LAUNCH",
-        "WANDB_RUN_ID",
-        "WANDB_DOCKER",
-        "WANDB_NAME",
-        "WANDB_USERNAME",
-        "WANDB_SWEEP_ID",
-        "WANDB_RESUME",
-        "WANDB_LAUNCH_QUEUE_NAME",
-        "WANDB_LAUNCH_QUEUE_ENTITY",
-        "WANDB_LAUNCH_TRACE_ID",
-        "WANDB_ARTIFACTS",
-        *_IN_PARTS,
-    ]
-)
 MAX_VALUE = 32_670  # characters; a longer value becomes NAME_0, NAME_1, …
 
 
@@ -64,13 +43,6 @@ def launch_variables(
     used = {"_wandb_job": spec.job} if spec.job else {}
     variables["WANDB_ARTIFACTS"] = json.dumps({**used, **spec.overrides.artifacts})
     return variables
-
-
-def is_ours(name: str) -> bool:
-    """Tell whether W&B Launch sets a variable of this name."""
-    whole, _, part = name.rpartition("_")
-    is_part = whole in _IN_PARTS and part.isascii() and part.isdecimal()
-    return is_part or name in _NAMES
 
 
 def _cut(name: str, value: Mapping[str, Any]) -> dict[str, str]:

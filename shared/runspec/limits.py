@@ -5,7 +5,6 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from shared.core.image import Image
-from shared.runspec.environment import is_ours
 from shared.runspec.fields import mapping, text, wrong
 from shared.runspec.shapes import whole
 
@@ -74,8 +73,8 @@ def begins_with(value: str, limit: tuple[str, ...]) -> bool:
 
 
 def matches(value: str, limit: tuple[str, ...]) -> bool:
-    """Tell whether a variable is W&B Launch's own, or matches one of these patterns."""
-    return is_ours(value) or any(fnmatchcase(value, pattern) for pattern in limit)
+    """Tell whether a name matches one of these patterns."""
+    return any(fnmatchcase(value, pattern) for pattern in limit)
 
 
 def is_inside(value: str, limit: tuple[str, ...]) -> bool:

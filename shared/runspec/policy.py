@@ -19,6 +19,7 @@ from shared.runspec.fields import items, mapping
 
 POOL = "spec.worker_pool_specs[]"
 REPLICAS = f"{POOL}.replica_count"  # of which `max_replicas` limits the sum
+VARIABLES = f"{POOL}.container_spec.env[].name"
 BASE_IMAGE = "the base image"
 _SHOWN = 200  # characters of a value that a refusal quotes
 
@@ -37,6 +38,8 @@ def admit(call: CustomJobCall, run: RunPath, policy: AdmissionPolicy) -> None:
         for field in rule.fields:
             for path, found in _values(document, field):
                 value = rule.read(found, path)
+                if field == VARIABLES and value in call.own_variables:
+                    continue
                 if value is not None and not rule.allows(value, limit):
                     problem = f"is {_shown(value)}"
                     allowed = rule.allowed.format(_shown(limit)) if limit != () else "none"
@@ -151,7 +154,7 @@ RULES = (
     ),
     Rule(
         "environment_variables",
-        (f"{POOL}.container_spec.env[].name",),
+        (VARIABLES,),
         limits.matches,
         allowed="names that match {}",
     ),

@@ -75,7 +75,10 @@ def render(
     location = places.location(
         spec.pop("location", None), f"{path}.spec.location", defaults.location
     )
-    spec["worker_pool_specs"] = _pools(draft, source, spec, f"{path}.spec", defaults)
+    variables = _variables(draft, source, defaults)
+    spec["worker_pool_specs"] = _pools(
+        draft, source, spec, f"{path}.spec", defaults, variables=variables
+    )
     bucket = staging_bucket(spec.get("staging_bucket"), f"{path}.spec.staging_bucket")
     labels, replaced = all_labels(spec.get("labels"), f"{path}.spec.labels", launch, defaults.agent)
     run_path = launch.entry.run
@@ -97,6 +100,7 @@ def render(
         submit=run_arguments(run, f"{path}.run", names.shapes),
         warnings=(*warnings, *replaced),
         recipe=placed(source.recipe, store, spec["worker_pool_specs"]),
+        own_variables=frozenset(variables),
     )
 
 
@@ -111,15 +115,23 @@ def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) 
     return source
 
 
+def _variables(draft: Draft, source: Source, defaults: DeploymentDefaults) -> dict[str, str]:
+    api_key = "" if defaults.key_secret else defaults.api_key
+    return launch_variables(
+        draft.spec, draft.launch.entry, defaults.base_url, api_key, source.docker
+    )
+
+
 def _pools(
     draft: Draft,
     source: Source,
     spec: Mapping[str, Any],
     path: str,
     defaults: DeploymentDefaults,
+    *,
+    variables: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    api_key = "" if defaults.key_secret else defaults.api_key
-    entry, overrides = draft.launch.entry, draft.spec.overrides
+    overrides = draft.spec.overrides
     pools, path = spec.get("worker_pool_specs"), f"{path}.worker_pool_specs"
     if defaults.secure_mode:
         secure_mode.check_containers(pools, path, overrides, source.command)
@@ -128,7 +140,7 @@ def _pools(
         path,
         entry_point=source.command,
         args=overrides.args,
-        variables=launch_variables(draft.spec, entry, defaults.base_url, api_key, source.docker),
+        variables=variables,
         before=reader(defaults.key_secret),
     )
 

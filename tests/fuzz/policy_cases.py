@@ -380,7 +380,17 @@ def _job(random: Random, case: Case) -> None:
 def _variables(random: Random, case: Case) -> None:
     """Set W&B's own variables, or those that change a program."""
     pools = case.vertex["spec"]["worker_pool_specs"] if isinstance(case.vertex.get("spec"), dict) else None
-    names = ["WANDB_ENTITY", "WANDB_PROJECT", "WANDB_API_KEY", "wandb_entity", *WORDS["environment_variables"], "A.B"]
+    names = [
+        "WANDB_USERNAME",
+        "WANDB_SWEEP_ID",
+        "WANDB_CONFIG_9",
+        "WANDB_ENTITY",
+        "WANDB_PROJECT",
+        "WANDB_API_KEY",
+        "wandb_entity",
+        *WORDS["environment_variables"],
+        "A.B",
+    ]
     for pool in pools if isinstance(pools, list) else []:
         if isinstance(pool, dict) and isinstance(pool.get("container_spec"), dict):
             pool["container_spec"]["env"] = [{"name": random.choice(names), "value": "other"} for _ in range(2)]

@@ -23,9 +23,12 @@ OURS = re.compile(
     r"WANDB_(BASE_URL|API_KEY|PROJECT|ENTITY|LAUNCH|RUN_ID|DOCKER|NAME|USERNAME|SWEEP_ID|RESUME|ARTIFACTS"
     r"|LAUNCH_QUEUE_NAME|LAUNCH_QUEUE_ENTITY|LAUNCH_TRACE_ID|(CONFIG|LAUNCH_FILE_OVERRIDES)(_[0-9]+)?)"
 )
+USERS_VALUES = ("1", "other")  # of variables in the cases; W&B Launch sets none to these
 # fields without a resource name of Google Cloud
-FREE_TEXT = ("display_name", "labels", "env", "command", "args", "image_uri", "output_uri_prefix", "domain", "server")
-FREE_TEXT += ("path", "mount_point", "instance_ip", "filesystem", "machine_type", "tpu_topology", "boot_disk_type")
+FREE_TEXT = (
+    *("display_name", "labels", "env", "command", "args", "image_uri", "output_uri_prefix", "domain", "server", "path"),
+    *("mount_point", "instance_ip", "filesystem", "machine_type", "tpu_topology", "boot_disk_type"),
+)
 IMAGE = re.compile(
     r"(?:(?P<host>localhost(?::\d+)?|[^/@]*[.:A-Z][^/@]*)/)?(?P<path>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
@@ -85,7 +88,7 @@ def outside(call: CustomJobCall, policy: AdmissionPolicy) -> set[str]:
     images = [container.image_uri for container in containers]
     if call.recipe:
         images += re.findall(r"(?m)^FROM (.*)$", call.recipe.text)
-    variables = [(one.name, one.value) for container in containers for one in container.env]
+    variables = [(one.name, one.value in USERS_VALUES) for container in containers for one in container.env]
     runs = [{one.name: one.value for one in container.env} for container in containers]
     places = [spec.base_output_directory.output_uri_prefix, str(call.constructor["staging_bucket"])]
     strings = [text for name, text in _strings(job) if name not in FREE_TEXT]
@@ -120,7 +123,7 @@ def outside(call: CustomJobCall, policy: AdmissionPolicy) -> set[str]:
         "images": lambda limit: all(any(_begins(image, prefix) for prefix in limit) for image in images),
         "max_replicas": lambda limit: sum(_machines(pool) for pool in pools) <= limit,
         "max_boot_disk_gb": lambda limit: all((pool.disk_spec.boot_disk_size_gb or 100) <= limit for pool in pools),
-        "environment_variables": lambda limit: all(_may_be_set(name, limit) for name, _ in variables),
+        "environment_variables": lambda limit: all(_may_be_set(*one, limit) for one in variables),
         "buckets": lambda limit: all(any(_is_in(place, folder) for folder in limit) for place in places),
         "enable_web_access": lambda limit: limit or not (spec.enable_web_access or spec.enable_dashboard_access),
     }
@@ -165,11 +168,11 @@ def _begins(image: str, prefix: str) -> bool:
     return bool(whole) and whole[: len(begin)] == begin and len(whole) > len(begin)
 
 
-def _may_be_set(name: str, patterns: tuple[str, ...]) -> bool:
+def _may_be_set(name: str, is_users: bool, patterns: tuple[str, ...]) -> bool:
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         return False
     globs = [re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns]
-    return bool(OURS.fullmatch(name)) or any(re.fullmatch(each, name) for each in globs)
+    return bool(OURS.fullmatch(name) and not is_users) or any(re.fullmatch(each, name) for each in globs)
 
 
 def _is_in(place: str, folder: str) -> bool:

@@ -404,3 +404,12 @@ def test_a_queues_item_is_refused_in_wandb(outside: Outside, capsys: pytest.Capt
     outside.client("status").post("/")
     assert (item.state, outside.vertex.jobs()) == ("FAILED", [])
     assert "rule policy." in str(item.error)
+
+
+def test_a_variable_of_wandb_that_an_author_sets_is_not_wandbs(outside: Outside) -> None:
+    """Only the variables that this launch gets from W&B Launch pass without a rule."""
+    names = ("WANDB_USERNAME", "WANDB_SWEEP_ID", "WANDB_CONFIG_0", "WANDB_DIR")
+    specs = [asked(((*CONTAINER, "env"), [{"name": name, "value": "x"}])) for name in names]
+    launches = sent(outside, *specs, LAUNCH_POLICY={"environment_variables": []})
+    assert outside.vertex.jobs() == []
+    assert [one.reason for one in launches if "rule policy.environment_variables" not in one.reason] == []
