@@ -198,7 +198,7 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
             "container_spec": {
                 "image_uri": random.choice(["${image_uri}", word("images")]),
                 "command": ["python", "x.py"],
-                **maybe(env=lambda: [{"name": word("environment_variables"), "value": "1"}]),
+                **maybe(env=lambda: [{"name": word("environment_variables"), "value": "of the author"}]),
             },
             **maybe(
                 replica_count=lambda: random.choice([1, "1"]),
@@ -393,7 +393,7 @@ def _variables(random: Random, case: Case) -> None:
     ]
     for pool in pools if isinstance(pools, list) else []:
         if isinstance(pool, dict) and isinstance(pool.get("container_spec"), dict):
-            pool["container_spec"]["env"] = [{"name": random.choice(names), "value": "other"} for _ in range(2)]
+            pool["container_spec"]["env"] = [{"name": random.choice(names), "value": "of the author"} for _ in range(2)]
 
 
 def _more_machines(random: Random, case: Case) -> None:

@@ -23,7 +23,7 @@ OURS = re.compile(
     r"WANDB_(BASE_URL|API_KEY|PROJECT|ENTITY|LAUNCH|RUN_ID|DOCKER|NAME|USERNAME|SWEEP_ID|RESUME|ARTIFACTS"
     r"|LAUNCH_QUEUE_NAME|LAUNCH_QUEUE_ENTITY|LAUNCH_TRACE_ID|(CONFIG|LAUNCH_FILE_OVERRIDES)(_[0-9]+)?)"
 )
-USERS_VALUES = ("1", "other")  # of variables in the cases; W&B Launch sets none to these
+USERS_VALUE = "of the author"  # of variables in the cases; W&B Launch sets none to it
 # fields without a resource name of Google Cloud
 FREE_TEXT = (
     *("display_name", "labels", "env", "command", "args", "image_uri", "output_uri_prefix", "domain", "server", "path"),
@@ -88,7 +88,7 @@ def outside(call: CustomJobCall, policy: AdmissionPolicy) -> set[str]:
     images = [container.image_uri for container in containers]
     if call.recipe:
         images += re.findall(r"(?m)^FROM (.*)$", call.recipe.text)
-    variables = [(one.name, one.value in USERS_VALUES) for container in containers for one in container.env]
+    variables = [(one.name, one.value == USERS_VALUE) for container in containers for one in container.env]
     runs = [{one.name: one.value for one in container.env} for container in containers]
     places = [spec.base_output_directory.output_uri_prefix, str(call.constructor["staging_bucket"])]
     strings = [text for name, text in _strings(job) if name not in FREE_TEXT]
