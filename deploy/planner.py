@@ -15,12 +15,12 @@ from shared.core.message import Queue
 from shared.core.ports import CustomJobCall
 from shared.core.redaction import KEYS, REDACTED, is_secret, secrets_in, without
 from shared.runspec.key_secret import READ_KEY
-from shared.runspec.policy import example_image
+from shared.runspec.policy import example_image, example_run
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import ArgumentNames, DeploymentDefaults
 from shared.runspec.source import FETCH
 
-IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # the image of a future item
+IMAGE = "region-docker.pkg.dev/project/repository/image:tag"  # the image of a future item
 LAUNCHED = "would be launched"
 REFUSED = "would be refused"
 UNSEEN = "cannot be seen before it is popped"
@@ -90,7 +90,8 @@ class Planner:
             yield self._item(queue, each)
         if not (seen or item):
             image = example_image(self.preparation.policy, IMAGE)
-            yield self._prepared(queue, "", queue.example_spec(image))
+            run = example_run(self.preparation.policy, queue.entity)
+            yield self._prepared(queue, "", {**queue.example_spec(image), **run})
 
     def _missing(self, name: str) -> Reject:
         names = ", ".join(sorted(queue_names(self.graphql, self.entity)))

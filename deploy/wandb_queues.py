@@ -63,12 +63,7 @@ class QueueView:
             name: _example(name, schema) for name, schema in self.template_variables.items()
         }
         config: dict[str, Any] = filled(self.config, examples)
-        named = {
-            "entity": self.entity,
-            "project": "uncategorized",
-            "docker": {"docker_image": image},
-        }
-        return {**config, **named, "resource": self.resource}
+        return {**config, "docker": {"docker_image": image}, "resource": self.resource}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ KNOWN = (
         AS_IS,
         "Schedulers of sweeps open at the same time, beside max_jobs; -1: no limit.",
     ),
-    Known(("secure_mode",), AS_IS, "True refuses entry point overrides."),
+    Known(("secure_mode",), AS_IS, "True refuses to choose the program in an item or a queue."),
     Known(("stopped_run_timeout",), AS_IS, "Seconds from stop in W&B to cancel."),
     Known(
         ("verbosity",),
@@ -171,7 +171,30 @@ FIXES = {
     "policy.accelerator_types": (
         "Write accelerator_types: [NVIDIA_L4], [] for none, or leave it out for no limit."
     ),
+    "policy.tpu_topologies": (
+        "Write tpu_topologies: [2x2], [] for none, or leave it out for no limit."
+    ),
+    "policy.boot_disk_types": "Write boot_disk_types: [pd-ssd], or leave it out for no limit.",
+    "policy.max_boot_disk_gb": (
+        "Write a whole number of at least 100, or leave it out for no limit."
+    ),
+    "policy.nfs_mounts": (
+        'Write nfs_mounts: ["SERVER:/PATH"], [] for none, or leave it out for no limit.'
+    ),
+    "policy.lustre_mounts": (
+        'Write lustre_mounts: ["INSTANCE_IP:FILESYSTEM:VOLUME_HANDLE"], [] for none, '
+        "or leave it out for no limit."
+    ),
+    "policy.environment_variables": (
+        "Write patterns of names: environment_variables: [TRAIN_*], or leave it out for no limit."
+    ),
+    "policy.buckets": "Write buckets: [gs://BUCKET/FOLDER], or leave it out for no limit.",
+    "policy.enable_web_access": "Write false, or leave it out for no limit.",
+    "policy.wandb_entities": "Write wandb_entities: [TEAM], or leave it out for no limit.",
+    "policy.wandb_projects": "Write wandb_projects: [TEAM/PROJECT], or leave it out for no limit.",
     "policy.max_replicas": "Write a whole number of at least 1, or leave it out for no limit.",
-    "policy.projects": "Write projects: [PROJECT], or leave it out for no limit.",
+    "policy.projects": (
+        "Write projects: [PROJECT, 'NUMBER'], a number in quotes, or leave it out for no limit."
+    ),
     "policy.regions": "Write regions: [REGION], or leave it out for no limit.",
 }

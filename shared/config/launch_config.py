@@ -19,6 +19,7 @@ from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
 from shared.core.building import GitCredential, repository_of
 from shared.core.errors import SettingsError
+from shared.core.image import FORM, Image
 from shared.core.shorten import quoted
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Environment",
     "GitCredentials",
     "ImageName",
+    "ImageReference",
     "KeySecret",
     "LaunchConfig",
     "builder_problem",
@@ -56,7 +58,18 @@ def image_name(written: str) -> str:
     return written.removeprefix("https://").rstrip("/")
 
 
-ImageName = Annotated[str, AfterValidator(image_name)]
+def _image(written: str) -> str:
+    """Refuse a text that is not the name of an image; an empty one names none."""
+    if written:
+        try:
+            Image.parse(written)
+        except ValueError as exc:
+            raise ValueError(f"is {quoted(written, 200)}, which {exc}. {FORM}") from exc
+    return written
+
+
+ImageName = Annotated[str, AfterValidator(image_name)]  # of images that are built
+ImageReference = Annotated[str, AfterValidator(_image)]  # of an image that is pulled
 
 
 def _listed(written: object) -> object:
@@ -121,7 +134,7 @@ class Builder(Section):
     destination: ImageName = ""
     build_context_store: Annotated[ContextStore, Field(alias="build-context-store")] = ""
     # unknown to the agent
-    base_image: str = ""
+    base_image: ImageReference = ""
     git_credentials: GitCredentials = ()
 
 
@@ -137,7 +150,7 @@ class Scheduler(Section):
     The agent does not know this section.
     """
 
-    image: str = ""
+    image: ImageReference = ""
     machine_type: str = ""
 
 

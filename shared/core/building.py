@@ -1,15 +1,15 @@
 """Image builds: the recipe of an image, and the state of a build."""
 
-import re
 from dataclasses import dataclass, field
 
+from shared.core.image import Image
 from shared.core.shorten import quoted
 
 # Cloud Build's own words
 FAILED = frozenset({"FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"})
 GONE = "GONE"  # ours: Cloud Build does not know this build any more
 _OVER = FAILED | {"SUCCESS", GONE}
-_NAME = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/:@\s]+)/([^/:@\s]+)/([^:@\s]+)")
+_HOST = "-docker.pkg.dev"
 
 
 def repository_of(name: str) -> tuple[str, str]:
@@ -18,15 +18,18 @@ def repository_of(name: str) -> tuple[str, str]:
     Raises:
         ValueError: the name is not in Artifact Registry, or it has a tag.
     """
-    match = _NAME.fullmatch(name)
-    if not match:
-        # an address may contain a password
-        value = "an address" if "@" in name else quoted(name, 200)
-        raise ValueError(
-            f"is {value}: write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, without a tag"
-        )
-    location, project, repository, image = match.groups()
-    return f"projects/{project}/locations/{location}/repositories/{repository}", image
+    # an address may contain a password
+    value = "an address" if "@" in name else quoted(name, 200)
+    fix = "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, without a tag"
+    try:
+        image = Image.parse(name)
+        project, repository, path = image.path.split("/", 2)
+    except ValueError as exc:
+        raise ValueError(f"is {value}: {fix}") from exc
+    if image.tag or image.digest or not image.registry.endswith(_HOST):
+        raise ValueError(f"is {value}: {fix}")
+    location = image.registry.removesuffix(_HOST)
+    return f"projects/{project}/locations/{location}/repositories/{repository}", path
 
 
 @dataclass(frozen=True, slots=True)

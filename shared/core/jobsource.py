@@ -79,7 +79,9 @@ def read_job(path: str, content: bytes) -> JobSource:
     _check_code(path, source)
     if not entry_point:
         raise _bad(path, "has no entrypoint that starts its code")
-    base_image = source.get("base_image") or ""
+    base_image = source.get("base_image", "")
+    if base_image is None:
+        base_image = ""
     if not isinstance(base_image, str):
         raise _bad(path, "has a base_image that is not a text")
     dockerfile, context = (

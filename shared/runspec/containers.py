@@ -6,13 +6,14 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
-from shared.runspec.fields import items, mapping, text, texts
+from shared.runspec.fields import image, items, mapping, text, texts
 from shared.runspec.key_secret import with_reader
 from shared.runspec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container: Vertex AI's limit
 MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = (
     "Write a pool as {machine_spec: {…}, replica_count: 1, "
@@ -73,8 +74,7 @@ def _pool(
     container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
     if not container:
         raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
-    image = text(container.get("image_uri"), f"{path}.container_spec.image_uri", "")
-    _check_image(image.strip(), path)
+    _check_image(container.get("image_uri"), f"{path}.container_spec.image_uri")
     for name, override in (("command", entry_point), ("args", args)):
         if override:
             container[name] = override
@@ -93,19 +93,19 @@ def _pool(
     return pool
 
 
-def _check_image(image: str, path: str) -> None:
-    field = f"{path}.container_spec.image_uri"
-    if not image:
-        raise Reject(field, "is empty", "Write ${image_uri} for the image of the launch.")
-    if left := _MACRO.search(image):
-        problem = f"is {quoted(image, 200)}, in which {shown(left[0])} is not a known macro"
+def _check_image(value: object, path: str) -> None:
+    written = text(value, path, "")
+    if not written.strip():
+        raise Reject(path, "is empty", "Write ${image_uri} for the image of the launch.")
+    if left := _MACRO.search(written):
+        problem = f"is {quoted(written, 200)}, in which {shown(left[0])} is not a known macro"
         fix = (
             "Write ${image_uri} for the image of the launch. "
             "LAUNCH_MACROS lists the macros that this deployment adds."
         )
-        raise Reject(field, problem, fix)
-    if reason := refusal(image):
-        raise Reject(field, f"is {quoted(image, 200)}, which {reason}", FIX)
+        raise Reject(path, problem, fix)
+    if reason := refusal(image(written, path)):
+        raise Reject(path, f"is {quoted(written, 200)}, which {reason}", FIX)
 
 
 def _variables(value: object, path: str) -> dict[str, str]:
@@ -114,9 +114,10 @@ def _variables(value: object, path: str) -> dict[str, str]:
     for number, one in enumerate(items(value, path)):
         pair = mapping(one, f"{path}[{number}]")
         name = text(pair.get("name"), f"{path}[{number}].name")
-        if not name:
-            fix = "Write a variable as {name: …, value: …}."
-            raise Reject(f"{path}[{number}].name", "is empty", fix)
+        if not _VARIABLE.fullmatch(name):
+            problem = f"is {quoted(name)}, which Vertex AI does not accept" if name else "is empty"
+            fix = "Write a variable as {name: …, value: …}, the name with letters, digits and _."
+            raise Reject(f"{path}[{number}].name", problem, fix)
         given = pair.get("value", "")
         if isinstance(given, int | float):
             given = str(given)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.core.errors import Reject
+from shared.core.image import FORM, Image
+from shared.core.shorten import quoted
 
 MAX_DEPTH = 60  # of nesting; a real configuration has about ten levels
 
@@ -59,6 +61,14 @@ def text(value: object, path: str, default: str | None = None) -> str:
     if not isinstance(value, str):
         raise wrong(path, "a text", value)
     return value
+
+
+def image(written: str, path: str) -> Image:
+    """Return the parts of an image's name."""
+    try:
+        return Image.parse(written)
+    except ValueError as exc:
+        raise Reject(path, f"is {quoted(written, 200)}, which {exc}", FORM) from exc
 
 
 def texts(value: object, path: str) -> list[str]:

@@ -76,7 +76,7 @@ def places(
             left_out[each.location] = f"{each.location} is left out, because {tied} is regional"
         elif name not in usable:
             try:
-                admit(each, policy)
+                admit(each, run, policy)
             except Reject as refusal:
                 left_out[name] = f"{name} is left out: {refusal}"
             else:

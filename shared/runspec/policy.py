@@ -1,138 +1,198 @@
 """Admit a launch: compare it with the operator's limits, `policy` in the launch-config.
 
 They apply to W&B queue items and to other systems' requests. The check reads the finished
-CustomJob, so a macro or an override cannot avoid it.
+CustomJob, so a macro or an override cannot avoid it. A fuzzer compares it with the SDK's message.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shared.config.policy import AdmissionPolicy
 from shared.core.errors import Reject
+from shared.core.image import Image
+from shared.core.launch import RunPath
 from shared.core.ports import CustomJobCall
 from shared.core.shorten import quoted
-from shared.runspec.fields import mapping, text, wrong
+from shared.runspec import limits
+from shared.runspec.fields import items, mapping
 
-_NO_ACCELERATOR = ("", "ACCELERATOR_TYPE_UNSPECIFIED")
+POOL = "spec.worker_pool_specs[]"
+REPLICAS = f"{POOL}.replica_count"  # of which `max_replicas` limits the sum
+VARIABLES = f"{POOL}.container_spec.env[].name"
+BASE_IMAGE = "the base image"
 _SHOWN = 200  # characters of a value that a refusal quotes
-_POOLS = "spec.worker_pool_specs"
 
 
-def admit(call: CustomJobCall, policy: AdmissionPolicy) -> None:
-    """Check a call against the policy.
+def admit(call: CustomJobCall, run: RunPath, policy: AdmissionPolicy) -> None:
+    """Check a call, and the W&B run that it starts, against the policy.
 
     Raises:
         Reject: naming the rule, the field, the value, and the allowed values.
     """
-    account = text(call.submit.get("service_account"), "run.service_account", "")
-    if account:
-        _among("service_accounts", policy.service_accounts, {"run.service_account": account})
-    _among("projects", policy.projects, {"spec.project": call.project})
-    _among("regions", policy.regions, {"spec.location": call.location})
-    pools = dict(_pools(call))
-    machines = {
-        f"{path}.machine_spec": mapping(pool.get("machine_spec"), path)
-        for path, pool in pools.items()
-    }
-    _among("machine_types", policy.machine_types, _named(machines, "machine_type", none=("",)))
-    _among(
-        "accelerator_types",
-        policy.accelerator_types,
-        _named(machines, "accelerator_type", none=_NO_ACCELERATOR),
-    )
-    containers = {
-        f"{path}.container_spec": mapping(pool.get("container_spec"), path)
-        for path, pool in pools.items()
-    }
-    images = _named(containers, "image_uri", none=())
-    if call.recipe and call.recipe.base_image:
-        images["the base image"] = call.recipe.base_image
-    _check_images(policy.images, images)
-    _check_replicas(policy.max_replicas, pools)
+    document = _document(call, run)
+    for rule in RULES:
+        limit = getattr(policy, rule.name)
+        if limit is None:
+            continue
+        for field in rule.fields:
+            for path, found in _values(document, field):
+                value = rule.read(found, path)
+                if field == VARIABLES and value in call.own_variables:
+                    continue
+                if value is not None and not rule.allows(value, limit):
+                    problem = f"is {_shown(value)}"
+                    allowed = rule.allowed.format(_shown(limit)) if limit != () else "none"
+                    raise _refusal(rule.name, path, problem, allowed)
+    _check_replicas(policy.max_replicas, document)
 
 
 def example_image(policy: AdmissionPolicy, image: str) -> str:
     """Return an image that stands for any allowed one: this image, in the first allowed place."""
     if not policy.images:
         return image
-    return f"{policy.images[0].rstrip('/')}/{image.rpartition('/')[2]}"
+    first = policy.images[0].rstrip("/")
+    prefix = Image.prefix(first)
+    return first if prefix.tag or prefix.digest else f"{first}/{image.rpartition('/')[2]}"
 
 
-def _pools(call: CustomJobCall) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the pools that are not empty, with their paths."""
-    for number, pool in enumerate(call.constructor["worker_pool_specs"]):
-        path = f"{_POOLS}[{number}]"
-        if pool:
-            yield path, mapping(pool, path)
+def example_run(policy: AdmissionPolicy, entity: str) -> dict[str, str]:
+    """Return a W&B entity and project that stand for any allowed ones, if possible this entity."""
+    allowed = policy.wandb_entities or (entity,)
+    entity = entity if entity in allowed else allowed[0]
+    projects = [each.split("/", 1) for each in policy.wandb_projects or ()]
+    matching = [each for each in projects if each[0] == entity] or projects
+    entity, project = next(iter(matching), [entity, "uncategorized"])
+    return {"entity": entity, "project": project}
 
 
-def _named(
-    parts: Mapping[str, Mapping[str, Any]], name: str, none: tuple[str, ...]
-) -> dict[str, str]:
-    """Return one field of each part, by its path, if it is set."""
-    values = {
-        f"{path}.{name}": text(part.get(name), f"{path}.{name}", "") for path, part in parts.items()
+def _document(call: CustomJobCall, run: RunPath) -> dict[str, Any]:
+    """Return all that a policy reads, at the paths at which an author writes it."""
+    place = {"project": call.project, "location": call.location}
+    return {
+        "spec": {**call.constructor, **place},
+        "run": dict(call.submit),
+        BASE_IMAGE: call.recipe.base_image if call.recipe else "",
+        "entity": run.entity,
+        "project": f"{run.entity}/{run.project}",
     }
-    return {path: value for path, value in values.items() if value not in none}
 
 
-def _among(rule: str, allows: tuple[str, ...] | None, asked: Mapping[str, str]) -> None:
-    for path, value in asked.items():
-        if allows is not None and value not in allows:
-            allowed = f"Allowed: {', '.join(allows) or 'none'}."
-            raise _refusal(rule, path, f"is {quoted(value, _SHOWN)}", allowed)
+def _values(document: Mapping[str, Any], field: str) -> Iterator[tuple[str, object]]:
+    """Yield the values of a field with their paths; None if it is missing.
+
+    `[]` stands for each element of a list. An empty pool asks for nothing.
+    """
+    return _within(document, field.replace("[]", ".[]").split("."), "")
 
 
-def _check_images(prefixes: tuple[str, ...] | None, asked: Mapping[str, str]) -> None:
-    for path, image in asked.items():
-        if prefixes is not None and not any(_begins(image, prefix) for prefix in prefixes):
-            allowed = f"Allowed: images that begin with {', '.join(prefixes)}."
-            if not prefixes:
-                allowed = "Allowed: none."
-            raise _refusal("images", path, f"is {quoted(image, _SHOWN)}", allowed)
+def _within(holder: object, steps: list[str], path: str) -> Iterator[tuple[str, object]]:
+    if not steps:
+        yield path, holder
+        return
+    step, *rest = steps
+    if step == "[]":
+        for number, one in enumerate(items(holder, path)):
+            if one or not rest:
+                yield from _within(one, rest, f"{path}[{number}]")
+    else:
+        inner = mapping(holder, path).get(step)
+        yield from _within(inner, rest, f"{path}.{step}".removeprefix("."))
 
 
-def _begins(image: str, prefix: str) -> bool:
-    """Tell whether a prefix covers an image by whole parts: …/team does not cover …/team-b."""
-    whole = _in_full(image)
-    if ".." in whole.split("/"):
-        return False
-    prefix = prefix.rstrip("/")
-    return whole == prefix or whole.startswith((f"{prefix}/", f"{prefix}:", f"{prefix}@"))
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the policy: the fields that it limits, and how it reads and compares a value."""
+
+    name: str
+    fields: tuple[str, ...]
+    allows: Callable[[Any, Any], bool] = limits.is_listed
+    read: Callable[[object, str], Any] = limits.optional
+    allowed: str = "{}"
 
 
-def _in_full(image: str) -> str:
-    """Return an image with its registry, as Docker reads it: docker.io/library/python:3."""
-    first, slash, rest = image.strip().partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return f"{first}/{rest}"
-    return f"docker.io/{first}/{rest}" if slash else f"docker.io/library/{first}"
+RULES = (
+    Rule("service_accounts", ("run.service_account",)),
+    Rule("projects", ("spec.project",), read=limits.required),
+    Rule(
+        "projects",
+        (
+            "spec.encryption_spec_key_name",
+            "spec.persistent_resource_id",
+            f"{POOL}.machine_spec.reservation_affinity.values[]",
+            f"{POOL}.lustre_mounts[].volume_handle",
+            "run.network",
+            "run.tensorboard",
+            "run.experiment",
+            "run.experiment_run",
+            "run.persistent_resource_id",
+            "run.psc_interface_config.network_attachment",
+        ),
+        limits.is_of_project,
+        allowed="resource names projects/PROJECT/… of {}",
+    ),
+    Rule("projects", ("run.psc_interface_config.dns_peering_configs[].target_project",)),
+    Rule("regions", ("spec.location",), read=limits.required),
+    Rule("wandb_entities", ("entity",), read=limits.required),
+    Rule("wandb_projects", ("project",), read=limits.required),
+    Rule("machine_types", (f"{POOL}.machine_spec.machine_type",), read=limits.required),
+    Rule("accelerator_types", (f"{POOL}.machine_spec.accelerator_type",), read=limits.accelerator),
+    Rule("tpu_topologies", (f"{POOL}.machine_spec.tpu_topology",)),
+    Rule("boot_disk_types", (f"{POOL}.disk_spec.boot_disk_type",)),
+    Rule(
+        "max_boot_disk_gb",
+        (f"{POOL}.disk_spec.boot_disk_size_gb",),
+        limits.is_at_most,
+        limits.gigabytes,
+        "at most {}",
+    ),
+    Rule("nfs_mounts", (f"{POOL}.nfs_mounts[]",), read=limits.joined("server", "path")),
+    Rule(
+        "lustre_mounts",
+        (f"{POOL}.lustre_mounts[]",),
+        read=limits.joined("instance_ip", "filesystem", "volume_handle"),
+    ),
+    Rule(
+        "environment_variables",
+        (VARIABLES,),
+        limits.matches,
+        allowed="names that match {}",
+    ),
+    Rule(
+        "buckets",
+        ("spec.staging_bucket", "spec.base_output_dir"),
+        limits.is_inside,
+        limits.required,
+    ),
+    Rule("enable_web_access", ("run.enable_web_access",), limits.may_be_on, limits.flag),
+    Rule(
+        "images",
+        (f"{POOL}.container_spec.image_uri",),
+        limits.begins_with,
+        limits.required,
+        "images that begin with {}",
+    ),
+    Rule("images", (BASE_IMAGE,), limits.begins_with, allowed="images that begin with {}"),
+)
 
 
-def _check_replicas(most: int | None, pools: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_replicas(most: int | None, document: Mapping[str, Any]) -> None:
     """Check the sum of all pools' replicas; a pool without a count has one."""
     if most is None:
         return
-    total = sum(
-        _replicas(pool.get("replica_count", 1), f"{path}.replica_count")
-        for path, pool in pools.items()
-    )
+    total = sum(limits.replicas(value, path) for path, value in _values(document, REPLICAS))
     if total > most:
         problem = f"asks for {total} replicas in all"
-        raise _refusal("max_replicas", _POOLS, problem, f"Allowed: at most {most}.")
+        raise _refusal("max_replicas", POOL.removesuffix("[]"), problem, f"at most {most}")
 
 
-def _replicas(value: object, path: str) -> int:
-    count = 1 if value is None else value
-    if isinstance(count, str) and count.strip().isdecimal():
-        count = int(count)
-    if isinstance(count, bool) or not isinstance(count, int | float):
-        raise wrong(path, "a whole number", value)
-    if count < 0 or count != int(count):
-        raise wrong(path, "a whole number", value)
-    return int(count)
+def _shown(value: object) -> str:
+    """Return a value or a limit for people."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return quoted(value, _SHOWN) if isinstance(value, str) else str(value).lower()
 
 
 def _refusal(rule: str, path: str, problem: str, allowed: str) -> Reject:
-    fix = f"{allowed} To change policy.{rule}, ask the operator of this deployment."
+    fix = f"Allowed: {allowed}. To change policy.{rule}, ask the operator of this deployment."
     return Reject(path, f"{problem}, which the rule policy.{rule} does not allow", fix)

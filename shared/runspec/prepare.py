@@ -63,9 +63,12 @@ class Preparation:
         draft = complete(draft, self.queues)
         draft, job = resolve(draft, self.job_artifacts)
         call = self.render(draft, self.defaults, self.names, job)
-        admit(call, self.policy)
+        run = draft.launch.entry.run
+        admit(call, run, self.policy)
         self._check_run(draft.spec)
-        return PreparedJob(*place(draft.launch, call, self.ladder, self.policy))
+        launch, call, next_places = place(draft.launch, call, self.ladder, self.policy)
+        admit(call, run, self.policy)
+        return PreparedJob(launch, call, next_places)
 
     def _check_run(self, spec: RunSpec) -> None:
         """Refuse a run that could not reach W&B, and a run whose sweep is over."""

@@ -1,11 +1,15 @@
 """Registries from which Vertex AI cannot pull an image."""
 
 import re
+from ipaddress import ip_address
+
+from shared.core.image import Image
 
 FIX = (
     "Copy the image to Artifact Registry, and write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE."
 )
 _SIGN_IN = "Vertex AI cannot sign in there"
+_UNREACHABLE = "is in a registry of a private network, which Vertex AI cannot reach"
 _PRIVATE = (
     (
         re.compile(r"\d+\.dkr[.-]ecr(-fips)?\..+"),
@@ -13,24 +17,24 @@ _PRIVATE = (
     ),
     (re.compile(r".+\.azurecr\.(io|cn|us)"), f"is in a registry of Azure (ACR): {_SIGN_IN}"),
     (
-        re.compile(r"localhost|127\..+|\[::1\]|[^.]+|.+\.(local|localhost)"),
-        "is in a registry of a private network, which Vertex AI cannot reach",
+        re.compile(r"[^.:]+|.+\.(local|localhost|internal)"),
+        _UNREACHABLE,
     ),
 )
 
 
-def refusal(image_uri: str) -> str:
+def refusal(image: Image) -> str:
     """Return why Vertex AI cannot pull this image; empty if its name gives no reason.
 
     Other registries may be public, so they are not refused.
     """
-    host = registry(image_uri)
-    return next((reason for pattern, reason in _PRIVATE if pattern.fullmatch(host)), "")
+    if _is_private(image.host):
+        return _UNREACHABLE
+    return next((reason for pattern, reason in _PRIVATE if pattern.fullmatch(image.host)), "")
 
 
-def registry(image_uri: str) -> str:
-    """Return the registry's host without its port; as in Docker, no host means Docker Hub."""
-    first, slash, _ = image_uri.strip().partition("/")
-    if not slash or "$" in first or not (re.search("[.:]", first) or first == "localhost"):
-        return "docker.io"
-    return re.sub(r":\d+$", "", first.lower())
+def _is_private(host: str) -> bool:
+    try:
+        return not ip_address(host.strip("[]")).is_global
+    except ValueError:
+        return False

@@ -9,7 +9,7 @@ from shared.core.errors import Reject
 from shared.core.jobsource import JobSource
 from shared.core.ports import CustomJobCall
 from shared.core.shorten import quoted
-from shared.runspec import places
+from shared.runspec import places, secure_mode
 from shared.runspec.arguments import (
     ArgumentNames,
     check_names,
@@ -77,7 +77,10 @@ def render(
     location = places.location(
         spec.pop("location", None), f"{path}.spec.location", defaults.location
     )
-    spec["worker_pool_specs"] = _pools(draft, source, spec, f"{path}.spec", defaults)
+    variables = _variables(draft, source, defaults)
+    spec["worker_pool_specs"] = _pools(
+        draft, source, spec, f"{path}.spec", defaults, variables=variables
+    )
     bucket = staging_bucket(spec.get("staging_bucket"), f"{path}.spec.staging_bucket")
     labels, replaced = all_labels(spec.get("labels"), f"{path}.spec.labels", launch, defaults.agent)
     run_path = launch.entry.run
@@ -99,14 +102,14 @@ def render(
         submit=run_arguments(run, f"{path}.run", names.shapes),
         warnings=(*warnings, *replaced),
         recipe=placed(source.recipe, store),
+        own_variables=frozenset(variables),
     )
 
 
 def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) -> Source:
     """Return the image of a launch; refuse a run that this deployment does not serve."""
-    if spec.overrides.entry_point and defaults.secure_mode:
-        problem = "is refused: this deployment is in secure mode"
-        raise Reject("overrides.entry_point", problem, "Leave it out.")
+    if defaults.secure_mode:
+        secure_mode.check_overrides(spec.overrides)
     base_images = _base_images(spec, defaults)
     source = source_of(spec, job, base_images, defaults.destination, defaults.git_credentials)
     spec.check_run()
@@ -115,21 +118,32 @@ def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) 
     return source
 
 
+def _variables(draft: Draft, source: Source, defaults: DeploymentDefaults) -> dict[str, str]:
+    api_key = "" if defaults.key_secret else defaults.api_key
+    return launch_variables(
+        draft.spec, draft.launch.entry, defaults.base_url, api_key, source.docker
+    )
+
+
 def _pools(
     draft: Draft,
     source: Source,
     spec: Mapping[str, Any],
     path: str,
     defaults: DeploymentDefaults,
+    *,
+    variables: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    api_key = "" if defaults.key_secret else defaults.api_key
-    entry = draft.launch.entry
+    overrides = draft.spec.overrides
+    pools, path = spec.get("worker_pool_specs"), f"{path}.worker_pool_specs"
+    if defaults.secure_mode:
+        secure_mode.check_containers(pools, path, overrides, source.command)
     return worker_pools(
-        spec.get("worker_pool_specs"),
-        f"{path}.worker_pool_specs",
+        pools,
+        path,
         entry_point=source.command,
-        args=draft.spec.overrides.args,
-        variables=launch_variables(draft.spec, entry, defaults.base_url, api_key, source.docker),
+        args=overrides.args,
+        variables=variables,
         before=reader(defaults.key_secret),
     )
 

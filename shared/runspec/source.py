@@ -8,9 +8,11 @@ from typing import Any
 
 from shared.core.building import GitCredential, Recipe
 from shared.core.errors import Reject
+from shared.core.image import FORM, Image
 from shared.core.jobsource import JobSource, Kind, inside
 from shared.core.ports import JobArtifacts
 from shared.core.shorten import quoted
+from shared.runspec.fields import image
 from shared.runspec.model import Draft, Overrides, RunSpec
 from shared.runspec.recipe import python_of_the_image, recipe_of
 
@@ -73,11 +75,13 @@ def source_of(
     """
     overrides = spec.overrides
     if spec.image:
+        image(spec.image, "docker.docker_image")
         return Source(spec.image, spec.image, overrides.entry_point)
     if job is None:
         raise _nothing(spec)
     command = overrides.entry_point or list(job.entry_point)
     if job.kind is Kind.IMAGE:
+        _check_image(job, "image", job.image)
         return Source(job.image, job.image, command)
     if not destination:
         return _code(job, command, overrides, _base_image(job, base_images))
@@ -101,12 +105,21 @@ def _nothing(spec: RunSpec) -> Reject:
 
 
 def _base_image(job: JobSource, base_images: Mapping[str, str]) -> str:
-    image = job.base_image or next(filter(None, base_images.values()), "")
-    if not image:
+    found = job.base_image or next(filter(None, base_images.values()), "")
+    if not found:
         named = " or ".join(base_images)
         fix = f"Set {named} to an image with the Python that the code needs, such as python:3.12."
         raise Reject("job", f"{job.path} is code, and no base image is set for it", fix)
-    return image
+    _check_image(job, "base image", found)
+    return found
+
+
+def _check_image(job: JobSource, kind: str, written: str) -> None:
+    try:
+        Image.parse(written)
+    except ValueError as exc:
+        problem = f"{job.path} has the {kind} {quoted(written, 200)}, which {exc}"
+        raise Reject("job", problem, FORM) from exc
 
 
 def _code(job: JobSource, command: list[str], overrides: Overrides, image: str) -> Source:

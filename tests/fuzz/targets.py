@@ -69,7 +69,7 @@ def renderer(run_spec: dict[str, Any]) -> bool:
     assert isinstance(call, CustomJobCall)
     json.dumps([call.constructor, call.submit, call.warnings], allow_nan=False)
     try:
-        admit(call, POLICY)
+        admit(call, launch.entry.run, POLICY)
     except Reject as refusal:
         refused(refusal)
     return True

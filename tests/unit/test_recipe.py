@@ -12,6 +12,7 @@ from shared.config.policy import AdmissionPolicy
 from shared.core.building import GitCredential
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside, read_job
+from shared.core.launch import RunPath
 from shared.core.ports import CustomJobCall
 from shared.runspec.policy import admit
 from shared.runspec.render import render
@@ -22,6 +23,7 @@ from tests.unit.test_runspec_source import CODE, IMAGE, PATH, REPO, container, s
 
 DESTINATION = "us-docker.pkg.dev/p/launch/jobs"
 BUILDS = replace(SITE, base_image="python:3.12", destination=DESTINATION)
+RUN = RunPath("team", "Cats", "r")
 FROZEN = {"requirements.frozen.txt": "f1"}
 
 
@@ -184,11 +186,11 @@ def test_a_policy_of_images_holds_for_the_base_image_too() -> None:
     """It holds for the name of the built image, too."""
     call = launched(CODE)
     both = AdmissionPolicy(images=(DESTINATION, "docker.io/library/python"))
-    admit(call, both)
+    admit(call, RUN, both)
     with pytest.raises(Reject, match=r"the base image: is 'python:3\.12'"):
-        admit(call, AdmissionPolicy(images=(DESTINATION,)))
+        admit(call, RUN, AdmissionPolicy(images=(DESTINATION,)))
     with pytest.raises(Reject, match="image_uri"):
-        admit(call, AdmissionPolicy(images=("docker.io",)))
+        admit(call, RUN, AdmissionPolicy(images=("docker.io",)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("dockerfile", "D"), ("build_context", "x")])

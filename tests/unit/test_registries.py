@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.core.image import Image
 from shared.runspec.registries import refusal
 
 PULLED = [
@@ -20,9 +21,6 @@ PULLED = [
     "nvcr.io/nvidia/pytorch:24.01-py3",
     "registry.gitlab.com/team/train",
     "registry.example.com:5000/train",  # it may be open to all
-    "${image_uri}",
-    "${REGISTRY}/train:1",
-    "",
 ]
 PRIVATE = {
     "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1": "AWS",
@@ -36,16 +34,21 @@ PRIVATE = {
     "127.0.0.1:5000/train": "network",
     "registry:5000/train": "network",
     "nas.local/train": "network",
+    "10.0.0.2/train": "network",
+    "169.254.169.254/train": "network",
+    "[::1]:5000/train": "network",
+    "[fd00::2]/train": "network",
+    "registry.p.internal/train": "network",
 }
 
 
 @pytest.mark.parametrize("image", PULLED)
 def test_google_and_the_public_are_fine(image: str) -> None:
     """Google's own, public ones, and what cannot be known from the name."""
-    assert refusal(image) == ""
+    assert refusal(Image.parse(image)) == ""
 
 
 @pytest.mark.parametrize(("image", "whose"), PRIVATE.items())
 def test_a_registry_that_needs_a_sign_in_is_refused(image: str, whose: str) -> None:
     """The reason says whose registry it is."""
-    assert whose in refusal(image)
+    assert whose in refusal(Image.parse(image))

@@ -11,6 +11,7 @@ from deploy.cloud.doctor.project import add_key, differs
 from deploy.planner import Planned, Planner, build_preparation
 from deploy.wandb_queues import queue_names, viewer
 from shared.core.errors import Denied, SettingsError
+from shared.core.image import Image
 from shared.runspec.fields import items, mapping, text
 from shared.runspec.model import RESOURCES
 from shared.runspec.registries import refusal
@@ -116,7 +117,7 @@ def _images(case: Case, name: str) -> Iterator[Finding]:
     images = [_image(pool) for pool in items(spec.get("worker_pool_specs"), "worker_pool_specs")]
     for image in dict.fromkeys(image for image in images if image and not differs(image)):
         title = f"image of queue {name}"
-        if reason := refusal(image):
+        if reason := _refusal(image):
             registry = f"{case.deployment.region}-docker.pkg.dev/{case.deployment.project}"
             to = f"{registry}/REPOSITORY/{image.rpartition('/')[2]}"
             copy = f"docker pull {image} && docker tag {image} {to} && docker push {to}"
@@ -124,6 +125,13 @@ def _images(case: Case, name: str) -> Iterator[Finding]:
             yield failed(title, f"{image} {reason}", f"{copy}\n{edit}")
         else:
             yield ok(title, image)
+
+
+def _refusal(image: str) -> str:
+    try:
+        return refusal(Image.parse(image))
+    except ValueError as exc:
+        return str(exc)
 
 
 def _image(pool: Any) -> str:

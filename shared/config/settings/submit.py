@@ -19,6 +19,7 @@ from shared.config.launch_config import (
     ContextStore,
     GitCredentials,
     ImageName,
+    ImageReference,
     KeySecret,
     builder_problem,
 )
@@ -38,7 +39,9 @@ class SubmitSettings(Settings):
         bool,
         Field(
             validation_alias=or_file("LAUNCH_SECURE_MODE", "secure_mode"),
-            description="refuse overrides of the entry point",
+            description="the image or the W&B job of a launch decides what runs: refuse overrides "
+            "of the entry point, the Dockerfile and the folder, a container's `command`, and "
+            "arguments without a job's entry point",
         ),
     ] = False
     policy: Annotated[
@@ -77,7 +80,7 @@ class SubmitSettings(Settings):
         ),
     ] = ()
     base_image: Annotated[
-        str,
+        ImageReference,
         Field(
             validation_alias=or_file("LAUNCH_BASE_IMAGE", "builder.base_image"),
             description="the image in which a job's code runs, if neither the job nor its queue "
@@ -89,6 +92,7 @@ class SubmitSettings(Settings):
     # these two before the builder, whose validator reads the first
     build_destination: Annotated[
         ImageName,
+        ImageReference,
         Field(
             validation_alias=or_file(
                 "LAUNCH_BUILD_DESTINATION", "builder.destination", "registry.uri"
@@ -127,7 +131,7 @@ class SubmitSettings(Settings):
         ),
     ] = ""
     scheduler_image: Annotated[
-        str,
+        ImageReference,
         Field(
             validation_alias=or_file("LAUNCH_SCHEDULER_IMAGE", "scheduler.image"),
             description="the image of a sweep's scheduler, with `wandb[launch]`",

@@ -13,7 +13,8 @@ from shared.core.building import Recipe
 class CustomJobCall:
     """The arguments of one CustomJob: `CustomJob(**constructor)`, then `.submit(**submit)`.
 
-    `recipe` describes the image, if this deployment builds it.
+    `recipe` describes the image, if this deployment builds it. `own_variables` are the names of the
+    variables that the deployment has set in each container.
     """
 
     project: str
@@ -22,6 +23,7 @@ class CustomJobCall:
     submit: Mapping[str, Any] = field(repr=False)
     warnings: tuple[str, ...] = ()
     recipe: Recipe | None = None
+    own_variables: frozenset[str] = frozenset()
 
     @property
     def parent(self) -> str:
