@@ -23,14 +23,16 @@ from shared.config.launch_config import (
 )
 from shared.config.names import or_file
 from shared.config.policy import AdmissionPolicy
-from shared.config.settings.base import FirstRetrySeconds, Names, Settings
+from shared.config.requests import RequestLimits
+from shared.config.settings.base import FirstRetrySeconds, Names
+from shared.config.settings.queues import QueueSettings
 
 
 def _from_json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
-class SubmitSettings(Settings):
+class SubmitSettings(QueueSettings):
     """The settings of submit."""
 
     secure_mode: Annotated[
@@ -50,6 +52,17 @@ class SubmitSettings(Settings):
             examples=['{"regions": ["us-central1"]}'],
         ),
     ] = AdmissionPolicy()
+    requests: Annotated[
+        RequestLimits,
+        NoDecode,
+        BeforeValidator(_from_json),
+        Field(
+            validation_alias=or_file("LAUNCH_REQUESTS", "requests"),
+            description="what other systems' requests may name; the variable as JSON. By default "
+            "the deployment's own queues and entity",
+            examples=['{"sources": ["nightly-pipeline"]}'],
+        ),
+    ] = RequestLimits()
     ladder: Annotated[
         Ladder,
         NoDecode,
@@ -191,6 +204,11 @@ class SubmitSettings(Settings):
                 f"is {value:g}: it has to be longer than {least}, or two jobs could be created"
             )
         return value
+
+    @property
+    def request_limits(self) -> RequestLimits:
+        """Return the limits of requests, with this deployment's queues and entity as defaults."""
+        return self.requests.within(self.entity, self.queues)
 
     @property
     def destination(self) -> str:
