@@ -21,6 +21,7 @@ from shared.runspec.render import ArgumentNames, DeploymentDefaults
 from shared.runspec.source import FETCH
 
 IMAGE = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG"  # the image of a future item
+FUTURE = "ITEM"  # its id
 LAUNCHED = "would be launched"
 REFUSED = "would be refused"
 UNSEEN = "cannot be seen before it is popped"
@@ -138,7 +139,7 @@ def build_preparation(
 
 def _claimed(queue: Queue, item: str, run_spec: dict[str, Any]) -> Launch:
     """Return the launch of an item at its first attempt, as submit prepares it."""
-    queued = from_item(item, queue, run_spec, datetime.now(UTC))
+    queued = from_item(item or FUTURE, queue, run_spec, datetime.now(UTC))
     return queued.move(State.SUBMITTING, attempt=1)
 
 
