@@ -58,7 +58,9 @@ def check_scheduler(raw: Mapping[str, Any], queue: Queue) -> None:
         raise Reject("sweep_id", f"is {quoted(raw['sweep_id'])}, not {quoted(sweep)}", _AGAIN)
     its_own = {"entity": entity, "project": project, "queue": queue.name, "sweep_id": sweep}
     for name, value in _options(overrides.get("args")):
-        if name in its_own and value.lower() != str(its_own[name]).lower():
+        if name == "project" and value.lower() == str(project).lower():
+            continue  # W&B writes it in lower case
+        if name in its_own and value != its_own[name]:
             problem = f"has --{name} {quoted(value)}, not {quoted(its_own[name])}"
             raise Reject("overrides.args", problem, _AGAIN)
 

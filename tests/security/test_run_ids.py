@@ -105,7 +105,7 @@ def test_an_item_cannot_choose_the_run_of_another_entity(outside: Outside, entit
 
 
 def test_an_item_cannot_take_the_run_of_a_request(outside: Outside) -> None:
-    """Its id can be computed by whoever knows the source and the key."""
+    """An author who knows the source and the key can compute its id."""
     assert outside.client("submit").post(**eventarc(encode(REQUEST))).status_code == 200
     thief = outside.wandb.push("team", "vertex", {**ITEM, "run_id": REQUEST.launch_key[1:13]})
     launch_all(outside, thief)

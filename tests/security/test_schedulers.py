@@ -3,15 +3,20 @@
 import itertools
 import json
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from wandb.cli import cli as wandb_cli
 
 from deploy.local.servers.wandb.runs import Sweep
 from shared.adapters.gcs import GcsLedger
 from shared.core.launch import Outcome
 from shared.core.message import Queue, Ticket, encode, launch_key
-from shared.core.scheduler import check_scheduler, is_scheduler, schedules_its_sweep
+from shared.core.scheduler import bare, check_scheduler, is_scheduler, schedules_its_sweep
 from tests.entrypoints.conftest import Outside, gcs, outside
 from tests.entrypoints.test_functions import ITEM, RENDERED, eventarc
 
@@ -156,6 +161,31 @@ def test_a_field_of_any_type_is_no_failure_of_poll(field: str, value: Any) -> No
 
 
 def test_the_usual_item_passes() -> None:
-    """With the quotes of W&B's client, and a queue and project in another case."""
+    """With the quotes of W&B's client, and a project in another case."""
     check_scheduler(scheduler(), QUEUE)
-    check_scheduler(scheduler(**command("wandb", "scheduler", "own", args=("--queue", "Vertex"))), QUEUE)
+    check_scheduler(scheduler(**command("wandb", "scheduler", "own", args=("--project", "Vision"))), QUEUE)
+
+
+WORDS = st.sampled_from(
+    ["--project", "--entity", "--queue", "--sweep_id", "--sweep-id", "--Project", "--project=secret", "--x", "-p", "--",
+     "vision", "'vision'", "secret", "team", "research", "vertex", "Vertex", "own", "victim", "'--project'", "'", ""]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=7))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_wandbs_own_command_reads_nothing_else(monkeypatch: pytest.MonkeyPatch, args: list[str]) -> None:
+    """The `wandb scheduler` of the installed package is the judge of the arguments that pass."""
+    spec = scheduler(**command("wandb", "scheduler", "own", args=tuple(args)))
+    read: list[dict[str, Any]] = []
+    fake = SimpleNamespace(start=lambda: None)
+    monkeypatch.setattr("wandb.sdk.launch.api.LaunchApi", lambda: None)
+    monkeypatch.setattr(
+        "wandb.sdk.launch.sweeps.load_scheduler",
+        lambda **_: lambda _, **given: read.append(given) or fake,  # type: ignore[func-returns-value]
+    )
+    CliRunner().invoke(wandb_cli.scheduler, ["own", *map(bare, args)])
+    event(f"starts: {bool(read)}, passes: {schedules_its_sweep(spec, QUEUE)}")
+    if read and schedules_its_sweep(spec, QUEUE):
+        own = {"sweep_id": "own", "entity": "team", "project": "vision", "queue": "vertex"}
+        assert {name: str(value) for name, value in read[0].items() if name in own}.items() <= own.items()
