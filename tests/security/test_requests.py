@@ -22,9 +22,9 @@ STOCKOUT = "Resources are insufficient in region: us-central1. Try a different r
 OWN = {**ITEM, "resource_args": {"vertex": RENDERED}}
 
 
-@pytest.fixture(autouse=True)
-def others(outside: Outside) -> None:
-    """Make queues that the key can see, with an environment, an account and a label of their teams."""
+@pytest.fixture
+def others(outside: Outside) -> Outside:
+    """Return the services with other teams' queues, each with an environment, an account and a label."""
     container = {"image_uri": "${image_uri}", "env": [{"name": "TEAM_TOKEN", "value": SECRET}]}
     spec = {
         "worker_pool_specs": [{**POOL, "container_spec": container}],
@@ -34,6 +34,7 @@ def others(outside: Outside) -> None:
     config = {"resource_args": {"gcp-vertex": {"spec": spec, "run": {"service_account": "gpu@p.example.com"}}}}
     for entity, name in (("research", "gpus"), ("team", "unserved"), ("team", "Vertex"), ("team", " vertex")):
         outside.wandb.make_queue(entity, name, config=config, resource="gcp-vertex")
+    return outside
 
 
 def published(outside: Outside, capsys: pytest.CaptureFixture[str], request: Request, **settings: str) -> str:
@@ -51,7 +52,6 @@ def asked(run_spec: dict[str, Any] = OWN, queue: Queue | None = None, source: st
     return Request(source=source, idempotency_key=f"{time.monotonic_ns()}", run_spec=run_spec, queue=queue)
 
 
-@pytest.mark.parametrize("own_arguments", [False, True], ids=["its configuration", "only its name"])
 @pytest.mark.parametrize(
     ("entity", "name"),
     [
@@ -67,27 +67,27 @@ def asked(run_spec: dict[str, Any] = OWN, queue: Queue | None = None, source: st
     ],
 )
 def test_a_publisher_cannot_use_a_queue_that_is_not_served(
-    outside: Outside, capsys: pytest.CaptureFixture[str], entity: str, name: str, own_arguments: bool
+    others: Outside, capsys: pytest.CaptureFixture[str], entity: str, name: str
 ) -> None:
-    """Its environment, account and labels reach nobody; the log names the queue, and those that are allowed."""
-    request = asked(OWN if own_arguments else ITEM, Queue(entity=entity, name=name))
-    why = published(outside, capsys, request)
-    assert why.startswith("queue: is ")
-    assert "which requests.queues does not allow. Allowed: team/vertex." in why
+    """Neither its configuration nor its name alone; the log names the queue, and those that are allowed."""
+    for wanted in (ITEM, OWN):
+        why = published(others, capsys, asked(wanted, Queue(entity=entity, name=name)))
+        assert why.startswith("queue: is ")
+        assert "which requests.queues does not allow. Allowed: team/vertex." in why
 
 
 @pytest.mark.parametrize(
     "settings", [{}, {"LAUNCH_REQUESTS": '{"queues": ["team/vertex", "research/gpus"]}'}], ids=["own", "listed"]
 )
 def test_a_publisher_uses_the_queues_that_are_allowed(
-    outside: Outside, capsys: pytest.CaptureFixture[str], settings: dict[str, str]
+    others: Outside, capsys: pytest.CaptureFixture[str], settings: dict[str, str]
 ) -> None:
     """The deployment's own without any setting; another one if the operator lists it."""
-    assert published(outside, capsys, asked(ITEM, Queue(entity="team", name="vertex")), **settings) == ""
-    why = published(outside, capsys, asked(ITEM, Queue(entity="research", name="gpus")), **settings)
+    assert published(others, capsys, asked(ITEM, Queue(entity="team", name="vertex")), **settings) == ""
+    why = published(others, capsys, asked(ITEM, Queue(entity="research", name="gpus")), **settings)
     assert bool(why) == (not settings)
     if settings:
-        assert outside.vertex.jobs()[0].labels["cost-centre"] == "research"
+        assert others.vertex.jobs()[0].labels["cost-centre"] == "research"
 
 
 @pytest.mark.parametrize(
@@ -278,14 +278,19 @@ def test_limits_that_were_tightened_hold_for_a_request_that_waits(
         ("{", "LAUNCH_REQUESTS (or requests in launch-config.yaml): "),
     ],
 )
-def test_wrong_limits_are_named_and_allow_nothing(outside: Outside, written: str, problem: str) -> None:
-    """The function does not start; Pub/Sub keeps the message."""
-    outside.monkeypatch.setenv("LAUNCH_REQUESTS", written)
+def test_wrong_limits_are_named(monkeypatch: pytest.MonkeyPatch, written: str, problem: str) -> None:
+    """With the setting, the key and the fix."""
+    monkeypatch.setenv("LAUNCH_REQUESTS", written)
     with pytest.raises(SettingsError) as wrong:
         load(SubmitSettings)
     assert "LAUNCH_REQUESTS (or requests in launch-config.yaml): " in str(wrong.value)
     assert problem in str(wrong.value)
-    assert outside.client("submit").post(**eventarc(encode(REQUEST))).status_code == 500
+
+
+def test_wrong_limits_allow_nothing(outside: Outside) -> None:
+    """The function does not start, and Pub/Sub keeps the message."""
+    submit = outside.client("submit", LAUNCH_REQUESTS='{"queue": []}')
+    assert submit.post(**eventarc(encode(REQUEST))).status_code == 500
     assert not outside.vertex.jobs()
 
 

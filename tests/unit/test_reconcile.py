@@ -618,6 +618,19 @@ def test_a_sweep_that_may_not_be_cancelled_does_not_keep_its_launch_open(scene: 
     assert launch.key in scene.ledger.closed
 
 
+def test_a_launch_that_an_earlier_version_took_for_a_scheduler_cancels_no_sweep(scene: Scene) -> None:
+    """Its command schedules nothing: it only names the sweep."""
+    false = {**SCHEDULER, "overrides": {"entry_point": ["sh", "-c", "exit 1"]}}
+    pushed = scene.wandb.push("item", QUEUE, **false)
+    launch = from_item("item", QUEUE, pushed.run_spec, scene.clock())
+    recorded = scene.ledger.write(replace(launch, entry=replace(launch.entry, scheduler=True)))
+    scene.run(scene.submit(recorded), "failed")
+    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, "JOB_STATE_FAILED", "exit code 1")
+    scene.tick()
+    assert launch.key in scene.ledger.closed
+    assert scene.wandb.cancelled_sweeps == []
+
+
 def building(scene: Scene, item: str = "item", image: str = "img:tag") -> Launch:
     """Open a launch that waits for the build of its image, as submit leaves it."""
     launch = scene.queued(item)
