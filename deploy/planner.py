@@ -9,7 +9,7 @@ from typing import Any
 from deploy.wandb_queues import PendingItem, QueueView, pending_items, queue_names, read_queue
 from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.core.errors import Reject
-from shared.core.intake import check_intake, from_item
+from shared.core.intake import check_item, from_item
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
 from shared.core.ports import CustomJobCall
@@ -21,6 +21,7 @@ from shared.runspec.render import ArgumentNames, DeploymentDefaults
 from shared.runspec.source import FETCH
 
 IMAGE = "region-docker.pkg.dev/project/repository/image:tag"  # the image of a future item
+FUTURE = "ITEM"  # its id
 LAUNCHED = "would be launched"
 REFUSED = "would be refused"
 UNSEEN = "cannot be seen before it is popped"
@@ -107,8 +108,9 @@ class Planner:
         site = self.preparation.defaults
         secrets = frozenset({site.api_key})
         try:
-            check_intake(run_spec)
-            launch = _claimed(queue, item, run_spec)
+            its_queue = Queue(entity=queue.entity, name=queue.name)
+            check_item(run_spec, its_queue)
+            launch = _claimed(its_queue, item, run_spec)
             macros = (value for name, value in site.macros.items() if is_secret(name))
             secrets = frozenset({*secrets, *secrets_in(launch.run_spec), *macros})
             job = self.preparation.prepare(launch)
@@ -130,16 +132,15 @@ def build_preparation(
 ) -> Preparation:
     """Return submit's preparation, without its check of the key.
 
-    `limits` are policy, ladder and scheduler.
+    `limits` are policy, requests, ladder and scheduler.
     """
     wandb = (WandbQueueConfigs(graphql), WandbJobs(graphql), WandbSweeps(graphql))
     return Preparation(*wandb, site, names, **limits)
 
 
-def _claimed(queue: QueueView, item: str, run_spec: dict[str, Any]) -> Launch:
+def _claimed(queue: Queue, item: str, run_spec: dict[str, Any]) -> Launch:
     """Return the launch of an item at its first attempt, as submit prepares it."""
-    its_queue = Queue(entity=queue.entity, name=queue.name)
-    queued = from_item(item, its_queue, run_spec, datetime.now(UTC))
+    queued = from_item(item or FUTURE, queue, run_spec, datetime.now(UTC))
     return queued.move(State.SUBMITTING, attempt=1)
 
 

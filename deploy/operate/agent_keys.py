@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from shared.config.ladder import Ladder
 from shared.config.launch_config import AdmissionPolicy
+from shared.config.requests import RequestLimits
 
 AS_IS, CHANGES, NOTHING = "as is", "changes", "no meaning here"
 _OURS = "Not for the agent's own copy: an agent does not start with this key."
@@ -135,6 +136,11 @@ KNOWN = (
         AS_IS,
         "Limits of a launch. " + _OURS,
     ),
+    Known(
+        ("requests", *_below("requests", *RequestLimits.model_fields)),
+        AS_IS,
+        "What other systems' requests may name. " + _OURS,
+    ),
 )
 KEYS = tuple(key for known in KNOWN for key in known.keys)
 FIXES = {
@@ -197,4 +203,11 @@ FIXES = {
         "Write projects: [PROJECT, 'NUMBER'], a number in quotes, or leave it out for no limit."
     ),
     "policy.regions": "Write regions: [REGION], or leave it out for no limit.",
+    "requests": "Write requests: {sources: [NAME], queues: [ENTITY/QUEUE]}, or leave it out.",
+    "requests.sources": "Write sources: [NAME], [] for none, or leave it out for any.",
+    "requests.queues": (
+        "Write queues: [ENTITY/QUEUE], [] for none, or leave it out for this deployment's queues."
+    ),
+    "requests.entities": "Write entities: [ENTITY], or leave it out for this deployment's entity.",
+    "requests.projects": "Write projects: [PROJECT], or leave it out for any project.",
 }

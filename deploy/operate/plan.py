@@ -116,6 +116,7 @@ def _planner(settings: PlanSettings) -> Planner:
         site,
         ArgumentNames(**argument_names()),
         policy=settings.policy,
+        requests=settings.request_limits,
         ladder=settings.ladder,
         scheduler=SchedulerDefaults(settings.scheduler_image, settings.scheduler_machine),
     )

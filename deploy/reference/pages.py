@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from deploy.cloud.iam import markdown as permissions
 from deploy.reference.commands import commands_page
 from deploy.reference.errors import errors_table
 from deploy.reference.settings import limits_table, settings_table
+from shared.config.policy import AdmissionPolicy
+from shared.config.requests import RequestLimits
 from shared.core.message import schema
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -65,5 +68,6 @@ def pages(root: Path = ROOT) -> tuple[Page, ...]:
         Page(docs / "reference/commands.md", commands_page),
         Page(docs / "reference/errors.md", errors_table),
         Page(docs / "reference/message.schema.json", schema),
-        Page(docs / "how-to/limit-launches.md", limits_table),
+        Page(docs / "how-to/limit-launches.md", partial(limits_table, AdmissionPolicy)),
+        Page(docs / "how-to/launch-from-another-system.md", partial(limits_table, RequestLimits)),
     )

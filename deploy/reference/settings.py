@@ -8,7 +8,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from deploy.reference.markdown import code, table
-from shared.config.policy import AdmissionPolicy
 from shared.config.settings import (
     KEY_FILE,
     PollSettings,
@@ -41,6 +40,7 @@ OTHERS = (
 )
 GUIDES = {
     "LAUNCH_POLICY": "limit-launches.md",
+    "LAUNCH_REQUESTS": "launch-from-another-system.md",
     "LAUNCH_KEY_SECRET": "keep-the-key-out-of-jobs.md",
     "LAUNCH_LADDER": "run-where-machines-are-rare.md",
     "LAUNCH_BUILDER": "build-images.md",
@@ -91,11 +91,11 @@ def settings_table() -> str:
     return table(("variable, or key of the launch-config", "functions", "default", "meaning"), rows)
 
 
-def limits_table() -> str:
-    """Return the table of docs/how-to/limit-launches.md."""
+def limits_table(model: type[BaseModel]) -> str:
+    """Return the table of a section of the launch-config that limits launches."""
     rows = [
         (code(name), info.description or "", code(str((info.examples or [""])[0])))
-        for name, info in AdmissionPolicy.model_fields.items()
+        for name, info in model.model_fields.items()
     ]
     return table(("key", "limits", "example"), rows)
 

@@ -19,6 +19,7 @@ from typing import Any
 from functions.poll.agent import Agent
 from functions.poll.intake import Intake, Taken, words
 from functions.poll.report import Report
+from functions.poll.runs import OpenRuns
 from functions.poll.slots import Limits, Slots
 from shared.core.budget import Budget
 from shared.core.errors import OutOfTime
@@ -74,19 +75,19 @@ class Poll:
             return Report(polled=False, why_not="another poll is working")
         report = Report()
         try:
-            slots = self._slots(holder, frozenset(), report)
+            slots, runs = self._counted(holder, frozenset(), report)
             note, missing = self._agent().show(note, report)
             for name in missing:
                 slots.leave_out(name)
             while report.polled:
-                self._round(slots, budget, report)
+                self._round(slots, runs, budget, report)
                 window = self.policy.window.total_seconds() - (began_with - budget.left)
                 if self.policy.interval.total_seconds() > min(window, budget.left):
                     break
                 self.wait(self.policy.interval.total_seconds())
                 if budget.left <= 0:  # the wait was longer than asked for
                     break
-                slots = self._slots(holder, missing, report)
+                slots, runs = self._counted(holder, missing, report)
             note = replace(note, polled_at=now, why_not=report.why_not)
         finally:
             self.agents.give_back(note)
@@ -97,8 +98,10 @@ class Poll:
         entity = self.policy.queues[0].entity
         return Agent(self.run_queue, self.policy.base_url, entity, names, self.policy.agent_config)
 
-    def _slots(self, holder: str, missing: frozenset[str], report: Report) -> Slots:
-        """Count the free slots in the ledger, so that no slot leaks.
+    def _counted(
+        self, holder: str, missing: frozenset[str], report: Report
+    ) -> tuple[Slots, OpenRuns]:
+        """Count the free slots and the open runs in the ledger, so that no slot leaks.
 
         A launch whose poll crashed before the ack takes no slot: its item is in W&B's queue again,
         and needs the slot.
@@ -123,9 +126,9 @@ class Poll:
         slots = Slots(queues, entries, len(listing.unreadable), limits, first)
         report.held = {queue.name: why for queue, why in slots.held.items()}
         report.full = slots.full
-        return slots
+        return slots, OpenRuns(listing.entries)
 
-    def _round(self, slots: Slots, budget: Budget, report: Report) -> None:
+    def _round(self, slots: Slots, runs: OpenRuns, budget: Budget, report: Report) -> None:
         """Empty the queues once, over several connections, then publish tickets."""
         if budget.left <= 0:
             problem = "the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
@@ -134,7 +137,8 @@ class Poll:
         workers = min(self.policy.connections, slots.room)
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             futures = [
-                pool.submit(self._work, slots, report.agent_id, budget) for _ in range(workers)
+                pool.submit(self._work, slots, runs, report.agent_id, budget)
+                for _ in range(workers)
             ]
         taken = [one for future in futures for one in future.result()]
         for one in taken:
@@ -154,9 +158,9 @@ class Poll:
             except Exception as exc:  # noqa: BLE001 - status publishes for an overdue launch
                 report.failed("topic", exc, exc)
 
-    def _work(self, slots: Slots, agent_id: str, budget: Budget) -> list[Taken]:
+    def _work(self, slots: Slots, runs: OpenRuns, agent_id: str, budget: Budget) -> list[Taken]:
         """Pop the queues in turn until no item, slot or time is left."""
-        intake = Intake(self.run_queue, self.ledger, self.clock, slots, budget)
+        intake = Intake(self.run_queue, self.ledger, self.clock, slots, runs, budget)
         taken: list[Taken] = []
         while budget.left > 0 and (queue := slots.next()):
             try:

@@ -7,6 +7,7 @@ failure of one item affects that item only.
 import logging
 from dataclasses import dataclass
 
+from functions.poll.runs import OpenRuns
 from functions.poll.slots import Slots
 from shared.core.budget import Budget
 from shared.core.errors import Conflict, LaunchError, OutcomeUnknown, OutOfTime
@@ -48,6 +49,7 @@ class Intake:
     ledger: Ledger
     clock: Clock
     slots: Slots
+    runs: OpenRuns
     budget: Budget
 
     def take(self, queue: Queue, item: QueueItem) -> Taken:
@@ -87,9 +89,12 @@ class Intake:
         return Taken(queue, item.id, launch.key, refused=_is_refused(launch))
 
     def _opened(self, queue: Queue, item: QueueItem) -> Launch:
-        """Return the launch of an item; refuse the item if our own code fails on it."""
+        """Return the launch of an item; refuse a run of another launch, or a failure of our own."""
         try:
-            return from_item(item.id, queue, item.run_spec, self.clock(), item.problem)
+            launch = from_item(item.id, queue, item.run_spec, self.clock(), item.problem)
+            if _is_refused(launch) or not (problem := self.runs.reserve(launch.entry)):
+                return launch
+            return from_item(item.id, queue, item.run_spec, self.clock(), problem)
         except Exception as exc:
             fields = {"queue": queue.name, "item": item.id}
             log.exception("poll.item_unreadable", extra={"fields": fields})
@@ -108,11 +113,13 @@ class Intake:
         return self._write(self._refusal(queue, item, "cannot be written into the ledger"))
 
     def _write(self, launch: Launch) -> Launch:
+        """Write a launch; return the record of an earlier poll if there is one: it has the run."""
         self.budget.require("writing a launch")
         try:
             self.ledger.write(launch)
-        except Conflict:  # an earlier poll has written it
+        except Conflict:
             log.info("poll.again", extra={"fields": {"launch_key": launch.key}})
+            return self.ledger.read(launch.key) or launch
         return launch
 
     def _refusal(self, queue: Queue, item: QueueItem, problem: str) -> Launch:

@@ -17,6 +17,7 @@ from functions.status.report import Report
 from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject
 from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
+from shared.core.scheduler import schedules_its_sweep
 from shared.core.shortage import Shortage
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class Actor:
             launch = self.ledger.write(_last_word(ended, decision))
         if launch.entry.report_owed:
             self._fail_item(launch)
-        if launch.entry.scheduler and launch.entry.outcome is Outcome.FAILED:
+        if _leaves_a_sweep(launch):
             self._cancel_sweep(launch)
         if unheard(launch.entry):
             return launch
@@ -178,6 +179,13 @@ class Actor:
 
     def _old(self, launch: Launch) -> bool:
         return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
+
+
+def _leaves_a_sweep(launch: Launch) -> bool:
+    """Tell whether a sweep's scheduler has failed; earlier versions recorded others as such."""
+    entry = launch.entry
+    failed = entry.scheduler and entry.outcome is Outcome.FAILED
+    return failed and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
 
 
 def unheard(entry: Entry) -> bool:

@@ -95,6 +95,7 @@ def build_submit(settings: SubmitSettings) -> Submit:
         defaults=defaults,
         names=ArgumentNames(**argument_names()),
         policy=settings.policy,
+        requests=settings.request_limits,
         ladder=settings.ladder,
         scheduler=SchedulerDefaults(settings.scheduler_image, settings.scheduler_machine),
         check_key=WandbKey(wandb).check,

@@ -17,6 +17,7 @@ from pydantic import (
 
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
+from shared.config.requests import RequestLimits
 from shared.core.building import GitCredential, repository_of
 from shared.core.errors import SettingsError
 from shared.core.image import FORM, Image
@@ -155,7 +156,7 @@ class Scheduler(Section):
 
 
 class LaunchConfig(Section):
-    """The whole file; other keys are ignored. The agent does not know the last three."""
+    """The whole file; other keys are ignored. The agent does not know the last four."""
 
     entity: str = ""
     queues: tuple[str, ...] = ()
@@ -168,6 +169,7 @@ class LaunchConfig(Section):
     registry: Registry = Registry()
     scheduler: Scheduler = Scheduler()
     policy: AdmissionPolicy = AdmissionPolicy()
+    requests: RequestLimits = RequestLimits()
     ladder: Ladder = Ladder()
     key_secret: KeySecret = ""
 

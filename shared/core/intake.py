@@ -4,7 +4,7 @@ An item that the ledger cannot keep becomes a launch that has ended as REJECTED:
 why, and nothing waits behind it. No value is ever changed silently.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -12,23 +12,23 @@ from typing import Any, Self
 from shared.core.errors import Reject
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
-from shared.core.shorten import shown
+from shared.core.scheduler import is_scheduler
+from shared.core.shorten import quoted, shown
 from shared.core.storable import MAX_DEPTH, MAX_DIGITS, printable, storable
 
 __all__ = [
     "MAX_DEPTH",
     "MAX_DIGITS",
     "MAX_NAME",
-    "SCHEDULER_URI",
-    "check_intake",
+    "check_item",
     "from_item",
     "from_request",
     "storable",
 ]
 
-SCHEDULER_URI = "placeholder-uri-scheduler"  # of the items that `wandb launch-sweep` enqueues
 MAX_NAME = 256  # bytes in UTF-8 of an entity, a project or a run id
-_KEPT = ("entity", "project", "run_id", "name", "author")  # of a refused run spec: whose it was
+# of a refused run spec: whose it was. Its run id may be another launch's
+_KEPT = ("entity", "project", "name", "author")
 _PROBLEM = 2000  # characters
 _MAX_RESUMES = 1000
 
@@ -43,7 +43,6 @@ class IndexFields:
     entity: str
     project: str
     run_id: str
-    scheduler: bool  # of a sweep
     resumes: int  # how often another agent has requeued the run
     own_key: bool
 
@@ -56,7 +55,6 @@ class IndexFields:
             entity,
             project,
             run_id,
-            scheduler=raw.get("uri") == SCHEDULER_URI,
             resumes=min(count, _MAX_RESUMES) if type(count) is int and count > 0 else 0,
             own_key=bool(raw.get("_wandb_api_key")),
         )
@@ -73,40 +71,53 @@ def from_item(
     item_id: str, queue: Queue, run_spec: dict[str, Any], now: datetime, problem: str = ""
 ) -> Launch:
     """Return the launch of a W&B queue item; REJECTED if `problem` or the run spec is a reason."""
-    problem = problem or _problem_of(run_spec)
+    problem = problem or _problem_of(lambda: check_item(run_spec, queue))
     return _first(launch_key("wandb", item_id), queue, item_id, run_spec, now, "wandb", problem)
 
 
 def from_request(request: Request, now: datetime) -> Launch:
     """Return the launch of a request; REJECTED if the ledger cannot keep its run spec."""
     queue, spec = request.queue, request.run_spec
-    problem = _problem_of(spec, queue)
+    names = {"queue.entity": queue.entity, "queue.name": queue.name} if queue else {}
+    problem = _problem_of(lambda: _check(spec, names))
     if problem and queue and not (_fits(queue.entity) and _fits(queue.name)):
         queue = None
     return _first(request.launch_key, queue, "", spec, now, request.source, problem)
 
 
-def check_intake(run_spec: Mapping[str, Any], queue: Queue | None = None) -> None:
-    """Check that the ledger can keep an item or a request.
+def check_item(run_spec: Mapping[str, Any], queue: Queue) -> None:
+    """Check that the ledger can keep an item, and that its run can be a new one or its queue's.
+
+    Runs of another entity could not be compared: this deployment's key may be unable to see them.
 
     Raises:
-        Reject: naming the path of the first value that the ledger cannot keep, and why.
+        Reject: naming the path of the first wrong value, and why.
     """
+    _check(run_spec, {})
+    fields = IndexFields.read(run_spec)
+    if fields.run_id and fields.entity and fields.entity != queue.entity:
+        problem = (
+            f"is {quoted(fields.run_id)}, a run of {quoted(fields.entity)}, and the item's queue "
+            f"belongs to {queue.entity}"
+        )
+        raise Reject("run_id", problem, "Leave run_id out: the run then gets a new id.")
+
+
+def _check(run_spec: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """Check that the ledger can keep a run spec, its names and these names."""
     storable(run_spec)
     fields = IndexFields.read(run_spec)
-    names = {"entity": fields.entity, "project": fields.project, "run_id": fields.run_id}
-    if queue:
-        names |= {"queue.entity": queue.entity, "queue.name": queue.name}
-    for name, value in names.items():
+    own = {"entity": fields.entity, "project": fields.project, "run_id": fields.run_id}
+    for name, value in {**own, **names}.items():
         size = len(value.encode())
         if size > MAX_NAME:
             problem = f"has {size:,} bytes in UTF-8; the limit is {MAX_NAME}"
             raise Reject(name, problem, "W&B's own names are shorter.")
 
 
-def _problem_of(run_spec: Mapping[str, Any], queue: Queue | None = None) -> str:
+def _problem_of(check: Callable[[], None]) -> str:
     try:
-        check_intake(run_spec, queue)
+        check()
     except Reject as exc:
         return str(exc)
     return ""
@@ -134,7 +145,7 @@ def _first(
         queue_name=queue.name if queue else "",
         item_id=item_id,
         resumes=fields.resumes,
-        scheduler=fields.scheduler,
+        scheduler=bool(item_id) and queue is not None and is_scheduler(spec, queue),
         own_key=fields.own_key,
     )
     launch = Launch(entry, spec, source=source)

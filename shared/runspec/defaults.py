@@ -1,20 +1,24 @@
 """Complete a request that names a W&B queue: the queue's configuration gives resource_args."""
 
+from collections.abc import Collection
+
 from shared.core.errors import Reject
 from shared.core.intake import storable
 from shared.core.ports import QueueConfigs
 from shared.runspec.fields import mapping
+from shared.runspec.macros import uses
 from shared.runspec.model import RESOURCES, Draft
 from shared.runspec.templates import PATH, filled, template_values
 
 _OR = "or leave queue out and give resource_args"
 
 
-def complete(draft: Draft, queues: QueueConfigs) -> Draft:
+def complete(draft: Draft, queues: QueueConfigs, macros: Collection[str] = ()) -> Draft:
     """Give a request without resource_args those of the queue that it names.
 
     The ledger keeps them with the claim, so a later attempt uses the same even if the queue has
-    changed. An item of a queue stays unchanged, because W&B has already filled it in.
+    changed. An item of a queue stays unchanged, because W&B has already filled it in. `macros` are
+    the names in LAUNCH_MACROS: only the queue's own text may contain them.
 
     Raises:
         Reject: there is no such queue, it is not for Vertex AI, or a template variable is wrong.
@@ -38,6 +42,9 @@ def complete(draft: Draft, queues: QueueConfigs) -> Draft:
         raise Reject("queue", f"{named} is of type {config.resource}", fix)
     values = template_values(config.template_variables, given)
     of_queue = filled(storable(dict(config.config), "queue"), values)
+    if uses(of_queue, macros) != uses(config.config, macros):
+        problem = "bring a macro of LAUNCH_MACROS into the queue's configuration"
+        raise Reject(PATH, problem, "Write values without ${…}.")
     arguments = mapping(of_queue.get("resource_args"), "queue.resource_args")
     if not any(arguments.get(name) for name in RESOURCES):
         fix = f"Fill in its configuration in W&B, under Launch, {_OR}."

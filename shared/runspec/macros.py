@@ -5,7 +5,8 @@ fills in only those that the operator lists in LAUNCH_MACROS.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from shared.core.errors import Reject
@@ -34,6 +35,18 @@ def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
         return text
 
     return _each_text(value, lambda text: _MACRO.sub(fill, text))
+
+
+def uses(value: Any, macros: Collection[str]) -> Counter[str]:
+    """Count each of these macros in the texts of a value."""
+    found: Counter[str] = Counter()
+
+    def count(text: str) -> str:
+        found.update(name for name in _MACRO.findall(text) if name in macros)
+        return text
+
+    _each_text(value, count)
+    return found
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:

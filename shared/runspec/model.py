@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from shared.core.errors import Reject
-from shared.core.intake import MAX_NAME, SCHEDULER_URI
+from shared.core.intake import MAX_NAME
 from shared.core.launch import Launch
+from shared.core.scheduler import SCHEDULER_URI
 from shared.runspec.fields import check_depth, found, mapping, text, texts
 
 RESOURCES = ("vertex", "gcp-vertex")  # as in the agent, the first that is not empty counts

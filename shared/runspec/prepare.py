@@ -1,10 +1,11 @@
-"""Prepare the CustomJob of a launch, in six steps. Submit and `plan` both call this."""
+"""Prepare the CustomJob of a launch, in seven steps. Submit and `plan` both call this."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
+from shared.config.requests import RequestLimits
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch
 from shared.core.ports import CustomJobCall, JobArtifacts, QueueConfigs, Sweeps
@@ -15,6 +16,7 @@ from shared.runspec.ladder import place
 from shared.runspec.model import Draft, RunSpec
 from shared.runspec.policy import admit
 from shared.runspec.render import DeploymentDefaults
+from shared.runspec.requests import admit_request
 from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
 from shared.runspec.source import resolve
 from shared.runspec.sweep import check_sweep
@@ -46,6 +48,7 @@ class Preparation:
     defaults: DeploymentDefaults
     names: ArgumentNames
     policy: AdmissionPolicy = field(default_factory=AdmissionPolicy)
+    requests: RequestLimits = field(default_factory=RequestLimits)  # allows no queue
     ladder: Ladder = field(default_factory=Ladder)
     scheduler: SchedulerDefaults = field(default_factory=SchedulerDefaults)
     check_key: Callable[[], None] = accept_key  # raises KeyRefused
@@ -59,8 +62,9 @@ class Preparation:
             Retry, Denied, KeyRefused: W&B gives no answer, or refuses the key that the job needs.
         """
         draft = Draft.of(launch)
+        admit_request(draft, self.requests, self.defaults.macros)
         draft = schedule_as_job(draft, self.queues, self.scheduler)
-        draft = complete(draft, self.queues)
+        draft = complete(draft, self.queues, self.defaults.macros)
         draft, job = resolve(draft, self.job_artifacts)
         call = self.render(draft, self.defaults, self.names, job)
         run = draft.launch.entry.run

@@ -4,15 +4,15 @@ The agent runs a scheduler inside itself, for hours. Here the settings give it a
 image, and its queue gives it a staging bucket, region, account and network.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.intake import storable
 from shared.core.ports import QueueConfigs
+from shared.core.scheduler import bare, check_scheduler
 from shared.runspec.fields import mapping
-from shared.runspec.model import RESOURCES, Draft, RunSpec, VertexConfig
+from shared.runspec.model import RESOURCES, Draft, VertexConfig
 from shared.runspec.templates import filled
 
 OF_SPEC = (
@@ -24,7 +24,6 @@ OF_SPEC = (
     "service_account",
 )
 OF_RUN = ("service_account", "network", "psc_interface_config")
-COMMAND = ["wandb", "scheduler"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefa
     A scheduler whose resource is Vertex AI stays unchanged too: it names its own machine.
 
     Raises:
-        Reject: a setting is missing, or the item has no scheduler's command.
+        Reject: a setting is missing, or the command does not schedule the item's own sweep.
         Retry, Denied: W&B does not return the queue's configuration.
     """
     spec = draft.spec
@@ -61,7 +60,8 @@ def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefa
         raise Reject("uri", problem, fix)
     overrides = mapping(draft.launch.run_spec.get("overrides"), "overrides")
     if not spec.job:
-        overrides = _command(spec, overrides)
+        check_scheduler(draft.launch.run_spec, draft.launch.entry.queue)
+        overrides = {**overrides, "args": [bare(word) for word in spec.overrides.args]}
     kept = _of_queue(draft, queues)
     machine, image = {"machine_type": scheduler.machine_type}, {"image_uri": "${image_uri}"}
     kept["spec"]["worker_pool_specs"] = [
@@ -75,20 +75,6 @@ def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefa
     if not spec.job:
         changes["docker"] = {"docker_image": spec.image or scheduler.image}
     return draft.changed(**changes)
-
-
-def _command(spec: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides without the shell quotes that W&B's client puts around arguments."""
-    entry_point = spec.overrides.entry_point
-    if entry_point[:2] != COMMAND or len(entry_point) < 3:
-        fix = "Enqueue the sweep with `wandb launch-sweep`."
-        raise Reject("overrides.entry_point", "is not `wandb scheduler SWEEP`", fix)
-    return {**overrides, "args": [_bare(word) for word in spec.overrides.args]}
-
-
-def _bare(word: str) -> str:
-    quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "'\""
-    return word[1:-1] if quoted else word
 
 
 def _of_queue(draft: Draft, queues: QueueConfigs) -> dict[str, dict[str, Any]]:

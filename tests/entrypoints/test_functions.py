@@ -127,6 +127,7 @@ def test_a_request_may_leave_the_resource_arguments_to_a_queue(outside: Outside)
     }
     request, refused = Request(**asked), Request(**{**asked, "idempotency_key": "other", "run_spec": ITEM})
     outside.monkeypatch.setenv("FIRST_RETRY_SECONDS", "0.01")
+    outside.monkeypatch.setenv("LAUNCH_QUEUES", "vertex,templates")
     real = os.environ["WANDB_BASE_URL"]
     down = outside.client("submit", WANDB_BASE_URL="http://127.0.0.1:9")
     assert down.post(**eventarc(encode(request))).status_code == 200

@@ -25,7 +25,7 @@ from tests.unit.specs import SITE
 
 LONGEST = 10_000  # characters of a refusal
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-QUEUE = Queue(entity="queue-team", name="vertex")
+QUEUE = Queue(entity="team", name="vertex")
 POLICY = AdmissionPolicy(
     service_accounts=("trainer@p.iam.gserviceaccount.com",),
     images=("us-docker.pkg.dev/p",),

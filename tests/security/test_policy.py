@@ -315,7 +315,7 @@ def prepared(policy: dict[str, Any], climb: Placement | None = None, **changes: 
         SITE,
         names,
         AdmissionPolicy(**policy),
-        Ladder.model_validate(LADDER),
+        ladder=Ladder.model_validate(LADDER),
     )
     launch = launch_of(run_spec(**changes)).move(State.SUBMITTING, attempt=1)
     return preparation.prepare(replace(launch, climb=climb or Placement()))

@@ -83,6 +83,14 @@ class DrawsRunIds(Wandb):
         return replace(item, run_spec={**item.run_spec, "run_id": f"drawn{next(_drawn)}"}) if item else None
 
 
+class ReadsNothing(Ledger):
+    """Poll acks without a look at the record of an earlier poll, which has the run's id."""
+
+    def read(self, key: str) -> Launch | None:
+        """Read nothing."""
+        return None
+
+
 class ForgetsVersion(Wandb):
     """Each attempt asks for the job's latest version, not for the one that was launched first."""
 
@@ -468,7 +476,7 @@ BUGS = {
     ),
     "takes a refused ack for its own": Bug(_NOT_OURS, "trains", _parts(poll=Parts(wandb=TakesNoForYes))),
     "acks before it is written down": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=AcksBeforeOpening))),
-    "run id at random": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=DrawsRunIds))),
+    "run id at random": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=DrawsRunIds, ledger=ReadsNothing))),
     "headroom from a counter": Bug(
         "more launches are open than max_jobs",
         "one at a time",

@@ -10,6 +10,7 @@ from functions.status.decisions import StatusTimings
 from functions.status.reconcile import Status
 from functions.submit import submit as launch
 from shared.config.ladder import Ladder, Region
+from shared.config.requests import RequestLimits
 from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.core.ports import Clock
@@ -115,7 +116,15 @@ class Deployment:
             return lambda: status.run(budget)
         scheduler = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
         preparation = Preparation(
-            wandb, wandb, wandb, SITE, NAMES, ladder=self.ladder, scheduler=scheduler, check_key=wandb.check_key
+            wandb,
+            wandb,
+            wandb,
+            SITE,
+            NAMES,
+            requests=RequestLimits().within(QUEUE.entity, [QUEUE.name]),
+            ladder=self.ladder,
+            scheduler=scheduler,
+            check_key=wandb.check_key,
         )
         submit = self.submit(
             ledger=ledger,

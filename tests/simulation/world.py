@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.core.intake import SCHEDULER_URI, from_item, from_request
+from shared.core.intake import from_item, from_request
 from shared.core.jobstate import phase_of
 from shared.core.launch import Launch, RunPath
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import AgentNote
+from shared.core.scheduler import SCHEDULER_URI
 from tests.simulation.bucket import Bucket
 from tests.simulation.builder import TAKES, Builder
 from tests.simulation.scripts import SCRIPTS, Step

@@ -89,8 +89,9 @@ def put(spec: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def launch_of(spec: dict[str, Any], item: str = "item-1") -> Launch:
-    """Return the launch of an item with this spec, at its first attempt."""
-    queue = Queue(entity="queue-team", name="vertex")
+    """Return the launch of an item with this spec on a queue of its entity, at its first attempt."""
+    entity = spec.get("entity")
+    queue = Queue(entity=entity if isinstance(entity, str) and entity else "team", name="vertex")
     return from_item(item, queue, spec, datetime(2026, 1, 1, tzinfo=UTC))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from functions.submit.submit import Submit, SubmitTimings
+from shared.config.requests import RequestLimits
 from shared.core.building import Recipe
 from shared.core.errors import Reject
 from shared.core.intake import from_item
@@ -19,6 +20,7 @@ from tests.fakes.clock import PLENTY
 from tests.unit.specs import NAMES, SITE
 
 QUEUE = Queue(entity="team", name="vertex")
+REQUESTS = RequestLimits(entities=("e", "team")).within("team", ["vertex"])
 
 
 def labels(launch: Launch) -> dict[str, str]:
@@ -44,7 +46,9 @@ class Scene:
         self.queues = FakeQueueConfigs()
         self.sweeps = FakeSweeps()
         self.builds = FakeBuilds()
-        self.preparation = Preparation(self.queues, self.jobs, self.sweeps, SITE, NAMES, render=self._render)
+        self.preparation = Preparation(
+            self.queues, self.jobs, self.sweeps, SITE, NAMES, requests=REQUESTS, render=self._render
+        )
         self.submit = Submit(
             self.ledger, self.vertex, self.preparation.prepare, labels, self.clock, SubmitTimings(), images=self.builds
         )

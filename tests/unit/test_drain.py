@@ -378,7 +378,11 @@ def test_a_closed_launch_does_not_come_back_through_a_queue(scene: Scene) -> Non
     assert scene.ledger.is_closed(launch.key)
 
 
-SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "cats"}
+def scheduler(sweep: str) -> dict[str, Any]:
+    """Return the run spec of a sweep's scheduler."""
+    command = {"entry_point": ["wandb", "scheduler", sweep]}
+    kind = {"uri": "placeholder-uri-scheduler", "resource": "local-process"}
+    return {**kind, "entity": "team", "project": "cats", "run_id": sweep, "overrides": command}
 
 
 @pytest.mark.parametrize(("most", "taken"), [(1, 1), (2, 2), (-1, 3), (0, 0)])
@@ -388,7 +392,7 @@ def test_no_more_schedulers_of_sweeps_than_the_setting_allows(
 ) -> None:
     """Another is not acked, so that W&B keeps it; it is taken when one has ended."""
     for number in range(3):
-        scene.wandb.push(f"s{number}", A, **SCHEDULER)
+        scene.wandb.push(f"s{number}", A, **scheduler(f"s{number}"))
     report = scene.poll(max_schedulers=most, connections=connections)
     assert report.left == ({"max_schedulers are open": 3 - taken} if taken < 3 else {})
     scene.wandb.end_leases()
@@ -404,9 +408,9 @@ def test_no_more_schedulers_of_sweeps_than_the_setting_allows(
 
 def test_a_scheduler_takes_no_slot_of_its_runs(scene: Scene) -> None:
     """With max_jobs 1 the sweep would wait for itself. A waiting scheduler does not hold back the runs behind it."""
-    scene.wandb.push("s1", A, **SCHEDULER)
+    scene.wandb.push("s1", A, **scheduler("s1"))
     scene.poll(max_jobs=1)
-    scene.wandb.push("s2", A, **SCHEDULER)
+    scene.wandb.push("s2", A, **scheduler("s2"))
     scene.wandb.push("run", A, sweep_id="sw1")
     report = scene.poll(max_jobs=1)
     assert (scene.wandb.items["s1"].state, scene.wandb.items["run"].state) == ("CLAIMED", "CLAIMED")
@@ -416,7 +420,7 @@ def test_a_scheduler_takes_no_slot_of_its_runs(scene: Scene) -> None:
 @pytest.mark.parametrize("passed", [0, 61], ids=["at once", "overdue"])
 def test_a_scheduler_that_was_never_acked_is_taken_again(scene: Scene, passed: int) -> None:
     """A poll died before its ack: the launch that it opened does not count against itself."""
-    scene.wandb.push("s1", A, **SCHEDULER)
+    scene.wandb.push("s1", A, **scheduler("s1"))
     scene.wandb.fail["ack"] = Retry("died")
     assert scene.poll().errors
     scene.wandb.fail.clear()

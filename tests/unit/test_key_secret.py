@@ -65,14 +65,16 @@ def test_a_jobs_entry_point_is_known(job: JobSource, rest: list[str]) -> None:
 
 def test_a_sweeps_scheduler_reads_it_too() -> None:
     """Its entry point is in its item."""
-    overrides = {"entry_point": ["wandb", "scheduler", "WANDB_SWEEP_ID"], "args": ["--queue", "'vertex'"]}
-    spec = run_spec(docker=None, resource="local-process", uri="placeholder-uri-scheduler", overrides=overrides)
+    overrides = {"entry_point": ["wandb", "scheduler", "sw1"], "args": ["--queue", "'vertex'"]}
+    spec = run_spec(
+        docker=None, resource="local-process", run_id="sw1", uri="placeholder-uri-scheduler", overrides=overrides
+    )
     placed = schedule_as_job(
         draft_of({**spec, "job": None}), FakeQueueConfigs(), SchedulerDefaults("img:1", "e2-standard-4")
     )
     call = render(placed, SECURED, NAMES)
     [pool] = call.constructor["worker_pool_specs"]
-    assert pool["container_spec"]["command"] == [*BEFORE, "wandb", "scheduler", "WANDB_SWEEP_ID"]
+    assert pool["container_spec"]["command"] == [*BEFORE, "wandb", "scheduler", "sw1"]
     assert "WANDB_API_KEY" not in environment(call)
 
 

@@ -18,6 +18,7 @@ from deploy.cloud.iam import bindings
 from deploy.operate.agent_config import KINDS
 from deploy.operate.agent_keys import FIXES, KEYS, KNOWN
 from shared.config.launch_config import AdmissionPolicy, LaunchConfig
+from shared.config.requests import RequestLimits
 from shared.config.settings import Settings, load, variables
 from shared.core.errors import SettingsError
 
@@ -102,6 +103,11 @@ def test_a_full_file_is_explained_key_by_key(run: Run) -> None:
 def test_every_limit_of_the_policy_is_explained() -> None:
     """With what is to be written where it is wrong."""
     assert {f"policy.{name}" for name in AdmissionPolicy.model_fields} - FIXES.keys() == {"policy.service_accounts"}
+
+
+def test_every_limit_of_requests_is_explained() -> None:
+    """In the same way."""
+    assert {f"requests.{name}" for name in RequestLimits.model_fields} <= FIXES.keys()
 
 
 def test_a_builder_that_builds_nothing_changes_nothing(run: Run) -> None:

@@ -20,6 +20,12 @@ from tests.fakes.clock import PLENTY
 
 QUEUE = Queue(entity="team", name="vertex")
 PARENT = "projects/p/locations/us-central1"
+SCHEDULER = {
+    "uri": "placeholder-uri-scheduler",
+    "resource": "local-process",
+    "run_id": "sw1",
+    "overrides": {"entry_point": ["wandb", "scheduler", "sw1"]},
+}
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."
 
@@ -588,7 +594,7 @@ def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
 )
 def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: str, ended: bool) -> None:
     """No other process would make its runs; a W&B that is down is asked again."""
-    pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
+    pushed = scene.wandb.push("item", QUEUE, **SCHEDULER)
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
     scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, state, "exit code 1")
@@ -603,13 +609,26 @@ def test_a_sweep_ends_with_its_scheduler_where_that_fails(scene: Scene, state: s
 
 def test_a_sweep_that_may_not_be_cancelled_does_not_keep_its_launch_open(scene: Scene) -> None:
     """The log says so; its owner stops it."""
-    pushed = scene.wandb.push("item", QUEUE, uri="placeholder-uri-scheduler", run_id="sw1")
+    pushed = scene.wandb.push("item", QUEUE, **SCHEDULER)
     launch = scene.submit(scene.ledger.write(from_item("item", QUEUE, pushed.run_spec, scene.clock())))
     scene.run(launch, "failed")
     scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, "JOB_STATE_FAILED", "exit code 1")
     scene.wandb.fail["cancel_sweep"] = Reject("sweep", "may not be cancelled")
     scene.tick()
     assert launch.key in scene.ledger.closed
+
+
+def test_a_launch_that_an_earlier_version_took_for_a_scheduler_cancels_no_sweep(scene: Scene) -> None:
+    """Its command schedules nothing: it only names the sweep."""
+    false = {**SCHEDULER, "overrides": {"entry_point": ["sh", "-c", "exit 1"]}}
+    pushed = scene.wandb.push("item", QUEUE, **false)
+    launch = from_item("item", QUEUE, pushed.run_spec, scene.clock())
+    recorded = scene.ledger.write(replace(launch, entry=replace(launch.entry, scheduler=True)))
+    scene.run(scene.submit(recorded), "failed")
+    scene.vertex.put(scene.ledger.open[launch.key].entry.job_name, "JOB_STATE_FAILED", "exit code 1")
+    scene.tick()
+    assert launch.key in scene.ledger.closed
+    assert scene.wandb.cancelled_sweeps == []
 
 
 def building(scene: Scene, item: str = "item", image: str = "img:tag") -> Launch:

@@ -14,7 +14,7 @@ from shared.runspec.source import resolve
 from tests.fakes import FakeJobs, FakeQueueConfigs
 from tests.unit.specs import NAMES, SITE, draft_of, run_spec
 
-QUEUE = Queue(entity="queue-team", name="vertex")
+QUEUE = Queue(entity="team", name="vertex")
 SCHEDULER = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
 TRAINING: dict[str, Any] = run_spec()["resource_args"]["gcp-vertex"]
 
@@ -32,7 +32,16 @@ def item(**changes: Any) -> Draft:
         "resource": "local-process",
         "overrides": {
             "run_config": {"scheduler": {"num_workers": 2}},
-            "args": ["--queue", "'vertex'", "--project", '"it\'s"', "--image_uri", "us-docker.pkg.dev/p/r/train:1"],
+            "args": [
+                "--queue",
+                "'vertex'",
+                "--project",
+                "'cats'",
+                "--author",
+                '"it\'s"',
+                "--image_uri",
+                "us-docker.pkg.dev/p/r/train:1",
+            ],
             "entry_point": ["wandb", "scheduler", "sw1"],
         },
     }
@@ -58,6 +67,8 @@ def test_a_scheduler_is_a_small_job_of_its_own() -> None:
         "--queue",
         "vertex",
         "--project",
+        "cats",
+        "--author",
         "it's",
         "--image_uri",
         "us-docker.pkg.dev/p/r/train:1",

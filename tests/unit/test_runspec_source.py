@@ -55,7 +55,7 @@ def test_an_image_job_is_what_the_agent_makes_of_it(entry_point: Any, overrides:
     theirs = cast(Any, Job.__new__(Job))
     vars(theirs).update(_job_info=info, _entrypoint=entry_point)
     theirs._configure_launch_project_container(project)  # noqa: SLF001 - what its constructor chooses for an image
-    project.queue_name, project.queue_entity, project.run_queue_item_id = "vertex", "queue-team", "item-1"
+    project.queue_name, project.queue_entity, project.run_queue_item_id = "vertex", "team", "item-1"
     variables = project.get_env_vars_dict(api, MAX_ENV_LENGTHS["VertexRunner"])
     chosen = project.override_entrypoint or project.get_job_entry_point()
 

@@ -129,7 +129,7 @@ def test_an_empty_required_setting_is_missing(enough: None, monkeypatch: pytest.
 def test_the_installed_agent_takes_the_same_keys_with_nothing_behind_them() -> None:
     """Of those that mean something here; queues, which it refuses, are missing here where nothing else names them."""
     agents: dict[str, Any] = {"entity": "acme", "queues": ["vertex"]}
-    for key in LaunchConfig.model_fields.keys() - {"policy", "ladder", "scheduler", "key_secret", "queues"}:
+    for key in LaunchConfig.model_fields.keys() - {"policy", "requests", "ladder", "scheduler", "key_secret", "queues"}:
         assert getattr(AgentConfig(**agents | {key: None}), key) is None
     with pytest.raises(ValidationError, match="queues"):
         AgentConfig(**agents | {"queues": None})

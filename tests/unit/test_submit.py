@@ -56,7 +56,7 @@ def test_a_request_is_opened_once_and_launched_once(scene: Scene) -> None:
 
 def test_a_closed_launch_is_never_launched_again(scene: Scene) -> None:
     """A late duplicate opens the record, finds `closed/`, and takes it away again."""
-    request = Request(source="ci", idempotency_key="42", run_spec={})
+    request = Request(source="ci", idempotency_key="42", run_spec={"entity": "e", "project": "p"})
     scene.deliver(request)
     [launch] = scene.ledger.open.values()
     scene.ledger.close(launch.end(Outcome.SUCCEEDED, "", scene.clock()))
@@ -510,6 +510,7 @@ def test_a_sweeps_scheduler_is_refused_where_nothing_says_what_it_runs_on(scene:
     """Its author reads which settings are missing; with them it is launched."""
     spec: dict[str, Any] = {
         "uri": "placeholder-uri-scheduler",
+        "run_id": "sw1",
         "overrides": {"entry_point": ["wandb", "scheduler", "sw1"]},
     }
     ticket = scene.open(**spec)

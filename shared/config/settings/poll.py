@@ -1,57 +1,22 @@
 """The settings of poll."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from shared.config.names import or_file
-from shared.config.settings.base import Names, OverdueSeconds, Settings
-from shared.core.intake import MAX_NAME
+from shared.config.settings.base import OverdueSeconds, Settings
+from shared.config.settings.queues import Entity, QueueNames
 
 LAST_CALLS_SECONDS = 60  # calls that poll begins just before the end of its budget
-
-T = TypeVar("T", str, tuple[str, ...])
-
-
-def _short(value: T) -> T:
-    """Refuse a name, or one of several, that does not fit into the metadata of the ledger."""
-    for name in [value] if isinstance(value, str) else value:
-        if len(name.encode()) > MAX_NAME:
-            raise ValueError(
-                f"has more than {MAX_NAME} bytes in UTF-8. W&B's own names are shorter"
-            )
-    return value
 
 
 class PollSettings(Settings):
     """The settings of poll."""
 
-    entity: Annotated[
-        str,
-        AfterValidator(_short),
-        Field(
-            min_length=1,
-            validation_alias=or_file("LAUNCH_ENTITY", "entity"),
-            description="the W&B entity that owns the queues",
-        ),
-    ]
-    queues: Annotated[
-        Names,
-        AfterValidator(_short),
-        Field(
-            min_length=1,
-            validation_alias=or_file("LAUNCH_QUEUES", "queues"),
-            description="the queues' names, separated by commas",
-            examples=["vertex-small, vertex-large"],
-        ),
-    ]
+    entity: Annotated[Entity, Field(min_length=1)]
+    queues: Annotated[QueueNames, Field(min_length=1)]
+
     max_jobs: Annotated[
         int,
         Field(

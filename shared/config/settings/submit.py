@@ -25,7 +25,9 @@ from shared.config.launch_config import (
 )
 from shared.config.names import or_file
 from shared.config.policy import AdmissionPolicy
+from shared.config.requests import RequestLimits
 from shared.config.settings.base import FirstRetrySeconds, Names, Settings
+from shared.config.settings.queues import Entity, QueueNames
 
 
 def _from_json(value: object) -> object:
@@ -33,7 +35,10 @@ def _from_json(value: object) -> object:
 
 
 class SubmitSettings(Settings):
-    """The settings of submit."""
+    """The settings of submit. Without entity and queues, no request can name a queue."""
+
+    entity: Entity = ""
+    queues: QueueNames = ()
 
     secure_mode: Annotated[
         bool,
@@ -54,6 +59,17 @@ class SubmitSettings(Settings):
             examples=['{"regions": ["us-central1"]}'],
         ),
     ] = AdmissionPolicy()
+    requests: Annotated[
+        RequestLimits,
+        NoDecode,
+        BeforeValidator(_from_json),
+        Field(
+            validation_alias=or_file("LAUNCH_REQUESTS", "requests"),
+            description="what other systems' requests may name; the variable as JSON. By default "
+            "the deployment's own queues and entity",
+            examples=['{"sources": ["nightly-pipeline"]}'],
+        ),
+    ] = RequestLimits()
     ladder: Annotated[
         Ladder,
         NoDecode,
@@ -207,6 +223,11 @@ class SubmitSettings(Settings):
                 f"is {value:g}: it has to be longer than {least}, or two jobs could be created"
             )
         return value
+
+    @property
+    def request_limits(self) -> RequestLimits:
+        """Return the limits of requests, with this deployment's queues and entity as defaults."""
+        return self.requests.within(self.entity, self.queues)
 
     @property
     def destination(self) -> str:
