@@ -1,4 +1,4 @@
-"""`python -m deploy plan`: show the outcome of the items that wait, without popping them."""
+"""`vertex-launch plan`: show the outcome of the items that wait, without popping them."""
 
 import itertools
 import os

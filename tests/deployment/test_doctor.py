@@ -107,7 +107,7 @@ BREAKAGES = {
         "ledger's rule",
         "!",
         "grows for ever",
-        "python -m deploy provision --project=p1 --region=us-central1 --name=launch",
+        "vertex-launch provision --project=p1 --region=us-central1 --name=launch",
     ),
     "the secret is disabled": Breakage(
         "project",
@@ -278,7 +278,7 @@ BREAKAGES = {
         "trigger",
         "✗",
         "ack_deadline_seconds: 10 → 600",
-        "python -m deploy provision",
+        "vertex-launch provision",
     ),
     "a dead letter waits": Breakage(
         "running",
@@ -286,7 +286,7 @@ BREAKAGES = {
         "dead letters",
         "!",
         "1 that submit could not accept",
-        "python -m deploy dead-letters --project=p1 --region=us-central1 --name=launch",
+        "vertex-launch dead-letters --project=p1 --region=us-central1 --name=launch",
     ),
     "poll has never come to register": Breakage(
         "running",
@@ -310,15 +310,15 @@ BREAKAGES = {
         "agent",
         "✗",
         "W&B asks it to stop polling",
-        "python -m deploy agent start --project=p1 --region=us-central1 --name=launch",
+        "vertex-launch agent start --project=p1 --region=us-central1 --name=launch",
     ),
     "an operator stopped the agent": Breakage(
         "running",
         lambda p: p.remember_agent("TGF1bmNoQWdlbnQ6MQ==", stopped=True),
         "agent",
         "!",
-        "`python -m deploy agent stop` has stopped it",
-        "python -m deploy agent start --project=p1 --region=us-central1 --name=launch",
+        "`vertex-launch agent stop` has stopped it",
+        "vertex-launch agent start --project=p1 --region=us-central1 --name=launch",
     ),
 }
 MENDABLE = [
@@ -398,9 +398,9 @@ def test_faults_of_queues_are_named(project: Deployed) -> None:
         "image of queue ecr": ("✗", f"{ecr} is in a private registry of AWS", f"docker pull {ecr} && docker tag {ecr}"),
         "bucket of queue far": ("✗", "gs://far is in europe-west4", "gcloud storage buckets relocate gs://far"),
         "bucket of queue gone-bucket": ("✗", "does not exist", "gcloud storage buckets create gs://gone --location="),
-        "ladder's bucket in europe-west4": ("✗", "gs://team-eu does not exist", "python -m deploy bootstrap"),
+        "ladder's bucket in europe-west4": ("✗", "gs://team-eu does not exist", "vertex-launch bootstrap"),
         "account of queue gone-account": ("✗", "does not exist", "Name another account"),
-        "account of queue unlisted": ("!", "is not in policy.service_accounts", "python -m deploy bootstrap"),
+        "account of queue unlisted": ("!", "is not in policy.service_accounts", "vertex-launch bootstrap"),
     }
     for name, (sign, message, fix) in expected.items():
         assert wrong[name][0] == sign

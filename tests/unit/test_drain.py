@@ -239,7 +239,7 @@ def test_stop_polling_stops_popping_and_nothing_else(scene: Scene) -> None:
     scene.wandb.stop_polling = True
     report = scene.poll()
     assert not report.polled
-    assert report.why_not == ("W&B asks this agent to stop polling; `python -m deploy agent start` lets it poll again")
+    assert report.why_not == ("W&B asks this agent to stop polling; `vertex-launch agent start` lets it poll again")
     assert scene.states() == ["CLAIMED", "PENDING"]
 
 

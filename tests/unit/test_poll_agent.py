@@ -142,7 +142,7 @@ def test_a_wandb_that_forgets_every_agent_is_not_flooded_with_them(scene: Scene)
 
 
 def test_the_note_keeps_what_the_last_call_found(scene: Scene) -> None:
-    """For `python -m deploy agent`."""
+    """For `vertex-launch agent`."""
     scene.poll()
     assert (scene.agents.note.polled_at, scene.agents.note.why_not) == (scene.clock(), "")
     scene.wandb.stop_polling = True
