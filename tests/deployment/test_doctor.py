@@ -409,6 +409,32 @@ def test_faults_of_queues_are_named(project: Deployed) -> None:
     assert code == 1
 
 
+@pytest.mark.parametrize("deployed", [False, True], ids=["launch-config", "function"])
+def test_a_queue_is_planned_with_all_settings_of_submit(project: Deployed, deployed: bool) -> None:
+    """Submit refuses an image whose command it does not know if jobs read the key themselves; doctor reads that, too.
+
+    The setting is in the launch-config, or in the variables of the deployed function, which win.
+    """
+    secret = "projects/p1/secrets/launch-wandb-api-key"
+    if deployed:
+        project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": secret}
+    else:
+        project.configure(key_secret=secret)
+    code, lines = project.doctor("wandb", LAUNCH_POLICY='{"regions": ["nowhere"]}')  # this shell's settings do not count
+    line = next(line for line in lines if line.name == "queue vertex")
+    assert line.sign == "✗"
+    assert "container_spec.command: is missing" in line.message
+    assert code == 1
+
+
+def test_a_wrong_setting_of_the_function_is_named(project: Deployed) -> None:
+    """The queue cannot be planned; the line names the setting."""
+    project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": "my secret"}
+    _, lines = project.doctor("wandb")
+    line = next(line for line in lines if line.name == "queue vertex")
+    assert (line.sign, "LAUNCH_KEY_SECRET" in line.message) == ("?", True)
+
+
 def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> None:
     """A guest reads in each line which permission is missing; the rest is shown, and nothing counts as failed."""
     allowed = {"serviceusage.services.list", "resourcemanager.projects.get", "pubsub.topics.get"}
