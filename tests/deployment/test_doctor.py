@@ -420,7 +420,9 @@ def test_a_queue_is_planned_with_all_settings_of_submit(project: Deployed, deplo
         project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": secret}
     else:
         project.configure(key_secret=secret)
-    code, lines = project.doctor("wandb", LAUNCH_POLICY='{"regions": ["nowhere"]}')  # this shell's settings do not count
+    code, lines = project.doctor(
+        "wandb", LAUNCH_POLICY='{"regions": ["nowhere"]}'
+    )  # this shell's settings do not count
     line = next(line for line in lines if line.name == "queue vertex")
     assert line.sign == "✗"
     assert "container_spec.command: is missing" in line.message

@@ -503,7 +503,7 @@ BUGS = {
         _TWO_OF_LAUNCH, "finds machines elsewhere", _parts(submit=Parts(vertex=LooksUpAtHome))
     ),
     "submit's lease shorter than its timeout": Bug(
-        _UNCLAIMED, "trains", Deployment(submit_policy=submit.SubmitTimings(lease=_SHORT))
+        _UNCLAIMED, "trains", Deployment(submit_timings=submit.SubmitTimings(lease=_SHORT))
     ),
     "no budget check": Bug(_UNCLAIMED, "trains", Deployment(budget=IgnoresBudget)),
     "lease before rendering": Bug(

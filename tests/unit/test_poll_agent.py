@@ -26,8 +26,8 @@ def test_an_agent_belongs_to_a_wandb_an_entity_and_queues(
 ) -> None:
     """Another of them means another agent; the same ones keep it, for any number of calls."""
     usual: dict[str, object] = {"base_url": "https://one", "queues": (A, B)}
-    for policy in (usual, usual, usual | changed, usual | changed):
-        assert scene.poll(**policy).errors == []
+    for limits in (usual, usual, usual | changed, usual | changed):
+        assert scene.poll(**limits).errors == []
     assert len(scene.wandb.agents) == registered
 
 
