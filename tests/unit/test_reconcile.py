@@ -366,6 +366,27 @@ def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, err
     assert scene.vertex.gets == 0
 
 
+def test_a_page_of_jobs_that_does_not_come_hides_only_its_own_jobs(scene: Scene) -> None:
+    """What the first page shows is acted upon; a job of the second is neither asked for nor counted as gone."""
+    seen, unseen = scene.submitted("seen"), scene.submitted("unseen")
+    for launch in (seen, unseen):
+        scene.run(launch, "running", stopped=True)
+    scene.tick()
+    scene.clock.pass_(300)
+
+    class FirstPage(FakeVertex):
+        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+            yield self.jobs[seen.entry.job_name]
+            raise Retry("the second page does not come")
+
+    scene.vertex = FirstPage(scene.clock, scene.vertex.jobs)
+    report = scene.tick()
+    assert scene.vertex.cancelled == [seen.entry.job_name]
+    assert scene.vertex.gets == 0
+    assert set(scene.ledger.open) == {seen.key, unseen.key}
+    assert len(report.errors) == 1
+
+
 def test_another_agent_s_item_is_withdrawn_and_not_reported(scene: Scene) -> None:
     """It never was ours."""
     launch = scene.queued(acked=False)
