@@ -62,8 +62,8 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
       vertex-launch agent --project=local-project --region=us-central1 \\
         --bucket=launch-ledger --agent-name=vertex-launch
 
-    Exit codes: 1 if the record cannot be read or written, 4 if the bucket does not answer, or if
-    a poll is running for longer than --wait.
+    Exit codes: 1 if the record cannot be read or written; 4 if the bucket does not answer, or if
+    a poll runs for longer than --wait.
     """  # noqa: D301 - \b is click's
     os.environ.setdefault("GOOGLE_CLOUD_PROJECT", deployment.project)  # for Google's client
     bucket = bucket or deployment.ledger_bucket

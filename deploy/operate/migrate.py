@@ -75,9 +75,9 @@ def migrate(launch_config: Path) -> None:
     LAUNCH_CONFIG is the file of a `wandb launch-agent` that serves queues of type GCP Vertex. The
     agent's default is ~/.config/wandb/launch-config.yaml.
 
-    Prints each key with its meaning here and the setting that replaces it, problems of the file,
-    required settings that it lacks, permissions before and after, and the next commands. It
-    prints no secret. If the output is not a terminal, each key is one line.
+    Prints each key with its meaning here and the setting that replaces it. Then come problems of
+    the file, required settings that it lacks, permissions before and after, and the next commands.
+    It prints no secret. If the output is not a terminal, each key is one line.
 
     \b
     Example:

@@ -56,7 +56,7 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
       WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=my-project VERTEX_LOCATION=us-central1 \\
         vertex-launch plan --queue=vertex
 
-    Exit codes: 1 if a setting is wrong, a queue does not exist, or --item waits in no queue;
+    Exit codes: 1 if a setting is wrong, a queue does not exist, or --item is in no queue;
     else 3 if submit would refuse anything; 4 if W&B does not answer.
     """  # noqa: D301 - \b is click's
     if config:

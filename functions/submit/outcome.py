@@ -27,8 +27,8 @@ class SubmitTimings:
     """How long a claim holds, when to look again, and how often to try.
 
     `lease` is longer than an invocation's budget plus a create: at its end, a sent create has
-    landed, and a holder that still lives sends nothing any more. `settle` is the part of a create,
-    for a holder that releases its claim. `look_again` separates the two look-ups that must find no
+    arrived, and a holder that still lives sends nothing more. `settle` is the time of the create
+    alone, for a holder that releases its claim. `look_again` separates the two look-ups that must find no
     job before another create.
     """
 
@@ -161,7 +161,7 @@ class Outcomes:
         return launch.again(self.clock(), wait, line, str(why), waits=waits)
 
     def _unknown(self, launch: Launch, why: LaunchError) -> Launch:
-        """Keep the claim until a sent create has landed; then a submit looks the job up."""
+        """Keep the claim until a sent create has arrived; then a submit looks the job up."""
         now = self.clock()
         kept = self._kept(launch, now + self.timings.settle).note(now, _line(why))
         return replace(kept, reason=str(why))

@@ -158,7 +158,7 @@ class Submit:
         return self._record(self._look_up(launch), conflict="launch.claimed_elsewhere")
 
     def _look_up(self, launch: Launch) -> Settled:
-        """Look the attempt's job up: it has landed by now, or never will."""
+        """Look the attempt's job up: a sent create has arrived by now, or never will."""
         parent, key = launch.entry.parent, {"launch_key": launch.key}
         asked_at = self.clock()
         if not parent:  # the request was never prepared, so nothing was sent
