@@ -28,8 +28,8 @@ class SubmitTimings:
 
     `lease` is longer than an invocation's budget plus a create: at its end, a sent create has
     arrived, and a holder that still lives sends nothing more. `settle` is the time of the create
-    alone, for a holder that releases its claim. `look_again` separates the two look-ups that must find no
-    job before another create.
+    alone, for a holder that releases its claim. `look_again` separates the two look-ups that must
+    find no job before another create.
     """
 
     lease: timedelta = timedelta(minutes=11)

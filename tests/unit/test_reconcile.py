@@ -307,6 +307,17 @@ def test_a_job_that_ended_long_ago_is_found(scene: Scene) -> None:
     assert scene.vertex.gets == 0
 
 
+def test_a_job_is_found_though_the_clock_of_vertex_is_slow(scene: Scene) -> None:
+    """By four minutes: it shows a job as older than the launch that created it."""
+    launch = scene.submitted()
+    scene.run(launch, "finished")
+    created = launch.entry.opened_at - timedelta(minutes=4)
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED", created_at=created)
+    scene.clock.pass_(600)
+    assert scene.tick().done == {"Finish": 1}
+    assert scene.vertex.gets == 0
+
+
 def test_a_thousand_jobs_that_end_at_once_are_seen_in_one_listing(scene: Scene) -> None:
     """Beside that of the living ones."""
     for number in range(1000):
