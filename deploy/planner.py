@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.wandb_queues import PendingItem, QueueView, pending_items, queue_names, read_queue
 from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
+from shared.config.settings import SubmitSettings
 from shared.core.errors import Reject
 from shared.core.intake import check_item, from_item
 from shared.core.launch import Launch, State
@@ -18,6 +19,7 @@ from shared.runspec.key_secret import READ_KEY
 from shared.runspec.policy import example_image, example_run
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import ArgumentNames, DeploymentDefaults
+from shared.runspec.scheduler import SchedulerDefaults
 from shared.runspec.source import FETCH
 
 IMAGE = "region-docker.pkg.dev/project/repository/image:tag"  # the image of a future item
@@ -105,13 +107,13 @@ class Planner:
         return self._prepared(queue, item.id, item.run_spec)
 
     def _prepared(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
-        site = self.preparation.defaults
-        secrets = frozenset({site.api_key})
+        defaults = self.preparation.defaults
+        secrets = frozenset({defaults.api_key})
         try:
             its_queue = Queue(entity=queue.entity, name=queue.name)
             check_item(run_spec, its_queue)
             launch = _claimed(its_queue, item, run_spec)
-            macros = (value for name, value in site.macros.items() if is_secret(name))
+            macros = (value for name, value in defaults.macros.items() if is_secret(name))
             secrets = frozenset({*secrets, *secrets_in(launch.run_spec), *macros})
             job = self.preparation.prepare(launch)
         except Reject as refusal:
@@ -127,15 +129,42 @@ class Planner:
         )
 
 
-def build_preparation(
-    graphql: Graphql, site: DeploymentDefaults, names: ArgumentNames, **limits: Any
-) -> Preparation:
-    """Return submit's preparation, without its check of the key.
+def build_planner(
+    settings: SubmitSettings, graphql: Graphql, entity: str, macros: Mapping[str, str]
+) -> Planner:
+    """Build the planner of an entity's queues, with submit's preparation from submit's settings.
 
-    `limits` are policy, requests, ladder and scheduler.
+    Only submit's check of the API key is left out.
     """
-    wandb = (WandbQueueConfigs(graphql), WandbJobs(graphql), WandbSweeps(graphql))
-    return Preparation(*wandb, site, names, **limits)
+    # Google's SDK takes seconds to import: no other command waits for it.
+    from shared.adapters.vertex.submit import argument_names
+
+    defaults = DeploymentDefaults(
+        base_url=settings.wandb_base_url,
+        api_key=settings.api_key,
+        project=settings.google_cloud_project,
+        location=settings.vertex_location,
+        agent=settings.launch_agent_name,
+        macros=macros,
+        secure_mode=settings.secure_mode,
+        key_secret=settings.key_secret,
+        base_image=settings.base_image,
+        destination=settings.destination,
+        context_store=settings.build_context_store,
+        git_credentials=settings.git_credentials,
+    )
+    preparation = Preparation(
+        queues=WandbQueueConfigs(graphql),
+        job_artifacts=WandbJobs(graphql),
+        sweeps=WandbSweeps(graphql),
+        defaults=defaults,
+        names=ArgumentNames(**argument_names()),
+        policy=settings.policy,
+        requests=settings.request_limits,
+        ladder=settings.ladder,
+        scheduler=SchedulerDefaults(settings.scheduler_image, settings.scheduler_machine),
+    )
+    return Planner(graphql, entity, preparation)
 
 
 def _claimed(queue: Queue, item: str, run_spec: dict[str, Any]) -> Launch:

@@ -1,4 +1,4 @@
-"""`python -m deploy bootstrap`: prepare a project, once, as its owner."""
+"""`vertex-launch bootstrap`: prepare a project, once, as its owner."""
 
 import os
 from dataclasses import replace

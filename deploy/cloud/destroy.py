@@ -1,4 +1,4 @@
-"""`python -m deploy destroy`: delete a deployment, and nothing else."""
+"""`vertex-launch destroy`: delete a deployment, and nothing else."""
 
 from collections.abc import Iterator
 

@@ -198,7 +198,8 @@ def markdown() -> str:
         custom = table().roles.get(row.role)
         may = f"the custom role *{row.role}*" if custom else f"`{row.role}`"
         resources = ", ".join(row.resources).replace("_", " ")
-        lines.append(f"| {', '.join(row.accounts)} | {may} | {resources} | {row.why} |")
+        accounts = ", ".join(row.accounts).replace("run_as", "run as")
+        lines.append(f"| {accounts} | {may} | {resources} | {row.why} |")
     for name, role in table().roles.items():
         permissions = ", ".join(f"`{permission}`" for permission in role.permissions)
         lines += ["", f"The custom role *{name}* ({role.title}): {permissions}."]

@@ -1,4 +1,4 @@
-"""`python -m deploy smoke`: test a deployment from end to end."""
+"""`vertex-launch smoke`: test a deployment from end to end."""
 
 import json
 import time
@@ -50,7 +50,7 @@ class Patience:
 @click.option(
     "--timeout", default=300, show_default=True, help="Seconds to wait for each function."
 )
-@click.option("--every", default=3.0, show_default=True, help="Seconds between two looks.")
+@click.option("--every", default=3.0, show_default=True, help="Seconds between two checks.")
 def smoke(deployment: Deployment, build: str, timeout: float, every: float) -> None:
     """Call poll and status through Cloud Scheduler, and follow one launch to the ledger.
 

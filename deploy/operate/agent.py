@@ -1,4 +1,4 @@
-"""`python -m deploy agent`: show, stop and start poll's agent in W&B."""
+"""`vertex-launch agent`: show, stop and start poll's agent in W&B."""
 
 import os
 import time
@@ -62,8 +62,8 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
       vertex-launch agent --project=local-project --region=us-central1 \\
         --bucket=launch-ledger --agent-name=vertex-launch
 
-    Exit codes: 1 if the record cannot be read or written, 4 if the bucket does not answer, or if
-    a poll is running for longer than --wait.
+    Exit codes: 1 if the record cannot be read or written; 4 if the bucket does not answer, or if
+    a poll runs for longer than --wait.
     """  # noqa: D301 - \b is click's
     os.environ.setdefault("GOOGLE_CLOUD_PROJECT", deployment.project)  # for Google's client
     bucket = bucket or deployment.ledger_bucket
@@ -74,7 +74,7 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
             click.echo("Started: poll registers a new agent at its next call, within a minute.")
         elif action == "stop":
             _change(book, clock, wait, stopped=True)
-            click.echo("Stopped: poll pops nothing more. `python -m deploy agent start` undoes it.")
+            click.echo("Stopped: poll pops nothing more. `vertex-launch agent start` undoes it.")
         else:
             click.echo(_text(book.read()))
     except Retry as exc:
@@ -123,7 +123,7 @@ def _text(note: AgentNote | None) -> str:
     polled = note.polled_at and f"{note.polled_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     lines.append(f"last call: {polled or 'unknown'}")
     if note.stopped:
-        lines.append("state:     stopped; `python -m deploy agent start` lets it poll again")
+        lines.append("state:     stopped; `vertex-launch agent start` lets it poll again")
     else:
         lines.append(f"state:     {note.why_not or 'polls'}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`python -m deploy migrate`: explain an agent's configuration file, and list the next steps."""
+"""`vertex-launch migrate`: explain an agent's configuration file, and list the next steps."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -75,9 +75,9 @@ def migrate(launch_config: Path) -> None:
     LAUNCH_CONFIG is the file of a `wandb launch-agent` that serves queues of type GCP Vertex. The
     agent's default is ~/.config/wandb/launch-config.yaml.
 
-    Prints each key with its meaning here and the setting that replaces it, problems of the file,
-    required settings that it lacks, permissions before and after, and the next commands. It
-    prints no secret. If the output is not a terminal, each key is one line.
+    Prints each key with its meaning here and the setting that replaces it. Then come problems of
+    the file, required settings that it lacks, permissions before and after, and the next commands.
+    It prints no secret. If the output is not a terminal, each key is one line.
 
     \b
     Example:
@@ -103,7 +103,7 @@ def migrate(launch_config: Path) -> None:
     _permissions(console, deployment)
     _next(console, launch_config, needed, deployment)
     if file.problems:
-        raise click.ClickException(f"{launch_config} cannot move over yet: fix the problems above")
+        raise click.ClickException(f"{launch_config} cannot be used yet: fix the problems above")
 
 
 def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
@@ -136,7 +136,7 @@ def _problems(console: Console, file: AgentFile) -> None:
     for problem in file.problems:
         console.print(f"  {problem}", style="red")
     if not file.problems:
-        console.print("  None: it can move over.")
+        console.print("  None: the file works here.")
 
 
 def _settings(console: Console, needed: Mapping[str, str]) -> None:
@@ -210,15 +210,15 @@ def _steps(
     settings = " ".join(f"{name}=…" for name in needed if name != "LEDGER_BUCKET")
     yield (
         "Shadow mode: show the outcome of the items that wait. It pops nothing:",
-        f"{settings} python -m deploy plan",
+        f"{settings} vertex-launch plan",
     )
     yield (
         "Once, as an owner of the project (if the queues have a bucket of their own, add "
         "--staging-bucket BUCKET):",
-        shlex.join(("python", "-m", "deploy", "bootstrap", *where)),
+        shlex.join(("vertex-launch", "bootstrap", *where)),
     )
     yield "Build, test and deploy:", submit_command(deployment)
-    yield "Check the deployment:", shlex.join(("python", "-m", "deploy", "doctor", *where))
+    yield "Check the deployment:", shlex.join(("vertex-launch", "doctor", *where))
     running = "labels.wandb-run-id:* AND NOT labels.launch_agent:* AND NOT endTime:*"
     yield (
         STOP,

@@ -1,4 +1,4 @@
-"""`python -m deploy plan`: show the outcome of the items that wait, without popping them."""
+"""`vertex-launch plan`: show the outcome of the items that wait, without popping them."""
 
 import itertools
 import os
@@ -10,13 +10,11 @@ import click
 import yaml
 
 from deploy.exit_codes import FAILURE, REJECTED, CouldNotSee
-from deploy.planner import MISSING, REFUSED, Planner, build_preparation
+from deploy.planner import MISSING, REFUSED, Planner, build_planner
 from shared.adapters.wandb import Graphql
 from shared.config.launch_config import CONFIG_FILE
 from shared.config.settings import PollSettings, SubmitSettings, load
 from shared.core.errors import LaunchError, Retry
-from shared.runspec.render import ArgumentNames, DeploymentDefaults
-from shared.runspec.scheduler import SchedulerDefaults
 
 
 class PlanSettings(PollSettings, SubmitSettings):
@@ -58,7 +56,7 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
       WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=my-project VERTEX_LOCATION=us-central1 \\
         vertex-launch plan --queue=vertex
 
-    Exit codes: 1 if a setting is wrong, a queue does not exist, or --item waits in no queue;
+    Exit codes: 1 if a setting is wrong, a queue does not exist, or --item is in no queue;
     else 3 if submit would refuse anything; 4 if W&B does not answer.
     """  # noqa: D301 - \b is click's
     if config:
@@ -89,38 +87,13 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
 
 
 def _planner(settings: PlanSettings) -> Planner:
-    """Build the planner from the settings, as submit's handler builds its preparation."""
-    # Google's SDK takes seconds to import: no other command waits for it.
-    from shared.adapters.vertex.submit import argument_names
-
-    macros = settings.launch_macros
-    if unset := sorted(name for name in macros if name not in os.environ):
+    """Build the planner from the settings and from the macros that this shell has."""
+    names = settings.launch_macros
+    macros = {name: os.environ[name] for name in names if name in os.environ}
+    if unset := sorted(set(names) - set(macros)):
         click.echo(f"Not set here, and left as they are: the macros {', '.join(unset)}.", err=True)
-    site = DeploymentDefaults(
-        base_url=settings.wandb_base_url,
-        api_key=settings.api_key,
-        project=settings.google_cloud_project,
-        location=settings.vertex_location,
-        agent=settings.launch_agent_name,
-        macros={name: os.environ[name] for name in macros if name in os.environ},
-        secure_mode=settings.secure_mode,
-        key_secret=settings.key_secret,
-        base_image=settings.base_image,
-        destination=settings.destination,
-        context_store=settings.build_context_store,
-        git_credentials=settings.git_credentials,
-    )
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
-    preparation = build_preparation(
-        graphql,
-        site,
-        ArgumentNames(**argument_names()),
-        policy=settings.policy,
-        requests=settings.request_limits,
-        ladder=settings.ladder,
-        scheduler=SchedulerDefaults(settings.scheduler_image, settings.scheduler_machine),
-    )
-    return Planner(graphql, settings.entity, preparation)
+    return build_planner(settings, graphql, settings.entity, macros)
 
 
 def _yaml(document: dict[str, Any]) -> str:

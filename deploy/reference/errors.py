@@ -116,7 +116,7 @@ ROWS = (
         OutcomeUnknown,
         "",
         "the create timed out, or answered 503",
-        "stays claimed until the create has landed or never will; then looked up by its labels, "
+        "stays claimed until the create has arrived or never will; then looked up by its labels, "
         "never created blindly",
         "nothing",
     ),

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 3  # consecutive calls in which W&B may not confirm the agent
 SELDOM = 60  # afterwards, one call in this many registers another agent
-START = "`python -m deploy agent start` lets it poll again"
+START = "`vertex-launch agent start` lets it poll again"
 
 
 class _Answer(enum.Enum):

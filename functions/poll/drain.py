@@ -10,7 +10,7 @@ immediately before each pop, ledger write and ack.
 
 import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ from functions.poll.runs import OpenRuns
 from functions.poll.slots import Limits, Slots
 from shared.core.budget import Budget
 from shared.core.errors import OutOfTime
+from shared.core.launch import Entry
 from shared.core.message import Queue
 from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
 
@@ -60,7 +61,7 @@ class Poll:
     agents: AgentBook
     publisher: Publisher
     clock: Clock
-    policy: PollLimits
+    limits: PollLimits
     wait: Callable[[float], object]  # sleeps this many seconds
 
     def run(self, holder: str, budget: Budget) -> Report:
@@ -70,7 +71,7 @@ class Poll:
             Retry, Denied: the ledger or W&B cannot be reached, or W&B refuses the key.
         """
         now, began_with = self.clock(), budget.left
-        note = self.agents.take(holder, now, now + self.policy.lease)
+        note = self.agents.take(holder, now, now + self.limits.lease)
         if note is None:
             return Report(polled=False, why_not="another poll is working")
         report = Report()
@@ -81,10 +82,10 @@ class Poll:
                 slots.leave_out(name)
             while report.polled:
                 self._round(slots, runs, budget, report)
-                window = self.policy.window.total_seconds() - (began_with - budget.left)
-                if self.policy.interval.total_seconds() > min(window, budget.left):
+                window = self.limits.window.total_seconds() - (began_with - budget.left)
+                if self.limits.interval.total_seconds() > min(window, budget.left):
                     break
-                self.wait(self.policy.interval.total_seconds())
+                self.wait(self.limits.interval.total_seconds())
                 if budget.left <= 0:  # the wait was longer than asked for
                     break
                 slots, runs = self._counted(holder, missing, report)
@@ -94,39 +95,42 @@ class Poll:
         return report
 
     def _agent(self) -> Agent:
-        names = tuple(queue.name for queue in self.policy.queues)
-        entity = self.policy.queues[0].entity
-        return Agent(self.run_queue, self.policy.base_url, entity, names, self.policy.agent_config)
+        names = tuple(queue.name for queue in self.limits.queues)
+        entity = self.limits.queues[0].entity
+        return Agent(self.run_queue, self.limits.base_url, entity, names, self.limits.agent_config)
 
     def _counted(
         self, holder: str, missing: frozenset[str], report: Report
     ) -> tuple[Slots, OpenRuns]:
-        """Count the free slots and the open runs in the ledger, so that no slot leaks.
-
-        A launch whose poll crashed before the ack takes no slot: its item is in W&B's queue again,
-        and needs the slot.
-        """
-        listing, now = self.ledger.list_open(), self.clock()
-        entries = list(listing.entries)
-        report.open_launches = len(entries) + len(listing.unreadable)
+        """Count the free slots and the open runs in the ledger, so that no slot leaks."""
+        listing = self.ledger.list_open()
+        report.open_launches = len(listing.entries) + len(listing.unreadable)
         for key, why in listing.unreadable.items():
             report.failed(f"ledger: open/{key}", f"cannot be read, and takes a slot: {why}")
-        after = self.policy.overdue_after
-        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, after)]
-        if stale:
-            shown = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
-            for item, exc in shown.failed.items():  # it may be acked: it keeps its slot
-                report.failed(f"item {item}", exc, exc)
-            items = {item for item, status in shown.found.items() if not status.run_name}
-            unacked = {entry.key for entry in stale if entry.item_id in items}
-            entries = [entry for entry in entries if entry.key not in unacked]
-        limits = Limits(self.policy.max_jobs, self.policy.max_schedulers, self.policy.max_queued)
-        queues = [queue for queue in self.policy.queues if queue.name not in missing]
+        unacked = self._unacked(listing.entries, report)
+        entries = [entry for entry in listing.entries if entry.key not in unacked]
+        most = Limits(self.limits.max_jobs, self.limits.max_schedulers, self.limits.max_queued)
+        queues = [queue for queue in self.limits.queues if queue.name not in missing]
         first = zlib.crc32(holder.encode()) % max(len(queues), 1)
-        slots = Slots(queues, entries, len(listing.unreadable), limits, first)
+        slots = Slots(queues, entries, len(listing.unreadable), most, first)
         report.held = {queue.name: why for queue, why in slots.held.items()}
         report.full = slots.full
         return slots, OpenRuns(listing.entries)
+
+    def _unacked(self, entries: Sequence[Entry], report: Report) -> set[str]:
+        """Return the keys of the launches whose poll crashed before the ack.
+
+        They take no slot: their items are in W&B's queue again, and need one.
+        """
+        now, after = self.clock(), self.limits.overdue_after
+        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, after)]
+        if not stale:
+            return set()
+        shown = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
+        for item, exc in shown.failed.items():  # it may be acked: it keeps its slot
+            report.failed(f"item {item}", exc, exc)
+        items = {item for item, status in shown.found.items() if not status.run_name}
+        return {entry.key for entry in stale if entry.item_id in items}
 
     def _round(self, slots: Slots, runs: OpenRuns, budget: Budget, report: Report) -> None:
         """Empty the queues once, over several connections, then publish tickets."""
@@ -134,7 +138,7 @@ class Poll:
             problem = "the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
             report.failed("time", problem)
             return
-        workers = min(self.policy.connections, slots.room)
+        workers = min(self.limits.connections, slots.room)
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             futures = [
                 pool.submit(self._work, slots, runs, report.agent_id, budget)

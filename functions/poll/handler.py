@@ -36,7 +36,7 @@ def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
 def build_poll(settings: PollSettings) -> Poll:
     """Build the parts, once for the same settings; none connects before its first use."""
     logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
-    policy = PollLimits(
+    limits = PollLimits(
         queues=tuple(Queue(entity=settings.entity, name=name) for name in settings.queues),
         max_jobs=settings.max_jobs,
         max_schedulers=settings.max_schedulers,
@@ -65,6 +65,6 @@ def build_poll(settings: PollSettings) -> Poll:
         agents=GcsAgentBook(settings.ledger_bucket, settings.launch_agent_name),
         publisher=PubsubPublisher(settings.topic_path),
         clock=ledger.now,
-        policy=policy,
+        limits=limits,
         wait=time.sleep,
     )

@@ -68,7 +68,7 @@ def list_jobs(
         ours = {_place(entry.job_name): entry for entry in submitted if entry.parent == parent}
         try:
             for job in custom_jobs.list_jobs(parent):
-                _see(job, listing)
+                _add(job, listing)
                 budget.require(f"listing {parent}", reserve)
             missing = {place: entry for place, entry in ours.items() if place not in listing.jobs}
             _find_ended(custom_jobs, parent, missing, listing, budget, reserve)
@@ -95,7 +95,7 @@ def _find_ended(
         parent, min(entry.opened_at for entry in missing.values()) - SKEW
     ):
         if missing.pop(_place(job.name), None):
-            _see(job, listing)
+            _add(job, listing)
             if not missing:
                 return
         budget.require("listing ended jobs", reserve)
@@ -182,7 +182,7 @@ def _report_failures(looked_up: Sequence[tuple[Entry, LaunchError | None]], repo
         report.failed(f"W&B: {', '.join(keys[:_NAMED])}{more}", failures[keys[0]])
 
 
-def _see(job: Job, listing: Listing) -> None:
+def _add(job: Job, listing: Listing) -> None:
     if PHASES.get(job.state) is None or job.state == "JOB_STATE_UNSPECIFIED":
         _warn_of_unknown_state(job.state)
     listing.jobs[_place(job.name)] = job

@@ -111,7 +111,7 @@ def build_submit(settings: SubmitSettings) -> Submit:
         prepare=preparation.prepare,
         labels=lambda launch: job_labels(launch, settings.launch_agent_name),
         clock=ledger.now,
-        policy=SubmitTimings(
+        timings=SubmitTimings(
             lease=timedelta(seconds=settings.submit_lease_seconds),
             settle=timedelta(seconds=settings.submit_settle_seconds),
             look_again=timedelta(seconds=settings.submit_look_again_seconds),

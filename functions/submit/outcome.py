@@ -27,9 +27,9 @@ class SubmitTimings:
     """How long a claim holds, when to look again, and how often to try.
 
     `lease` is longer than an invocation's budget plus a create: at its end, a sent create has
-    landed, and a holder that still lives sends nothing any more. `settle` is the part of a create,
-    for a holder that releases its claim. `look_again` separates the two look-ups that must find no
-    job before another create.
+    arrived, and a holder that still lives sends nothing more. `settle` is the time of the create
+    alone, for a holder that releases its claim. `look_again` separates the two look-ups that must
+    find no job before another create.
     """
 
     lease: timedelta = timedelta(minutes=11)
@@ -44,7 +44,7 @@ class SubmitTimings:
 class Outcomes:
     """Returns the next record of a launch, by the outcome of its attempt."""
 
-    policy: SubmitTimings
+    timings: SubmitTimings
     clock: Callable[[], datetime]
 
     def submitted(
@@ -99,26 +99,26 @@ class Outcomes:
             reason = str(Reject("Vertex AI", f"{why}{others}", fix))
             return launch.end(Outcome.REJECTED, reason, self.clock()), "launch.rejected"
         waiting = launch.wait_for_capacity(
-            self.clock(), why.shortage, str(why), self.policy.backoff, why.at_least
+            self.clock(), why.shortage, str(why), self.timings.backoff, why.at_least
         )
         return waiting, "launch.waiting"
 
     def failed(self, launch: Launch, why: Exception) -> Settled:
         """Count a failure that is not the request's; the last allowed one ends the launch."""
         failures = launch.entry.failures + 1
-        if failures >= self.policy.max_failures:
+        if failures >= self.timings.max_failures:
             reason = f"not launched after {failures} attempts; the last error: {why}"
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
         event = "launch.denied" if isinstance(why, Denied) else "launch.retry"
-        wait, line = self.policy.backoff.after(failures), _line(why)
+        wait, line = self.timings.backoff.after(failures), _line(why)
         return launch.again(self.clock(), wait, line, str(why), failures=failures), event
 
     def crowded(self, launch: Launch) -> Settled:
         """Wait until fewer requests run; nothing was sent, and this is not a failure."""
         waits = launch.entry.waits + 1
-        limit = self.policy.max_requests
+        limit = self.timings.max_requests
         why = f"{limit} launches of other systems are running (LAUNCH_MAX_REQUESTS)"
-        wait = self.policy.backoff.after(waits)
+        wait = self.timings.backoff.after(waits)
         return launch.again(self.clock(), wait, why, why, waits=waits), "launch.waiting"
 
     def building(self, launch: Launch, build: str, image: str) -> Settled:
@@ -130,9 +130,9 @@ class Outcomes:
     def not_found(self, launch: Launch, asked_at: datetime) -> Settled:
         """Settle a look-up without a job: the first is repeated, the second ends the attempt."""
         first = launch.entry.looked_at
-        if first is None or asked_at < first + self.policy.look_again:
+        if first is None or asked_at < first + self.timings.look_again:
             since = first or self.clock()
-            kept = self._kept(launch, since + self.policy.look_again, looked_at=since)
+            kept = self._kept(launch, since + self.timings.look_again, looked_at=since)
             return kept.note(self.clock(), "found no job; looks again"), "launch.looked"
         because = f" ({launch.reason})" if launch.reason else ""
         why = Retry(f"attempt {launch.entry.attempt} ended without creating a job{because}")
@@ -141,14 +141,14 @@ class Outcomes:
     def blind(self, launch: Launch, why: Exception) -> Settled:
         """Settle a look-up that failed: a job may exist, so nothing may be sent."""
         failures = launch.entry.failures + 1
-        if failures >= self.policy.max_failures:
+        if failures >= self.timings.max_failures:
             label = f'labels.launch_key="{launch.key}"'
             reason = (
                 f"{failures} look-ups failed, so a job may exist. "
                 f"Search {launch.entry.parent} for the label {label}. The last error: {why}"
             )
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
-        wait = max(self.policy.settle, self.policy.backoff.after(failures))
+        wait = max(self.timings.settle, self.timings.backoff.after(failures))
         kept = self._kept(launch, self.clock() + wait, failures=failures)
         noted = replace(kept.note(self.clock(), _line(why)), reason=str(why))
         event = "launch.denied" if isinstance(why, Denied) else "launch.outcome_unknown"
@@ -157,13 +157,13 @@ class Outcomes:
     def _wait_for_key(self, launch: Launch, why: KeyRefused) -> Launch:
         """Wait for a key that W&B accepts."""
         waits = launch.entry.waits + 1
-        wait, line = self.policy.backoff.after(waits), _line(why)
+        wait, line = self.timings.backoff.after(waits), _line(why)
         return launch.again(self.clock(), wait, line, str(why), waits=waits)
 
     def _unknown(self, launch: Launch, why: LaunchError) -> Launch:
-        """Keep the claim until a sent create has landed; then a submit looks the job up."""
+        """Keep the claim until a sent create has arrived; then a submit looks the job up."""
         now = self.clock()
-        kept = self._kept(launch, now + self.policy.settle).note(now, _line(why))
+        kept = self._kept(launch, now + self.timings.settle).note(now, _line(why))
         return replace(kept, reason=str(why))
 
     @staticmethod

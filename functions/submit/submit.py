@@ -47,7 +47,7 @@ class Submit:
     prepare: Prepare
     labels: Labels
     clock: Clock
-    policy: SubmitTimings = field(default_factory=SubmitTimings)
+    timings: SubmitTimings = field(default_factory=SubmitTimings)
     # removed from every error, as are the secrets of its run spec
     secrets: tuple[str, ...] = field(default=(), repr=False)
     images: Images | None = None  # None: this deployment builds no images
@@ -93,7 +93,7 @@ class Submit:
 
     def _claim(self, launch: Launch, job: PreparedJob, message: Ticket | Request) -> Launch:
         """Claim the launch by compare-and-swap, then check that it was not closed before."""
-        lease_until = self.clock() + self.policy.lease
+        lease_until = self.clock() + self.timings.lease
         try:
             claimed = self.ledger.write(job.launch.move(State.SUBMITTING, lease_until=lease_until))
         except Conflict:
@@ -109,7 +109,7 @@ class Submit:
 
     def _create(self, launch: Launch, call: CustomJobCall, budget: Budget) -> Settled:
         """Create the job, or wait for its image or for the requests' headroom."""
-        if not Room(self.ledger, self.policy.max_requests, self.pause).has(launch):
+        if not Room(self.ledger, self.timings.max_requests, self.pause).has(launch):
             return self._outcomes.crowded(launch)
         try:
             if _unsearched(launch):  # an earlier, deleted record may have created a job
@@ -161,7 +161,7 @@ class Submit:
         return self._record(self._look_up(launch), conflict="launch.claimed_elsewhere")
 
     def _look_up(self, launch: Launch) -> Settled:
-        """Look the attempt's job up: it has landed by now, or never will."""
+        """Look the attempt's job up: a sent create has arrived by now, or never will."""
         parent, key = launch.entry.parent, {"launch_key": launch.key}
         asked_at = self.clock()
         if not parent:  # the request was never prepared, so nothing was sent
@@ -180,7 +180,7 @@ class Submit:
 
     @property
     def _outcomes(self) -> Outcomes:
-        return Outcomes(self.policy, self.clock)
+        return Outcomes(self.timings, self.clock)
 
 
 def _next_attempt(launch: Launch) -> Launch:

@@ -11,6 +11,7 @@ from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 
 from shared.adapters.google import REFUSALS, meaning
+from shared.core.budget import Budget
 from shared.core.errors import Retry
 from shared.core.lazy import Lazy
 from shared.core.message import Ticket, encode
@@ -18,28 +19,34 @@ from shared.core.message import Ticket, encode
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient
 
-TIMEOUT = 30  # seconds
+TIMEOUT = 30.0  # seconds for all tickets of one call
 ROLE = "the role Pub/Sub Publisher on this topic"
 _REFUSALS = (*REFUSALS, google_errors.NotFound)
 
 
 class PubsubPublisher:
-    """Implements Publisher. `topic` is projects/P/topics/T."""
+    """Implements Publisher. `topic` is projects/P/topics/T; `timeout` (seconds) bounds a call."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, timeout: float = TIMEOUT) -> None:
         self._topic = topic
+        self._timeout = timeout
         self._failure = f"cannot publish to {topic}"
         self._client = Lazy(_connect)
 
     def publish(self, keys: Iterable[str]) -> None:
-        """Publish all tickets, then wait for all answers: one round trip, not many."""
+        """Publish all tickets, then wait for all answers: one round trip, not many.
+
+        Raises:
+            Retry, Denied: at least one ticket has no answer, or was refused; others may be out.
+        """
+        budget = Budget(self._timeout)
         try:
             client = self._client.get()
             futures = [client.publish(self._topic, encode(Ticket(launch_key=key))) for key in keys]
             for future in futures:
-                future.result(timeout=TIMEOUT)
+                future.result(timeout=max(budget.left, 0))
         except TimeoutError as exc:
-            raise Retry(f"{self._failure}: no answer within {TIMEOUT} seconds") from exc
+            raise Retry(f"{self._failure}: no answer within {self._timeout:g} seconds") from exc
         except (google_errors.GoogleAPIError, auth_errors.GoogleAuthError) as exc:
             raise meaning(exc, self._failure, ROLE, _REFUSALS) from exc
 

@@ -1,4 +1,4 @@
-"""Prepare the CustomJob of a launch, in seven steps. Submit and `plan` both call this."""
+"""Prepare the CustomJob of a launch, in seven steps. Submit, `plan` and `doctor` call this."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -42,7 +42,7 @@ def _drain_once(stack: Stack, connections: int) -> float:
     stack.make_queue(name)
     queue = WandbRunQueue(Graphql(stack.ports.url("wandb"), API_KEY, connections))
     fill(stack, name, 200)
-    policy = PollLimits(
+    limits = PollLimits(
         queues=(Queue(entity=ENTITY, name=name),),
         max_jobs=-1,
         max_queued=100_000,
@@ -51,7 +51,7 @@ def _drain_once(stack: Stack, connections: int) -> float:
     topic = PubsubPublisher(f"projects/{PROJECT}/topics/launch-requests")
     parts = (queue, GcsLedger(BUCKET), GcsAgentBook(BUCKET, name), topic, lambda: datetime.now(UTC))
     began = time.monotonic()
-    report = Poll(*parts, policy, wait=time.sleep).run(name, Budget(300))
+    report = Poll(*parts, limits, wait=time.sleep).run(name, Budget(300))
     if report.launched[name] != 200:
         raise click.ClickException(f"poll did not drain all of 200 items: {report}")
     return time.monotonic() - began

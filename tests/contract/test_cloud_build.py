@@ -36,7 +36,7 @@ from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.wandb import Graphql, WandbFiles, WandbJobs
 from shared.core.budget import Budget
 from shared.core.building import GONE, ArtifactFile, Build, Ensured, GitCredential, Recipe
-from shared.core.errors import Capacity, Denied, Reject, Retry
+from shared.core.errors import Capacity, Denied, OutOfTime, Reject, Retry
 from shared.core.jobsource import JobSource, Kind
 from shared.runspec.model import Overrides
 from shared.runspec.recipe import placed, recipe_of
@@ -91,6 +91,17 @@ class SlowFiles(FewFiles):
         """Wait, and yield."""
         time.sleep(5)
         yield from super().files_of(artifact)
+
+
+class FreezingFiles(FewFiles):
+    """Freezes the process for an hour behind the last piece of a file."""
+
+    now = 0.0
+
+    def content(self, file: ArtifactFile) -> Iterator[bytes]:
+        """Yield it in pieces, and freeze."""
+        yield from super().content(file)
+        self.now += 3600
 
 
 @dataclass
@@ -377,6 +388,14 @@ def test_code_that_arrives_too_slowly_is_given_up(waiting: Place) -> None:
     with pytest.raises(Retry, match="no answer within"):
         waiting.images().ensure(waiting.recipe(), Budget(1))
     assert time.monotonic() - began < 4
+
+
+def test_a_process_that_freezes_after_the_upload_begins_no_build(waiting: Place) -> None:
+    """Another invocation may have begun it meanwhile; the context stays behind, and its bucket's rule deletes it."""
+    files = waiting.files = FreezingFiles({JOB.code: {"x.py": b"print('it ran')"}})
+    with pytest.raises(OutOfTime, match="the beginning of a build"):
+        waiting.images().ensure(waiting.recipe(), Budget(100, lambda: files.now))
+    assert waiting.builds.builds() == []
 
 
 def trickling(app: Any, call: str) -> Any:

@@ -1,4 +1,4 @@
-"""`python -m deploy dead-letters` on every Pub/Sub that the project may run on: nothing is lost by looking."""
+"""`vertex-launch dead-letters` on every Pub/Sub that the project may run on: nothing is lost by looking."""
 
 import json
 import re
@@ -216,7 +216,7 @@ def test_a_missing_subscription_or_topic_is_named_with_its_fix(letters: Letters)
     """The fix is a command to copy; a letter that could not be published stays, and is there at once."""
     letters.bury(TICKET)
     letters.place.publisher.delete_topic(topic=f"{PROJECT}/topics/{letters.name}-requests")
-    fix = f"python -m deploy provision --project=contract --region=us-central1 --name={letters.name}"
+    fix = f"vertex-launch provision --project=contract --region=us-central1 --name={letters.name}"
     output = letters.run("--replay", code=1).output
     assert f"{letters.name}-requests does not exist" in output
     assert fix in output

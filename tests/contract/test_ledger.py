@@ -254,7 +254,7 @@ def test_an_agents_note_that_cannot_be_read_is_like_none(server: str, content: b
     bucket = fresh_bucket(server)
     book = GcsAgentBook(bucket, "odd")
     Bucket(bucket).write("agents/odd.json", content, {}, 0)
-    note = book.take("a", NOW, NOW + timedelta(seconds=75))
+    note = book.take("another than a", NOW, NOW + timedelta(seconds=75))
     assert note
     book.give_back(replace(note, agent_id="agent-1"))
     again = book.take("b", NOW, NOW + timedelta(seconds=75))

@@ -1,5 +1,6 @@
 """The ledger on an odd wire: lost answers, replaced objects, calls that never end, answers that nobody foresaw."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -82,6 +83,44 @@ def test_a_write_whose_answer_was_lost_is_known_for_our_own(server: str) -> None
     assert ledger.read(written.key) == written
     with pytest.raises(Conflict):
         ledger.write(a_launch())
+
+
+def test_a_listing_whose_second_page_fails_is_no_listing(server: str) -> None:
+    """Half of the open launches would free slots that are taken."""
+    ledger = GcsLedger(fresh_bucket(server), patience=0.1)
+    ledger.write(a_launch())
+
+    def before(request: requests.PreparedRequest) -> requests.Response | None:
+        return refusal(request, 503) if "pageToken=" in str(request.url) else None
+
+    def after(response: requests.Response) -> None:
+        if "prefix=open" in str(response.url) and response.ok:
+            page = {**response.json(), "nextPageToken": "more"}
+            response._content = json.dumps(page).encode()  # noqa: SLF001 - as requests' own adapter does
+
+    wire = wired(ledger, Wire(before, after))
+    with pytest.raises(Retry, match="list open/"):
+        ledger.list_open()
+    assert "pageToken=more" in wire.calls[-1]
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["lost", "refused after its effect"])
+def test_a_delete_whose_answer_was_lost_is_repeated(server: str, refused: bool) -> None:
+    """Google's client repeats it; a 404 then says that the first has worked."""
+    ledger = GcsLedger(fresh_bucket(server))
+    written = ledger.write(a_launch())
+    left = [1]
+
+    def after(response: requests.Response) -> None:
+        if response.request.method == "DELETE" and left.pop() if left else False:
+            if not refused:
+                raise requests.ConnectionError("the answer was lost")
+            response.status_code = 503
+
+    wire = wired(ledger, Wire(after=after))
+    ledger.withdraw(written.key, written.generation)
+    assert len([call for call in wire.calls if call.startswith("DELETE")]) == 2
+    assert ledger.read(written.key) is None
 
 
 def test_a_read_makes_one_call(server: str) -> None:

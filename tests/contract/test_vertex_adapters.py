@@ -224,6 +224,29 @@ def test_a_page_of_a_hundred_is_one_call(vertex: Vertex) -> None:
     assert vertex.state.requests == {"create": 0, "get": 0, "list": 3, "cancel": 0, "delete": 0}
 
 
+def test_a_listing_whose_second_page_fails_says_so(vertex: Vertex) -> None:
+    """The jobs of the first page are facts; the others are not known, which is not the same as gone."""
+    for number in range(150):
+        vertex.add(launch_key=f"k{number}")
+    listing = vertex.jobs.list_jobs(HERE)
+    seen = [next(listing) for _ in range(100)]
+    vertex.state.faults.refuse_next(500, "INTERNAL", "not now", method="list")
+    with pytest.raises(Retry, match=f"customJobs.list on {HERE}: not now"):
+        next(listing)
+    assert len({job.key for job in seen}) == 100
+
+
+@pytest.mark.parametrize("worked", [False, True], ids=["before its effect", "after its effect"])
+def test_a_cancel_without_an_answer_is_sent_again(vertex: Vertex, worked: bool) -> None:
+    """Its error reaches the tick's report; the next tick repeats the cancel, also of a job that it has ended."""
+    name = vertex.add()
+    vertex.state.faults.refuse_next(503, "UNAVAILABLE", "not now", method="cancel", worked=worked)
+    with pytest.raises(Retry, match=r"customJobs\.cancel"):
+        vertex.jobs.cancel_job(name)
+    vertex.jobs.cancel_job(name)
+    assert vertex.vertex_job(name).state in ("JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED")
+
+
 def test_only_our_own_jobs_of_a_region_are_listed(vertex: Vertex) -> None:
     """Those that live, or all that are not too old; by fields that Vertex documents for its filter."""
     living, ended, old = vertex.add(), vertex.add("JOB_STATE_FAILED"), vertex.add("JOB_STATE_SUCCEEDED")

@@ -80,3 +80,15 @@ class Build:
 def python_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Let a subprocess find this Python's own commands first."""
     return {**environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"}
+
+
+def console_script(folder: Path) -> str:
+    """Write `vertex-launch` into a folder, as `make setup` does; return the folder, for PATH.
+
+    It runs the checkout in the current folder: an editable install of another checkout would run that one's code.
+    """
+    script = folder / "bin" / "vertex-launch"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deploy "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return str(script.parent)

@@ -235,7 +235,7 @@ def _smoke(build: Document) -> Iterator[str]:
             yield f"{step.get('id')}: has allowFailure, so the build goes on and succeeds when it fails"
     smoke = next((step for step in steps if step.get("id") == "smoke"), None)
     if smoke is None or "-m deploy smoke" not in smoke.get("script", ""):
-        yield "smoke: there is no step of this id that runs `python -m deploy smoke`"
+        yield "smoke: there is no step of this id that runs `vertex-launch smoke`"
         return
     if not smoke.get("allowFailure"):
         yield "smoke: has no allowFailure, so nothing could bring the previous revisions back"

@@ -28,7 +28,7 @@ from tests.cloud.functions import CloudFunctions
 from tests.cloud.state import StoredObject, now
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
-from tests.deployment.build import python_environ
+from tests.deployment.build import console_script, python_environ
 from tests.unit.specs import PAGE_DEFAULT, put
 
 ROOT = Path(__file__).parent.parent.parent
@@ -68,7 +68,8 @@ class Deployed:
 
     def environ(self, identity: str) -> dict[str, str]:
         """Return the environment of somebody who works with it."""
-        return python_environ(self.cloud.environ(identity)) | {"WANDB_BASE_URL": self.wandb}
+        environ = python_environ(self.cloud.environ(identity)) | {"WANDB_BASE_URL": self.wandb}
+        return environ | {"PATH": f"{console_script(self.folder)}{os.pathsep}{environ['PATH']}"}
 
     def run(self, *command: str, identity: str = OWNER, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command of a shell, or one of ours with the deployment's options; no key is ever printed."""

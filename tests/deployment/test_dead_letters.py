@@ -118,7 +118,7 @@ def test_an_error_of_google_is_reported(cloud: Cloud, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     done = run()
     assert done.exit_code == 1
-    assert "Google does not know you" in done.output
+    assert "Google does not accept your credentials" in done.output
     assert "gcloud auth application-default login" in done.output
 
 

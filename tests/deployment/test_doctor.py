@@ -107,7 +107,7 @@ BREAKAGES = {
         "ledger's rule",
         "!",
         "grows for ever",
-        "python -m deploy provision --project=p1 --region=us-central1 --name=launch",
+        "vertex-launch provision --project=p1 --region=us-central1 --name=launch",
     ),
     "the secret is disabled": Breakage(
         "project",
@@ -278,7 +278,7 @@ BREAKAGES = {
         "trigger",
         "✗",
         "ack_deadline_seconds: 10 → 600",
-        "python -m deploy provision",
+        "vertex-launch provision",
     ),
     "a dead letter waits": Breakage(
         "running",
@@ -286,7 +286,7 @@ BREAKAGES = {
         "dead letters",
         "!",
         "1 that submit could not accept",
-        "python -m deploy dead-letters --project=p1 --region=us-central1 --name=launch",
+        "vertex-launch dead-letters --project=p1 --region=us-central1 --name=launch",
     ),
     "poll has never come to register": Breakage(
         "running",
@@ -310,15 +310,15 @@ BREAKAGES = {
         "agent",
         "✗",
         "W&B asks it to stop polling",
-        "python -m deploy agent start --project=p1 --region=us-central1 --name=launch",
+        "vertex-launch agent start --project=p1 --region=us-central1 --name=launch",
     ),
     "an operator stopped the agent": Breakage(
         "running",
         lambda p: p.remember_agent("TGF1bmNoQWdlbnQ6MQ==", stopped=True),
         "agent",
         "!",
-        "`python -m deploy agent stop` has stopped it",
-        "python -m deploy agent start --project=p1 --region=us-central1 --name=launch",
+        "`vertex-launch agent stop` has stopped it",
+        "vertex-launch agent start --project=p1 --region=us-central1 --name=launch",
     ),
 }
 MENDABLE = [
@@ -398,15 +398,43 @@ def test_faults_of_queues_are_named(project: Deployed) -> None:
         "image of queue ecr": ("✗", f"{ecr} is in a private registry of AWS", f"docker pull {ecr} && docker tag {ecr}"),
         "bucket of queue far": ("✗", "gs://far is in europe-west4", "gcloud storage buckets relocate gs://far"),
         "bucket of queue gone-bucket": ("✗", "does not exist", "gcloud storage buckets create gs://gone --location="),
-        "ladder's bucket in europe-west4": ("✗", "gs://team-eu does not exist", "python -m deploy bootstrap"),
+        "ladder's bucket in europe-west4": ("✗", "gs://team-eu does not exist", "vertex-launch bootstrap"),
         "account of queue gone-account": ("✗", "does not exist", "Name another account"),
-        "account of queue unlisted": ("!", "is not in policy.service_accounts", "python -m deploy bootstrap"),
+        "account of queue unlisted": ("!", "is not in policy.service_accounts", "vertex-launch bootstrap"),
     }
     for name, (sign, message, fix) in expected.items():
         assert wrong[name][0] == sign
         assert message in wrong[name][1]
         assert fix in wrong[name][2]
     assert code == 1
+
+
+@pytest.mark.parametrize("deployed", [False, True], ids=["launch-config", "function"])
+def test_a_queue_is_planned_with_all_settings_of_submit(project: Deployed, deployed: bool) -> None:
+    """Submit refuses an image whose command it does not know if jobs read the key themselves; doctor reads that, too.
+
+    The setting is in the launch-config, or in the variables of the deployed function, which win.
+    """
+    secret = "projects/p1/secrets/launch-wandb-api-key"
+    if deployed:
+        project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": secret}
+    else:
+        project.configure(key_secret=secret)
+    code, lines = project.doctor(
+        "wandb", LAUNCH_POLICY='{"regions": ["nowhere"]}'
+    )  # this shell's settings do not count
+    line = next(line for line in lines if line.name == "queue vertex")
+    assert line.sign == "✗"
+    assert "container_spec.command: is missing" in line.message
+    assert code == 1
+
+
+def test_a_wrong_setting_of_the_function_is_named(project: Deployed) -> None:
+    """The queue cannot be planned; the line names the setting."""
+    project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": "my secret"}
+    _, lines = project.doctor("wandb")
+    line = next(line for line in lines if line.name == "queue vertex")
+    assert (line.sign, "LAUNCH_KEY_SECRET" in line.message) == ("?", True)
 
 
 def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> None:

@@ -38,7 +38,7 @@ ERRORS: list[tuple[Exception, str, str]] = [
     ),
     (
         auth_errors.DefaultCredentialsError("Your default credentials were not found.\nMore."),
-        "Google does not know you: Your default credentials were not found.",
+        "Google does not accept your credentials: Your default credentials were not found.",
         "gcloud auth application-default login",
     ),
     (auth_errors.TransportError("oauth2.googleapis.com"), "Google cannot be reached to sign in", ""),

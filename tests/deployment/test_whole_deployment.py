@@ -332,7 +332,7 @@ def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
     topic["labels"], job["schedule"], ledger["lifecycle"] = {}, "0 0 1 1 *", {}
-    command = ".venv/bin/python -m deploy provision --complete --project=p1 --region=us-central1"
+    command = "vertex-launch provision --complete --project=p1 --region=us-central1"
     account = DEPLOYMENT.account("build")
     planned = project.run(f"{command} --plan", account)
     assert (planned.returncode, planned.stderr) == (0, "")
@@ -373,14 +373,14 @@ def test_the_table_lists_what_was_needed_and_nothing_more(project: Whole, build:
     ] == []
 
 
-LOOK, ENCRYPTION = "5. Check the deployment", "Encryption with your own key"
+LOOK, ENCRYPTION, DESTROY = "5. Check the deployment", "Encrypt with your own key", "Remove a deployment"
 DONE = (
     "What you need",
     "1. Name the queues, and the account of the jobs",
     PREPARE,
     BUILD,
     LOOK,
-    "Taking it away",
+    DESTROY,
     ENCRYPTION,
 )
 
@@ -398,7 +398,7 @@ def test_a_key_that_was_revoked_is_replaced_without_a_build(project: Whole, buil
     new, started = "9876543210" * 4, list(project.platform.containers.revisions)
     project.wandb.api_keys = frozenset({new})
     assert project.call("poll") == 503
-    [rotate] = blocks("A new API key")
+    [rotate] = blocks("Replace the API key")
     done = project.run(f"WANDB_API_KEY={new}\n{rotate}")
     assert (done.returncode, new in done.stdout + done.stderr) == (0, False)
     _, job = project.launch("rotated")
@@ -466,7 +466,7 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     )
     cloud.resources["pubsub.googleapis.com/projects/p1/topics/launch-b-requests"] = foreign
     cloud.resources[f"pubsub.googleapis.com/projects/p1/topics/{DEAD}"]["labels"] = {}  # somebody has taken it over
-    [block] = blocks("Taking it away")
+    [block] = blocks(DESTROY)
     destroy, all_of_it = block.splitlines()
     before = set(cloud.resources)
     refused = project.run(f"{destroy} <<< n")

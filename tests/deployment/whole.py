@@ -19,7 +19,7 @@ from deploy.local.servers.wandb.state import State as WandbState
 from deploy.local.serving import serving
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
-from tests.deployment.build import Build, python_environ
+from tests.deployment.build import Build, console_script, python_environ
 from tests.deployment.enforcement import Enforcement
 from tests.deployment.platform import Platform
 from tests.waiting import eventually
@@ -60,9 +60,10 @@ class Whole:
     def run(self, command: str, identity: str = OWNER) -> subprocess.CompletedProcess[str]:
         """Run commands in the checkout, with what the guide lets its reader export; no key is ever printed."""
         settings = {"PROJECT": "p1", "REGION": "us-central1", "WANDB_API_KEY": KEY, "WANDB_BASE_URL": self.wandb_url}
+        environ = self.cloud.environ(identity) | {"PYTHONDONTWRITEBYTECODE": "1"} | settings
         done = subprocess.run(
             ["bash", "-e", "-c", command],
-            env=self.cloud.environ(identity) | {"PYTHONDONTWRITEBYTECODE": "1"} | settings,
+            env=environ | {"PATH": f"{console_script(self.folder)}{os.pathsep}{environ['PATH']}"},
             cwd=self.source, capture_output=True, text=True, timeout=400, check=False,
         )  # fmt: skip
         assert KEY not in done.stdout + done.stderr
@@ -148,13 +149,13 @@ def _check_out(folder: Path) -> None:
 
 
 def sections() -> dict[str, str]:
-    """Return the sections of the how-to guides by heading, in the order of their index."""
+    """Return the sections of the how-to guides by heading, in the order of their index; a title heads one, too."""
     index = (GUIDES / "README.md").read_text(encoding="utf-8")
     pages = [
         (GUIDES / name).read_text(encoding="utf-8")
         for name in re.findall(r"\]\(([a-z-]+\.md)\) \|$", index, re.MULTILINE)
     ]
-    parts = [part.partition("\n") for page in pages for part in page.split("\n## ")[1:]]
+    parts = [part.partition("\n") for page in pages for part in page.removeprefix("# ").split("\n## ")]
     return {heading: text for heading, _, text in parts}
 
 

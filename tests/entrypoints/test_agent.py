@@ -56,7 +56,7 @@ def test_a_command_stops_popping_and_another_undoes_it(outside: Outside) -> None
     item = outside.wandb.push("team", "vertex", ITEM)
     answer = poll(outside)
     assert (answer.status_code, answer.json["polled"], item.state) == (200, False, "PENDING")
-    assert answer.json["why_not"] == "this agent is stopped; `python -m deploy agent start` lets it poll again"
+    assert answer.json["why_not"] == "this agent is stopped; `vertex-launch agent start` lets it poll again"
     assert "state:     stopped" in agent().output
     agent("start")
     assert poll(outside).json["launched"] == {"vertex": 1}

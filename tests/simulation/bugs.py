@@ -295,7 +295,7 @@ class DeletesBeforeClose(Ledger):
 
 
 class SaysNothing(Wandb):
-    """Status fails an item without a word."""
+    """Status fails an item without a message."""
 
     def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
         """Fail an item."""
@@ -469,13 +469,13 @@ _UNCLAIMED = "a create without a claim that outlasts it"
 _NEITHER = "an item is left without a run and without a message"
 
 BUGS = {
-    "rings before the ack": Bug(_NOT_OURS, "trains", _parts(poll=Parts(ledger=RingsBeforeAck))),
-    "rings for what is not acked": Bug(_NOT_OURS, "trains", _parts(status=Parts(wandb=TakesAllForAcked))),
-    "reports what is not acked": Bug(
+    "publishes before the ack": Bug(_NOT_OURS, "trains", _parts(poll=Parts(ledger=RingsBeforeAck))),
+    "publishes an item that is not acked": Bug(_NOT_OURS, "trains", _parts(status=Parts(wandb=TakesAllForAcked))),
+    "reports an item that is not acked": Bug(
         _FOREIGN, "stopped before it is launched", _parts(status=Parts(wandb=TakesAllForAcked))
     ),
-    "takes a refused ack for its own": Bug(_NOT_OURS, "trains", _parts(poll=Parts(wandb=TakesNoForYes))),
-    "acks before it is written down": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=AcksBeforeOpening))),
+    "takes a refused ack for an accepted one": Bug(_NOT_OURS, "trains", _parts(poll=Parts(wandb=TakesNoForYes))),
+    "acks before it writes the launch": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=AcksBeforeOpening))),
     "run id at random": Bug(_NEITHER, "trains", _parts(poll=Parts(wandb=DrawsRunIds, ledger=ReadsNothing))),
     "headroom from a counter": Bug(
         "more launches are open than max_jobs",
@@ -498,10 +498,10 @@ BUGS = {
         _parts(submit=Parts(wandb=ForgetsVersion)),
         faults=0,
     ),
-    "waits for no image": Bug(
+    "does not wait for the image": Bug(
         "a CustomJob without its image", "built", _parts(submit=Parts(build=WaitsForNoImage)), faults=0
     ),
-    "no look at closed, none for an earlier job": Bug(
+    "no look-up of the closed record or of an earlier job": Bug(
         _TWO_OF_ATTEMPT,
         "request",
         _parts(submit=Parts(ledger=LooksAtNothingClosed, vertex=LooksNotFirst)),
@@ -511,7 +511,7 @@ BUGS = {
         _TWO_OF_LAUNCH, "finds machines elsewhere", _parts(submit=Parts(vertex=LooksUpAtHome))
     ),
     "submit's lease shorter than its timeout": Bug(
-        _UNCLAIMED, "trains", Deployment(submit_policy=submit.SubmitTimings(lease=_SHORT))
+        _UNCLAIMED, "trains", Deployment(submit_timings=submit.SubmitTimings(lease=_SHORT))
     ),
     "no budget check": Bug(_UNCLAIMED, "trains", Deployment(budget=IgnoresBudget)),
     "lease before rendering": Bug(
@@ -527,7 +527,7 @@ BUGS = {
         _parts(submit=Parts(vertex=LooksNotFirst)),
         faults=0,
     ),
-    "functions go by their own clocks": Bug(
+    "functions use their own clocks": Bug(
         _UNCLAIMED,
         "trains",
         Deployment(own_clocks=True, clocks={"status": timedelta(minutes=30), "submit": timedelta(minutes=-30)}),
@@ -541,13 +541,13 @@ BUGS = {
         _parts(status=Parts(ledger=WarnsFirst)),
         faults=0,
     ),
-    "trips over a poison item": Bug(
+    "stops at a poison item": Bug(
         "an item waits because of another",
         "behind a poison item",
         _parts(poll=Parts(wandb=TripsOverPoison)),
         faults=0,
     ),
-    "waits for no error": Bug(
+    "does not wait for the error text": Bug(
         "a launch ended though only its machines were missing",
         "says late that it was taken away",
         _parts(status=Parts(vertex=WaitsForNoError)),
@@ -566,7 +566,7 @@ BUGS = {
     "a key in a label": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LabelsWithKey)), faults=0),
     "a key in the log": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LogsRequest)), faults=0),
     "a key in the end of a log": Bug("a key can be read", "two items", Deployment(keys=frozenset()), faults=0),
-    "swallows an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
+    "ignores an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
     "closes before the report": Bug(
         "closed before its report", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0
     ),
@@ -576,7 +576,7 @@ BUGS = {
     "deletes before the close": Bug(
         "a launch is lost from the ledger", "trains", _parts(status=Parts(ledger=DeletesBeforeClose))
     ),
-    "no patience with a run that shows late": Bug(
+    "does not wait for a run that shows late": Bug(
         "an item is FAILED though its run finished",
         "shows its run late",
         Deployment(status_timings=StatusTimings(init_grace=timedelta(0))),
@@ -588,10 +588,13 @@ BUGS = {
         _parts(poll=Parts(ledger=TakesSchedulersForJobs)),
         faults=0,
     ),
-    "trips over an empty queue": Bug(
-        "a verb fell over", "a poll that goes on asking", _parts(poll=Parts(wandb=TripsOverEmptyQueue)), faults=0
+    "stops at an empty queue": Bug(
+        "a function raised an error",
+        "a poll that goes on asking",
+        _parts(poll=Parts(wandb=TripsOverEmptyQueue)),
+        faults=0,
     ),
-    "fails an item without a word": Bug(
+    "fails an item without a message": Bug(
         "an item is FAILED without a message", "never starts", _parts(status=Parts(wandb=SaysNothing)), faults=0
     ),
     "leaves the sweep of a failed scheduler": Bug(
@@ -600,13 +603,13 @@ BUGS = {
         _parts(status=Parts(wandb=LeavesSweep)),
         faults=0,
     ),
-    "leaves an older job alone": Bug(
+    "does not cancel an older job": Bug(
         "an older job lives beside a newer one",
         "an older job is shown late",
         _parts(status=Parts(vertex=SeesNewestOnly)),
         faults=0,
     ),
-    "never cancels": Bug("it never comes to rest", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
+    "never cancels": Bug("the work never ends", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
     "resumes a stopped run": Bug(
         "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0
     ),

@@ -77,7 +77,7 @@ class Deployment:
     window: timedelta = timedelta(0)
     queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
-    submit_policy: launch.SubmitTimings = field(default_factory=launch.SubmitTimings)
+    submit_timings: launch.SubmitTimings = field(default_factory=launch.SubmitTimings)
     keys: frozenset[str] = frozenset({API_KEY})
     status_timings: StatusTimings = field(default_factory=StatusTimings)
     submit: type[launch.Submit] = launch.Submit
@@ -94,10 +94,10 @@ class Deployment:
         clock = (lambda: ledger.now() + own) if self.own_clocks else ledger.now
         wandb, vertex, topic = parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
-            policy = drain.PollLimits(
+            limits = drain.PollLimits(
                 self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
             )
-            poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, policy, _wait(cross))
+            poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, limits, _wait(cross))
             return lambda: poll.run(name, budget)
         if verb == "status":
             status = Status(
@@ -134,7 +134,7 @@ class Deployment:
             clock=clock,
             images=parts.build(cross),
             pause=_wait(cross),
-            policy=self.submit_policy,
+            timings=self.submit_timings,
         )
         if delivery is None:
             raise ValueError("submit is called by Pub/Sub only")

@@ -33,7 +33,7 @@ class _Listener(logging.Handler):
         if API_KEY in line or OWN_KEY in line:
             self.heard.append(Violation("a key can be read", f"the log: {event}"))
         if error and is_mistake(error):
-            self.heard.append(Violation("a verb fell over", f"{event}: {error!r}"))
+            self.heard.append(Violation("a function raised an error", f"{event}: {error!r}"))
         if event in NEVER:
             self.heard.append(Violation(NEVER[event], event))
 

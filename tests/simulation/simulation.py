@@ -153,14 +153,14 @@ class Simulation:
         while self.live:
             self.step()
         if self.world.now > START + PATIENCE:
-            self._violated(Violation("it never comes to rest", invariants.left(self.world)))
+            self._violated(Violation("the work never ends", invariants.left(self.world)))
 
     def rest(self) -> None:
         """Let all come to rest, with nothing more going wrong, and see that it is well then."""
         until = self.world.now + PATIENCE
         while self.live or not invariants.at_rest(self.world):
             if self.world.now > until:
-                self._violated(Violation("it never comes to rest", invariants.left(self.world)))
+                self._violated(Violation("the work never ends", invariants.left(self.world)))
             self.step()
         for violation in invariants.in_the_end(self.world):
             self._violated(violation)
@@ -284,7 +284,7 @@ class Simulation:
         for process in [process for process in self.live if process.over]:
             self.live.remove(process)
             if process.error and is_mistake(process.error):
-                self._violated(Violation("a verb fell over", repr(process.error)))
+                self._violated(Violation("a function raised an error", repr(process.error)))
             if process.timed_out:
                 continue  # nobody waits for its answer any more
             if process.delivery and (process.dead or process.error):

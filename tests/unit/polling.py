@@ -22,9 +22,9 @@ class Scene:
     publisher: FakePublisher = field(default_factory=FakePublisher)
     holders: int = 0
 
-    def poll(self, **policy: object) -> Report:
+    def poll(self, **changed: object) -> Report:
         """Call poll once."""
-        limits = {"queues": (A, B), "max_jobs": -1, "connections": 1, **policy}
+        limits = {"queues": (A, B), "max_jobs": -1, "connections": 1, **changed}
         self.holders += 1
         parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, PollLimits(**limits))  # type: ignore[arg-type]
         return Poll(*parts, wait=self.clock.pass_).run(f"poll-{self.holders}", self.budget())

@@ -239,7 +239,7 @@ def test_stop_polling_stops_popping_and_nothing_else(scene: Scene) -> None:
     scene.wandb.stop_polling = True
     report = scene.poll()
     assert not report.polled
-    assert report.why_not == ("W&B asks this agent to stop polling; `python -m deploy agent start` lets it poll again")
+    assert report.why_not == ("W&B asks this agent to stop polling; `vertex-launch agent start` lets it poll again")
     assert scene.states() == ["CLAIMED", "PENDING"]
 
 
@@ -331,8 +331,8 @@ def test_the_window_goes_on_asking(scene: Scene) -> None:
         pushed.append(scene.wandb.push(f"i{len(pushed)}", A))
 
     parts = (scene.wandb, scene.ledger, scene.agents, scene.publisher, scene.clock)
-    policy = PollLimits(queues=(A,), max_jobs=-1, window=timedelta(seconds=20))
-    report = Poll(*parts, policy, wait=later).run("p", scene.budget())
+    limits = PollLimits(queues=(A,), max_jobs=-1, window=timedelta(seconds=20))
+    report = Poll(*parts, limits, wait=later).run("p", scene.budget())
     assert report.launched == {"a": 4}
     assert scene.wandb.pops.count("a") >= 5
 

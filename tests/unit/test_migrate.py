@@ -97,7 +97,7 @@ def test_a_full_file_is_explained_key_by_key(run: Run) -> None:
         "policy.max_replicas": ("8", "as is"),
     }
     assert all(row[2].endswith(".") for row in table.values())
-    assert "it can move over" in section(result, "Problems")
+    assert "the file works here" in section(result, "Problems")
 
 
 def test_every_limit_of_the_policy_is_explained() -> None:
@@ -191,10 +191,10 @@ def test_the_next_commands_come_in_order_and_uncut(run: Run) -> None:
     where = "--project acme-ml --region europe-west4"
     commands = [
         "cp agent.yaml launch-config.yaml",
-        "WANDB_API_KEY=… python -m deploy plan",
-        f"python -m deploy bootstrap {where}",
+        "WANDB_API_KEY=… vertex-launch plan",
+        f"vertex-launch bootstrap {where}",
         submit_command(Deployment("acme-ml", "europe-west4")),
-        f"python -m deploy doctor {where}",
+        f"vertex-launch doctor {where}",
         "Stop the agent",
         f"gcloud ai custom-jobs list {where} --filter 'labels.wandb-run-id:* AND NOT labels.launch_agent:*",
     ]
@@ -206,7 +206,7 @@ def test_the_next_commands_come_in_order_and_uncut(run: Run) -> None:
 def test_plan_gets_the_settings_that_the_file_does_not_give(run: Run) -> None:
     """Its settings are those of the functions, but for the ledger."""
     text = section(run(MINIMAL), "Next")
-    assert "WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=… VERTEX_LOCATION=… python -m deploy plan\n" in text
+    assert "WANDB_API_KEY=… GOOGLE_CLOUD_PROJECT=… VERTEX_LOCATION=… vertex-launch plan\n" in text
     assert "--project PROJECT --region REGION" in text
 
 
@@ -266,7 +266,7 @@ def test_a_wrong_value_keeps_it_from_moving_over(run: Run, line: str, problem: s
     shown = next(one for one in section(result, "Problems").splitlines() if problem in one)
     assert fix in shown
     assert result.exit_code == 1
-    assert "cannot move over yet" in result.stderr
+    assert "cannot be used yet" in result.stderr
     assert {row[1] for name, row in rows(result).items() if name.partition(".")[0] == key} <= {"wrong", "unknown"}
 
 
@@ -306,7 +306,7 @@ def test_beside_wrong_values_all_other_keys_are_explained(run: Run) -> None:
     ],
 )
 def test_an_unknown_key_is_asked_for(run: Run, line: str, key: str, meant: str) -> None:
-    """A message says that it is ignored; the file can move over."""
+    """A message says that it is ignored; the file works here."""
     result = run(f"{MINIMAL}{line}\n")
     assert rows(result)[key][1:] == ["unknown", f"It is ignored. Did you mean {meant}?"]
     assert result.exit_code == 0

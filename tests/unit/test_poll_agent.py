@@ -26,8 +26,8 @@ def test_an_agent_belongs_to_a_wandb_an_entity_and_queues(
 ) -> None:
     """Another of them means another agent; the same ones keep it, for any number of calls."""
     usual: dict[str, object] = {"base_url": "https://one", "queues": (A, B)}
-    for policy in (usual, usual, usual | changed, usual | changed):
-        assert scene.poll(**policy).errors == []
+    for limits in (usual, usual, usual | changed, usual | changed):
+        assert scene.poll(**limits).errors == []
     assert len(scene.wandb.agents) == registered
 
 
@@ -142,7 +142,7 @@ def test_a_wandb_that_forgets_every_agent_is_not_flooded_with_them(scene: Scene)
 
 
 def test_the_note_keeps_what_the_last_call_found(scene: Scene) -> None:
-    """For `python -m deploy agent`."""
+    """For `vertex-launch agent`."""
     scene.poll()
     assert (scene.agents.note.polled_at, scene.agents.note.why_not) == (scene.clock(), "")
     scene.wandb.stop_polling = True

@@ -268,6 +268,15 @@ def requested(scene: Scene, number: int, **changes: Any) -> Launch:
 SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "cats"}
 
 
+def test_an_unreadable_record_may_be_a_scheduler(scene: Scene) -> None:
+    """It takes a slot of theirs, too: a second scheduler stays in its queue."""
+    scene.ledger.unreadable = {"kbad": "no JSON"}
+    scene.wandb.push("sweep", A, **SCHEDULER)
+    assert scene.poll(max_schedulers=1).left == {"max_schedulers are open": 1}
+    scene.wandb.push("another", A, **SCHEDULER)
+    assert scene.poll(max_schedulers=2).launched == {"a": 1}
+
+
 def test_requests_of_other_systems_take_no_slot_of_polls_and_hold_no_queue(scene: Scene) -> None:
     """However many there are, and whatever they wait for."""
     for number in range(5):

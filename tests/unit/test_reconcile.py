@@ -313,6 +313,17 @@ def test_a_job_that_ended_long_ago_is_found(scene: Scene) -> None:
     assert scene.vertex.gets == 0
 
 
+def test_a_job_is_found_though_the_clock_of_vertex_is_slow(scene: Scene) -> None:
+    """By four minutes: it shows a job as older than the launch that created it."""
+    launch = scene.submitted()
+    scene.run(launch, "finished")
+    created = launch.entry.opened_at - timedelta(minutes=4)
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED", created_at=created)
+    scene.clock.pass_(600)
+    assert scene.tick().done == {"Finish": 1}
+    assert scene.vertex.gets == 0
+
+
 def test_a_thousand_jobs_that_end_at_once_are_seen_in_one_listing(scene: Scene) -> None:
     """Beside that of the living ones."""
     for number in range(1000):
@@ -372,6 +383,27 @@ def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, err
     assert scene.vertex.gets == 0
 
 
+def test_a_page_of_jobs_that_does_not_come_hides_only_its_own_jobs(scene: Scene) -> None:
+    """What the first page shows is acted upon; a job of the second is neither asked for nor counted as gone."""
+    seen, unseen = scene.submitted("seen"), scene.submitted("unseen")
+    for launch in (seen, unseen):
+        scene.run(launch, "running", stopped=True)
+    scene.tick()
+    scene.clock.pass_(300)
+
+    class FirstPage(FakeVertex):
+        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+            yield self.jobs[seen.entry.job_name]
+            raise Retry("the second page does not come")
+
+    scene.vertex = FirstPage(scene.clock, scene.vertex.jobs)
+    report = scene.tick()
+    assert scene.vertex.cancelled == [seen.entry.job_name]
+    assert scene.vertex.gets == 0
+    assert set(scene.ledger.open) == {seen.key, unseen.key}
+    assert len(report.errors) == 1
+
+
 def test_another_agent_s_item_is_withdrawn_and_not_reported(scene: Scene) -> None:
     """It never was ours."""
     launch = scene.queued(acked=False)
@@ -405,10 +437,12 @@ def test_a_claimed_launch_is_not_written_to_for_a_notice_s_sake(scene: Scene) ->
 
 
 def test_a_job_under_our_label_without_a_launch_is_reported(scene: Scene) -> None:
-    """An orphan: nobody would cancel it, or report its end."""
+    """An orphan: nobody would cancel it, or report its end. A young one may belong to a launch opened meanwhile."""
     launch = scene.submitted()
     scene.ledger.withdraw(launch.key)
-    scene.clock.pass_(301)
+    scene.clock.pass_(299)
+    assert scene.tick().orphans == []
+    scene.clock.pass_(2)
     assert scene.tick().orphans == [launch.entry.job_name]
 
 

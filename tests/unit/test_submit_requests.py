@@ -39,8 +39,8 @@ def scene() -> Scene:
 
 def limited(scene: Scene, most: int) -> Scene:
     """Return the scene with room for this many running requests."""
-    policy = replace(SubmitTimings(), max_requests=most)
-    scene.submit = replace(scene.submit, policy=policy, pause=lambda _: None)
+    timings = replace(SubmitTimings(), max_requests=most)
+    scene.submit = replace(scene.submit, timings=timings, pause=lambda _: None)
     return scene
 
 

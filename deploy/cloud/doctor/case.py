@@ -61,7 +61,7 @@ class Case:
             "config": self.config if self.config != CONFIG_FILE else "",
         }
         given = [f"--{option}={value}" for option, value in options.items() if value]
-        return shlex.join(["python", "-m", "deploy", *name.split(), *given])
+        return shlex.join(["vertex-launch", *name.split(), *given])
 
     def settings(self) -> Mapping[str, str]:
         """Return the functions' environment variables; empty if submit cannot be seen.
@@ -187,7 +187,7 @@ class Case:
             case google_errors.Unauthorized() | auth_errors.GoogleAuthError():
                 return unknown(
                     check.name,
-                    f"Google does not know you: {str(exc).splitlines()[0]}",
+                    f"Google does not accept your credentials: {str(exc).splitlines()[0]}",
                     f"{LOGIN} login",
                 )
             case google_errors.GoogleAPICallError():

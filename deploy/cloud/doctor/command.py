@@ -1,4 +1,4 @@
-"""`python -m deploy doctor`: find the faults of a deployment, and name the fixes."""
+"""`vertex-launch doctor`: find the faults of a deployment, and name the fixes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -211,7 +211,7 @@ def _agent(case: Case) -> Iterator[Finding]:
         note = AgentNote("")
     start = case.command("agent start")
     if note.stopped:
-        message = "`python -m deploy agent stop` has stopped it: poll pops nothing"
+        message = "`vertex-launch agent stop` has stopped it: poll pops nothing"
         yield warning("agent", message, start)
         return
     if not note.agent_id:

@@ -8,14 +8,14 @@ from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import add_key, differs
-from deploy.planner import Planned, Planner, build_preparation
+from deploy.cloud.doctor.settings import submit_settings
+from deploy.planner import Planned, build_planner
 from deploy.wandb_queues import queue_names, viewer
 from shared.core.errors import Denied, SettingsError
 from shared.core.image import Image
 from shared.runspec.fields import items, mapping, text
 from shared.runspec.model import RESOURCES
 from shared.runspec.registries import refusal
-from shared.runspec.render import ArgumentNames, DeploymentDefaults
 
 
 def checks(case: Case) -> Iterator[Check]:
@@ -91,23 +91,7 @@ def _queue(case: Case, name: str) -> Iterator[Finding]:
 
 def _planned(case: Case, name: str) -> Planned:
     """Return the plan for a future item with any image."""
-    # Google's SDK takes seconds to import: no other group waits for it.
-    from shared.adapters.vertex.submit import argument_names
-
-    deployment = case.deployment
-    site = DeploymentDefaults(
-        base_url=case.base_url,
-        api_key=case.api_key(),
-        project=deployment.project,
-        location=deployment.region,
-        agent=deployment.name,
-        macros=case.macros(),
-        secure_mode=deployment.config.secure_mode,
-    )
-    preparation = build_preparation(
-        case.wandb(), site, ArgumentNames(**argument_names()), policy=deployment.config.policy
-    )
-    planner = Planner(case.wandb(), case.entity, preparation)
+    planner = build_planner(submit_settings(case), case.wandb(), case.entity, case.macros())
     return next(planner.plan(name, item="", limit=0))
 
 

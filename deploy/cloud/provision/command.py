@@ -1,4 +1,4 @@
-"""`python -m deploy provision`: reconcile Pub/Sub, the schedule and the ledger's rule."""
+"""`vertex-launch provision`: reconcile Pub/Sub, the schedule and the ledger's rule."""
 
 from dataclasses import replace
 

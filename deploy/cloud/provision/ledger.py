@@ -30,7 +30,7 @@ class LedgerRule:
             self._bucket.reload()
         except google_errors.NotFound as exc:
             raise click.ClickException(
-                f"{name} does not exist: run `python -m deploy bootstrap` first"
+                f"{name} does not exist: run `vertex-launch bootstrap` first"
             ) from exc
         rules = [dict(rule) for rule in self._bucket.lifecycle_rules]
         if RULE in rules:

@@ -1,4 +1,4 @@
-"""`python -m deploy dead-letters`: list messages that submit could not accept, replay or drop."""
+"""`vertex-launch dead-letters`: list messages that submit could not accept, replay or drop."""
 
 import json
 from collections.abc import Iterator

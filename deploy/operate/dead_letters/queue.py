@@ -129,7 +129,9 @@ class DeadLetterQueue:
             ) from exc
         except (google_errors.Unauthorized, auth_errors.GoogleAuthError) as exc:
             first_line = str(exc).splitlines()[0]
-            raise click.ClickException(f"Google does not know you: {first_line}\n{LOGIN}") from exc
+            raise click.ClickException(
+                f"Google does not accept your credentials: {first_line}\n{LOGIN}"
+            ) from exc
         except (google_errors.ServerError, google_errors.TooManyRequests) as exc:
             raise CouldNotSee(f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}") from exc
         except google_errors.GoogleAPICallError as exc:
@@ -140,7 +142,7 @@ class DeadLetterQueue:
     def _provision(self) -> str:
         deployment = self._deployment
         return (
-            f"python -m deploy provision --project={deployment.project} "
+            f"vertex-launch provision --project={deployment.project} "
             f"--region={deployment.region} --name={deployment.name}"
         )
 

@@ -184,7 +184,7 @@ class SubmitSettings(Settings):
     submit_settle_seconds: Annotated[
         PositiveFloat,
         Field(
-            description="the time after which a create without an answer has landed, or never will"
+            description="the time after which a create without an answer has arrived, or never will"
         ),
     ] = 120
     submit_look_again_seconds: Annotated[
