@@ -20,9 +20,10 @@ from shared.runspec.scheduler import SchedulerDefaults
 
 
 class PlanSettings(PollSettings, SubmitSettings):
-    """The settings of poll and submit; plan does not open the ledger, so its bucket is optional."""
+    """The settings of poll and submit; plan opens no bucket, so each bucket is optional."""
 
     ledger_bucket: str = ""
+    contexts_bucket: str = "PROJECT-NAME-contexts"
 
 
 @click.command()
@@ -107,7 +108,8 @@ def _planner(settings: PlanSettings) -> Planner:
         key_secret=settings.key_secret,
         base_image=settings.base_image,
         destination=settings.destination,
-        context_store=settings.build_context_store,
+        context_store=settings.context_store,
+        reserved=settings.reserved,
     )
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     preparation = build_preparation(

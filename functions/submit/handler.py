@@ -83,7 +83,8 @@ def build_submit(settings: SubmitSettings) -> Submit:
         key_secret=settings.key_secret,
         base_image=settings.base_image,
         destination=settings.destination,
-        context_store=settings.build_context_store,
+        context_store=settings.context_store,
+        reserved=settings.reserved,
     )
     wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     ledger = GcsLedger(settings.ledger_bucket)

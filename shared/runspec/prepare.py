@@ -10,6 +10,7 @@ from shared.core.launch import Launch
 from shared.core.ports import CustomJobCall, JobArtifacts, QueueConfigs, Sweeps
 from shared.runspec import render as rendering
 from shared.runspec.arguments import ArgumentNames
+from shared.runspec.buckets import check_places
 from shared.runspec.defaults import complete
 from shared.runspec.ladder import place
 from shared.runspec.model import Draft, RunSpec
@@ -65,7 +66,11 @@ class Preparation:
         call = self.render(draft, self.defaults, self.names, job)
         admit(call, self.policy)
         self._check_run(draft.spec)
-        return PreparedJob(*place(draft.launch, call, self.ladder, self.policy))
+        prepared = PreparedJob(*place(draft.launch, call, self.ladder, self.policy))
+        # again: a run that resumes keeps the folder that its record names
+        chosen = prepared.call
+        check_places(chosen.constructor, "spec", chosen.project, self.defaults.reserved)
+        return prepared
 
     def _check_run(self, spec: RunSpec) -> None:
         """Refuse a run that could not reach W&B, and a run whose sweep is over."""

@@ -26,7 +26,7 @@ CONFIG = {"builder": {"type": "cloud-build", "destination": DESTINATION}}
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012", config=LaunchConfig.model_validate(CONFIG))
 RECIPE = Recipe(
     image=f"{DESTINATION}:0123",
-    store="gs://p1-launch-staging/launch-builds",
+    store="gs://p1-launch-contexts/launch-builds",
     job="t/v/j:v0",
     code="t/v/c:v0",
     text="FROM x",
@@ -35,7 +35,7 @@ GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts", "logging.logEntr
 ON = {
     "project": "cloudresourcemanager.googleapis.com/projects/p1",
     "images": f"artifactregistry.googleapis.com/{DEPLOYMENT.images}",
-    "contexts": "storage.googleapis.com/projects/_/buckets/p1-launch-staging",
+    "contexts": "storage.googleapis.com/projects/_/buckets/p1-launch-contexts",
     "account": "iam.googleapis.com/projects/p1/serviceAccounts/launch-images@p1.iam.gserviceaccount.com",
 }
 OURS = [
@@ -50,7 +50,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
         for name, role in custom_roles(DEPLOYMENT).items():
             full = f"iam.googleapis.com/projects/p1/roles/{DEPLOYMENT.custom_role(name)}"
             made.resources[full] = {"includedPermissions": list(role.permissions)}
-        made.resources[ON["contexts"]] = {"name": "p1-launch-staging"}
+        made.resources[ON["contexts"]] = {"name": "p1-launch-contexts"}
         for binding in OURS:
             policy = made.policies.setdefault(ON[binding.kind], {"bindings": []})
             policy["bindings"].append({"role": binding.role, "members": [binding.member]})

@@ -87,10 +87,11 @@ def test_a_builder_adds_its_bindings_and_no_others() -> None:
     assert added == {
         ("launch-submit", "p1", ("cloudbuild.builds.create", "cloudbuild.builds.list")),
         ("launch-submit", repository, ("artifactregistry.tags.get",)),
-        ("launch-submit", "gs://p1-launch-staging", ("storage.objects.create", "storage.objects.get")),
+        ("launch-submit", "gs://p1-launch-contexts", ("storage.objects.create",)),
+        ("launch-submit", "gs://p1-launch-contexts", ("storage.objects.get",)),
         ("launch-submit", "launch-images@p1.iam.gserviceaccount.com", ("iam.serviceAccounts.actAs",)),
         ("launch-status", "p1", ("cloudbuild.builds.get",)),
-        ("launch-images", "gs://p1-launch-staging", ("storage.objects.get",)),
+        ("launch-images", "gs://p1-launch-contexts", ("storage.objects.get",)),
         ("launch-images", repository, ("artifactregistry.repositories.uploadArtifacts",)),
         ("launch-images", "p1", ("logging.logEntries.create",)),
     }

@@ -1,6 +1,5 @@
 """The settings of submit."""
 
-import json
 from typing import Annotated
 
 from pydantic import (
@@ -13,24 +12,19 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from shared.config.ladder import Ladder
 from shared.config.launch_config import (
     BUILDERS,
-    ContextStore,
     ImageName,
     KeySecret,
     builder_problem,
 )
 from shared.config.names import or_file
 from shared.config.policy import AdmissionPolicy
-from shared.config.settings.base import FirstRetrySeconds, Names, Settings
+from shared.config.settings.base import FirstRetrySeconds, Names, from_json
+from shared.config.settings.places import PlaceSettings
 
 
-def _from_json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-class SubmitSettings(Settings):
+class SubmitSettings(PlaceSettings):
     """The settings of submit."""
 
     secure_mode: Annotated[
@@ -43,23 +37,13 @@ class SubmitSettings(Settings):
     policy: Annotated[
         AdmissionPolicy,
         NoDecode,
-        BeforeValidator(_from_json),
+        BeforeValidator(from_json),
         Field(
             validation_alias=or_file("LAUNCH_POLICY", "policy"),
             description="the limits of a launch; the variable as JSON",
             examples=['{"regions": ["us-central1"]}'],
         ),
     ] = AdmissionPolicy()
-    ladder: Annotated[
-        Ladder,
-        NoDecode,
-        BeforeValidator(_from_json),
-        Field(
-            validation_alias=or_file("LAUNCH_LADDER", "ladder"),
-            description="other places where a launch can look for machines; the variable as JSON",
-            examples=['{"strategies": ["SPOT", "STANDARD"]}'],
-        ),
-    ] = Ladder()
     key_secret: Annotated[
         KeySecret,
         Field(
@@ -85,7 +69,7 @@ class SubmitSettings(Settings):
             examples=["python:3.11"],
         ),
     ] = ""
-    # these two before the builder, whose validator reads the first
+    # before the builder, whose validator reads it
     build_destination: Annotated[
         ImageName,
         Field(
@@ -95,15 +79,6 @@ class SubmitSettings(Settings):
             description="the name of built images, without a tag; by default `registry.uri` of "
             "the launch-config",
             examples=["REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"],
-        ),
-    ] = ""
-    build_context_store: Annotated[
-        ContextStore,
-        Field(
-            validation_alias=or_file("LAUNCH_BUILD_CONTEXT_STORE", "builder.build-context-store"),
-            description="the folder from which a build reads the code; by default in the launch's "
-            "staging bucket",
-            examples=["gs://BUCKET/FOLDER"],
         ),
     ] = ""
     builder: Annotated[
@@ -203,4 +178,9 @@ class SubmitSettings(Settings):
         if problem := builder_problem(value, info.data.get("build_destination", "")):
             names = "LAUNCH_BUILD_DESTINATION, builder.destination, registry.uri"
             raise ValueError(f"{problem} ({names})")
+        builds = value in BUILDERS and info.data.get("build_destination")
+        stores = (info.data.get("contexts_bucket"), info.data.get("build_context_store"))
+        if builds and not any(stores):
+            names = "CONTEXTS_BUCKET, LAUNCH_BUILD_CONTEXT_STORE, builder.build-context-store"
+            raise ValueError(f"is {value!r}, which needs a bucket for contexts ({names})")
         return value
