@@ -139,6 +139,8 @@ def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> St
 def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = None) -> Step:
     """Return the step of a bucket whose name follows from the deployment's."""
     flags = [f"--lifecycle-file={lifecycle}"] if lifecycle else []
+    if lifecycle == CONTEXTS:
+        flags.append("--soft-delete-duration=0")  # else Google keeps deleted code for a week
     step = _bucket(deployment, bucket, deployment.region, *flags)
     update = ("storage", "buckets", "update", f"gs://{bucket}", *flags)
     rule = rule_of(CONTEXTS) if lifecycle == CONTEXTS else None  # provision sets the ledger's

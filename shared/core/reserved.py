@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from shared.core.shorten import quoted
 
-BUCKET = "[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"  # a bucket's name, as Cloud Storage accepts it
+BUCKET = "[a-z0-9][a-z0-9._-]{0,220}[a-z0-9]"  # a bucket's name: no dot or dash at its ends
 DEPLOYMENT = "[a-z][a-z0-9-]{1,18}[a-z0-9]"  # a deployment's name
 HOLDS = {
     "ledger": "the ledger",

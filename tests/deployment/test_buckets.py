@@ -139,6 +139,7 @@ def test_the_buckets_are_closed_and_contexts_live_for_a_day(project: Deployed) -
         rules[name] = bucket.get("lifecycle", {}).get("rule", [])
     assert rules[CONTEXTS] == [{"action": {"type": "Delete"}, "condition": {"age": 1}}]
     assert [name for name, rule in rules.items() if rule] == [LEDGER, CONTEXTS]
+    assert project.bucket(CONTEXTS)["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
     code, lines = project.doctor("project", "access")
     assert [line for line in lines if line.sign != "✓"] == []
     assert {"sources bucket", "contexts bucket", "contexts' rule"} <= {line.name for line in lines}
@@ -164,7 +165,7 @@ def test_a_deployment_with_one_staging_bucket_is_upgraded(project: Deployed) -> 
     assert done.returncode == 0, done.stderr
     code, lines = project.doctor("project", "access")
     old = [line for line in lines if line.sign != "✓"]
-    assert {(line.sign, line.name) for line in old} == {("!", f"others on {STAGING}")}
+    assert {(line.sign, line.name) for line in old} == {("!", f"surplus access to {STAGING}")}
     assert {line.message.partition(" has ")[0] for line in old} == {
         DEPLOYMENT.account(role) for role, _ in OF_EARLIER_VERSIONS
     }
@@ -205,7 +206,7 @@ def test_accounts_of_jobs_that_reach_too_far_are_named(project: Deployed) -> Non
     project.make_queue("anybody", put(VERTEX, ("run",), {}))
     project.configure(builder=BUILDER, queues=["vertex", "anybody"])
     code, lines = project.doctor("access")
-    on_ledger, on_project = found(lines, f"others on {LEDGER}"), found(lines, "jobs' accounts")
+    on_ledger, on_project = found(lines, f"surplus access to {LEDGER}"), found(lines, "jobs' accounts")
     assert (on_ledger.sign, on_project.sign, code) == ("✗", "!", 1)
     assert "lets a job reach gs://p1-launch-ledger" in on_ledger.message
     assert "roles/storage.objectAdmin --condition=None" in on_project.fixes[1]

@@ -37,14 +37,14 @@ def checks(case: Case) -> Iterator[Check]:
     jobs = [deployment.staging_bucket, *deployment.ladder_buckets]
     for bucket in dict.fromkeys((*closed, *jobs)):
         look = partial(_bucket, case, bucket, for_jobs=bucket in jobs)
-        yield Check(f"others on {bucket}", look, (OF_A_BUCKET, NUMBER))
+        yield Check(f"surplus access to {bucket}", look, (OF_A_BUCKET, NUMBER))
     if deployment.run_as:
         yield Check("jobs' accounts", partial(_project, case), (OF_THE_PROJECT,))
 
 
 def _bucket(case: Case, bucket: str, *, for_jobs: bool) -> Iterator[Finding]:
     """Find bindings of our accounts and of the jobs' accounts that the table does not have."""
-    title, address, deployment = f"others on {bucket}", f"gs://{bucket}", case.numbered
+    title, address, deployment = f"surplus access to {bucket}", f"gs://{bucket}", case.numbered
     try:
         policy = case.google.get(f"{STORAGE}/{bucket}/iam", optionsRequestedPolicyVersion=3)
     except google_errors.NotFound:
