@@ -99,7 +99,6 @@ def test_each_account_can_do_what_its_bucket_is_for_and_nothing_else(project: De
         *(("trainer", "staging", action) for action in everything),
         ("build", "sources", "get"),
         ("submit", "contexts", "create"),
-        ("submit", "contexts", "get"),
         ("images", "contexts", "get"),
     }
 
