@@ -150,8 +150,9 @@ def build_planner(
         key_secret=settings.key_secret,
         base_image=settings.base_image,
         destination=settings.destination,
-        context_store=settings.build_context_store,
+        context_store=settings.context_store,
         git_credentials=settings.git_credentials,
+        reserved=settings.reserved,
     )
     preparation = Preparation(
         queues=WandbQueueConfigs(graphql),

@@ -73,7 +73,7 @@ def submit_command(deployment: Deployment) -> str:
     return (
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=cloudbuild.yaml "
-        f"--gcs-source-staging-dir=gs://{deployment.staging_bucket}/source "
+        f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source "
         f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'
     )
 

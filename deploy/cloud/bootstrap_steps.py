@@ -3,11 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from deploy.cloud.deployment import Deployment
-from deploy.cloud.gcloud import Step
+from deploy.cloud.gcloud import GcloudError, Step
 from deploy.cloud.iam import (
     AT_BUILD,
     Binding,
@@ -17,7 +19,7 @@ from deploy.cloud.iam import (
     custom_roles,
     repository_flags,
 )
-from deploy.cloud.provision.ledger import LIFECYCLE
+from deploy.cloud.lifecycle import CONTEXTS, LEDGER, rule_of
 
 APIS = (
     "aiplatform",
@@ -70,9 +72,14 @@ def resources(deployment: Deployment) -> Iterator[Step]:
     """Yield the steps that create the resources, which must exist before their bindings."""
     for repository in dict.fromkeys(filter(None, (deployment.repository, deployment.images))):
         yield _repository(deployment, repository)
-    home, lifecycle = deployment.region, f"--lifecycle-file={LIFECYCLE}"
-    yield _bucket(deployment, deployment.ledger_bucket, home, lifecycle)
-    yield _bucket(deployment, deployment.staging_bucket, home)
+    yield _own_bucket(deployment, deployment.ledger_bucket, LEDGER)
+    yield _own_bucket(deployment, deployment.sources_bucket)
+    if deployment.images and deployment.contexts_bucket == deployment.own_contexts_bucket:
+        yield _own_bucket(deployment, deployment.contexts_bucket, CONTEXTS)
+    if deployment.staging:
+        yield _bucket(deployment, deployment.staging_bucket, deployment.region)
+    else:
+        yield _own_bucket(deployment, deployment.staging_bucket)
     for bucket, region in deployment.ladder_buckets.items():
         yield _bucket(deployment, bucket, region)
     yield _secret(deployment)
@@ -131,6 +138,45 @@ def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> St
         ("storage", "buckets", "create", *where, *closed, *flags, *key),
         describe=("storage", "buckets", "describe", address),
     )
+
+
+def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = None) -> Step:
+    """Return the step of a bucket whose name follows from the deployment's."""
+    flags = [f"--lifecycle-file={lifecycle}"] if lifecycle else []
+    if lifecycle == CONTEXTS:
+        flags.append("--soft-delete-duration=0")  # else Google keeps deleted code for a week
+    step = _bucket(deployment, bucket, deployment.region, *flags)
+    update = ("storage", "buckets", "update", f"gs://{bucket}", *flags)
+    rule = rule_of(CONTEXTS) if lifecycle == CONTEXTS else None  # provision sets the ledger's
+    return replace(
+        step,
+        describe=(*step.describe, "--raw"),
+        updates=partial(_bucket_updates, deployment, bucket, rule, update),
+    )
+
+
+def _bucket_updates(
+    deployment: Deployment,
+    bucket: str,
+    rule: Mapping[str, Any] | None,
+    update: tuple[str, ...],
+    there: Mapping[str, Any],
+) -> Iterator[tuple[str, ...]]:
+    """Yield the command that sets a missing lifecycle rule.
+
+    Bucket names are global: somebody else could have created a bucket with this name, and would
+    read all that we write.
+
+    Raises:
+        GcloudError: the bucket belongs to another project.
+    """
+    if str(there["projectNumber"]) != deployment.number:
+        raise GcloudError(
+            f"gs://{bucket} belongs to the project number {there['projectNumber']}, not to "
+            f"{deployment.project}: choose another --name"
+        )
+    if rule and rule not in there.get("lifecycle", {}).get("rule", ()):
+        yield update
 
 
 def _secret(deployment: Deployment) -> Step:

@@ -7,7 +7,7 @@ and cloudbuild.yaml, which spells the same names in shell, needs no other input.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -23,12 +23,11 @@ from shared.config.launch_config import (
 )
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
+from shared.core.reserved import DEPLOYMENT, FIX, HOLDS, ReservedPlaces, bucket_name
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
 ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "images")  # "images" only with a builder
-# The prefix of service accounts' ids, which have at most 30 characters.
-_NAME = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Deployment:
     config: LaunchConfig = field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not re.fullmatch(DEPLOYMENT, self.name):
             raise click.UsageError(
                 f"--name is {self.name!r}; write 3 to 20 lower-case letters, digits and dashes, "
                 "a letter first: every function, service account and topic begins with it"
@@ -53,12 +52,22 @@ class Deployment:
     @property
     def ledger_bucket(self) -> str:
         """Return the name of the functions' own bucket."""
-        return f"{self._bucket_prefix}-ledger"
+        return self._bucket("ledger")
+
+    @property
+    def sources_bucket(self) -> str:
+        """Return the name of the bucket to which `gcloud builds submit` uploads the source."""
+        return self._bucket("sources")
+
+    @property
+    def own_contexts_bucket(self) -> str:
+        """Return the name of the bucket for contexts that bootstrap creates."""
+        return self._bucket("contexts")
 
     @property
     def staging_bucket(self) -> str:
         """Return the name of the bucket to which jobs write."""
-        return self.staging.removeprefix("gs://").strip("/") or f"{self._bucket_prefix}-staging"
+        return self.staging.removeprefix("gs://").strip("/") or self._bucket("staging")
 
     @property
     def ladder_buckets(self) -> dict[str, str]:
@@ -103,7 +112,7 @@ class Deployment:
         """Return the name of the bucket from which builds of these images read the code."""
         return (
             self.config.builder.build_context_store.removeprefix("gs://").partition("/")[0]
-            or self.staging_bucket
+            or self.own_contexts_bucket
         )
 
     @property
@@ -111,6 +120,12 @@ class Deployment:
         """Return the secrets of `builder.git_credentials`: projects/P/secrets/S, no version."""
         named = (each.secret for each in self.config.builder.git_credentials if self.images)
         return tuple(dict.fromkeys(secret.partition("/versions/")[0] for secret in named))
+
+    @property
+    def reserved(self) -> ReservedPlaces:
+        """Return the buckets that jobs may not use."""
+        own = {self._bucket(role): holds for role, holds in HOLDS.items()}
+        return ReservedPlaces(self.project, own)
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -149,9 +164,20 @@ class Deployment:
             return f"service-{self.number}@gs-project-accounts.iam.gserviceaccount.com"
         return f"service-{self.number}@{service}.iam.gserviceaccount.com"
 
-    @property
-    def _bucket_prefix(self) -> str:
-        return f"{re.sub('[.:]', '-', self.project)}-{self.name}"
+    def problems(self) -> Iterator[str]:
+        """Yield each bucket of the options and the launch-config that has another purpose."""
+        if problem := self.reserved.problem(self.staging_bucket):
+            yield f"--staging-bucket {problem}. {FIX}"
+        for number, region in enumerate(self.config.ladder.regions):
+            if problem := self.reserved.problem(region.staging_bucket):
+                yield f"ladder.regions.{number}.staging_bucket {problem}. {FIX}"
+        store = self.config.builder.build_context_store
+        own = self.contexts_bucket == self.own_contexts_bucket
+        if not own and (problem := self.reserved.problem(store)):
+            yield f"builder.build-context-store {problem}. Leave it out, or write another bucket"
+
+    def _bucket(self, role: str) -> str:
+        return bucket_name(self.project, self.name, role)
 
 
 def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -213,6 +239,8 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         deployment = Deployment(
             project, where, name, staging=staging_bucket, kms_key=kms_key, config=launch_config
         )
+        if problems := list(deployment.problems()):
+            raise click.ClickException("; ".join(problems))
         command(deployment, **others)
 
     return with_deployment

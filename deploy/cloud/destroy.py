@@ -22,7 +22,7 @@ from deploy.cloud.provision.parts import LABEL, Change
 @click.option(
     "--bootstrapped",
     is_flag=True,
-    help="Also delete accounts, roles, secret, images and the ledger.",
+    help="Also delete accounts, roles, secret, images, the ledger, sources and contexts.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
@@ -107,9 +107,15 @@ def _bootstrapped(deployment: Deployment) -> Iterator[Step]:
             f"repository {deployment.name}",
             ("artifacts", "repositories", "delete", deployment.name, region, project),
         )
-    bucket = f"gs://{deployment.ledger_bucket}"
-    if gcloud.describe(("storage", "buckets", "describe", bucket)):
-        yield Step(f"bucket {bucket}", ("storage", "rm", "--recursive", bucket))
+    for name in (
+        deployment.ledger_bucket,
+        deployment.sources_bucket,
+        deployment.own_contexts_bucket,
+    ):
+        bucket = f"gs://{name}"
+        there = gcloud.describe(("storage", "buckets", "describe", bucket, "--raw"))
+        if there and str(there["projectNumber"]) == deployment.number:
+            yield Step(f"bucket {bucket}", ("storage", "rm", "--recursive", bucket))
 
 
 def _warn_of_open_launches(deployment: Deployment, console: Console) -> None:

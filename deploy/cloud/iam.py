@@ -14,6 +14,7 @@ from deploy.cloud.deployment import Deployment
 
 TABLE = Path(__file__).with_name("iam.yaml")
 AT_BUILD = ("topic", "dead_letters", "trigger", "function")  # the build creates and binds these
+BUCKETS = ("ledger", "build_sources", "staging", "ladder", "contexts")
 SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
 
 
@@ -123,6 +124,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "project": (deployment.project,),
         "sources": (deployment.project,),  # with a condition, because Google names the buckets
         "ledger": (f"gs://{deployment.ledger_bucket}",),
+        "build_sources": (f"gs://{deployment.sources_bucket}",),
         "staging": (f"gs://{deployment.staging_bucket}",),
         "ladder": tuple(f"gs://{bucket}" for bucket in deployment.ladder_buckets),
         "secret": (deployment.secret,),
@@ -147,7 +149,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
     match binding.kind:
         case "project" | "sources":
             on: tuple[str, ...] = ("projects", "add-iam-policy-binding", deployment.project)
-        case "ledger" | "staging" | "ladder" | "contexts":
+        case kind if kind in BUCKETS:
             on = ("storage", "buckets", "add-iam-policy-binding", binding.resource)
         case "secret" | "key_secret" | "git_secrets":
             on = ("secrets", "add-iam-policy-binding", binding.resource, project)

@@ -15,7 +15,7 @@ TIMEOUTS = {"poll": 120, "submit": 540, "status": 120}  # seconds, as in cloudbu
 BUILDING = {  # settings of a deployment that builds images of jobs' code
     "LAUNCH_BUILDER": "cloud-build",
     "LAUNCH_BUILD_DESTINATION": f"{LOCATION}-docker.pkg.dev/{PROJECT}/launch/jobs",
-    "LAUNCH_BUILD_CONTEXT_STORE": f"gs://{CONTEXTS}",
+    "CONTEXTS_BUCKET": CONTEXTS,
 }
 
 DEFAULT_CONFIG: dict[str, Any] = {

@@ -98,7 +98,7 @@ KNOWN = (
     Known(
         ("builder.build-context-store",),
         AS_IS,
-        "The folder from which a build reads the code; without it, the launch's staging bucket.",
+        "The folder from which a build reads the code; by default a bucket that bootstrap creates.",
     ),
     Known(
         ("builder.base_image",),

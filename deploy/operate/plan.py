@@ -18,9 +18,10 @@ from shared.core.errors import LaunchError, Retry
 
 
 class PlanSettings(PollSettings, SubmitSettings):
-    """The settings of poll and submit; plan does not open the ledger, so its bucket is optional."""
+    """The settings of poll and submit; plan opens no bucket, so each bucket is optional."""
 
     ledger_bucket: str = ""
+    contexts_bucket: str = "PROJECT-NAME-contexts"
 
 
 @click.command()

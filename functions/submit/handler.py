@@ -83,8 +83,9 @@ def build_submit(settings: SubmitSettings) -> Submit:
         key_secret=settings.key_secret,
         base_image=settings.base_image,
         destination=settings.destination,
-        context_store=settings.build_context_store,
+        context_store=settings.context_store,
         git_credentials=settings.git_credentials,
+        reserved=settings.reserved,
     )
     wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     ledger = GcsLedger(settings.ledger_bucket)

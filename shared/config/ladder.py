@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.core.reserved import BUCKET
+
 Strategy = Literal["SPOT", "FLEX_START", "STANDARD"]
 
 
@@ -13,7 +15,7 @@ class Region(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
-    staging_bucket: Annotated[str, Field(pattern=r"^gs://[a-z0-9][a-z0-9._-]{1,220}(/.*)?$")]
+    staging_bucket: Annotated[str, Field(pattern=rf"^gs://{BUCKET}(/.*)?$")]
 
 
 class Ladder(BaseModel):

@@ -21,6 +21,7 @@ from shared.config.requests import RequestLimits
 from shared.core.building import GitCredential, repository_of
 from shared.core.errors import SettingsError
 from shared.core.image import FORM, Image
+from shared.core.reserved import BUCKET
 from shared.core.shorten import quoted
 
 __all__ = [
@@ -44,7 +45,7 @@ MOST_PROBLEMS = 20  # of a file, in one error
 _SHOWN = 300  # characters of each problem, which can quote the file
 AGENTS_BUILDERS = ("kaniko", "docker")
 BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # each means Cloud Build
-ContextStore = Annotated[str, Field(pattern=r"^(gs://[^/]+.*)?$")]
+ContextStore = Annotated[str, Field(pattern=rf"^(gs://{BUCKET}(/.*)?)?$")]
 KeySecret = Annotated[
     str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")
 ]

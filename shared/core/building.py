@@ -7,6 +7,7 @@ from shared.core.shorten import quoted
 
 # Cloud Build's own words
 FAILED = frozenset({"FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"})
+CONTEXTS = "launch-builds"  # the folder of a store that holds the contexts of builds
 GONE = "GONE"  # ours: Cloud Build does not know this build any more
 _OVER = FAILED | {"SUCCESS", GONE}
 _HOST = "-docker.pkg.dev"

@@ -1,15 +1,16 @@
 """The staging bucket and the output folder of a job."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from shared.core.errors import Reject
 from shared.core.launch import RunPath
+from shared.core.reserved import BUCKET, FIX, ReservedPlaces
 from shared.core.shorten import quoted
 from shared.runspec.fields import text
 
-_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}(/.*)?", re.DOTALL)
-_BARE_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}(/.*)?", re.DOTALL)
+_PLACE = re.compile(rf"(?P<scheme>gs://)?{BUCKET}(?P<folder>/.*)?", re.DOTALL)
 
 
 def staging_bucket(value: object, path: str) -> str:
@@ -18,12 +19,12 @@ def staging_bucket(value: object, path: str) -> str:
     if not bucket:
         fix = "Write a bucket of the job's region into the queue's configuration: gs://BUCKET."
         raise Reject(path, "is empty", fix)
-    if _BARE_BUCKET.fullmatch(bucket):
-        return f"gs://{bucket}"
-    if not _BUCKET.fullmatch(bucket):
+    place = _PLACE.fullmatch(bucket)
+    if not place:
         fix = "Write gs://BUCKET or gs://BUCKET/FOLDER."
         raise Reject(path, f"is {quoted(bucket)}, not a bucket", fix)
-    return bucket
+    _check_folder(place, path)
+    return bucket if place["scheme"] else f"gs://{bucket}"
 
 
 def base_output_dir(value: object, path: str, bucket: str, run: RunPath) -> str:
@@ -36,7 +37,25 @@ def base_output_dir(value: object, path: str, bucket: str, run: RunPath) -> str:
     if not folder:
         names = [quote(name, safe="") for name in (run.entity, run.project, run.run_id)]
         return "/".join([bucket.rstrip("/"), *names])
-    if not _BUCKET.fullmatch(folder):
+    place = _PLACE.fullmatch(folder)
+    if not place or not place["scheme"]:
         fix = "Write gs://BUCKET/FOLDER, or leave it out."
         raise Reject(path, f"is {quoted(folder)}, not in a bucket", fix)
+    _check_folder(place, path)
     return folder
+
+
+def check_places(
+    spec: Mapping[str, object], path: str, project: str, reserved: ReservedPlaces
+) -> None:
+    """Refuse a job, with these arguments in this project, that would write to a reserved place."""
+    for name in ("staging_bucket", "base_output_dir"):
+        if problem := reserved.problem(text(spec.get(name), f"{path}.{name}", ""), project):
+            raise Reject(f"{path}.{name}", problem, FIX)
+
+
+def _check_folder(place: re.Match[str], path: str) -> None:
+    """Refuse `..`: in a container, where buckets are folders under /gcs, it leads to another."""
+    if {".", ".."} & set((place["folder"] or "").split("/")):
+        problem = f"is {quoted(place[0])}, with a folder named `.` or `..`"
+        raise Reject(path, problem, "Write the names of folders only.")

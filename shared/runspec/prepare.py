@@ -11,6 +11,7 @@ from shared.core.launch import Launch
 from shared.core.ports import CustomJobCall, JobArtifacts, QueueConfigs, Sweeps
 from shared.runspec import render as rendering
 from shared.runspec.arguments import ArgumentNames
+from shared.runspec.buckets import check_places
 from shared.runspec.defaults import complete
 from shared.runspec.ladder import place
 from shared.runspec.model import Draft, RunSpec
@@ -71,6 +72,8 @@ class Preparation:
         admit(call, run, self.policy)
         self._check_run(draft.spec)
         launch, call, next_places = place(draft.launch, call, self.ladder, self.policy)
+        # again: a place has its own region, and a resumed run the folder of its record
+        check_places(call.constructor, "spec", call.project, self.defaults.reserved)
         admit(call, run, self.policy)
         return PreparedJob(launch, call, next_places)
 

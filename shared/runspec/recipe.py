@@ -7,14 +7,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from shared.core.building import GitCredential, Recipe
+from shared.core.building import CONTEXTS, GitCredential, Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside, ssh_place
 from shared.core.shorten import quoted
 from shared.runspec.model import Overrides
 
 FROZEN, PATCH = "requirements.frozen.txt", "diff.patch"  # files of a job's artifact
-CONTEXTS = "launch-builds"  # the folder of a bucket that holds the contexts of builds
 TAG_LENGTH = 32  # hexadecimal digits: too many for a collision
 
 _PYTHON = re.compile(r"python[\d.]*")

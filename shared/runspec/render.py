@@ -8,6 +8,7 @@ from shared.core.building import GitCredential
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource
 from shared.core.ports import CustomJobCall
+from shared.core.reserved import ReservedPlaces
 from shared.core.shorten import quoted
 from shared.runspec import places, secure_mode
 from shared.runspec.arguments import (
@@ -17,7 +18,7 @@ from shared.runspec.arguments import (
     display_name,
     run_arguments,
 )
-from shared.runspec.buckets import base_output_dir, staging_bucket
+from shared.runspec.buckets import base_output_dir, check_places, staging_bucket
 from shared.runspec.containers import worker_pools
 from shared.runspec.environment import launch_variables
 from shared.runspec.key_secret import check_own_key, reader
@@ -47,8 +48,9 @@ class DeploymentDefaults:
     key_secret: str = ""
     base_image: str = ""  # of a job's code, if neither the job nor its queue names one
     destination: str = ""  # name of built images, without a tag; empty: no image is built
-    context_store: str = ""  # gs://…, for contexts of builds; empty: the staging bucket
+    context_store: str = ""  # gs://â¦, for contexts of builds
     git_credentials: tuple[GitCredential, ...] = ()  # of builds
+    reserved: ReservedPlaces = field(default_factory=ReservedPlaces)
 
 
 def render(
@@ -94,14 +96,14 @@ def render(
             spec.get("base_output_dir"), f"{path}.spec.base_output_dir", bucket, run_path
         ),
     }
-    store = defaults.context_store or bucket
+    check_places(spec, f"{path}.spec", project, defaults.reserved)
     return CustomJobCall(
         project=project,
         location=location,
         constructor=fit_all(spec, f"{path}.spec", names.shapes),
         submit=run_arguments(run, f"{path}.run", names.shapes),
         warnings=(*warnings, *replaced),
-        recipe=placed(source.recipe, store),
+        recipe=placed(source.recipe, defaults.context_store),
         own_variables=frozenset(variables),
     )
 

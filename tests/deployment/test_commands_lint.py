@@ -41,6 +41,7 @@ esac
 ALL_DIFFERS = """
 case "$*" in
   *'projects describe'*) echo '{"projectNumber": "12"}' ;;
+  *'buckets describe'*) echo '{"projectNumber": "12"}' ;;
   *describe*) echo '{"includedPermissions": []}' ;;
   *list*) echo '[]' ;;
 esac

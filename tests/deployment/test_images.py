@@ -27,7 +27,7 @@ CONFIG = {"builder": {"type": "cloud-build", "destination": DESTINATION, "git_cr
 DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012", config=LaunchConfig.model_validate(CONFIG))
 RECIPE = Recipe(
     image=f"{DESTINATION}:0123",
-    store="gs://p1-launch-staging/launch-builds",
+    store="gs://p1-launch-contexts/launch-builds",
     job="t/v/j:v0",
     text="FROM x",
     remote="https://git.example.test/x.git",
@@ -37,7 +37,7 @@ GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts", "logging.logEntr
 ON = {
     "project": "cloudresourcemanager.googleapis.com/projects/p1",
     "images": f"artifactregistry.googleapis.com/{DEPLOYMENT.images}",
-    "contexts": "storage.googleapis.com/projects/_/buckets/p1-launch-staging",
+    "contexts": "storage.googleapis.com/projects/_/buckets/p1-launch-contexts",
     "git_secrets": "secretmanager.googleapis.com/projects/p1/secrets/git",
     "account": "iam.googleapis.com/projects/p1/serviceAccounts/launch-images@p1.iam.gserviceaccount.com",
 }
@@ -54,7 +54,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
             full = f"iam.googleapis.com/projects/p1/roles/{DEPLOYMENT.custom_role(name)}"
             made.resources[full] = {"includedPermissions": list(role.permissions)}
         made.resources[ON["git_secrets"]] = {"name": "projects/p1/secrets/git"}
-        made.resources[ON["contexts"]] = {"name": "p1-launch-staging"}
+        made.resources[ON["contexts"]] = {"name": "p1-launch-contexts"}
         for binding in OURS:
             policy = made.policies.setdefault(ON[binding.kind], {"bindings": []})
             policy["bindings"].append({"role": binding.role, "members": [binding.member]})

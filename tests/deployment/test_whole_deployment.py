@@ -84,7 +84,7 @@ def test_a_second_bootstrap_changes_nothing(project: Whole) -> None:
 
 def test_bootstrap_makes_buckets_in_the_jobs_region(project: Whole) -> None:
     """With uniform access, closed to the public; what is closed is deleted from the ledger after 30 days."""
-    for name in ("p1-launch-ledger", "p1-launch-staging"):
+    for name in ("p1-launch-ledger", "p1-launch-sources", "p1-launch-staging"):
         bucket = project.cloud.resources[f"storage.googleapis.com/projects/_/buckets/{name}"]
         assert bucket["location"].lower() == "us-central1"
         access = bucket["iamConfiguration"]
@@ -160,6 +160,8 @@ def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb:
             "GOOGLE_CLOUD_PROJECT": "p1",
             "VERTEX_LOCATION": "us-central1",
             "LEDGER_BUCKET": "p1-launch-ledger",
+            "SOURCES_BUCKET": "p1-launch-sources",
+            "CONTEXTS_BUCKET": "p1-launch-contexts",
             "LAUNCH_TOPIC": "launch-requests",
             "WANDB_BASE_URL": project.wandb_url,
             "OVERDUE_SECONDS": "1",

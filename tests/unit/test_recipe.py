@@ -22,7 +22,7 @@ from tests.unit.specs import NAMES, SITE, draft_of, environment, run_spec
 from tests.unit.test_runspec_source import CODE, IMAGE, PATH, REPO, container, source
 
 DESTINATION = "us-docker.pkg.dev/p/launch/jobs"
-BUILDS = replace(SITE, base_image="python:3.12", destination=DESTINATION)
+BUILDS = replace(SITE, base_image="python:3.12", destination=DESTINATION, context_store="gs://contexts")
 RUN = RunPath("team", "Cats", "r")
 FROZEN = {"requirements.frozen.txt": "f1"}
 
@@ -55,7 +55,7 @@ def test_code_runs_in_the_image_that_is_built_of_it(job: JobSource) -> None:
     started = ["python3", "train.py"] if job is CODE else ["bash", "run.sh"]
     assert (container(call)["command"], container(call)["args"]) == (started, ["--lr", "1"])
     assert (call.recipe.job, call.recipe.code, call.recipe.remote) == (PATH, job.code, job.remote)
-    assert call.recipe.store == "gs://staging/launch-builds"
+    assert call.recipe.store == "gs://contexts/launch-builds"
     assert launched(job, replace(BUILDS, context_store="gs://own/x/")).recipe == replace(
         call.recipe, store="gs://own/x/launch-builds"
     )

@@ -10,10 +10,11 @@ from google.pubsub_v1 import PublisherClient
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap import submit_command
+from deploy.cloud.doctor import surplus
 from deploy.cloud.doctor.case import NUMBER, UNSEEN, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.doctor.project import BY_HAND, differs
-from deploy.cloud.iam import AT_BUILD, Binding, Role, bind_command, bindings, custom_roles
+from deploy.cloud.iam import AT_BUILD, BUCKETS, Binding, Role, bind_command, bindings, custom_roles
 from deploy.cloud.provision.trigger import trigger_subscription
 from shared.runspec.fields import mapping, text
 
@@ -21,13 +22,10 @@ ACT_AS = "roles/iam.serviceAccountUser"
 _WITH_CONDITIONS = {"options.requestedPolicyVersion": 3}
 _NEEDS = {
     "project": "resourcemanager.projects.getIamPolicy",
-    "ledger": "storage.buckets.getIamPolicy",
-    "staging": "storage.buckets.getIamPolicy",
-    "ladder": "storage.buckets.getIamPolicy",
+    **dict.fromkeys(BUCKETS, "storage.buckets.getIamPolicy"),
     "secret": "secretmanager.secrets.getIamPolicy",
     "key_secret": "secretmanager.secrets.getIamPolicy",
     "git_secrets": "secretmanager.secrets.getIamPolicy",
-    "contexts": "storage.buckets.getIamPolicy",
     "repository": "artifactregistry.repositories.getIamPolicy",
     "images": "artifactregistry.repositories.getIamPolicy",
     "account": "iam.serviceAccounts.getIamPolicy",
@@ -49,6 +47,7 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(
             _title(kind, resource), partial(_resource, case, kind, resource), (_NEEDS[kind], NUMBER)
         )
+    yield from surplus.checks(case)
     yield Check("queues' accounts", partial(_of_queues, case), (_NEEDS["account"],))
 
 
@@ -131,8 +130,8 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
     deployment, google = case.deployment, case.google
     match kind:
         case "project":
-            return case.once("policy", lambda: _read_of_project(case))
-        case "ledger" | "staging" | "ladder" | "contexts":
+            return case.project_policy()
+        case kind if kind in BUCKETS:
             bucket = resource.removeprefix("gs://")
             url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/iam"
             return google.get(url, optionsRequestedPolicyVersion=3)
@@ -155,12 +154,6 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
         "function": f"run.googleapis.com/v2/{deployment.parent}/services/{resource}",
     }[kind]
     return google.get(f"https://{name}:getIamPolicy", **_WITH_CONDITIONS)
-
-
-def _read_of_project(case: Case) -> Any:
-    project = f"projects/{case.deployment.project}"
-    url = f"https://cloudresourcemanager.googleapis.com/v3/{project}:getIamPolicy"
-    return case.google.post(url, {"options": {"requestedPolicyVersion": 3}})
 
 
 def _of_project(case: Case) -> Any:
@@ -189,7 +182,9 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
         yield warning(title, f"{account} is another account for each launch", BY_HAND)
         return
     if not account:
-        yield ok(title, "its jobs run as Vertex AI's own service agent")
+        message = "its jobs run as Vertex AI's own service agent, which by default reaches "
+        message += "every bucket of the project, also the ledger"
+        yield warning(title, message, "Name run.service_account in the queue's configuration.")
         return
     submit = f"serviceAccount:{case.deployment.account('submit')}"
     binding = Binding(submit, ACT_AS, "run_as", account, (), "its jobs run as this account")

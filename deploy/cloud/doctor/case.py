@@ -86,6 +86,13 @@ class Case:
         url = f"https://cloudfunctions.googleapis.com/v2/{name}"
         return self.once(f"function {verb}", lambda: self.google.get(url))
 
+    def project_policy(self) -> Any:
+        """Return the IAM policy of the project; raises Google's errors."""
+        project = f"projects/{self.deployment.project}"
+        url = f"https://cloudresourcemanager.googleapis.com/v3/{project}:getIamPolicy"
+        asked = {"options": {"requestedPolicyVersion": 3}}
+        return self.once("policy", lambda: self.google.post(url, asked))
+
     @property
     def entity(self) -> str:
         """Return the entity that owns the queues."""

@@ -7,9 +7,10 @@ from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_steps import APIS
-from deploy.cloud.doctor.case import Case
+from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.iam import repository_flags
+from deploy.cloud.lifecycle import CONTEXTS, rule_of
 from deploy.cloud.provision.ledger import LedgerRule
 from shared.runspec.buckets import staging_bucket
 from shared.runspec.fields import mapping, text
@@ -24,18 +25,27 @@ def checks(case: Case) -> Iterator[Check]:
     deployment = case.deployment
     bootstrap = case.command("bootstrap")
     yield Check("APIs", partial(_apis, case), ("serviceusage.services.list",))
-    own = (
-        ("ledger bucket", deployment.ledger_bucket, deployment.region),
-        ("staging bucket", deployment.staging_bucket, deployment.region),
-    )
+    home = deployment.region
+    own = {"ledger": deployment.ledger_bucket, "sources": deployment.sources_bucket}
+    if deployment.images and deployment.contexts_bucket == deployment.own_contexts_bucket:
+        own["contexts"] = deployment.contexts_bucket
+    for role, name in own.items():
+        look = partial(_own_bucket, case, f"{role} bucket", name, bootstrap)
+        yield Check(f"{role} bucket", look, ("storage.buckets.get", NUMBER))
     places = (
-        (f"ladder's bucket in {region}", bucket, region)
-        for bucket, region in deployment.ladder_buckets.items()
+        ("staging bucket", deployment.staging_bucket, home),
+        *(
+            (f"ladder's bucket in {region}", bucket, region)
+            for bucket, region in deployment.ladder_buckets.items()
+        ),
     )
-    for title, name, region in (*own, *places):
+    for title, name, region in places:
         look = partial(_bucket, case, title, name, region, bootstrap)
         yield Check(title, look, ("storage.buckets.get",))
     yield Check("ledger's rule", partial(_rule, case), ("storage.buckets.get",))
+    if "contexts" in own:
+        look = partial(_contexts_rule, case, own["contexts"], bootstrap)
+        yield Check("contexts' rule", look, ("storage.buckets.get",))
     yield Check("secret", partial(_secret, case), ("secretmanager.versions.list",))
     if deployment.images and deployment.images != deployment.repository:
         look = partial(_images, case, bootstrap)
@@ -54,6 +64,19 @@ def _apis(case: Case) -> Iterator[Finding]:
         yield failed("APIs", f"off: {', '.join(off)}", enable)
     else:
         yield ok("APIs", f"all {len(APIS)} are on")
+
+
+def _own_bucket(case: Case, title: str, name: str, create: str) -> Iterator[Finding]:
+    """Check a bucket whose name follows from the deployment's, which must be in its project."""
+    try:
+        project = str(case.google.get(f"{STORAGE}/{name}")["projectNumber"])
+    except google_errors.NotFound:
+        project = case.numbered.number  # _bucket reports that it does not exist
+    if project == case.numbered.number:
+        yield from _bucket(case, title, name, case.deployment.region, create)
+        return
+    message = f"gs://{name} belongs to another project, number {project}"
+    yield failed(title, message, "Bootstrap and deploy under another --name.")
 
 
 def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iterator[Finding]:
@@ -91,6 +114,15 @@ def _rule(case: Case) -> Iterator[Finding]:
         yield warning("ledger's rule", message, case.command("provision"))
     if not changes:
         yield ok("ledger's rule", "deletes closed launches")
+
+
+def _contexts_rule(case: Case, name: str, create: str) -> Iterator[Finding]:
+    rules = case.google.get(f"{STORAGE}/{name}").get("lifecycle", {}).get("rule", [])
+    rule = rule_of(CONTEXTS)
+    if rule in rules:
+        yield ok("contexts' rule", f"deletes contexts after {rule['condition']['age']} day")
+    else:
+        yield warning("contexts' rule", f"is missing: gs://{name} keeps all code", create)
 
 
 def _secret(case: Case) -> Iterator[Finding]:
@@ -160,6 +192,9 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
         return
     if differs(address):
         yield warning(title, f"{address} is another bucket for each launch", BY_HAND)
+        return
+    if problem := case.deployment.reserved.problem(address):
+        yield failed(title, f"staging_bucket {problem}", "Edit the queue's configuration in W&B.")
         return
     bucket = staging_bucket(address, "staging_bucket").removeprefix("gs://").partition("/")[0]
     region = text(spec.get("location"), "location", "") or case.deployment.region

@@ -1,19 +1,16 @@
 """The lifecycle rule of the ledger's bucket, which `bootstrap` creates."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 from google.api_core import exceptions as google_errors
 from google.cloud import storage
 
 from deploy.cloud.deployment import Deployment
+from deploy.cloud.lifecycle import LEDGER, rule_of
 from deploy.cloud.provision.parts import Change
 
-LIFECYCLE = Path("deploy/cloud/ledger-lifecycle.json")  # from the source's root
-_FILE = Path(__file__).parent.parent / LIFECYCLE.name
-RULE = json.loads(_FILE.read_text(encoding="utf-8"))["rule"][0]
+RULE = rule_of(LEDGER)
 """Deletes closed launches after 30 days; no message lives as long, so duplicates find them."""
 
 

@@ -1,5 +1,6 @@
 """The settings that every function has. docs/reference/settings.md is generated from the fields."""
 
+import json
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from shared.config.certificates import certificates
 from shared.config.names import aliases, or_file
+from shared.core.reserved import BUCKET
 
 KEY_FILE = "WANDB_API_KEY_FILE"  # Secret Manager writes the key into this file, and replaces it
 URL = r"^(https?://.*)?$"
@@ -18,6 +20,11 @@ def _split(value: object) -> object:
         return value
     names = (name.strip() for name in value.split(","))
     return tuple(name for name in names if name)
+
+
+def from_json(value: object) -> object:
+    """Return the value of JSON text; another value, of the launch-config, is returned as it is."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _without_login(url: str) -> str:
@@ -82,8 +89,8 @@ class Settings(BaseSettings):
     ledger_bucket: Annotated[
         str,
         Field(
-            min_length=3,
-            description="the functions' own bucket; not a staging bucket, which jobs can write to",
+            pattern=rf"^{BUCKET}$",
+            description="the functions' own bucket; a launch whose job names it is refused",
         ),
     ]
     launch_topic: Annotated[

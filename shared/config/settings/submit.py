@@ -1,6 +1,5 @@
 """The settings of submit."""
 
-import json
 from typing import Annotated
 
 from pydantic import (
@@ -13,10 +12,8 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from shared.config.ladder import Ladder
 from shared.config.launch_config import (
     BUILDERS,
-    ContextStore,
     GitCredentials,
     ImageName,
     ImageReference,
@@ -26,15 +23,12 @@ from shared.config.launch_config import (
 from shared.config.names import or_file
 from shared.config.policy import AdmissionPolicy
 from shared.config.requests import RequestLimits
-from shared.config.settings.base import FirstRetrySeconds, Names, Settings
+from shared.config.settings.base import FirstRetrySeconds, Names, from_json
+from shared.config.settings.places import PlaceSettings
 from shared.config.settings.queues import Entity, QueueNames
 
 
-def _from_json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-class SubmitSettings(Settings):
+class SubmitSettings(PlaceSettings):
     """The settings of submit. Without entity and queues, no request can name a queue."""
 
     entity: Entity = ""
@@ -52,7 +46,7 @@ class SubmitSettings(Settings):
     policy: Annotated[
         AdmissionPolicy,
         NoDecode,
-        BeforeValidator(_from_json),
+        BeforeValidator(from_json),
         Field(
             validation_alias=or_file("LAUNCH_POLICY", "policy"),
             description="the limits of a launch; the variable as JSON",
@@ -62,7 +56,7 @@ class SubmitSettings(Settings):
     requests: Annotated[
         RequestLimits,
         NoDecode,
-        BeforeValidator(_from_json),
+        BeforeValidator(from_json),
         Field(
             validation_alias=or_file("LAUNCH_REQUESTS", "requests"),
             description="what other systems' requests may name; the variable as JSON. By default "
@@ -70,16 +64,6 @@ class SubmitSettings(Settings):
             examples=['{"sources": ["nightly-pipeline"]}'],
         ),
     ] = RequestLimits()
-    ladder: Annotated[
-        Ladder,
-        NoDecode,
-        BeforeValidator(_from_json),
-        Field(
-            validation_alias=or_file("LAUNCH_LADDER", "ladder"),
-            description="other places where a launch can look for machines; the variable as JSON",
-            examples=['{"strategies": ["SPOT", "STANDARD"]}'],
-        ),
-    ] = Ladder()
     key_secret: Annotated[
         KeySecret,
         Field(
@@ -105,7 +89,7 @@ class SubmitSettings(Settings):
             examples=["python:3.11"],
         ),
     ] = ""
-    # these two before the builder, whose validator reads the first
+    # before the builder, whose validator reads it
     build_destination: Annotated[
         ImageName,
         ImageReference,
@@ -118,19 +102,10 @@ class SubmitSettings(Settings):
             examples=["REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE"],
         ),
     ] = ""
-    build_context_store: Annotated[
-        ContextStore,
-        Field(
-            validation_alias=or_file("LAUNCH_BUILD_CONTEXT_STORE", "builder.build-context-store"),
-            description="the folder from which a build reads the code; by default in the launch's "
-            "staging bucket",
-            examples=["gs://BUCKET/FOLDER"],
-        ),
-    ] = ""
     git_credentials: Annotated[
         GitCredentials,
         NoDecode,
-        BeforeValidator(_from_json),
+        BeforeValidator(from_json),
         Field(
             validation_alias=or_file("LAUNCH_GIT_CREDENTIALS", "builder.git_credentials"),
             description="the secret with which builds log in at a git host, by its host; the "
