@@ -27,7 +27,8 @@ class PlaceSettings(Settings):
         _BucketName,
         Field(
             description="the bucket from which a build of an image reads the code, unless "
-            "`LAUNCH_BUILD_CONTEXT_STORE` names another; by default the one that `bootstrap` creates"
+            "`LAUNCH_BUILD_CONTEXT_STORE` names another; by default the one that `bootstrap` "
+            "creates"
         ),
     ] = ""
     # after those two, which the validators read
