@@ -229,12 +229,8 @@ def become(command: "list[str]", place: Path) -> None:
     if command[0].startswith("python") and not shutil.which(command[0]):
         say(f"{command[0]} does not exist here; {sys.executable} replaces it")
         command = [sys.executable, *command[1:]]
-    program = Path(command[0]).name
-    say(f"starting {program}")
-    try:
-        os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
-    except OSError as exc:
-        raise Problem(f"{program} cannot be started: {exc.strerror}") from None
+    say(f"starting {Path(command[0]).name}")
+    os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
 
 
 def say(line: str) -> None:
