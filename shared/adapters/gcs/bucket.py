@@ -22,6 +22,7 @@ LONGEST_PAUSE = 2  # seconds between two tries; a busy object takes one write pe
 TIMEOUT = 10  # seconds to connect, and seconds between two parts of an answer
 PATIENCE = 20  # seconds after which no failed call is repeated
 LONGEST = 45  # seconds that a method takes at most, on any network
+LARGEST = 8_000_000  # bytes of an object that is read whole
 READS = 5  # of an object that is replaced while it is read
 CONNECTIONS = 32
 WRITER = "writer"  # metadata: the token of the process that wrote this generation
@@ -159,8 +160,13 @@ class Bucket:
 
     def _fetch(self, name: str) -> tuple[storage.Blob, bytes]:
         blob = self.handle().blob(name)
-        content: bytes = blob.download_as_bytes(timeout=TIMEOUT, retry=None)
+        content = self._content(blob)
         return (blob, content) if blob.generation else self._pinned(name)
+
+    def _content(self, blob: storage.Blob) -> bytes:
+        """Download an object; of a larger one than LARGEST, one byte more than that."""
+        content: bytes = blob.download_as_bytes(end=LARGEST, timeout=TIMEOUT, retry=None)
+        return content
 
     def _pinned(self, name: str) -> tuple[storage.Blob, bytes]:
         """Download an object from a server whose downloads do not carry their generation."""
@@ -168,7 +174,7 @@ class Bucket:
         if before is None:
             raise google_errors.NotFound(name)
         blob = self.handle().blob(name)
-        content = blob.download_as_bytes(timeout=TIMEOUT, retry=None)
+        content = self._content(blob)
         if self._generation(name) != before:
             raise _Replaced
         return self.handle().blob(name, generation=before), content
