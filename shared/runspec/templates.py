@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
+from shared.runspec.expansion import check_filled
 from shared.runspec.fields import found, mapping
 from shared.runspec.macros import MAX_FILLED
 from shared.runspec.shapes import nearest
@@ -29,7 +30,7 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
     """Replace every known `{{name}}`; a text that is only a variable gets the variable's type.
 
     Raises:
-        Reject: the filled-in values are longer than a CustomJob can be.
+        Reject: the filled-in values are longer than a CustomJob can be, or refer to a secret.
     """
     sizes = {name: len(str(each)) for name, each in variables.items()}
     total = 0
@@ -56,8 +57,11 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
             return one
         if (whole := _TEMPLATE.fullmatch(one)) and whole[1] in variables:
             count(whole[1])
+            check_filled(f"{PATH}.{whole[1]}", "", str(variables[whole[1]]))
             return variables[whole[1]]
-        return _TEMPLATE.sub(fill, one)
+        changed = _TEMPLATE.sub(fill, one)
+        check_filled(PATH, one, changed)
+        return changed
 
     return inside(value)
 
