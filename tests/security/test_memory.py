@@ -1,4 +1,4 @@
-"""Whatever is sent to a function or served to it, its container stays below its memory."""
+"""The container of a function stays below its memory, with any request, item, answer or record."""
 
 import base64
 import json

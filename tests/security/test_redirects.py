@@ -380,7 +380,7 @@ def test_only_the_name_of_the_program_is_printed(wandb: Served, python: str) -> 
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_a_repository_s_login_is_not_printed(wandb: Served, other: Served, python: str) -> None:
-    """Neither ours nor git's message shows it, whatever fails."""
+    """Neither our message nor git's shows it."""
     remote = f"http://user:{SECRET}@{other.place}/none.git"
     done = started(python, wandb.url, code={"remote": remote, "commit": "main"}, GIT_TERMINAL_PROMPT="0")
     assert done.returncode == 1

@@ -176,10 +176,10 @@ def origin(url: str) -> tuple[str, str, int]:
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, None)
     parts = parse_url(str(prepared.url))
-    port = parts.port or _PORTS.get(parts.scheme or "")
-    if not port or not parts.host:
+    scheme, host = parts.scheme or "", parts.host or ""
+    if scheme not in _PORTS or not host:
         raise requests.exceptions.InvalidSchema("neither http nor https")
-    return parts.scheme or "", parts.host, port
+    return scheme, host, parts.port or _PORTS[scheme]
 
 
 def place(url: str) -> str:

@@ -79,13 +79,8 @@ def download(artifact: str, folder: Path) -> None:
     """Fetch the files of an artifact, named entity/project/collection:version."""
     entity, project, name = artifact.split("/")
     collection, _, alias = name.partition(":")
-    variables = {
-        "entity": entity,
-        "project": project,
-        "collection": collection,
-        "alias": alias,
-        "perPage": PAGE,
-    }
+    where = {"entity": entity, "project": project, "collection": collection, "alias": alias}
+    variables = {**where, "perPage": PAGE}
     folder.mkdir()
     more = True
     while more:
@@ -155,7 +150,6 @@ def followed(base: str, url: str, body: "bytes | None") -> bytes:
             url = urljoin(url, quote(target, safe="!#$%&'()*+,/:;=?@[]~\\"))
         except ValueError:
             raise Problem("a redirection leads to an address that is not a URL") from None
-        origin(url)
     raise Problem(f"{origin(url)[1]} redirects more than {HOPS} times")
 
 
