@@ -1,9 +1,10 @@
 """A GCS bucket whose objects are written only by compare-and-swap on their generation."""
 
+import io
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.api_core import exceptions as google_errors
 from google.cloud import storage
@@ -15,6 +16,9 @@ from shared.adapters.google import meaning, storage_client
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from shared.core.lazy import Lazy
 from shared.core.within import within
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 T = TypeVar("T")
 
@@ -29,8 +33,22 @@ WRITER = "writer"  # metadata: the token of the process that wrote this generati
 ROLE = "the role Storage Object User on this bucket"
 
 
+class TooLarge(Retry):
+    """An object has more bytes than a function can hold."""
+
+
 class _Replaced(Exception):
     """The object was replaced between two calls."""
+
+
+class _Content(io.BytesIO):
+    """The content of an object, at most LARGEST bytes."""
+
+    def write(self, piece: "Buffer") -> int:
+        """Keep a piece."""
+        if self.tell() + len(memoryview(piece)) > LARGEST:
+            raise TooLarge(f"it has more than {LARGEST:,} bytes")
+        return super().write(piece)
 
 
 class Bucket:
@@ -164,9 +182,10 @@ class Bucket:
         return (blob, content) if blob.generation else self._pinned(name)
 
     def _content(self, blob: storage.Blob) -> bytes:
-        """Download an object; of a larger one than LARGEST, one byte more than that."""
-        content: bytes = blob.download_as_bytes(end=LARGEST, timeout=TIMEOUT, retry=None)
-        return content
+        """Download an object; a range would not be compared with its checksum."""
+        content = _Content()
+        blob.download_to_file(content, timeout=TIMEOUT, retry=None)
+        return content.getvalue()
 
     def _pinned(self, name: str) -> tuple[storage.Blob, bytes]:
         """Download an object from a server whose downloads do not carry their generation."""

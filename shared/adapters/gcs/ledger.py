@@ -13,7 +13,7 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from shared.adapters.gcs.bucket import LARGEST, PATIENCE, Bucket
+from shared.adapters.gcs.bucket import PATIENCE, Bucket, TooLarge
 from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
 from shared.core.errors import Conflict, Retry
 from shared.core.launch import Entry, Launch
@@ -49,21 +49,21 @@ class GcsLedger:
         return self._read("closed", key)
 
     def _read(self, folder: str, key: str) -> Launch | None:
-        found = self._bucket.read(f"{folder}/{key}")
+        try:
+            found = self._bucket.read(f"{folder}/{key}")
+        except TooLarge as exc:
+            raise _unreadable(folder, key, str(exc)) from exc
         if found is None:
             return None
         blob, content = found
         try:
-            _check_size(content)
             launch = _LAUNCH.validate_json(content)
             check(launch.entry)
             if launch.key != key:
                 raise ValueError(ANOTHER)
         except ValueError as exc:
             problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
-            raise UnreadableRecord(
-                f"{folder}/{key}: this version cannot read the record: {problem}"
-            ) from None
+            raise _unreadable(folder, key, problem) from None
         return replace(launch, generation=int(blob.generation))
 
     def write(self, launch: Launch) -> Launch:
@@ -147,7 +147,5 @@ def _json(launch: Launch) -> bytes:
     return _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
 
 
-def _check_size(content: bytes) -> None:
-    """Raise ValueError for a record that no version of ours has written."""
-    if len(content) > LARGEST:
-        raise ValueError(f"it has more than {LARGEST:,} bytes")
+def _unreadable(folder: str, key: str, problem: str) -> UnreadableRecord:
+    return UnreadableRecord(f"{folder}/{key}: this version cannot read the record: {problem}")
