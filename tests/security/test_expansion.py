@@ -184,7 +184,7 @@ def test_the_key_is_the_last_variable_and_a_name_the_first() -> None:
 
 TEXTS = st.text("$()'\"\\uAPI_KEYWNDB04x ü", max_size=30)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=12,
 )
