@@ -1,7 +1,5 @@
 """The entry point of submit: decode a message from Pub/Sub, build the parts, launch."""
 
-import base64
-import binascii
 import logging
 import os
 from datetime import timedelta
@@ -9,8 +7,8 @@ from functools import lru_cache
 
 import flask
 import functions_framework
-from cloudevents.http import CloudEvent
 
+from functions.submit.delivery import received
 from functions.submit.submit import Submit, SubmitTimings
 from shared import log as logs
 from shared.adapters.build.images import CloudBuildImages
@@ -28,7 +26,6 @@ from shared.config.settings import SubmitSettings, load
 from shared.core.budget import Budget
 from shared.core.errors import NotAMessage
 from shared.core.launch import Backoff
-from shared.core.message import Request, Ticket, decode
 from shared.core.redaction import is_secret
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import ArgumentNames, DeploymentDefaults, job_labels
@@ -37,32 +34,24 @@ from shared.runspec.scheduler import SchedulerDefaults
 log = logging.getLogger(__name__)
 
 
-@functions_framework.cloud_event
-def submit(event: CloudEvent) -> None:
-    """Launch the job that one Pub/Sub message asks for; Pub/Sub redelivers after an error."""
-    if flask.has_request_context():
-        logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
+@functions_framework.http
+def submit(request: flask.Request) -> str:
+    """Launch the job that one Pub/Sub message asks for; Pub/Sub redelivers after an error.
+
+    The framework parses a CloudEvent of any size before a function for CloudEvents sees it.
+    """
+    logs.follow(request.headers.get("X-Cloud-Trace-Context", ""))
     settings = load(SubmitSettings)
     budget = Budget(settings.submit_budget_seconds)
     parts = build_submit(settings)
     try:
-        message = message_of(event)
+        message = received(request)
     except NotAMessage as exc:
-        fields = {"event": event["id"], "problem": str(exc)}
+        fields = {"event": request.headers.get("ce-id", ""), "problem": str(exc)}
         log.exception("submit.not_a_message", extra={"fields": fields})
         raise  # Pub/Sub redelivers it until it moves it to the dead-letter topic
     parts.launch(message, budget)
-
-
-def message_of(event: CloudEvent) -> Ticket | Request:
-    """Return the message of an event, delivered by Eventarc or pushed by the emulator."""
-    match event.data:
-        case {"message": {"data": str(encoded)}}:
-            try:
-                return decode(base64.b64decode(encoded, validate=True))
-            except binascii.Error as exc:
-                raise NotAMessage("message.data is not base64") from exc
-    raise NotAMessage("the event has no message.data")
+    return "OK"
 
 
 @lru_cache(maxsize=1)

@@ -42,11 +42,15 @@ def rest_client(kind: Callable[..., Client], endpoint: str = "", regional: str =
 
 
 def rest_session(endpoint: str, scope: str) -> requests.Session:
-    """Return a session for calls without a client; with an `endpoint`, one without credentials."""
-    if endpoint:
-        return requests.Session()
-    credentials, _ = google.auth.default(scopes=[scope])
-    session: requests.Session = AuthorizedSession(credentials)
+    """Return a session for calls without a client; with an `endpoint`, one without credentials.
+
+    It follows no redirection: Google's APIs send none, and another server could read the token.
+    """
+    session = requests.Session()
+    if not endpoint:
+        credentials, _ = google.auth.default(scopes=[scope])
+        session = AuthorizedSession(credentials)
+    session.max_redirects = 0
     return session
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.core.asjson import as_mapping
+from shared.core.bounded_json import check_values, one_at_a_time
 from shared.core.errors import Reject
 from shared.core.shorten import quoted
 
@@ -64,7 +65,7 @@ def read_job(path: str, content: bytes) -> JobSource:
         Reject: naming the job, the problem and the fix.
     """
     try:
-        written = json.loads(content)
+        written = _parsed(path, content)
         kind = Kind(str(as_mapping(written).get("source_type")))
     except (ValueError, RecursionError) as exc:
         known = ", ".join(Kind)
@@ -99,6 +100,12 @@ def read_job(path: str, content: bytes) -> JobSource:
         return replace(job, code=_artifact(path, _text(path, source, "artifact")))
     git = as_mapping(source.get("git"))
     return replace(job, remote=_remote(path, git), commit=_commit(path, git))
+
+
+def _parsed(path: str, content: bytes) -> Any:
+    with one_at_a_time(len(content)):
+        check_values(content.decode("utf-8", "replace"), "job", f"the {JOB_FILE} of {path}")
+        return json.loads(content)
 
 
 def _check_code(path: str, source: Mapping[str, Any]) -> None:

@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.core.errors import NotAMessage
+from shared.core.bounded_json import check_values, one_at_a_time
+from shared.core.errors import NotAMessage, Reject
 
 MAX_BYTES = 1_000_000  # of a message; decoded, it can take thirty times as much memory
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
@@ -90,6 +91,15 @@ def decode(data: bytes) -> Ticket | Request:
     """
     if len(data) > MAX_BYTES:
         raise NotAMessage(f"message: has {len(data):,} bytes; the limit is {MAX_BYTES:,}")
+    with one_at_a_time(len(data)):
+        try:
+            check_values(data.decode("utf-8", "replace"), "message")
+        except Reject as exc:
+            raise NotAMessage(str(exc)) from None
+        return _validated(data)
+
+
+def _validated(data: bytes) -> Ticket | Request:
     try:
         return _MESSAGE.validate_json(data)
     except ValidationError as exc:

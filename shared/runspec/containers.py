@@ -7,7 +7,7 @@ from typing import Any
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
 from shared.runspec.fields import image, items, mapping, text, texts
-from shared.runspec.key_secret import with_reader
+from shared.runspec.key_secret import KEY, with_reader
 from shared.runspec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container: Vertex AI's limit
@@ -81,7 +81,10 @@ def _pool(
         elif name in container:
             container[name] = texts(container[name], f"{path}.container_spec.{name}")
     users = _variables(container.get("env"), f"{path}.container_spec.env")
-    both = users | dict(ours)
+    # Vertex AI expands $(NAME) by earlier variables: ours see none of the users', and none the key
+    both = {name: value for name, value in ours.items() if name != KEY}
+    both |= {name: value for name, value in users.items() if name not in ours}
+    both |= {KEY: ours[KEY]} if KEY in ours else {}
     if len(both) > MAX_VARIABLES:
         problem = f"has {len(users)} variables, {len(both)} with those of W&B"
         fix = f"Remove some: Vertex AI accepts {MAX_VARIABLES} in a container."

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from shared.core.errors import Reject
+from shared.core.shorten import quoted
+from shared.runspec.expansion import check_filled
 
 MAX_FILLED = 1_000_000  # characters of all macros of a launch together
 _MACRO = re.compile(r"\$\{(\w+)\}")
@@ -19,7 +21,7 @@ def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
     """Return the value with its macros filled in; an unknown macro stays, a null one becomes empty.
 
     Raises:
-        Reject: the filled-in texts are longer than a CustomJob can be.
+        Reject: the filled-in texts are longer than a CustomJob can be, or refer to a secret.
     """
     filled = 0
 
@@ -34,7 +36,13 @@ def substitute(value: Any, macros: Mapping[str, str | None]) -> Any:
             raise Reject(match[0], problem, "Shorten its value, or use it in fewer places.")
         return text
 
-    return _each_text(value, lambda text: _MACRO.sub(fill, text))
+    def change(text: str) -> str:
+        changed = _MACRO.sub(fill, text)
+        if changed != text:
+            check_filled(f"the value of a macro in {quoted(text)}", text, changed)
+        return changed
+
+    return _each_text(value, change)
 
 
 def uses(value: Any, macros: Collection[str]) -> Counter[str]:

@@ -21,6 +21,7 @@ from shared.runspec.arguments import (
 from shared.runspec.buckets import base_output_dir, check_places, staging_bucket
 from shared.runspec.containers import worker_pools
 from shared.runspec.environment import launch_variables
+from shared.runspec.expansion import check_references
 from shared.runspec.key_secret import check_own_key, reader
 from shared.runspec.labels import all_labels, job_labels
 from shared.runspec.macros import substitute
@@ -114,6 +115,9 @@ def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) 
         secure_mode.check_overrides(spec.overrides)
     base_images = _base_images(spec, defaults)
     source = source_of(spec, job, base_images, defaults.destination, defaults.git_credentials)
+    check_references(spec.overrides.entry_point, "overrides.entry_point")
+    check_references(spec.overrides.args, "overrides.args")
+    check_references(job.entry_point if job else (), "job")
     spec.check_run()
     if defaults.key_secret:
         check_own_key(spec)

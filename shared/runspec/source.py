@@ -1,6 +1,5 @@
 """Resolve the image of a launch: its own, one built from a job's code, or a base image for it."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from shared.core.image import FORM, Image
 from shared.core.jobsource import JobSource, Kind, inside
 from shared.core.ports import JobArtifacts
 from shared.core.shorten import quoted
+from shared.runspec.expansion import inert_json
 from shared.runspec.fields import image
 from shared.runspec.model import Draft, Overrides, RunSpec
 from shared.runspec.recipe import python_of_the_image, recipe_of
@@ -143,7 +143,7 @@ def _code(job: JobSource, command: list[str], overrides: Overrides, image: str) 
         settings["working_dir"] = _inside(overrides.working_dir)
     # as in W&B's agent, a job's own base image contains all that the code needs
     settings["install"] = not job.base_image
-    return Source(image, command=["python3", "-c", FETCH, json.dumps(settings), *command])
+    return Source(image, command=["python3", "-c", FETCH, inert_json(settings), *command])
 
 
 def _inside(folder: str) -> str:

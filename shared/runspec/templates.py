@@ -7,7 +7,9 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
+from shared.runspec.expansion import check_filled
 from shared.runspec.fields import found, mapping
+from shared.runspec.macros import MAX_FILLED
 from shared.runspec.shapes import nearest
 
 PATH = "template_variables"
@@ -25,16 +27,43 @@ _DECIMAL = re.compile(r"\s*[+-]?(\d{1,300}\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.A
 
 
 def filled(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Replace every known `{{name}}`; a text that is only a variable gets the variable's type."""
-    if isinstance(value, Mapping):
-        return {key: filled(inner, variables) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [filled(inner, variables) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if (whole := _TEMPLATE.fullmatch(value)) and whole[1] in variables:
-        return variables[whole[1]]
-    return _TEMPLATE.sub(lambda match: str(variables.get(match[1], match[0])), value)
+    """Replace every known `{{name}}`; a text that is only a variable gets the variable's type.
+
+    Raises:
+        Reject: the filled-in values are longer than a CustomJob can be, or refer to a secret.
+    """
+    sizes = {name: len(str(each)) for name, each in variables.items()}
+    total = 0
+
+    def count(name: str) -> None:
+        nonlocal total
+        total += sizes[name]
+        if total > MAX_FILLED:
+            problem = f"makes this launch longer than {MAX_FILLED:,} characters"
+            raise Reject(f"{PATH}.{name}", problem, "Shorten its value.")
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] not in variables:
+            return match[0]
+        count(match[1])
+        return str(variables[match[1]])
+
+    def inside(one: Any) -> Any:
+        if isinstance(one, Mapping):
+            return {key: inside(inner) for key, inner in one.items()}
+        if isinstance(one, list):
+            return [inside(inner) for inner in one]
+        if not isinstance(one, str):
+            return one
+        if (whole := _TEMPLATE.fullmatch(one)) and whole[1] in variables:
+            count(whole[1])
+            check_filled(f"{PATH}.{whole[1]}", "", str(variables[whole[1]]))
+            return variables[whole[1]]
+        changed = _TEMPLATE.sub(fill, one)
+        check_filled(PATH, one, changed)
+        return changed
+
+    return inside(value)
 
 
 def template_values(schemas: Mapping[str, Mapping[str, Any]], given: object) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def test_it_needs_no_newer_python_and_no_package() -> None:
     """An image of Python 3.7 will do; nothing in the text is taken for a variable by the container's runtime."""
     tree = ast.parse(READ_KEY, feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"base64", "json", "os", "sys", "time", "urllib.error", "urllib.request"}
+    assert imported == {"base64", "http.client", "json", "os", "sys", "time", "urllib.error", "urllib.request"}
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert "$(" not in READ_KEY
+    assert "$$" not in READ_KEY

@@ -70,9 +70,10 @@ def test_a_newer_publisher_may_say_more() -> None:
             b'{"kind": "request", "source": "", "idempotency_key": 3, "run_spec": []}',
             "request.source: String",
         ),
-        (b"[" * 1_000_000, "message: Invalid JSON"),
+        (b"[" * 100_000, "message: Invalid JSON"),
+        (b"[" * 100_001, "message: has more than 100,000 keys and values"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_an_invalid_message_is_refused_by_field(message: bytes, problem: str) -> None:
     """The refusal shows no value: a run spec can hold a key."""

@@ -238,6 +238,10 @@ def test_the_container_program_needs_no_newer_python_and_no_package() -> None:
     tree = ast.parse(FETCH, feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    standard = "base64 json os pathlib shutil subprocess sys tempfile time urllib.error urllib.parse urllib.request"
+    standard = (
+        "base64 http.client json os pathlib re shutil subprocess sys tempfile time "
+        "urllib.error urllib.parse urllib.request"
+    )
     assert imported == set(standard.split())
     assert "$(" not in FETCH
+    assert "$$" not in FETCH

@@ -58,7 +58,9 @@ class Google:
 
 def _open() -> AuthorizedSession:
     credentials, _ = google.auth.default(scopes=[SCOPE])
-    return AuthorizedSession(credentials)
+    session = AuthorizedSession(credentials)
+    session.max_redirects = 0  # Google's APIs send none, and another server could read the token
+    return session
 
 
 def words(error: google_errors.GoogleAPICallError) -> str:

@@ -1,9 +1,10 @@
 """A GCS bucket whose objects are written only by compare-and-swap on their generation."""
 
+import io
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.api_core import exceptions as google_errors
 from google.cloud import storage
@@ -16,20 +17,38 @@ from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from shared.core.lazy import Lazy
 from shared.core.within import within
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
 T = TypeVar("T")
 
 LONGEST_PAUSE = 2  # seconds between two tries; a busy object takes one write per second
 TIMEOUT = 10  # seconds to connect, and seconds between two parts of an answer
 PATIENCE = 20  # seconds after which no failed call is repeated
 LONGEST = 45  # seconds that a method takes at most, on any network
+LARGEST = 8_000_000  # bytes of an object that is read whole
 READS = 5  # of an object that is replaced while it is read
 CONNECTIONS = 32
 WRITER = "writer"  # metadata: the token of the process that wrote this generation
 ROLE = "the role Storage Object User on this bucket"
 
 
+class TooLarge(Retry):
+    """An object has more bytes than a function can hold."""
+
+
 class _Replaced(Exception):
     """The object was replaced between two calls."""
+
+
+class _Content(io.BytesIO):
+    """The content of an object, at most LARGEST bytes."""
+
+    def write(self, piece: "Buffer") -> int:
+        """Keep a piece."""
+        if self.tell() + len(memoryview(piece)) > LARGEST:
+            raise TooLarge(f"it has more than {LARGEST:,} bytes")
+        return super().write(piece)
 
 
 class Bucket:
@@ -159,8 +178,14 @@ class Bucket:
 
     def _fetch(self, name: str) -> tuple[storage.Blob, bytes]:
         blob = self.handle().blob(name)
-        content: bytes = blob.download_as_bytes(timeout=TIMEOUT, retry=None)
+        content = self._content(blob)
         return (blob, content) if blob.generation else self._pinned(name)
+
+    def _content(self, blob: storage.Blob) -> bytes:
+        """Download an object; a range would not be compared with its checksum."""
+        content = _Content()
+        blob.download_to_file(content, timeout=TIMEOUT, retry=None)
+        return content.getvalue()
 
     def _pinned(self, name: str) -> tuple[storage.Blob, bytes]:
         """Download an object from a server whose downloads do not carry their generation."""
@@ -168,7 +193,7 @@ class Bucket:
         if before is None:
             raise google_errors.NotFound(name)
         blob = self.handle().blob(name)
-        content = blob.download_as_bytes(timeout=TIMEOUT, retry=None)
+        content = self._content(blob)
         if self._generation(name) != before:
             raise _Replaced
         return self.handle().blob(name, generation=before), content

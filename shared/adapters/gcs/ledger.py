@@ -13,7 +13,7 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from shared.adapters.gcs.bucket import PATIENCE, Bucket
+from shared.adapters.gcs.bucket import PATIENCE, Bucket, TooLarge
 from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
 from shared.core.errors import Conflict, Retry
 from shared.core.launch import Entry, Launch
@@ -22,6 +22,7 @@ from shared.core.ports import OpenLaunches
 log = logging.getLogger(__name__)
 
 _LAUNCH = TypeAdapter(Launch)
+INDENTED = 100_000  # bytes; spaces can multiply nested JSON by twenty
 ANOTHER = "key: it is the record of another launch"
 
 
@@ -48,7 +49,10 @@ class GcsLedger:
         return self._read("closed", key)
 
     def _read(self, folder: str, key: str) -> Launch | None:
-        found = self._bucket.read(f"{folder}/{key}")
+        try:
+            found = self._bucket.read(f"{folder}/{key}")
+        except TooLarge as exc:
+            raise _unreadable(folder, key, str(exc)) from exc
         if found is None:
             return None
         blob, content = found
@@ -59,9 +63,7 @@ class GcsLedger:
                 raise ValueError(ANOTHER)
         except ValueError as exc:
             problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
-            raise UnreadableRecord(
-                f"{folder}/{key}: this version cannot read the record: {problem}"
-            ) from None
+            raise _unreadable(folder, key, problem) from None
         return replace(launch, generation=int(blob.generation))
 
     def write(self, launch: Launch) -> Launch:
@@ -130,8 +132,20 @@ class GcsLedger:
 def _content(launch: Launch) -> tuple[Launch, bytes]:
     """Return a launch as JSON can hold it, without lone surrogates; and that JSON."""
     try:
-        return launch, _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
+        return launch, _json(launch)
     except PydanticSerializationError:
         text = json.dumps(asdict(launch), default=str, ensure_ascii=False)
         clean = _LAUNCH.validate_json(text.encode("utf-8", "replace"))
-        return clean, _LAUNCH.dump_json(clean, exclude={"generation"}, indent=2)
+        return clean, _json(clean)
+
+
+def _json(launch: Launch) -> bytes:
+    """Return a launch as JSON; a large one without the spaces that help a person read it."""
+    content = _LAUNCH.dump_json(launch, exclude={"generation"})
+    if len(content) > INDENTED:
+        return content
+    return _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
+
+
+def _unreadable(folder: str, key: str, problem: str) -> UnreadableRecord:
+    return UnreadableRecord(f"{folder}/{key}: this version cannot read the record: {problem}")

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from shared.core.bounded_json import check_values, one_at_a_time
 from shared.core.errors import Denied, LaunchError, Reject, Retry, SettingsError
 
 # statuses that concern one request, not the service; 403 and 200 can concern either
@@ -62,11 +63,19 @@ class Lost(Retry):
 
 
 def read_answer(status: int, body: bytes) -> Answer:
-    """Read an answer; without a JSON object it has neither data nor errors."""
-    try:
-        read = json.loads(body.decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):
-        read = None
+    """Read an answer; without a JSON object it has neither data nor errors.
+
+    Raises:
+        Refused: it has too many values for a function's memory.
+    """
+    read = None
+    with one_at_a_time(len(body)), suppress(ValueError, RecursionError):
+        text = body.decode("utf-8", "surrogatepass")
+        try:
+            check_values(text, "W&B's answer")
+        except Reject as exc:
+            raise Refused(str(exc)) from exc
+        read = json.loads(text)
     return answer_of(status, read)
 
 

@@ -8,9 +8,11 @@ from shared.adapters.wandb import documents
 from shared.adapters.wandb.answers import Refused, at, for_author, items_of
 from shared.adapters.wandb.documents import QUEUE_PROJECT
 from shared.adapters.wandb.graphql import CALL_SECONDS, Graphql
+from shared.core.bounded_json import check_values, one_at_a_time
 from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.core.queueconfig import QueueConfig
+from shared.core.shorten import shown
 
 
 class WandbQueueConfigs:
@@ -44,20 +46,27 @@ def read_config(graphql: Graphql, entity: str, name: str) -> QueueConfig | None:
     schemas: dict[str, dict[str, Any]] = {}
     for variable in items_of(default.get("templateVariables")):
         if variable_name := at(variable).get("name"):
-            schemas[str(variable_name)] = _object(variable.get("schema"))
+            place = f"queue.template_variables.{shown(str(variable_name), 80)}"
+            schemas[str(variable_name)] = _object(variable.get("schema"), place)
     return replace(
         config,
         resource=str(default.get("resource") or ""),
-        config=_object(default.get("config")),
+        config=_object(default.get("config"), "queue"),
         template_variables=schemas,
     )
 
 
-def _object(value: Any) -> dict[str, Any]:
-    """Return an object that W&B sends as JSON or as JSON text; anything else is empty."""
+def _object(value: Any, field: str) -> dict[str, Any]:
+    """Return an object that W&B sends as JSON or as JSON text; anything else is empty.
+
+    Raises:
+        Reject: it has too many values for a function's memory.
+    """
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
+        with one_at_a_time(len(value)):
+            check_values(value, field)
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                return {}
     return value if isinstance(value, dict) else {}

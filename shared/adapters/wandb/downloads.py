@@ -27,18 +27,18 @@ def chunks(server: Server, address: str, limit: int, seconds: float) -> Iterator
     """Yield a file piece by piece, at most `limit` bytes of it, within `seconds`.
 
     Only W&B itself gets our key: any other address, or redirection to one, is its own permission.
+    Once a redirection has led to another origin, no later request has the key.
 
     Raises:
         SettingsError: a certificate is not trusted.
         Retry: the file does not arrive.
     """
-    url, left = urljoin(server.url, address), limit
-    where = place(url)
+    left, where = limit, place(address) if "://" in address else server.place
     with Exchange(Budget(seconds)) as exchange:
         try:
             with (
                 new_session(1) as session,
-                closing(_followed(server, exchange, session, url)) as response,
+                closing(_followed(server, exchange, session, address)) as response,
             ):
                 if response.status_code != 200:
                     answer = f"{response.status_code} {response.reason}"
@@ -48,7 +48,7 @@ def chunks(server: Server, address: str, limit: int, seconds: float) -> Iterator
                         break
                     yield piece[:left]
                     left -= len(piece)
-        except (requests.RequestException, HTTPError) as exc:
+        except (requests.RequestException, HTTPError, ValueError) as exc:
             if refused := untrusted(exc):
                 raise server.untrusted(where, refused) from exc
             raise Retry(f"the file at {where} cannot be fetched: {type(exc).__name__}") from exc
@@ -57,17 +57,19 @@ def chunks(server: Server, address: str, limit: int, seconds: float) -> Iterator
 
 
 def _followed(
-    server: Server, exchange: Exchange, session: requests.Session, url: str
+    server: Server, exchange: Exchange, session: requests.Session, address: str
 ) -> requests.Response:
     """Request a file and follow redirections; another origin gets neither key nor `ca_file`."""
+    own, url, trusted = origin(server.url), server.url, True
     for _ in range(HOPS):
-        if origin(url) == origin(server.url):
-            auth, verify = ("api", server.api_key), server.verify
-            response = exchange.send(session, "GET", url, auth=auth, verify=verify)
-        else:
-            response = exchange.send(session, "GET", url, auth=without_login, verify=None)
+        url = urljoin(url, address)
+        is_own = origin(url) == own
+        trusted = trusted and is_own
+        auth = ("api", server.api_key) if trusted else without_login
+        verify = server.verify if is_own else None
+        response = exchange.send(session, "GET", url, auth=auth, verify=verify)
         if not response.is_redirect:
             return response
-        url = urljoin(url, response.headers["location"])
+        address = session.get_redirect_target(response) or ""
         response.close()
     raise requests.TooManyRedirects(f"more than {HOPS}")

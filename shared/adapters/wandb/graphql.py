@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 CALL_SECONDS = 30.0  # for one call of an adapter of W&B, with its repetitions and look-ups
 DOWNLOAD_SECONDS = 60.0  # for one file
 REPEAT_SECONDS = 1.0  # a query is repeated only if this much time is left
-ANSWER_BYTES = 8_000_000  # of an answer that is read whole; a page of 500 files has about 1 MB
+ANSWER_BYTES = 1_000_000  # of an answer; a page of 200 files with signed addresses has half of it
 LONGEST = 500  # characters of W&B's reason
 
 __all__ = [

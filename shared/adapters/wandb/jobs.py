@@ -16,8 +16,9 @@ from shared.core.errors import Reject
 from shared.core.jobsource import CREATE_AGAIN, JOB_FILE, JobSource, Kind, read_job
 
 LARGEST = 1_000_000  # bytes of a wandb-job.json
-PAGE = 500  # files
+PAGE = 200  # files
 MOST_PAGES = 1000
+MOST = 2_000  # files of a job, beside those of its code
 LIST_SECONDS = 60.0  # for the list of all files of one artifact
 
 _FIX = "Write entity/project/name:alias, and let this deployment's API key see that project."
@@ -40,18 +41,14 @@ class WandbJobs:
         version, kind, _ = _membership(graphql, path, budget)
         if kind != "job":
             raise Reject("job", f"{path} is an artifact of type {kind!r}, not a job", _FIX)
-        nodes = {str(node.get("name")): node for node in _nodes(graphql, version, budget)}
-        if JOB_FILE not in nodes:
-            raise Reject("job", f"{version} has no {JOB_FILE}", CREATE_AGAIN)
-        address = str(nodes[JOB_FILE].get("directUrl") or "")
-        if not address:
-            raise Refused(f"W&B's answer lacks the address of {JOB_FILE} of {version}")
-        source = read_job(version, graphql.download(address, LARGEST, max(budget.left, 0)))
+        files, address = _files(graphql, version, budget)
+        content = graphql.download(address, LARGEST + 1, max(budget.left, 0))
+        if len(content) > LARGEST:
+            problem = f"{version} has a {JOB_FILE} of more than {LARGEST:,} bytes"
+            raise Reject("job", problem, CREATE_AGAIN)
+        source = read_job(version, content)
         if source.kind is Kind.IMAGE:
             return source
-        # a file without a checksum is as new as the job
-        files = {name: str(node.get("md5") or version) for name, node in nodes.items()}
-        del files[JOB_FILE]
         source = replace(source, files=files)
         if source.kind is Kind.REPO:
             return source
@@ -69,7 +66,7 @@ class WandbFiles:
         self._graphql = graphql
 
     def files_of(self, artifact: str) -> Iterator[ArtifactFile]:
-        """Yield the files of an artifact, 500 a query."""
+        """Yield the files of an artifact, 200 a query."""
         with for_author("job", artifact, _FIX):
             for node in _nodes(self._graphql, artifact, Budget(LIST_SECONDS)):
                 name, size = str(node.get("name")), str(node.get("sizeBytes"))
@@ -80,6 +77,24 @@ class WandbFiles:
     def content(self, file: ArtifactFile) -> Iterator[bytes]:
         """Yield a file piece by piece, at most one byte more than its size."""
         return self._graphql.chunks(file.address, file.size + 1)
+
+
+def _files(graphql: Graphql, version: str, budget: Budget) -> tuple[dict[str, str], str]:
+    """Return the checksums of a job's files by name, and the address of its description."""
+    files: dict[str, str] = {}
+    for node in _nodes(graphql, version, budget):
+        name = str(node.get("name"))
+        # a file without a checksum is as new as the job
+        files[name] = str(node.get("md5") or version)
+        if name == JOB_FILE:
+            address = str(node.get("directUrl") or "")
+        if len(files) > MOST:
+            raise Reject("job", f"{version} has more than {MOST:,} files", CREATE_AGAIN)
+    if not files.pop(JOB_FILE, ""):
+        raise Reject("job", f"{version} has no {JOB_FILE}", CREATE_AGAIN)
+    if not address:
+        raise Refused(f"W&B's answer lacks the address of {JOB_FILE} of {version}")
+    return files, address
 
 
 def _membership(graphql: Graphql, path: str, budget: Budget) -> tuple[str, str, str]:

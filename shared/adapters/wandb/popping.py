@@ -3,28 +3,25 @@
 W&B hands an item out once, then leases it: an unreadable answer would block the item's queue.
 """
 
-import threading
-from contextlib import nullcontext
 from typing import Any
 
 from shared.adapters.wandb.answers import Answer, answer_of, at
-from shared.adapters.wandb.bounded_json import (
+from shared.adapters.wandb.graphql import Body
+from shared.adapters.wandb.item_id import ID, OPERATION, IdFinder
+from shared.core.bounded_json import (
     LARGEST,
     WRITE_JSON,
+    one_at_a_time,
     parsed,
     parsed_bytes,
     problem,
     too_large,
 )
-from shared.adapters.wandb.graphql import Body
-from shared.adapters.wandb.item_id import ID, OPERATION, IdFinder
 from shared.core.errors import OutcomeUnknown
 from shared.core.ports import QueueItem
 
 __all__ = ["LARGEST", "IdFinder", "Popped", "read_item"]
 
-ONE_AT_A_TIME = 100_000  # bytes from which on answers are parsed one at a time
-_LARGE = threading.Lock()
 _RUN_SPEC = ("data", OPERATION, "runSpec")
 _KINDS = {
     type(None): "null",
@@ -63,7 +60,7 @@ def read_item(body: Popped) -> tuple[Answer, QueueItem | None]:
     Raises:
         OutcomeUnknown: the answer has no id that can be found; an item may be leased.
     """
-    with _LARGE if len(body.kept) > ONE_AT_A_TIME else nullcontext():
+    with one_at_a_time(len(body.kept)):
         if not body.complete:
             return Answer(200), _unreadable(body.item_id, too_large())
         read, flaw = parsed_bytes(bytes(body.kept), _RUN_SPEC)

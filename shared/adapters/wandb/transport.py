@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -14,12 +15,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.util import Retry as Repeat
+from urllib3.util import parse_url
 
 from shared.core.budget import Budget
 
 CONNECT_SECONDS = 5.0  # to connect, for all addresses of a name together
 SILENCE_SECONDS = 20.0  # the longest pause in an answer
 CHUNK = 1 << 16  # bytes of one read
+_PORTS = {"https": 443, "http": 80}
 
 _current = threading.local()  # the exchange that this thread begins
 
@@ -145,9 +148,11 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 def new_session(connections: int) -> requests.Session:
     """Return a session with watched connections.
 
-    It repeats only failed attempts to connect; urllib3 replaces a stale connection of the pool.
+    It repeats only failed attempts to connect; urllib3 replaces a stale connection of the pool. It
+    keeps no cookies: they do not tell ports apart, so another server could get W&B's.
     """
     session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     repeat = Repeat(connect=2, read=0, status=0, other=0)
     adapter = _Adapter(pool_maxsize=connections, max_retries=repeat)
     session.mount("https://", adapter)
@@ -161,16 +166,28 @@ def without_login(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of an address: only the same three get the key."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    port = parts.port or {"https": 443, "http": 80}.get(scheme, 0)
-    return scheme, (parts.hostname or "").lower(), port
+    """Return scheme, host and port of an address: only the same three get the key.
+
+    It reads an address as `requests` does: other readers find another host behind a backslash.
+
+    Raises:
+        RequestException, HTTPError: the address is malformed, or neither http nor https.
+    """
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, None)
+    parts = parse_url(str(prepared.url))
+    scheme, host = parts.scheme or "", parts.host or ""
+    if scheme not in _PORTS or not host:
+        raise requests.exceptions.InvalidSchema("neither http nor https")
+    return scheme, host, parts.port or _PORTS[scheme]
 
 
 def place(url: str) -> str:
     """Return host and port of an address, without a login."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or "an address without a host"
+    except ValueError:
+        return "a malformed address"
 
 
 def untrusted(exc: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -7,8 +7,10 @@ whether to install requirements. W&B's key is in the environment.
 """
 
 import base64
+import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 QUERY = """query GetArtifactMembershipFileUrls(
   $entity: String!, $project: String!, $collection: String!,
@@ -34,6 +36,19 @@ QUERY = """query GetArtifactMembershipFileUrls(
   }
 }"""
 ATTEMPTS = 5
+HOPS = 5  # redirections
+PAGE = 200  # files
+
+# one reading only: no login, no backslash, no space before the path
+ADDRESS = re.compile(
+    r"(https?)://([^\s/?#\\@:%\[\]]+|\[[0-9a-f:.]+\])(?::([0-9]+))?(?:[/?]\S*)?", re.I
+)
+PORTS = {"http": 80, "https": 443}
+LOGIN = re.compile(r"//[^\s'\"]*@")  # of a URL, in git's or pip's output
+
+
+class Problem(Exception):
+    """Why the job cannot be started; the log may show the text."""
 
 
 def main() -> None:
@@ -48,26 +63,24 @@ def main() -> None:
         else:
             clone(settings["remote"], settings["commit"], code)
             if (job / "diff.patch").is_file():
-                run("git", "apply", str(job / "diff.patch"), folder=code)
+                run("git apply", "git", "apply", str(job / "diff.patch"), folder=code)
         place = code / settings.get("working_dir", "")
         if settings.get("install"):
             install(place, job / "requirements.frozen.txt")
         become(command, place)
-    except (OSError, KeyError, TypeError, ValueError, subprocess.CalledProcessError) as exc:
-        sys.exit(f"the job {settings['job']} cannot be started: {type(exc).__name__}: {exc}")
+    except Problem as exc:
+        reason = str(exc)
+    except Exception as exc:  # noqa: BLE001 - its text could quote an address or an argument
+        reason = type(exc).__name__ + (f": {exc.strerror}" if isinstance(exc, OSError) else "")
+    sys.exit(hidden(f"the job {settings['job']} cannot be started: {reason}"))
 
 
 def download(artifact: str, folder: Path) -> None:
     """Fetch the files of an artifact, named entity/project/collection:version."""
     entity, project, name = artifact.split("/")
     collection, _, alias = name.partition(":")
-    variables = {
-        "entity": entity,
-        "project": project,
-        "collection": collection,
-        "alias": alias,
-        "perPage": 500,
-    }
+    where = {"entity": entity, "project": project, "collection": collection, "alias": alias}
+    variables = {**where, "perPage": PAGE}
     folder.mkdir()
     more = True
     while more:
@@ -76,11 +89,11 @@ def download(artifact: str, folder: Path) -> None:
             files = answer["data"]["project"]["artifactCollection"]["artifactMembership"]["files"]
         except (KeyError, TypeError):
             errors = answer.get("errors")
-            raise ValueError(f"W&B does not show the files of {artifact}: {errors}") from None
+            raise Problem(f"W&B does not show the files of {artifact}: {errors}") from None
         for edge in files["edges"]:
             path = folder / edge["node"]["name"]
             if folder.resolve() not in path.resolve().parents:
-                raise ValueError(f"{artifact} contains a path outside its folder: {path}")
+                raise Problem(f"{artifact} contains a path outside its folder: {path}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(fetched(edge["node"]["directUrl"]))
         more = files["pageInfo"]["hasNextPage"]
@@ -91,40 +104,95 @@ def download(artifact: str, folder: Path) -> None:
 def graphql(variables: dict) -> dict:  # type: ignore[type-arg] # Python 3.7 has no dict[…]
     """Return W&B's answer to the query."""
     body = json.dumps({"query": QUERY, "variables": variables}).encode()
-    return dict(json.loads(fetched("/graphql", body)))
+    return dict(json.loads(fetched("", body)))
 
 
 def fetched(address: str, body: "bytes | None" = None) -> bytes:
-    """Return the content of an address; only W&B itself receives W&B's key."""
-    base = os.environ["WANDB_BASE_URL"]
-    url = urljoin(base, address)
-    headers = {"Content-Type": "application/json"} if body else {}
-    if urlsplit(url).netloc == urlsplit(base).netloc:
-        key = base64.b64encode(b"api:" + os.environ["WANDB_API_KEY"].encode()).decode()
-        headers["Authorization"] = "Basic " + key
+    """Return the content of an address; an empty one is W&B's own for queries."""
+    base = os.environ["WANDB_BASE_URL"].rstrip("/") + "/graphql"
+    try:
+        url = urljoin(base, address)
+    except ValueError:
+        raise Problem("W&B gives an address that is not a URL") from None
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            request = urllib.request.Request(url, body, headers)  # noqa: S310 - of W&B, or signed
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                return bytes(answer.read())
-        except (urllib.error.URLError, OSError) as exc:
+            return followed(base, url, body)
+        except (OSError, http.client.HTTPException) as exc:
             code = getattr(exc, "code", 500)
             if attempt == ATTEMPTS or (code < 500 and code != 429):
                 # a signed address is a permission: show its host only
-                host = urlsplit(url).netloc
-                raise ValueError(f"{host} does not return the file: {exc}") from None
+                answer = f"HTTP {code}" if hasattr(exc, "code") else type(exc).__name__
+                raise Problem(f"{origin(url)[1]} does not return the file: {answer}") from None
             time.sleep(2**attempt)
     raise AssertionError("not reached")
+
+
+def followed(base: str, url: str, body: "bytes | None") -> bytes:
+    """Fetch an address and follow its redirections. W&B alone gets W&B's key.
+
+    Once a redirection has led to another origin, no later request has the key.
+    """
+    trusted = True
+    for _ in range(HOPS):
+        trusted = trusted and origin(url) == origin(base)
+        headers = {"Authorization": login()} if trusted else {}
+        if body:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 - origin() checks it
+        try:
+            with opener().open(request, timeout=60) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as exc:
+            target = exc.headers.get("Location")
+            if body or not target or exc.code not in (301, 302, 303, 307, 308):
+                raise
+        try:
+            url = urljoin(url, quote(target, safe="!#$%&'()*+,/:;=?@[]~\\"))
+        except ValueError:
+            raise Problem("a redirection leads to an address that is not a URL") from None
+    raise Problem(f"{origin(url)[1]} redirects more than {HOPS} times")
+
+
+def opener() -> urllib.request.OpenerDirector:
+    """Return an opener for HTTP and HTTPS only, which follows no redirection by itself."""
+    made = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
+        made.add_handler(handler())
+    return made
+
+
+def origin(url: str) -> "tuple[str, str, int]":
+    """Return scheme, host and port of an address."""
+    found = ADDRESS.fullmatch(url)
+    if not found:
+        raise Problem("an address of a file is not plain http://HOST or https://HOST")
+    scheme = found.group(1).lower()
+    return scheme, found.group(2).lower(), int(found.group(3) or PORTS[scheme])
+
+
+def login() -> str:
+    """Return W&B's key as a header."""
+    key = os.environ["WANDB_API_KEY"]
+    return "Basic " + base64.b64encode(f"api:{key}".encode()).decode()
 
 
 def clone(remote: str, commit: str, folder: Path) -> None:
     """Fetch a commit of a repository, with its submodules."""
     if not shutil.which("git"):
-        raise ValueError("the base image has no git, and the job's code is in a git repository")
-    run("git", "clone", "--quiet", "--no-checkout", "--", remote, str(folder), folder=folder.parent)
-    run("git", "checkout", "--quiet", commit, folder=folder)
-    run("git", "submodule", "--quiet", "update", "--init", "--recursive", folder=folder)
-    say(f"fetched {remote} at {commit}")
+        raise Problem("the base image has no git, and the job's code is in a git repository")
+    git = ("git", "-C", str(folder))
+    made = ("git", "clone", "--quiet", "--no-checkout", "--", remote, str(folder))
+    run("git clone", *made, folder=folder.parent)
+    run("git checkout", *git, "checkout", "--quiet", commit, folder=folder)
+    modules = ("submodule", "--quiet", "update", "--init", "--recursive")
+    run("git submodule", *git, *modules, folder=folder)
+    say(f"fetched the repository at {commit}")
 
 
 def install(place: Path, frozen: Path) -> None:
@@ -132,32 +200,50 @@ def install(place: Path, frozen: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     os.environ.setdefault("PIP_BREAK_SYSTEM_PACKAGES", "1")  # the container has no other user
     if (place / "requirements.txt").is_file():
-        run(*pip, "-r", "requirements.txt", folder=place)
+        run("pip install", *pip, "-r", "requirements.txt", folder=place)
     elif (place / "pyproject.toml").is_file():
-        run(*pip, ".", folder=place)
+        run("pip install", *pip, ".", folder=place)
     elif frozen.is_file():
-        run(*pip, "-r", str(frozen), folder=place)
+        run("pip install", *pip, "-r", str(frozen), folder=place)
 
 
-def run(*command: str, folder: Path) -> None:
-    """Run a command to its end; its output goes into the job's log."""
-    subprocess.run(command, cwd=str(folder), check=True)
+def run(what: str, *command: str, folder: Path) -> None:
+    """Run a command to its end; the job's log gets its output, but no login of a URL."""
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=str(folder), **both) as process:  # type: ignore[call-overload]
+        for line in process.stdout:
+            write(line.decode("utf-8", "replace"))
+    if process.returncode:
+        raise Problem(f"{what} ended with exit code {process.returncode}")
 
 
 def become(command: "list[str]", place: Path) -> None:
-    """Replace this process by the command."""
+    """Replace this process by the command; its arguments may contain secrets."""
     os.chdir(str(place))
     if command[0].startswith("python") and not shutil.which(command[0]):
         say(f"{command[0]} does not exist here; {sys.executable} replaces it")
         command = [sys.executable, *command[1:]]
-    say("starting " + " ".join(command))
+    say(f"starting {Path(command[0]).name}")
     os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
 
 
 def say(line: str) -> None:
     """Write a line into the job's log."""
-    sys.stderr.write(f"vertex-launch: {line}\n")
+    write(f"vertex-launch: {line}\n")
+
+
+def write(text: str) -> None:
+    """Write a text into the job's log."""
+    sys.stderr.write(hidden(text))
     sys.stderr.flush()
+
+
+def hidden(text: str) -> str:
+    """Return a text without W&B's key, and without the login of any URL."""
+    key = os.environ.get("WANDB_API_KEY", "")
+    for secret in (login().split()[1], key) if key else ():
+        text = text.replace(secret, "[redacted]")
+    return LOGIN.sub("//[redacted]@", text)
 
 
 if __name__ == "__main__":
