@@ -101,7 +101,8 @@ def _is_hidden(key: object, value: object, *, variable: bool) -> bool:
         return False
     if key in KEYS or (variable and key == "value"):
         return True
-    return is_secret(key) and key != "key" and isinstance(value, str | int | float)
+    resource = str(value).startswith("projects/")  # such as of a secret in Secret Manager
+    return is_secret(key) and key != "key" and isinstance(value, str | int | float) and not resource
 
 
 def _text(text: str, known: list[str]) -> str:

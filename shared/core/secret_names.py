@@ -28,7 +28,7 @@ _WORD_OF_A_SECRET = re.compile(
 _OTHERS = ("BYPASS", "COMPASS", "DONKEY", "HOCKEY", "HOTKEY", "JOCKEY", "MONKEY", "OLDPWD")
 # the last word of a name that only says something about a secret
 _ABOUT = re.compile(
-    "ALGORITHM|COUNT|ENABLED|ERROR|LENGTH|LIMIT|NAMES?|REQUIRED|SIZE|TIMEOUT|TTL|TYPE|VERSION"
+    "ALGORITHM|COUNT|ENABLED|ERROR|FILE|LENGTH|LIMIT|NAMES?|PATH|REQUIRED|SIZE|TIMEOUT|TTL|TYPE|VERSION"
 )
 # two words of a name that mean no secret
 _NO_SECRET = re.compile(
@@ -41,11 +41,13 @@ _LOGIN = re.compile(r"://([^\s/:@]*):([^\s'\"]{1,1000})@|://([^\s/:@]+)@")
 _PART = re.compile(r"[^\s\"'=:;,{}]{12,}")
 
 
-@lru_cache(maxsize=1024)
 def is_secret(name: object) -> bool:
     """Tell whether a variable of this name contains a secret."""
-    if not isinstance(name, str):
-        return False
+    return isinstance(name, str) and _is_secret(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
     words = [word.upper() for word in _WORD.findall(name[:200])]
     if not words or words == ["PWD"] or _ABOUT.fullmatch(words[-1]):
         return False

@@ -71,15 +71,16 @@ _NAME = re.compile(
     r"(\\*[\"']?\]?[ \t]{0,3}(?::=|=>|==|[=:])[ \t]{0,3}(?:[bru](?=[\"']))?|>|[ \t]{1,3})"
 )
 _VARIABLE = re.compile(  # {"name": NAME, "value": …}, also as Python and protobuf print it
-    r"(?<!\w)name\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?([A-Za-z_][\w.-]{0,99}+)\\*[\"']?[\s,]{1,40}"
-    r"\\*[\"']?value\\*[\"']?\s{0,3}[:=]\s{0,3}"
+    r"(?<!\w)name\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?([A-Za-z_][\w.-]{0,99}+)\\*[\"']?"
+    rf"(?:{_SPACE}|,){{1,40}}\\*[\"']?value\\*[\"']?\s{{0,3}}[:=]\s{{0,3}}"
 )
 _VALUE = re.compile(r"(\\*[\"'])(.{0,5000}?)\1|[^\s\"'&<>]{1,200}+", re.DOTALL)
 _REST = re.compile(r"[^\s\"'&<>]*+(?:[\"'][^\s\"'&<>,;)}\]]+)*+")  # of a value that no quotes end
 _PLAIN = re.compile(  # values that are no secrets, whatever their name is
-    r"(?i)none|null|nil|true|false|yes|no|unset|set|empty|missing|invalid|str|int|string|bytes|self\..*"
-    r"|<.*|\[.*|\(.*|\{.*|\*+|\.+|…|\$\{?\w+\}?.*|%\w|[0-9.]{1,5}|(?:projects|gs:|https?:|/gcs)/.*"
-    r"|(?:basic|bearer|token|digest|negotiate)"
+    r"(?i)none|null|nil|true|false|yes|no|unset|set|empty|missing|invalid|str|int|string|bytes"
+    r"|a|an|the|it|its|is|has|was|not|must|can|cannot|should|field|input|value|write|this|which|in"
+    r"|basic|bearer|token|digest|negotiate|self\.\w+|projects/[\w/.-]+|gs://[\w/.-]+"
+    r"|\$\{\w+\}|\$[A-Z_]+|%\w|<[^<>]*>?|\[[^\[\]]*\]|\{\w*\}?|[\[(]|\*+|\.+|…|[0-9.]{1,3}"
 )
 _HEX = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{40}(?![0-9a-z])")
 _OF_A_KEY = re.compile(
@@ -190,7 +191,9 @@ def _names_a_value(text: str, named: re.Match[str]) -> bool:
 
 def _is_doubtful(dashes: str, name: str, separator: str) -> bool:
     """Tell whether the value decides: `key: …` and `token=…` are also prose and code."""
-    return not (dashes or is_surely_secret(name) or (name.isupper() and "=" in separator))
+    if dashes and re.search("(?i)secrets?$", name):  # gcloud's flag for the name of a resource
+        return True
+    return not (dashes or is_surely_secret(name) or name.isupper())
 
 
 def _is_word(value: str) -> bool:

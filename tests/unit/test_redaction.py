@@ -16,6 +16,7 @@ SPEC = {
                     {"container_spec": {"env": [{"name": "DB_PASSWORD", "value": "pass-word"}]}},
                     {"container_spec": {"env": [{"name": "my_token", "value": "to-ken"}, {"name": "A", "value": "b"}]}},
                     {"container_spec": {"env": [{"name": "X_KEY", "value": {"x": "y"}}, {"name": 5, "value": "n"}, 7]}},
+                    {"container_spec": {"env": [{"name": ["A_KEY"], "value": "l"}, {"name": {}, "value": "m"}]}},
                     {"container_spec": {"env": [{"name": "WANDB_API_KEY", "value": "queues-key"}]}},
                 ],
             }

@@ -1,0 +1,1 @@
+"""One test for each attack, through the functions' own doors where possible."""
