@@ -6,7 +6,7 @@ MAX_TOKENS, KEY_VERSION, TOKENIZERS_PARALLELISM, PATIENCE.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -38,6 +38,7 @@ _NO_SECRET = re.compile(
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _LOGIN = re.compile(r"://([^\s/:@]*):([^\s'\"]{1,1000})@|://([^\s/:@]+)@")
+_SEVERAL_WORDS = re.compile("[_-]|[a-z][A-Z]")
 _PART = re.compile(r"[^\s\"'=:;,{}]{12,}")
 
 
@@ -65,8 +66,8 @@ def is_surely_secret(name: str) -> bool:
 def secrets_in(value: object) -> Iterator[str]:
     """Yield the secrets in a run spec or a CustomJob's arguments, at any depth.
 
-    They are W&B's keys, the values of variables with a secret's name, passwords in the other
-    variables' addresses, and fields with a name such as `password`.
+    They are W&B's keys, the values of variables, arguments and fields with a secret's name, and
+    passwords in the addresses of other variables.
     """
     left = [value]  # not recursive: it may be nested deeper than Python's own stack
     while left:
@@ -77,12 +78,26 @@ def secrets_in(value: object) -> Iterator[str]:
                     yield from _secrets_of(key, one, current.get("name"))
             current = list(current.values())
         if isinstance(current, list | tuple):
+            yield from _secrets_of_arguments(current)
             left += reversed(current)
 
 
+def _secrets_of_arguments(arguments: Sequence[object]) -> Iterator[str]:
+    """Yield the values of flags: `--token=VALUE`, and `--token`, `VALUE`."""
+    for place, flag in enumerate(arguments):
+        if not isinstance(flag, str) or not flag.startswith("-"):
+            continue
+        name, separator, value = flag.lstrip("-").partition("=")
+        following = arguments[place + 1] if place + 1 < len(arguments) else None
+        if is_secret(name):
+            yield from _all_of(value if separator else str(following or ""))
+
+
 def _secrets_of(key: object, value: str, variable: object) -> Iterator[str]:
-    named = key in KEYS or (isinstance(key, str) and is_surely_secret(key) and is_secret(key))
-    if named or (key == "value" and is_secret(variable)):
+    named = isinstance(key, str) and is_secret(key)
+    # a run's config may have a `key` or a `session` that is none
+    sure = named and (is_surely_secret(str(key)) or bool(_SEVERAL_WORDS.search(str(key))))
+    if key in KEYS or sure or (key == "value" and is_secret(variable)):
         yield from _all_of(value)
     elif key == "value":
         yield from _passwords(value)

@@ -68,7 +68,8 @@ _DASH_P = re.compile(
 _SCHEME = re.compile(r"(?i)(?<!\w)((?:bearer|basic)[ \t]{1,3})([\w.~+/=:-]{8,}+)")
 _NAME = re.compile(
     r"(?<![\w.-])(-{0,2})([A-Za-z_][\w.-]{0,99}+)(?![\w.-])"
-    r"(\\*[\"']?\]?[ \t]{0,3}(?::=|=>|==|[=:])[ \t]{0,3}(?:[bru](?=[\"']))?|>|[ \t]{1,3})"
+    r"(\\*[\"']?\]?[ \t]{0,3}(?::=|=>|==|[=:])[ \t]{0,3}(?:[bru](?=[\"']))?"
+    rf"|>|[ \t]{{1,3}}|\\*[\"'],{_SPACE}{{0,20}}(?=\\*[\"']))"
 )
 _VARIABLE = re.compile(  # {"name": NAME, "value": …}, also as Python and protobuf print it
     r"(?<!\w)name\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?([A-Za-z_][\w.-]{0,99}+)\\*[\"']?"
@@ -149,7 +150,7 @@ def _vendors_forms() -> tuple[re.Pattern[str], ...]:
 def _without_values(text: str) -> str:
     """Remove the values of secret names: `api_key=…`, `"password": "…"`, `--token …`."""
     begins = {
-        named.end(): _is_doubtful(named[1], named[2], named[3])
+        named.end(): _is_doubtful(named[1], named[2])
         for named in _NAME.finditer(text)
         if _names_a_value(text, named) and is_secret(named[2])
     }
@@ -184,12 +185,12 @@ def _names_a_value(text: str, named: re.Match[str]) -> bool:
     separator = named[3]
     if separator == ">":
         return text[max(named.start() - 1, 0)] == "<"
-    if separator.isspace():
+    if separator.isspace() or "," in separator:
         return named[1] == "--" and text[named.end() : named.end() + 1] != "-"
     return True
 
 
-def _is_doubtful(dashes: str, name: str, separator: str) -> bool:
+def _is_doubtful(dashes: str, name: str) -> bool:
     """Tell whether the value decides: `key: …` and `token=…` are also prose and code."""
     if dashes and re.search("(?i)secrets?$", name):  # gcloud's flag for the name of a resource
         return True

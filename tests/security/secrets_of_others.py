@@ -92,6 +92,8 @@ _TEXTS = [
     ("Cookie", f"Cookie: session={(t := some(20))}; other=1", t),
     ("--token=", f"run --token={PASSWORD} --epochs 3", PASSWORD),
     ("--token", f"run --token {PASSWORD} --epochs 3", PASSWORD),
+    ("--token in a list", f"['--token', '{PASSWORD}', '--epochs', '3']", PASSWORD),
+    ("--token in JSON", json.dumps({"args": ["--token", PASSWORD]}, indent=1), PASSWORD),
     ("--password", f"run --password {PASSWORD}", PASSWORD),
     ("--api-key", f"run.py --api-key={PASSWORD}", PASSWORD),
     ("docker login -p", f"docker login -u me -p {PASSWORD} reg", PASSWORD),

@@ -25,6 +25,16 @@ SPEC = {
 }
 
 
+def test_secrets_of_arguments_and_fields_are_found() -> None:
+    """Flags with their values, fields of several words, and passwords of addresses under any name."""
+    spec = {
+        "args": ["--token", "to-ken-1", "--lr=1", "--db-password=pass-2", "--epochs", "3", "--key"],
+        "template_variables": {"db_pass": "pass-3", "session": "morning", "sort_key": "name"},
+        "env": [{"name": "MIRROR", "value": "https://me:p%40ss-4@h/x"}],
+    }
+    assert set(secrets_in(spec)) == {"to-ken-1", "pass-2", "", "pass-3", "p%40ss-4", "p@ss-4"}
+
+
 def test_secrets_are_found_by_their_names() -> None:
     """Keys of W&B anywhere, and variables; no other entry, under any name."""
     assert list(secrets_in(SPEC)) == ["own-key-1", "pass-word", "to-ken", "queues-key"]
