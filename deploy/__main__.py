@@ -13,7 +13,6 @@ from click.shell_completion import CompletionItem
 
 from deploy.exit_codes import EXIT_CODES
 from deploy.local.environment import ROOT, begin_again
-from shared.core.redaction import redacted
 
 __all__ = ["COMMANDS", "EXIT_CODES", "GROUPS", "main", "run"]
 
@@ -97,6 +96,8 @@ class Commands(click.Group):
         except click.UsageError:
             raise
         except click.ClickException as exc:
+            from shared.core.redaction import redacted  # --help imports nothing of ours
+
             click.echo(f"Error: {redacted(exc.format_message())}", err=True)  # as click does
             ctx.exit(exc.exit_code)
 

@@ -4,6 +4,7 @@ import logging
 
 from shared.core.errors import LaunchError, Retry
 from shared.core.launch import Launch
+from shared.core.redaction import hiding, secrets_in
 from shared.core.shorten import shown
 
 log = logging.getLogger(__name__)
@@ -15,7 +16,9 @@ def foreseen(launch: Launch, exc: Exception) -> LaunchError:
     """Return a LaunchError; another error is logged with its stack trace, and becomes a Retry."""
     if isinstance(exc, LaunchError):
         return exc
-    log.error("launch.unforeseen_error", exc_info=exc, extra={"fields": {"launch_key": launch.key}})
+    fields = {"launch_key": launch.key}
+    with hiding(secrets_in(launch.run_spec)):
+        log.error("launch.unforeseen_error", exc_info=exc, extra={"fields": fields})
     return Retry(f"unexpected error; its details are in this deployment's log: {_text(exc)}")
 
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, overload
 from urllib.parse import quote, quote_plus
 
-from shared.core.secret_names import KEYS, is_secret, secrets_in
+from shared.core.secret_names import KEYS, is_secret, is_surely_secret, secrets_in
 from shared.core.secret_shapes import REDACTED, without_shapes
 
 __all__ = ["KEYS", "REDACTED", "hide", "hiding", "is_secret", "redacted", "remember", "secrets_in"]
@@ -101,8 +101,12 @@ def _is_hidden(key: object, value: object, *, variable: bool) -> bool:
         return False
     if key in KEYS or (variable and key == "value"):
         return True
-    resource = str(value).startswith("projects/")  # such as of a secret in Secret Manager
-    return is_secret(key) and key != "key" and isinstance(value, str | int | float) and not resource
+    if not is_secret(key) or key == "key":
+        return False
+    if isinstance(value, str):
+        return not value.startswith("projects/")  # the resource name of a secret, for example
+    # others are counts, and names
+    return isinstance(value, int | float | list | tuple) and is_surely_secret(str(key))
 
 
 def _text(text: str, known: list[str]) -> str:

@@ -75,7 +75,7 @@ _VARIABLE = re.compile(  # {"name": NAME, "value": …}, also as Python and prot
     r"(?<!\w)name\\*[\"']?\s{0,3}[:=]\s{0,3}\\*[\"']?([A-Za-z_][\w.-]{0,99}+)\\*[\"']?"
     rf"(?:{_SPACE}|,){{1,40}}\\*[\"']?value\\*[\"']?\s{{0,3}}[:=]\s{{0,3}}"
 )
-_VALUE = re.compile(r"(\\*[\"'])(.{0,5000}?)\1|[^\s\"'&<>]{1,200}+", re.DOTALL)
+_VALUE = re.compile(r"(\\*[\"'])(.{0,5000}?)\1|[^\s\"'&<>]{1,80}+", re.DOTALL)
 _REST = re.compile(r"[^\s\"'&<>]*+(?:[\"'][^\s\"'&<>,;)}\]]+)*+")  # of a value that no quotes end
 _PLAIN = re.compile(  # values that are no secrets, whatever their name is
     r"(?i)none|null|nil|true|false|yes|no|unset|set|empty|missing|invalid|str|int|string|bytes"

@@ -22,7 +22,7 @@ from starlette.requests import Request as Asked
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from deploy.local.servers.vertex.pages import job_row
+from deploy.local.servers.vertex.pages import job_row, log_response
 from deploy.local.servers.vertex.pages import page as vertex_page
 from deploy.local.servers.wandb.pages import page as wandb_page
 from deploy.local.servers.wandb.standin import item_row
@@ -78,6 +78,10 @@ def errors() -> Iterator[tuple[str, list[str]]]:
 
 
 ERRORS = list(errors())
+LOGS = [  # three errors each
+    (" ".join(text for text, _ in some), [secret for _, secrets in some for secret in secrets])
+    for some in (ERRORS[begin : begin + 3] for begin in range(0, len(ERRORS), 3))
+]
 
 
 def ledger() -> str:
@@ -174,19 +178,20 @@ def test_vertex_ai_shows_secrets_of_others(scene: Scene, text: str, secrets: lis
 
 
 @pytest.mark.slow
-def test_a_jobs_log_shows_secrets_of_others(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "secrets"), LOGS)
+def test_a_jobs_log_shows_secrets_of_others(scene: Scene, tmp_path: Path, text: str, secrets: list[str]) -> None:
     """The end of the log is part of the report; the stand-in's page shows the whole log."""
-    for number, (text, secrets) in enumerate(ERRORS):
-        item = scene.outside.wandb.push("team", "vertex", {**ITEM, "name": f"n{number}"})
-        scene.call("poll")
-        scene.call("submit", *scene.tickets())
-        [job] = [job for job in scene.outside.vertex.jobs() if not job.log]
-        job.log = str(tmp_path / f"{number}.log")
-        Path(job.log).write_text(f"it prints\n{text}", encoding="utf-8")
-        scene.outside.vertex.force(job.name, "JOB_STATE_FAILED", "exit code 1")
-        scene.call("status")
-        assert "The end of its log" in str(item.error)
-        assert leaked(everything(scene), secrets) == []
+    item = scene.outside.wandb.push("team", "vertex", ITEM)
+    scene.call("poll")
+    scene.call("submit", *scene.tickets())
+    [job] = scene.outside.vertex.jobs()
+    job.log = str(tmp_path / "log.txt")
+    Path(job.log).write_text(f"it prints\n{text}", encoding="utf-8")
+    scene.outside.vertex.force(job.name, "JOB_STATE_FAILED", "exit code 1")
+    scene.call("status")
+    assert "The end of its log" in str(item.error)
+    page = bytes(log_response(scene.outside.vertex, job.name.rpartition("/")[2]).body).decode()
+    assert leaked(everything(scene) + page, secrets) == []
 
 
 @pytest.mark.slow
