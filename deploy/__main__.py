@@ -6,7 +6,7 @@ takes seconds.
 
 import sys
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -88,6 +88,18 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(listed.module), name.replace("-", "_"))
         command.short_help = listed.summary
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; its error can quote a service's answer, so it is shown without secrets."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError:
+            raise
+        except click.ClickException as exc:
+            from shared.core.redaction import redacted  # --help imports nothing of ours
+
+            click.echo(f"Error: {redacted(exc.format_message())}", err=True)  # as click does
+            ctx.exit(exc.exit_code)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write one section for each group, then the exit codes."""

@@ -14,7 +14,7 @@ from shared.core.intake import check_item, from_item
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
 from shared.core.ports import CustomJobCall
-from shared.core.redaction import KEYS, REDACTED, is_secret, secrets_in, without
+from shared.core.redaction import is_secret, redacted, secrets_in
 from shared.runspec.key_secret import READ_KEY
 from shared.runspec.policy import example_image, example_run
 from shared.runspec.prepare import Preparation
@@ -67,8 +67,8 @@ class Planned:
         if self.refusal:
             shown["field"] = self.refusal.field
             shown["reason"] = str(self.refusal)
-        redacted: dict[str, Any] = _redacted(shown, self.secrets)
-        return redacted
+        document: dict[str, Any] = redacted(_with_names(shown), self.secrets)
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +174,10 @@ def _claimed(queue: Queue, item: str, run_spec: dict[str, Any]) -> Launch:
     return queued.move(State.SUBMITTING, attempt=1)
 
 
-def _redacted(value: Any, secrets: frozenset[str]) -> Any:
-    """Return a value without secrets: keys and variables by name, and known secrets in texts."""
+def _with_names(value: Any) -> Any:
+    """Return a value with the names of our programs in place of their texts."""
     if isinstance(value, Mapping):
-        hidden = KEYS | ({"value"} if is_secret(value.get("name")) else frozenset())
-        return {
-            key: REDACTED if key in hidden and one else _redacted(one, secrets)
-            for key, one in value.items()
-        }
+        return {key: _with_names(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_redacted(one, secrets) for one in value]
-    if isinstance(value, str):
-        return without(_PROGRAMS.get(value, value), secrets)
-    return value
+        return [_with_names(one) for one in value]
+    return _PROGRAMS.get(value, value) if isinstance(value, str) else value

@@ -9,6 +9,7 @@ import flask
 
 from shared import log as logs
 from shared.core.errors import LaunchError, Reject, SettingsError
+from shared.core.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, A
     except LaunchError as exc:
         log.exception("tick.failed")
         status = 500 if isinstance(exc, SettingsError | Reject) else 503
-        return {"error": str(exc)}, status
+        return {"error": redacted(str(exc))}, status
     # asdict() cannot copy a Counter
-    done = {field.name: getattr(report, field.name) for field in fields(report)}
+    done = redacted({field.name: getattr(report, field.name) for field in fields(report)})
     log.info("tick.done", extra={"fields": done})
     return done, 503 if report.errors else 200

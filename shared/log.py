@@ -1,7 +1,6 @@
 """Log lines as Cloud Logging reads them: JSON objects with severity, message, fields and trace."""
 
 import contextvars
-import itertools
 import json
 import logging
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.core.redaction import without
+from shared.core.redaction import redacted, remember
 
 _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
 
@@ -18,13 +17,12 @@ _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default=""
 class CloudLoggingFormatter(logging.Formatter):
     """Format a record as a JSON line; an event's fields are in `extra={"fields": {...}}`.
 
-    Replaces `secrets` and the logins of URLs in every line, also in those of libraries.
+    Redacts every line, also those of libraries.
     """
 
-    def __init__(self, project: str, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, project: str) -> None:
         super().__init__()
         self._project = project
-        self.secrets = tuple(secret for secret in secrets if secret)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a JSON line."""
@@ -40,20 +38,18 @@ class CloudLoggingFormatter(logging.Formatter):
             entry["stack_trace"] = "".join(traceback.format_exception(record.exc_info[1]))
         if trace := _trace.get():
             entry["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"
-        return without(json.dumps(entry, default=str), self.secrets)
+        return json.dumps(redacted(entry))
 
 
 def configure(project: str, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
     """Send all logs of this process to standard output, as Cloud Logging reads them.
 
-    Keeps the secrets of earlier calls: a replaced key stays secret.
+    `secrets` are the operator's: no text of this process contains them.
     """
+    remember(secrets)
     root = logging.getLogger()
-    formatters = [handler.formatter for handler in root.handlers]
-    earlier = [each.secrets for each in formatters if isinstance(each, CloudLoggingFormatter)]
-    known = dict.fromkeys(itertools.chain(secrets, *earlier))
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(CloudLoggingFormatter(project, known))
+    handler.setFormatter(CloudLoggingFormatter(project))
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, logger in logging.root.manager.loggerDict.items():

@@ -20,11 +20,11 @@ from shared.config.launch_config import (
 from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
 from shared.config.yaml_file import read_yaml
 from shared.core.errors import SettingsError
+from shared.core.redaction import is_secret, redacted
 
 UNKNOWN, UNSET, WRONG = "unknown", "not set", "wrong"
 KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
 NOT_SHOWN = "[not shown]"
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 
@@ -208,7 +208,7 @@ def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Probl
 
 def _shown(key: str, value: object) -> str:
     """Return the printable form of a value, without possible secrets."""
-    if _SECRET.search(key) and value:
+    if is_secret(key) and value:
         return NOT_SHOWN
     if isinstance(value, list):
         entries = ("[…]" if isinstance(one, list) else _shown(key, one) for one in value)
@@ -217,4 +217,5 @@ def _shown(key: str, value: object) -> str:
         return "{…}" if value else "nothing"
     if value is None or isinstance(value, bool):
         return "nothing" if value is None else str(value).lower()
-    return _KEY_SHAPE.sub(NOT_SHOWN, _USERINFO.sub(f"{NOT_SHOWN}@", str(value)))[:120]
+    shown = _USERINFO.sub(f"{NOT_SHOWN}@", str(value))
+    return _KEY_SHAPE.sub(NOT_SHOWN, redacted(shown))[:120]

@@ -15,6 +15,7 @@ from shared.core.intake import from_item
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
 from shared.core.ports import Clock, Ledger, QueueItem, RunQueue
+from shared.core.redaction import hiding, redacted
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,10 @@ class Intake:
 
     def take(self, queue: Queue, item: QueueItem) -> Taken:
         """Take one item; never raises. W&B offers a failed item again after its lease."""
+        with hiding():  # the secrets of the item, which from_item adds
+            return self._taken(queue, item)
+
+    def _taken(self, queue: Queue, item: QueueItem) -> Taken:
         names = {"queue": queue.name, "item": item.id}
         try:
             taken = self._take(queue, item)
@@ -165,10 +170,10 @@ def _may_arrive(exc: Exception) -> bool:
 
 
 def words(exc: Exception) -> str:
-    """Return an exception's message; with its name unless it is ours."""
+    """Return an exception's message without secrets; with its name unless it is ours."""
     if isinstance(exc, LaunchError) and str(exc):
-        return str(exc)
-    return f"{type(exc).__name__}: {exc}".removesuffix(": ")
+        return redacted(str(exc))
+    return redacted(f"{type(exc).__name__}: {exc}".removesuffix(": "))
 
 
 def _is_refused(launch: Launch) -> bool:

@@ -4,6 +4,8 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
+from shared.core.redaction import redacted
+
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,7 @@ class Report:
 
     def note(self, where: str, problem: object) -> bool:
         """Note an error without logging it; return whether it is new."""
-        text = f"{where}: {problem}"
+        text = redacted(f"{where}: {problem}")
         new = text not in self.errors
         if new:
             self.errors.append(text)

@@ -139,7 +139,7 @@ class Actor:
                 decision.outcome, decision.reason, self.clock(), report=decision.report
             )
             if ended.entry.report_owed:
-                ended = replace(ended, reason=ended.reason + self._end_of_log(launch, job))
+                ended = ended.because(ended.reason + self._end_of_log(launch, job))
             launch = self.ledger.write(_last_word(ended, decision))
         if launch.entry.report_owed:
             self._fail_item(launch)

@@ -12,6 +12,7 @@ from functions.status.report import Report
 from shared.core.errors import Conflict, OutOfTime
 from shared.core.launch import Entry, Launch
 from shared.core.ports import Job
+from shared.core.redaction import hiding
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,13 +77,14 @@ class Acting:
         """Do the work for each thing; the failure of one does not stop the others."""
 
         def guarded(thing: T) -> str:
-            try:
-                return work(thing)
-            except OutOfTime:
-                return "Postpone"
-            except Exception as exc:  # noqa: BLE001 - the report names it
-                self.report.failed(where(thing), exc)
-                return "Fail"
+            with hiding():  # what reading the launch adds
+                try:
+                    return work(thing)
+                except OutOfTime:
+                    return "Postpone"
+                except Exception as exc:  # noqa: BLE001 - the report names it
+                    self.report.failed(where(thing), exc)
+                    return "Fail"
 
         return pool.map(guarded, things)
 

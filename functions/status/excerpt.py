@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared.core.launch import Launch
 from shared.core.ports import Job, JobLogs
-from shared.core.redaction import secrets_in, without, without_likely
+from shared.core.redaction import redacted, secrets_in
 
 LINES = 20
 LENGTH = 2000
@@ -28,6 +28,5 @@ def excerpt_of_build(logs: JobLogs, launch: Launch, keys: Iterable[str]) -> str:
 
 def _end(printed: str, secrets: Iterable[str]) -> str:
     """Redact first: a cut could leave half of a key."""
-    lines = without_likely(without(printed, secrets)).splitlines()[-LINES:]
-    end = "\n".join(lines)
+    end = "\n".join(redacted(printed, secrets).splitlines()[-LINES:])
     return f"\nThe end of its log:\n{end[-LENGTH:]}" if end.strip() else ""

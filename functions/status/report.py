@@ -4,6 +4,8 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
+from shared.core.redaction import redacted
+
 log = logging.getLogger(__name__)
 
 
@@ -19,5 +21,5 @@ class Report:
 
     def failed(self, where: str, exc: Exception) -> None:
         """Note and log a failure; the next tick tries again."""
-        self.errors.append(f"{where}: {type(exc).__name__}: {exc}")
+        self.errors.append(redacted(f"{where}: {type(exc).__name__}: {exc}"))
         log.error("status.failed", extra={"fields": {"where": where}}, exc_info=exc)

@@ -24,9 +24,9 @@ from shared.adapters.wandb import (
 )
 from shared.config.settings import SubmitSettings, load
 from shared.core.budget import Budget
-from shared.core.errors import NotAMessage
+from shared.core.errors import LaunchError, NotAMessage, Retry
 from shared.core.launch import Backoff
-from shared.core.redaction import is_secret
+from shared.core.redaction import hiding, is_secret, redacted
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import ArgumentNames, DeploymentDefaults, job_labels
 from shared.runspec.scheduler import SchedulerDefaults
@@ -50,8 +50,21 @@ def submit(request: flask.Request) -> str:
         fields = {"event": request.headers.get("ce-id", ""), "problem": str(exc)}
         log.exception("submit.not_a_message", extra={"fields": fields})
         raise  # Pub/Sub redelivers it until it moves it to the dead-letter topic
-    parts.launch(message, budget)
+    with hiding():
+        try:
+            parts.launch(message, budget)
+        except Exception as exc:  # noqa: BLE001 - raised again
+            raise _without_secrets(exc) from None  # the framework logs it, outside of this block
     return "OK"
+
+
+def _without_secrets(exc: Exception) -> LaunchError:
+    """Return an error that the framework may log; it has no cause, whose text may be anything."""
+    if not isinstance(exc, LaunchError):
+        log.error("submit.failed", exc_info=exc)
+        return Retry(redacted(f"{type(exc).__name__}: {exc}"))
+    exc.args = (redacted(str(exc)),)
+    return exc
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +122,6 @@ def build_submit(settings: SubmitSettings) -> Submit:
             max_requests=settings.max_requests,
             backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
         ),
-        secrets=secrets,
         images=CloudBuildImages(
             f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",
             f"{settings.launch_agent_name}-images@{settings.google_cloud_project}.iam.gserviceaccount.com",

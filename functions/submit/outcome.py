@@ -150,7 +150,7 @@ class Outcomes:
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
         wait = max(self.timings.settle, self.timings.backoff.after(failures))
         kept = self._kept(launch, self.clock() + wait, failures=failures)
-        noted = replace(kept.note(self.clock(), _line(why)), reason=str(why))
+        noted = kept.note(self.clock(), _line(why)).because(str(why))
         event = "launch.denied" if isinstance(why, Denied) else "launch.outcome_unknown"
         return noted.tell(f"Waiting: {why}"), event
 
@@ -164,7 +164,7 @@ class Outcomes:
         """Keep the claim until a sent create has arrived; then a submit looks the job up."""
         now = self.clock()
         kept = self._kept(launch, now + self.timings.settle).note(now, _line(why))
-        return replace(kept, reason=str(why))
+        return kept.because(str(why))
 
     @staticmethod
     def _kept(launch: Launch, until: datetime, **changes: object) -> Launch:

@@ -48,8 +48,6 @@ class Submit:
     labels: Labels
     clock: Clock
     timings: SubmitTimings = field(default_factory=SubmitTimings)
-    # removed from every error, as are the secrets of its run spec
-    secrets: tuple[str, ...] = field(default=(), repr=False)
     images: Images | None = None  # None: this deployment builds no images
     pause: Callable[[float], object] = time.sleep
 
@@ -176,7 +174,7 @@ class Submit:
         return self._outcomes.not_found(launch, asked_at)
 
     def _foreseen(self, launch: Launch, exc: Exception) -> LaunchError:
-        return foreseen(launch, exc, self.secrets)
+        return foreseen(launch, exc)
 
     @property
     def _outcomes(self) -> Outcomes:

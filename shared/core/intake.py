@@ -12,6 +12,7 @@ from typing import Any, Self
 from shared.core.errors import Reject
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
+from shared.core.redaction import hide, redacted, secrets_in
 from shared.core.scheduler import is_scheduler
 from shared.core.shorten import quoted, shown
 from shared.core.storable import MAX_DEPTH, MAX_DIGITS, printable, storable
@@ -133,6 +134,8 @@ def _first(
     problem: str,
 ) -> Launch:
     """Return the first record: QUEUED, or ENDED if there is a problem."""
+    secrets = frozenset(secrets_in(spec))
+    hide(secrets)
     if problem:
         spec = {name: spec[name] for name in _KEPT if _fits(spec.get(name))}
     fields = IndexFields.read(spec)
@@ -151,7 +154,8 @@ def _first(
     launch = Launch(entry, spec, source=source)
     if not problem:
         return launch
-    return launch.end(Outcome.REJECTED, shown(printable(problem), _PROBLEM), now)
+    problem = redacted(printable(problem), secrets)
+    return launch.end(Outcome.REJECTED, shown(problem, _PROBLEM), now)
 
 
 def _text(value: object) -> str:

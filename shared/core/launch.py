@@ -11,6 +11,7 @@ from typing import Any
 from shared.core.backoff import Backoff
 from shared.core.entry import NOTICE_BYTES, Entry, RunPath
 from shared.core.placement import Placement
+from shared.core.redaction import redacted, secrets_in
 from shared.core.shortage import Shortage
 from shared.core.shorten import shortened
 from shared.core.states import TRANSITIONS, IllegalTransition, Outcome, State
@@ -83,15 +84,24 @@ class Launch:
             changes = {"unanswered": False, "looked_at": None, **changes}
         return replace(self, entry=replace(self.entry, state=state, **changes))
 
+    def without_secrets(self, text: str) -> str:
+        """Return a text for people without the secrets of this launch's run spec."""
+        return redacted(text, secrets_in(self.run_spec)) if text else ""
+
+    def because(self, reason: str) -> "Launch":
+        """Return this launch with the reason of its state."""
+        return replace(self, reason=self.without_secrets(reason))
+
     def tell(self, notice: str) -> "Launch":
         """Return this launch with a notice for its author; an unchanged notice is sent once."""
+        notice = self.without_secrets(notice)
         if not notice or shortened(notice, NOTICE_BYTES) == self.entry.notice:
             return self
         return replace(self, entry=replace(self.entry, notice=notice, noticed=False))
 
     def note(self, at: datetime, result: str) -> "Launch":
         """Return this launch with one more line in its history; the last 50 are kept."""
-        line = Attempt(self.entry.attempt, at, result)
+        line = Attempt(self.entry.attempt, at, self.without_secrets(result))
         return replace(self, history=(*self.history, line)[-_HISTORY:])
 
     def again(
@@ -109,7 +119,7 @@ class Launch:
             cancel_reason="",
         )
         searched = self.searched or self.entry.state is State.SUBMITTED
-        noted = replace(queued.note(at, line), reason=why, searched=searched)
+        noted = replace(queued.note(at, line), searched=searched).because(why)
         return noted.tell(f"Waiting: {notice or why}")
 
     def wait_for_capacity(
@@ -131,7 +141,7 @@ class Launch:
         following = f"next: {self.climb.next_place}" if moves else ""
         climb = self.climb
         if shortage.holds:
-            climb = climb.leave(why, bar=shortage is Shortage.ZERO)
+            climb = climb.leave(self.without_secrets(why), bar=shortage is Shortage.ZERO)
         notice = "; ".join(part for part in (why, following, climb.left_out) if part)
         queued = self.again(
             at,
@@ -165,4 +175,4 @@ class Launch:
         ended = self.move(
             State.ENDED, outcome=outcome, lease_until=None, retry_at=None, report_owed=owed
         )
-        return replace(ended.note(at, f"{outcome}: {reason}"), reason=reason)
+        return ended.note(at, f"{outcome}: {reason}").because(reason)

@@ -1,4 +1,9 @@
-"""Shorten texts from outside in the middle: the end of a value often shows the mistake."""
+"""Shorten texts from outside in the middle: the end of a value often shows the mistake.
+
+A text is redacted before it is cut, because half a secret has no form that shows it.
+"""
+
+from shared.core.redaction import redacted
 
 _GAP = " … "
 
@@ -11,6 +16,9 @@ def shortened(text: str, most: int) -> str:
     data = text.encode("utf-8", "replace")
     if len(data) <= most:
         return data.decode()
+    data = redacted(data.decode()).encode()
+    if len(data) <= most:
+        return data.decode()
     head = (most - len(_GAP.encode())) // 2
     tail = most - len(_GAP.encode()) - head
     return data[:head].decode("utf-8", "ignore") + _GAP + data[-tail:].decode("utf-8", "ignore")
@@ -18,6 +26,7 @@ def shortened(text: str, most: int) -> str:
 
 def shown(text: str, most: int = 80) -> str:
     """Return a text in at most this many characters and an ellipsis, cut in the middle."""
+    text = text if len(text) <= most else redacted(text)
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 

@@ -4,6 +4,7 @@ A client's timeouts bound each read of a socket, not the call: a slow server tha
 and then can keep a call open for hours.
 """
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -28,7 +29,9 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         else:
             answers.put((result, None))
 
-    threading.Thread(target=work, daemon=True).start()
+    # its logs belong to the same request, and hide the same secrets
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), daemon=True).start()
     try:
         answer = answers.get(timeout=max(seconds, 0))
     except queue.Empty:

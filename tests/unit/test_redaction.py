@@ -2,8 +2,7 @@
 
 import pytest
 
-from shared.core.errors import Reject
-from shared.core.redaction import redact, secrets_in, without
+from shared.core.redaction import redacted, secrets_in
 
 SPEC = {
     "_wandb_api_key": "own-key-1",
@@ -17,12 +16,23 @@ SPEC = {
                     {"container_spec": {"env": [{"name": "DB_PASSWORD", "value": "pass-word"}]}},
                     {"container_spec": {"env": [{"name": "my_token", "value": "to-ken"}, {"name": "A", "value": "b"}]}},
                     {"container_spec": {"env": [{"name": "X_KEY", "value": {"x": "y"}}, {"name": 5, "value": "n"}, 7]}},
+                    {"container_spec": {"env": [{"name": ["A_KEY"], "value": "l"}, {"name": {}, "value": "m"}]}},
                     {"container_spec": {"env": [{"name": "WANDB_API_KEY", "value": "queues-key"}]}},
                 ],
             }
         }
     },
 }
+
+
+def test_secrets_of_arguments_and_fields_are_found() -> None:
+    """Flags with their values, fields of several words, and passwords of addresses under any name."""
+    spec = {
+        "args": ["--token", "to-ken-1", "--lr=1", "--db-password=pass-2", "--epochs", "3", "--key"],
+        "template_variables": {"db_pass": "pass-3", "session": "morning", "sort_key": "name"},
+        "env": [{"name": "MIRROR", "value": "https://me:p%40ss-4@h/x"}],
+    }
+    assert set(secrets_in(spec)) == {"to-ken-1", "pass-2", "", "pass-3", "p%40ss-4", "p@ss-4"}
 
 
 def test_secrets_are_found_by_their_names() -> None:
@@ -46,11 +56,4 @@ def test_secrets_are_found_by_their_names() -> None:
 )
 def test_a_text_is_left_without_them(text: str, left: str) -> None:
     """The longest first; what is too short to be one stays, or nothing could be read; logins and signatures go."""
-    assert without(text, ["secret-1", "secret-12", "1", ""]) == left
-
-
-def test_an_error_keeps_all_but_the_secret() -> None:
-    """Its kind, its field and the rest of its words."""
-    refusal = Reject("labels.x", "is 'own-key-1'", "Write another.")
-    redact(refusal, ["own-key-1"])
-    assert (str(refusal), refusal.field) == ("labels.x: is '[redacted]'. Write another.", "labels.x")
+    assert redacted(text, ["secret-1", "secret-12", "1", ""]) == left

@@ -12,6 +12,7 @@ from shared.core.building import Recipe
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import CustomJobCall
+from shared.log import CloudLoggingFormatter
 from shared.runspec.model import Draft
 from shared.runspec.prepare import PreparedJob
 from tests.unit.submitting import Scene, labels
@@ -83,8 +84,10 @@ def test_an_unforeseen_error_shows_no_key(scene: Scene, caplog: pytest.LogCaptur
     """Neither in the reason nor in the log."""
     plant(scene, "render", ValueError("odd: own-key-of-mine"))
     ticket = scene.open(_wandb_api_key="own-key-of-mine")
+    caplog.handler.setFormatter(CloudLoggingFormatter("p"))
     scene.deliver(ticket)
     assert "[redacted]" in scene.launch(ticket).reason
+    assert "launch.unforeseen_error" in caplog.text
     assert "own-key-of-mine" not in scene.launch(ticket).reason + caplog.text
 
 

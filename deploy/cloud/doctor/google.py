@@ -9,6 +9,7 @@ from google.api_core import exceptions as google_errors
 from google.auth.transport.requests import AuthorizedSession
 
 from deploy.cloud.doctor.once import Once
+from shared.core.redaction import redacted
 
 TIMEOUT = 20  # seconds
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -65,4 +66,4 @@ def _open() -> AuthorizedSession:
 
 def words(error: google_errors.GoogleAPICallError) -> str:
     """Return Google's own message, without the request that precedes it."""
-    return _REQUEST_LINE.sub("", str(error.message))
+    return redacted(_REQUEST_LINE.sub("", str(error.message)))

@@ -8,6 +8,7 @@ from google.pubsub_v1.types import ReceivedMessage
 
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, decode
+from shared.core.redaction import redacted
 
 SOURCE = "CloudPubSubDeadLetterSource"  # prefix of the attributes that Pub/Sub adds
 
@@ -60,7 +61,7 @@ class DeadLetter:
             "problem": self.problem,
             "stays": self.obstacle,
         }
-        return {name: value or None for name, value in fields.items()}
+        return {name: redacted(value) or None for name, value in fields.items()}
 
 
 def read_dead_letter(received: ReceivedMessage) -> DeadLetter:
@@ -105,5 +106,5 @@ def _time(text: str) -> datetime | None:
 
 
 def _printable(text: str) -> str:
-    """Return a text without control characters: a publisher must not move the terminal's cursor."""
-    return "".join(character if character.isprintable() else "·" for character in text)
+    """Return a text without secrets, and without control characters, which move the cursor."""
+    return "".join(each if each.isprintable() else "·" for each in redacted(text))

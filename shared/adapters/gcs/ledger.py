@@ -18,6 +18,7 @@ from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_
 from shared.core.errors import Conflict, Retry
 from shared.core.launch import Entry, Launch
 from shared.core.ports import OpenLaunches
+from shared.core.redaction import hide, secrets_in
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class GcsLedger:
         except ValueError as exc:
             problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
             raise _unreadable(folder, key, problem) from None
+        hide(secrets_in(launch.run_spec))
         return replace(launch, generation=int(blob.generation))
 
     def write(self, launch: Launch) -> Launch:

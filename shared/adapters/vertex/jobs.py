@@ -16,7 +16,7 @@ from shared.core.errors import LaunchError
 from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.lazy import LazyMap
 from shared.core.ports import Job
-from shared.core.redaction import secrets_in, without
+from shared.core.redaction import redacted, secrets_in
 from shared.core.within import within
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ def _job(job: CustomJob) -> Job | None:
         started_at=job.start_time or None,
         updated_at=job.update_time or None,
         ended_at=end or None,
-        error=without(_error_text(job), secrets),
+        error=redacted(_error_text(job), secrets),
         max_wait=_max_wait(scheduling),
         secrets=secrets,
     )

@@ -24,7 +24,7 @@ from shared.adapters.wandb.transport import CHUNK, Exchange, new_session, untrus
 from shared.core.budget import Budget
 from shared.core.errors import KeyRefused, OutcomeUnknown, Retry
 from shared.core.lazy import Lazy
-from shared.core.redaction import without
+from shared.core.redaction import redacted, remember
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class Graphql:
     def __init__(
         self, base_url: str, api_key: str, connections: int = 16, *, ca_file: str = ""
     ) -> None:
+        remember([api_key])
         self._server = Server(f"{base_url.rstrip('/')}/graphql", api_key, ca_file)
         self._where = f"W&B at {self._server.place}"
         self._session = Lazy(lambda: new_session(connections))
@@ -183,9 +184,8 @@ class Graphql:
         raise refusal(text, answer) if status in CONTENT else OutcomeUnknown(text)
 
     def _reason(self, answer: Answer) -> str:
-        """Return the messages of an answer's errors, without our key."""
-        # redact first: half a key would stay
-        return without(answer.reason, [self._server.api_key])[:LONGEST]
+        """Return the messages of an answer's errors, without any key."""
+        return redacted(answer.reason)[:LONGEST]  # in this order: half a key would stay
 
 
 def _read(response: requests.Response, body: Body, exchange: Exchange) -> None:

@@ -19,6 +19,7 @@ from shared.core.bounded_json import (
 )
 from shared.core.errors import OutcomeUnknown
 from shared.core.ports import QueueItem
+from shared.core.redaction import redacted
 
 __all__ = ["LARGEST", "IdFinder", "Popped", "read_item"]
 
@@ -72,7 +73,7 @@ def read_item(body: Popped) -> tuple[Answer, QueueItem | None]:
         if not item_id:
             return answer, None
         if answer.errors:
-            flaw = problem("W&B cannot show it", f"W&B's message: {answer.reason[:300]}.")
+            flaw = problem("W&B cannot show it", f"W&B's message: {redacted(answer.reason)[:300]}.")
             return answer, _unreadable(item_id, flaw)
         spec, flaw = _spec(popped.get("runSpec"))
     return answer, QueueItem(item_id, spec, flaw)

@@ -2,8 +2,6 @@
 
 import html
 import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from deploy.local.servers.vertex.errors import not_found
 from deploy.local.servers.vertex.messages import render
 from deploy.local.servers.vertex.state import Job, VertexState
+from shared.core.redaction import redacted, secrets_in
 
-_REDACTED = "[redacted]"
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Vertex AI stand-in</title>
 <style>
@@ -29,32 +26,19 @@ tr:nth-child(even) {{ background: #8881 }}
 def job_row(job: Job) -> dict[str, Any]:
     """Describe a job; values of variables with a secret's name are redacted."""
     spec = render(job.described(), numeric_enums=False)["jobSpec"]
-    for variable in _variables(spec):
-        if _SECRET.search(variable.get("name", "")):
-            variable["value"] = _REDACTED
     shown = ("name", "display_name", "labels", "state")
     moments = {
         name: m.isoformat() if (m := getattr(job, name)) else None
         for name in ("create_time", "end_time")
     }
-    return (
-        {name: getattr(job, name) for name in shown}
-        | moments
-        | {"error": job.shown_error, "job_spec": spec}
-    )
-
-
-def _variables(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
-    for pool in spec.get("workerPoolSpecs", []):
-        for task in ("containerSpec", "pythonPackageSpec"):
-            yield from pool.get(task, {}).get("env", [])
+    row = {name: getattr(job, name) for name in shown} | moments
+    row |= {"error": job.shown_error, "job_spec": spec}
+    described: dict[str, Any] = redacted(row, secrets_in(spec))
+    return described
 
 
 def _without_secrets(text: str, job: Job) -> str:
-    for variable in _variables(render(job.message, numeric_enums=False)["jobSpec"]):
-        if _SECRET.search(variable.get("name", "")) and variable.get("value"):
-            text = text.replace(variable["value"], _REDACTED)
-    return text
+    return redacted(text, secrets_in(render(job.message, numeric_enums=False)["jobSpec"]))
 
 
 def log_response(state: VertexState, number: str) -> Response:
@@ -75,7 +59,7 @@ def page(state: VertexState) -> str:
         number = job.name.rpartition("/")[2]
         link = f'<a href="/standin/jobs/{html.escape(number)}/log">{html.escape(number)}</a>'
         cells = [
-            html.escape(text)
+            html.escape(_without_secrets(text, job))
             for text in (job.display_name, job.state, json.dumps(job.labels), job.shown_error)
         ]
         rows.append(

@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from deploy.local.servers.wandb.queues import RunQueue
+from deploy.local.servers.wandb.queues import Item, RunQueue
 from deploy.local.servers.wandb.run_fields import LOG, lines, plain_config, rows, timestamp
 from deploy.local.servers.wandb.runs import Run
-from deploy.local.servers.wandb.standin import redacted
 from deploy.local.servers.wandb.state import State
+from shared.core.redaction import hiding, redacted, secrets_in
 
 STYLE = """
 :root { color-scheme: light dark }
@@ -72,32 +72,35 @@ def _overview(state: State) -> str:
 def _queue(state: State, queue: RunQueue) -> str:
     rows_ = []
     for item in reversed(queue.items.values()):
-        run_name = item.associated_run_id or ""
-        spec = item.run_spec
-        where = (spec.get("entity") or queue.entity, spec.get("project") or "")
-        path = f"/{where[0]}/{where[1]}/runs/{run_name}"
-        run = state.runs.get(str(where[0]), str(where[1]).lower(), run_name)
-        run_state = f" {_span(run.state)}" if run else ""
-        notes = [
-            f'<div class="{kind}">{_text(report["stage"])}: {_text(report["message"])}</div>'
-            for kind, report in (("FAILED", item.error), ("warning", item.warning))
-            if report
-        ]
-        name = _text(spec.get("name") or run_name or "no name yet")
-        shown = f"item {_text(item.id)}{_json(redacted(spec))}"
-        rows_.append(
-            (
-                f"<details><summary>{name}</summary>{shown}</details>",
-                _span(item.state) + "".join(notes),
-                f'<a href="{_text(path)}">{_text(run_name)}</a>{run_state}' if run_name else "",
-            )
-        )
+        with hiding(secrets_in(item.run_spec)):
+            rows_.append(_item(state, queue, item))
     config = queue.resource_config
     resource = f"<small>{_text(config.resource)}</small>"
     title = f"<h3>{_text(queue.entity)} / {_text(queue.name)} {resource}</h3>"
-    shown = f"<summary>resource config</summary>{_json(redacted(config.config))}"
+    shown = f"<summary>resource config</summary>{_json(config.config)}"
     table = _table(("job and run spec", "item", "run"), rows_)
     return f"{title}<details>{shown}</details>{table}"
+
+
+def _item(state: State, queue: RunQueue, item: Item) -> tuple[str, ...]:
+    run_name = item.associated_run_id or ""
+    spec = item.run_spec
+    where = (spec.get("entity") or queue.entity, spec.get("project") or "")
+    path = f"/{where[0]}/{where[1]}/runs/{run_name}"
+    run = state.runs.get(str(where[0]), str(where[1]).lower(), run_name)
+    run_state = f" {_span(run.state)}" if run else ""
+    notes = [
+        f'<div class="{kind}">{_text(report["stage"])}: {_text(report["message"])}</div>'
+        for kind, report in (("FAILED", item.error), ("warning", item.warning))
+        if report
+    ]
+    name = _text(spec.get("name") or run_name or "no name yet")
+    shown = f"item {_text(item.id)}{_json(spec)}"
+    return (
+        f"<details><summary>{name}</summary>{shown}</details>",
+        _span(item.state) + "".join(notes),
+        f'<a href="{_text(path)}">{_text(run_name)}</a>{run_state}' if run_name else "",
+    )
 
 
 def _runs(runs: list[Run]) -> str:
@@ -133,7 +136,7 @@ def _run(run: Run) -> str:
         ("created", _text(timestamp(run.created_at))),
         ("heartbeat", _text(timestamp(run.heartbeat_at))),
         ("exit code", _text("" if run.exit_code is None else run.exit_code)),
-        ("config", _json(redacted(plain_config(run)))),
+        ("config", _json(plain_config(run))),
         ("summary", _json(run.summary)),
         ("files", _text(", ".join(run.files))),
     ]
@@ -178,8 +181,9 @@ def _whole(title: str, body: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return f"<pre>{_text(json.dumps(value, indent=2))}</pre>"
+    return f"<pre>{_text(json.dumps(redacted(value), indent=2))}</pre>"
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    """Return a text as HTML, without secrets; every cell of every page passes here."""
+    return html.escape(redacted(str(value)))

@@ -1,7 +1,6 @@
 """The routes `/standin/…`, by which tests and the demo read and change the stand-in."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -13,14 +12,13 @@ from deploy.local.servers.wandb.queues import Item
 from deploy.local.servers.wandb.run_fields import HISTORY, LOG, lines, plain_config
 from deploy.local.servers.wandb.runs import Run
 from deploy.local.servers.wandb.state import QUEUE_PROJECT, State
-
-KEYS = frozenset({"_wandb_api_key", "WANDB_API_KEY"})
+from shared.core.redaction import redacted, secrets_in
 
 
 def item_row(item: Item) -> dict[str, Any]:
     """Describe an item, without API keys."""
     queue = item.queue
-    return {
+    row: dict[str, Any] = {
         "id": item.id,
         "queue": queue.name,
         "entity": queue.entity,
@@ -31,8 +29,9 @@ def item_row(item: Item) -> dict[str, Any]:
         "priority": item.priority,
         "error": item.error,
         "warning": item.warning,
-        "run_spec": redacted(item.run_spec),
+        "run_spec": item.run_spec,
     }
+    return redacted(row, secrets_in(item.run_spec))  # type: ignore[no-any-return]
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -57,17 +56,6 @@ def last_log_line(run: Run) -> str:
     """Return the last line of a run's log, without the prefix that W&B's page hides."""
     written = [line.strip() for line in lines(run, LOG) if line.strip()]
     return re.sub(r"^ERROR \S+ ", "", written[-1]) if written else ""
-
-
-def redacted(value: Any) -> Any:
-    """Return a run spec without API keys, in entries and in containers' variables."""
-    if isinstance(value, Mapping):
-        hidden = KEYS | {"value"} if str(value.get("name")) in KEYS else KEYS
-        return {
-            key: "***" if key in hidden and inner else redacted(inner)
-            for key, inner in value.items()
-        }
-    return [redacted(inner) for inner in value] if isinstance(value, list) else value
 
 
 def standin_routes(state: State) -> list[Route]:

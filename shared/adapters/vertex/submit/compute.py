@@ -21,7 +21,7 @@ from shared.core.budget import Budget
 from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.lazy import Lazy
 from shared.core.ports import CustomJobCall, FoundJob
-from shared.core.redaction import redact, secrets_in, without
+from shared.core.redaction import hide, secrets_in
 from shared.core.refusals import classify
 from shared.core.within import within
 
@@ -57,18 +57,8 @@ class VertexCompute:
         self._sdk = Lazy(self._configure)  # the SDK has one configuration per process
 
     def create(self, call: CustomJobCall, budget: Budget) -> str:
-        """Create the CustomJob with one request; return its resource name.
-
-        Vertex may quote a variable's value: an error's message, which goes to W&B, the ledger and
-        the log, contains no key.
-        """
-        try:
-            return self._create(call, budget)
-        except LaunchError as exc:
-            redact(exc, secrets_in(call.constructor))
-            raise
-
-    def _create(self, call: CustomJobCall, budget: Budget) -> str:
+        """Create the CustomJob with one request; return its resource name."""
+        hide(secrets_in(call.constructor))  # Vertex may quote a variable's value
         timeout = call.submit.get("create_request_timeout") or self._create_seconds
         seconds = min(self._create_seconds, timeout)
         sending = Sending(budget, seconds)
@@ -136,8 +126,8 @@ class VertexCompute:
             name = str(job.resource_name)
         except RuntimeError:
             raise OutcomeUnknown(f"the create call has no answer: {reason(exc)}") from exc
-        error = without(reason(exc), secrets_in(call.constructor))
-        log.warning("vertex.error_after_create", extra={"fields": {"job": name, "error": error}})
+        fields = {"job": name, "error": reason(exc)}
+        log.warning("vertex.error_after_create", extra={"fields": fields})
         return name
 
     def _configure(self) -> None:
