@@ -9,6 +9,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.adapters.build.builders import DOCKER, GIT
 from shared.adapters.build.builds import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
@@ -23,7 +24,6 @@ from shared.core.within import within
 BUILD_SECONDS = 3600
 HISTORY = 20  # builds of one image that are read, newest first
 JUST_NOW = timedelta(hours=1)  # an image pushed since then exists, even if it is not visible yet
-GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
 
 
 class CloudBuildImages:

@@ -65,7 +65,7 @@ def fetched(address: str, headers: "dict[str, str]") -> bytes:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             request = urllib.request.Request(address, headers=headers)  # noqa: S310 - of Google or the operator
-            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310  # nosec B310
                 return bytes(answer.read())
         except OSError as exc:
             code = getattr(exc, "code", 500)

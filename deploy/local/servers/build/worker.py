@@ -98,7 +98,8 @@ class Worker:
     def _step(self, number: int, step: Any, workspace: Path) -> None:
         arguments = [one.replace("$$", "$") for one in step.args]
         env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
-        if step.name == GIT:
+        image = step.name.partition("@")[0]
+        if image == GIT:
             base = {
                 "PATH": os.environ["PATH"],
                 "HOME": str(self._folder),
@@ -110,7 +111,7 @@ class Worker:
                     f"build step {number} {step.name!r} failed: "
                     f"step exited with non-zero status: {code}"
                 )
-        elif step.name == DOCKER:
+        elif image == DOCKER:
             self._docker(arguments, workspace / step.dir_)
         else:
             raise BuildError(
