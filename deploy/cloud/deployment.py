@@ -26,7 +26,7 @@ from shared.core.errors import SettingsError
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
-ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "images")  # "images" only with a builder
+ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "test", "images")  # "images" only with a builder
 # The prefix of service accounts' ids, which have at most 30 characters.
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 

@@ -60,5 +60,14 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --serve-all-traffic-latest-revision \
   "${optional[@]}" "$@"
 
-gcloud functions add-invoker-policy-binding "${function}" "${where[@]}" \
-  --member="serviceAccount:$(account "${caller}")"
+# The binding stays when the function is deployed again. The permission to set it does not.
+member="serviceAccount:$(account "${caller}")"
+bound=$(gcloud run services get-iam-policy "${function}" "${where[@]}" --flatten=bindings \
+  --filter="bindings.role=roles/run.invoker AND bindings.members=${member}" \
+  --format='value(bindings.role)')
+if [[ -z ${bound} ]] && ! gcloud functions add-invoker-policy-binding "${function}" \
+  "${where[@]}" --member="${member}"; then
+  echo "${function}: ${member} cannot call it. A build can give access until the end of the day" \
+    "after bootstrap: run bootstrap again, then build." >&2
+  exit 1
+fi

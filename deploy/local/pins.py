@@ -46,8 +46,10 @@ TIMEOUT = 30  # seconds
 _BLOCK = re.compile(
     r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)[^\\\n]*(?:\\\n[^\\\n]*)*\n", re.MULTILINE
 )
+# in Python a line can end between the tag and the digest
 _IMAGE = re.compile(
-    r"(?P<name>[\w.-]+(?::\d+)?(?:/[\w.-]+)*)(?P<tag>:[\w.-]+)?@sha256:[0-9a-f]{64}"
+    r"(?P<name>[\w.-]+(?::\d+)?(?:/[\w.-]+)*)(?P<tag>:[\w.-]+)?"
+    r'(?P<end>"\s+")?@sha256:[0-9a-f]{64}'
 )
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -102,7 +104,7 @@ def images(root: Path) -> dict[str, str]:
         image = found["name"] + (found["tag"] or "")
         if image not in digests:
             digests[image] = digest(image)
-        return f"{image}@{digests[image]}"
+        return f"{image}{found['end'] or ''}@{digests[image]}"
 
     return {name: _IMAGE.sub(renewed, _read(root / name)) for name in WITH_IMAGES}
 
