@@ -96,7 +96,7 @@ def test_a_lock_keeps_the_direct_lines_and_gets_their_hashes(monkeypatch: pytest
 
 # --- images
 
-IMAGE = re.compile(r"(gcr\.io/[\w./:-]+|python:[\d.]+)(?:"\s+")?(@sha256:[0-9a-f]{64})?")
+IMAGE = re.compile(r"""(gcr\.io/[\w./:-]+|python:[\d.]+)(?:"\s+")?(@sha256:[0-9a-f]{64})?""")
 
 
 def test_every_image_of_a_build_is_pinned_by_a_digest() -> None:
@@ -158,8 +158,9 @@ def test_digests_are_renewed_from_the_registry(monkeypatch: pytest.MonkeyPatch, 
     """Each reference keeps its name and tag, and gets today's digest of that tag; no tag means latest."""
     monkeypatch.setattr(pins, "WITH_IMAGES", ("build.yaml",))
     with registry(v1=NEW, latest=OLD) as image:
-        (tmp_path / "build.yaml").write_text(f"name: {image}:v1@{OLD}\nname = (\n  "{image}"\n  "@{NEW}"\n)\n")
-        assert pins.images(tmp_path) == {"build.yaml": f"name: {image}:v1@{NEW}\nname = (\n  "{image}"\n  "@{OLD}"\n)\n"}
+        text = 'name: {0}:v1@{1}\nname = (\n    "{0}"\n    "@{2}"\n)\n'
+        (tmp_path / "build.yaml").write_text(text.format(image, OLD, NEW))
+        assert pins.images(tmp_path) == {"build.yaml": text.format(image, NEW, OLD)}
 
 
 @pytest.mark.parametrize(("tag", "problem"), [("gone", "404"), ("odd", "which is no digest")])
