@@ -29,6 +29,7 @@ PROJECT = "cloudresourcemanager.googleapis.com/projects/p1"
 FOREIGN = "projects/p1/topics/payments"  # of another team
 SERVICE = f"run.googleapis.com/{DEPLOYMENT.parent}/services/payments"
 DAYS = timedelta(days=2)
+PIP = (sys.executable, "-m", "pip", "download", "--no-index")
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_a_package_with_other_content_is_not_installed(tmp_path: Path) -> None:
         [sys.executable, "-c", FORGED, str(wheel), name], check=True, cwd=tmp_path, capture_output=True, text=True
     )
     done = subprocess.run(
-        [*(sys.executable, "-m", "pip", "download", "--no-index", "--dest=out"), f"--find-links={tmp_path}", "-rrequirements.txt"],
+        [*PIP, f"--find-links={tmp_path}", "--dest=out", "--requirement=requirements.txt"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -189,15 +190,31 @@ with zipfile.ZipFile(path, "w") as wheel:
 def test_a_caller_that_has_access_is_not_bound_again() -> None:
     """So a later build needs no permission to set a policy; without access, a refusal names the fix."""
     script, given = step(loaded(), "deploy-poll")["script"], {"PROJECT_ID": "p1", "COMMIT_SHA": "c", "_NAME": "launch"}
-    for bound, calls in (("echo roles/run.invoker", 0), ("", 1)):
+    caller = "serviceAccount:launch-scheduler@p1.iam.gserviceaccount.com"
+    for bound, calls in ((caller, 0), (f"x{caller}", 1)):
         with rehearsal({**given, "_REGION": "r"}) as stage:
-            stage._recorder.program("gcloud", f'[[ "$*" == *get-iam-policy* ]] && {bound or ":"}; true')  # noqa: SLF001
-            assert stage.run(script) == 0
+            stage._recorder.program("gcloud", f'[[ "$*" == *get-iam-policy* ]] && echo {bound}; true')  # noqa: SLF001
+            assert stage.run(script) == 0, stage.output
             assert len([call for call in stage.calls() if "add-invoker-policy-binding" in call]) == calls
     with rehearsal({**given, "_REGION": "r"}) as stage:
         stage._recorder.program("gcloud", '[[ "$*" != *add-invoker* ]]')  # noqa: SLF001
         assert stage.run(script) == 1
         assert "run bootstrap again, then build" in stage.output
+
+
+def test_a_function_that_everybody_may_call_fails_the_build() -> None:
+    """The first deployment closes it; a later build cannot set the policy, but reads it and names the fix."""
+    script, given = step(loaded(), "deploy-poll")["script"], {"PROJECT_ID": "p1", "COMMIT_SHA": "c", "_NAME": "launch"}
+    missing = '[[ "$*" == *describe* ]] && { echo "Cannot find service" >&2; exit 1; }; true'
+    with rehearsal({**given, "_REGION": "r"}) as stage:
+        stage._recorder.program("gcloud", missing)  # noqa: SLF001
+        assert stage.run(script) == 0, stage.output
+        [deploy] = [call for call in stage.calls() if "deploy" in call]
+        assert "--no-allow-unauthenticated" in deploy
+    with rehearsal({**given, "_REGION": "r"}) as stage:
+        stage._recorder.program("gcloud", '[[ "$*" == *get-iam-policy* ]] && echo allUsers; true')  # noqa: SLF001
+        assert stage.run(script) == 1
+        assert "launch-poll: everybody can call it" in stage.output
 
 
 # --- who may start a build from CI
