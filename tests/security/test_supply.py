@@ -75,7 +75,7 @@ def publish_rights(topic: str) -> None:
 
 
 def test_the_build_sets_no_policy_after_its_first_days(cloud: Cloud, iam: Enforcement) -> None:
-    """Neither on another team's topic or service, nor on ours: the permission has ended, whatever runs in the build."""
+    """The permission has ended, for topics and services of another team and for ours."""
     iam.later = DAYS
     with pytest.raises(google_errors.Forbidden):
         publish_rights(FOREIGN)
