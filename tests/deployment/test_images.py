@@ -31,7 +31,7 @@ RECIPE = Recipe(
     code="t/v/c:v0",
     text="FROM x",
 )
-GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts", "logging.logEntries.create"}  # in the build itself
+GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts"}  # in the build itself
 ON = {
     "project": "cloudresourcemanager.googleapis.com/projects/p1",
     "images": f"artifactregistry.googleapis.com/{DEPLOYMENT.images}",
