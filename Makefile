@@ -6,7 +6,7 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test simulate quick check reference bench fuzz clean
+.PHONY: help ready setup demo up chaos test simulate quick check pins reference bench fuzz clean
 # Also with `make -j`, one command runs at a time: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
@@ -39,12 +39,18 @@ quick: ready ## Check a change: format, lint, types, imports, fast tests
 	"$(VENV)/bin/lint-imports"
 	@exec $(RUN) -m pytest -q -n 6 tests/unit tests/contract -m "not slow" $(ARGS)
 
-check: ready ## Run the whole gate: format, lint, types, imports, all tests
+check: ready ## Run the whole gate: format, lint, types, audits, all tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	"$(VENV)/bin/lint-imports"
+	$(RUN) -m bandit --quiet --recursive --configfile pyproject.toml functions shared deploy main.py
+	$(RUN) -m tests.advisories
 	@$(MAKE) --no-print-directory test
+
+pins: ready ## Renew hashes of packages and digests of images
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-pins.txt
+	@$(RUN) -m deploy.local.pins $(ARGS)
 
 reference: ready ## Write the generated parts of docs/ from the code
 	@$(RUN) -m deploy.reference $(ARGS)
@@ -55,7 +61,7 @@ bench: ready ## Measure speed and memory; writes docs/reference/benchmarks.md
 fuzz: SECONDS := 60
 fuzz: TARGET := decoder
 fuzz: ready ## Search inputs that break TARGET=decoder|renderer|launch-config
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt || \
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt || \
 	  echo "atheris could not be installed here: it has wheels for some Pythons only"
 	@$(RUN) -m tests.fuzz.with_atheris $(TARGET) --seconds $(SECONDS)
 

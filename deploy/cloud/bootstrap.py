@@ -57,8 +57,19 @@ def bootstrap(deployment: Deployment, only_print: bool) -> None:
         gcloud.carry_out_all(groups, console)
     _add_key(deployment, console)
     console.print(
-        f"\n{deployment.project} is ready. Next:\n\n  {submit_command(deployment)}\n",
+        f"\n{deployment.project} is ready. Test and deploy until the end of tomorrow (UTC):\n\n"
+        f"  {test_command(deployment)} &&\n  {submit_command(deployment)}\n",
         soft_wrap=True,
+    )
+
+
+def test_command(deployment: Deployment) -> str:
+    """Return the command that runs the tests, as an account without permissions."""
+    name = f" --substitutions=_NAME={deployment.name}" if deployment.name != "launch" else ""
+    return (
+        f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
+        "--config=deploy/cloud/test.yaml "
+        f"--gcs-source-staging-dir=gs://{deployment.staging_bucket}/source{name}"
     )
 
 

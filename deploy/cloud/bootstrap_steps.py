@@ -240,7 +240,26 @@ def _role_updates(
 def _bind(binding: Binding, deployment: Deployment) -> Step:
     role = binding.role.rpartition("/")[2]
     where = binding.resource if binding.kind != "sources" else "the buckets of functions' sources"
-    return Step(
-        f"{binding.member.partition(':')[2]} gets {role} on {where}",
-        bind_command(binding, deployment),
-    )
+    title = f"{binding.member.partition(':')[2]} gets {role} on {where}"
+    bind = bind_command(binding, deployment)
+    if not binding.expires:
+        return Step(title, bind)
+    policy = ("projects", "get-iam-policy", deployment.project)
+    return Step(f"{title}, for a day", bind, policy, partial(_renewal, binding, bind))
+
+
+def _renewal(
+    binding: Binding, bind: tuple[str, ...], policy: Mapping[str, Any]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the commands that replace a binding whose end is another than the wanted one."""
+    ends = {
+        one.get("condition", {}).get("expression", "")
+        for one in policy.get("bindings", ())
+        if one["role"] == binding.role and binding.member in one.get("members", ())
+    }
+    if ends == {binding.condition}:
+        return
+    if ends:
+        remove = ("projects", "remove-iam-policy-binding", binding.resource, "--all")
+        yield (*remove, f"--member={binding.member}", f"--role={binding.role}")
+    yield bind

@@ -27,7 +27,7 @@ from shared.core.reserved import DEPLOYMENT, FIX, HOLDS, ReservedPlaces, bucket_
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
-ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "images")  # "images" only with a builder
+ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "test", "images")  # "images" only with a builder
 
 
 @dataclass(frozen=True)

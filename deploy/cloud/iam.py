@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from deploy.cloud.deployment import Deployment
 
 TABLE = Path(__file__).with_name("iam.yaml")
-AT_BUILD = ("topic", "dead_letters", "trigger", "function")  # the build creates and binds these
+# the build creates and binds these
+AT_BUILD = ("topic", "dead_letters", "trigger", "kept_letters", "function")
 BUCKETS = ("ledger", "build_sources", "staging", "ladder", "contexts")
+FIRST_DAYS = "first_days"
 SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
 
 
@@ -37,6 +40,7 @@ class Row(BaseModel):
     resources: Annotated[tuple[str, ...], Field(min_length=1)]
     why: str
     needs: tuple[str, ...] = ()
+    condition: Literal["", "first_days"] = ""
     only: str = ""
 
 
@@ -64,6 +68,11 @@ class Binding:
     permissions: tuple[str, ...]
     why: str
     condition: str = ""
+
+    @property
+    def expires(self) -> bool:
+        """Tell whether the binding ends by itself."""
+        return self.condition.startswith("request.time")
 
 
 @cache
@@ -105,8 +114,16 @@ def bindings(deployment: Deployment) -> Iterator[Binding]:
                     resource=resource,
                     permissions=custom.permissions if custom else row.needs,
                     why=row.why,
-                    condition=SOURCES if on == "sources" else "",
+                    condition=_condition(row, on),
                 )
+
+
+def _condition(row: Row, on: str) -> str:
+    """Return a binding's condition; repeated on one day, it is the same."""
+    if row.condition == FIRST_DAYS:
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return f'request.time < timestamp("{midnight + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}")'
+    return SOURCES if on == "sources" else ""
 
 
 def _emails(account: str, deployment: Deployment) -> tuple[str, ...]:
@@ -138,6 +155,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "topic": (f"projects/{deployment.project}/topics/{deployment.topic}",),
         "dead_letters": (f"projects/{deployment.project}/topics/{deployment.dead_letters}",),
         "trigger": ("",),  # Eventarc names it when submit is deployed
+        "kept_letters": (f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}",),
         "function": (deployment.function(which),),
         "kms_key": (deployment.kms_key,),
     }[kind]
@@ -166,7 +184,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
         case "topic" | "dead_letters":
             on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
-        case "trigger":
+        case "trigger" | "kept_letters":
             on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)
         case "function":
             on = (
@@ -179,12 +197,15 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             )
         case other:
             raise ValueError(f"no command binds on {other!r}")
-    condition: tuple[str, ...] = ()
+    return (*on, f"--member={binding.member}", f"--role={binding.role}", *_flag(binding))
+
+
+def _flag(binding: Binding) -> tuple[str, ...]:
+    """Return the flag of a condition; a policy that has conditions needs one always."""
     if binding.condition:
-        condition = (f"--condition=title=functions-sources,expression={binding.condition}",)
-    elif binding.kind in ("project", "ledger", "staging"):
-        condition = ("--condition=None",) if binding.kind == "project" else ()
-    return (*on, f"--member={binding.member}", f"--role={binding.role}", *condition)
+        title = "first-days" if binding.expires else "functions-sources"
+        return (f"--condition=title={title},expression={binding.condition}",)
+    return ("--condition=None",) if binding.kind == "project" else ()
 
 
 def repository_flags(repository: str) -> tuple[str, ...]:
@@ -200,8 +221,9 @@ def markdown() -> str:
         custom = table().roles.get(row.role)
         may = f"the custom role *{row.role}*" if custom else f"`{row.role}`"
         resources = ", ".join(row.resources).replace("_", " ")
+        until = ", until the end of the day after `bootstrap`" if row.condition else ""
         accounts = ", ".join(row.accounts).replace("run_as", "run as")
-        lines.append(f"| {accounts} | {may} | {resources} | {row.why} |")
+        lines.append(f"| {accounts} | {may}{until} | {resources} | {row.why} |")
     for name, role in table().roles.items():
         permissions = ", ".join(f"`{permission}`" for permission in role.permissions)
         lines += ["", f"The custom role *{name}* ({role.title}): {permissions}."]

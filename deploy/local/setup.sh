@@ -3,7 +3,7 @@
 # setup.sh PYTHON VENV: nothing happens if VENV already has the pinned packages and this checkout's `vertex-launch`.
 set -eu
 python=$1 venv=$2 here=$(pwd -P)
-pins="requirements.txt constraints.txt requirements-dev.txt constraints-dev.txt"
+pins="requirements.txt constraints.txt requirements-deploy.txt constraints-deploy.txt requirements-dev.txt constraints-dev.txt"
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
 version='import sys; print(sys.version.split()[0])'
 
@@ -21,7 +21,7 @@ fail() {
 
 # what a shell may hold for another Python, or for a pip of its own
 for name in $(env | sed -n -e 's/^\(PYTHON[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
-unset PIP_TARGET PIP_PREFIX PIP_USER PIP_ROOT PIP_NO_DEPS PIP_REQUIREMENT PIP_CONSTRAINT
+unset PIP_TARGET PIP_PREFIX PIP_USER PIP_ROOT PIP_NO_DEPS PIP_REQUIREMENT PIP_CONSTRAINT PIP_REQUIRE_HASHES
 export no_proxy="127.0.0.1,localhost,::1${no_proxy:+,$no_proxy}" # an index of this machine; another is reached as the shell says
 export NO_PROXY="$no_proxy"
 
@@ -51,8 +51,8 @@ home=$("$venv/bin/python" -c 'import sys; print(sys.prefix)')
 printf '%s\n' "Setting up $venv (once; about half a minute) …"
 rm -f "$venv/.ready"
 pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
-pip -r requirements-dev.txt ||
-  fail "The packages could not be installed: pip needs a package index (PIP_INDEX_URL), the way to it (HTTPS_PROXY) and room on the disk."
+pip --require-hashes -r requirements-dev.txt ||
+  fail "The packages could not be installed: pip needs a package index (PIP_INDEX_URL) that serves PyPI's own files, the way to it (HTTPS_PROXY) and room on the disk."
 # No isolation: setuptools is among the packages, so this step needs no index.
 pip --no-deps --no-build-isolation --editable . ||
   fail "The command vertex-launch could not be installed from $here: see above."

@@ -40,7 +40,8 @@ def read_yaml(path: Path) -> Any:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise SettingsError(f"{path} has more than {MAX_BYTES:,} bytes. Shorten it")
-        return yaml.load(content.decode(), _Loader)  # noqa: S506 - a SafeLoader
+        text = content.decode()
+        return yaml.load(text, _Loader)  # a SafeLoader  # noqa: S506  # nosec B506
     except (OSError, yaml.YAMLError, *_OF_VALUES) as exc:
         lines = str(exc).strip().splitlines() or [type(exc).__name__]
         raise SettingsError(f"{path} cannot be read as YAML: {lines[0][:_SHOWN]}") from exc

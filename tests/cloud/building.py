@@ -37,6 +37,8 @@ class CloudBuild(Service):
             )
             held = f"storage.googleapis.com/projects/_/buckets/{source['bucket']}/objects/{source['object']}"
             self.state.demand(account.rpartition("/")[2], "storage.objects.get", held)
+            project = f"cloudresourcemanager.googleapis.com/projects/{self.state.project}"
+            self.state.demand(account.rpartition("/")[2], "logging.logEntries.create", project)
         logs = resource.get("logsBucket", f"gs://{self.state.number}.cloudbuild-logs.googleusercontent.com")
         bucket, _, folder = logs.removeprefix("gs://").partition("/")
         log = f"{folder}/log-{identifier}.txt".lstrip("/")

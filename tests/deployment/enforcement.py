@@ -1,12 +1,17 @@
 """IAM as far as the deployment needs it: who may do what follows from the policies that the deployment has set."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from deploy.cloud.iam import table
 from tests.cloud.world import Cloud
 
-FUNCTIONS_SOURCES = "storage.googleapis.com/projects/_/buckets/gcf-v2-sources-"
+# Services that give a resource's name to a condition, of those that we use: docs/iam/conditions-resource-attributes.
+WITH_NAMES = ("storage.googleapis.com/", "secretmanager.googleapis.com/", "cloudkms.googleapis.com/")
+NAME = re.compile(r'resource\.name\.startsWith\("([^"]+)"\)')
+BEFORE = re.compile(r'request\.time < timestamp\("([^"]+)"\)')
 
 
 @dataclass
@@ -23,6 +28,7 @@ class Enforcement:
     denied: list[tuple[str, str, str]] = field(default_factory=list)
     others: dict[str, frozenset[str]] = field(default_factory=dict)  # roles that only the guide gives
     expected: set[tuple[str, str]] = field(default_factory=set)  # what a test lets be denied: (identity, permission)
+    later: timedelta = timedelta()  # how much later it is than now
 
     def allows(self, identity: str, permission: str, resource: str) -> bool:
         """Tell, and note it."""
@@ -39,10 +45,20 @@ class Enforcement:
         """Yield the roles that hold on a resource, and where each is bound: there, on what it is in, on the project."""
         for place in (*_above(resource), f"cloudresourcemanager.googleapis.com/projects/{self.cloud.project}"):
             for binding in self.cloud.policies.get(place, {}).get("bindings", []):
-                if "condition" in binding and not resource.startswith(FUNCTIONS_SOURCES):
+                if not self._holds(binding.get("condition", {}).get("expression", ""), resource):
                     continue
                 if f"serviceAccount:{identity}" in binding["members"]:
                     yield binding["role"], place
+
+    def _holds(self, condition: str, resource: str) -> bool:
+        """Evaluate a condition; one that uses what a resource does not have grants nothing."""
+        if found := NAME.fullmatch(condition):
+            service, _, name = resource.partition("/")
+            return f"{service}/" in WITH_NAMES and name.startswith(found[1])
+        if found := BEFORE.fullmatch(condition):
+            return datetime.now(UTC) + self.later < datetime.fromisoformat(found[1])
+        assert not condition, f"what this means is not known here: {condition}"
+        return True
 
     def _permissions(self, role: str) -> frozenset[str]:
         custom = self.cloud.resources.get(f"iam.googleapis.com/{role}")

@@ -19,7 +19,7 @@ class NotInstalledError(Exception):
 
 def requirements(text: str) -> list[Requirement]:
     """Read the lines of a requirements.txt that name packages."""
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    lines = (line.partition("#")[0].partition("\\")[0].strip() for line in text.splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
 

@@ -180,17 +180,17 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     ),
     "another image": (
         in_step("smoke", name="python:3.11"),
-        "smoke: uses .venv, which was made in the image python:3.12",
+        "smoke: uses .venv, which was made in the image python:3.12@",
     ),
     "no shebang": (in_script("smoke", "#!/usr/bin/env bash\n", ""), "smoke: its script does not begin with bash's"),
     "an open bracket": (in_script("deploy-submit", "\n)\n", "\n"), "deploy-submit: its script is no bash"),
-    "args beside a script": (in_step("test", args=["-c"]), "test: has args, which"),
+    "args beside a script": (in_step("install", args=["-c"]), "install: has args, which"),
     "a script that is not there": (
         in_script("roll-back-unless-good", "deploy/cloud/roll_back.sh", "deploy/rollback.sh"),
         "roll-back-unless-good: runs deploy/rollback.sh, which does not exist",
     ),
     "waits for a later step": (in_step("provision", waitFor=["smoke"]), "provision: waits for 'smoke', which is no"),
-    "waits for nothing": (in_step("deploy-status", waitFor=["-"]), "deploy-status: does not wait for the tests"),
+    "waits for nothing": (in_step("deploy-status", waitFor=["-"]), "deploy-status: does not wait for install"),
     "unused substitution": (
         lambda build: build["substitutions"].update(_SPARE="x"),
         "_SPARE: is declared, but nothing uses it",
@@ -211,11 +211,18 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
         lambda build: build["options"].pop("substitutionOption"),
         "Cloud Build refuses what no step spells: ['COMMIT_SHA', '_SETTINGS', '_VPC_CONNECTOR', '_WANDB_BASE_URL']",
     ),
-    "tests of its own": (in_script("test", "exec .ci/run", "make test"), "test: the first step has to run .ci/run and"),
-    "tests that may fail": (in_step("test", allowFailure=True), "test: has allowFailure, so the build goes on"),
-    "failed tests ignored": (
-        in_script("test", ".ci/run", ".ci/run || true"),
-        "test: the first step has to run .ci/run",
+    "no digest": (in_step("smoke", name="python:3.12"), "smoke: its image 'python:3.12' is not pinned by a digest"),
+    "tests as the deployer": (
+        in_script("install", "exec .venv", ".ci/run\nexec .venv"),
+        "install: runs .ci/run, whose",
+    ),
+    "packages without hashes": (
+        in_script("install", "--require-hashes", "--upgrade"),
+        "install: pip has to check hashes, and install requirements-deploy.txt only",
+    ),
+    "test packages": (
+        in_script("install", "requirements-deploy", "requirements-dev"),
+        "install: pip has to check hashes, and install requirements-deploy.txt only",
     ),
     "a function left out": (without("deploy-status"), "status: no step deploys this function"),
     "let nobody in": (

@@ -153,11 +153,28 @@ BREAKAGES = {
     ),
     "a binding has another condition": Breakage(
         "access",
-        lambda p: next(b for b in p.cloud.policies[PROJECT]["bindings"] if "condition" in b).update(condition=NEVER),
+        lambda p: next(
+            b
+            for b in p.cloud.policies[PROJECT]["bindings"]
+            if "resource.name" in b.get("condition", {}).get("expression", "")
+        ).update(condition=NEVER),
         "project p1",
         "✗",
         "launch-build@p1.iam.gserviceaccount.com lacks storage.objectViewer",
         "gcloud projects add-iam-policy-binding p1",
+    ),
+    "the first build's rights do not end": Breakage(
+        "access",
+        lambda p: p.cloud.policies[PROJECT]["bindings"].append(
+            {
+                "role": "projects/p1/roles/launch_first_build",
+                "members": ["serviceAccount:launch-build@p1.iam.gserviceaccount.com"],
+            }
+        ),
+        "project p1",
+        "✗",
+        "launch-build@p1.iam.gserviceaccount.com has launch_first_build for ever",
+        "gcloud projects remove-iam-policy-binding p1 --condition=None",
     ),
     "the trigger's binding is missing": Breakage(
         "access",

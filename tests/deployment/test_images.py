@@ -33,7 +33,7 @@ RECIPE = Recipe(
     remote="https://git.example.test/x.git",
     commit="c0ffee",
 )
-GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts", "logging.logEntries.create"}  # in the build itself
+GOOGLES_OWN = {"artifactregistry.repositories.uploadArtifacts"}  # in the build itself
 ON = {
     "project": "cloudresourcemanager.googleapis.com/projects/p1",
     "images": f"artifactregistry.googleapis.com/{DEPLOYMENT.images}",

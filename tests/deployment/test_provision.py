@@ -100,6 +100,7 @@ WRITES = (
     ("POST", "/topics/launch-requests:setIamPolicy$"),
     ("POST", "/topics/launch-dead-letters:setIamPolicy$"),
     ("POST", "/subscriptions/eventarc-[^/]*:setIamPolicy$"),
+    ("POST", "/subscriptions/launch-dead-letters:setIamPolicy$"),
     ("POST", "/jobs$"),
 )
 

@@ -24,7 +24,7 @@ case "$*" in
   "run services update-traffic "*) for word in "$@"; do
       if [[ ${word} == --to-revisions=*=100 ]]; then word=${word#*=}; echo "${word%=100}" >"${STATE}/$4.serves"; fi
     done ;;
-  "functions add-invoker-policy-binding "*) ;;
+  "run services get-iam-policy "* | "functions add-invoker-policy-binding "*) ;;
   *) echo "unexpected: $*" >&2; exit 2 ;;
 esac
 """

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -304,6 +305,7 @@ def test_a_failed_smoke_test_brings_the_previous_revisions_back(project: Whole, 
     """The build fails; the next good one takes the traffic again. What was provisioned once stays as it is."""
     before = {verb: serving(project, verb) for verb in FUNCTIONS}
     fault = project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403)
+    project.enforcement.later = timedelta(days=3)  # its permissions to set policies have ended
     bad = project.build()
     assert fault.times == 0
     assert bad.failed == ["smoke", "roll-back-unless-good"]
@@ -331,6 +333,10 @@ def test_the_next_build_takes_the_traffic_again(project: Whole, build: Build) ->
 def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
     """The next provision undoes them, with the permissions of the build; --plan shows them first, and does nothing."""
     topic = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"]
+    dead = project.cloud.resources[f"pubsub.googleapis.com/projects/p1/topics/{DEAD}"]
+    kept = project.cloud.resources[f"pubsub.googleapis.com/projects/p1/subscriptions/{DEAD}"]
+    [trigger] = PubSub(project.cloud.state).subscriptions(TOPIC)
+    dead["labels"], kept["ackDeadlineSeconds"], trigger["ackDeadlineSeconds"] = {}, 10, 10
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
     topic["labels"], job["schedule"], ledger["lifecycle"] = {}, "0 0 1 1 *", {}
@@ -338,10 +344,10 @@ def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
     account = DEPLOYMENT.account("build")
     planned = project.run(f"{command} --plan", account)
     assert (planned.returncode, planned.stderr) == (0, "")
-    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "3 to change."):
+    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "6 to change."):
         assert difference in planned.stdout
     assert job["schedule"] == "0 0 1 1 *"
-    assert "3 changed." in project.run(command, account).stdout
+    assert "6 changed." in project.run(command, account).stdout
     job = project.resource("cloudscheduler", "jobs/launch-poll")
     topic, ledger = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"], project.cloud.resources[LEDGER]
     assert (topic["labels"], job["schedule"], ledger["lifecycle"]) == right
@@ -448,15 +454,15 @@ def test_doctor_is_content(project: Whole, build: Build) -> None:
 
 def test_ci_submits_builds_and_nothing_else(project: Whole, build: Build) -> None:
     """The account of the guide's pipeline: what step 3 needs of Google is what the guide gives it."""
-    project.enforcement.others = {
-        "roles/cloudbuild.builds.editor": frozenset({"cloudbuild.builds.create", "cloudbuild.builds.get"}),
-        "roles/storage.legacyBucketWriter": frozenset({"storage.buckets.get", "storage.objects.create"}),
-    }
     pipeline = "launch-ci@p1.iam.gserviceaccount.com"
     used = set(project.enforcement.used)
     project.follow(BUILD, pipeline)
     roles = {role for who, role, _, _ in project.enforcement.used if who == pipeline}
-    assert roles == {*project.enforcement.others, "roles/iam.serviceAccountUser"}
+    assert roles == {
+        "projects/p1/roles/launch_ci",
+        "projects/p1/roles/launch_ci_source",
+        "roles/iam.serviceAccountUser",
+    }
     project.enforcement.used = used
 
 
@@ -489,6 +495,8 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
         "topics/launch-b-requests",
         "buckets/p1-launch-staging",
         "serviceAccounts/launch-ci@p1.iam.gserviceaccount.com",  # this one the guide makes by hand
+        "roles/launch_ci",  # and these
+        "roles/launch_ci_source",
     }
     assert "Nothing of launch is left" in project.run(f"{all_of_it} --yes").stdout
 

@@ -118,7 +118,7 @@ def test_the_stack_needs_a_checkout(tmp_path: Path) -> None:
 
 def test_what_setup_installs_is_pinned_once() -> None:
     """The build backend has the pinned version. [tool.ruff] follows what makes the script, as setup.sh expects."""
-    pins = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.rstrip(" \\") for line in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()]
     [setuptools] = PROJECT["build-system"]["requires"]
     assert setuptools in pins
     head, _, tools = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("\n[tool.ruff]\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SETUP = Path(__file__).parent.parent.parent / "deploy" / "local" / "setup.sh"
-PINS = ("requirements.txt", "constraints.txt", "requirements-dev.txt", "constraints-dev.txt")
+PINS = tuple(f"{kind}{part}.txt" for part in ("", "-deploy", "-dev") for kind in ("requirements", "constraints"))
 PROJECT = """
 [build-system]
 requires = []

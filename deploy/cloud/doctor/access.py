@@ -34,6 +34,7 @@ _NEEDS = {
     "topic": "pubsub.topics.getIamPolicy",
     "dead_letters": "pubsub.topics.getIamPolicy",
     "trigger": "pubsub.subscriptions.getIamPolicy",
+    "kept_letters": "pubsub.subscriptions.getIamPolicy",
     "function": "run.services.getIamPolicy",
 }
 
@@ -106,6 +107,8 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
 
 def _bound(case: Case, title: str, binding: Binding, policy: Any) -> Finding | None:
     """Return the fault of one binding, or None."""
+    if binding.expires:  # it may have ended, but it may not be for ever
+        return _for_ever(title, binding, policy)
     if _has(policy, binding):
         return None
     bind = gcloud.shown(bind_command(binding, case.deployment))
@@ -114,6 +117,15 @@ def _bound(case: Case, title: str, binding: Binding, policy: Any) -> Finding | N
         message = f"{who} has {role} on the whole project instead, which is more than it needs"
         return warning(title, message, f"{bind}\nThen remove the binding on the project.")
     return failed(title, f"{who} lacks {role}: {binding.why}", bind)
+
+
+def _for_ever(title: str, binding: Binding, policy: Any) -> Finding | None:
+    if not _has(policy, replace(binding, condition="")):
+        return None
+    who, role = binding.member.partition(":")[2], binding.role.rpartition("/")[2]
+    remove = ("projects", "remove-iam-policy-binding", binding.resource, "--condition=None")
+    fix = gcloud.shown((*remove, f"--member={binding.member}", f"--role={binding.role}"))
+    return failed(title, f"{who} has {role} for ever; the first build needs it for a day", fix)
 
 
 def _has(policy: Any, wanted: Binding) -> bool:
@@ -151,6 +163,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
         "topic": f"pubsub.googleapis.com/v1/{resource}",
         "dead_letters": f"pubsub.googleapis.com/v1/{resource}",
         "trigger": f"pubsub.googleapis.com/v1/{resource}",
+        "kept_letters": f"pubsub.googleapis.com/v1/{resource}",
         "function": f"run.googleapis.com/v2/{deployment.parent}/services/{resource}",
     }[kind]
     return google.get(f"https://{name}:getIamPolicy", **_WITH_CONDITIONS)

@@ -8,6 +8,10 @@ import click
 from google.api_core import exceptions as google_errors
 
 LABEL = "vertex-launch"  # marks our resources; its value is the deployment's name
+BOOTSTRAP_AGAIN = (
+    "A build can create resources and set their policies until the end of the day after "
+    "`bootstrap`: run bootstrap again, then build"
+)
 CREATED, DELETED = "is created", "is deleted"  # the differences of whole resources
 
 
@@ -28,7 +32,9 @@ class Change:
         try:
             self.make()
         except google_errors.GoogleAPICallError as exc:
-            raise click.ClickException(f"{self.resource}: {exc.message}") from exc
+            denied = isinstance(exc, google_errors.Forbidden)
+            fix = f". {BOOTSTRAP_AGAIN}" if denied else ""
+            raise click.ClickException(f"{self.resource}: {exc.message}{fix}") from exc
 
 
 class Part(Protocol):

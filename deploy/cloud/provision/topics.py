@@ -27,7 +27,8 @@ def parts(deployment: Deployment) -> list[Part]:
         DeadLetters(deployment, subscriber),
         Trigger(deployment, publisher, subscriber),
     ]
-    clients = {"topic": publisher, "dead_letters": publisher, "trigger": subscriber}
+    clients = {"topic": publisher, "dead_letters": publisher}
+    clients |= {"trigger": subscriber, "kept_letters": subscriber}
     policies = [
         IamPolicy(deployment, binding, clients[binding.kind], publisher)
         for binding in bindings(deployment)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.adapters.build.builders import DOCKER, GIT
 from shared.adapters.build.calls import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
@@ -25,7 +26,6 @@ from shared.core.within import within
 BUILD_SECONDS = 3600
 HISTORY = 20  # builds of one image that are read, newest first
 JUST_NOW = timedelta(hours=1)  # an image pushed since then exists, even if it is not visible yet
-GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
 # The programs of the steps. Values reach them as arguments only, never as text of a program.
 _PROGRAMS = Path(__file__).parent
 FETCH = (_PROGRAMS / "fetch_repository.sh").read_text(encoding="utf-8")

@@ -115,12 +115,12 @@ class Worker:
 
     def _step(self, number: int, step: Any, workspace: Path) -> None:
         arguments = [one.replace("$$", "$") for one in step.args]
-        folder = workspace / step.dir_
-        if step.name == DOCKER and not step.entrypoint:
+        folder, image = workspace / step.dir_, step.name.partition("@")[0]
+        if image == DOCKER and not step.entrypoint:
             self._docker(arguments, folder)
             return
-        program = step.entrypoint or {GIT: "git"}.get(step.name, "")
-        if step.name not in (GIT, DOCKER) or program not in ("git", "bash"):
+        program = step.entrypoint or {GIT: "git"}.get(image, "")
+        if image not in (GIT, DOCKER) or program not in ("git", "bash"):
             raise BuildError(
                 f"build step {number} {step.name!r} cannot run on this machine, which has no Docker"
             )

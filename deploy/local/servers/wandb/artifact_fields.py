@@ -37,7 +37,7 @@ def file_node(info: Info, artifact: Artifact, name: str) -> dict[str, Any]:
         "storage_path": f"{artifact.id}/{name}",
         "mimetype": None,
         "updated_at": timestamp(artifact.created_at),
-        "md5": hashlib.md5(content).hexdigest(),  # noqa: S324 - W&B's own checksum
+        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),  # W&B's own checksum
         "digest": None,
         "artifact": artifact,
         "upload_multipart_urls": None,

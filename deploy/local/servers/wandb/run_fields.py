@@ -102,7 +102,9 @@ def _file(info: Info, run: Run, name: str) -> dict[str, Any]:
         "size_bytes": len(run.files.get(name, b"")),
         "mimetype": None,
         "updated_at": timestamp(run.heartbeat_at),
-        "md5": hashlib.md5(run.files.get(name, b"")).hexdigest(),  # noqa: S324 - W&B's own checksum
+        "md5": hashlib.md5(
+            run.files.get(name, b""), usedforsecurity=False
+        ).hexdigest(),  # W&B's own checksum
     }
 
 
