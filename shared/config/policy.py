@@ -181,7 +181,7 @@ class AdmissionPolicy(BaseModel):
         Field(
             min_length=1,
             description="the project in which the job runs, from its spec or the deployment, and "
-            "the project in each resource name: network, network attachment, DNS peering, "
+            "the project in each resource name: account, network, network attachment, DNS peering, "
             "tensorboard, experiment, encryption key, persistent resource, reservation, Lustre "
             "volume. The rule compares texts, so list a project's number too if a name contains "
             "it: Vertex AI requires the number for a network",

@@ -121,6 +121,7 @@ RULES = (
             "spec.persistent_resource_id",
             f"{POOL}.machine_spec.reservation_affinity.values[]",
             f"{POOL}.lustre_mounts[].volume_handle",
+            "run.service_account",
             "run.network",
             "run.tensorboard",
             "run.experiment",

@@ -413,3 +413,12 @@ def test_a_variable_of_wandb_that_an_author_sets_is_not_wandbs(outside: Outside)
     launches = sent(outside, *specs, LAUNCH_POLICY={"environment_variables": []})
     assert outside.vertex.jobs() == []
     assert [one.reason for one in launches if "rule policy.environment_variables" not in one.reason] == []
+
+
+def test_an_account_as_a_resource_name_is_of_an_allowed_project(outside: Outside) -> None:
+    """Also if no rule limits the accounts; an address names no project here."""
+    names = ("projects/q/serviceAccounts/a@q.iam.gserviceaccount.com", "projects/-/serviceAccounts/a@q.example.com")
+    specs = [asked(((*RUN, "service_account"), name)) for name in names]
+    launches = sent(outside, *specs, LAUNCH_POLICY={"projects": ["p", "123"]})
+    assert outside.vertex.jobs() == []
+    assert [one.reason for one in launches if "rule policy.projects" not in one.reason] == []
