@@ -79,6 +79,8 @@ class Stack:
     pubsub_options: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()  # stand-ins that the caller has started at their ports
     functions: tuple[str, ...] = FUNCTIONS
+    # the root of a function's code by function; without one, this project's
+    sources: dict[str, Path] = field(default_factory=dict)
     # seconds by function that replace TIMEOUTS
     timeouts: Mapping[str, int] = field(default_factory=dict)
     start_seconds: float = START_SECONDS
@@ -126,9 +128,11 @@ class Stack:
 
     def start_function(self, name: str) -> None:
         """Serve one function through gunicorn, as the buildpack's container does."""
+        source = self.sources.get(name, ROOT)
         seconds = self.timeouts.get(name, TIMEOUTS[name])
         environ = self.function_environ() | platform_variables(name, seconds)
-        self.processes.start(name, function_command(name, getattr(self.ports, name)), environ)
+        command = function_command(name, getattr(self.ports, name), source)
+        self.processes.start(name, command, environ | {"PYTHONPATH": str(source)})
 
     def function_settings(self) -> dict[str, str]:
         """Return the settings of the functions: the endpoints, then those of the caller."""
