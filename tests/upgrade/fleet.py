@@ -80,7 +80,7 @@ class Upgrade:
             self.folder, Ports.free(), {**SETTINGS, **LADDER, "LAUNCH_MAX_JOBS": "12"}, every=0.7, emulator=False,
             gcs_options=("--write-seconds", "0.2"), wandb_options=("--lease-seconds", "5"),
             vertex_options=("--pending-seconds", "0.1", "--shortage", SHORTAGE),
-            pubsub_options=("--shape", "cloudevent"), sources=dict.fromkeys(FUNCTIONS, self.old),
+            pubsub_options=("--shape", "cloudevent"), attempts=20, sources=dict.fromkeys(FUNCTIONS, self.old),
         )  # fmt: skip
 
     def _phase(self, stack: Stack, phase: str, sources: Mapping[str, Path], share: float) -> None:
