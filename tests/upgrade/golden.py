@@ -25,11 +25,14 @@ SAVED = ("key", "writer")  # metadata that tells nothing about the state
 
 def objects(stack: Stack) -> Iterator[dict[str, Any]]:
     """Yield the name, metadata and content of each object in the ledger's bucket."""
-    address = f"{stack.ports.url('gcs')}/storage/v1/b/{BUCKET}/o"
-    for found in requests.get(address, timeout=10).json().get("items", []):
-        answer = requests.get(f"{address}/{found['name'].replace('/', '%2F')}?alt=media", timeout=10)
-        if answer.ok:  # it may be closed by now
-            yield {"name": found["name"], "metadata": found.get("metadata", {}), "content": answer.json()}
+    listing = f"{stack.ports.url('gcs')}/storage/v1/b/{BUCKET}/o"
+    for found in requests.get(listing, timeout=10).json().get("items", []):
+        address = f"{listing}/{found['name'].replace('/', '%2F')}"
+        content = requests.get(f"{address}?alt=media", timeout=10)
+        after = requests.get(address, timeout=10)
+        # it may have been closed or written meanwhile
+        if content.ok and after.ok and after.json()["generation"] == found["generation"]:
+            yield {"name": found["name"], "metadata": found.get("metadata", {}), "content": content.json()}
 
 
 def kind_of(record: dict[str, Any]) -> str:
