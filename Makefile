@@ -6,12 +6,12 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test simulate quick check pins reference bench fuzz clean
+.PHONY: help ready setup demo up chaos test simulate upgrade-test quick check pins reference bench fuzz clean
 # Also with `make -j`, one command runs at a time: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
 help: ## Show these commands
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: ready ## Install vertex-launch and all packages into .venv
 
@@ -26,6 +26,10 @@ chaos: ready ## Launch 1,000 items while services fail; audit each one
 
 test: ready ## Run all tests; at most ten minutes on two cores
 	@exec $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+FROM :=
+upgrade-test: ready ## Replace the functions of FROM=COMMIT one after another; audit each item
+	@exec $(RUN) -m tests.upgrade $(if $(FROM),--from $(FROM)) $(ARGS)
 
 SECONDS := 600
 simulate: ready ## Run the functions in a simulated world of faults

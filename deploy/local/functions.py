@@ -1,6 +1,7 @@
 """The three functions as local processes: their command and their environment."""
 
 import sys
+from pathlib import Path
 
 from deploy.local.environment import ROOT
 from deploy.local.ports import HOST, Ports
@@ -15,9 +16,9 @@ from deploy.local.project import (
 )
 
 
-def function_command(name: str, port: int) -> list[str]:
+def function_command(name: str, port: int, source: Path = ROOT) -> list[str]:
     """Return the command that serves one function, as the buildpack's container does."""
-    target = ["--target", name, "--source", str(ROOT / "main.py")]
+    target = ["--target", name, "--source", str(source / "main.py")]
     where = ["--host", HOST, "--port", str(port)]
     return [sys.executable, "-m", "functions_framework", *target, *where]
 

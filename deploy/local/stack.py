@@ -77,8 +77,11 @@ class Stack:
     wandb_options: tuple[str, ...] = ()
     vertex_options: tuple[str, ...] = ()
     pubsub_options: tuple[str, ...] = ()
+    attempts: int = 5  # deliveries of a message
     without: frozenset[str] = frozenset()  # stand-ins that the caller has started at their ports
     functions: tuple[str, ...] = FUNCTIONS
+    # the root of a function's code by function; without one, this project's
+    sources: dict[str, Path] = field(default_factory=dict)
     # seconds by function that replace TIMEOUTS
     timeouts: Mapping[str, int] = field(default_factory=dict)
     start_seconds: float = START_SECONDS
@@ -126,9 +129,12 @@ class Stack:
 
     def start_function(self, name: str) -> None:
         """Serve one function through gunicorn, as the buildpack's container does."""
+        source = self.sources.get(name, ROOT)
         seconds = self.timeouts.get(name, TIMEOUTS[name])
         environ = self.function_environ() | platform_variables(name, seconds)
-        self.processes.start(name, function_command(name, getattr(self.ports, name)), environ)
+        command = function_command(name, getattr(self.ports, name), source)
+        only = {"PYTHONPATH": str(source), "PYTHONSAFEPATH": "1"}  # not the current folder
+        self.processes.start(name, command, environ | only)
 
     def function_settings(self) -> dict[str, str]:
         """Return the settings of the functions: the endpoints, then those of the caller."""
@@ -199,4 +205,4 @@ class Stack:
             make_bucket(self.ports.url("gcs"), name, seconds=seconds)
 
     def _make_topics(self, seconds: float) -> None:
-        topics.create_topics(self.ports, seconds)
+        topics.create_topics(self.ports, seconds, self.attempts)

@@ -24,8 +24,11 @@ def subscriber(ports: Ports) -> pubsub_v1.SubscriberClient:
     return pubsub_v1.SubscriberClient(transport=_transport(SubscriberGrpcTransport, ports))
 
 
-def create_topics(ports: Ports, seconds: float) -> None:
-    """Create the topic, its push subscription and the dead letters, as the deployment does."""
+def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
+    """Create the topic, its push subscription and the dead letters, as the deployment does.
+
+    After `attempts` deliveries (20 in the cloud) a message is a dead letter.
+    """
     publishing, subscribing = publisher(ports), subscriber(ports)
     topic, dead = (publishing.topic_path(PROJECT, name) for name in (TOPIC, DEAD_LETTERS))
     subscriptions = [
@@ -39,7 +42,9 @@ def create_topics(ports: Ports, seconds: float) -> None:
             retry_policy=RetryPolicy(
                 minimum_backoff=Duration(seconds=1), maximum_backoff=Duration(seconds=10)
             ),
-            dead_letter_policy=DeadLetterPolicy(dead_letter_topic=dead, max_delivery_attempts=5),
+            dead_letter_policy=DeadLetterPolicy(
+                dead_letter_topic=dead, max_delivery_attempts=attempts
+            ),
         ),
     ]
     retry = Retry(timeout=seconds)

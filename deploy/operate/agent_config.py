@@ -10,20 +10,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from deploy.operate.agent_keys import FIXES, KEYS, KNOWN
+from shared.config import unknown
 from shared.config.launch_config import (
     AGENTS_BUILDERS,
     CONFIG_FILE,
     LaunchConfig,
+    MisspeltKeys,
     builder_problem,
     read_launch_config,
 )
-from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, variables
+from shared.config.settings import KINDS, variables
 from shared.config.yaml_file import read_yaml
 from shared.core.errors import SettingsError
 from shared.core.redaction import is_secret, redacted
 
 UNKNOWN, UNSET, WRONG = "unknown", "not set", "wrong"
-KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
 NOT_SHOWN = "[not shown]"
 _KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
@@ -74,6 +75,8 @@ def read(path: Path) -> AgentFile:
     errors: list[Any] = []
     try:
         read_launch_config(path)
+    except MisspeltKeys:
+        pass  # _misspelt finds them again, beside the other problems
     except SettingsError as exc:
         mark = getattr(exc.__cause__, "problem_mark", None)
         if mark:
@@ -90,6 +93,7 @@ def read(path: Path) -> AgentFile:
     )  # a place needs all its fields
     config = LaunchConfig.model_validate(_without(written, wrong | whole))
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
+    problems += _misspelt(written)
     return AgentFile(
         written, config, (*problems, *_no_queue(written, config, wrong), *_no_build(config))
     )
@@ -111,6 +115,13 @@ def lines(file: AgentFile) -> Iterator[Line]:
             effect = "refused" if key in wrong else "ignored"
             meaning = f"It is {effect}.{_did_you_mean(key)}"
             yield Line(_shown("", key), NOT_SHOWN, UNKNOWN, meaning, "")
+
+
+def _misspelt(written: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for each key that almost matches a known one."""
+    for key, like in unknown.keys(written, LaunchConfig).items():
+        if like:
+            yield Problem(_shown("", key), NOT_SHOWN, "it is not known", f"Write {like}.")
 
 
 def _no_queue(

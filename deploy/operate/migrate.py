@@ -11,9 +11,9 @@ from rich.table import Table
 from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.deployment import ACCOUNTS, Deployment
 from deploy.cloud.iam import Binding, bindings
-from deploy.operate.agent_config import KINDS, AgentFile, lines, read
+from deploy.operate.agent_config import AgentFile, lines, read
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig
-from shared.config.settings import variables
+from shared.config.settings import KINDS, variables
 from shared.core.errors import SettingsError
 
 UNCUT = 10_000  # columns, if the output is no terminal

@@ -13,12 +13,14 @@ from shared.core.errors import (
     KeyRefused,
     KeyReused,
     LaunchError,
+    NewerRecord,
     NotAMessage,
     OutcomeUnknown,
     OutOfTime,
     Reject,
     Retry,
     SettingsError,
+    UnreadableRecord,
 )
 
 
@@ -139,6 +141,20 @@ ROWS = (
         "",
         "another invocation wrote the record first",
         "the loser of the compare-and-swap stops; a later invocation reads the new record",
+        "nothing",
+    ),
+    Row(
+        UnreadableRecord,
+        "",
+        "a record in the ledger is damaged",
+        "stays open and keeps its slot; each response names it",
+        "nothing",
+    ),
+    Row(
+        NewerRecord,
+        "",
+        "a function runs an older revision than the one that wrote the record",
+        "stays open and keeps its slot, until a newer revision serves",
         "nothing",
     ),
     Row(

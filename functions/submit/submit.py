@@ -16,7 +16,14 @@ from functions.submit.outcome import Outcomes, Settled, SubmitTimings
 from functions.submit.room import Room
 from functions.submit.unforeseen import foreseen
 from shared.core.budget import Budget
-from shared.core.errors import Conflict, Denied, LaunchError, OutcomeUnknown, Retry
+from shared.core.errors import (
+    Conflict,
+    Denied,
+    LaunchError,
+    NewerRecord,
+    OutcomeUnknown,
+    Retry,
+)
 from shared.core.launch import Launch, State
 from shared.core.message import Request, Ticket
 from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger
@@ -71,7 +78,11 @@ class Submit:
 
     def _open(self, message: Ticket | Request) -> Launch:
         """Return the launch of a message, if a submit may claim it now."""
-        found = intake.open_launch(message, self.ledger, self.clock())
+        try:
+            found = intake.open_launch(message, self.ledger, self.clock())
+        except NewerRecord as exc:  # status publishes its ticket again for a newer submit
+            key = message.launch_key
+            raise _Done(_log("launch.needs_newer", key, problem=str(exc))) from exc
         if found is None:
             raise _Done(_log("launch.unknown", str(getattr(message, "launch_key", ""))))
         if found.entry.state is State.ENDED and not found.entry.attempt:
@@ -212,4 +223,5 @@ _LEVELS = {
     # the author must act; for a request without an item, this line is the only report
     "launch.rejected": logging.WARNING,
     "launch.waiting": logging.WARNING,
+    "launch.needs_newer": logging.WARNING,
 }

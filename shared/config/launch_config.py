@@ -1,6 +1,7 @@
 """The agent's own configuration file, launch-config.yaml, with the keys that matter here."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from shared.config import unknown
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
 from shared.config.requests import RequestLimits
@@ -22,7 +24,7 @@ from shared.core.building import GitCredential, repository_of
 from shared.core.errors import SettingsError
 from shared.core.image import FORM, Image
 from shared.core.reserved import BUCKET
-from shared.core.shorten import quoted
+from shared.core.shorten import quoted, shown
 
 __all__ = [
     "AGENTS_BUILDERS",
@@ -36,6 +38,7 @@ __all__ = [
     "ImageReference",
     "KeySecret",
     "LaunchConfig",
+    "MisspeltKeys",
     "builder_problem",
     "read_launch_config",
 ]
@@ -204,14 +207,32 @@ def read_launch_config(path: Path) -> LaunchConfig:
     """Read an agent's launch-config.yaml.
 
     Raises:
-        SettingsError: it is not YAML, or a key's value is wrong.
+        SettingsError: it is not YAML, a key's value is wrong, or a key is misspelt.
     """
     from shared.config.yaml_file import read_yaml  # imports PyYAML only if there is a file
 
+    written = read_yaml(path) or {}
     try:
-        return LaunchConfig.model_validate(read_yaml(path) or {})
+        config = LaunchConfig.model_validate(written)
     except ValidationError as exc:
         raise SettingsError("; ".join(_problems(path, exc))) from exc
+    strangers = unknown.keys(written, LaunchConfig)
+    if misspelt := {key: like for key, like in strangers.items() if like}:
+        raise MisspeltKeys(path, misspelt)
+    if strangers:
+        unknown.report(str(path), frozenset(strangers))
+    return config
+
+
+class MisspeltKeys(SettingsError):
+    """Keys of a launch-config that almost match known ones; `near` names those."""
+
+    def __init__(self, path: Path, near: Mapping[str, str]) -> None:
+        self.near = near
+        problems = [
+            f"{path}: {shown(key)}: is not known; write {like}" for key, like in near.items()
+        ]
+        super().__init__("; ".join(problems[:MOST_PROBLEMS]))
 
 
 def _problems(path: Path, wrong: ValidationError) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.message import Queue
+from shared.core.record import Record
 from shared.core.shortage import Shortage
 from shared.core.shorten import shortened
 from shared.core.states import Outcome, State
@@ -13,7 +14,7 @@ CANCEL_REASON_BYTES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class RunPath:
+class RunPath(Record):
     """The names by which W&B finds a run."""
 
     entity: str
@@ -22,7 +23,7 @@ class RunPath:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Record):
     """Everything that decides the next step of a launch, without its request.
 
     Times are aware and in UTC. `item_id` and the queue are empty for a request without a W&B queue.

@@ -58,6 +58,14 @@ class OutcomeUnknown(LaunchError):
     """A call may or may not have had its effect: look before you repeat it."""
 
 
+class UnreadableRecord(Retry):
+    """This version cannot read a record: a newer one can, or an operator has to repair it."""
+
+
+class NewerRecord(UnreadableRecord):
+    """A record needs a newer version: this one leaves it as it is, open and in its slot."""
+
+
 class Conflict(LaunchError):
     """Another process has changed the record since it was read: read and decide again."""
 

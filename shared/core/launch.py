@@ -11,6 +11,7 @@ from typing import Any
 from shared.core.backoff import Backoff
 from shared.core.entry import NOTICE_BYTES, Entry, RunPath
 from shared.core.placement import Placement
+from shared.core.record import Record
 from shared.core.redaction import redacted, secrets_in
 from shared.core.shortage import Shortage
 from shared.core.shorten import shortened
@@ -42,7 +43,7 @@ _HISTORY = 50  # lines
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Record):
     """The result of one create, kept for readers of the record."""
 
     number: int
@@ -51,7 +52,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Record):
     """The whole record of a launch: its index entry, its request and its history.
 
     `generation` is the ledger's version of the record; 0 means that it was not written yet.
@@ -71,6 +72,16 @@ class Launch:
     def key(self) -> str:
         """Return the launch key."""
         return self.entry.key
+
+    @property
+    def needs(self) -> int:
+        """Return the lowest `record.READS` of a version that may claim or write this record.
+
+        A version without builds, ladders, schedulers or resumes would launch it again and again.
+        """
+        entry, climb = self.entry, self.climb
+        climbs = entry.climbs or climb.elsewhere or climb.tried or climb.barred
+        return 1 if entry.build or entry.scheduler or entry.resumes or climbs else 0
 
     def move(self, state: State, **changes: Any) -> "Launch":
         """Return this launch in another state, with these fields of its entry changed.

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from shared.core.record import Record
+
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Record):
     """The position of a launch on the operator's ladder, kept in its record.
 
     A place is a text: a region and a strategy. Without a ladder a launch has only its own place.

@@ -14,7 +14,8 @@ import requests
 from deploy.local.processes import NotStartedError
 from deploy.local.servers.faults import CONTROL, FAULTLESS
 from deploy.local.servers.wandb.state import QUEUE_PROJECT
-from deploy.local.stack import API_KEY, BUCKET, ENTITY, FUNCTIONS, QUEUE, START_SECONDS, Stack
+from deploy.local.stack import API_KEY, BUCKET, ENTITY, FUNCTIONS, PROJECT, QUEUE, START_SECONDS, TOPIC, Stack
+from shared.core.message import Queue, Request, encode
 from tests.chaos.audit import Audit, Waits, audit
 from tests.chaos.items import HIDDEN_PROJECT, WANDB_PROJECT, Item
 
@@ -50,6 +51,13 @@ class Outside:
             self._graphql(MAKE_RUN, {"e": ENTITY, "p": WANDB_PROJECT, "r": item.run_id, "n": item.name})
         pushed = {"e": ENTITY, "p": QUEUE_PROJECT, "q": QUEUE, "s": json.dumps(item.run_spec)}
         return str(self._graphql(PUSH, pushed)["pushToRunQueueByName"]["runQueueItemId"])
+
+    def publish(self, item: Item) -> None:
+        """Ask for an item as another system does."""
+        publisher = self._stack.publisher()
+        queue = Queue(entity=ENTITY, name=QUEUE)
+        request = Request(source="chaos", idempotency_key=item.name, run_spec=item.run_spec, queue=queue)
+        publisher.publish(publisher.topic_path(PROJECT, TOPIC), encode(request)).result(timeout=30)
 
     def delete_item(self, item_id: str) -> None:
         """Delete an item from its queue."""

@@ -10,8 +10,7 @@ from contextlib import closing
 from dataclasses import asdict
 
 from deploy.local.processes import HOST, NotStartedError
-from deploy.local.stack import ENTITY, FUNCTIONS, PROJECT, QUEUE, TOPIC, Stack
-from shared.core.message import Queue, Request, encode
+from deploy.local.stack import FUNCTIONS, Stack
 from tests.chaos.freezing import Freezer
 from tests.chaos.items import Item
 from tests.chaos.outside import STAND_INS, Outside
@@ -156,11 +155,8 @@ class Storm:
 
     def _publish(self, items: Sequence[Item]) -> None:
         """Ask for these items as another system does."""
-        publisher = self._stack.publisher()
         for item in items:
-            queue = Queue(entity=ENTITY, name=QUEUE)
-            request = Request(source="chaos", idempotency_key=item.name, run_spec=item.run_spec, queue=queue)
-            publisher.publish(publisher.topic_path(PROJECT, TOPIC), encode(request)).result(timeout=30)
+            self._outside.publish(item)
 
     def _reaches(self, ended: float, show: Show) -> bool:
         """Wait until so many launches have ended; False where nothing moves any more."""

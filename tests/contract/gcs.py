@@ -1,12 +1,15 @@
 """A GCS server for the tests, one for all of a process, and a fresh bucket for each test."""
 
 import itertools
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import requests
 
 from deploy.local.processes import HOST, Processes, free_port
 from deploy.local.servers.gcs.server import gcs_command, make_bucket
@@ -55,3 +58,12 @@ def fresh_bucket(url: str) -> str:
     name = f"ledger-{os.getpid()}-{next(_numbers)}"
     make_bucket(url, name)
     return name
+
+
+def put(server: str, bucket: str, name: str, metadata: dict[str, str], content: bytes) -> None:
+    """Write an object by hand."""
+    parts = [json.dumps({"name": name, "metadata": metadata}).encode(), content]
+    body = b"".join(b"--cut\r\nContent-Type: application/json\r\n\r\n%s\r\n" % part for part in parts) + b"--cut--"
+    headers = {"Content-Type": "multipart/related; boundary=cut"}
+    upload = f"{server}/upload/storage/v1/b/{bucket}/o?uploadType=multipart"
+    requests.post(upload, data=body, headers=headers, timeout=5).raise_for_status()

@@ -9,7 +9,7 @@ import requests
 from shared.adapters.gcs import GcsLedger
 from shared.adapters.gcs.index import IN_RECORD, metadata_of
 from shared.core.errors import Retry
-from tests.contract.gcs import fresh_bucket, limited_gcs
+from tests.contract.gcs import fresh_bucket, limited_gcs, put
 from tests.contract.launches import a_launch
 
 
@@ -18,15 +18,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve GCS, with preconditions of deletes that hold."""
     with limited_gcs(tmp_path_factory.mktemp("gcs"), "--write-seconds=0") as url:
         yield url
-
-
-def put(server: str, bucket: str, name: str, metadata: dict[str, str], content: bytes) -> None:
-    """Write an object by hand."""
-    parts = [json.dumps({"name": name, "metadata": metadata}).encode(), content]
-    body = b"".join(b"--cut\r\nContent-Type: application/json\r\n\r\n%s\r\n" % part for part in parts) + b"--cut--"
-    headers = {"Content-Type": "multipart/related; boundary=cut"}
-    upload = f"{server}/upload/storage/v1/b/{bucket}/o?uploadType=multipart"
-    requests.post(upload, data=body, headers=headers, timeout=5).raise_for_status()
 
 
 OLD = {  # as it was written before there were bounds

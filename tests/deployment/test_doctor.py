@@ -77,6 +77,14 @@ def publish_dead_letter(project: Deployed) -> None:
 
 
 BREAKAGES = {
+    "a variable is misspelt": Breakage(
+        "running",
+        lambda p: p.function("poll")["serviceConfig"]["environmentVariables"].update(LAUNCH_PLICY="{}"),
+        "names of settings",
+        "!",
+        "no setting is called LAUNCH_PLICY",
+        "Write LAUNCH_POLICY.",
+    ),
     "an API is off": Breakage(
         "project",
         lambda p: p.cloud.resources.pop(SCHEDULER_API),

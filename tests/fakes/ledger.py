@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.adapters.gcs.index import MOST, metadata_of, weight
-from shared.core.errors import Conflict, Retry
+from shared.core.errors import Conflict, NewerRecord, Retry, UnreadableRecord
 from shared.core.launch import Launch
 from shared.core.ports import AgentNote, Clock, OpenLaunches
 
@@ -28,7 +28,8 @@ class InMemoryLedger:
         """Return the open launch, or None."""
         self.reads += 1
         if key in self.unreadable:
-            raise Retry(f"open/{key}: this version cannot read the record: {self.unreadable[key]}")
+            kind = NewerRecord if "needs" in self.unreadable[key] else UnreadableRecord
+            raise kind(f"open/{key}: this version cannot read the record: {self.unreadable[key]}")
         return self.open.get(key)
 
     def write(self, launch: Launch) -> Launch:

@@ -29,7 +29,7 @@ from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.state import VertexState
 from deploy.local.serving import serving
 from shared.adapters.gcs import GcsLedger
-from shared.adapters.gcs.ledger import UnreadableRecord
+from shared.core.errors import UnreadableRecord
 from tests.bench.sizes import container_megabytes, deployed, megabytes_given
 from tests.contract.gcs import fresh_bucket, limited_gcs
 

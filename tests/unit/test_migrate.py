@@ -15,11 +15,10 @@ from deploy.__main__ import main
 from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.iam import bindings
-from deploy.operate.agent_config import KINDS
 from deploy.operate.agent_keys import FIXES, KEYS, KNOWN
 from shared.config.launch_config import AdmissionPolicy, LaunchConfig
 from shared.config.requests import RequestLimits
-from shared.config.settings import Settings, load, variables
+from shared.config.settings import KINDS, Settings, load, variables
 from shared.core.errors import SettingsError
 
 LAUNCH = Path(wandb.sdk.launch.__path__[0])
@@ -298,11 +297,8 @@ def test_beside_wrong_values_all_other_keys_are_explained(run: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "key", "meant"),
     [
-        ("maxjobs: 3", "maxjobs", "max_jobs"),
         ("PROJECT: cats", "PROJECT", "project"),
-        ("stopped-run-timeout: 5", "stopped-run-timeout", "stopped_run_timeout"),
-        ("environment: {Region: r1}", "environment.Region", "environment.region"),
-        ("builder: {build_context_store: gs://b}", "builder.build_context_store", "builder.build-context-store"),
+        ("builder: {context-store: gs://b}", "builder.context-store", "builder.build-context-store"),
     ],
 )
 def test_an_unknown_key_is_asked_for(run: Run, line: str, key: str, meant: str) -> None:
@@ -310,6 +306,23 @@ def test_an_unknown_key_is_asked_for(run: Run, line: str, key: str, meant: str) 
     result = run(f"{MINIMAL}{line}\n")
     assert rows(result)[key][1:] == ["unknown", f"It is ignored. Did you mean {meant}?"]
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "meant"),
+    [
+        ("maxjobs: 3", "maxjobs", "max_jobs"),
+        ("stopped-run-timeout: 5", "stopped-run-timeout", "stopped_run_timeout"),
+        ("environment: {Region: r1}", "environment.Region", "environment.region"),
+        ("builder: {build_context_store: gs://b}", "builder.build_context_store", "builder.build-context-store"),
+    ],
+)
+def test_a_misspelt_key_is_refused(run: Run, line: str, key: str, meant: str) -> None:
+    """The functions would not start with it: the problem names the known key."""
+    result = run(f"{MINIMAL}{line}\n")
+    assert rows(result)[key][1:] == ["unknown", f"It is refused. Did you mean {meant}?"]
+    assert f"{key} = [not shown]: it is not known. Write {meant}." in section(result, "Problems")
+    assert result.exit_code == 1
 
 
 def test_an_unknown_key_of_policy_is_refused(run: Run) -> None:

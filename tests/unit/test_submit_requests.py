@@ -126,6 +126,19 @@ def test_a_record_that_cannot_be_read_takes_a_place(scene: Scene) -> None:
     assert scene.deliver(a_request()) == "launch.waiting"
 
 
+@pytest.mark.parametrize("as_ticket", [True, False], ids=["ticket", "request"])
+def test_a_launch_that_needs_a_newer_version_is_left_alone(scene: Scene, as_ticket: bool) -> None:
+    """Its message is done with: a newer status publishes a ticket again. A dead letter would help nobody."""
+    opened = _opened(scene, "1")
+    scene.clock.pass_(3600)
+    before = scene.ledger.open[opened.key]
+    scene.ledger.unreadable = {opened.key: "needs version 2 of the records; this is 1"}
+    message = ticket_of(a_request("1")) if as_ticket else a_request("1")
+    assert scene.deliver(message) == "launch.needs_newer"
+    assert scene.ledger.open[opened.key] == before
+    assert not scene.vertex.jobs
+
+
 def _opened(scene: Scene, key: str) -> Launch:
     """Write a request down without launching it."""
     scene.vertex.next_errors = [Capacity("no room")]

@@ -18,6 +18,7 @@ from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.deployment import FUNCTIONS, SCHEDULED, Deployment
 from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
+from deploy.cloud.doctor.names import check_names
 from deploy.cloud.doctor.project import STORAGE
 from deploy.cloud.provision import topics
 from deploy.cloud.provision.parts import CREATED, Part
@@ -40,6 +41,7 @@ def checks(case: Case) -> Iterator[Check]:
     for verb in FUNCTIONS:
         yield Check(f"function {verb}", partial(_function, case, verb), see_function)
     yield Check("one commit", partial(_commit, case), see_function)
+    yield Check("names of settings", partial(check_names, case), see_function)
     for verb in SCHEDULED:
         look = partial(_scheduled, case, verb)
         yield Check(f"schedule of {verb}", look, ("cloudscheduler.jobs.get",))

@@ -7,8 +7,7 @@ import click
 from deploy.cloud import gcloud
 from deploy.exit_codes import CouldNotSee
 from shared.adapters.gcs import GcsLedger
-from shared.adapters.gcs.ledger import UnreadableRecord
-from shared.core.errors import Denied, LaunchError, Retry
+from shared.core.errors import Denied, LaunchError, Retry, UnreadableRecord
 from shared.core.launch import State
 
 VIEWER = "roles/storage.objectViewer"

@@ -5,10 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from shared.adapters.gcs.bucket import Bucket
+from shared.core.asjson import as_mapping
 from shared.core.errors import Conflict
 from shared.core.ports import AgentNote
+from shared.core.record import require_readable
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,11 @@ class GcsAgentBook:
         self._object = f"agents/{name}.json"
 
     def read(self) -> AgentNote | None:
-        """Return the note, or None; the next write replaces an unreadable note."""
+        """Return the note, or None; the next write replaces an unreadable note.
+
+        Raises:
+            NewerRecord: a newer poll wrote it, and works with it.
+        """
         found = self._bucket.read(self._object)
         if found is None:
             return None
@@ -61,7 +68,9 @@ class GcsAgentBook:
 
     def _parsed(self, content: bytes) -> AgentNote:
         try:
-            note = _NOTE.validate_json(content)
+            raw = as_mapping(from_json(content))
+            require_readable(raw, self._object)
+            note = _NOTE.validate_python(raw)
             if note.lease_until and note.lease_until.tzinfo is None:
                 raise ValueError("lease_until has no time zone")
         except ValueError as exc:

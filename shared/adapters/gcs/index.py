@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from pydantic import TypeAdapter, ValidationError
 
 from shared.core.launch import Entry
+from shared.core.record import NEEDS
 
 MOST = 8_192  # bytes of keys and values that GCS accepts
 ROOM = 7_900  # of them; the rest is for the writer's token
@@ -24,14 +25,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ENTRY = TypeAdapter(Entry)
 
 
-def metadata_of(entry: Entry) -> dict[str, str]:
-    """Write an entry as metadata: texts, without empty fields, the nested run as JSON."""
+def metadata_of(entry: Entry, needs: int = 0) -> dict[str, str]:
+    """Write an entry as metadata: texts, without empty fields, the nested run as JSON.
+
+    `needs` is the version that may write the record; 0 if any version may.
+    """
+    also = {NEEDS: str(needs)} if needs else {}
     values: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
     metadata = {
         name: _plain(value) if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()
     }
-    return metadata if weight(metadata) <= ROOM else dict(IN_RECORD)
+    return {**(metadata if weight(metadata) <= ROOM else IN_RECORD), **also}
 
 
 def _plain(text: str) -> str:

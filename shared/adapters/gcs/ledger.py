@@ -7,17 +7,19 @@ launches a call) reads no object.
 
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from shared.adapters.gcs.bucket import PATIENCE, Bucket, TooLarge
 from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
-from shared.core.errors import Conflict, Retry
+from shared.core.asjson import as_mapping
+from shared.core.errors import Conflict, UnreadableRecord
 from shared.core.launch import Entry, Launch
 from shared.core.ports import OpenLaunches
+from shared.core.record import NEEDS, require_readable
 from shared.core.redaction import hide, secrets_in
 
 log = logging.getLogger(__name__)
@@ -25,10 +27,6 @@ log = logging.getLogger(__name__)
 _LAUNCH = TypeAdapter(Launch)
 INDENTED = 100_000  # bytes; spaces can multiply nested JSON by twenty
 ANOTHER = "key: it is the record of another launch"
-
-
-class UnreadableRecord(Retry):
-    """This version cannot read a record: a newer one can, or an operator has to repair it."""
 
 
 class GcsLedger:
@@ -42,7 +40,7 @@ class GcsLedger:
         return self._bucket.now()
 
     def read(self, key: str) -> Launch | None:
-        """Return the open launch, or None. Raises UnreadableRecord."""
+        """Return the open launch, or None. Raises UnreadableRecord, NewerRecord."""
         return self._read("open", key)
 
     def read_closed(self, key: str) -> Launch | None:
@@ -58,7 +56,9 @@ class GcsLedger:
             return None
         blob, content = found
         try:
-            launch = _LAUNCH.validate_json(content)
+            raw = from_json(content)
+            require_readable(as_mapping(raw), f"{folder}/{key}")
+            launch = _LAUNCH.validate_python(raw)
             check(launch.entry)
             if launch.key != key:
                 raise ValueError(ANOTHER)
@@ -70,10 +70,9 @@ class GcsLedger:
 
     def write(self, launch: Launch) -> Launch:
         """Write by compare-and-swap; return the launch as written. Raises Conflict."""
-        written, content = _content(launch)
-        generation = self._bucket.write(
-            f"open/{launch.key}", content, metadata_of(written.entry), launch.generation
-        )
+        written, content = _content(launch, launch.needs)
+        metadata = metadata_of(written.entry, launch.needs)
+        generation = self._bucket.write(f"open/{launch.key}", content, metadata, launch.generation)
         return replace(written, generation=generation)
 
     def is_closed(self, key: str) -> bool:
@@ -83,7 +82,7 @@ class GcsLedger:
     def close(self, launch: Launch) -> None:
         """Write `closed/<key>`, then delete this generation of `open/<key>`.
 
-        The open record is deleted only if the closed one exists.
+        The open record is deleted only if the closed one exists. Any version may read that one.
         """
         written, content = _content(launch)
         try:
@@ -122,6 +121,7 @@ class GcsLedger:
 
     def _entry(self, key: str, metadata: dict[str, str]) -> Entry | None:
         """Return the entry of a listed object; None if the launch was closed meanwhile."""
+        require_readable(metadata, f"open/{key}")
         if held_by_record(metadata):
             launch = self.read(key)
             return launch.entry if launch else None
@@ -131,22 +131,23 @@ class GcsLedger:
         return entry
 
 
-def _content(launch: Launch) -> tuple[Launch, bytes]:
+def _content(launch: Launch, needs: int = 0) -> tuple[Launch, bytes]:
     """Return a launch as JSON can hold it, without lone surrogates; and that JSON."""
     try:
-        return launch, _json(launch)
+        return launch, _json(launch, needs)
     except PydanticSerializationError:
-        text = json.dumps(asdict(launch), default=str, ensure_ascii=False)
+        text = json.dumps(_LAUNCH.dump_python(launch), default=str, ensure_ascii=False)
         clean = _LAUNCH.validate_json(text.encode("utf-8", "replace"))
-        return clean, _json(clean)
+        return clean, _json(clean, needs)
 
 
-def _json(launch: Launch) -> bytes:
+def _json(launch: Launch, needs: int) -> bytes:
     """Return a launch as JSON; a large one without the spaces that help a person read it."""
-    content = _LAUNCH.dump_json(launch, exclude={"generation"})
-    if len(content) > INDENTED:
-        return content
-    return _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
+    values = _LAUNCH.dump_python(launch, mode="json", exclude={"generation"})
+    if needs:
+        values = {NEEDS: needs, **values}
+    content = to_json(values)
+    return content if len(content) > INDENTED else to_json(values, indent=2)
 
 
 def _unreadable(folder: str, key: str, problem: str) -> UnreadableRecord:

@@ -6,13 +6,20 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from shared.config import unknown
 from shared.config.launch_config import CONFIG_FILE, read_launch_config
 from shared.config.names import problem
-from shared.config.settings.base import KEY_FILE, Settings
+from shared.config.settings.base import KEY_FILE, Settings, variables
+from shared.config.settings.poll import PollSettings
+from shared.config.settings.status import StatusSettings
+from shared.config.settings.submit import SubmitSettings
 from shared.core.errors import SettingsError
+from shared.core.shorten import shown
 
 S = TypeVar("S", bound=Settings)
+KINDS: tuple[type[Settings], ...] = (PollSettings, SubmitSettings, StatusSettings)
 _SECTIONS = ("environment", "builder", "registry", "scheduler")
+_CONFIG = "LAUNCH_CONFIG"  # the variable that names the file
 
 
 def load(kind: type[S]) -> S:
@@ -21,8 +28,8 @@ def load(kind: type[S]) -> S:
     Raises:
         SettingsError: names each missing or wrong setting; never contains a secret.
     """
-    path = Path(os.environ.get("LAUNCH_CONFIG", CONFIG_FILE))
-    problems: list[str] = []
+    path = Path(os.environ.get(_CONFIG, CONFIG_FILE))
+    problems = _unknown_variables()
     values = _from_file(path, problems) | _from_key_file(problems)
     try:
         settings = kind(**values)
@@ -34,11 +41,22 @@ def load(kind: type[S]) -> S:
     return settings
 
 
+def _unknown_variables() -> list[str]:
+    """Return a problem for each misspelt variable; each function gets those of all three."""
+    known = {names[0] for kind in KINDS for names in variables(kind).values()}
+    macros = {name.strip() for name in os.environ.get("LAUNCH_MACROS", "").split(",")}
+    strangers = unknown.variables(os.environ.keys() - macros, known | {_CONFIG, KEY_FILE})
+    if others := frozenset(name for name, like in strangers.items() if not like):
+        unknown.report("the environment", others)
+    misspelt = {name: like for name, like in strangers.items() if like}
+    return [f"{shown(name)}: is not known; write {like}" for name, like in misspelt.items()]
+
+
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     """Return the values of a launch-config.yaml, by the fields' aliases; none without a file."""
     if not path.exists():
         if path.name != CONFIG_FILE:
-            problems.append(f"LAUNCH_CONFIG: {path} does not exist")
+            problems.append(f"{_CONFIG}: {path} does not exist")
         return {}
     try:
         config = read_launch_config(path)

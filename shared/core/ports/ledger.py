@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.core.entry import Entry
 from shared.core.launch import Launch
+from shared.core.record import Record
 
 Clock = Callable[[], datetime]  # the time now, aware, in UTC
 
@@ -65,7 +66,7 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentNote:
+class AgentNote(Record):
     """What poll remembers about its W&B agent from one call to the next.
 
     A note of an older version lacks fields; its agent is then registered again.

@@ -33,6 +33,7 @@ class Part:
     init: bool = True  # calls wandb.init
     endless: bool = False  # runs until it is cancelled
     preempted: bool = False  # loses its machine, unless it resumes a run
+    unlucky: bool = False  # loses its machine each time
     stockout: bool = False  # the same, but W&B sees only a failed run
     internal: bool = False  # its first attempt fails before its container runs
 
@@ -59,7 +60,7 @@ def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
         if run:
             run.end(TERMINATED)
         return None
-    preempted = part.preempted and not resumed
+    preempted = part.unlucky or (part.preempted and not resumed)
     lost = part.stockout and not resumed
     code = 1 if preempted or lost else part.exit_code
     if run:

@@ -1,0 +1,177 @@
+"""Drain W&B run queues: for each item pop → open in the ledger → ack → publish a ticket.
+
+Poll publishes a ticket only after W&B has accepted the ack. If poll crashes before the ack, the
+item's lease ends, and W&B offers it again, for the same launch. If poll crashes after the ack,
+status publishes the ticket.
+
+A poll can freeze and continue an hour later, while another one is working. It checks its own budget
+immediately before each pop, ledger write and ack.
+"""
+
+import logging
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from functions.poll.agent import Agent
+from functions.poll.intake import Intake, Taken, words
+from functions.poll.report import Report
+from functions.poll.slots import Limits, Slots
+from shared.core.budget import Budget
+from shared.core.errors import OutOfTime
+from shared.core.message import Queue
+from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
+
+__all__ = ["Poll", "PollLimits", "Report"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PollLimits:
+    """How many items to take, and for how long.
+
+    `lease` is longer than the invocation's budget plus the timeouts of its calls.
+    """
+
+    queues: tuple[Queue, ...]
+    max_jobs: int = 1  # -1: no limit
+    max_schedulers: int = 1
+    max_queued: int = 100
+    connections: int = 32
+    lease: timedelta = timedelta(seconds=150)
+    overdue_after: timedelta = timedelta(seconds=60)
+    window: timedelta = timedelta(0)  # how long to poll empty queues
+    interval: timedelta = timedelta(seconds=5)  # between two rounds in the window
+    base_url: str = ""  # of W&B
+    agent_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What draining needs from outside systems, and the operator's limits."""
+
+    run_queue: RunQueue
+    ledger: Ledger
+    agents: AgentBook
+    publisher: Publisher
+    clock: Clock
+    policy: PollLimits
+    wait: Callable[[float], object]  # sleeps this many seconds
+
+    def run(self, holder: str, budget: Budget) -> Report:
+        """Drain the queues once, or repeatedly in the window; one poll works at a time.
+
+        Raises:
+            Retry, Denied: the ledger or W&B cannot be reached, or W&B refuses the key.
+        """
+        now, began_with = self.clock(), budget.left
+        note = self.agents.take(holder, now, now + self.policy.lease)
+        if note is None:
+            return Report(polled=False, why_not="another poll is working")
+        report = Report()
+        try:
+            slots = self._slots(holder, frozenset(), report)
+            note, missing = self._agent().show(note, report)
+            for name in missing:
+                slots.leave_out(name)
+            while report.polled:
+                self._round(slots, budget, report)
+                window = self.policy.window.total_seconds() - (began_with - budget.left)
+                if self.policy.interval.total_seconds() > min(window, budget.left):
+                    break
+                self.wait(self.policy.interval.total_seconds())
+                if budget.left <= 0:  # the wait was longer than asked for
+                    break
+                slots = self._slots(holder, missing, report)
+            note = replace(note, polled_at=now, why_not=report.why_not)
+        finally:
+            self.agents.give_back(note)
+        return report
+
+    def _agent(self) -> Agent:
+        names = tuple(queue.name for queue in self.policy.queues)
+        entity = self.policy.queues[0].entity
+        return Agent(self.run_queue, self.policy.base_url, entity, names, self.policy.agent_config)
+
+    def _slots(self, holder: str, missing: frozenset[str], report: Report) -> Slots:
+        """Count the free slots in the ledger, so that no slot leaks.
+
+        A launch whose poll crashed before the ack takes no slot: its item is in W&B's queue again,
+        and needs the slot.
+        """
+        listing, now = self.ledger.list_open(), self.clock()
+        entries = list(listing.entries)
+        report.open_launches = len(entries) + len(listing.unreadable)
+        for key, why in listing.unreadable.items():
+            report.failed(f"ledger: open/{key}", f"cannot be read, and takes a slot: {why}")
+        after = self.policy.overdue_after
+        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, after)]
+        if stale:
+            shown = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
+            for item, exc in shown.failed.items():  # it may be acked: it keeps its slot
+                report.failed(f"item {item}", exc, exc)
+            items = {item for item, status in shown.found.items() if not status.run_name}
+            unacked = {entry.key for entry in stale if entry.item_id in items}
+            entries = [entry for entry in entries if entry.key not in unacked]
+        limits = Limits(self.policy.max_jobs, self.policy.max_schedulers, self.policy.max_queued)
+        queues = [queue for queue in self.policy.queues if queue.name not in missing]
+        first = zlib.crc32(holder.encode()) % max(len(queues), 1)
+        slots = Slots(queues, entries, len(listing.unreadable), limits, first)
+        report.held = {queue.name: why for queue, why in slots.held.items()}
+        report.full = slots.full
+        return slots
+
+    def _round(self, slots: Slots, budget: Budget, report: Report) -> None:
+        """Empty the queues once, over several connections, then publish tickets."""
+        if budget.left <= 0:
+            problem = "the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
+            report.failed("time", problem)
+            return
+        workers = min(self.policy.connections, slots.room)
+        with ThreadPoolExecutor(max(workers, 1)) as pool:
+            futures = [
+                pool.submit(self._work, slots, report.agent_id, budget) for _ in range(workers)
+            ]
+        taken = [one for future in futures for one in future.result()]
+        for one in taken:
+            if one.error:
+                report.note(one.where, one.error)
+            elif one.left:
+                report.left[one.left] += 1
+            elif one.refused:
+                report.refused[one.queue.name] += 1
+            else:
+                report.launched[one.queue.name] += 1
+        ours = [one.key for one in taken if not (one.error or one.left or one.refused)]
+        if ours:
+            try:
+                # even when the budget is spent: a late ticket changes nothing
+                self.publisher.publish(ours)
+            except Exception as exc:  # noqa: BLE001 - status publishes for an overdue launch
+                report.failed("topic", exc, exc)
+
+    def _work(self, slots: Slots, agent_id: str, budget: Budget) -> list[Taken]:
+        """Pop the queues in turn until no item, slot or time is left."""
+        intake = Intake(self.run_queue, self.ledger, self.clock, slots, budget)
+        taken: list[Taken] = []
+        while budget.left > 0 and (queue := slots.next()):
+            try:
+                budget.require("popping an item")
+                item = self.run_queue.pop(queue, agent_id)
+            except OutOfTime:
+                slots.give_back()
+                break
+            except Exception as exc:  # one queue's failure does not stop the others
+                slots.drop(queue)
+                taken.append(Taken(queue, error=words(exc)))
+                log.exception("poll.pop_failed", extra={"fields": {"queue": queue.name}})
+                continue
+            if item is None:
+                slots.drop(queue)
+                continue
+            taken.append(intake.take(queue, item))
+        return taken

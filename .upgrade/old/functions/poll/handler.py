@@ -1,0 +1,70 @@
+"""The entry point of poll: read the settings, build the parts, drain, answer."""
+
+import time
+import uuid
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import flask
+import functions_framework
+
+from functions.poll.drain import Poll, PollLimits
+from functions.poll.report import Report
+from shared import log as logs
+from shared.adapters.gcs import GcsAgentBook, GcsLedger
+from shared.adapters.pubsub import PubsubPublisher
+from shared.adapters.wandb import Graphql, WandbRunQueue
+from shared.answer import answer
+from shared.config.settings import PollSettings, load
+from shared.core.budget import Budget
+from shared.core.message import Queue
+
+
+@functions_framework.http
+def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
+    """Drain the queues, once per call of Cloud Scheduler."""
+
+    def tick() -> Report:
+        settings = load(PollSettings)
+        return build_poll(settings).run(uuid.uuid4().hex, Budget(settings.poll_budget_seconds))
+
+    return answer(request, tick)
+
+
+@lru_cache(maxsize=1)
+def build_poll(settings: PollSettings) -> Poll:
+    """Build the parts, once for the same settings; none connects before its first use."""
+    logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
+    policy = PollLimits(
+        queues=tuple(Queue(entity=settings.entity, name=name) for name in settings.queues),
+        max_jobs=settings.max_jobs,
+        max_schedulers=settings.max_schedulers,
+        max_queued=settings.max_queued,
+        connections=settings.poll_connections,
+        lease=timedelta(seconds=settings.poll_lease_seconds),
+        overdue_after=timedelta(seconds=settings.overdue_seconds),
+        window=timedelta(seconds=settings.poll_window_seconds),
+        base_url=settings.wandb_base_url,
+        agent_config={
+            "entity": settings.entity,
+            "queues": list(settings.queues),
+            "max_jobs": settings.max_jobs,
+        },
+    )
+    ledger = GcsLedger(settings.ledger_bucket)
+    graphql = Graphql(
+        settings.wandb_base_url,
+        settings.api_key,
+        settings.poll_connections,
+        ca_file=settings.wandb_ca_file,
+    )
+    return Poll(
+        run_queue=WandbRunQueue(graphql),
+        ledger=ledger,
+        agents=GcsAgentBook(settings.ledger_bucket, settings.launch_agent_name),
+        publisher=PubsubPublisher(settings.topic_path),
+        clock=ledger.now,
+        policy=policy,
+        wait=time.sleep,
+    )

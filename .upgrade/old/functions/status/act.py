@@ -1,0 +1,215 @@
+"""Carry out the decision about one launch, and warn its author.
+
+The ledger records a decision first; it does not wait for W&B to accept a warning. Every action is
+safe to repeat.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from functions.status import decisions
+from functions.status.decide import REMOVED, decide
+from functions.status.decisions import Decision, Observed
+from functions.status.excerpt import excerpt, excerpt_of_build
+from functions.status.report import Report
+from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject
+from shared.core.launch import Entry, Launch, Outcome, State
+from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
+from shared.core.shortage import Shortage
+
+log = logging.getLogger(__name__)
+
+REFUSED_FOR = timedelta(days=1)  # a report that W&B refuses keeps its launch open this long
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """What acting needs from outside systems. `in_time` raises OutOfTime after the budget's end."""
+
+    ledger: Ledger
+    custom_jobs: CustomJobs
+    tracker: RunTracker
+    publisher: Publisher
+    clock: Clock
+    timings: decisions.StatusTimings
+    in_time: Callable[[str], None]
+    report: Report
+    logs: JobLogs | None = None
+    keys: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def act(self, entry: Entry, decision: Decision, seen: Observed) -> Launch | None:
+        """Carry out a decision if the launch is as it was listed; return it if it is still open.
+
+        Raises:
+            Conflict: another process has written since: the next tick decides again.
+            OutOfTime: left to the next tick.
+        """
+        if isinstance(decision, decisions.Confirm):
+            job = self.custom_jobs.get_job(entry.job_name)
+            seen = replace(seen, job=job, gone=job is None)
+            decision = decide(entry, seen, self.clock(), self.timings)
+        if isinstance(decision, decisions.NoAction | decisions.Publish | decisions.Confirm):
+            return None
+        if isinstance(decision, decisions.Withdraw):
+            self.ledger.withdraw(entry.key, self.read(entry).generation)
+            return None
+        return self._write(self.read(entry), decision, seen)
+
+    def read(self, entry: Entry) -> Launch:
+        """Return the launch of a listed entry. Raises Conflict if it has changed, OutOfTime."""
+        self.in_time("acting on a launch")
+        launch = self.ledger.read(entry.key)
+        if launch is None or launch.entry != entry:
+            raise Conflict(entry.key)
+        return launch
+
+    def warn(self, launch: Launch, *, mark: bool) -> None:
+        """Show a launch's notice at its item; `mark` tells whether to record that W&B has it.
+
+        An ended launch is closed afterwards, even if W&B has refused the warning for a day.
+        """
+        self.in_time("a warning")
+        entry = launch.entry
+        try:
+            self.tracker.warn_item(entry.queue, entry.item_id, entry.notice, _stage(entry))
+        except LaunchError as exc:
+            refused = not isinstance(exc, KeyRefused | OutOfTime)
+            if not (refused and entry.state is State.ENDED and self._old(launch)):
+                raise
+            log.exception("status.never_told", extra=_fields(launch, exc))
+        if entry.state is State.ENDED:
+            self.ledger.close(launch)
+        elif mark:
+            self.in_time("recording a warning")
+            self.ledger.write(_changed(launch, noticed=True))
+
+    def _write(self, launch: Launch, decision: Decision, seen: Observed) -> Launch | None:
+        entry, now = launch.entry, self.clock()
+        self.in_time("writing a decision")
+        match decision:
+            case decisions.NoteStop():
+                launch = self.ledger.write(_changed(launch, stop_seen_at=now))
+            case decisions.Note(changes, notice, alarm):
+                launch = self.ledger.write(_changed(launch, **changes).tell(notice))
+                if alarm:
+                    self.report.errors.append(f"{entry.key}: {alarm}")
+                    fields = {"launch_key": entry.key, "problem": alarm}
+                    log.error("status.stuck", extra={"fields": fields})
+            case decisions.Cancel(reason):
+                if not entry.cancel_reason:  # recorded first: a later tick must know the reason
+                    launch = self.ledger.write(_changed(launch, cancel_reason=reason))
+                self.in_time("cancelling a job")
+                self.custom_jobs.cancel_job(entry.job_name)
+            case decisions.Built():
+                launch = self.ledger.write(_changed(launch, build=""))
+                self.publisher.publish([entry.key])  # if this fails, the next tick publishes
+            case decisions.Resume(budget):  # the next tick publishes its ticket
+                launch = self.ledger.write(launch.resume(now, budget))
+            case decisions.Wait(shortage, why):
+                return self._wait(launch, shortage, why, seen.job)
+            case decisions.Repeat(why):
+                broken = entry.broken + 1
+                times = f"{broken} of {self.timings.max_broken} times"
+                notice = f"{why} It is launched again ({times})."
+                wait = self.timings.backoff.after(broken)
+                again = launch.again(now, wait, notice, why, notice, broken=broken)
+                launch = self.ledger.write(again)
+            case decisions.Finish():
+                return self._finish(launch, decision, seen.job)
+        return launch
+
+    def _wait(self, launch: Launch, shortage: Shortage, why: str, job: Job | None) -> Launch | None:
+        """Wait for capacity, or end the launch if every quota is zero."""
+        if shortage is Shortage.ZERO and launch.climb.hopeless:
+            fix = "Ask Google for a larger quota: the quota is 0, so waiting does not help."
+            return self._finish(launch, decisions.Finish(Outcome.FAILED, f"{why} {fix}"), job)
+        backoff = self.timings.backoff
+        return self.ledger.write(launch.wait_for_capacity(self.clock(), shortage, why, backoff))
+
+    def _finish(self, launch: Launch, decision: decisions.Finish, job: Job | None) -> Launch | None:
+        """Record the end, report it, and close the launch after W&B has accepted the report.
+
+        The record includes the end of the log, so that a repeated report is equal.
+        """
+        if launch.entry.state is not State.ENDED:
+            ended = launch.end(
+                decision.outcome, decision.reason, self.clock(), report=decision.report
+            )
+            if ended.entry.report_owed:
+                ended = replace(ended, reason=ended.reason + self._end_of_log(launch, job))
+            launch = self.ledger.write(_last_word(ended, decision))
+        if launch.entry.report_owed:
+            self._fail_item(launch)
+        if launch.entry.scheduler and launch.entry.outcome is Outcome.FAILED:
+            self._cancel_sweep(launch)
+        if unheard(launch.entry):
+            return launch
+        # without a budget check: otherwise a slow W&B could keep the launch open for ever
+        self.ledger.close(launch)
+        return None
+
+    def _end_of_log(self, launch: Launch, job: Job | None) -> str:
+        if self.logs and job:
+            return excerpt(self.logs, launch, job, self.keys)
+        if self.logs and launch.entry.build:
+            return excerpt_of_build(self.logs, launch, self.keys)
+        return ""
+
+    def _cancel_sweep(self, launch: Launch) -> None:
+        """Cancel the sweep of a failed scheduler, which would wait for ever: it has the same id."""
+        try:
+            self.in_time("cancelling a sweep")
+            self.tracker.cancel_sweep(launch.entry.run)
+        except Reject as exc:
+            log.exception("status.sweep_not_cancelled", extra=_fields(launch, exc))
+
+    def _fail_item(self, launch: Launch) -> None:
+        """Fail the item. An outage of W&B is repeated without a bound; a refusal, for a day."""
+        entry = launch.entry
+        try:
+            self.in_time("reporting an end")
+            self.tracker.fail_item(entry.queue, entry.item_id, launch.reason, _stage(entry))
+        except Reject as exc:
+            if not self._old(launch):
+                raise
+            log.exception("status.never_told", extra=_fields(launch, exc))
+
+    def _old(self, launch: Launch) -> bool:
+        return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
+
+
+def unheard(entry: Entry) -> bool:
+    """Tell whether a notice must be sent.
+
+    Not during a claim: its holder could not record the job after our write. A FAILED item needs no
+    notice.
+    """
+    owed = bool(entry.notice) and not entry.noticed and entry.from_queue and not entry.report_owed
+    return owed and (entry.state is not State.SUBMITTING or entry.unanswered)
+
+
+def _last_word(ended: Launch, decision: decisions.Finish) -> Launch:
+    """Return an ended launch with its last notice, which does not say that it waits."""
+    entry = ended.entry
+    if decision.reason == REMOVED:
+        return _changed(ended, notice="")
+    notice = decision.warning
+    if not notice and entry.notice.startswith("Waiting:"):
+        notice = decision.reason or f"Launched: {entry.job_name}"
+    return ended.tell(notice)
+
+
+def _fields(launch: Launch, exc: Exception) -> dict[str, dict[str, str]]:
+    return {"fields": {"launch_key": launch.key, "problem": str(exc)}}
+
+
+def _stage(entry: Entry) -> str:
+    if entry.job_name:
+        return "run"
+    return "build" if entry.build else "agent"
+
+
+def _changed(launch: Launch, **changes: object) -> Launch:
+    return replace(launch, entry=replace(launch.entry, **changes))  # type: ignore[arg-type]

@@ -1,0 +1,121 @@
+"""Compare all open launches with Vertex AI and W&B, and act on the differences.
+
+Level-triggered: every tick observes everything afresh, every action is safe to repeat, and a crash
+costs one tick. The calls grow with pages of jobs and hundreds of runs; a tick reads and writes only
+the launches that need an action.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from functions.status import alarms, observe
+from functions.status.act import Actor
+from functions.status.carry_out import Acting, Decided
+from functions.status.decide import decide
+from functions.status.decisions import Observed, Publish, StatusTimings
+from functions.status.report import Report
+from shared.core.budget import Budget
+from shared.core.launch import Entry
+from shared.core.ports import (
+    Builds,
+    Clock,
+    CustomJobs,
+    Job,
+    JobLogs,
+    Ledger,
+    Publisher,
+    RunTracker,
+)
+
+log = logging.getLogger(__name__)
+
+ACTING = 30.0  # seconds for acting after a slow observation, within the function's timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What reconciling needs from outside systems. It always lists the jobs of `parents`."""
+
+    ledger: Ledger
+    custom_jobs: CustomJobs
+    tracker: RunTracker
+    publisher: Publisher
+    clock: Clock
+    builds: Builds
+    parents: tuple[str, ...]
+    timings: StatusTimings = field(default_factory=StatusTimings)
+    connections: int = 16
+    logs: JobLogs | None = None  # None: reports contain no log excerpt
+    keys: frozenset[str] = field(default=frozenset(), repr=False)  # removed from log excerpts
+
+    def run(self, budget: Budget) -> Report:
+        """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
+        report = Report()
+        listed = self.ledger.list_open()
+        entries = list(listed.entries)
+        report.open_launches = len(entries) + len(listed.unreadable)
+        for key, problem in listed.unreadable.items():
+            report.errors.append(f"{key}: this version cannot read its record: {problem}")
+        listing = observe.list_jobs(self.custom_jobs, self.parents, entries, report, budget)
+        builds = observe.get_builds(self.builds, entries, report, budget)
+        now = self.clock()  # one time for all decisions: observing takes a while
+        seen = observe.observe(
+            self.tracker, listing, builds, entries, now, self.timings.overdue_after, report
+        )
+        decided = list(self._decided(entries, seen, report, now))
+        due = [entry for entry, decision in decided if isinstance(decision, Publish)]
+        self._publish(due, report)
+        living = listing.living()
+        doubled = alarms.report_doubled(living, entries, listing.job_of, report)
+        self._act(decided, seen, doubled, budget, report)
+        alarms.report_orphans(living, entries, listed.unreadable, now, report)
+        return report
+
+    def _decided(
+        self, entries: Sequence[Entry], seen: Mapping[str, Observed], report: Report, now: datetime
+    ) -> Iterator[Decided]:
+        """Decide each launch once."""
+        for entry in entries:
+            try:
+                yield entry, decide(entry, seen[entry.key], now, self.timings)
+            except Exception as exc:  # noqa: BLE001 - one launch's failure does not stop the others
+                report.failed(entry.key, exc)
+
+    def _publish(self, due: Sequence[Entry], report: Report) -> None:
+        if not due:
+            return
+        try:
+            self.publisher.publish(entry.key for entry in due)
+            report.done["Publish"] += len(due)
+        except Exception as exc:  # noqa: BLE001 - a failure of the topic does not stop the actions
+            report.failed("topic", exc)
+
+    def _act(
+        self,
+        decided: Sequence[Decided],
+        seen: Mapping[str, Observed],
+        doubled: Sequence[Job],
+        budget: Budget,
+        report: Report,
+    ) -> None:
+        """Carry out the decisions within the budget; ACTING seconds are left in any case."""
+        until = max(-ACTING, min(0.0, budget.left - ACTING))
+
+        def in_time(action: str) -> None:
+            budget.require(action, until)
+
+        actor = Actor(
+            self.ledger,
+            self.custom_jobs,
+            self.tracker,
+            self.publisher,
+            self.clock,
+            self.timings,
+            in_time,
+            report,
+            self.logs,
+            self.keys,
+        )
+        Acting(actor, self.connections, report).carry_out(decided, seen, doubled)

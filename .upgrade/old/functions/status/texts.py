@@ -1,0 +1,38 @@
+"""The texts that an author reads about a job that has ended."""
+
+from shared.core.console import console_link
+from shared.core.launch import Entry
+from shared.core.ports import Job
+
+STOPPED = "The run was stopped in W&B."
+NOT_STARTED = "The submitted run was not successfully started."
+
+
+def expired(job: Job) -> bool:
+    """Tell whether Vertex AI ended a job because it waited too long for machines."""
+    return job.state == "JOB_STATE_EXPIRED"
+
+
+def error_of(job: Job) -> str:
+    """Return the job's error, or a text that replaces it."""
+    return job.error or ("it expired." if expired(job) else "it gives no reason.")
+
+
+def by_vertex(job: Job) -> str:
+    """Return the job's error as a sentence that follows another; empty without an error."""
+    return f" Vertex AI: {job.error}" if job.error else ""
+
+
+def no_machines(job: Job) -> str:
+    """Return why a job never began."""
+    default = "the job expired before it found machines" if expired(job) else "it found no machines"
+    return f"{job.error or default} {console_link(job.name)}"
+
+
+def unseen_run(entry: Entry, job: Job) -> str:
+    """Return the warning that our key may be unable to see a run."""
+    where = f"{entry.run.entity}/{entry.run.project}"
+    return (
+        f"The run {entry.run.run_id} of {where} does not exist, or this deployment's W&B key "
+        f"cannot see it. {console_link(job.name)}"
+    )

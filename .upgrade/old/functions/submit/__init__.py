@@ -1,0 +1,1 @@
+"""Submit: turn each message on the topic into at most one Vertex AI CustomJob."""

@@ -1,0 +1,128 @@
+"""The entry point of submit: decode a message from Pub/Sub, build the parts, launch."""
+
+import base64
+import binascii
+import logging
+import os
+from datetime import timedelta
+from functools import lru_cache
+
+import flask
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from functions.submit.submit import Submit, SubmitTimings
+from shared import log as logs
+from shared.adapters.build.images import CloudBuildImages
+from shared.adapters.gcs import GcsLedger
+from shared.adapters.vertex.submit import VertexCompute, argument_names
+from shared.adapters.wandb import (
+    Graphql,
+    WandbFiles,
+    WandbJobs,
+    WandbKey,
+    WandbQueueConfigs,
+    WandbSweeps,
+)
+from shared.config.settings import SubmitSettings, load
+from shared.core.budget import Budget
+from shared.core.errors import NotAMessage
+from shared.core.launch import Backoff
+from shared.core.message import Request, Ticket, decode
+from shared.core.redaction import is_secret
+from shared.runspec.prepare import Preparation
+from shared.runspec.render import ArgumentNames, DeploymentDefaults, job_labels
+from shared.runspec.scheduler import SchedulerDefaults
+
+log = logging.getLogger(__name__)
+
+
+@functions_framework.cloud_event
+def submit(event: CloudEvent) -> None:
+    """Launch the job that one Pub/Sub message asks for; Pub/Sub redelivers after an error."""
+    if flask.has_request_context():
+        logs.follow(flask.request.headers.get("X-Cloud-Trace-Context", ""))
+    settings = load(SubmitSettings)
+    budget = Budget(settings.submit_budget_seconds)
+    parts = build_submit(settings)
+    try:
+        message = message_of(event)
+    except NotAMessage as exc:
+        fields = {"event": event["id"], "problem": str(exc)}
+        log.exception("submit.not_a_message", extra={"fields": fields})
+        raise  # Pub/Sub redelivers it until it moves it to the dead-letter topic
+    parts.launch(message, budget)
+
+
+def message_of(event: CloudEvent) -> Ticket | Request:
+    """Return the message of an event, delivered by Eventarc or pushed by the emulator."""
+    match event.data:
+        case {"message": {"data": str(encoded)}}:
+            try:
+                return decode(base64.b64decode(encoded, validate=True))
+            except binascii.Error as exc:
+                raise NotAMessage("message.data is not base64") from exc
+    raise NotAMessage("the event has no message.data")
+
+
+@lru_cache(maxsize=1)
+def build_submit(settings: SubmitSettings) -> Submit:
+    """Build the parts, once for the same settings; none connects before its first use."""
+    macros = {name: os.environ[name] for name in settings.launch_macros if name in os.environ}
+    secret_macros = [value for name, value in macros.items() if is_secret(name)]
+    secrets = (settings.api_key, *secret_macros)
+    logs.configure(settings.google_cloud_project, settings.log_level, secrets)
+    defaults = DeploymentDefaults(
+        base_url=settings.wandb_base_url,
+        api_key=settings.api_key,
+        project=settings.google_cloud_project,
+        location=settings.vertex_location,
+        agent=settings.launch_agent_name,
+        macros=macros,
+        secure_mode=settings.secure_mode,
+        key_secret=settings.key_secret,
+        base_image=settings.base_image,
+        destination=settings.destination,
+        context_store=settings.build_context_store,
+    )
+    wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
+    ledger = GcsLedger(settings.ledger_bucket)
+    preparation = Preparation(
+        queues=WandbQueueConfigs(wandb),
+        job_artifacts=WandbJobs(wandb),
+        sweeps=WandbSweeps(wandb),
+        defaults=defaults,
+        names=ArgumentNames(**argument_names()),
+        policy=settings.policy,
+        ladder=settings.ladder,
+        scheduler=SchedulerDefaults(settings.scheduler_image, settings.scheduler_machine),
+        check_key=WandbKey(wandb).check,
+    )
+    return Submit(
+        ledger=ledger,
+        compute=VertexCompute(
+            settings.google_cloud_project,
+            settings.vertex_location,
+            settings.vertex_endpoint,
+            settings.submit_create_seconds,
+        ),
+        prepare=preparation.prepare,
+        labels=lambda launch: job_labels(launch, settings.launch_agent_name),
+        clock=ledger.now,
+        policy=SubmitTimings(
+            lease=timedelta(seconds=settings.submit_lease_seconds),
+            settle=timedelta(seconds=settings.submit_settle_seconds),
+            look_again=timedelta(seconds=settings.submit_look_again_seconds),
+            max_failures=settings.max_failures,
+            max_requests=settings.max_requests,
+            backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
+        ),
+        secrets=secrets,
+        images=CloudBuildImages(
+            f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",
+            f"{settings.launch_agent_name}-images@{settings.google_cloud_project}.iam.gserviceaccount.com",
+            settings.launch_agent_name,
+            WandbFiles(wandb),
+            settings.build_endpoint,
+        ),
+    )

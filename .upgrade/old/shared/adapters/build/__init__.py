@@ -1,0 +1,1 @@
+"""Cloud Build and Artifact Registry: submit has images built (`images`), status reads `builds`."""

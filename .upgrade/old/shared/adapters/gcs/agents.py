@@ -1,0 +1,78 @@
+"""The note of poll's W&B agent in a GCS bucket, with the lease that admits one poll at a time."""
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.adapters.gcs.bucket import Bucket
+from shared.core.errors import Conflict
+from shared.core.ports import AgentNote
+
+log = logging.getLogger(__name__)
+
+TOO_LONG = timedelta(days=2)
+_NOTE = TypeAdapter(AgentNote)
+
+
+class GcsAgentBook:
+    """Implements AgentBook: `agents/<name>.json`."""
+
+    def __init__(self, bucket: str | Bucket, name: str) -> None:
+        self._bucket = bucket if isinstance(bucket, Bucket) else Bucket(bucket)
+        self._object = f"agents/{name}.json"
+
+    def read(self) -> AgentNote | None:
+        """Return the note, or None; the next write replaces an unreadable note."""
+        found = self._bucket.read(self._object)
+        if found is None:
+            return None
+        blob, content = found
+        return replace(self._parsed(content), generation=int(blob.generation))
+
+    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
+        """Take the lease by compare-and-swap; None if another holder has it.
+
+        A lease that ends two days later than a new one was not written by a poll: it has ended.
+        """
+        note = self.read() or AgentNote(holder)
+        lease = note.lease_until
+        if lease and now < lease < until + TOO_LONG and note.holder != holder:
+            return None
+        try:
+            return self.write(replace(note, holder=holder, lease_until=until))
+        except Conflict:
+            return None
+
+    def give_back(self, note: AgentNote) -> None:
+        """End the lease and keep the note's content, unless another holder has taken the lease."""
+        try:
+            self.write(replace(note, lease_until=None))
+        except Conflict:
+            log.warning("agent.lease_lost", extra={"fields": {"holder": note.holder}})
+
+    def write(self, note: AgentNote) -> AgentNote:
+        """Write the note; raises Conflict if another process has written since it was read."""
+        generation = self._bucket.write(
+            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
+        )
+        return replace(note, generation=generation)
+
+    def _parsed(self, content: bytes) -> AgentNote:
+        try:
+            note = _NOTE.validate_json(content)
+            if note.lease_until and note.lease_until.tzinfo is None:
+                raise ValueError("lease_until has no time zone")
+        except ValueError as exc:
+            problems = (
+                exc.errors(include_input=False)[:3]
+                if isinstance(exc, ValidationError)
+                else str(exc)
+            )
+            log.error(
+                "agent.unreadable_note",
+                extra={"fields": {"object": self._object, "problem": str(problems)}},
+            )
+            return AgentNote("")
+        return note

@@ -1,0 +1,137 @@
+"""The ledger in a GCS bucket: one JSON object per launch.
+
+`open/<key>` is an unfinished launch, `closed/<key>` a finished one, which a lifecycle rule deletes
+after 30 days. An object's custom metadata contains the whole entry, so that a listing (1,000
+launches a call) reads no object.
+"""
+
+import json
+import logging
+from dataclasses import asdict, replace
+from datetime import datetime
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from shared.adapters.gcs.bucket import PATIENCE, Bucket
+from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
+from shared.core.errors import Conflict, Retry
+from shared.core.launch import Entry, Launch
+from shared.core.ports import OpenLaunches
+
+log = logging.getLogger(__name__)
+
+_LAUNCH = TypeAdapter(Launch)
+ANOTHER = "key: it is the record of another launch"
+
+
+class UnreadableRecord(Retry):
+    """This version cannot read a record: a newer one can, or an operator has to repair it."""
+
+
+class GcsLedger:
+    """Implements Ledger. A method takes at most `bucket.LONGEST` seconds, `close` three times."""
+
+    def __init__(self, bucket: str | Bucket, patience: float = PATIENCE) -> None:
+        self._bucket = bucket if isinstance(bucket, Bucket) else Bucket(bucket, patience)
+
+    def now(self) -> datetime:
+        """Return the time of the bucket's server: the same for all functions."""
+        return self._bucket.now()
+
+    def read(self, key: str) -> Launch | None:
+        """Return the open launch, or None. Raises UnreadableRecord."""
+        return self._read("open", key)
+
+    def read_closed(self, key: str) -> Launch | None:
+        """Return the closed launch, or None. Raises UnreadableRecord."""
+        return self._read("closed", key)
+
+    def _read(self, folder: str, key: str) -> Launch | None:
+        found = self._bucket.read(f"{folder}/{key}")
+        if found is None:
+            return None
+        blob, content = found
+        try:
+            launch = _LAUNCH.validate_json(content)
+            check(launch.entry)
+            if launch.key != key:
+                raise ValueError(ANOTHER)
+        except ValueError as exc:
+            problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
+            raise UnreadableRecord(
+                f"{folder}/{key}: this version cannot read the record: {problem}"
+            ) from None
+        return replace(launch, generation=int(blob.generation))
+
+    def write(self, launch: Launch) -> Launch:
+        """Write by compare-and-swap; return the launch as written. Raises Conflict."""
+        written, content = _content(launch)
+        generation = self._bucket.write(
+            f"open/{launch.key}", content, metadata_of(written.entry), launch.generation
+        )
+        return replace(written, generation=generation)
+
+    def is_closed(self, key: str) -> bool:
+        """Tell whether this launch was closed before."""
+        return self._bucket.exists(f"closed/{key}")
+
+    def close(self, launch: Launch) -> None:
+        """Write `closed/<key>`, then delete this generation of `open/<key>`.
+
+        The open record is deleted only if the closed one exists.
+        """
+        written, content = _content(launch)
+        try:
+            self._bucket.write(f"closed/{launch.key}", content, metadata_of(written.entry), 0)
+        except Conflict:
+            if not self.is_closed(launch.key):
+                raise
+            log.info("ledger.closed_before", extra={"fields": {"launch_key": launch.key}})
+        try:
+            self.withdraw(launch.key, launch.generation)
+        except Conflict:  # the next tick reads the new record, and closes that
+            log.info("ledger.changed_while_closing", extra={"fields": {"launch_key": launch.key}})
+
+    def withdraw(self, key: str, generation: int = 0) -> None:
+        """Delete `open/<key>`; with a generation only that one, else raise Conflict."""
+        self._bucket.delete(f"open/{key}", generation)
+
+    def list_open(self) -> OpenLaunches:
+        """List all open launches, and the keys of unreadable records."""
+        entries: list[Entry] = []
+        unreadable: dict[str, str] = {}
+        for name, metadata in self._bucket.list_metadata("open/"):
+            key = name.removeprefix("open/")
+            try:
+                entry = self._entry(key, metadata)
+            except (ValueError, UnreadableRecord) as exc:
+                unreadable[key] = str(exc)
+                log.error(
+                    "ledger.unreadable_entry",
+                    extra={"fields": {"object": name, "problem": str(exc)}},
+                )
+                continue
+            if entry:
+                entries.append(entry)
+        return OpenLaunches(entries, unreadable)
+
+    def _entry(self, key: str, metadata: dict[str, str]) -> Entry | None:
+        """Return the entry of a listed object; None if the launch was closed meanwhile."""
+        if held_by_record(metadata):
+            launch = self.read(key)
+            return launch.entry if launch else None
+        entry = entry_of(metadata)
+        if entry.key != key:
+            raise ValueError(ANOTHER)
+        return entry
+
+
+def _content(launch: Launch) -> tuple[Launch, bytes]:
+    """Return a launch as JSON can hold it, without lone surrogates; and that JSON."""
+    try:
+        return launch, _LAUNCH.dump_json(launch, exclude={"generation"}, indent=2)
+    except PydanticSerializationError:
+        text = json.dumps(asdict(launch), default=str, ensure_ascii=False)
+        clean = _LAUNCH.validate_json(text.encode("utf-8", "replace"))
+        return clean, _LAUNCH.dump_json(clean, exclude={"generation"}, indent=2)

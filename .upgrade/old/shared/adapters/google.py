@@ -1,0 +1,98 @@
+"""What the adapters of Google's services share: credentials, clients, and the meaning of errors.
+
+It imports only libraries that every function imports anyway, so that poll starts fast.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import google.auth
+import requests
+from google.api_core import exceptions as google_errors
+from google.auth import exceptions as auth_errors
+from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
+
+from shared.core.errors import Denied, LaunchError, Retry
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+Client = TypeVar("Client")
+
+REFUSALS = (google_errors.Unauthorized, google_errors.Forbidden)
+LONGEST = 1000  # characters of a reason
+_REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # REST errors begin with it
+# Storage's client would read the bucket's own record for traces: one more call and permission.
+_NO_SIDE_CALL = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
+
+
+def rest_client(kind: Callable[..., Client], endpoint: str = "", regional: str = "") -> Client:
+    """Return a generated client that speaks REST.
+
+    An `endpoint` (a URL) replaces Google's and needs no credentials; `regional` is Google's host.
+    """
+    host = endpoint or regional
+    arguments: dict[str, Any] = {"client_options": {"api_endpoint": host}} if host else {}
+    if endpoint:
+        arguments["credentials"] = AnonymousCredentials()
+    return kind(transport="rest", **arguments)
+
+
+def rest_session(endpoint: str, scope: str) -> requests.Session:
+    """Return a session for calls without a client; with an `endpoint`, one without credentials."""
+    if endpoint:
+        return requests.Session()
+    credentials, _ = google.auth.default(scopes=[scope])
+    session: requests.Session = AuthorizedSession(credentials)
+    return session
+
+
+def storage_client() -> "storage.Client":
+    """Return a client of GCS; it reads STORAGE_EMULATOR_HOST itself."""
+    from google.cloud import storage
+
+    os.environ.setdefault(_NO_SIDE_CALL, "true")
+    return storage.Client()
+
+
+def meaning(
+    exc: Exception,
+    call: str,
+    needs: str,
+    refusals: tuple[type[Exception], ...] = REFUSALS,
+) -> LaunchError:
+    """Return what an exception of Google's libraries means; a LaunchError means itself.
+
+    `call` names the call and its resource; `needs` names the permission or role that it requires.
+    """
+    if isinstance(exc, LaunchError):
+        return exc
+    if error := credentials_error(exc):
+        return error
+    if isinstance(exc, refusals):
+        return Denied(f"{call}: {reason(exc)}. The function's account needs {needs}")
+    return Retry(f"{call}: {reason(exc)}")
+
+
+def credentials_error(exc: Exception) -> LaunchError | None:
+    """Return what an error of google.auth means; None for any other."""
+    if isinstance(exc, auth_errors.TransportError):
+        return Retry(f"Google's token service cannot be reached: {reason(exc)}")
+    if isinstance(exc, auth_errors.GoogleAuthError):
+        return Denied(f"no Google credentials: {reason(exc)}")
+    return None
+
+
+def reason(exc: Exception) -> str:
+    """Return an error's message on one line; its class if it has none."""
+    try:
+        message = str(getattr(exc, "message", "") or exc)
+    except ValueError:  # it quotes an integer with more digits than Python prints
+        message = ""
+    text = " ".join(_REQUEST_LINE.sub("", message).split())
+    if text.startswith("<"):  # a page of Google's front end
+        text = f"HTTP {getattr(exc, 'code', '')} without a reason"
+    return text[:LONGEST].rstrip(".") or type(exc).__name__

@@ -1,0 +1,1 @@
+"""Vertex AI: submit creates jobs (`submit`), status lists and cancels them (`jobs`)."""

@@ -1,0 +1,51 @@
+"""Know whether a request has left this process, for a call that must not be repeated blindly."""
+
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+
+from shared.core.budget import Budget
+
+CREATE_SECONDS = 70.0  # for a create: to connect, to send, and to get the answer
+CONNECT_SHARE = 1 / 7  # of these seconds, to connect
+
+
+class Sending:
+    """Asks the budget before each request of a session, bounds the request, and notes its begin.
+
+    It sees only the session's own calls: a refresh of credentials goes through another session.
+    """
+
+    def __init__(self, budget: Budget, seconds: float) -> None:
+        self.begun = False
+        self._budget = budget
+        connect = seconds * CONNECT_SHARE
+        self._timeout = (connect, seconds - connect)
+
+    def watch(self, session: requests.Session) -> None:
+        """Wrap each adapter of a session."""
+        for prefix, adapter in list(session.adapters.items()):
+            session.mount(prefix, _Watched(adapter, self._before))
+
+    def _before(self) -> tuple[float, float]:
+        self._budget.require("the create call")
+        self.begun = True
+        return self._timeout
+
+
+class _Watched(BaseAdapter):
+    def __init__(self, inner: BaseAdapter, before: Callable[[], tuple[float, float]]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._before = before
+
+    def send(self, request: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Ask the budget, then send at once."""
+        timeout = self._before()
+        return self._inner.send(request, **{**kwargs, "timeout": timeout})
+
+    def close(self) -> None:
+        """Close the wrapped adapter."""
+        self._inner.close()

@@ -1,0 +1,31 @@
+"""Answer Cloud Scheduler: the report of a tick as JSON, with an HTTP status."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import flask
+
+from shared import log as logs
+from shared.core.errors import LaunchError, Reject, SettingsError
+
+log = logging.getLogger(__name__)
+
+
+def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, Any], int]:
+    """Do a tick and return its report, a dataclass with `errors`; ignore the request's body.
+
+    200: no errors. 503: the next tick tries again. 500: an operator must fix a setting.
+    """
+    logs.follow(request.headers.get("X-Cloud-Trace-Context", ""))
+    try:
+        report = tick()
+    except LaunchError as exc:
+        log.exception("tick.failed")
+        status = 500 if isinstance(exc, SettingsError | Reject) else 503
+        return {"error": str(exc)}, status
+    # asdict() cannot copy a Counter
+    done = {field.name: getattr(report, field.name) for field in fields(report)}
+    log.info("tick.done", extra={"fields": done})
+    return done, 503 if report.errors else 200

@@ -1,0 +1,1 @@
+"""Settings and the launch-config, which operators write, as typed models."""

@@ -1,0 +1,17 @@
+"""The settings of each function: environment variables, and keys of the launch-config."""
+
+from shared.config.settings.base import KEY_FILE, Settings, variables
+from shared.config.settings.loading import load
+from shared.config.settings.poll import PollSettings
+from shared.config.settings.status import StatusSettings
+from shared.config.settings.submit import SubmitSettings
+
+__all__ = [
+    "KEY_FILE",
+    "PollSettings",
+    "Settings",
+    "StatusSettings",
+    "SubmitSettings",
+    "load",
+    "variables",
+]

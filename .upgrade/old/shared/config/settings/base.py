@@ -1,0 +1,148 @@
+"""The settings that every function has. docs/reference/settings.md is generated from the fields."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PositiveFloat, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.config.certificates import certificates
+from shared.config.names import aliases, or_file
+
+KEY_FILE = "WANDB_API_KEY_FILE"  # Secret Manager writes the key into this file, and replaces it
+URL = r"^(https?://.*)?$"
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = (name.strip() for name in value.split(","))
+    return tuple(name for name in names if name)
+
+
+def _without_login(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("has a user or a password in it, which every job would show. Remove it")
+    return url
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+OverdueSeconds = Annotated[
+    PositiveFloat, Field(description="a ticket without effect is published again after this time")
+]
+FirstRetrySeconds = Annotated[
+    PositiveFloat,
+    Field(
+        description="the first wait before a retry; each is twice the last, up to ten minutes, "
+        "or up to one for a quota of calls a minute"
+    ),
+]
+
+
+class Settings(BaseSettings):
+    """The settings of every function. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    wandb_api_key: SecretStr = Field(
+        validation_alias=AliasChoices("WANDB_API_KEY", f"{KEY_FILE}:"),
+        description="W&B's API key",
+    )
+    wandb_base_url: Annotated[
+        str,
+        Field(pattern=r"^https?://", description="W&B's address"),
+        AfterValidator(_without_login),
+    ] = "https://api.wandb.ai"
+    wandb_ca_file: Annotated[
+        str,
+        Field(
+            description="PEM file of a self-hosted W&B's certificate authority; a relative path "
+            "starts at the source's root. Jobs do not read it: their images need their own",
+            examples=["ca.pem"],
+        ),
+        AfterValidator(certificates),
+    ] = ""
+    google_cloud_project: Annotated[
+        str,
+        Field(
+            min_length=1,
+            validation_alias=or_file("GOOGLE_CLOUD_PROJECT", "environment.project"),
+            description="the project in which jobs run, unless their spec names another",
+        ),
+    ]
+    vertex_location: Annotated[
+        str,
+        Field(
+            min_length=1,
+            validation_alias=or_file("VERTEX_LOCATION", "environment.region"),
+            description="the region in which jobs run, unless their spec names another",
+            examples=["us-central1"],
+        ),
+    ]
+    ledger_bucket: Annotated[
+        str,
+        Field(
+            min_length=3,
+            description="the functions' own bucket; not a staging bucket, which jobs can write to",
+        ),
+    ]
+    launch_topic: Annotated[
+        str,
+        Field(
+            max_length=255,
+            pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]+$",
+            description="the topic's name",
+        ),
+    ] = "launch-requests"
+    launch_agent_name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z][a-z0-9_-]*$",
+            max_length=63,
+            description="this deployment's name: a label of its jobs, and of its agent's record",
+        ),
+    ] = "vertex-launch"
+    vertex_endpoint: Annotated[
+        str, Field(pattern=URL, description="URL that replaces Vertex AI; by default Google's")
+    ] = ""
+    build_endpoint: Annotated[
+        str,
+        Field(
+            pattern=URL,
+            description="URL that replaces Cloud Build and Artifact Registry; by default Google's",
+        ),
+    ] = ""
+    log_level: Annotated[
+        str,
+        Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"),
+    ] = "INFO"
+
+    @property
+    def topic_path(self) -> str:
+        """Return the topic's resource name."""
+        return f"projects/{self.google_cloud_project}/topics/{self.launch_topic}"
+
+    @property
+    def api_key(self) -> str:
+        """Return W&B's API key; the field itself shows only asterisks."""
+        return self.wandb_api_key.get_secret_value()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings passes all of them
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the launch-config, whose values `load` passes as initial."""
+        return env_settings, init_settings
+
+
+def variables(kind: type[Settings]) -> dict[str, list[str]]:
+    """Return the names of each field: its variable, then its place in the launch-config if any."""
+    return {
+        name: aliases(field.validation_alias) or [name.upper()]
+        for name, field in kind.model_fields.items()
+    }

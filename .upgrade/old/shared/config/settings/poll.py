@@ -1,0 +1,115 @@
+"""The settings of poll."""
+
+from typing import Annotated, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
+
+from shared.config.names import or_file
+from shared.config.settings.base import Names, OverdueSeconds, Settings
+from shared.core.intake import MAX_NAME
+
+LAST_CALLS_SECONDS = 60  # calls that poll begins just before the end of its budget
+
+T = TypeVar("T", str, tuple[str, ...])
+
+
+def _short(value: T) -> T:
+    """Refuse a name, or one of several, that does not fit into the metadata of the ledger."""
+    for name in [value] if isinstance(value, str) else value:
+        if len(name.encode()) > MAX_NAME:
+            raise ValueError(
+                f"has more than {MAX_NAME} bytes in UTF-8. W&B's own names are shorter"
+            )
+    return value
+
+
+class PollSettings(Settings):
+    """The settings of poll."""
+
+    entity: Annotated[
+        str,
+        AfterValidator(_short),
+        Field(
+            min_length=1,
+            validation_alias=or_file("LAUNCH_ENTITY", "entity"),
+            description="the W&B entity that owns the queues",
+        ),
+    ]
+    queues: Annotated[
+        Names,
+        AfterValidator(_short),
+        Field(
+            min_length=1,
+            validation_alias=or_file("LAUNCH_QUEUES", "queues"),
+            description="the queues' names, separated by commas",
+            examples=["vertex-small, vertex-large"],
+        ),
+    ]
+    max_jobs: Annotated[
+        int,
+        Field(
+            ge=-1,
+            validation_alias=or_file("LAUNCH_MAX_JOBS", "max_jobs"),
+            description="launches that are open at the same time; -1: no limit",
+        ),
+    ] = 1
+    max_schedulers: Annotated[
+        int,
+        Field(
+            ge=-1,
+            validation_alias=or_file("LAUNCH_MAX_SCHEDULERS", "max_schedulers"),
+            description="schedulers of sweeps that are open at the same time, beside `max_jobs`; "
+            "-1: no limit. Others stay in W&B's queue",
+        ),
+    ] = 1
+    max_queued: Annotated[
+        PositiveInt,
+        Field(
+            validation_alias="LAUNCH_MAX_QUEUED",
+            description="launches that wait in the ledger; others stay in W&B's queue",
+        ),
+    ] = 100
+    poll_connections: Annotated[int, Field(ge=1, le=64, description="connections to W&B")] = 32
+    poll_budget_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="the time in which one call pops, writes and acks; shorter than the "
+            "function's timeout"
+        ),
+    ] = 40
+    # after the budget, which its validator compares
+    poll_lease_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="the lease that admits one poll at a time; longer than the function's "
+            "timeout, and than the budget with its last calls"
+        ),
+    ] = 150
+    poll_window_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="the time in which one call keeps asking W&B every few seconds, for the "
+            "latency of an agent",
+        ),
+    ] = 0
+    overdue_seconds: OverdueSeconds = 60
+
+    @field_validator("poll_lease_seconds")
+    @classmethod
+    def _outlasts_the_budget(cls, value: float, info: ValidationInfo) -> float:
+        budget = info.data.get("poll_budget_seconds", 0)
+        if value <= budget:
+            raise ValueError(
+                f"is {value:g} seconds, but must be longer than POLL_BUDGET_SECONDS ({budget:g}) "
+                f"and the last calls that begin within it, about {LAST_CALLS_SECONDS} seconds. "
+                "Otherwise two polls work at the same time"
+            )
+        return value

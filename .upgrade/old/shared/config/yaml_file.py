@@ -1,0 +1,48 @@
+"""Read a YAML file written by hand, in bounded time and memory for any content."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.core.errors import SettingsError
+
+MAX_BYTES = 100_000  # PyYAML takes a second for them; a launch-config has a few hundred
+MAX_ALIASES = 10  # with `<<` each can multiply the content of those before it
+_SHOWN = 200  # characters of a message of PyYAML, which quotes the file
+# PyYAML lets these pass: for a 13th month, !!int x, !!bool x, !!timestamp x, 1:1:…:1.5
+_OF_VALUES = (ValueError, LookupError, AttributeError, OverflowError)
+
+
+class _Loader(yaml.SafeLoader):
+    """Builds plain values; counts aliases: a few dozen can expand beyond any memory."""
+
+    aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            self.aliases += 1
+            if self.aliases > MAX_ALIASES:
+                raise yaml.YAMLError(
+                    f"it has more than {MAX_ALIASES} aliases (*name): write their values out"
+                )
+        return super().compose_node(parent, index)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the value of a YAML file; None if it is empty.
+
+    Raises:
+        SettingsError: it is not YAML, or exceeds a bound.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise SettingsError(f"{path} has more than {MAX_BYTES:,} bytes. Shorten it")
+        return yaml.load(content.decode(), _Loader)  # noqa: S506 - a SafeLoader
+    except (OSError, yaml.YAMLError, *_OF_VALUES) as exc:
+        lines = str(exc).strip().splitlines() or [type(exc).__name__]
+        raise SettingsError(f"{path} cannot be read as YAML: {lines[0][:_SHOWN]}") from exc
+    except RecursionError as exc:
+        raise SettingsError(f"{path} is nested too deeply") from exc

@@ -1,0 +1,1 @@
+"""The launch, its states, its messages and all ports: no SDK, no I/O."""

@@ -1,0 +1,142 @@
+"""The index of a launch: the part of its record that a listing of the ledger shows."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.core.message import Queue
+from shared.core.shortage import Shortage
+from shared.core.shorten import shortened
+from shared.core.states import Outcome, State
+
+NOTICE_BYTES = 1000  # of the 8 KiB that an object's metadata may have
+CANCEL_REASON_BYTES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RunPath:
+    """The names by which W&B finds a run."""
+
+    entity: str
+    project: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Everything that decides the next step of a launch, without its request.
+
+    Times are aware and in UTC. `item_id` and the queue are empty for a request without a W&B queue.
+    The comment of a field names the state in which it is set.
+    """
+
+    key: str
+    state: State
+    opened_at: datetime
+    run: RunPath
+    queue_entity: str = ""
+    queue_name: str = ""
+    item_id: str = ""
+    # the create that is being tried, or that made the job; the first is 1
+    attempt: int = 0
+    # attempts that failed without an answer about the request itself; bounded
+    failures: int = 0
+    # attempts that found no capacity, or whose W&B key was refused; not bounded
+    waits: int = 0
+    # QUEUED, or claimed since: the resource that Vertex AI lacked, until a job exists
+    short_of: Shortage | None = None
+    # the ladder has another place: a job that stays pending is tried there
+    climbs: bool = False
+    # SUBMITTING: only the holder of the claim may act before this time
+    lease_until: datetime | None = None
+    # SUBMITTING: the create has no answer, and the holder has released the claim
+    unanswered: bool = False
+    # SUBMITTING: when a look-up first found no job of this attempt
+    looked_at: datetime | None = None
+    # QUEUED: no attempt before this time
+    retry_at: datetime | None = None
+    # projects/P/locations/L of this attempt's job; set by the claim
+    parent: str = ""
+    # QUEUED: projects/P/locations/L/builds/ID, the build of the image
+    build: str = ""
+    # projects/P/locations/L/customJobs/N
+    job_name: str = ""
+    submitted_at: datetime | None = None
+    # SUBMITTED: when the job was first seen in JOB_STATE_QUEUED
+    queued_since: datetime | None = None
+    # SUBMITTED: when it was first seen PENDING after that
+    pending_since: datetime | None = None
+    # SUBMITTED: since when the job has been CANCELLING, PAUSED or UPDATING
+    stuck_since: datetime | None = None
+    # SUBMITTED: when the job was first seen ended, if Vertex AI gives no end time
+    ended_seen_at: datetime | None = None
+    # jobs that failed with an internal error before a container ran; bounded
+    broken: int = 0
+    # the item has its own W&B key: this deployment's key may be unable to see the run
+    own_key: bool = False
+    # how often this run was preempted and launched again, by this deployment or another agent
+    resumes: int = 0
+    outcome: Outcome | None = None
+    # when status first saw that the run was stopped in W&B
+    stop_seen_at: datetime | None = None
+    # set before customJobs.cancel is called, so that a repeated call knows the reason
+    cancel_reason: str = ""
+    # of a sweep: it creates launches for hours, so it takes no slot of theirs
+    scheduler: bool = False
+    # a warning for the item's author: why the launch waits, what was ignored
+    notice: str = ""
+    # W&B has accepted the notice
+    noticed: bool = False
+    # ENDED: the item must be shown as FAILED; nothing else informs its author
+    report_owed: bool = False
+
+    def __post_init__(self) -> None:
+        """Bound the texts of any length."""
+        notice = shortened(self.notice, NOTICE_BYTES)
+        cancel_reason = shortened(self.cancel_reason, CANCEL_REASON_BYTES)
+        object.__setattr__(self, "notice", notice)
+        object.__setattr__(self, "cancel_reason", cancel_reason)
+
+    @property
+    def from_queue(self) -> bool:
+        """Tell whether this launch came from an item of a W&B queue."""
+        return bool(self.item_id)
+
+    @property
+    def queue(self) -> Queue:
+        """Return the W&B queue of a launch that came from one."""
+        return Queue(entity=self.queue_entity, name=self.queue_name)
+
+    @property
+    def holds_queue(self) -> bool:
+        """Tell whether the queue's other items would find no capacity either."""
+        waiting = self.state in (State.QUEUED, State.SUBMITTING)
+        return waiting and self.from_queue and self.short_of is not None and self.short_of.holds
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Tell whether this launch may wait for days for its first job.
+
+        Its author can stop the wait by deleting the item.
+        """
+        waiting = self.state is State.QUEUED and self.short_of is not None
+        return waiting and self.from_queue and not self.resumes
+
+    @property
+    def refused_at_intake(self) -> bool:
+        """Tell whether poll recorded this item as REJECTED, before its ack."""
+        rejected = self.state is State.ENDED and self.outcome is Outcome.REJECTED
+        return rejected and self.from_queue and not self.attempt
+
+    def overdue(self, now: datetime, after: timedelta) -> bool:
+        """Tell whether no submit has claimed this launch in the time that a ticket takes.
+
+        The poll that opened it may have crashed before or after its ack: only W&B knows which.
+        """
+        return self.state is State.QUEUED and not self.attempt and self.opened_at + after < now
+
+    def claimable(self, now: datetime) -> bool:
+        """Tell whether a submit may claim this launch now."""
+        if self.state is State.QUEUED:
+            return not self.build and (self.retry_at is None or self.retry_at <= now)
+        lease_ended = self.lease_until is None or self.lease_until <= now
+        return self.state is State.SUBMITTING and lease_ended

@@ -1,0 +1,130 @@
+"""The messages of the topic, version 1.
+
+There are two kinds. A *ticket* says "look at this launch": it carries only a launch key, so a lost,
+late or repeated ticket changes nothing. A *request* asks for a launch on behalf of another system.
+Unknown fields are ignored, because a publisher may be newer than this version. A newer `version` is
+refused, because its meaning is unknown.
+
+`python -m shared.core.message` prints docs/reference/message.schema.json; a test compares them.
+"""
+
+import base64
+import hashlib
+import json
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from shared.core.errors import NotAMessage
+
+MAX_BYTES = 1_000_000  # of a message; decoded, it can take thirty times as much memory
+_Name = Annotated[str, Field(min_length=1, max_length=256)]
+_RUN_SPEC = (
+    "a W&B Launch run spec: entity, project, docker, …; "
+    "template_variables fill in the queue's configuration"
+)
+_QUEUE = (
+    "the W&B queue on whose behalf this runs; "
+    "its configuration applies if run_spec has no resource_args"
+)
+
+
+class Queue(BaseModel):
+    """A W&B run queue: the entity that owns it and its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entity: _Name
+    name: _Name
+
+
+class Ticket(BaseModel):
+    """Asks submit to look at this launch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    kind: Literal["ticket"] = "ticket"
+    launch_key: Annotated[str, Field(pattern=r"^[a-z][a-z2-7]{26}$")]
+
+
+class Request(BaseModel):
+    """A launch that another system asks for.
+
+    The same `source` and `idempotency_key` mean the same launch, for 30 days.
+    """
+
+    # NaN must not become null, which is another value
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+
+    version: Literal[1] = 1
+    kind: Literal["request"] = "request"
+    source: Annotated[_Name, Field(description="the name of the publishing system")]
+    idempotency_key: Annotated[_Name, Field(description="the publisher's own id of this request")]
+    run_spec: Annotated[dict[str, Any], Field(description=_RUN_SPEC)]
+    queue: Annotated[Queue | None, Field(description=_QUEUE)] = None
+
+    @property
+    def launch_key(self) -> str:
+        """Return the key of the launch; a repeated request has the same key."""
+        return launch_key(f"request:{self.source}", self.idempotency_key)
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of the run spec and the queue; the order of keys does not count."""
+        content = self.model_dump(include={"run_spec", "queue"}, exclude_none=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+Message = Annotated[Ticket | Request, Field(discriminator="kind")]
+_MESSAGE: TypeAdapter[Ticket | Request] = TypeAdapter(Message)
+
+
+def decode(data: bytes) -> Ticket | Request:
+    """Read a message's bytes (JSON, UTF-8).
+
+    Raises:
+        NotAMessage: naming the wrong fields, never their values (a run spec can contain a key).
+    """
+    if len(data) > MAX_BYTES:
+        raise NotAMessage(f"message: has {len(data):,} bytes; the limit is {MAX_BYTES:,}")
+    try:
+        return _MESSAGE.validate_json(data)
+    except ValidationError as exc:
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'message'}: {_problem(e)}"
+            for e in exc.errors(include_input=False)
+        ]
+        raise NotAMessage("; ".join(problems[:5])) from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Return pydantic's text, which quotes no value; only its text for a wrong `kind` would."""
+    if error["type"] == "union_tag_invalid":
+        return f"kind must be one of {error['ctx']['expected_tags']}"
+    return error["msg"]
+
+
+def encode(message: Ticket | Request) -> bytes:
+    """Return the bytes of a message."""
+    return message.model_dump_json(exclude_none=True).encode()
+
+
+def launch_key(source: str, identity: str) -> str:
+    """Derive a launch key from the W&B item id, or from a request's source and idempotency key.
+
+    27 characters, the first a lower-case letter: valid as label value, object name and log field.
+    """
+    digest = hashlib.sha256(json.dumps([source, identity]).encode()).digest()
+    return "k" + base64.b32encode(digest).decode().lower()[:26]
+
+
+def schema() -> str:
+    """Return the messages as JSON Schema, as docs/reference/message.schema.json contains it."""
+    return json.dumps(_MESSAGE.json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

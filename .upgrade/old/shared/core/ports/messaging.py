@@ -1,0 +1,26 @@
+"""Pub/Sub, and what jobs print into Cloud Logging."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+
+class Publisher(Protocol):
+    """The topic."""
+
+    def publish(self, keys: Iterable[str]) -> None:
+        """Publish a ticket for each of these launches; return when Pub/Sub has accepted all.
+
+        Raises:
+            Retry, Denied: Pub/Sub has not accepted all of them.
+        """
+
+
+class JobLogs(Protocol):
+    """The logs of jobs and builds. Never raises: an excerpt is optional."""
+
+    def tail(self, job_name: str, since: datetime) -> str:
+        """Return the last lines that a job printed since then; empty if none can be read."""
+
+    def tail_of_build(self, build_name: str, since: datetime) -> str:
+        """Return the last lines of a build's log since then; empty if none can be read."""

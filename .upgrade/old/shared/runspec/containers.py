@@ -1,0 +1,124 @@
+"""Worker pools: the container of each gets the launch's entry point, arguments and environment."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shared.core.errors import Reject
+from shared.core.shorten import quoted, shown
+from shared.runspec.fields import items, mapping, text, texts
+from shared.runspec.key_secret import with_reader
+from shared.runspec.registries import FIX, refusal
+
+MAX_VARIABLES = 100  # of a container: Vertex AI's limit
+MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
+
+_MACRO = re.compile(r"\$\{\w+\}")
+_POOL_FIX = (
+    "Write a pool as {machine_spec: {…}, replica_count: 1, "
+    "container_spec: {image_uri: ${image_uri}}}."
+)
+
+
+def worker_pools(
+    value: object,
+    path: str,
+    *,
+    entry_point: list[str],
+    args: list[str],
+    variables: Mapping[str, str],
+    before: list[str],
+) -> list[dict[str, Any]]:
+    """Return the pools as arguments of CustomJob.
+
+    An entry point replaces each container's `command`, args replace its `args`. Without them the
+    queue's own stay (the agent clears them). If the queue sets one of our variables, ours wins:
+    W&B's SDK depends on it. A pool after the first may be `{}`: Vertex AI skips its task, so a job
+    can have an evaluator without workers. `before` precedes each command.
+
+    Raises:
+        Reject: no pool; a pool without a container; an image that Vertex AI cannot pull; too many
+            pools or variables; no command for `before`.
+    """
+    pools = items(value, path)
+    if not pools:
+        raise Reject(path, "is empty: Vertex AI needs at least one worker pool", _POOL_FIX)
+    if len(pools) > MAX_POOLS:
+        fix = "Vertex AI has four roles. Use replica_count for the number of machines of a pool."
+        raise Reject(path, f"has {len(pools)} worker pools", fix)
+    first = mapping(pools[0], f"{path}[0]")
+    if str(first.get("replica_count", 1)) == "0":
+        fix = "Write 1 or more: the first pool leads the others."
+        raise Reject(f"{path}[0].replica_count", "is 0", fix)
+    read = []
+    for number, pool in enumerate(pools):
+        skipped = number > 0 and pool in (None, {})
+        at = f"{path}[{number}]"
+        read.append({} if skipped else _pool(pool, at, entry_point, args, variables, before))
+    return read
+
+
+def _pool(
+    value: object,
+    path: str,
+    entry_point: list[str],
+    args: list[str],
+    ours: Mapping[str, str],
+    before: list[str],
+) -> dict[str, Any]:
+    pool = dict(mapping(value, path))
+    if "python_package_spec" in pool:
+        problem = "cannot be launched: W&B Launch runs containers"
+        raise Reject(f"{path}.python_package_spec", problem, "Use container_spec.")
+    container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
+    if not container:
+        raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
+    image = text(container.get("image_uri"), f"{path}.container_spec.image_uri", "")
+    _check_image(image.strip(), path)
+    for name, override in (("command", entry_point), ("args", args)):
+        if override:
+            container[name] = override
+        elif name in container:
+            container[name] = texts(container[name], f"{path}.container_spec.{name}")
+    users = _variables(container.get("env"), f"{path}.container_spec.env")
+    both = users | dict(ours)
+    if len(both) > MAX_VARIABLES:
+        problem = f"has {len(users)} variables, {len(both)} with those of W&B"
+        fix = f"Remove some: Vertex AI accepts {MAX_VARIABLES} in a container."
+        raise Reject(f"{path}.container_spec.env", problem, fix)
+    container["env"] = [{"name": name, "value": value} for name, value in both.items()]
+    if before:
+        container = with_reader(container, before, f"{path}.container_spec")
+    pool["container_spec"] = container
+    return pool
+
+
+def _check_image(image: str, path: str) -> None:
+    field = f"{path}.container_spec.image_uri"
+    if not image:
+        raise Reject(field, "is empty", "Write ${image_uri} for the image of the launch.")
+    if left := _MACRO.search(image):
+        problem = f"is {quoted(image, 200)}, in which {shown(left[0])} is not a known macro"
+        fix = (
+            "Write ${image_uri} for the image of the launch. "
+            "LAUNCH_MACROS lists the macros that this deployment adds."
+        )
+        raise Reject(field, problem, fix)
+    if reason := refusal(image):
+        raise Reject(field, f"is {quoted(image, 200)}, which {reason}", FIX)
+
+
+def _variables(value: object, path: str) -> dict[str, str]:
+    """Return `env`, a list of {name, value}, as a mapping; numbers and flags become text."""
+    read: dict[str, str] = {}
+    for number, one in enumerate(items(value, path)):
+        pair = mapping(one, f"{path}[{number}]")
+        name = text(pair.get("name"), f"{path}[{number}].name")
+        if not name:
+            fix = "Write a variable as {name: …, value: …}."
+            raise Reject(f"{path}[{number}].name", "is empty", fix)
+        given = pair.get("value", "")
+        if isinstance(given, int | float):
+            given = str(given)
+        read[name] = text(given, f"{path}[{number}].value", "")
+    return read

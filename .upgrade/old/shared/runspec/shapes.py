@@ -1,0 +1,130 @@
+"""Convert YAML values to the types of the SDK's arguments.
+
+The adapter reads the types from the installed SDK, so a newer SDK needs no change here. The result
+is plain data: the name of an enum's member, an object for a message. A macro is always a text, so a
+text can also stand for a number or a flag.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shared.core.errors import Reject
+from shared.core.shape import Shape
+from shared.core.shorten import quoted, shown
+from shared.runspec.fields import found, items, mapping, text, wrong
+
+_FLAGS = {"true": True, "false": False}
+_LARGEST = 1e15  # a float beyond it does not hold every whole number
+_LONGEST_NAME = 80  # characters of a name that is compared with known ones
+
+
+def fit(value: object, path: str, shape: Shape) -> Any:
+    """Return a value as the SDK accepts it; None stays None. Raises Reject."""
+    if value is None:
+        return None
+    if shape.repeated:
+        return [
+            _one(part, f"{path}[{number}]", shape) for number, part in enumerate(items(value, path))
+        ]
+    return _one(value, path, shape)
+
+
+def fit_all(given: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    """Return arguments as the SDK accepts them, without null ones. Raises Reject."""
+    fitted = {
+        name: fit(value, f"{path}.{name}", shapes.get(name, Shape()))
+        for name, value in given.items()
+    }
+    return {name: value for name, value in fitted.items() if value is not None}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the nearest known name; empty if no name is near."""
+    return next(iter(difflib.get_close_matches(name[:_LONGEST_NAME], list(known), n=1)), "")
+
+
+def _one(value: object, path: str, shape: Shape) -> Any:
+    match shape.kind:
+        case "text":
+            return text(value, path)
+        case "flag":
+            return _flag(value, path)
+        case "whole":
+            return whole(value, path)
+        case "number":
+            return decimal(value, path)
+        case "choice":
+            return _choice(value, path, shape.choices)
+        case "message":
+            return _message(value, path, shape.fields)
+        case "any":
+            return value
+
+
+def whole(value: object, path: str) -> int:
+    """Return a whole number; a text may contain it."""
+    read = decimal(value, path)
+    if read != int(read):
+        raise Reject(path, f"is {read}", "Write a whole number.")
+    return int(read)
+
+
+def decimal(value: object, path: str) -> float | int:
+    """Return a number; a text may contain it."""
+    if isinstance(value, str):
+        try:
+            value = int(value) if value.strip().removeprefix("-").isdecimal() else float(value)
+        except ValueError as exc:
+            problem = f"should be a number, but is {quoted(value)}"
+            raise Reject(path, problem, "Write a number.") from exc
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(path, "a number", value)
+    if math.isnan(value) or abs(value) > _LARGEST:
+        raise wrong(path, "a number", value)
+    return value
+
+
+def _flag(value: object, path: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in _FLAGS:
+        raise wrong(path, "true or false", value)
+    return _FLAGS[word]
+
+
+def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
+    """Return an enum's member by its name in any case, or by its number; None for an empty text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        name = next((name for name, number in choices.items() if number == value), str(value))
+    elif isinstance(value, str):
+        name = value.strip().upper().replace("-", "_").replace(" ", "_").rpartition(".")[2]
+    else:
+        raise wrong(path, "one of the names below", value, _valid(choices))
+    if not name:
+        return None
+    if name not in choices:
+        near = nearest(name, choices)
+        meant = f"Did you mean {near}? " if near else ""
+        problem = f"is {quoted(value)}, which Vertex AI does not know"
+        raise Reject(path, problem, meant + _valid(choices))
+    return name
+
+
+def _valid(choices: Mapping[str, int]) -> str:
+    return f"Valid: {', '.join(name for name, number in choices.items() if number)}."
+
+
+def _message(value: object, path: str, fields: Mapping[str, Shape]) -> dict[str, Any]:
+    if value is None:  # in a list
+        raise wrong(path, "an object", value)
+    given = mapping(value, path)
+    for name in given:
+        if name not in fields:
+            near = nearest(str(name), fields)
+            fix = f"Did you mean {near}?" if near else f"Known: {', '.join(sorted(fields))}."
+            problem = f"is not a field that Vertex AI knows; its value is {found(given[name])}"
+            raise Reject(f"{path}.{shown(str(name))}", problem, fix)
+    return fit_all(given, path, fields)
