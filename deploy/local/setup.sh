@@ -50,7 +50,8 @@ home=$("$venv/bin/python" -c 'import sys; print(sys.prefix)')
   fail "$venv was moved or copied: its commands start a Python of another folder. Remove it (make clean) and try again."
 printf '%s\n' "Setting up $venv (once; about half a minute) …"
 rm -f "$venv/.ready"
-pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+# Without warnings: setuptools takes our folders of data for packages that it leaves out.
+pip() { PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 pip --require-hashes -r requirements-dev.txt ||
   fail "The packages could not be installed: pip needs a package index (PIP_INDEX_URL) that serves PyPI's own files, the way to it (HTTPS_PROXY) and room on the disk."
 # No isolation: setuptools is among the packages, so this step needs no index.
