@@ -220,7 +220,8 @@ def test_the_archive_holds_the_functions_and_nothing_else(project: Whole, build:
     archive = next(content for name, content in project.cloud.uploads.items() if name.endswith(".zip"))
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         names = {name for name in packed.namelist() if not name.endswith("/")}
-    own = {str(path.relative_to(ROOT)) for part in ("functions", "shared") for path in (ROOT / part).rglob("*.py")}
+    code = [path for part in ("functions", "shared") for path in (ROOT / part).rglob("*")]
+    own = {str(path.relative_to(ROOT)) for path in code if path.suffix in (".py", ".sh")}
     assert names == own | {"main.py", "requirements.txt", "constraints.txt", "launch-config.yaml"}
 
 
