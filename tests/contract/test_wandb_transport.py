@@ -129,7 +129,7 @@ def test_a_file_is_read_up_to_its_limit() -> None:
 def test_an_answer_beyond_all_bounds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would not fit into the memory of a function."""
     endless = HEAD + b"Connection: close\r\n\r\n" + b" " * 9_000_000
-    with trickling(endless, b" ") as (url, _), pytest.raises(OutcomeUnknown, match="more than 8,000,000 bytes"):
+    with trickling(endless, b" ") as (url, _), pytest.raises(OutcomeUnknown, match="more than 1,000,000 bytes"):
         Graphql(url, KEY).mutate(ASK, {})
 
 
