@@ -98,6 +98,7 @@ def test_each_account_can_do_what_its_bucket_is_for_and_nothing_else(project: De
         ("build", "ledger", "list"),
         *(("trainer", "staging", action) for action in everything),
         ("build", "sources", "get"),
+        ("test", "sources", "get"),
         ("submit", "contexts", "create"),
         ("images", "contexts", "get"),
     }
@@ -159,7 +160,7 @@ def test_a_deployment_with_one_staging_bucket_is_upgraded(project: Deployed) -> 
         line = found(lines, name)
         assert (line.sign, code) == (sign, 1)
         assert message in line.message
-        assert "python -m deploy bootstrap" in line.fixes[0]
+        assert "vertex-launch bootstrap" in line.fixes[0]
     done = project.run("bootstrap", WANDB_API_KEY=KEY)
     assert done.returncode == 0, done.stderr
     code, lines = project.doctor("project", "access")

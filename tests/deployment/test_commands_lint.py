@@ -217,7 +217,7 @@ def test_no_command_of_the_scripts_is_overlooked(commands: list[Found]) -> None:
     texts = [file.read_text(encoding="utf-8") for file in (ROOT / "deploy/cloud").glob("*.sh")]
     lines = "\n".join([*texts, *(step["script"] for step in steps)]).splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-    written = {tuple(found.split()) for found in re.findall(r"\bgcloud(?: [a-z][a-z-]+)+", code)}
+    written = {tuple(found.split()) for found in re.findall(r"(?<!\")\bgcloud(?: [a-z][a-z-]+)+", code)}
     assert ("gcloud", "functions", "deploy") in written
     ran = [found.words for found in commands if found.where.startswith("cloudbuild.yaml, step")]
     assert [words for words in written if not any(call[: len(words)] == words for call in ran)] == []

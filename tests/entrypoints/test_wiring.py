@@ -16,7 +16,9 @@ from functions.submit.submit import SubmitTimings
 from shared.adapters.wandb import WandbKey
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
+from shared.config.requests import RequestLimits
 from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load
+from shared.core.building import GitCredential
 from shared.core.launch import Backoff
 from shared.core.message import Queue
 from shared.runspec.prepare import Preparation
@@ -24,7 +26,10 @@ from shared.runspec.scheduler import SchedulerDefaults
 
 KEY = "k" * 40
 IN_THE_ENTRY = {"poll_budget_seconds", "submit_budget_seconds", "status_budget_seconds"}  # each call begins a budget
-IN_A_PROPERTY = {"builder", "build_destination"}  # read by `destination`
+IN_A_PROPERTY = {  # read by `destination`, `context_store`, `reserved`, `request_limits`
+    *("builder", "build_destination", "build_context_store", "contexts_bucket", "sources_bucket"),
+    *("entity", "queues", "requests"),
+}
 COMMON = {
     "WANDB_API_KEY": KEY,
     "GOOGLE_CLOUD_PROJECT": "p",
@@ -103,6 +108,12 @@ SUBMIT = {
     "LAUNCH_BUILD_DESTINATION": "r1-docker.pkg.dev/p/jobs/code",
     "LAUNCH_BUILD_CONTEXT_STORE": "gs://contexts",
     "LAUNCH_SECURE_MODE": "true",
+    "LAUNCH_GIT_CREDENTIALS": '{"github.com": "projects/p/secrets/git"}',
+    "LAUNCH_ENTITY": "team",
+    "LAUNCH_QUEUES": "a,b",
+    "LAUNCH_REQUESTS": '{"sources": ["ci"]}',
+    "SOURCES_BUCKET": "p-ours-sources",
+    "CONTEXTS_BUCKET": "p-ours-contexts",
     "LAUNCH_MACROS": "TEAM",
     "TEAM": "cats",
 }
@@ -155,6 +166,7 @@ def test_submits_preparation_has_its_settings(given: Any) -> None:
     preparation = prepare.__self__
     assert isinstance(preparation, Preparation)
     assert preparation.policy == AdmissionPolicy(regions=("r1",))
+    assert preparation.requests == RequestLimits(sources=("ci",), queues=("team/a", "team/b"), entities=("team",))
     assert preparation.ladder == Ladder(strategies=("SPOT",))
     assert preparation.scheduler == SchedulerDefaults("image", "machine")
     assert isinstance(preparation.check_key.__self__, WandbKey)  # type: ignore[attr-defined]
@@ -163,6 +175,9 @@ def test_submits_preparation_has_its_settings(given: Any) -> None:
     assert (defaults.key_secret, defaults.base_image) == ("projects/p/secrets/s", "python:3.12")
     assert (defaults.destination, defaults.context_store) == ("r1-docker.pkg.dev/p/jobs/code", "gs://contexts")
     assert (defaults.secure_mode, defaults.macros) == (True, {"TEAM": "cats"})
+    git = GitCredential("github.com", "projects/p/secrets/git/versions/latest")
+    assert defaults.git_credentials == (git,)
+    assert set(defaults.reserved.own) >= {"ledger", "p-ours-sources", "p-ours-contexts"}
 
 
 def test_status_timings_are_its_settings(given: Any) -> None:

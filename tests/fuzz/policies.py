@@ -14,6 +14,7 @@ from itertools import islice
 import click
 
 from shared.config.policy import AdmissionPolicy
+from shared.config.requests import RequestLimits
 from shared.core.errors import Reject
 from shared.core.intake import from_item, from_request
 from shared.core.jobsource import JobSource, Kind
@@ -71,7 +72,14 @@ def _calls(case: Case, policy: AdmissionPolicy) -> Iterator[CustomJobCall]:
         destination="us-docker.pkg.dev/p/team/built" if case.builds else "",
     )
     preparation = Preparation(
-        queues, _AnyJob({"": source}), FakeSweeps(), site, targets.names(), policy=policy, ladder=case.ladder
+        queues,
+        _AnyJob({"": source}),
+        FakeSweeps(),
+        site,
+        targets.names(),
+        policy=policy,
+        requests=RequestLimits(queues=(f"{QUEUE.entity}/{QUEUE.name}",)),
+        ladder=case.ladder,
     )
     for _ in range(MOST_PLACES):
         prepared = preparation.prepare(launch)
@@ -93,12 +101,22 @@ def _launch(case: Case) -> tuple[Launch, FakeQueueConfigs]:
     """Return the launch: an item, or a request that fills in its queue's template variables."""
     spec, queues = dict(case.spec), FakeQueueConfigs()
     if not case.values:
-        return from_item("item", QUEUE, spec, NOW).move(State.SUBMITTING, attempt=1), queues
+        if spec.get("entity") != QUEUE.entity:
+            spec.pop("run_id", None)  # a run of another entity is refused before
+        return _opened(from_item("item", QUEUE, spec, NOW)), queues
     config = {"resource_args": spec.pop("resource_args")}
     queues.configs[QUEUE] = QueueConfig("1", resource="vertex", config=config, template_variables={"t": {}})
     spec["template_variables"] = case.values
+    spec.pop("run_id", None)  # a request has none
     request = Request(source="ci", idempotency_key="1", run_spec=spec, queue=QUEUE)
-    return from_request(request, NOW).move(State.SUBMITTING, attempt=1), queues
+    return _opened(from_request(request, NOW)), queues
+
+
+def _opened(launch: Launch) -> Launch:
+    """Return a launch at its first attempt. Raises Reject if it was refused at intake."""
+    if launch.entry.state is State.ENDED:
+        raise Reject("intake", launch.reason)
+    return launch.move(State.SUBMITTING, attempt=1)
 
 
 def search(specs: int, seed: int) -> tuple[Counter[str], list[tuple[Case, Outcome]]]:
