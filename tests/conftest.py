@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from deploy.local.environment import clean
 from deploy.local.processes import end_with_parent
+from shared.core import redaction
 
 # Nothing of the caller's shell reaches a test or what it starts. The workers of xdist are children of a clean process.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -39,7 +41,14 @@ LONGEST = (  # files that take half a minute or more: begun first, so that no wo
     "tests/e2e/test_chaos.py",
     "tests/e2e/test_crashes.py",
     "tests/e2e/test_demo.py",
+    "tests/security/test_memory.py",
     "tests/deployment/test_doctor.py",
+    "tests/deployment/test_buckets.py",
+    "tests/security/test_requests.py",
+    "tests/security/test_redaction.py",
+    "tests/security/test_builds.py",
+    "tests/security/test_builds_at_the_door.py",
+    "tests/upgrade/test_upgrade.py",
     "tests/simulation/test_single_faults.py",
     "tests/simulation/test_pairs_of_faults.py",
     "tests/model/test_ledger_protocol.py",
@@ -50,3 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files; the order of a file's tests stays."""
     order = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.location[0], len(LONGEST)))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_s_secrets() -> Iterator[None]:
+    """Forget the operator's secrets that a test's function has read: they would be removed from later texts."""
+    known = redaction._operators  # noqa: SLF001 - a process remembers them for good
+    before = dict(known)
+    yield
+    known.clear()
+    known.update(before)

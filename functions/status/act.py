@@ -6,7 +6,7 @@ safe to repeat.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from functions.status import decisions
@@ -38,7 +38,6 @@ class Actor:
     in_time: Callable[[str], None]
     report: Report
     logs: JobLogs | None = None
-    keys: frozenset[str] = field(default=frozenset(), repr=False)
 
     def act(self, entry: Entry, decision: Decision, seen: Observed) -> Launch | None:
         """Carry out a decision if the launch is as it was listed; return it if it is still open.
@@ -153,9 +152,9 @@ class Actor:
 
     def _end_of_log(self, launch: Launch, job: Job | None) -> str:
         if self.logs and job:
-            return excerpt(self.logs, launch, job, self.keys)
+            return excerpt(self.logs, launch, job)
         if self.logs and launch.entry.build:
-            return excerpt_of_build(self.logs, launch, self.keys)
+            return excerpt_of_build(self.logs, launch)
         return ""
 
     def _cancel_sweep(self, launch: Launch) -> None:

@@ -10,20 +10,20 @@ LINES = 20
 LENGTH = 2000
 
 
-def excerpt(logs: JobLogs, launch: Launch, job: Job, keys: Iterable[str]) -> str:
+def excerpt(logs: JobLogs, launch: Launch, job: Job) -> str:
     """Return the last lines of a job's log without keys; empty if the log cannot be read.
 
     The name contains the project of the launch: Vertex AI may write a project number instead.
     """
     name = f"{launch.entry.parent}/customJobs/{job.name.rpartition('/')[2]}"
-    secrets = {*keys, *job.secrets, *secrets_in(launch.run_spec)}
+    secrets = {*job.secrets, *secrets_in(launch.run_spec)}
     return _end(logs.tail(name, job.created_at), secrets)
 
 
-def excerpt_of_build(logs: JobLogs, launch: Launch, keys: Iterable[str]) -> str:
+def excerpt_of_build(logs: JobLogs, launch: Launch) -> str:
     """Return the last lines of a build's log without keys, such as an error of pip."""
     printed = logs.tail_of_build(launch.entry.build, launch.entry.opened_at)
-    return _end(printed, {*keys, *secrets_in(launch.run_spec)})
+    return _end(printed, secrets_in(launch.run_spec))
 
 
 def _end(printed: str, secrets: Iterable[str]) -> str:

@@ -63,6 +63,5 @@ def build_status(settings: StatusSettings) -> Status:
         clock=ledger.now,
         parents=(f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",),
         logs=CloudLoggingJobLogs(settings.logging_endpoint) if settings.log_excerpt else None,
-        keys=frozenset({settings.api_key}),
         timings=timings,
     )

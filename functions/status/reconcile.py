@@ -48,7 +48,6 @@ class Status:
     timings: StatusTimings = field(default_factory=StatusTimings)
     connections: int = 16
     logs: JobLogs | None = None  # None: reports contain no log excerpt
-    keys: frozenset[str] = field(default=frozenset(), repr=False)  # removed from log excerpts
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -116,6 +115,5 @@ class Status:
             in_time,
             report,
             self.logs,
-            self.keys,
         )
         Acting(actor, self.connections, report).carry_out(decided, seen, doubled)

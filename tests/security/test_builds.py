@@ -89,7 +89,9 @@ class Machine:
             )  # fmt: skip
             self.log += done.stdout
             if done.returncode:
-                return {"docker": "docker"}.get(program) or ("fetch" if step["name"].endswith("/git") else "check")
+                return {"docker": "docker"}.get(program) or (
+                    "fetch" if step["name"].partition("@")[0].endswith("/git") else "check"
+                )
         return "done"
 
     def holds(self, text: str) -> list[Path]:

@@ -137,7 +137,7 @@ def test_a_test_package_runs_as_an_account_that_can_do_nothing(iam: Enforcement)
     [only] = build["steps"]
     assert only["script"].split() == ["#!/usr/bin/env", "bash", "exec", ".ci/run"]
     held = {(b.permissions, b.kind) for b in bindings(DEPLOYMENT) if b.member == f"serviceAccount:{TEST}"}
-    assert held == {(("logging.logEntries.create",), "project"), (("storage.objects.get",), "staging")}
+    assert held == {(("logging.logEntries.create",), "project"), (("storage.objects.get",), "build_sources")}
     everything = {p for row in table().bindings for p in row.needs} | {
         p for role in table().roles.values() for p in role.permissions
     }

@@ -565,7 +565,6 @@ BUGS = {
     ),
     "a key in a label": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LabelsWithKey)), faults=0),
     "a key in the log": Bug("a key can be read", "trains", _parts(submit=Parts(vertex=LogsRequest)), faults=0),
-    "a key in the end of a log": Bug("a key can be read", "two items", Deployment(keys=frozenset()), faults=0),
     "ignores an error of the ledger": Bug("a request was lost", "request", Deployment(submit=SwallowsErrors)),
     "closes before the report": Bug(
         "closed before its report", "never starts", _parts(status=Parts(ledger=ClosesBeforeReport)), faults=0

@@ -78,7 +78,6 @@ class Deployment:
     queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
     submit_timings: launch.SubmitTimings = field(default_factory=launch.SubmitTimings)
-    keys: frozenset[str] = frozenset({API_KEY})
     status_timings: StatusTimings = field(default_factory=StatusTimings)
     submit: type[launch.Submit] = launch.Submit
     budget: type[StepBudget] = StepBudget
@@ -109,7 +108,6 @@ class Deployment:
                 builds=parts.build(cross),
                 parents=(PARENT,),
                 logs=parts.logs(cross),
-                keys=self.keys,
                 timings=self.status_timings,
                 connections=1,
             )

@@ -1,6 +1,7 @@
 """A poll with fakes around it, for the tests of what it does."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from functions.poll.drain import Poll, PollLimits
 from functions.poll.report import Report
@@ -36,3 +37,10 @@ class Scene:
     def states(self) -> list[str]:
         """Return the items' states in W&B."""
         return [item.state for item in self.wandb.items.values()]
+
+
+def scheduler(sweep: str) -> dict[str, Any]:
+    """Return the run spec of a sweep's scheduler."""
+    command = {"entry_point": ["wandb", "scheduler", sweep]}
+    kind = {"uri": "placeholder-uri-scheduler", "resource": "local-process"}
+    return {**kind, "entity": "team", "project": "cats", "run_id": sweep, "overrides": command}

@@ -17,7 +17,7 @@ from shared.core.ports import OpenLaunches, QueueItem
 from shared.core.shortage import Shortage
 from tests.fakes import FakeWandb, InMemoryLedger
 from tests.fakes.wandb import Item
-from tests.unit.polling import A, B, Scene
+from tests.unit.polling import A, B, Scene, scheduler
 
 
 @pytest.fixture
@@ -376,13 +376,6 @@ def test_a_closed_launch_does_not_come_back_through_a_queue(scene: Scene) -> Non
     scene.wandb.push("i", A)
     scene.poll()
     assert scene.ledger.is_closed(launch.key)
-
-
-def scheduler(sweep: str) -> dict[str, Any]:
-    """Return the run spec of a sweep's scheduler."""
-    command = {"entry_point": ["wandb", "scheduler", sweep]}
-    kind = {"uri": "placeholder-uri-scheduler", "resource": "local-process"}
-    return {**kind, "entity": "team", "project": "cats", "run_id": sweep, "overrides": command}
 
 
 @pytest.mark.parametrize(("most", "taken"), [(1, 1), (2, 2), (-1, 3), (0, 0)])

@@ -9,6 +9,7 @@ from functions.status.reconcile import Status
 from shared.core.errors import Retry
 from shared.core.launch import Launch
 from shared.core.ports import Job
+from shared.core.redaction import remember
 from tests.fakes import FakeJobLogs
 from tests.unit.test_reconcile import PARENT, Scene, budget
 
@@ -17,14 +18,15 @@ OURS, AUTHORS, OF_THE_JOB, COMMIT = "0123456789" * 4, "of-the-author-1", "databa
 
 @pytest.fixture
 def scene() -> Scene:
-    """Return a scene with a log beside it."""
+    """Return a scene with a log beside it, in a process that knows the deployment's key."""
+    remember([OURS])
     return Scene()
 
 
 def status(scene: Scene, logs: FakeJobLogs) -> Status:
     """Return a status that reads this log."""
     parts = (scene.ledger, scene.vertex, scene.wandb, scene.publisher, scene.clock, scene.builds)
-    return Status(*parts, parents=(PARENT,), connections=1, logs=logs, keys=frozenset({OURS}))
+    return Status(*parts, parents=(PARENT,), connections=1, logs=logs)
 
 
 def failed(scene: Scene, **changes: object) -> tuple[Launch, Job]:
@@ -94,7 +96,7 @@ def test_no_key_is_shown(scene: Scene, printed: str, shown: str) -> None:
     """The deployment's, the author's, what stands in the job's variables; and what looks like one."""
     launch, job = failed(scene, secrets=frozenset({OF_THE_JOB}))
     launch.run_spec["_wandb_api_key"] = AUTHORS
-    text = excerpt(FakeJobLogs({job.name: printed}), launch, job, {OURS})
+    text = excerpt(FakeJobLogs({job.name: printed}), launch, job)
     assert text == f"\nThe end of its log:\n{shown}"
 
 
@@ -102,10 +104,10 @@ def test_an_excerpt_is_short_and_cuts_no_key_in_two(scene: Scene) -> None:
     """The last lines, and of long ones the end; what is cut off was redacted before."""
     launch, job = failed(scene)
     many = "\n".join(f"line {n}" for n in range(LINES + 1))
-    text = excerpt(FakeJobLogs({job.name: many}), launch, job, ())
+    text = excerpt(FakeJobLogs({job.name: many}), launch, job)
     assert text.splitlines()[2:] == [f"line {n}" for n in range(1, LINES + 1)]
     long = f"{OURS}{'x' * (LENGTH - 10)}"  # a cut of the last LENGTH characters goes through the key
-    text = excerpt(FakeJobLogs({job.name: long}), launch, job, {OURS})
+    text = excerpt(FakeJobLogs({job.name: long}), launch, job)
     assert OURS[-10:] not in text
     assert len(text) <= LENGTH + len("\nThe end of its log:\n")
 
@@ -115,5 +117,5 @@ def test_the_log_is_asked_for_where_the_launch_was_sent(scene: Scene) -> None:
     launch, job = failed(scene)
     numbered = replace(job, name=job.name.replace("projects/p/", "projects/123/"))
     logs = FakeJobLogs()
-    excerpt(logs, launch, numbered, ())
+    excerpt(logs, launch, numbered)
     assert logs.asked == [(launch.entry.job_name, numbered.created_at)]

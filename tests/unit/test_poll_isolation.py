@@ -13,7 +13,7 @@ from shared.core.message import Queue, Request
 from shared.core.ports import Answers, ItemStatus, QueueItem
 from shared.core.shortage import Shortage
 from tests.fakes import FakeWandb, InMemoryLedger
-from tests.unit.polling import A, B, Scene
+from tests.unit.polling import A, B, Scene, scheduler
 from tests.unit.test_intake import CAT, nested
 
 POISON: dict[str, dict[str, Any]] = {
@@ -265,15 +265,12 @@ def requested(scene: Scene, number: int, **changes: Any) -> Launch:
     return scene.ledger.write(from_request(request, scene.clock()))
 
 
-SCHEDULER = {"uri": "placeholder-uri-scheduler", "entity": "team", "project": "cats"}
-
-
 def test_an_unreadable_record_may_be_a_scheduler(scene: Scene) -> None:
     """It takes a slot of theirs, too: a second scheduler stays in its queue."""
     scene.ledger.unreadable = {"kbad": "no JSON"}
-    scene.wandb.push("sweep", A, **SCHEDULER)
+    scene.wandb.push("sweep", A, **scheduler("sw1"))
     assert scene.poll(max_schedulers=1).left == {"max_schedulers are open": 1}
-    scene.wandb.push("another", A, **SCHEDULER)
+    scene.wandb.push("another", A, **scheduler("sw2"))
     assert scene.poll(max_schedulers=2).launched == {"a": 1}
 
 
@@ -284,7 +281,7 @@ def test_requests_of_other_systems_take_no_slot_of_polls_and_hold_no_queue(scene
         claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, scheduler=True))
         scene.ledger.write(claimed.move(State.QUEUED, short_of=Shortage.STOCKOUT))
     scene.wandb.push("i", A)
-    scene.wandb.push("s", A, **SCHEDULER)
+    scene.wandb.push("s", A, **scheduler("sw1"))
     report = scene.poll(max_jobs=2, max_queued=2, max_schedulers=1)
     assert (report.launched, report.held, report.full) == ({"a": 2}, {}, "")
 
@@ -293,7 +290,7 @@ def test_requests_of_other_systems_take_no_slot_of_polls_and_hold_no_queue(scene
 def test_launches_that_have_ended_take_no_slot(scene: Scene, holds: Shortage | None) -> None:
     """Only their report is owed."""
     for number in range(3):
-        launch = scene.ledger.write(from_item(f"old{number}", A, SCHEDULER if number else {}, scene.clock()))
+        launch = scene.ledger.write(from_item(f"old{number}", A, scheduler("sw1") if number else {}, scene.clock()))
         claimed = scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, short_of=holds))
         scene.ledger.write(claimed.end(Outcome.FAILED, "x", scene.clock()))
     scene.wandb.push("i", A)
