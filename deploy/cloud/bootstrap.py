@@ -7,12 +7,8 @@ import click
 from rich.console import Console
 
 from deploy.cloud import gcloud
-from deploy.cloud.bootstrap_steps import (
-    bindings_by_resource,
-    enable_apis,
-    resources,
-    service_agents,
-)
+from deploy.cloud.bootstrap_bindings import bindings_by_resource
+from deploy.cloud.bootstrap_steps import enable_apis, resources, service_agents
 from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.gcloud import Step
 
