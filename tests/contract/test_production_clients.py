@@ -11,6 +11,7 @@ import google.auth
 import pytest
 import requests
 from google.auth.credentials import Credentials, Scoped
+from google.cloud import aiplatform
 from requests.adapters import HTTPAdapter
 
 from shared.adapters.build.builds import CloudBuilds
@@ -75,6 +76,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[requests.PreparedRequest]:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p1")
     monkeypatch.setattr(google.auth, "default", lambda *_, **__: (Account(), "p1"))
     monkeypatch.setattr(HTTPAdapter, "send", send)
+    # the SDK has one configuration in a process, which other tests have changed
+    monkeypatch.setattr(aiplatform.initializer, "global_config", aiplatform.initializer._Config())  # noqa: SLF001
+    monkeypatch.setattr(aiplatform, "init", aiplatform.initializer.global_config.init)
     return requests_
 
 

@@ -19,7 +19,7 @@ from shared.core.launch import Launch, State
 from shared.core.message import Request, Ticket, encode
 from shared.core.reserved import ReservedPlaces
 from shared.runspec.prepare import Preparation
-from tests.entrypoints.conftest import Outside, gcs, outside  # noqa: F401 - fixtures
+from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, POOL, emulator_push, events
 from tests.fakes import FakeJobs, FakeQueueConfigs, FakeSweeps
 from tests.unit.specs import NAMES, SITE, launch_of, put, run_spec
@@ -209,7 +209,6 @@ WRONG = {
     "contexts and sources": ({CONTEXTS: "p-launch-sources"}, CONTEXTS, "SOURCES_BUCKET"),
     "sources and ledger": ({SOURCES: "p-launch-ledger"}, SOURCES, "LEDGER_BUCKET"),
     "an address as a name": ({LEDGER: "gs://p-launch-ledger"}, LEDGER, "match"),
-    "a builder without a bucket": ({**BUILDER, CONTEXTS: ""}, "LAUNCH_BUILDER", "CONTEXTS_BUCKET"),
 }
 
 

@@ -18,11 +18,9 @@ from shared.core.jobsource import JobSource, Kind
 from shared.core.message import Ticket, encode
 from shared.runspec.render import ArgumentNames, render
 from shared.runspec.templates import filled
-from tests.entrypoints.conftest import KEY, Outside, gcs, outside
+from tests.entrypoints.conftest import KEY, Outside
 from tests.entrypoints.test_functions import ITEM, RENDERED, eventarc, polled
 from tests.unit.specs import SITE, draft_of, put, run_spec
-
-__all__ = ["gcs", "outside"]  # fixtures
 
 NAMES = ArgumentNames(**argument_names())
 TOKEN = "planted-token"

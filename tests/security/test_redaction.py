@@ -36,7 +36,7 @@ from shared.core.secret_names import is_secret
 from shared.core.shortage import Shortage
 from shared.core.shorten import quoted, shortened, shown
 from shared.log import CloudLoggingFormatter, configure
-from tests.entrypoints.conftest import KEY, Outside, gcs, outside
+from tests.entrypoints.conftest import KEY, Outside
 from tests.entrypoints.test_functions import ITEM, REQUEST
 from tests.entrypoints.test_redaction import Scene, own, vertex
 from tests.fakes import InMemoryLedger
@@ -52,7 +52,6 @@ from tests.unit.polling import A
 from tests.unit.polling import Scene as PollScene
 from tests.unit.specs import put
 
-__all__ = ["gcs", "outside"]  # fixtures
 MOST = 700  # characters of one error; Google's and W&B's reasons are cut at 1,000 and 500
 ENV = ("spec", "worker_pool_specs", 0, "container_spec", "env")
 

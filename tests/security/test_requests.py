@@ -11,11 +11,9 @@ from shared.config.settings import SubmitSettings, load
 from shared.core.errors import SettingsError
 from shared.core.message import Queue, Request, Ticket, encode, launch_key
 from shared.runspec.requests import admit_request
-from tests.entrypoints.conftest import Outside, gcs, outside
+from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, POOL, RENDERED, REQUEST, eventarc, events
 from tests.unit.specs import draft_of, run_spec
-
-__all__ = ["gcs", "outside"]  # fixtures
 
 SECRET = "planted-team-secret"
 STOCKOUT = "Resources are insufficient in region: us-central1. Try a different region."

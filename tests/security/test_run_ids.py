@@ -9,11 +9,9 @@ from shared.adapters.gcs import GcsLedger
 from shared.core.errors import OutcomeUnknown
 from shared.core.launch import Outcome, State
 from shared.core.message import Request, Ticket, encode, launch_key
-from tests.entrypoints.conftest import Outside, gcs, outside
+from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, REQUEST, eventarc
 from tests.unit.polling import A, B, Scene
-
-__all__ = ["gcs", "outside"]  # fixtures
 
 
 def launch_all(outside: Outside, *items: Any) -> None:

@@ -17,10 +17,8 @@ from shared.adapters.gcs import GcsLedger
 from shared.core.launch import Outcome
 from shared.core.message import Queue, Ticket, encode, launch_key
 from shared.core.scheduler import bare, check_scheduler, is_scheduler, schedules_its_sweep
-from tests.entrypoints.conftest import Outside, gcs, outside
+from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, RENDERED, eventarc
-
-__all__ = ["gcs", "outside"]  # fixtures
 
 QUEUE = Queue(entity="team", name="vertex")
 SETTINGS = {"LAUNCH_SCHEDULER_IMAGE": "local/wandb", "LAUNCH_SCHEDULER_MACHINE": "e2-standard-4"}

@@ -39,9 +39,9 @@ ATTEMPTS = 5
 HOPS = 5  # redirections
 PAGE = 200  # files
 
-# one reading only: no login, no backslash, no space before the path
+# one reading only: no login, and no character before the path that readers quote or cut at
 ADDRESS = re.compile(
-    r"(https?)://([^\s/?#\\@:%\[\]]+|\[[0-9a-f:.]+\])(?::([0-9]+))?(?:[/?]\S*)?", re.I
+    r"(https?)://((?:[\w.-]|[^\x00-\x7f\s])+|\[[0-9a-f:.]+\])(?::([0-9]+))?(?:[/?]\S*)?", re.I
 )
 PORTS = {"http": 80, "https": 443}
 LOGIN = re.compile(r"//[^\s'\"]*@")  # of a URL, in git's or pip's output
