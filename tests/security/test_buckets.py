@@ -70,7 +70,7 @@ FOR_JOBS = (
 
 
 @pytest.fixture
-def deployment(outside: Outside) -> Outside:  # noqa: F811
+def deployment(outside: Outside) -> Outside:
     """Give the functions with the buckets of a deployment, which has a macro with the ledger's name."""
     macro = {"LAUNCH_MACROS": "MINE", "MINE": os.environ[LEDGER]}
     for name, value in {**BUCKETS, **macro, "LAUNCH_MAX_JOBS": "100"}.items():
@@ -83,7 +83,7 @@ def written(forms: tuple[str, ...], bucket: str) -> list[str]:
     return [form.format(bucket, UPPER=bucket.upper()) for form in forms]
 
 
-def launched(outside: Outside, capsys: pytest.CaptureFixture[str], specs: list[dict[str, Any]]) -> list[Any]:  # noqa: F811
+def launched(outside: Outside, capsys: pytest.CaptureFixture[str], specs: list[dict[str, Any]]) -> list[Any]:
     """Enqueue an item for each `spec` of a CustomJob, let the three functions run, and return the items."""
     items = []
     for spec in specs:
