@@ -38,8 +38,6 @@ class StatusTimings:
     stuck_after: timedelta = timedelta(days=1)
     # a run that W&B refuses to show for longer counts as hidden
     hidden_after: timedelta = timedelta(hours=1)
-    # W&B answers "project not found" during an outage too: no failure is reported before
-    hidden_grace: timedelta = timedelta(minutes=10)
     # of a launch whose job found no machines
     backoff: Backoff = field(default_factory=Backoff)
 

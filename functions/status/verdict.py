@@ -62,7 +62,7 @@ def _verdict(
     if unsure(seen.run_failure, ended_at, now, timings):
         return NoAction()
     run, phase = seen.run, phase_of(job.state)
-    early = _early(job, seen, ended_at, now, timings)
+    early = ended_at + timings.init_grace > now and not (run and run.started)
     if entry.stop_seen_at or (run and run.stopped):  # a stop rules out another attempt
         return NoAction() if early else _stopped(entry, job, seen)
     if entry.cancel_reason:
@@ -115,8 +115,8 @@ def _failed(
         return NoAction()
     if run and run.started:
         return _ended_with_run(job, run)
-    if _early(job, seen, ended_at, now, timings):
-        return NoAction()
+    if ended_at + timings.init_grace > now:
+        return NoAction()  # W&B may show a run a little later than it began
     link = console_link(job.name)
     if _foreign(entry, seen) and job.started_at:  # only its own W&B key can see whether it trained
         warning = f"The job failed in Vertex AI: {error_of(job)} {unseen_run(entry, job)}"
@@ -125,21 +125,6 @@ def _failed(
     if expired(job):
         reason = "The job expired in Vertex AI before it called wandb.init."
     return Finish(Outcome.FAILED, f"{reason}{by_vertex(job)} {link}")
-
-
-def _early(
-    job: Job, seen: Observed, ended_at: datetime, now: datetime, timings: StatusTimings
-) -> bool:
-    """Tell whether W&B may still show a run that has begun.
-
-    It shows one a little later than it began. During an outage it hides projects: a report that the
-    run never began waits for that.
-    """
-    if seen.run and seen.run.started:
-        return False
-    reported = phase_of(job.state) is not Phase.SUCCEEDED
-    hidden = seen.run is None and seen.hidden and reported
-    return ended_at + (timings.hidden_grace if hidden else timings.init_grace) > now
 
 
 def _ended_with_run(job: Job, run: RunStatus) -> Decision:

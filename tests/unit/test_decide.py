@@ -427,16 +427,6 @@ ENTRIES = st.builds(
 )
 
 
-@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
-def test_a_project_that_w_and_b_hides_for_a_moment_is_no_missing_run(state: str) -> None:
-    """W&B answers "project not found" during an outage too: no author reads that the run never began."""
-    ended = job(state, error="boom", ended_at=ago(minutes=9))
-    assert isinstance(decide(SUBMITTED, Observed(job=ended, hidden=True), NOW, StatusTimings()), NoAction)
-    later = replace(ended, ended_at=ago(minutes=11))
-    assert isinstance(decide(SUBMITTED, Observed(job=later, hidden=True), NOW, StatusTimings()), Finish)
-    assert isinstance(decide(SUBMITTED, Observed(job=ended), NOW, StatusTimings()), Finish)
-
-
 @given(ENTRIES, CASES)
 def test_no_case_is_too_odd(entry: Entry, seen: Observed) -> None:
     """Each has a decision; a job that succeeded is FAILED only where its run is known not to exist."""
