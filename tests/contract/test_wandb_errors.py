@@ -261,6 +261,23 @@ def test_an_unknown_project_hides_its_runs() -> None:
     assert answers.hidden == frozenset({RunPath("e", "p", "r")})
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_project_that_is_not_found_once_is_asked_for_again(times: int) -> None:
+    """W&B answers 404 during an outage too. Taken as a fact, a failed job's author would read that its run never began."""
+    run, left = RunPath("e", "p", "r"), [times]
+
+    def answer(_: Any) -> Response:
+        left[0] -= 1
+        if left[0] >= 0:
+            return JSONResponse({"errors": [{"message": "project not found"}]}, 404)
+        return data(project=listing("r"))
+
+    with answering(answer) as (wandb, asked):
+        answers = wandb.run_statuses([run])
+    assert len(asked) == 2
+    assert (set(answers.found), answers.hidden) == (({run}, frozenset()) if times == 1 else (set(), frozenset({run})))
+
+
 def test_a_run_that_breaks_its_project_is_found_by_halving() -> None:
     """The error does not say which it is: the query is split until the run stands alone."""
 

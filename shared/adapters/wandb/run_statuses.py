@@ -25,7 +25,7 @@ def ask_runs(graphql: Graphql, runs: Sequence[RunPath], budget: Budget) -> RunPa
     groups = _by_project(runs)
     asked = [_variables(project, group) for project, group in groups]
     try:
-        answers, general = ask_projects(graphql, documents.RUNS, asked, budget)
+        answers, general = _ask(graphql, asked, budget)
     except Refusal as exc:
         if len(groups) == 1 and hides(exc):
             return Part(hidden=set(runs))
@@ -45,6 +45,18 @@ def ask_runs(graphql: Graphql, runs: Sequence[RunPath], budget: Budget) -> RunPa
     if general and vague:
         part.doubts.append((vague, general))
     return part
+
+
+def _ask(
+    graphql: Graphql, asked: Sequence[Mapping[str, Any]], budget: Budget
+) -> tuple[list[ProjectAnswer], LaunchError | None]:
+    """Query W&B; ask again if it hides a project: it answers "not found" during an outage too."""
+    try:
+        return ask_projects(graphql, documents.RUNS, asked, budget)
+    except Refusal as exc:
+        if len(asked) > 1 or not hides(exc):
+            raise
+        return ask_projects(graphql, documents.RUNS, asked, budget)
 
 
 def _read_project(
