@@ -263,7 +263,7 @@ def test_an_unknown_project_hides_its_runs() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_project_that_is_not_found_once_is_asked_for_again(times: int) -> None:
-    """W&B answers 404 during an outage too. Taken as a fact, a failed job's author would read that its run never began."""
+    """W&B answers 404 during an outage too; taken as a fact, an author would read that the run never began."""
     run, left = RunPath("e", "p", "r"), [times]
 
     def answer(_: Any) -> Response:
