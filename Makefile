@@ -25,7 +25,7 @@ chaos: ready ## Launch 1,000 items while services fail; audit each one
 	@exec $(RUN) -m tests.chaos $(ARGS)
 
 test: ready ## Run all tests; at most ten minutes on two cores
-	@exec $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 FROM :=
 upgrade-test: ready ## Replace the functions of FROM=COMMIT one after another; audit each item
