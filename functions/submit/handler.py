@@ -3,7 +3,7 @@
 import logging
 import os
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import flask
 import functions_framework
@@ -112,7 +112,7 @@ def build_submit(settings: SubmitSettings) -> Submit:
             settings.submit_create_seconds,
         ),
         prepare=preparation.prepare,
-        labels=lambda launch: job_labels(launch, settings.launch_agent_name),
+        labels=partial(job_labels, agent=settings.launch_agent_name),
         clock=ledger.now,
         timings=SubmitTimings(
             lease=timedelta(seconds=settings.submit_lease_seconds),
