@@ -1,1 +1,0 @@
-"""Status: compare all open launches with Vertex AI and W&B, and act on the differences."""

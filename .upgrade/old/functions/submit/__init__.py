@@ -1,1 +1,0 @@
-"""Submit: turn each message on the topic into at most one Vertex AI CustomJob."""

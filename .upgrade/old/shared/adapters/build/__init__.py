@@ -1,1 +1,0 @@
-"""Cloud Build and Artifact Registry: submit has images built (`images`), status reads `builds`."""

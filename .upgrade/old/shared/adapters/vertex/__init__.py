@@ -1,1 +1,0 @@
-"""Vertex AI: submit creates jobs (`submit`), status lists and cancels them (`jobs`)."""

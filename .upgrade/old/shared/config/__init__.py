@@ -1,1 +1,0 @@
-"""Settings and the launch-config, which operators write, as typed models."""

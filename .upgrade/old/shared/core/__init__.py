@@ -1,1 +1,0 @@
-"""The launch, its states, its messages and all ports: no SDK, no I/O."""
