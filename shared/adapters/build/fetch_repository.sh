@@ -2,7 +2,7 @@
 # hosts for which the operator has named a secret; the variable GIT_LOGIN_N has the secret of the
 # Nth host: USER:PASSWORD or a token.
 #
-# The step that runs this is the only one with the secrets. Whoever wrote the repository decides
+# The step that runs this is the only one with the secrets. The author of the repository decides
 # nothing here: git reads no configuration but the one below, uses no protocol but https (also for
 # submodules and redirections), and runs no hook.
 set -euo pipefail
