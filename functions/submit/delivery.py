@@ -31,11 +31,11 @@ def received(request: flask.Request) -> Ticket | Request:
         envelope, flaw = parsed_bytes(body, whole=ENVELOPE, most=MOST)
         if flaw:
             raise NotAMessage(flaw)
-        encoded = _data(envelope)
-        try:
-            return decode(base64.b64decode(encoded, validate=True))
-        except (binascii.Error, ValueError) as exc:
-            raise NotAMessage("message.data is not base64") from exc
+        if content := _of(envelope, "data_base64"):  # of a structured CloudEvent
+            envelope, flaw = parsed_bytes(_decoded(content, "data_base64"), whole=ENVELOPE)
+        if flaw:
+            raise NotAMessage(flaw)
+        return decode(_decoded(_data(envelope), "message.data"))
 
 
 def _body(request: flask.Request) -> bytes:
@@ -52,12 +52,20 @@ def _body(request: flask.Request) -> bytes:
 
 
 def _data(envelope: Any) -> str:
-    """Return message.data; a structured CloudEvent has the message one level deeper."""
-    for place in (envelope, _of(envelope, "data")):
-        data = _of(_of(place, "message"), "data")
+    """Return message.data of a push or a binary CloudEvent, a structured one, or a legacy event."""
+    content = _of(envelope, "data")
+    for message in (_of(envelope, "message"), _of(content, "message"), content):
+        data = _of(message, "data")
         if isinstance(data, str):
             return data
     raise NotAMessage("the event has no message.data")
+
+
+def _decoded(encoded: object, name: str) -> bytes:
+    try:
+        return base64.b64decode(str(encoded), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise NotAMessage(f"{name} is not base64") from exc
 
 
 def _of(value: Any, name: str) -> Any:

@@ -144,6 +144,34 @@ def test_a_request_may_leave_the_resource_arguments_to_a_queue(outside: Outside)
     assert variables["WANDB_LAUNCH_QUEUE_NAME"] == "templates"
 
 
+MESSAGE = {"data": base64.b64encode(encode(REQUEST)).decode(), "attributes": {}}
+EVENT = {"specversion": "1.0", "id": "1", "type": "google.cloud.pubsub.topic.v1.messagePublished", "source": "//x"}
+LEGACY = {"eventId": "1", "timestamp": "2026-01-01T00:00:00Z", "eventType": "google.pubsub.topic.publish"}
+SERVICE = {"service": "pubsub.googleapis.com", "name": f"projects/p/topics/{TOPIC}", "type": "PubsubMessage"}
+PUBSUB_MESSAGE = {"@type": "type.googleapis.com/google.pubsub.v1.PubsubMessage", **MESSAGE}
+IN_BASE64 = {"data_base64": base64.b64encode(json.dumps({"message": MESSAGE}).encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**EVENT, "data": {"message": MESSAGE}},
+        {**EVENT, "specversion": "0.3", "data": {"message": MESSAGE}},
+        {**EVENT, **IN_BASE64},
+        {"context": {**LEGACY, "resource": SERVICE}, "data": PUBSUB_MESSAGE},
+        {**LEGACY, "resource": SERVICE["name"], "data": PUBSUB_MESSAGE},
+        {"message": {**MESSAGE, "orderingKey": "k", "messageId": "1"}, "subscription": "projects/p/subscriptions/s"},
+    ],
+    ids=["structured", "structured 0.3", "in base64", "legacy", "legacy without context", "push with an ordering key"],
+)
+def test_every_form_that_the_framework_reads_is_read(outside: Outside, event: dict[str, Any]) -> None:
+    """Submit reads events itself, to bound them first; it takes each form that the framework would."""
+    kind = "application/cloudevents+json" if "specversion" in event else "application/json"
+    answer = outside.client("submit").post(path="/", data=json.dumps(event), content_type=kind)
+    assert answer.status_code == 200
+    assert len(outside.vertex.jobs()) == 1
+
+
 GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": "ticket"}', b'{"kind": "ticket"}',
            b'{"kind": "request", "source": 1}', b"[" * 100_000, b'{"kind": "ticket", "launch_key": "../../x"}',
            b'"' + b"x" * 9_999_998 + b'"']  # fmt: skip
