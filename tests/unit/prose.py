@@ -19,7 +19,7 @@ from deploy.__main__ import COMMANDS, main
 ROOT = Path(__file__).parent.parent.parent
 PRODUCT = ("main.py", "functions", "shared", "deploy")
 COMMENTED = (".yaml", ".yml", ".toml", ".sh", ".txt", "Makefile")
-HIDDEN = re.compile(r"(^|/)(\.|__pycache__|build/|[\w.-]+\.egg-info)")
+HIDDEN = re.compile(r"^build/|(^|/)(\.|__pycache__|[\w.-]+\.egg-info)")
 READ_LENGTH = 25  # characters: a shorter constant is a key or a word, not a sentence
 VERBS = (
     "is|are|was|were|has|had|does|did|can|could|may|might|must|will|would|comes|came|goes|happens|happened|"

@@ -1,5 +1,6 @@
 """Product modules stay short enough to read at once, and product lines short enough for two columns."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,3 +31,12 @@ def test_lines_are_short() -> None:
     done = subprocess.run(checked, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode in (0, 1), done.stderr
     assert [line for line in done.stdout.splitlines() if ": E501 " in line] == []
+
+
+def test_no_file_that_git_ignores_is_tracked() -> None:
+    """Logs and scratch files of a run, once added, would stay in every clone."""
+    listing = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("git, or a clone of the repository, is missing")
+    found = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout == ""
