@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from functions.poll.runs import OpenRuns
 from functions.poll.slots import Slots
 from shared.core.budget import Budget
-from shared.core.errors import Conflict, LaunchError, OutcomeUnknown, OutOfTime
+from shared.core.errors import (
+    Conflict,
+    LaunchError,
+    OutcomeUnknown,
+    OutOfTime,
+    UnreadableRecord,
+)
 from shared.core.intake import from_item
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
@@ -124,7 +130,12 @@ class Intake:
             self.ledger.write(launch)
         except Conflict:
             log.info("poll.again", extra={"fields": {"launch_key": launch.key}})
-            return self.ledger.read(launch.key) or launch
+            try:
+                return self.ledger.read(launch.key) or launch
+            except (
+                UnreadableRecord
+            ):  # it is recorded: its item is ours to ack, and not to pop again
+                return launch
         return launch
 
     def _refusal(self, queue: Queue, item: QueueItem, problem: str) -> Launch:

@@ -247,6 +247,19 @@ def test_an_overdue_launch_of_which_wandb_says_nothing_keeps_its_slot(scene: Sce
     assert (report.launched, report.errors) == ({"a": 1}, ["item x: 403"])
 
 
+@pytest.mark.parametrize("why", ["no JSON", "needs version 2 of the records; this is 1"], ids=["damaged", "newer"])
+def test_an_item_whose_record_cannot_be_read_is_acked(scene: Scene, why: str) -> None:
+    """An earlier poll wrote it and died before the ack. Popped again each minute, it would serve nobody."""
+    scene.wandb.push("one", A)
+    launch = scene.ledger.write(from_item("one", A, scene.wandb.items["one"].run_spec, scene.clock()))
+    scene.ledger.unreadable = {launch.key: why}
+    scene.wandb.push("next", A)
+    report = scene.poll(max_jobs=4)
+    assert scene.states() == ["CLAIMED", "CLAIMED"]
+    assert scene.ledger.open[launch.key] == launch
+    assert [error for error in report.errors if "cannot be read, and takes a slot" not in error] == []
+
+
 def test_unreadable_records_hold_a_slot_and_are_named(scene: Scene) -> None:
     """They count as open launches."""
     scene.ledger.unreadable = {"kbad": "no JSON"}
