@@ -6,7 +6,7 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test simulate upgrade-test quick check pins reference bench fuzz clean
+.PHONY: help ready setup demo up chaos test long simulate upgrade-test quick check pins reference bench fuzz clean
 # Also with `make -j`, one command runs at a time: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
@@ -24,8 +24,12 @@ up: ready ## Keep the stack running for your own `wandb launch`
 chaos: ready ## Launch 1,000 items while services fail; audit each one
 	@exec $(RUN) -m tests.chaos $(ARGS)
 
-test: ready ## Run all tests; at most ten minutes on two cores
-	@exec $(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+PYTEST := $(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+test: ready ## Run the tests; at most ten minutes on two cores
+	@exec $(PYTEST) -m "not long" $(ARGS)
+
+long: ready ## Run the tests that repeat a rule at full size, for minutes
+	@exec $(PYTEST) -m long $(ARGS)
 
 FROM :=
 upgrade-test: ready ## Replace the functions of FROM=COMMIT one after another; audit each item
@@ -43,7 +47,7 @@ quick: ready ## Check a change: format, lint, types, imports, fast tests
 	"$(VENV)/bin/lint-imports"
 	@exec $(RUN) -m pytest -q -n 6 tests/unit tests/contract -m "not slow" $(ARGS)
 
-check: ready ## Run the whole gate: format, lint, types, audits, all tests
+check: ready ## Run the whole gate: format, lint, types, audits, all tests and the long ones
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -51,6 +55,7 @@ check: ready ## Run the whole gate: format, lint, types, audits, all tests
 	$(RUN) -m bandit --quiet --recursive --configfile pyproject.toml functions shared deploy main.py
 	$(RUN) -m tests.advisories
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory long
 
 pins: ready ## Renew hashes of packages and digests of images
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-pins.txt

@@ -138,11 +138,13 @@ def up(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], psutil.Process, 
     printed = folder / "printed"
     command = ["sh", "-c", '"$@"; exit $?', "make", *PYTHON, "up", "--folder", str(folder / "logs")]
     environ = {**os.environ, **HOSTILE, "MAKELEVEL": "1"}
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup lets all that it starts ignore it
     with (
         printed.open("w") as out,
         subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=environ) as make,
     ):
         try:
+            signal.signal(signal.SIGHUP, hang_up)
             eventually(lambda: "Ctrl-C ends" in printed.read_text(encoding="utf-8"), "up")
             [process] = psutil.Process(make.pid).children()
             yield make, process, printed

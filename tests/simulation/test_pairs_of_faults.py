@@ -1,9 +1,12 @@
 """The smallest history of an item, with every pair of faults; `make simulate` takes the others too."""
 
+import pytest
+
 from tests.simulation.faults import Fault
 from tests.simulation.systematic import explore
 
 
+@pytest.mark.long
 def test_no_pair_of_faults_breaks_the_way_of_an_item() -> None:
     """Poll, submit and status, whichever two calls meet whichever two faults.
 

@@ -18,6 +18,7 @@ PARENT = """
 import signal, sys, time
 from pathlib import Path
 from deploy.local.processes import Processes
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup lets all that it starts ignore it
 processes = Processes(Path(sys.argv[1]))
 code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
 processes.start("server", [sys.executable, "-c", code + "time.sleep(600)"])
