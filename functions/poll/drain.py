@@ -11,7 +11,7 @@ immediately before each pop, ledger write and ack.
 import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -138,13 +138,7 @@ class Poll:
             problem = "the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
             report.failed("time", problem)
             return
-        workers = min(self.limits.connections, slots.room)
-        with ThreadPoolExecutor(max(workers, 1)) as pool:
-            futures = [
-                pool.submit(self._work, slots, runs, report.agent_id, budget)
-                for _ in range(workers)
-            ]
-        taken = [one for future in futures for one in future.result()]
+        taken = self._taken(slots, runs, report.agent_id, budget)
         for one in taken:
             if one.error:
                 report.note(one.where, one.error)
@@ -162,9 +156,31 @@ class Poll:
             except Exception as exc:  # noqa: BLE001 - status publishes for an overdue launch
                 report.failed("topic", exc, exc)
 
-    def _work(self, slots: Slots, runs: OpenRuns, agent_id: str, budget: Budget) -> list[Taken]:
-        """Pop the queues in turn until no item, slot or time is left."""
+    def _taken(self, slots: Slots, runs: OpenRuns, agent_id: str, budget: Budget) -> list[Taken]:
+        """Take items until no item, slot or time is left.
+
+        One worker begins, so that an empty queue costs one pop. Each item found lets two go on.
+        """
         intake = Intake(self.run_queue, self.ledger, self.clock, slots, runs, budget)
+        taken: list[Taken] = []
+        with ThreadPoolExecutor(self.limits.connections) as pool:
+            working = {pool.submit(self._work, intake, slots, agent_id, budget)}
+            while working:
+                done, working = wait(working, return_when=FIRST_COMPLETED)
+                for future in done:
+                    found, results = future.result()
+                    taken += results
+                    more = min(2, self.limits.connections - len(working)) if found else 0
+                    working |= {
+                        pool.submit(self._work, intake, slots, agent_id, budget)
+                        for _ in range(more)
+                    }
+        return taken
+
+    def _work(
+        self, intake: Intake, slots: Slots, agent_id: str, budget: Budget
+    ) -> tuple[bool, list[Taken]]:
+        """Pop the queues in turn until one has an item; return whether one had, and all results."""
         taken: list[Taken] = []
         while budget.left > 0 and (queue := slots.next()):
             try:
@@ -182,4 +198,5 @@ class Poll:
                 slots.drop(queue)
                 continue
             taken.append(intake.take(queue, item))
-        return taken
+            return True, taken
+        return False, taken

@@ -53,7 +53,7 @@ class Slots:
             )
             if most >= 0
         ]
-        self.room = max(min((most - used for _, used, most in limited), default=0), 0)
+        self._room = max(min((most - used for _, used, most in limited), default=0), 0)
         reached = [f"{used} of {most} {name}" for name, used, most in limited if used >= most]
         self.full = ", ".join(reached)
         self.held = _held(queues, counted)
@@ -65,9 +65,9 @@ class Slots:
     def next(self) -> Queue | None:
         """Reserve a slot for one item of the next queue; None without a free slot or a queue."""
         with self._lock:
-            if not self.room or not self._queues:
+            if not self._room or not self._queues:
                 return None
-            self.room -= 1
+            self._room -= 1
             self._queues.rotate(-1)
             return self._queues[-1]
 
@@ -88,13 +88,13 @@ class Slots:
     def drop(self, queue: Queue) -> None:
         """Free the reserved slot, and remove this queue."""
         with self._lock:
-            self.room += 1
+            self._room += 1
             self._remove(queue)
 
     def strike(self, queue: Queue) -> None:
         """Free the slot of an item that is not ours; remove the queue after a few of them."""
         with self._lock:
-            self.room += 1
+            self._room += 1
             self._strikes[queue] += 1
             if self._strikes[queue] >= MAX_STRIKES:
                 self._remove(queue)
@@ -102,7 +102,7 @@ class Slots:
     def give_back(self) -> None:
         """Free the slot of an item that needs none."""
         with self._lock:
-            self.room += 1
+            self._room += 1
 
     def _remove(self, queue: Queue) -> None:
         if queue in self._queues:

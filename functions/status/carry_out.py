@@ -66,6 +66,7 @@ class Acting:
         if postponed := self.report.done["Postpone"]:
             problem = f"{postponed} actions are left to the next tick: the budget is spent"
             self.report.errors.append(problem)
+            log.error("status.postponed", extra={"fields": {"problem": problem}})
 
     def _each(
         self,

@@ -1,5 +1,6 @@
 """Poll drains queues: it records and publishes each acked item, and no other."""
 
+import threading
 import tracemalloc
 from collections import deque
 from dataclasses import dataclass, field
@@ -335,6 +336,36 @@ def test_the_window_goes_on_asking(scene: Scene) -> None:
     report = Poll(*parts, limits, wait=later).run("p", scene.budget())
     assert report.launched == {"a": 4}
     assert scene.wandb.pops.count("a") >= 5
+
+
+@pytest.mark.parametrize(("items", "most"), [(0, 1), (1, 3), (2, 5), (40, 81)])
+def test_an_empty_queue_costs_one_pop(scene: Scene, items: int, most: int) -> None:
+    """Whatever the connections; each item found lets two workers go on, and both may find nothing."""
+    for number in range(items):
+        scene.wandb.push(f"i{number}", A)
+    scene.poll(connections=32)
+    assert scene.states() == ["CLAIMED"] * items
+    assert items < scene.wandb.pops.count("a") <= most
+    assert scene.wandb.pops.count("b") == 1
+
+
+def test_many_items_are_popped_side_by_side(scene: Scene) -> None:
+    """Eight pops wait for each other; the first items start more workers."""
+    together = threading.Barrier(8, timeout=20)
+
+    class Gathered(FakeWandb):
+        def pop(self, queue: Queue, agent_id: str) -> QueueItem | None:
+            item = super().pop(queue, agent_id)
+            if len(self.pops) > 15:  # one, two, four and eight workers
+                together.wait()
+            return item
+
+    for number in range(23):
+        scene.wandb.push(f"i{number}", A)
+    scene.wandb = Gathered(items=scene.wandb.items)
+    scene.poll(queues=(A,), connections=8)
+    assert not together.broken
+    assert scene.states() == ["CLAIMED"] * 23
 
 
 def test_one_queue_that_fails_does_not_stop_the_others(scene: Scene) -> None:
