@@ -46,7 +46,7 @@ class Actor:
             Conflict: another process has written since: the next tick decides again.
             OutOfTime: left to the next tick.
         """
-        if isinstance(decision, decisions.Confirm):
+        if isinstance(decision, decisions.Confirm) or _quotes(decision, seen.job):
             job = self.custom_jobs.get_job(entry.job_name)
             seen = replace(seen, job=job, gone=job is None)
             decision = decide(entry, seen, self.clock(), self.timings)
@@ -178,6 +178,15 @@ class Actor:
 
     def _old(self, launch: Launch) -> bool:
         return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
+
+
+def _quotes(decision: Decision, job: Job | None) -> bool:
+    """Tell whether a decision can quote its job's error or log.
+
+    Only the whole job, which a listing does not show, says which of its values are secrets.
+    """
+    reported = isinstance(decision, decisions.Finish) and decision.report
+    return job is not None and (bool(job.error) or reported)
 
 
 def _leaves_a_sweep(launch: Launch) -> bool:

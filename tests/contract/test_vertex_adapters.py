@@ -19,7 +19,8 @@ from deploy.local.servers.vertex.messages import parse_custom_job
 from deploy.local.servers.vertex.shortages import Lack
 from deploy.local.servers.vertex.state import VertexState
 from deploy.local.serving import serving
-from shared.adapters.vertex.jobs import DEFAULT_FLEX_START_WAIT, NO_LIMIT, VertexJobs
+from shared.adapters.vertex.job import DEFAULT_FLEX_START_WAIT, NO_LIMIT
+from shared.adapters.vertex.jobs import VertexJobs
 from shared.adapters.vertex.submit import VertexCompute, argument_names
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.ports import CustomJobCall, FoundJob, Job

@@ -18,8 +18,15 @@ from starlette.routing import Route
 from deploy.local.servers.vertex.control import control_routes
 from deploy.local.servers.vertex.entries import entries_of_builds, entries_of_jobs, list_entries
 from deploy.local.servers.vertex.errors import ApiError, invalid_argument
-from deploy.local.servers.vertex.messages import masked, parse_custom_job, parse_read_mask, render
+from deploy.local.servers.vertex.messages import (
+    LISTED,
+    masked,
+    parse_custom_job,
+    parse_read_mask,
+    render,
+)
 from deploy.local.servers.vertex.pages import job_row, log_response, page
+from deploy.local.servers.vertex.partial import parse_fields, part
 from deploy.local.servers.vertex.state import Job, VertexState
 
 _PARENT = "/v1/projects/{project}/locations/{location}/customJobs"
@@ -145,7 +152,10 @@ async def _list(state: VertexState, request: Request, parent: str) -> dict[str, 
     jobs, token = state.page(parent, asked.get("filter", ""), int(size), asked.get("pageToken", ""))
     mask = parse_read_mask(asked.get("readMask", ""))
     answer: dict[str, Any] = {"customJobs": [_rendered(job, request, mask) for job in jobs]}
-    return answer | ({"nextPageToken": token} if token else {})
+    answer |= {"nextPageToken": token} if token else {}
+    if not (fields := asked.get("fields", "")):
+        return answer
+    return dict(part(answer, parse_fields(fields, LISTED)))
 
 
 async def _cancel(state: VertexState, request: Request, parent: str) -> dict[str, Any]:

@@ -60,8 +60,10 @@ def _packages_only() -> Iterator[None]:
 
 with _packages_only():
     from google.cloud.aiplatform_v1.types.custom_job import CustomJob, Scheduling
+    from google.cloud.aiplatform_v1.types.job_service import ListCustomJobsResponse
     from google.cloud.aiplatform_v1.types.job_state import JobState
 
+LISTED = ListCustomJobsResponse.pb().DESCRIPTOR
 JOB_STATES: dict[str, int] = {state.name: state.value for state in list[Any](JobState)}
 
 
