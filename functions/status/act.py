@@ -39,23 +39,28 @@ class Actor:
     report: Report
     logs: JobLogs | None = None
 
-    def act(self, entry: Entry, decision: Decision, seen: Observed) -> Launch | None:
-        """Carry out a decision if the launch is as it was listed; return it if it is still open.
+    def act(
+        self, entry: Entry, decision: Decision, seen: Observed
+    ) -> tuple[Decision, Launch | None]:
+        """Carry out a decision if the launch is as it was listed.
+
+        Returns the decision, or the one that the whole job has led to; and the launch, if it was
+        written and is still open.
 
         Raises:
             Conflict: another process has written since: the next tick decides again.
             OutOfTime: left to the next tick.
         """
-        if isinstance(decision, decisions.Confirm) or _quotes(decision, seen.job):
+        if isinstance(decision, decisions.Confirm) or _quotes(entry, decision, seen.job):
             job = self.custom_jobs.get_job(entry.job_name)
             seen = replace(seen, job=job, gone=job is None)
             decision = decide(entry, seen, self.clock(), self.timings)
         if isinstance(decision, decisions.NoAction | decisions.Publish | decisions.Confirm):
-            return None
+            return decision, None
         if isinstance(decision, decisions.Withdraw):
             self.ledger.withdraw(entry.key, self.read(entry).generation)
-            return None
-        return self._write(self.read(entry), decision, seen)
+            return decision, None
+        return decision, self._write(self.read(entry), decision, seen)
 
     def read(self, entry: Entry) -> Launch:
         """Return the launch of a listed entry. Raises Conflict if it has changed, OutOfTime."""
@@ -180,13 +185,14 @@ class Actor:
         return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
 
 
-def _quotes(decision: Decision, job: Job | None) -> bool:
+def _quotes(entry: Entry, decision: Decision, job: Job | None) -> bool:
     """Tell whether a decision can quote its job's error or log.
 
     Only the whole job, which a listing does not show, says which of its values are secrets.
     """
-    reported = isinstance(decision, decisions.Finish) and decision.report
-    return job is not None and (bool(job.error) or reported)
+    if job is None or entry.state is not State.SUBMITTED:
+        return False
+    return bool(job.error) or (isinstance(decision, decisions.Finish) and decision.report)
 
 
 def _leaves_a_sweep(launch: Launch) -> bool:

@@ -91,9 +91,13 @@ class Acting:
 
     def _act(self, entry: Entry, decision: Decision, seen: Observed) -> str:
         try:
-            launch = self.actor.act(entry, decision, seen)
+            decision, launch = self.actor.act(entry, decision, seen)
         except Conflict:
             return "Changed"  # another process has written: the next tick decides again
+        if isinstance(decision, NoAction):  # the whole job has led to nothing
+            if unheard(entry):
+                self._warnings.append(_Warning(entry, None, mark=True))
+            return ""
         if launch and unheard(launch.entry):
             mark = not isinstance(decision, Built)
             self._warnings.append(_Warning(launch.entry, launch, mark))

@@ -98,10 +98,10 @@ def _building(build: Build | None) -> Decision:
 
 def _submitted(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -> Decision:
     if seen.gone:
-        return _gone(entry, seen, now, timings)
-    if seen.job is None:
         young = entry.submitted_at is None or entry.submitted_at + timings.listing_lag > now
-        return Confirm() if seen.listed and not young else NoAction()
+        return NoAction() if young else _gone(entry, seen, now, timings)
+    if seen.job is None:
+        return Confirm() if seen.listed else NoAction()
     if phase_of(seen.job.state).ended:
         return verdict(entry, seen.job, seen, now, timings)
     return (

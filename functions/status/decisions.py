@@ -32,7 +32,7 @@ class StatusTimings:
     max_broken: int = 3
     # from a job's end until W&B shows its preempting run as preempted
     preempting: timedelta = timedelta(minutes=10)
-    # a younger job may be missing from a listing
+    # a younger job may be missing from a listing, or from a get
     listing_lag: timedelta = timedelta(minutes=2)
     # in CANCELLING, PAUSED or UPDATING: operators must look
     stuck_after: timedelta = timedelta(days=1)
@@ -97,7 +97,7 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The job is missing from the listing: get it by name, then decide again."""
+    """The job is not among those that have not ended: get it by name, then decide again."""
 
 
 @dataclass(frozen=True, slots=True)

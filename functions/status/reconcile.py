@@ -15,6 +15,7 @@ from functions.status.act import Actor
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
 from functions.status.decisions import Observed, Publish, StatusTimings
+from functions.status.listing import list_jobs
 from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.launch import Entry
@@ -57,11 +58,20 @@ class Status:
         report.open_launches = len(entries) + len(listed.unreadable)
         for key, problem in listed.unreadable.items():
             report.errors.append(f"{key}: this version cannot read its record: {problem}")
-        listing = observe.list_jobs(self.custom_jobs, self.parents, entries, report, budget)
+        listing = list_jobs(
+            self.custom_jobs, self.parents, entries, report, budget, self.connections
+        )
         builds = observe.get_builds(self.builds, entries, report, budget)
         now = self.clock()  # one time for all decisions: observing takes a while
         seen = observe.observe(
-            self.tracker, listing, builds, entries, now, self.timings.overdue_after, report
+            self.tracker,
+            listing,
+            builds,
+            entries,
+            now,
+            self.timings.overdue_after,
+            report,
+            self.connections,
         )
         decided = list(self._decided(entries, seen, report, now))
         due = [entry for entry, decision in decided if isinstance(decision, Publish)]

@@ -23,7 +23,7 @@ from shared.adapters.vertex.job import DEFAULT_FLEX_START_WAIT, NO_LIMIT
 from shared.adapters.vertex.jobs import VertexJobs
 from shared.adapters.vertex.submit import VertexCompute, argument_names
 from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
-from shared.core.ports import CustomJobCall, FoundJob, Job
+from shared.core.ports import CustomJobCall, FoundJob, Job, Span
 from shared.core.redaction import hiding, redacted
 from shared.core.shortage import Shortage, shortage_of_job
 from tests.fakes.clock import PLENTY
@@ -70,9 +70,9 @@ class Vertex:
         assert job
         return job
 
-    def listed(self, created_since: datetime | None = None) -> list[Any]:
-        """List what lives, or what was created since."""
-        return list(self.jobs.list_jobs(HERE, created_since))
+    def listed(self, span: Span | None = None) -> list[Any]:
+        """List what lives, or a span."""
+        return list(self.jobs.list_jobs(HERE, span))
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_only_our_own_jobs_of_a_region_are_listed(vertex: Vertex) -> None:
     vertex.add(launch_attempt="no-number")
     assert {job.name: job.error for job in vertex.listed()} == {living: ""}
     since = datetime.now(UTC) - timedelta(hours=1)
-    assert {job.name: job.error for job in vertex.listed(since)} == {living: "", ended: "because"}
+    assert {job.name: job.error for job in vertex.listed(Span(since, ended=True))} == {living: "", ended: "because"}
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_PARTIALLY_SUCCEEDED", "JOB_STATE_RUNNING"])

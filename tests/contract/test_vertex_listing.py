@@ -22,6 +22,7 @@ from deploy.local.servers.vertex.state import VertexState
 from deploy.local.serving import serving
 from shared.adapters.vertex.jobs import LARGEST, VertexJobs
 from shared.core.errors import Denied, Retry
+from shared.core.ports import Span
 
 PARENT = "projects/p/locations/us-central1"
 SPEC = {
@@ -33,6 +34,7 @@ SPEC = {
     ],
     "scheduling": {"strategy": "FLEX_START", "maxWaitDuration": "7200s"},
 }
+EVER = Span(datetime.now(UTC) - timedelta(days=1), ended=True)
 OVER = {
     JOB_STATES[f"JOB_STATE_{name}"] for name in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 }
@@ -66,14 +68,14 @@ def judge(url: str) -> JobServiceClient:
     return JobServiceClient(transport="rest", client_options=options, credentials=AnonymousCredentials())
 
 
-@pytest.mark.parametrize("since", [None, datetime.now(UTC) - timedelta(days=1)])
-def test_the_generated_client_lists_the_same_jobs(url: str, judge: JobServiceClient, since: datetime | None) -> None:
-    """In the same order, with the same states and times; ended ones too with a time."""
-    ours = list(VertexJobs("ours", url).list_jobs(PARENT, since))
+@pytest.mark.parametrize("span", [None, EVER])
+def test_the_generated_client_lists_the_same_jobs(url: str, judge: JobServiceClient, span: Span | None) -> None:
+    """In the same order, with the same states and times."""
+    ours = list(VertexJobs("ours", url).list_jobs(PARENT, span))
     theirs = [
         job
         for job in judge.list_custom_jobs(request=ListCustomJobsRequest(parent=PARENT))
-        if job.labels["launch_agent"] == "ours" and (since or int(job.state) not in OVER)
+        if job.labels["launch_agent"] == "ours" and (span or int(job.state) not in OVER)
     ]
     assert [job.name for job in ours] == [job.name for job in theirs]
     for job, judged in zip(ours, theirs, strict=True):
@@ -88,7 +90,7 @@ def test_the_generated_client_lists_the_same_jobs(url: str, judge: JobServiceCli
 def test_one_job_has_what_may_not_be_quoted(url: str, state: VertexState) -> None:
     """A listing carries no spec; the whole job says which of its values are secrets."""
     jobs = VertexJobs("ours", url)
-    failed = next(job for job in jobs.list_jobs(PARENT, datetime.now(UTC) - timedelta(days=1)) if job.error)
+    failed = next(job for job in jobs.list_jobs(PARENT, EVER) if job.error)
     assert failed.secrets == frozenset()
     whole = jobs.get_job(failed.name)
     assert whole

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.core.budget import Budget
 from shared.core.jobstate import phase_of
-from shared.core.ports import CustomJobCall, FoundJob, Job
+from shared.core.ports import CustomJobCall, FoundJob, Job, Span
 from tests.fakes.clock import FakeClock
 
 
@@ -49,13 +49,15 @@ class FakeVertex:
                 return FoundJob(job.name, job.attempt)
         return None
 
-    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
-        """Yield a region's jobs without an end or, with a time, all jobs created since."""
+    def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
+        """Yield a region's jobs without an end, or those of a span."""
         self._reach()
         self.listings += 1
+        span = span or Span()
         for job in list(self.jobs.values())[::-1]:
-            wanted = not job.ended_at if created_since is None else job.created_at >= created_since
-            if job.name.startswith(parent + "/") and wanted:
+            after = span.since is None or job.created_at >= span.since
+            before = span.before is None or job.created_at < span.before
+            if job.name.startswith(parent + "/") and after and before and (span.ended or not job.ended_at):
                 yield replace(job, secrets=frozenset())
 
     def get_job(self, name: str) -> Job | None:

@@ -24,6 +24,7 @@ from shared.core.ports import (
     OpenLaunches,
     QueueItem,
     RunStatus,
+    Span,
 )
 from tests.simulation.deployment import BUDGETS, PARENT, TIMEOUTS, Deployment, Parts, StepBudget
 from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
@@ -423,27 +424,27 @@ class TripsOverPoison(Wandb):
 class WaitsForNoError(Vertex):
     """Status judges a job as soon as it has ended, though its error comes a minute later."""
 
-    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
-        """List jobs as if they had ended long ago."""
-        for job in super().list_jobs(parent, created_since):
-            yield replace(job, ended_at=job.ended_at and job.ended_at - timedelta(minutes=10))
+    def get_job(self, name: str) -> Job | None:
+        """Return a job as if it had ended long ago."""
+        job = super().get_job(name)
+        return job and replace(job, ended_at=job.ended_at and job.ended_at - timedelta(minutes=10))
 
 
 class TakesQueuedForPending(Vertex):
     """Status takes a job that waits for quota for one that does not start."""
 
-    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+    def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
         """List jobs."""
-        for job in super().list_jobs(parent, created_since):
+        for job in super().list_jobs(parent, span):
             yield replace(job, state=job.state.replace("QUEUED", "PENDING"))
 
 
 class SeesNewestOnly(Vertex):
     """Status looks at the job of the newest attempt only: it never cancels an older one that lives."""
 
-    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
+    def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
         """List the newest job of each launch."""
-        jobs = list(super().list_jobs(parent, created_since))
+        jobs = list(super().list_jobs(parent, span))
         newest = {job.key: max(one.attempt for one in jobs if one.key == job.key) for job in jobs}
         yield from (job for job in jobs if job.attempt == newest[job.key])
 

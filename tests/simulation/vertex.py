@@ -57,13 +57,9 @@ class Vertex:
                 return FoundJob(job.name, job.attempt)
         return None
 
-    def page(self, parent: str, since: datetime | None, start: int, now: datetime) -> tuple[list[Job], int]:
-        """Return a page of the jobs that have not ended, or that were created since; and where the next one starts."""
-        wanted = [
-            job
-            for job in self._seen(parent, now)[::-1]
-            if (not phase_of(job.state).ended if since is None else job.created_at >= since)
-        ]
+    def page(self, parent: str, start: int, now: datetime) -> tuple[list[Job], int]:
+        """Return a page of the jobs that have not ended; and where the next one starts."""
+        wanted = [job for job in self._seen(parent, now)[::-1] if not phase_of(job.state).ended]
         more = start + PAGE if start + PAGE < len(wanted) else 0
         return wanted[start : start + PAGE], more
 

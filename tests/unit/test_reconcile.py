@@ -12,9 +12,9 @@ from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.intake import from_item, from_request
-from shared.core.launch import Launch, Outcome, State
+from shared.core.launch import Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
-from shared.core.ports import Answers, CustomJobCall, ItemStatus, RunStatus
+from shared.core.ports import Answers, CustomJobCall, RunStatus
 from tests.fakes import FakeBuilds, FakeClock, FakeJobLogs, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 from tests.fakes.clock import PLENTY
 
@@ -321,7 +321,7 @@ def test_a_job_is_found_though_the_clock_of_vertex_is_slow(scene: Scene) -> None
     scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED", created_at=created)
     scene.clock.pass_(600)
     assert scene.tick().done == {"Finish": 1}
-    assert scene.vertex.gets == 0
+    assert scene.vertex.gets == 1
 
 
 def test_a_thousand_jobs_that_end_at_once_are_seen_in_one_listing(scene: Scene) -> None:
@@ -363,7 +363,7 @@ def test_without_wandb_what_is_certain_is_published_all_the_same(scene: Scene) -
 
 @pytest.mark.parametrize("error", [Retry("503"), Denied("needs customJobs.list")])
 def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, error: LaunchError) -> None:
-    """No job counts as gone because it could not be seen; the others go on."""
+    """No job counts as gone because it could not be seen; the others go on. Only the ended job is got by its name."""
     here = scene.submitted("here")
     there = scene.submitted("there", "projects/p/locations/europe-west4")
     scene.run(here, "finished")
@@ -371,16 +371,16 @@ def test_a_region_that_does_not_answer_hides_only_its_own_jobs(scene: Scene, err
     scene.clock.pass_(300)
 
     class Half(FakeVertex):
-        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+        def list_jobs(self, parent, span=None):  # type: ignore[no-untyped-def]
             if "europe" in parent:
                 raise error
-            return super().list_jobs(parent, created_since)
+            return super().list_jobs(parent, span)
 
     scene.vertex = Half(scene.clock, scene.vertex.jobs)
     report = scene.tick()
     assert len(report.errors) == 1
     assert list(scene.ledger.open) == [there.key]
-    assert scene.vertex.gets == 0
+    assert scene.vertex.gets == 1
 
 
 def test_a_page_of_jobs_that_does_not_come_hides_only_its_own_jobs(scene: Scene) -> None:
@@ -392,7 +392,7 @@ def test_a_page_of_jobs_that_does_not_come_hides_only_its_own_jobs(scene: Scene)
     scene.clock.pass_(300)
 
     class FirstPage(FakeVertex):
-        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+        def list_jobs(self, parent, span=None):  # type: ignore[no-untyped-def]
             yield self.jobs[seen.entry.job_name]
             raise Retry("the second page does not come")
 
@@ -582,9 +582,9 @@ def test_a_launch_that_becomes_overdue_while_wandb_is_asked_is_not_taken_for_rem
     launch = scene.queued()
 
     class Slow(FakeWandb):
-        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
+        def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
             scene.clock.pass_(61)
-            return super().item_statuses(items)
+            return super().run_statuses(runs)
 
     scene.wandb = Slow(items=scene.wandb.items)
     assert scene.tick().done == {}
@@ -620,7 +620,7 @@ def test_the_calls_do_not_grow_with_the_launches(scene: Scene) -> None:
     scene.ledger.reads = 0
     scene.tick()
     assert (scene.ledger.listings, scene.ledger.reads, scene.vertex.listings, scene.vertex.gets) == (1, 0, 1, 0)
-    assert scene.wandb.calls == ["run_statuses", "item_statuses"]
+    assert scene.wandb.calls == ["run_statuses"]
 
 
 @pytest.mark.parametrize(
@@ -802,9 +802,9 @@ def test_a_lease_that_ends_while_jobs_are_listed_is_published_in_that_tick(scene
     scene.ledger.write(launch.move(State.SUBMITTING, attempt=1, lease_until=scene.clock() + timedelta(seconds=5)))
 
     class Slow(FakeVertex):
-        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
+        def list_jobs(self, parent, span=None):  # type: ignore[no-untyped-def]
             scene.clock.pass_(10)
-            return super().list_jobs(parent, created_since)
+            return super().list_jobs(parent, span)
 
     scene.vertex = Slow(scene.clock)
     assert scene.tick().done == {"Publish": 1}
@@ -1028,8 +1028,8 @@ def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, s
     living = scene.submitted("living")
 
     class Slow(FakeVertex):
-        def list_jobs(self, parent, created_since=None):  # type: ignore[no-untyped-def]
-            for job in super().list_jobs(parent, created_since):
+        def list_jobs(self, parent, span=None):  # type: ignore[no-untyped-def]
+            for job in super().list_jobs(parent, span):
                 scene.clock.pass_(seconds)
                 yield job
 
@@ -1046,9 +1046,9 @@ def test_an_invocation_that_froze_while_looking_does_nothing(scene: Scene) -> No
     scene.run(launch, stopped=True)
 
     class Frozen(FakeWandb):
-        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
+        def run_statuses(self, runs: Sequence[RunPath]) -> Answers[RunPath, RunStatus]:
             scene.clock.pass_(3600)
-            return super().item_statuses(items)
+            return super().run_statuses(runs)
 
     scene.wandb = Frozen(items=scene.wandb.items, runs=scene.wandb.runs)
     report = scene.tick()

@@ -7,7 +7,7 @@ the fields that decisions need, without the jobs' specs.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from shared.adapters.vertex.job import job_of
 from shared.core.errors import LaunchError, Retry
 from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.lazy import Lazy
-from shared.core.ports import Job
+from shared.core.ports import Job, Span
 from shared.core.within import within
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -46,17 +46,19 @@ class VertexJobs:
         self._endpoint = endpoint.rstrip("/")
         self._session = Lazy(self._connect)
 
-    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
-        """Yield our jobs that have not ended or, with a time, all that were created since.
+    def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
+        """Yield our jobs of a region, 100 a call; without a span, all that have not ended.
 
         It filters only by fields that Vertex documents: labels, state and create_time. The jobs
         have no `secrets`: a caller that quotes a job gets the whole job first.
         """
+        span = span or Span()
         filters = [f'labels.launch_agent="{self._agent}"']
-        if created_since is None:
+        if not span.ended:
             filters += [f'state!="{state}"' for state in ENDED_STATES]
-        else:
-            filters.append(f'create_time>="{created_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"')
+        for bound, moment in ((">=", span.since), ("<", span.before)):
+            if moment:
+                filters.append(f'create_time{bound}"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"')
         query: dict[str, str | int] = {
             "filter": " AND ".join(filters),
             "pageSize": PAGE,

@@ -7,7 +7,7 @@ from shared.core.ports.answers import Answers
 from shared.core.ports.build import ArtifactFiles, Builds, Images
 from shared.core.ports.ledger import AgentBook, AgentNote, Clock, Ledger, OpenLaunches
 from shared.core.ports.messaging import JobLogs, Publisher
-from shared.core.ports.vertex import Compute, CustomJobCall, CustomJobs, FoundJob, Job
+from shared.core.ports.vertex import Compute, CustomJobCall, CustomJobs, FoundJob, Job, Span
 from shared.core.ports.wandb import (
     ItemStatus,
     JobArtifacts,
@@ -43,5 +43,6 @@ __all__ = [
     "RunQueue",
     "RunStatus",
     "RunTracker",
+    "Span",
     "Sweeps",
 ]

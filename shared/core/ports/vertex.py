@@ -98,14 +98,20 @@ class Job:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The jobs created since a time and before another; None: any time. `ended`: ended ones too."""
+
+    since: datetime | None = None
+    before: datetime | None = None
+    ended: bool = False
+
+
 class CustomJobs(Protocol):
     """Vertex AI, as status uses it. Raises Retry, Denied."""
 
-    def list_jobs(self, parent: str, created_since: datetime | None = None) -> Iterator[Job]:
-        """Yield our jobs of a region that have not ended, 100 a call.
-
-        With `created_since`, yield all jobs that were created since then.
-        """
+    def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
+        """Yield our jobs of a region, 100 a call; without a span, all that have not ended."""
 
     def get_job(self, name: str) -> Job | None:
         """Return one job, or None if it was deleted."""
