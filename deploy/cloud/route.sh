@@ -4,6 +4,6 @@ set -uo pipefail
 for verb in submit status poll; do # readers first: submit reads what status and poll publish
   if ! gcloud run services update-traffic "${_NAME:?}-${verb}" --region="${_REGION:?}" \
     --project="${PROJECT_ID:?}" --quiet --to-latest; then
-    exec "${BASH_SOURCE%/*}/roll_back.sh"
+    exec deploy/cloud/roll_back.sh
   fi
 done

@@ -171,13 +171,33 @@ class Deployed:
         policy = self.cloud.policies[resource]
         policy["bindings"] = [binding for binding in policy["bindings"] if binding["role"] != role]
 
-    def deploy(self, verb: str) -> None:
-        """Deploy a function as cloudbuild.yaml does, and let its caller in."""
+    def service(self, verb: str) -> dict[str, Any]:
+        """Return the Cloud Run service of a function."""
+        return self.resource(f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}")
+
+    def serves(self, verb: str) -> str:
+        """Return the revision of a function that serves."""
+        return str(self.service(verb)["status"]["traffic"][0]["revisionName"])
+
+    def set_variable(self, verb: str, name: str, value: str) -> None:
+        """Set a variable of the revision that serves."""
+        service = f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}"
+        [container] = self.resource(f"{service}/revisions/{self.serves(verb)}")["spec"]["containers"]
+        container["env"].append({"name": name, "value": value})
+
+    def deploy(self, verb: str, build: str = "b1", status: str = "SUCCESS", *, serves: bool = True) -> None:
+        """Deploy a function as a build does that ended so, and let its caller in."""
+        variables = {"DEPLOYED_COMMIT": f"c{build}", "DEPLOYED_BUILD": f"{DEPLOYMENT.parent}/builds/{build}"}
+        if f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}" in self.cloud.resources:
+            variables["DEPLOYED_OVER"] = f"{self.serves(verb)}=100"
+            target = {"revisionName": self.serves(verb), "percent": 100}
+            self.service(verb)["spec"]["traffic"] = [target]
+        self.cloud.resources[f"cloudbuild.googleapis.com/{variables['DEPLOYED_BUILD']}"] = {"status": status}
         name = f"{DEPLOYMENT.parent}/functions/{DEPLOYMENT.function(verb)}"
         made: dict[str, Any] = {
             "name": name,
-            "labels": {"commit": "abc123", LABEL: "launch"},
-            "serviceConfig": {"serviceAccountEmail": DEPLOYMENT.account(verb), "environmentVariables": {}},
+            "labels": {LABEL: "launch"},
+            "serviceConfig": {"serviceAccountEmail": DEPLOYMENT.account(verb), "environmentVariables": variables},
         }
         if verb == "submit":
             made["eventTrigger"] = {
@@ -187,7 +207,7 @@ class Deployed:
                 "serviceAccountEmail": DEPLOYMENT.account("submit"),
             }
         self.cloud.resources[f"cloudfunctions.googleapis.com/{name}"] = made
-        CloudFunctions(self.cloud.state).deployed(name, made, all_traffic=True)
+        CloudFunctions(self.cloud.state).deployed(name, made, all_traffic=serves)
         self.cloud.policies[f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}"] = {
             "version": 1,
             "bindings": [

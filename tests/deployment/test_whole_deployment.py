@@ -130,7 +130,6 @@ COMMON = {
     "serviceConfig": {
         "availableCpu": "1",
         "ingressSettings": "ALLOW_INTERNAL_ONLY",
-        "allTrafficOnLatestRevision": True,
     },
 }
 SIZES = ("availableMemory", "timeoutSeconds", "maxInstanceCount", "maxInstanceRequestConcurrency")
@@ -146,7 +145,8 @@ def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb:
     config = function["serviceConfig"]
     assert tuple(config[size] for size in SIZES) == FUNCTIONS[verb]
     assert function["buildConfig"]["entryPoint"] == verb
-    assert function["labels"]["commit"] == build.asked["substitutions"]["COMMIT_SHA"]
+    assert config["environmentVariables"]["DEPLOYED_COMMIT"] == build.asked["substitutions"]["COMMIT_SHA"]
+    assert config["environmentVariables"]["DEPLOYED_BUILD"] == build.asked["name"]
     assert function["labels"]["vertex-launch"] == "launch"
     assert config["serviceAccountEmail"] == f"launch-{verb}@p1.iam.gserviceaccount.com"
     assert "secretEnvironmentVariables" not in config
