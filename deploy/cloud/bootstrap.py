@@ -21,8 +21,9 @@ from deploy.cloud.gcloud import Step
 def bootstrap(deployment: Deployment, only_print: bool) -> None:
     """Prepare a project: APIs, buckets, the secret, service accounts, roles and bindings.
 
-    Creates missing resources and keeps existing ones, so you can repeat it. Reads W&B's API key
-    from WANDB_API_KEY, or asks for it, and stores it in Secret Manager only.
+    Creates what is missing and updates what differs, so you can repeat it. It also removes roles
+    that the deployment's own accounts no longer need. Reads W&B's API key from WANDB_API_KEY, or
+    asks for it, and stores it in Secret Manager only.
 
     Needs gcloud, logged in as an owner of the project. If you are not an owner, run it with
     --print and give the commands to an owner.
@@ -65,7 +66,7 @@ def test_command(deployment: Deployment) -> str:
     return (
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=deploy/cloud/test.yaml "
-        f"--gcs-source-staging-dir=gs://{deployment.staging_bucket}/source{name}"
+        f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
     )
 
 
@@ -112,4 +113,5 @@ def _print(phases: dict[str, list[list[Step]]]) -> None:
         click.echo(f"# {title}")
         for steps in groups:
             for step in steps:
-                click.echo(gcloud.shown(step.command, step.stdin))
+                for command in [step.command] if step.command else step.updates(None):
+                    click.echo(gcloud.shown(command, step.stdin))

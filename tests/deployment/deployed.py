@@ -185,8 +185,8 @@ class Deployed:
         [container] = self.resource(f"{service}/revisions/{self.serves(verb)}")["spec"]["containers"]
         container["env"].append({"name": name, "value": value})
 
-    def deploy(self, verb: str, build: str = "b1", status: str = "SUCCESS", *, serves: bool = True) -> None:
-        """Deploy a function as a build does that ended so, and let its caller in."""
+    def deploy(self, verb: str, build: str = "b1", status: str = "SUCCESS", *, serves: bool = True) -> str:
+        """Deploy a function as a build does that ended so, let its caller in, and return what serves then."""
         variables = {"DEPLOYED_COMMIT": f"c{build}", "DEPLOYED_BUILD": f"{DEPLOYMENT.parent}/builds/{build}"}
         if f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}" in self.cloud.resources:
             variables["DEPLOYED_OVER"] = f"{self.serves(verb)}=100"
@@ -216,6 +216,7 @@ class Deployed:
                 if (b.kind, b.resource) == ("function", f"launch-{verb}")
             ],
         }
+        return self.serves(verb)
 
 
 @contextmanager

@@ -272,7 +272,7 @@ BREAKAGES = {
         "traffic of submit",
         "✗",
         "/builds/b2 is CANCELLED: the smoke test has not passed",
-        "gcloud run services update-traffic launch-submit --region=us-central1 --project=p1 --to-revisions=launch-submit-",
+        "gcloud run services update-traffic launch-submit --region=us-central1 --project=p1 --to-revisions=launch-su",
     ),
     "a build is deploying": Breakage(
         "running",
