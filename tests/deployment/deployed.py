@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -59,6 +59,7 @@ class Deployed:
     cloud: Cloud
     wandb: str
     folder: Path
+    config: Mapping[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,8 +106,9 @@ class Deployed:
         return done.exit_code, lines
 
     def configure(self, **config: Any) -> None:
-        """Write the launch-config."""
-        content = {"entity": "team", "queues": ["vertex"], "policy": {"service_accounts": [TRAINER]}, **config}
+        """Write the launch-config: what it had when all was made, and these keys."""
+        policy = {"service_accounts": [TRAINER]}
+        content = {"entity": "team", "queues": ["vertex"], "policy": policy, **self.config, **config}
         (self.folder / "launch-config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def make_queue(self, name: str, config: dict[str, Any], resource: str = "gcp-vertex") -> None:
@@ -220,8 +222,11 @@ class Deployed:
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[Deployed]:
-    """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it."""
+def deployed(folder: Path, **config: Any) -> Iterator[Deployed]:
+    """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it.
+
+    The launch-config has these keys, too.
+    """
     port = free_port()
     processes = Processes(folder)
     command = [sys.executable, "-m", "deploy.local.servers.wandb", "--port", str(port), "--api-key", KEY]
@@ -231,7 +236,7 @@ def deployed(folder: Path) -> Iterator[Deployed]:
         with Cloud(folder) as cloud, warm_gcloud(cloud):
             trainer = f"projects/p1/serviceAccounts/{TRAINER}"
             cloud.resources[f"iam.googleapis.com/{trainer}"] = {"name": trainer, "email": TRAINER}
-            made = Deployed(cloud, f"http://127.0.0.1:{port}", folder)
+            made = Deployed(cloud, f"http://127.0.0.1:{port}", folder, config)
             made.configure()
             made.make_queue("vertex", VERTEX)
             done = made.run("bootstrap", WANDB_API_KEY=KEY)
