@@ -11,8 +11,12 @@ from deploy.cloud.iam import AT_BUILD, Binding, bind_command, bindings
 from deploy.cloud.iam_policies import has, policy_command, surplus
 
 
-def bindings_by_resource(deployment: Deployment) -> dict[str, list[Step]]:
-    """Return one step for the policy of each resource, by the resource's kind or name."""
+def bindings_by_resource(deployment: Deployment, *, prune: bool = False) -> dict[str, list[Step]]:
+    """Return one step for the policy of each resource, by the resource's kind or name.
+
+    With `prune`, the steps also remove roles that the table gave our accounts earlier. Functions
+    of an earlier version that still serve need these.
+    """
     groups: dict[str, list[Binding]] = defaultdict(list)
     for binding in bindings(deployment):
         if binding.kind not in AT_BUILD:
@@ -23,7 +27,7 @@ def bindings_by_resource(deployment: Deployment) -> dict[str, list[Step]]:
                 f"access to {wanted[0].resource}",
                 command=(),
                 describe=policy_command(wanted[0], deployment),
-                updates=partial(_updates, deployment, wanted),
+                updates=partial(_updates, deployment, wanted, prune=prune),
             )
         ]
         for group, wanted in groups.items()
@@ -40,9 +44,13 @@ def _group(binding: Binding) -> str:
 
 
 def _updates(
-    deployment: Deployment, wanted: Sequence[Binding], policy: Mapping[str, Any] | None
+    deployment: Deployment,
+    wanted: Sequence[Binding],
+    policy: Mapping[str, Any] | None,
+    *,
+    prune: bool,
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that add missing bindings and remove those that the table gave earlier."""
+    """Yield the commands that add missing bindings and, to prune, remove surplus ones."""
     for binding in wanted:
         bind = bind_command(binding, deployment)
         if binding.expires:
@@ -50,7 +58,7 @@ def _updates(
         elif not has(policy, binding):
             yield bind
     for each in surplus(deployment, wanted[0], policy):
-        if each.ours:
+        if prune and each.ours:
             yield each.remove
 
 

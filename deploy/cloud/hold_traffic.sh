@@ -63,6 +63,7 @@ held=0
 for verb in poll status submit; do
   if ! hold "${_NAME}-${verb}"; then
     echo "${_NAME}-${verb}: cannot hold its traffic: $(cat "${problem}")" >&2
+    if grep -qi permission "${problem}"; then echo "Run bootstrap again, then build." >&2; fi
     held=1
   fi
 done

@@ -291,10 +291,10 @@ def bound(binding: Binding) -> dict[str, Any]:
     return {"role": binding.role, "members": [binding.member], **condition}
 
 
-def access(deployment: Deployment, resource: str) -> Step:
+def access(deployment: Deployment, resource: str, *, prune: bool = True) -> Step:
     """Return the step of a resource's policy."""
-    [step] = [step for [step] in bindings_by_resource(deployment).values() if step.name == f"access to {resource}"]
-    return step
+    steps = [step for [step] in bindings_by_resource(deployment, prune=prune).values()]
+    return next(step for step in steps if step.name == f"access to {resource}")
 
 
 def given(role: str, account: str) -> dict[str, Any]:
@@ -349,11 +349,12 @@ ACCESS: dict[str, tuple[Deployment, str, str, list[dict[str, Any]], list[str]]] 
 
 @pytest.mark.parametrize("case", ACCESS)
 def test_bootstrap_removes_access_that_is_not_needed(case: str) -> None:
-    """Only roles that the table knows, and only from the deployment's own accounts."""
+    """Only to prune, only roles that the table knows, and only from the deployment's own accounts."""
     deployment, kinds, resource, more, expected = ACCESS[case]
     there = policy(deployment, kinds)
     there["bindings"] += more
     assert [" ".join(command) for command in access(deployment, resource).updates(there)] == expected
+    assert list(access(deployment, resource, prune=False).updates(there)) == []
 
 
 def test_bootstrap_removes_the_access_of_a_builder_that_is_gone() -> None:
