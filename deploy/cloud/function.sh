@@ -51,7 +51,7 @@ if [[ -n ${BUILD_ID:-} ]]; then
   settings+=";DEPLOYED_BUILD=${builds}/${BUILD_ID}"
 fi
 
-# gcloud keeps the value of a flag that is left out, so an empty setting is cleared.
+# A flag that is left out keeps its value, so an empty setting is cleared.
 if [[ -n ${_KMS_KEY:-} ]]; then
   optional+=(--kms-key="${_KMS_KEY}")
 else
