@@ -18,11 +18,18 @@ from deploy.cloud.gcloud import Step
 @click.option(
     "--print", "only_print", is_flag=True, help="Print the commands instead of running them."
 )
-def bootstrap(deployment: Deployment, only_print: bool) -> None:
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Also remove roles that the deployment's own accounts no longer need.",
+)
+def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
     """Prepare a project: APIs, buckets, the secret, service accounts, roles and bindings.
 
-    Creates missing resources and keeps existing ones, so you can repeat it. Reads W&B's API key
+    Creates what is missing and updates what differs, so you can repeat it. Reads W&B's API key
     from WANDB_API_KEY, or asks for it, and stores it in Secret Manager only.
+
+    Use --prune after the build: the functions of an earlier version can need their former roles.
 
     Needs gcloud, logged in as an owner of the project. If you are not an owner, run it with
     --print and give the commands to an owner.
@@ -35,7 +42,7 @@ def bootstrap(deployment: Deployment, only_print: bool) -> None:
     """  # noqa: D301 - \b is click's
     console = Console(stderr=only_print)
     deployment = replace(deployment, number=_number(deployment, only_print))
-    bound = bindings_by_resource(deployment)
+    bound = bindings_by_resource(deployment, prune=prune)
     phases = {
         "APIs": [[enable_apis(deployment)]],
         "Google's service agents": [[step] for step in service_agents(deployment)],
@@ -65,7 +72,7 @@ def test_command(deployment: Deployment) -> str:
     return (
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=deploy/cloud/test.yaml "
-        f"--gcs-source-staging-dir=gs://{deployment.staging_bucket}/source{name}"
+        f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
     )
 
 
@@ -112,4 +119,5 @@ def _print(phases: dict[str, list[list[Step]]]) -> None:
         click.echo(f"# {title}")
         for steps in groups:
             for step in steps:
-                click.echo(gcloud.shown(step.command, step.stdin))
+                for command in [step.command] if step.command else step.updates(None):
+                    click.echo(gcloud.shown(command, step.stdin))

@@ -1,22 +1,37 @@
-"""The steps of `bootstrap` that give access: the bindings of deploy/cloud/iam.yaml."""
+"""The steps of `bootstrap` that give and remove access: the bindings of deploy/cloud/iam.yaml."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import Step
 from deploy.cloud.iam import AT_BUILD, Binding, bind_command, bindings
+from deploy.cloud.iam_policies import has, policy_command, surplus
 
 
-def bindings_by_resource(deployment: Deployment) -> dict[str, list[Step]]:
-    """Return the binding steps, grouped by resource: each step rewrites its resource's policy."""
-    groups: dict[str, list[Step]] = defaultdict(list)
+def bindings_by_resource(deployment: Deployment, *, prune: bool = False) -> dict[str, list[Step]]:
+    """Return one step for the policy of each resource, by the resource's kind or name.
+
+    With `prune`, the steps also remove roles that the table gave our accounts earlier. Functions
+    of an earlier version that still serve need these.
+    """
+    groups: dict[str, list[Binding]] = defaultdict(list)
     for binding in bindings(deployment):
         if binding.kind not in AT_BUILD:
-            groups[_group(binding)].append(_bind(binding, deployment))
-    return groups
+            groups[_group(binding)].append(binding)
+    return {
+        group: [
+            Step(
+                f"access to {wanted[0].resource}",
+                command=(),
+                describe=policy_command(wanted[0], deployment),
+                updates=partial(_updates, deployment, wanted, prune=prune),
+            )
+        ]
+        for group, wanted in groups.items()
+    }
 
 
 def _group(binding: Binding) -> str:
@@ -28,15 +43,23 @@ def _group(binding: Binding) -> str:
     return binding.resource
 
 
-def _bind(binding: Binding, deployment: Deployment) -> Step:
-    role = binding.role.rpartition("/")[2]
-    where = binding.resource if binding.kind != "sources" else "the buckets of functions' sources"
-    title = f"{binding.member.partition(':')[2]} gets {role} on {where}"
-    bind = bind_command(binding, deployment)
-    if not binding.expires:
-        return Step(title, bind)
-    policy = ("projects", "get-iam-policy", deployment.project)
-    return Step(f"{title}, for a day", bind, policy, partial(_renewal, binding, bind))
+def _updates(
+    deployment: Deployment,
+    wanted: Sequence[Binding],
+    policy: Mapping[str, Any] | None,
+    *,
+    prune: bool,
+) -> Iterator[tuple[str, ...]]:
+    """Yield the commands that add missing bindings and, to prune, remove surplus ones."""
+    for binding in wanted:
+        bind = bind_command(binding, deployment)
+        if binding.expires:
+            yield from _renewal(binding, bind, policy or {})
+        elif not has(policy, binding):
+            yield bind
+    for each in surplus(deployment, wanted[0], policy):
+        if prune and each.ours:
+            yield each.remove
 
 
 def _renewal(

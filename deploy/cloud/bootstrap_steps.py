@@ -123,12 +123,11 @@ def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = No
     if lifecycle == CONTEXTS:
         flags.append("--soft-delete-duration=0")  # else Google keeps deleted code for a week
     step = _bucket(deployment, bucket, deployment.region, *flags)
-    update = ("storage", "buckets", "update", f"gs://{bucket}", *flags)
     rule = rule_of(CONTEXTS) if lifecycle == CONTEXTS else None  # provision sets the ledger's
     return replace(
         step,
         describe=(*step.describe, "--raw"),
-        updates=partial(_bucket_updates, deployment, bucket, rule, update),
+        updates=partial(_bucket_updates, deployment, bucket, rule, flags),
     )
 
 
@@ -136,10 +135,10 @@ def _bucket_updates(
     deployment: Deployment,
     bucket: str,
     rule: Mapping[str, Any] | None,
-    update: tuple[str, ...],
+    flags: list[str],
     there: Mapping[str, Any],
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the command that sets a missing lifecycle rule.
+    """Yield the command that sets what differs: lifecycle, encryption key, closed access.
 
     Bucket names are global: somebody else could have created a bucket with this name, and would
     read all that we write.
@@ -152,8 +151,21 @@ def _bucket_updates(
             f"gs://{bucket} belongs to the project number {there['projectNumber']}, not to "
             f"{deployment.project}: choose another --name"
         )
+    differing = []
     if rule and rule not in there.get("lifecycle", {}).get("rule", ()):
-        yield update
+        differing += flags
+    key = deployment.kms_key
+    if there.get("encryption", {}).get("defaultKmsKeyName", "") != key:
+        differing.append(
+            f"--default-encryption-key={key}" if key else "--clear-default-encryption-key"
+        )
+    access = there.get("iamConfiguration", {})
+    if not access.get("uniformBucketLevelAccess", {}).get("enabled"):
+        differing.append("--uniform-bucket-level-access")
+    if access.get("publicAccessPrevention") != "enforced":
+        differing.append("--public-access-prevention")
+    if differing:
+        yield ("storage", "buckets", "update", f"gs://{bucket}", *differing)
 
 
 def _secret(deployment: Deployment) -> Step:
@@ -167,7 +179,22 @@ def _secret(deployment: Deployment) -> Step:
         ("secrets", "create", secret, "--replication-policy-file=-", project),
         stdin=json.dumps({"userManaged": {"replicas": [replica]}}),
         describe=("secrets", "describe", secret, project),
+        updates=partial(_secret_updates, deployment),
     )
+
+
+def _secret_updates(deployment: Deployment, there: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the command that sets or clears the secret's KMS key, for its next version."""
+    replicas = there.get("replication", {}).get("userManaged", {}).get("replicas", ())
+    keys = {one.get("customerManagedEncryption", {}).get("kmsKeyName", "") for one in replicas}
+    if keys == {deployment.kms_key}:
+        return
+    update = ("secrets", "replication", "update", deployment.secret, _project(deployment))
+    if deployment.kms_key:
+        where = f"--location={deployment.region}"
+        yield (*update, f"--set-kms-key={deployment.kms_key}", where)
+    else:
+        yield (*update, "--remove-cmek")
 
 
 def _account(deployment: Deployment, account: str) -> Step:

@@ -1,6 +1,9 @@
 """`vertex-launch destroy`: delete a deployment, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import click
 from google.api_core import exceptions as google_errors
@@ -48,8 +51,8 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
             for part in [*schedule.parts(deployment), *topics.parts(deployment)[::-1]]
         ]
         changes = [change for change in calls if change]
-        steps = list(_functions(deployment))
-        later = list(_bootstrapped(deployment)) if bootstrapped else []
+        steps = existing(_functions(deployment))
+        later = existing(of_bootstrap(deployment)) if bootstrapped else []
         if not (changes or steps or later):
             where = f"{deployment.project}, {deployment.region}"
             console.print(f"Nothing of {deployment.name} is left in {where}.")
@@ -76,46 +79,73 @@ def _carry_out(changes: list[Change], console: Console) -> None:
         console.print(f"  {change.resource}: {change.difference}")
 
 
-def _functions(deployment: Deployment) -> Iterator[Step]:
+@dataclass(frozen=True)
+class Removal:
+    """A resource, the command that deletes it, and whether its description says that it is ours."""
+
+    name: str
+    describe: tuple[str, ...]
+    delete: tuple[str, ...]
+    ours: Callable[[Any], bool] = bool
+
+
+def existing(removals: Iterable[Removal]) -> list[Step]:
+    """Return the deletions of the resources that exist and are ours."""
+    listed = list(removals)
+    with ThreadPoolExecutor(gcloud.AT_ONCE) as pool:
+        found = pool.map(lambda removal: gcloud.describe(removal.describe), listed)
+    return [
+        Step(removal.name, removal.delete)
+        for removal, there in zip(listed, found, strict=True)
+        if there and removal.ours(there)
+    ]
+
+
+def _functions(deployment: Deployment) -> Iterator[Removal]:
     where = (f"--region={deployment.region}", f"--project={deployment.project}")
     for verb in FUNCTIONS:
         name = deployment.function(verb)
-        there = gcloud.describe(("functions", "describe", name, *where))
-        if there and there.get("labels", {}).get(LABEL) == deployment.name:
-            yield Step(f"function {name}", ("functions", "delete", name, *where))
-
-
-def _bootstrapped(deployment: Deployment) -> Iterator[Step]:
-    """Yield the deletion of bootstrap's resources; accounts take their bindings with them."""
-    project, region = f"--project={deployment.project}", f"--location={deployment.region}"
-    roles = ("iam", "roles")
-    for role in table().roles:
-        role_id = deployment.custom_role(role)
-        there = gcloud.describe((*roles, "describe", role_id, project))
-        if there and not there.get("deleted"):
-            yield Step(f"custom role {role_id}", (*roles, "delete", role_id, project))
-    for account in ACCOUNTS:
-        email = deployment.account(account)
-        if gcloud.describe(("iam", "service-accounts", "describe", email, project)):
-            yield Step(
-                f"service account {email}", ("iam", "service-accounts", "delete", email, project)
-            )
-    if gcloud.describe(("secrets", "describe", deployment.secret, project)):
-        yield Step(f"secret {deployment.secret}", ("secrets", "delete", deployment.secret, project))
-    if gcloud.describe(("artifacts", "repositories", "describe", deployment.name, region, project)):
-        yield Step(
-            f"repository {deployment.name}",
-            ("artifacts", "repositories", "delete", deployment.name, region, project),
+        yield Removal(
+            f"function {name}",
+            ("functions", "describe", name, *where),
+            ("functions", "delete", name, *where),
+            lambda there: bool(there.get("labels", {}).get(LABEL) == deployment.name),
         )
-    for name in (
-        deployment.ledger_bucket,
-        deployment.sources_bucket,
-        deployment.own_contexts_bucket,
-    ):
-        bucket = f"gs://{name}"
-        there = gcloud.describe(("storage", "buckets", "describe", bucket, "--raw"))
-        if there and str(there["projectNumber"]) == deployment.number:
-            yield Step(f"bucket {bucket}", ("storage", "rm", "--recursive", bucket))
+
+
+def of_bootstrap(deployment: Deployment) -> Iterator[Removal]:
+    """Yield bootstrap's resources; accounts take their bindings with them."""
+    project, region = f"--project={deployment.project}", f"--location={deployment.region}"
+    kinds: dict[str, tuple[tuple[str, ...], list[str], tuple[str, ...]]] = {
+        "custom role": (
+            ("iam", "roles"),
+            [deployment.custom_role(role) for role in table().roles],
+            (project,),
+        ),
+        "service account": (
+            ("iam", "service-accounts"),
+            [deployment.account(account) for account in ACCOUNTS],
+            (project,),
+        ),
+        "secret": (("secrets",), [deployment.secret], (project,)),
+        "repository": (("artifacts", "repositories"), [deployment.name], (region, project)),
+    }
+    for kind, (group, names, where) in kinds.items():
+        for name in names:
+            yield Removal(
+                f"{kind} {name}",
+                (*group, "describe", name, *where),
+                (*group, "delete", name, *where),
+                lambda there: not there.get("deleted"),
+            )
+    own = deployment.ledger_bucket, deployment.sources_bucket, deployment.own_contexts_bucket
+    for bucket in (f"gs://{name}" for name in own):
+        yield Removal(
+            f"bucket {bucket}",
+            ("storage", "buckets", "describe", bucket, "--raw"),
+            ("storage", "rm", "--recursive", bucket),
+            lambda there: str(there["projectNumber"]) == deployment.number,
+        )
 
 
 def _warn_of_open_launches(deployment: Deployment, console: Console) -> None:

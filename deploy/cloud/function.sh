@@ -6,6 +6,7 @@
 # variables. By hand:
 #   PROJECT_ID=p COMMIT_SHA=$(git rev-parse HEAD) _REGION=us-central1 _NAME=launch \
 #     deploy/cloud/function.sh poll scheduler …
+# Run hold_traffic.sh before, and route.sh after it.
 set -euo pipefail
 verb=$1 caller=$2
 shift 2
@@ -16,13 +17,9 @@ where=(--region="${_REGION}" --project="${PROJECT_ID}")
 account() { echo "${_NAME}-$1@${PROJECT_ID}.iam.gserviceaccount.com"; }
 bucket_prefix="${PROJECT_ID//[.:]/-}-${_NAME}"
 
-# Remember the revision that serves now: a failed smoke test restores it.
-mkdir -p .previous
+# hold_traffic.sh has written what serves. The new revision gets no traffic before route.sh.
 optional=()
-if ! gcloud run services describe "${function}" "${where[@]}" \
-  --format='value(status.traffic[0].revisionName)' \
-  >".previous/${function}" 2>.previous/problem; then
-  grep -qi 'cannot find service' .previous/problem || { cat .previous/problem >&2; exit 1; }
+if [[ ! -e .previous/${function} ]]; then
   echo "${function}: this is its first deployment."
   # Later, this flag would need the permission to set the function's policy; see the end.
   optional+=(--no-allow-unauthenticated)
@@ -44,10 +41,26 @@ for flag in "$@"; do
   fi
 done
 if [[ -n ${_SETTINGS:-} ]]; then settings+=";${_SETTINGS}"; fi
+# A revision keeps its variables for ever; doctor and hold_traffic.sh read these.
+settings+=";DEPLOYED_COMMIT=${COMMIT_SHA}"
+if [[ -s .previous/${function} ]]; then
+  settings+=";DEPLOYED_OVER=$(cat ".previous/${function}")"
+fi
+if [[ -n ${BUILD_ID:-} ]]; then
+  builds="projects/${PROJECT_ID}/locations/${LOCATION:-${_REGION}}/builds"
+  settings+=";DEPLOYED_BUILD=${builds}/${BUILD_ID}"
+fi
 
-if [[ -n ${_KMS_KEY:-} ]]; then optional+=(--kms-key="${_KMS_KEY}"); fi
+# A flag that is left out keeps its value, so an empty setting is cleared.
+if [[ -n ${_KMS_KEY:-} ]]; then
+  optional+=(--kms-key="${_KMS_KEY}")
+else
+  optional+=(--clear-kms-key)
+fi
 if [[ -n ${_VPC_CONNECTOR:-} ]]; then
   optional+=(--vpc-connector="${_VPC_CONNECTOR}" --egress-settings=private-ranges-only)
+else
+  optional+=(--clear-vpc-connector)
 fi
 
 gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
@@ -59,8 +72,7 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --docker-repository="projects/${PROJECT_ID}/locations/${_REGION}/repositories/${_NAME}" \
   --set-env-vars="^;^${settings}" \
   --set-secrets="${key_file}=${_NAME}-wandb-api-key:latest" \
-  --update-labels="commit=${COMMIT_SHA},vertex-launch=${_NAME}" \
-  --serve-all-traffic-latest-revision \
+  --update-labels="vertex-launch=${_NAME}" --remove-labels=commit \
   "${optional[@]}" "$@"
 
 # The policy stays when a function is deployed again. The permission to set it ends.

@@ -30,7 +30,8 @@ class Step:
     """One gcloud command, and how to tell whether it is needed.
 
     `describe` is a command that describes the resource; `updates` returns, for that description,
-    the commands that bring it up to date. A step without `describe` is safe to repeat.
+    the commands that bring it up to date. A step without `describe` is safe to repeat. A step
+    without `command` creates nothing; for a missing resource, `updates` gets None.
     `stdin` is the standard input of `command`.
     """
 
@@ -78,7 +79,7 @@ def carry_out(step: Step) -> str:
         run(step.command, step.stdin)
         return "done"
     there = describe(step.describe)
-    if there is None:
+    if there is None and step.command:
         run(step.command, step.stdin)
         return "created"
     updates = list(step.updates(there))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import click
 from google.api_core import exceptions as google_errors
@@ -116,7 +117,7 @@ def _publish(deployment: Deployment, build: str) -> str:
     """Publish a request that submit must reject; return its launch key."""
     request = Request(
         source=SOURCE,
-        idempotency_key=build,
+        idempotency_key=f"{build} {uuid4()}",  # a second test must not find the first one's launch
         run_spec={
             "entity": deployment.config.entity or SOURCE,
             "project": SOURCE,

@@ -50,7 +50,12 @@ class Run(Service):
             raise unknown(call)
         service = self.state.get(self.full(name))
         if "/revisions/" in name:
-            return {"name": name, "service": name.split("/")[5], "createTime": service["metadata"]["creationTimestamp"]}
+            return {
+                "name": name,
+                "service": name.split("/")[5],
+                "createTime": service["metadata"]["creationTimestamp"],
+                "containers": [{"env": each.get("env", [])} for each in service["spec"].get("containers", [])],
+            }
         status = service["status"]
         latest = f"{name}/revisions/{status['latestReadyRevisionName']}"
         return {

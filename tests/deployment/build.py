@@ -24,8 +24,9 @@ class Build:
 
     workspace: Path
     environ: Mapping[str, str]
-    asked: Mapping[str, Any]
+    asked: dict[str, Any]
     skip: frozenset[str] = frozenset({"install"})
+    cancelled_after: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
@@ -36,7 +37,15 @@ class Build:
         (self.workspace / ".venv").symlink_to(sys.prefix)
 
     def run(self) -> bool:
-        """Run the steps, those side by side that wait for the same; stop after one that fails and may not."""
+        """Run the steps, those side by side that wait for the same; stop after one that fails and may not.
+
+        No step runs after the one that `cancelled_after` names. Cloud Build's status of the build follows.
+        """
+        self.asked["status"] = "WORKING"
+        self.asked["status"] = self._run()
+        return bool(self.asked["status"] == "SUCCESS")
+
+    def _run(self) -> str:
         waiting: list[dict[str, Any]] = list(self.asked["steps"])
         for step in waiting:  # before anything forks: a file that a child holds open for writing cannot be run
             self.script(step).write_text(step["script"], encoding="utf-8")
@@ -51,9 +60,11 @@ class Build:
                 if code:
                     self.failed.append(step["id"])
             if any(code and not step.get("allowFailure") for step, code in zip(ready, codes, strict=True)):
-                return False
+                return "FAILURE"
+            if self.cancelled_after in done:
+                return "CANCELLED"
             waiting = [step for step in waiting if step not in ready]
-        return True
+        return "SUCCESS"
 
     def script(self, step: Mapping[str, Any]) -> Path:
         """Return where a step's script is put."""
@@ -63,7 +74,12 @@ class Build:
         """Run one step's script; return its exit code."""
         if step["id"] in self.skip:
             return 0
-        given = {"PROJECT_ID": self.asked["projectId"], "BUILD_ID": self.asked["id"], "PYTHONDONTWRITEBYTECODE": "1"}
+        given = {
+            "PROJECT_ID": self.asked["projectId"],
+            "BUILD_ID": self.asked["id"],
+            "LOCATION": self.asked["name"].split("/")[3],
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         done = subprocess.run(
             [self.script(step)],
             cwd=self.workspace,

@@ -27,7 +27,7 @@ SHEBANG = re.compile(r"#!(/usr/bin/env bash|/bin/bash)\n")
 
 def problems(build: Document) -> list[str]:
     """Return all that is wrong with a build; nothing where it is complete."""
-    rules = (_build, _steps, _substitutions, _tested, _deployed, _smoke)
+    rules = (_build, _steps, _substitutions, _tested, _deployed, _routed, _smoke)
     return [problem for rule in rules for problem in rule(build)]
 
 
@@ -186,6 +186,8 @@ def _called(verb: str, flags: Flags, names: Deployment) -> Iterator[str]:
 
 def _sized(verb: str, flags: Flags) -> Iterator[str]:
     """Check that nothing is left to Google's defaults, that idling costs nothing, and how many work at a time."""
+    if "serve-all-traffic-latest-revision" in flags:
+        yield "--serve-all-traffic-latest-revision takes the traffic before the other functions are deployed"
     for name, value in flags.items():
         if value == "":
             yield f"--{name} has no value"
@@ -231,6 +233,25 @@ def _number(flags: Flags, name: str) -> float:
 
 def _default(settings: Any, name: str) -> float:
     return float(settings.model_fields[name].default)
+
+
+def _routed(build: Document) -> Iterator[str]:
+    """Check that the traffic is held before the first function is deployed, and moves after the last one."""
+    before = _waits(build)
+    by_script = {re.search(r"deploy/cloud/(\w+)\.sh|$", step.get("script", ""))[1]: step for step in build["steps"]}  # type: ignore[index]
+    for script in ("hold_traffic", "route"):
+        if script not in by_script:
+            yield f"no step runs deploy/cloud/{script}.sh"
+            return
+    hold, route = (by_script[script].get("id", "") for script in ("hold_traffic", "route"))
+    for step in build["steps"]:
+        step_id, script = step.get("id", ""), step.get("script", "")
+        if "deploy/cloud/function.sh" in script and hold not in before[step_id]:
+            yield f"{step_id}: does not wait for {hold}: it would take the traffic"
+        if ("deploy/cloud/function.sh" in script or "provision" in script) and step_id not in before[route]:
+            yield f"{route}: does not wait for {step_id}"
+        if "-m deploy smoke" in script and route not in before[step_id]:
+            yield f"{step_id}: does not wait for {route}: it would test the revisions from before"
 
 
 def _smoke(build: Document) -> Iterator[str]:

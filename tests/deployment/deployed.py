@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -59,6 +59,7 @@ class Deployed:
     cloud: Cloud
     wandb: str
     folder: Path
+    config: Mapping[str, Any] = field(default_factory=dict)
     saved: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,8 +106,9 @@ class Deployed:
         return done.exit_code, lines
 
     def configure(self, **config: Any) -> None:
-        """Write the launch-config."""
-        content = {"entity": "team", "queues": ["vertex"], "policy": {"service_accounts": [TRAINER]}, **config}
+        """Write the launch-config: what it had when all was made, and these keys."""
+        policy = {"service_accounts": [TRAINER]}
+        content = {"entity": "team", "queues": ["vertex"], "policy": policy, **self.config, **config}
         (self.folder / "launch-config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def make_queue(self, name: str, config: dict[str, Any], resource: str = "gcp-vertex") -> None:
@@ -171,13 +173,33 @@ class Deployed:
         policy = self.cloud.policies[resource]
         policy["bindings"] = [binding for binding in policy["bindings"] if binding["role"] != role]
 
-    def deploy(self, verb: str) -> None:
-        """Deploy a function as cloudbuild.yaml does, and let its caller in."""
+    def service(self, verb: str) -> dict[str, Any]:
+        """Return the Cloud Run service of a function."""
+        return self.resource(f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}")
+
+    def serves(self, verb: str) -> str:
+        """Return the revision of a function that serves."""
+        return str(self.service(verb)["status"]["traffic"][0]["revisionName"])
+
+    def set_variable(self, verb: str, name: str, value: str) -> None:
+        """Set a variable of the revision that serves."""
+        service = f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}"
+        [container] = self.resource(f"{service}/revisions/{self.serves(verb)}")["spec"]["containers"]
+        container["env"].append({"name": name, "value": value})
+
+    def deploy(self, verb: str, build: str = "b1", status: str = "SUCCESS", *, serves: bool = True) -> str:
+        """Deploy a function as a build does that ended so, let its caller in, and return what serves then."""
+        variables = {"DEPLOYED_COMMIT": f"c{build}", "DEPLOYED_BUILD": f"{DEPLOYMENT.parent}/builds/{build}"}
+        if f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}" in self.cloud.resources:
+            variables["DEPLOYED_OVER"] = f"{self.serves(verb)}=100"
+            target = {"revisionName": self.serves(verb), "percent": 100}
+            self.service(verb)["spec"]["traffic"] = [target]
+        self.cloud.resources[f"cloudbuild.googleapis.com/{variables['DEPLOYED_BUILD']}"] = {"status": status}
         name = f"{DEPLOYMENT.parent}/functions/{DEPLOYMENT.function(verb)}"
         made: dict[str, Any] = {
             "name": name,
-            "labels": {"commit": "abc123", LABEL: "launch"},
-            "serviceConfig": {"serviceAccountEmail": DEPLOYMENT.account(verb), "environmentVariables": {}},
+            "labels": {LABEL: "launch"},
+            "serviceConfig": {"serviceAccountEmail": DEPLOYMENT.account(verb), "environmentVariables": variables},
         }
         if verb == "submit":
             made["eventTrigger"] = {
@@ -187,7 +209,7 @@ class Deployed:
                 "serviceAccountEmail": DEPLOYMENT.account("submit"),
             }
         self.cloud.resources[f"cloudfunctions.googleapis.com/{name}"] = made
-        CloudFunctions(self.cloud.state).deployed(name, made, all_traffic=True)
+        CloudFunctions(self.cloud.state).deployed(name, made, all_traffic=serves)
         self.cloud.policies[f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-{verb}"] = {
             "version": 1,
             "bindings": [
@@ -196,11 +218,15 @@ class Deployed:
                 if (b.kind, b.resource) == ("function", f"launch-{verb}")
             ],
         }
+        return self.serves(verb)
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[Deployed]:
-    """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it."""
+def deployed(folder: Path, **config: Any) -> Iterator[Deployed]:
+    """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it.
+
+    The launch-config has these keys, too.
+    """
     port = free_port()
     processes = Processes(folder)
     command = [sys.executable, "-m", "deploy.local.servers.wandb", "--port", str(port), "--api-key", KEY]
@@ -210,7 +236,7 @@ def deployed(folder: Path) -> Iterator[Deployed]:
         with Cloud(folder) as cloud, warm_gcloud(cloud):
             trainer = f"projects/p1/serviceAccounts/{TRAINER}"
             cloud.resources[f"iam.googleapis.com/{trainer}"] = {"name": trainer, "email": TRAINER}
-            made = Deployed(cloud, f"http://127.0.0.1:{port}", folder)
+            made = Deployed(cloud, f"http://127.0.0.1:{port}", folder, config)
             made.configure()
             made.make_queue("vertex", VERTEX)
             done = made.run("bootstrap", WANDB_API_KEY=KEY)

@@ -44,10 +44,10 @@ class Recorder:
 class Rehearsal:
     """A workspace as a build has it, with our scripts in it, but no real gcloud and no real Python."""
 
-    def __init__(self, folder: Path, substitutions: Mapping[str, str], python: str = "") -> None:
+    def __init__(self, folder: Path, substitutions: Mapping[str, str], python: str = "", gcloud: str = "") -> None:
         self.workspace = folder / "workspace"
         self._recorder = Recorder(folder)
-        self._recorder.program("gcloud")
+        self._recorder.program("gcloud", gcloud)
         self._recorder.program("python", python, where=self.workspace / ".venv/bin")
         (self.workspace / "deploy/cloud").mkdir(parents=True)
         for script in (ROOT / "deploy/cloud").glob("*.sh"):
@@ -73,7 +73,7 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(substitutions: Mapping[str, str], python: str = "") -> Iterator[Rehearsal]:
-    """Give a fresh workspace, gone afterwards; `python` is what its Python does, in bash."""
+def rehearsal(substitutions: Mapping[str, str], python: str = "", gcloud: str = "") -> Iterator[Rehearsal]:
+    """Give a fresh workspace, gone afterwards; `python` and `gcloud` are what its programs do, in bash."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Rehearsal(Path(folder), substitutions, python)
+        yield Rehearsal(Path(folder), substitutions, python, gcloud)

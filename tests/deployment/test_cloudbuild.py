@@ -280,6 +280,21 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
         in_step("provision-trigger", waitFor=["deploy-poll"]),
         "smoke: does not wait for deploy-sub",
     ),
+    "deployed before the traffic is held": (
+        in_step("deploy-status", waitFor=["provision"]),
+        "deploy-status: does not wait for hold",
+    ),
+    "nothing is held": (without("hold"), "no step runs deploy/cloud/hold_traffic.sh"),
+    "nothing is routed": (without("route"), "no step runs deploy/cloud/route.sh"),
+    "routed before the last function": (
+        in_step("provision-trigger", waitFor=["deploy-poll", "deploy-submit"]),
+        "route: does not wait for deploy-status",
+    ),
+    "tests what served before": (in_step("smoke", waitFor=["provision-trigger"]), "smoke: does not wait for route"),
+    "takes the traffic at once": (
+        in_script("deploy-poll", "--trigger-http", "--trigger-http --serve-all-traffic-latest-revision"),
+        "deploy-poll: --serve-all-traffic-latest-revision takes the traffic before",
+    ),
     "no smoke": (without("smoke"), "smoke: there is no step of this id"),
     "smoke ends the build": (in_step("smoke", allowFailure=None), "smoke: has no allowFailure"),
     "smoke always passes": (in_script("smoke", "&&", ";"), "smoke: no step after it fails the build"),

@@ -59,15 +59,23 @@ def documented() -> Iterator[Found]:
         yield from in_comments(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8"))
 
 
+SERVES = """case "$*" in
+  "run services describe"*) echo "$4-00002-def=100" ;;
+  "run revisions describe"*) echo "DEPLOYED_BUILD=projects/p1/locations/us-central1/builds/b1" ;;
+  "builds describe"*) echo SUCCESS ;;
+esac"""
+
+
 def run_by_a_build() -> Iterator[Found]:
     """Yield what the steps run, without and with what is optional, and with something to roll back to."""
     build = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     for more in ({}, OPTIONAL):
         for step in build["steps"][1:]:
-            with rehearsal({**GIVEN, **build["substitutions"], **more}, python="exit 1") as stage:
+            names = {**GIVEN, **build["substitutions"], **more}
+            with rehearsal(names, python="exit 1", gcloud=SERVES) as stage:
                 (stage.workspace / ".previous").mkdir()
                 for verb in ("poll", "submit", "status"):
-                    (stage.workspace / f".previous/launch-{verb}").write_text(f"launch-{verb}-00001-abc")
+                    (stage.workspace / f".previous/launch-{verb}").write_text(f"launch-{verb}-00001-abc=100")
                 stage.run(step["script"])
                 calls = [call for call in stage.calls() if call[0] == "gcloud"]
             yield from (Found(f"cloudbuild.yaml, step {step['id']}", tuple(call)) for call in calls)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.cloud.deployment import FUNCTIONS
 from deploy.local.serving import serving
 from tests.cloud.messaging import PubSub
 from tests.deployment.deployed import DEPLOYMENT, KEY, TRAINER, VERTEX, Deployed, deployed
@@ -79,7 +80,7 @@ def publish_dead_letter(project: Deployed) -> None:
 BREAKAGES = {
     "a variable is misspelt": Breakage(
         "running",
-        lambda p: p.function("poll")["serviceConfig"]["environmentVariables"].update(LAUNCH_PLICY="{}"),
+        lambda p: p.set_variable("poll", "LAUNCH_PLICY", "{}"),
         "names of settings",
         "!",
         "no setting is called LAUNCH_PLICY",
@@ -265,12 +266,37 @@ BREAKAGES = {
         "launch-status is FAILED; Container is not ready",
         BUILD,
     ),
-    "a build stopped half-way": Breakage(
+    "a build was cancelled before it routed all of the traffic": Breakage(
         "running",
-        lambda p: p.function("submit")["labels"].update(commit="def456"),
-        "one commit",
+        lambda p: p.deploy("submit", "b2", "CANCELLED"),
+        "traffic of submit",
         "✗",
-        "poll runs abc123, submit runs def456, status runs abc123",
+        "/builds/b2 is CANCELLED: the smoke test has not passed",
+        "gcloud run services update-traffic launch-submit --region=us-central1 --project=p1 --to-revisions=launch-su",
+    ),
+    "a build is deploying": Breakage(
+        "running",
+        lambda p: [p.deploy(verb, "b2", "WORKING") for verb in FUNCTIONS],
+        "traffic of poll",
+        "!",
+        "/builds/b2 is WORKING",
+        "run doctor again",
+    ),
+    "a function is behind its newest revision": Breakage(
+        "running",
+        lambda p: [p.deploy(verb, "b2", serves=verb != "status") for verb in FUNCTIONS],
+        "one build",
+        "✗",
+        "status differs from the others: poll serves commit cb2 of build b2, submit serves commit cb2 of build b2, "
+        "status serves commit cb1 of build b1",
+        "gcloud run services update-traffic launch-status --region=us-central1 --project=p1 --to-latest",
+    ),
+    "a function was not deployed by the last build": Breakage(
+        "running",
+        lambda p: [p.deploy(verb, "b2") for verb in ("submit", "status")],
+        "one build",
+        "✗",
+        "poll differs from the others: poll serves commit cb1 of build b1",
         BUILD,
     ),
     "the schedule is paused": Breakage(
@@ -358,10 +384,15 @@ MENDABLE = [
     "a custom role has a permission too many",
     "a custom role lacks a permission",
     "a custom role is deleted",
+    "a build was cancelled before it routed all of the traffic",
     "the schedule is paused",
     "the trigger has lost its patience",
 ]
-SAME_CAUSE = {"account of queue vertex": {f"account {TRAINER}"}}
+SAME_CAUSE = {
+    "account of queue vertex": {f"account {TRAINER}"},
+    "traffic of submit": {"one build"},
+    "traffic of poll": {"traffic of submit", "traffic of status"},
+}
 
 
 def test_a_deployment_that_is_well(project: Deployed) -> None:
@@ -442,7 +473,7 @@ def test_a_queue_is_planned_with_all_settings_of_submit(project: Deployed, deplo
     """
     secret = "projects/p1/secrets/launch-wandb-api-key"
     if deployed:
-        project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": secret}
+        project.set_variable("submit", "LAUNCH_KEY_SECRET", secret)
     else:
         project.configure(key_secret=secret)
     code, lines = project.doctor(
@@ -456,7 +487,7 @@ def test_a_queue_is_planned_with_all_settings_of_submit(project: Deployed, deplo
 
 def test_a_wrong_setting_of_the_function_is_named(project: Deployed) -> None:
     """The queue cannot be planned; the line names the setting."""
-    project.function("submit")["serviceConfig"]["environmentVariables"] = {"LAUNCH_KEY_SECRET": "my secret"}
+    project.set_variable("submit", "LAUNCH_KEY_SECRET", "my secret")
     _, lines = project.doctor("wandb")
     line = next(line for line in lines if line.name == "queue vertex")
     assert (line.sign, "LAUNCH_KEY_SECRET" in line.message) == ("?", True)

@@ -130,7 +130,6 @@ COMMON = {
     "serviceConfig": {
         "availableCpu": "1",
         "ingressSettings": "ALLOW_INTERNAL_ONLY",
-        "allTrafficOnLatestRevision": True,
     },
 }
 SIZES = ("availableMemory", "timeoutSeconds", "maxInstanceCount", "maxInstanceRequestConcurrency")
@@ -146,7 +145,8 @@ def test_a_function_is_deployed_as_described(project: Whole, build: Build, verb:
     config = function["serviceConfig"]
     assert tuple(config[size] for size in SIZES) == FUNCTIONS[verb]
     assert function["buildConfig"]["entryPoint"] == verb
-    assert function["labels"]["commit"] == build.asked["substitutions"]["COMMIT_SHA"]
+    assert config["environmentVariables"]["DEPLOYED_COMMIT"] == build.asked["substitutions"]["COMMIT_SHA"]
+    assert config["environmentVariables"]["DEPLOYED_BUILD"] == build.asked["name"]
     assert function["labels"]["vertex-launch"] == "launch"
     assert config["serviceAccountEmail"] == f"launch-{verb}@p1.iam.gserviceaccount.com"
     assert "secretEnvironmentVariables" not in config
@@ -302,33 +302,58 @@ def test_a_message_that_submit_cannot_take_becomes_a_dead_letter(project: Whole,
     assert project.cloud.state.messages[subscription["name"]] == []
 
 
+def test_a_cancelled_build_leaves_its_revisions_in_service(project: Whole, build: Build) -> None:
+    """Cloud Build runs no further step; doctor names the revisions, and the next build replaces them."""
+    steps = {step["id"] for step in build.asked["steps"]}
+    left = project.build(steps - {"hold", *(f"deploy-{verb}" for verb in FUNCTIONS), "route"}, cancelled_after="route")
+    assert left.failed == [], left.outputs
+    for verb in FUNCTIONS:
+        assert serving(project, verb).startswith(f"launch-{verb}-00002")
+    done = project.run("vertex-launch doctor --project=p1 --region=us-central1 --only=running")
+    assert "launch-status-00002" in done.stdout
+    assert f"{left.asked['name']} is CANCELLED: the smoke test has not passed" in done.stdout
+    assert (
+        "update-traffic launch-status --region=us-central1 --project=p1 --to-revisions=launch-status-0" in done.stdout
+    )
+
+
 def test_a_failed_smoke_test_brings_the_previous_revisions_back(project: Whole, build: Build) -> None:
-    """The build fails; the next good one takes the traffic again. What was provisioned once stays as it is."""
-    before = {verb: serving(project, verb) for verb in FUNCTIONS}
+    """Those of the last good build, not those of the cancelled one. What was provisioned once stays as it is."""
     fault = project.cloud.fail("POST", "/jobs/launch-poll:run$", status=403)
     project.enforcement.later = timedelta(days=3)  # its permissions to set policies have ended
     bad = project.build()
     assert fault.times == 0
     assert bad.failed == ["smoke", "roll-back-unless-good"]
-    assert {verb: serving(project, verb) for verb in FUNCTIONS} == before
     for verb in FUNCTIONS:
+        assert serving(project, verb).startswith(f"launch-{verb}-00001")
+        assert f"launch-{verb}-00002-" in bad.outputs["hold"]
         function = project.resource("cloudfunctions", f"functions/launch-{verb}")
-        assert function["serviceConfig"]["revision"].startswith(f"launch-{verb}-00002")
-        assert f"launch-{verb}: {before[verb]} serves again." in bad.outputs["roll-back-unless-good"]
+        assert function["serviceConfig"]["revision"].startswith(f"launch-{verb}-00003")
+        assert f"launch-{verb}: {serving(project, verb)} serves again." in bad.outputs["roll-back-unless-good"]
     assert "Nothing to change." in bad.outputs["provision"]
     assert "Nothing to change." in bad.outputs["provision-trigger"]
     assert project.call("poll") == 200  # by the revision from before
 
 
+def test_a_failed_deploy_step_changes_nothing_that_serves(project: Whole, build: Build) -> None:
+    """Not even the functions that were deployed before it."""
+    before = {verb: serving(project, verb) for verb in FUNCTIONS}
+    fault = project.cloud.fail("PATCH", "/functions/launch-submit$", status=400)
+    steps = {step["id"] for step in build.asked["steps"]}
+    bad = project.build(steps - {"hold", *(f"deploy-{verb}" for verb in FUNCTIONS)})
+    assert fault.times == 0
+    assert bad.failed == ["deploy-submit"], bad.outputs
+    assert {verb: serving(project, verb) for verb in FUNCTIONS} == before
+
+
 def test_the_next_build_takes_the_traffic_again(project: Whole, build: Build) -> None:
     """Traffic that a roll-back has pinned goes to what is deployed next."""
-    others = {step["id"] for step in build.asked["steps"]} - {"deploy-poll"}
-    good = project.build(skip=frozenset(others))
+    steps = {step["id"] for step in build.asked["steps"]}
+    good = project.build(steps - {"hold", *(f"deploy-{verb}" for verb in FUNCTIONS), "route"})
     assert good.failed == [], good.outputs
-    assert (
-        serving(project, "poll")
-        == project.resource("cloudfunctions", "functions/launch-poll")["serviceConfig"]["revision"]
-    )
+    for verb in FUNCTIONS:
+        revision = project.resource("cloudfunctions", f"functions/launch-{verb}")["serviceConfig"]["revision"]
+        assert serving(project, verb) == revision
 
 
 def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
@@ -403,7 +428,8 @@ def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -
 
 def test_a_key_that_was_revoked_is_replaced_without_a_build(project: Whole, build: Build) -> None:
     """Poll is refused, the guide's command is run, and the same processes go on with the new key."""
-    assert project.call("poll") == 200  # by the revision that a build before has left
+    project.launch("before")  # by the revisions that a build before has left
+    project.until(lambda: True, "status has answered")
     new, started = "9876543210" * 4, list(project.platform.containers.revisions)
     project.wandb.api_keys = frozenset({new})
     assert project.call("poll") == 503

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +76,7 @@ class Whole:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def build(self, skip: frozenset[str] = frozenset({"install"})) -> Build:
+    def build(self, skip: AbstractSet[str] = frozenset({"install"}), cancelled_after: str = "") -> Build:
         """Submit a build as the guide says, and run its steps as the account that it asks for."""
         [command] = blocks(BUILD)
         substitutions = f",_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK},COMMIT_SHA="
@@ -84,7 +85,7 @@ class Whole:
         asked = list(self.cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))[-1]
         workspace = self.folder / f"workspace-{len(self.builds)}"
         account = DEPLOYMENT.account("build")
-        made = Build(workspace, python_environ(self.cloud.environ(account)), asked, skip)
+        made = Build(workspace, python_environ(self.cloud.environ(account)), asked, frozenset(skip), cancelled_after)
         made.unpack(self.cloud.uploads[asked["source"]["storageSource"]["object"]])
         made.run()
         self.builds.append(made)

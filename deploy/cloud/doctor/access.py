@@ -15,6 +15,8 @@ from deploy.cloud.doctor.case import NUMBER, UNSEEN, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.doctor.project import BY_HAND, differs
 from deploy.cloud.iam import AT_BUILD, BUCKETS, Binding, Role, bind_command, bindings, custom_roles
+from deploy.cloud.iam_policies import has
+from deploy.cloud.iam_policies import surplus as surplus_of
 from deploy.cloud.provision.trigger import trigger_subscription
 from shared.runspec.fields import mapping, text
 
@@ -100,6 +102,11 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
         return
     found = [_bound(case, title, binding, policy) for binding in wanted]
     wrong = [finding for finding in found if finding]
+    if kind not in (*BUCKETS, "trigger"):  # group `surplus` looks at buckets
+        for each in surplus_of(deployment, wanted[0], policy):
+            says = f"{each.member.partition(':')[2]} has {each.role.rpartition('/')[2]}"
+            message = f"{says}, which it does not need in this version"
+            wrong.append(warning(title, message, gcloud.shown(each.remove)))
     yield from wrong
     if not wrong:
         yield ok(title, f"{len(wanted)} binding{'s' if len(wanted) > 1 else ''}")
@@ -109,32 +116,23 @@ def _bound(case: Case, title: str, binding: Binding, policy: Any) -> Finding | N
     """Return the fault of one binding, or None."""
     if binding.expires:  # it may have ended, but it may not be for ever
         return _for_ever(title, binding, policy)
-    if _has(policy, binding):
+    if has(policy, binding):
         return None
     bind = gcloud.shown(bind_command(binding, case.deployment))
     who, role = binding.member.partition(":")[2], binding.role.rpartition("/")[2]
-    if _has(_of_project(case), replace(binding, condition="")):
+    if has(_of_project(case), replace(binding, condition="")):
         message = f"{who} has {role} on the whole project instead, which is more than it needs"
         return warning(title, message, f"{bind}\nThen remove the binding on the project.")
     return failed(title, f"{who} lacks {role}: {binding.why}", bind)
 
 
 def _for_ever(title: str, binding: Binding, policy: Any) -> Finding | None:
-    if not _has(policy, replace(binding, condition="")):
+    if not has(policy, replace(binding, condition="")):
         return None
     who, role = binding.member.partition(":")[2], binding.role.rpartition("/")[2]
     remove = ("projects", "remove-iam-policy-binding", binding.resource, "--condition=None")
     fix = gcloud.shown((*remove, f"--member={binding.member}", f"--role={binding.role}"))
     return failed(title, f"{who} has {role} for ever; the first build needs it for a day", fix)
-
-
-def _has(policy: Any, wanted: Binding) -> bool:
-    return any(
-        one["role"] == wanted.role
-        and wanted.member in one.get("members", ())
-        and one.get("condition", {}).get("expression", "") == wanted.condition
-        for one in policy.get("bindings", ())
-    )
 
 
 def _policy(case: Case, kind: str, resource: str) -> Any:

@@ -18,6 +18,7 @@ from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor.finding import Check, Finding, unknown
 from deploy.cloud.doctor.google import Google, words
 from deploy.cloud.doctor.once import Once
+from deploy.cloud.doctor.revisions import Revision, serving
 from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import NotYet
 from deploy.wandb_queues import QueueView, read_queue
@@ -64,21 +65,40 @@ class Case:
         return shlex.join(["vertex-launch", *name.split(), *given])
 
     def settings(self) -> Mapping[str, str]:
-        """Return the functions' environment variables; empty if submit cannot be seen.
+        """Return the variables of submit's revision that serves; empty if it cannot be seen.
 
-        The check of the function reports that case.
+        The check of its traffic reports that case.
         """
+        try:
+            return self.variables("submit")
+        except UNSEEN:
+            return {}
 
-        def read() -> Mapping[str, str]:
-            try:
-                config = self.function("submit").get("serviceConfig", {})
-            except UNSEEN:
-                return {}
-            variables: Mapping[str, str] = config.get("environmentVariables", {})
-            return variables
+    def variables(self, verb: str) -> Mapping[str, str]:
+        """Return the variables of a function as it serves; raises Google's errors.
 
-        settings: Mapping[str, str] = self.once("settings", read)
-        return settings
+        Empty if it is not deployed. If several revisions serve, the one with most traffic counts.
+        """
+        found = self.serving(verb) or ()
+        most = max(found, key=lambda revision: revision.percent, default=None)
+        return most.variables if most else {}
+
+    def serving(self, verb: str) -> tuple[Revision, ...] | None:
+        """Return the revisions of a function that serve, or None if it is not deployed.
+
+        Raises Google's other errors.
+        """
+        try:
+            found: tuple[Revision, ...] = self.once(
+                f"traffic {verb}", lambda: serving(self.google, self.service(verb))
+            )
+        except google_errors.NotFound:
+            return None
+        return found
+
+    def service(self, verb: str) -> str:
+        """Return the resource name of a function's Cloud Run service."""
+        return f"{self.deployment.parent}/services/{self.deployment.function(verb)}"
 
     def function(self, verb: str) -> Any:
         """Return the description of a function; raises Google's errors."""

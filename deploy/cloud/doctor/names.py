@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.api_core import exceptions as google_errors
-
 from deploy.cloud.deployment import FUNCTIONS
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Finding, ok, warning
@@ -21,11 +19,7 @@ def check_names(case: Case) -> Iterator[Finding]:
     found: dict[str, str] = {}
     known = [names[0] for kind in KINDS for names in variables(kind).values()]
     for verb in FUNCTIONS:
-        try:
-            config = case.function(verb).get("serviceConfig", {})
-        except google_errors.NotFound:
-            continue  # the check of the function reports it
-        given = config.get("environmentVariables", {})
+        given = case.variables(verb)  # empty if it is not deployed: its own check reports that
         own = {*known, KEY_FILE, "LAUNCH_CONFIG", *given.get("LAUNCH_MACROS", "").split(",")}
         found |= unknown.variables(given, own)
     if (path := Path(case.config)).exists():

@@ -14,8 +14,8 @@ from google.pubsub_v1 import PublisherClient, SubscriberClient
 from pydantic import TypeAdapter
 
 from deploy.cloud import gcloud
-from deploy.cloud.bootstrap import submit_command
-from deploy.cloud.deployment import FUNCTIONS, SCHEDULED, Deployment
+from deploy.cloud.deployment import SCHEDULED, Deployment
+from deploy.cloud.doctor import functions
 from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.names import check_names
@@ -37,11 +37,8 @@ _NOTE = TypeAdapter(AgentNote)
 
 def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks."""
-    see_function = ("cloudfunctions.functions.get",)
-    for verb in FUNCTIONS:
-        yield Check(f"function {verb}", partial(_function, case, verb), see_function)
-    yield Check("one commit", partial(_commit, case), see_function)
-    yield Check("names of settings", partial(check_names, case), see_function)
+    yield from functions.checks(case)
+    yield Check("names of settings", partial(check_names, case), functions.SEES_TRAFFIC[:2])
     for verb in SCHEDULED:
         look = partial(_scheduled, case, verb)
         yield Check(f"schedule of {verb}", look, ("cloudscheduler.jobs.get",))
@@ -50,40 +47,6 @@ def checks(case: Case) -> Iterator[Check]:
     yield Check("dead letters", partial(_dead_letters, case), ("pubsub.subscriptions.consume",))
     see_agent = ("storage.objects.get", "secretmanager.versions.access")
     yield Check("agent", partial(_agent, case), see_agent)
-
-
-def _function(case: Case, verb: str) -> Iterator[Finding]:
-    title, name = f"function {verb}", case.deployment.function(verb)
-    try:
-        there = case.function(verb)
-    except google_errors.NotFound:
-        yield failed(title, f"{name} is not deployed", submit_command(case.deployment))
-        return
-    if there["state"] != "ACTIVE":
-        messages = [each.get("message", "") for each in there.get("stateMessages", ())]
-        message = "; ".join([f"{name} is {there['state']}", *filter(None, messages)])
-        yield failed(title, message, submit_command(case.deployment))
-    else:
-        yield ok(title, f"{name} is active, at commit {_commit_of(there)}")
-
-
-def _commit(case: Case) -> Iterator[Finding]:
-    """Check that all three run one commit; a build that stopped half-way leaves two."""
-    commits = {}
-    for verb in FUNCTIONS:
-        try:
-            commits[verb] = _commit_of(case.function(verb))
-        except google_errors.NotFound:
-            return  # the check of the function reports it
-    if len(set(commits.values())) > 1:
-        message = ", ".join(f"{verb} runs {commit}" for verb, commit in commits.items())
-        yield failed("one commit", message, submit_command(case.deployment))
-    else:
-        yield ok("one commit", "all three functions run it")
-
-
-def _commit_of(function: Any) -> str:
-    return str(function.get("labels", {}).get("commit", "unknown"))
 
 
 def _scheduled(case: Case, verb: str) -> Iterator[Finding]:

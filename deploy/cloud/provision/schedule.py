@@ -5,7 +5,7 @@ from typing import Any
 
 from google.api_core import exceptions as google_errors
 from google.cloud.scheduler_v1 import CloudSchedulerClient
-from google.cloud.scheduler_v1.types import HttpMethod, HttpTarget, Job, OidcToken
+from google.cloud.scheduler_v1.types import HttpMethod, HttpTarget, Job, OidcToken, RetryConfig
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -39,9 +39,8 @@ class ScheduledCall:
             description=f"vertex-launch {deployment.name}: {verb}",
             schedule=EVERY_MINUTE,
             time_zone="Etc/UTC",
-            attempt_deadline=Duration(
-                seconds=DEADLINE
-            ),  # no retries: the next call comes in a minute
+            attempt_deadline=Duration(seconds=DEADLINE),
+            retry_config=RetryConfig(retry_count=0),  # the next call comes in a minute
             http_target=HttpTarget(
                 uri=url,
                 http_method=HttpMethod.POST,
@@ -60,8 +59,10 @@ class ScheduledCall:
             yield Change(wanted.name, CREATED, lambda: self._client.create_job(request=request))
             return
         fields = ("description", "schedule", "time_zone", "attempt_deadline")
-        target = ("uri", "http_method", "oidc_token")
+        target = ("uri", "http_method", "oidc_token", "oauth_token", "body")
         differing = [name for name in fields if getattr(there, name) != getattr(wanted, name)]
+        if there.retry_config.retry_count:  # Cloud Scheduler fills in the other fields
+            differing.append("retry_config")
         if any(
             getattr(there.http_target, name) != getattr(wanted.http_target, name) for name in target
         ):

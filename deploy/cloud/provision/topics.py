@@ -104,6 +104,8 @@ class DeadLetters:
             "message_retention_duration",
             "expiration_policy",
             "labels",
+            "push_config",  # none: what is pushed away is lost for `dead-letters`
+            "dead_letter_policy",
         )
         yield from differences(self._client, there, wanted, fields)
 

@@ -13,6 +13,7 @@ from deploy.cloud.deployment import Deployment
 from deploy.cloud.provision.parts import Change, NotYet
 
 ACK_DEADLINE = 600  # seconds, Pub/Sub's maximum: one delivery lasts up to submit's timeout, 540
+KEEP = 7 * 24 * 3600  # seconds, Pub/Sub's free maximum; Eventarc sets a day
 BACKOFF = (10, 600)  # seconds between deliveries, at least and at most
 ATTEMPTS = (
     20  # deliveries before a message is a dead letter: an outage of about two and a half hours
@@ -20,7 +21,7 @@ ATTEMPTS = (
 
 
 class Trigger:
-    """The settings of this subscription: deadline, retries, dead letters, expiry."""
+    """The settings of this subscription: deadline, retention, retries, dead letters, expiry."""
 
     def __init__(self, deployment: Deployment, publisher: Any, subscriber: Any) -> None:
         self._deployment = deployment
@@ -35,6 +36,7 @@ class Trigger:
         wanted = Subscription(
             name=name,
             ack_deadline_seconds=ACK_DEADLINE,
+            message_retention_duration=Duration(seconds=KEEP),
             retry_policy=RetryPolicy(
                 minimum_backoff=Duration(seconds=shortest),
                 maximum_backoff=Duration(seconds=longest),
@@ -46,7 +48,13 @@ class Trigger:
             expiration_policy=ExpirationPolicy(),
         )
         there = self._client.get_subscription(subscription=name)
-        fields = ("ack_deadline_seconds", "retry_policy", "dead_letter_policy", "expiration_policy")
+        fields = (
+            "ack_deadline_seconds",
+            "message_retention_duration",
+            "retry_policy",
+            "dead_letter_policy",
+            "expiration_policy",
+        )
         yield from differences(self._client, there, wanted, fields)
 
     def removal(self) -> None:
