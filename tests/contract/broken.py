@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -11,7 +11,9 @@ from deploy.local.serving import listener
 
 DRIPS = 400  # bytes, one every 20 ms: a call without a bound of its own reads them all
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+BRIEF, LONG = 0.3, 20.0  # seconds
 SHAPES = ("refused", "unavailable", "no answer", "cut off", "dripping", "nobody there")
+Right = bytes | Callable[[bytes], bytes]  # an answer, or how it follows from the request
 
 
 @dataclass
@@ -21,17 +23,23 @@ class Broken:
     url: str
     asked: list[bytes] = field(default_factory=list)  # the head of each request, and the first part of its body
     read_to_its_end: bool = False
+    right: list[tuple[bytes, Right]] = field(default_factory=list)  # answers, by what their requests contain
+
+    def respond(self, wanted: bytes, right: Right) -> None:
+        """Answer requests that contain this text, unless they meet the failure."""
+        self.right.insert(0, (wanted, right))
 
     def count(self, start: bytes) -> int:
         """Count the requests that begin like this."""
         return sum(each.startswith(start) for each in self.asked)
 
 
-def answer(status: int, body: object) -> bytes:
+def answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> bytes:
     """Return a whole answer."""
     content = json.dumps(body).encode()
-    head = f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    return head.encode() + content
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} x\r\n{head}\r\n".encode() + content
 
 
 def _error(status: int, text: str) -> bytes:
@@ -39,11 +47,16 @@ def _error(status: int, text: str) -> bytes:
     return answer(status, {"error": {"code": status, "message": text, "status": text}, "errors": [{"message": text}]})
 
 
+def bound(shape: str, brief: float = BRIEF) -> float:
+    """Return the seconds that a call may take: little where it ends by that only, much on a busy machine elsewhere."""
+    return brief if shape in ("no answer", "dripping") else LONG
+
+
 @contextmanager
 def broken(shape: str, wanted: bytes = b"", right: bytes = b"") -> Iterator[Broken]:
     """Serve; only requests that contain `wanted` meet the failure, any other gets the answer `right`."""
     listening, over = listener(), threading.Event()
-    found = Broken(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    found = Broken(f"http://127.0.0.1:{listening.getsockname()[1]}", right=[(b"", right)])
     if shape == "nobody there":
         listening.close()
         yield found
@@ -56,7 +69,8 @@ def broken(shape: str, wanted: bytes = b"", right: bytes = b"") -> Iterator[Brok
                 if wanted in request:
                     _fail(client, shape, over, found)
                     return
-                client.sendall(right)
+                answered = next(each for text, each in found.right if text in request)
+                client.sendall(answered if isinstance(answered, bytes) else answered(request))
 
     def accept() -> None:
         with suppress(OSError):

@@ -7,34 +7,33 @@ import pytest
 from shared.adapters.vertex.jobs import VertexJobs
 from shared.adapters.vertex.submit import VertexCompute
 from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Retry
-from tests.contract.broken import SHAPES, Broken, answer, broken
+from tests.contract.broken import SHAPES, Broken, answer, bound, broken
 from tests.contract.test_vertex_adapters import CALL, HERE, LABELS
 from tests.fakes.clock import PLENTY
 
-SECONDS = 0.6  # for a call that is not answered
 JOB = f"{HERE}/customJobs/1"
 
 
-def compute(url: str) -> VertexCompute:
+def compute(url: str, seconds: float) -> VertexCompute:
     """Return submit's adapter."""
-    return VertexCompute("p", "us-central1", url, create_seconds=SECONDS, find_seconds=SECONDS)
+    return VertexCompute("p", "us-central1", url, create_seconds=seconds, find_seconds=seconds)
 
 
-def jobs(url: str) -> VertexJobs:
+def jobs(url: str, seconds: float) -> VertexJobs:
     """Return status's adapter."""
-    return VertexJobs("ours", url, timeout=SECONDS)
+    return VertexJobs("ours", url, timeout=seconds)
 
 
 Meaning = Mapping[str, type[LaunchError]]  # by shape
 READ: Meaning = dict.fromkeys(SHAPES, Retry) | {"refused": Denied}
-CALLS: dict[str, tuple[Callable[[str], object], Meaning]] = {
-    "list": (lambda url: list(jobs(url).list_jobs(HERE)), READ),
-    "get": (lambda url: jobs(url).get_job(JOB), READ),
-    "cancel": (lambda url: jobs(url).cancel_job(JOB), READ),
-    "find": (lambda url: compute(url).find(HERE, LABELS), READ),
+CALLS: dict[str, tuple[Callable[..., object], Meaning]] = {
+    "list": (lambda *at: list(jobs(*at).list_jobs(HERE)), READ),
+    "get": (lambda *at: jobs(*at).get_job(JOB), READ),
+    "cancel": (lambda *at: jobs(*at).cancel_job(JOB), READ),
+    "find": (lambda *at: compute(*at).find(HERE, LABELS), READ),
     # nothing tells whether the job exists, except a refusal
     "create": (
-        lambda url: compute(url).create(CALL, PLENTY),
+        lambda *at: compute(*at).create(CALL, PLENTY),
         dict.fromkeys(SHAPES, OutcomeUnknown) | {"refused": Denied},
     ),
 }
@@ -47,7 +46,7 @@ def test_a_call_fails_as_its_port_says(call: str, shape: str) -> None:
     act, meanings = CALLS[call]
     with broken(shape) as server:
         with pytest.raises(LaunchError) as failed:
-            act(server.url)
+            act(server.url, bound(shape))
         assert type(failed.value) is meanings[shape], failed.value
         assert_bounded(server)
         if call == "create" and shape != "nobody there":
@@ -66,7 +65,7 @@ def test_a_listing_whose_second_page_fails_yields_no_end(shape: str) -> None:
     seen = []
     with broken(shape, b"pageToken=two", answer(200, page)) as server:
         with pytest.raises(READ[shape]):
-            seen += [job.name for job in jobs(server.url).list_jobs(HERE)]
+            seen += [job.name for job in jobs(server.url, bound(shape, 1.0)).list_jobs(HERE)]
         assert_bounded(server)
 
 
@@ -76,6 +75,6 @@ def test_a_refused_cancel_whose_look_fails_is_an_error(shape: str) -> None:
     refused = answer(400, {"error": {"code": 400, "message": "ended", "status": "FAILED_PRECONDITION"}})
     with broken(shape, b"GET ", refused) as server:
         with pytest.raises(READ[shape]):
-            jobs(server.url).cancel_job(JOB)
+            jobs(server.url, bound(shape, 1.0)).cancel_job(JOB)
         assert_bounded(server)
         assert (server.count(b"POST "), server.count(b"GET ") > 0) == (1, True)
