@@ -24,10 +24,10 @@ from shared.core.errors import (
     OutcomeUnknown,
     Retry,
 )
+from shared.core.intake import restored
 from shared.core.launch import Launch, State
 from shared.core.message import Request, Ticket
 from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger
-from shared.core.scheduler import is_scheduler
 from shared.runspec.prepare import PreparedJob
 
 log = logging.getLogger(__name__)
@@ -194,16 +194,9 @@ class Submit:
 
 
 def _next_attempt(launch: Launch) -> Launch:
-    entry = launch.entry
-    of_sweep = entry.from_queue and is_scheduler(launch.run_spec, entry.queue)
-    return launch.move(
-        State.SUBMITTING,
-        attempt=entry.attempt + 1,
-        lease_until=None,
-        retry_at=None,
-        # an older poll does not mark a scheduler, which would take a slot of its sweep's runs
-        scheduler=entry.scheduler or of_sweep,
-    )
+    number = launch.entry.attempt + 1
+    cleared = {"lease_until": None, "retry_at": None}
+    return restored(launch).move(State.SUBMITTING, attempt=number, **cleared)
 
 
 def _unsearched(launch: Launch) -> bool:

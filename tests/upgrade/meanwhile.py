@@ -21,6 +21,7 @@ class Meanwhile:
     sign: str
     ends: frozenset[End]
     why: str
+    jobs: int = 1  # the most CustomJobs, each of its own attempt
 
     def unknown_to(self, source: Path) -> bool:
         """Tell whether the code of a version does not know the feature."""
@@ -57,6 +58,14 @@ MEANWHILE = (
         "without a ladder the item has one place; its author reads that it has no machines",
     ),
     Meanwhile(
+        ("climbs",),
+        ("submit",),
+        "LAUNCH_LADDER",
+        frozenset({("CLAIMED", "SUCCEEDED", "finished")}),
+        "an item without a ladder waits for machines in its one place, with a job for each try, until submit is new",
+        jobs=20,
+    ),
+    Meanwhile(
         ("build",),
         ("poll", "submit"),
         "cloudbuild",
@@ -89,10 +98,10 @@ MEANWHILE = (
 
 def right_meanwhile(row: Row, source: Path, old: Collection[str]) -> str:
     """Return why this ending is right while these functions are of this version; empty if it is not."""
-    if row.doubled or (row.state == "FAILED" and not row.message):
+    if len(set(row.attempts)) < len(row.jobs) or (row.state == "FAILED" and not row.message):
         return ""
     for each in MEANWHILE:
-        applies = row.item.kind.name in each.kinds and row.end in each.ends and set(old) & set(each.functions)
-        if applies and each.unknown_to(source):
+        ends_so = row.item.kind.name in each.kinds and row.end in each.ends and len(row.jobs) <= each.jobs
+        if ends_so and set(old) & set(each.functions) and each.unknown_to(source):
             return each.why
     return ""
