@@ -16,7 +16,7 @@ from tests.chaos.audit import Audit, Row, Waits
 from tests.chaos.command import SETTINGS as QUICK
 from tests.chaos.items import Item, queue_config
 from tests.chaos.outside import Outside
-from tests.upgrade.items import SETTINGS, SHORTAGE, batch
+from tests.upgrade.items import CROSSING, SETTINGS, SHORTAGE, batch
 from tests.upgrade.meanwhile import right_meanwhile
 from tests.upgrade.players import Players
 
@@ -101,12 +101,8 @@ class Upgrade:
             batches = {phase: batch(phase, self.kinds) for phase in self.phases}
             self._players.make_jobs(item for items in batches.values() for item in items)
             for phase, items in batches.items():
-                self._items += items
-                self._phase_of |= dict.fromkeys((item.name for item in items), phase)
-                self._players.enqueue(items)
-                for name in FUNCTIONS:
-                    if (name in stack.sources) != (name in self._old_in(phase)):
-                        self._replace(stack, name)
+                self._switch(stack, phase)
+                self._enqueue(items, phase)
                 self._wait(phase, SHARES[phase])
             return self._result()
 
@@ -125,6 +121,19 @@ class Upgrade:
         if phase == "new":
             return []
         return [name for name in FUNCTIONS if phase == "old" or name not in self.new]
+
+    def _switch(self, stack: Stack, phase: str) -> None:
+        """Replace the functions that are new in a phase, while items arrive that every version knows."""
+        replaced = [name for name in FUNCTIONS if name in stack.sources and name not in self._old_in(phase)]
+        if replaced:
+            self._enqueue(batch(f"before-{phase}", CROSSING), phase)
+        for name in replaced:
+            self._replace(stack, name)
+
+    def _enqueue(self, items: Sequence[Item], phase: str) -> None:
+        self._items += items
+        self._phase_of |= dict.fromkeys((item.name for item in items), phase)
+        self._players.enqueue(items)
 
     def _wait(self, phase: str, share: float) -> None:
         """Wait until this share of all launches has ended; in the last phase, until none is open."""

@@ -115,6 +115,8 @@ KINDS = (
     OF_QUEUE,
 )
 
+CROSSING = ("succeeds", "fails", "silent")  # kinds that every version knows
+
 
 def batch(phase: str, names: Sequence[str] = ()) -> list[Item]:
     """Return the items of a phase: of each kind, or of these kinds; the sweeps come first."""

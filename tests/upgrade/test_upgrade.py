@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.audit import Row
 from tests.upgrade.fleet import CUTS, FLEETS, Result, Unavailable, Upgrade, checked_out
-from tests.upgrade.items import KINDS, batch
+from tests.upgrade.items import CROSSING, KINDS, batch
 from tests.upgrade.meanwhile import MEANWHILE, right_meanwhile
 from tests.upgrade.released import RELEASED
 
@@ -30,7 +30,7 @@ def test_each_item_of_an_upgrade_comes_to_its_one_right_ending(upgraded: Result)
     """Also a launch whose submit is replaced in the middle of its create."""
     assert [(row.item.name, verdict, row.end, row.attempts) for row, verdict in upgraded.wrong] == []
     assert (upgraded.left, upgraded.meanwhile, upgraded.cut) == ([], {}, ["submit"])
-    assert len(upgraded.audit.rows) == 2 * len(FEW)
+    assert len(upgraded.audit.rows) == 2 * len(FEW) + len(CROSSING)
 
 
 def test_six_mixtures_are_tried() -> None:
