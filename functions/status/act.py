@@ -15,6 +15,7 @@ from functions.status.decisions import Decision, Observed
 from functions.status.excerpt import excerpt, excerpt_of_build
 from functions.status.report import Report
 from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject
+from shared.core.intake import restored
 from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
 from shared.core.scheduler import schedules_its_sweep
@@ -110,6 +111,8 @@ class Actor:
             case decisions.Built():
                 launch = self.ledger.write(_changed(launch, build=""))
                 self.publisher.publish([entry.key])  # if this fails, the next tick publishes
+            case decisions.Resume() if (complete := restored(launch)) != launch:
+                launch = self.ledger.write(complete)  # the next tick decides with its count
             case decisions.Resume(budget):  # the next tick publishes its ticket
                 launch = self.ledger.write(launch.resume(now, budget))
             case decisions.Wait(shortage, why):

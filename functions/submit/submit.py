@@ -24,6 +24,7 @@ from shared.core.errors import (
     OutcomeUnknown,
     Retry,
 )
+from shared.core.intake import restored
 from shared.core.launch import Launch, State
 from shared.core.message import Request, Ticket
 from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger
@@ -194,7 +195,8 @@ class Submit:
 
 def _next_attempt(launch: Launch) -> Launch:
     number = launch.entry.attempt + 1
-    return launch.move(State.SUBMITTING, attempt=number, lease_until=None, retry_at=None)
+    cleared = {"lease_until": None, "retry_at": None}
+    return restored(launch).move(State.SUBMITTING, attempt=number, **cleared)
 
 
 def _unsearched(launch: Launch) -> bool:

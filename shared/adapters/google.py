@@ -30,6 +30,22 @@ _REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # REST errors begin with 
 _NO_SIDE_CALL = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 
 
+def without_redirections(session: requests.Session) -> requests.Session:
+    """Let a session follow no redirection.
+
+    Google's APIs send none. Another server could read a request's token or the keys in its body,
+    and its answer would count as Google's.
+    """
+    session.max_redirects = 0
+    return session
+
+
+def session_of(client: Any) -> requests.Session:
+    """Return the session of a generated REST client; no public attribute has it."""
+    session: requests.Session = client.transport._session  # noqa: SLF001
+    return session
+
+
 def rest_client(kind: Callable[..., Client], endpoint: str = "", regional: str = "") -> Client:
     """Return a generated client that speaks REST.
 
@@ -39,20 +55,18 @@ def rest_client(kind: Callable[..., Client], endpoint: str = "", regional: str =
     arguments: dict[str, Any] = {"client_options": {"api_endpoint": host}} if host else {}
     if endpoint:
         arguments["credentials"] = AnonymousCredentials()
-    return kind(transport="rest", **arguments)
+    client = kind(transport="rest", **arguments)
+    without_redirections(session_of(client))
+    return client
 
 
 def rest_session(endpoint: str, scope: str) -> requests.Session:
-    """Return a session for calls without a client; with an `endpoint`, one without credentials.
-
-    It follows no redirection: Google's APIs send none, and another server could read the token.
-    """
+    """Return a session for calls without a client; with an `endpoint`, one without credentials."""
     session = requests.Session()
     if not endpoint:
         credentials, _ = google.auth.default(scopes=[scope])
         session = AuthorizedSession(credentials)
-    session.max_redirects = 0
-    return session
+    return without_redirections(session)
 
 
 def storage_client() -> "storage.Client":
@@ -60,7 +74,9 @@ def storage_client() -> "storage.Client":
     from google.cloud import storage
 
     os.environ.setdefault(_NO_SIDE_CALL, "true")
-    return storage.Client()
+    client = storage.Client()
+    without_redirections(client._http)  # noqa: SLF001 - no public attribute has its session
+    return client
 
 
 def meaning(

@@ -25,7 +25,8 @@ ENTRIES = 20
 class CloudLoggingJobLogs:
     """Implements JobLogs. An `endpoint` (a URL) replaces Google's and needs no credentials."""
 
-    def __init__(self, endpoint: str = "") -> None:
+    def __init__(self, endpoint: str = "", timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
         self._url = f"{endpoint or GOOGLES}/v2/entries:list"
         self._session = Lazy(lambda: rest_session(endpoint, SCOPE))
         self._pause_until: dict[str, float] = {}  # by kind: job or build
@@ -51,7 +52,7 @@ class CloudLoggingJobLogs:
             return ""
         project = name.split("/")[1]
         try:
-            return within(TIMEOUT, lambda: self._read(project, filters, since))
+            return within(self._timeout, lambda: self._read(project, filters, since))
         except Exception as exc:  # noqa: BLE001 - the report goes on without an excerpt
             self._pause_until[kind] = time.monotonic() + PAUSE
             status = getattr(getattr(exc, "response", None), "status_code", "")
@@ -67,7 +68,7 @@ class CloudLoggingJobLogs:
             "orderBy": "timestamp desc",
             "pageSize": ENTRIES,
         }
-        response = self._session.get().post(self._url, json=request, timeout=TIMEOUT)
+        response = self._session.get().post(self._url, json=request, timeout=self._timeout)
         response.raise_for_status()
         answer = response.json()
         entries = answer.get("entries") if isinstance(answer, dict) else None

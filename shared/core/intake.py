@@ -5,7 +5,7 @@ why, and nothing waits behind it. No value is ever changed silently.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_item",
     "from_item",
     "from_request",
+    "restored",
     "storable",
 ]
 
@@ -84,6 +85,18 @@ def from_request(request: Request, now: datetime) -> Launch:
     if problem and queue and not (_fits(queue.entity) and _fits(queue.name)):
         queue = None
     return _first(request.launch_key, queue, "", spec, now, request.source, problem)
+
+
+def restored(launch: Launch) -> Launch:
+    """Return a launch with what its run spec shows and an older version has not kept in its entry.
+
+    Without them, a preempted run would be launched again without a bound, and a sweep's scheduler
+    would take a slot of its own runs.
+    """
+    entry, spec = launch.entry, launch.run_spec
+    resumes = max(entry.resumes, IndexFields.read(spec).resumes)
+    scheduler = entry.scheduler or (entry.from_queue and is_scheduler(spec, entry.queue))
+    return replace(launch, entry=replace(entry, resumes=resumes, scheduler=scheduler))
 
 
 def check_item(run_spec: Mapping[str, Any], queue: Queue) -> None:

@@ -25,6 +25,9 @@ MAKE_RUN = """mutation UpsertBucket($e: String, $p: String, $r: String, $n: Stri
 PUSH = """mutation push($e: String!, $p: String!, $q: String!, $s: JSONString!) { pushToRunQueueByName(input:
   {entityName: $e, projectName: $p, queueName: $q, runSpec: $s}) { runQueueItemId } }"""
 RUN = "query Run($e: String!, $p: String!, $r: String!) { project(name: $p, entityName: $e) { run(name: $r) { id } } }"
+FINISH = 'mutation Finish($id: ID) { upsertSweep(input: {id: $id, state: "FINISHED"}) { sweep { name } } }'
+SWEEP = """query Sweep($e: String!, $p: String!, $s: String!) { project(name: $p, entityName: $e) {
+  sweep(sweepName: $s) { id } } }"""
 STOP = "mutation Stop($id: ID!) { stopRun(input: {id: $id}) { success } }"
 
 
@@ -88,6 +91,15 @@ class Outside:
         """Press stop at a run, as the button on W&B's page does."""
         found = self._graphql(RUN, {"e": ENTITY, "p": WANDB_PROJECT, "r": run_name})
         self._graphql(STOP, {"id": found["project"]["run"]["id"]})
+
+    def make_sweep(self, name: str) -> None:
+        """Make a sweep that runs, as its scheduler's first worker does."""
+        self._post("wandb", "/standin/sweeps", {"entity": ENTITY, "project": WANDB_PROJECT, "name": name})
+
+    def finish_sweep(self, name: str) -> None:
+        """End a sweep, as its scheduler does."""
+        found = self._graphql(SWEEP, {"e": ENTITY, "p": WANDB_PROJECT, "s": name})
+        self._graphql(FINISH, {"id": found["project"]["sweep"]["id"]})
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs in W&B."""

@@ -153,6 +153,30 @@ def test_a_call_goes_to_google_as_the_functions_account(
     assert first.headers["Authorization"] == "Bearer token-of-the-account"
 
 
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(("call", "address"), CALLS.values(), ids=CALLS)
+def test_a_call_goes_to_nobody_else(
+    sent: list[requests.PreparedRequest],
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[[], object],
+    address: str,
+    code: int,
+) -> None:
+    """A redirection is an error: its target would read the keys in a job or a record, and answer in Google's name."""
+
+    def send(_: HTTPAdapter, request: requests.PreparedRequest, **__: Any) -> requests.Response:
+        sent.append(request)
+        response = requests.Response()
+        response.status_code, response.url, response.request = code, str(request.url), request
+        response.headers.update({"Content-Type": "application/json", "Location": "https://evil.test/stolen"})
+        response._content = b"{}"  # noqa: SLF001 - requests has no public way
+        return response
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    try_(call)
+    assert {str(request.url).partition("?")[0] for request in sent} == {address}
+
+
 def test_a_listing_asks_for_the_next_page(sent: list[requests.PreparedRequest]) -> None:
     """Of the ledger: without `nextPageToken` in its fields, launches after the first 1,000 would vanish."""
     Bucket("b").list_metadata("open/")

@@ -75,11 +75,12 @@ def arrived(at_least: int) -> Counter[str]:
     return seen
 
 
-def test_each_of_many_tickets_arrives_once(topic: Topic) -> None:
+@pytest.mark.parametrize("number", [1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 1, len(KEYS)])
+def test_each_of_many_tickets_arrives_once(topic: Topic, number: int) -> None:
     """Also those beyond a full request of the client."""
     topic()
-    PubsubPublisher(TOPIC).publish(KEYS)
-    assert arrived(len(KEYS)) == Counter(KEYS)
+    PubsubPublisher(TOPIC).publish(KEYS[:number])
+    assert arrived(number) == Counter(KEYS[:number])
 
 
 def test_a_publish_whose_answer_was_lost_is_sent_again(topic: Topic) -> None:

@@ -1,12 +1,24 @@
 """Names that are derived, as they were from the first release: a revision that derives others finds nothing."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from deploy.cloud.deployment import Deployment
+from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
+from shared.core.console import console_link
 from shared.core.intake import from_item, from_request
+from shared.core.jobsource import JobSource, Kind
+from shared.core.launch import RunPath
 from shared.core.message import Queue, Request, launch_key
-from shared.runspec.labels import all_labels, job_labels
+from shared.core.ports import AgentNote
+from shared.runspec.arguments import display_name
+from shared.runspec.buckets import base_output_dir
+from shared.runspec.labels import all_labels, job_labels, label_value
+from shared.runspec.model import Overrides
+from shared.runspec.recipe import placed, recipe_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUEUE = Queue(entity="team", name="vertex")
@@ -47,26 +59,138 @@ def test_the_labels_of_a_job() -> None:
     assert labels["wandb-run-id"] == "my-run"
 
 
+def test_the_agents_label_of_a_run() -> None:
+    """As the agent writes it: in lower case, with dashes, at most 63 characters."""
+    assert label_value("My Run_1.ä") == "my-run_1--"
+    assert label_value("A" * 64) == "a" * 63
+
+
+def test_the_name_and_the_folder_of_a_job() -> None:
+    """A resumed run finds its checkpoints in the folder."""
+    assert display_name(None, "spec.display_name", " my run ", "r1") == "my run"
+    assert display_name(None, "spec.display_name", " ", "r1") == "r1"
+    assert display_name(None, "spec.display_name", "n" * 129, "r1") == "n" * 128
+    run = RunPath("team", "cats dogs", "r/1")
+    assert base_output_dir("", "spec.base_output_dir", "gs://b/", run) == "gs://b/team/cats%20dogs/r%2F1"
+
+
+CODE = JobSource(
+    "team/cats/train:v1",
+    Kind.ARTIFACT,
+    code="team/cats/code:v2",
+    digest="d1",
+    files={"requirements.frozen.txt": "m1", "other": "m2"},
+)
+REPOSITORY = JobSource(
+    "team/cats/train:v1", Kind.REPO, remote="https://git.test/a", commit="c0ffee", files={"diff.patch": "m3"}
+)
+
+
+@pytest.mark.parametrize(
+    ("job", "tag"),
+    [
+        (CODE, "156290728daaf8895ca51335607b0763"),
+        (replace(CODE, digest="d2"), "40eaf2b0674ca5edb23a8a5d410fd1d0"),
+        (replace(CODE, dockerfile="Dockerfile.gpu", build_context="sub"), "dfbb5c17e2a533dbb3b3fc91b019f5c0"),
+        (REPOSITORY, "005fc6f7ea0a18a7f7ebf18f4692ae17"),
+    ],
+)
+def test_the_tag_of_an_image(job: JobSource, tag: str) -> None:
+    """Another tag would build each image again after an upgrade; its builds are found by it."""
+    recipe = recipe_of(job, Overrides.parse({}), "python:3.11", "us-docker.pkg.dev/p/r/jobs")
+    assert recipe.image == f"us-docker.pkg.dev/p/r/jobs:{tag}"
+    put = placed(recipe, "gs://contexts/")
+    assert put
+    assert put.store == "gs://contexts/launch-builds"
+
+
+def test_the_objects_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`open/KEY`, `closed/KEY` and `agents/NAME.json`: status and the commands read them by these names."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    bucket = _Names("ledger")
+    ledger = GcsLedger(bucket)
+    launch = from_item("item-1", QUEUE, {"entity": "team", "project": "cats"}, NOW)
+    ledger.write(launch)
+    ledger.is_closed(launch.key)
+    ledger.close(launch)
+    ledger.withdraw(launch.key)
+    GcsAgentBook(bucket, "my-launch").write(AgentNote("me"))
+    key = "kihrsbaaxcsncsjimutm2l76plh"
+    assert bucket.names == [
+        f"open/{key}",
+        f"closed/{key}",
+        f"closed/{key}",
+        f"open/{key}",
+        f"open/{key}",
+        "agents/my-launch.json",
+    ]
+
+
+class _Names(Bucket):
+    """A bucket that notes names, and holds nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.names: list[str] = []
+
+    def write(self, name: str, content: bytes, metadata: dict[str, str], generation: int) -> int:
+        """Note the name."""
+        self.names.append(name)
+        return 1
+
+    def delete(self, name: str, generation: int = 0) -> None:
+        """Note the name."""
+        self.names.append(name)
+
+    def exists(self, name: str) -> bool:
+        """Note the name."""
+        self.names.append(name)
+        return False
+
+
+def test_the_place_of_a_job_in_googles_console() -> None:
+    """Authors follow it from their item."""
+    name = "projects/p/locations/us-central1/customJobs/7"
+    page = "https://console.cloud.google.com/agent-platform/locations/us-central1/training/7?project=p"
+    assert console_link(name) == page
+
+
 def test_the_names_of_a_deployment() -> None:
     """A second bootstrap, build or destroy has to find the first one's resources."""
-    deployment = Deployment("my-project", "us-central1", "my-launch", number="123")
-    found = [
-        deployment.ledger_bucket,
-        deployment.secret,
-        deployment.topic,
-        deployment.dead_letters,
-        deployment.function("poll"),
-        deployment.account("submit"),
-        deployment.custom_role("status"),
-        deployment.url("poll"),
-    ]
-    assert found == [
-        "my-project-my-launch-ledger",
-        "my-launch-wandb-api-key",
-        "my-launch-requests",
-        "my-launch-dead-letters",
+    named = Deployment("my-project", "us-central1", "my-launch", number="123")
+    found = {
+        name: getattr(named, name)
+        for name, value in vars(Deployment).items()
+        if isinstance(value, property) and isinstance(getattr(named, name), str)
+    }
+    assert found == {
+        "ledger_bucket": "my-project-my-launch-ledger",
+        "sources_bucket": "my-project-my-launch-sources",
+        "own_contexts_bucket": "my-project-my-launch-contexts",
+        "contexts_bucket": "my-project-my-launch-contexts",
+        "staging_bucket": "my-project-my-launch-staging",
+        "secret": "my-launch-wandb-api-key",
+        "topic": "my-launch-requests",
+        "dead_letters": "my-launch-dead-letters",
+        "parent": "projects/my-project/locations/us-central1",
+        "repository": "projects/my-project/locations/us-central1/repositories/my-launch",
+        "images": "",
+        "key_secret": "",
+    }
+    assert named.accounts == ("poll", "submit", "status", "scheduler", "build", "test")
+    assert sorted(named.reserved.own) == [f"my-project-my-launch-{role}" for role in ("contexts", "ledger", "sources")]
+    assert [
+        named.function("poll"),
+        named.account("submit"),
+        named.custom_role("status"),
+        named.url("poll"),
+        named.agent("storage"),
+        named.agent("gcp-sa-pubsub"),
+    ] == [
         "my-launch-poll",
         "my-launch-submit@my-project.iam.gserviceaccount.com",
         "my_launch_status",
         "https://my-launch-poll-123.us-central1.run.app",
+        "service-123@gs-project-accounts.iam.gserviceaccount.com",
+        "service-123@gcp-sa-pubsub.iam.gserviceaccount.com",
     ]

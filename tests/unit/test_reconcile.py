@@ -160,6 +160,20 @@ def test_a_preempted_run_is_launched_again_as_the_same_run(scene: Scene) -> None
     assert pushed.warning == "Preempted; launched again (1 of 5 times)"
 
 
+def test_a_launch_whose_count_an_older_submit_dropped_is_not_resumed_without_a_bound(scene: Scene) -> None:
+    """During an upgrade: its run spec has the count, which every version keeps."""
+    launch = scene.submit(scene.queued())
+    dropped = replace(launch, run_spec={**launch.run_spec, "_resume_count": 5})
+    launch = scene.ledger.write(replace(dropped, entry=replace(launch.entry, resumes=0)))
+    scene.run(launch, "preempted")
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "the machine was taken away")
+    scene.tick()
+    assert (scene.ledger.open[launch.key].entry.resumes, scene.publisher.published) == (5, [])
+    assert scene.tick().done["Finish"] == 1
+    assert scene.ledger.closed[launch.key].entry.outcome is Outcome.FAILED
+    assert "preempted after 5 resumes" in str(scene.wandb.items["item"].warning)
+
+
 def test_a_job_that_finds_no_machines_is_tried_again_for_as_long_as_it_takes(scene: Scene) -> None:
     """It never began, and its author is not at fault: each wait has a warning, waits grow, and the queue is held."""
     launch, waits = scene.queued(), []

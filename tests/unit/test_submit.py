@@ -522,6 +522,24 @@ def test_a_sweeps_scheduler_is_refused_where_nothing_says_what_it_runs_on(scene:
     assert "e2-standard-4" in str(scene.resource_args[-1])
 
 
+def test_a_scheduler_that_an_older_poll_did_not_mark_takes_no_slot_of_its_sweep(scene: Scene) -> None:
+    """During an upgrade: with `max_jobs` such schedulers, no run of a sweep would ever have a slot."""
+    spec: dict[str, Any] = {
+        "uri": "placeholder-uri-scheduler",
+        "resource": "local-process",
+        "run_id": "sw1",
+        "overrides": {"entry_point": ["wandb", "scheduler", "sw1"]},
+    }
+    scene.prepare_with(scheduler=SchedulerDefaults("wandb:1", "e2-standard-4"))
+    ticket = scene.open(**spec)
+    marked = scene.launch(ticket)
+    scene.ledger.write(replace(marked, entry=replace(marked.entry, scheduler=False)))
+    assert scene.deliver(ticket) == "launch.submitted"
+    assert scene.launch(ticket).entry.scheduler
+    assert scene.deliver(plain := scene.open("item-2")) == "launch.submitted"
+    assert not scene.launch(plain).entry.scheduler
+
+
 RECIPE = Recipe("us-docker.pkg.dev/p/r/jobs:tag", "gs://staging/launch-builds", "team/cats/train:v1")
 
 

@@ -25,8 +25,11 @@ def upgrade(commit: str, folder: Path) -> None:
     At first all three functions run the earlier commit. Then some run today's code, as after a deployment that
     stopped half-way: each of the six mixtures is one upgrade. At last all run today's code. Items arrive all the time.
 
-    Exit code 0: each item came to its one right ending, no job was doubled, and no launch is left open. Exit code 3:
-    this checkout does not have the commit.
+    Each replaced function dies in the middle of a call: poll's ack, submit's create, or status's report.
+
+    Exit code 0: each item came to its one right ending, no job was doubled, and no launch is left open. Some items
+    end as the old version promises: an old function served them that does not know their feature. Exit code 3: this
+    checkout does not have the commit.
     """
     console = Console(highlight=False)
     shutil.rmtree(folder, ignore_errors=True)
@@ -36,19 +39,21 @@ def upgrade(commit: str, folder: Path) -> None:
     except Unavailable as exc:
         console.print(f"{commit} cannot be checked out: {exc}")
         raise SystemExit(3) from exc
-    table, wrong = Table("new functions", "items", "CustomJobs", "not right"), 0
+    table, wrong = Table("new functions", "cut off in", "items", "CustomJobs", "as the old version", "not right"), 0
     for new in FLEETS:
         name = "-".join(new)
         console.print(f"{name}: new, beside {commit}")
         found = Upgrade(folder / name, old, new, say=lambda text: console.print(f"  {text}")).run()
-        bad = [row for row in found.rows if row.verdict]
-        for row in bad:
-            console.print(f"  [red]{row.verdict}[/] {row.item.name}: {row.end}, attempts {row.attempts}: {row.message}")
-        left = [*found.strays, *found.open_launches, *found.jobs_alive]
-        for each in left:
+        for row, verdict in found.wrong:
+            console.print(f"  [red]{verdict}[/] {row.item.name}: {row.end}, attempts {row.attempts}: {row.message}")
+        for each in found.left:
             console.print(f"  [red]left[/] {each}")
-        table.add_row(name, str(len(found.rows)), str(found.jobs), str(len(bad) + len(left)))
-        wrong += not found.right
+        for item, why in found.meanwhile.items():
+            console.print(f"  as the old version: {item}: {why}")
+        bad, rows = len(found.wrong) + len(found.left), len(found.audit.rows)
+        counts = (rows, found.audit.jobs, len(found.meanwhile), bad)
+        table.add_row(name, ", ".join(found.cut), *map(str, counts))
+        wrong += bool(bad)
     console.print(table)
     if wrong:
         raise click.ClickException(f"{wrong} of {len(FLEETS)} upgrades went wrong; logs: {folder}/*/*.log")

@@ -17,6 +17,7 @@ from tests.chaos.items import queue_config
 from tests.chaos.outside import Outside
 from tests.upgrade.fleet import Upgrade, checked_out
 from tests.upgrade.items import batch
+from tests.upgrade.players import Players
 
 FOLDER = Path("tests/golden")
 SECONDS = 90.0
@@ -53,13 +54,12 @@ def keep(commit: str, folder: Path) -> None:
     with upgrade.stack() as stack:
         stack.make_queue(QUEUE, queue_config(2))
         outside = Outside(stack, stack.ports.url("gcs"))
-        for item in batch("golden"):
-            if item.kind.published:
-                outside.publish(item)
-            else:
-                outside.push(item)
+        players, items = Players(stack, outside), batch("golden")
+        players.make_jobs(items)
+        players.enqueue(items)
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
+            players.play(items)
             for record in objects(stack):
                 if (kind := kind_of(record)) not in seen:
                     seen.add(kind)

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
@@ -15,6 +16,12 @@ from deploy.local.servers.faults import FAULTLESS
 
 IMAGE = "local/played"
 TERMINATED = 143  # the exit code of a script that SIGTERM ends
+SWEEP_SECONDS = 0.2  # between two looks at a sweep
+_SWEEP = """
+query Sweep($project: String!, $entity: String!, $name: String!) {
+  project(name: $project, entityName: $entity) { sweep(sweepName: $name) { state } }
+}
+"""
 _INIT = """
 mutation UpsertBucket($name: String, $project: String, $entity: String, $displayName: String) {
   upsertBucket(
@@ -36,6 +43,7 @@ class Part:
     unlucky: bool = False  # loses its machine each time
     stockout: bool = False  # the same, but W&B sees only a failed run
     internal: bool = False  # its first attempt fails before its container runs
+    schedules: bool = False  # waits for the end of the sweep with its run's id
 
 
 class MachinesLost(Exception):
@@ -56,7 +64,10 @@ def play(variables: Mapping[str, str], stop: threading.Event) -> int | None:
     part = part_of(variables)
     run = _Run(variables) if part.init else None
     resumed = run is not None and not run.begin()
-    if stop.wait(None if part.endless else part.seconds):
+    stopped = stop.wait(None if part.endless else part.seconds)
+    while run and part.schedules and not stopped and not run.sweep_is_over():
+        stopped = stop.wait(SWEEP_SECONDS)
+    if stopped:
         if run:
             run.end(TERMINATED)
         return None
@@ -88,6 +99,11 @@ class _Run:
         answer = self._post("graphql", {"query": _INIT, "variables": variables})
         return bool(answer["data"]["upsertBucket"]["inserted"])
 
+    def sweep_is_over(self) -> bool:
+        """Tell whether the sweep with this run's id has finished."""
+        asked = {"query": _SWEEP, "variables": {**self._path, "name": self._id}}
+        return bool(self._post("graphql", asked)["data"]["project"]["sweep"]["state"] == "FINISHED")
+
     def end(self, code: int, *, preempting: bool = False) -> None:
         """End the run with an exit code."""
         stream = f"files/{self._path['entity']}/{self._path['project']}/{self._id}/file_stream"
@@ -96,8 +112,8 @@ class _Run:
 
     def _post(
         self, where: str, message: Mapping[str, object]
-    ) -> dict[str, dict[str, dict[str, object]]]:
+    ) -> dict[str, dict[str, dict[str, Any]]]:
         response = self._session.post(f"{self._url}/{where}", json=message, timeout=30)
         response.raise_for_status()
-        answer: dict[str, dict[str, dict[str, object]]] = response.json()
+        answer: dict[str, dict[str, dict[str, Any]]] = response.json()
         return answer

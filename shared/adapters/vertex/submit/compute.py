@@ -14,7 +14,7 @@ from google.api_core import exceptions as google_errors
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 
-from shared.adapters.google import credentials_error, reason
+from shared.adapters.google import credentials_error, reason, session_of, without_redirections
 from shared.adapters.vertex.submit.arguments import typed
 from shared.adapters.vertex.submit.sending import CREATE_SECONDS, Sending
 from shared.core.budget import Budget
@@ -69,7 +69,7 @@ class VertexCompute:
                 project=call.project, location=call.location, **call.constructor
             )
             client = job.api_client.create_custom_job.__self__  # each call makes a new client
-            sending.watch(client.transport._session)  # noqa: SLF001 - the only way to its requests
+            sending.watch(without_redirections(session_of(client)))
             job.api_client = client
             arguments = {**typed(call.submit), **_experiment(call, budget)}
             job.submit(**{**arguments, "create_request_timeout": seconds})
@@ -99,6 +99,8 @@ class VertexCompute:
                 client_class=aiplatform.utils.JobClientWithOverride,
                 location_override=read["location"],
             )
+            client = client.list_custom_jobs.__self__  # of the default version of the API
+            without_redirections(session_of(client))
             request = {"parent": parent, "filter": wanted, "page_size": PAGE}
             bound = self._find_seconds
             jobs = within(
