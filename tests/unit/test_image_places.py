@@ -116,7 +116,7 @@ def test_a_name_is_taken_as_it_is_in_each_place(place: str) -> None:
 @pytest.mark.parametrize("place", [name for name in OF_AUTHORS if "scheduler" not in name])
 def test_a_value_that_is_no_text_is_refused_in_each_place(place: str, value: Any) -> None:
     """No value is left out without a word."""
-    with pytest.raises(Reject, match="text|without image"):
+    with pytest.raises(Reject, match=r"text|without image"):
         OF_AUTHORS[place][1](value)
 
 
