@@ -64,7 +64,7 @@ def test_what_the_agent_cannot_send_is_accepted_here(server: Vertex, name: str) 
         server.agents(item)
 
 
-REFUSED_BY_BOTH = {
+REFUSED_BY_BOTH: dict[str, dict[str, Any]] = {
     "no pools": {"spec": {"staging_bucket": "gs://b", "worker_pool_specs": []}},
     "pools beside spec": {"worker_pool_specs": [pool()]},
     "no bucket": {"spec": {"worker_pool_specs": [pool()]}},

@@ -232,10 +232,10 @@ assert client.post(**request).status_code == 200
 def test_lines_stay_json_if_the_framework_adds_execution_ids(outside: Outside) -> None:
     """With LOG_EXECUTION_ID=true it rewrites each line that a function prints; each in a process of its own."""
     outside.wandb.push("team", "vertex", ITEM)
-    calls = {}
+    calls, request = {}, dict[str, Any]()
     for name, event in {"poll": "poll.item", "submit": "launch.submitted", "status": "tick.done"}.items():
-        request = binary(EVENT, {"message": MESSAGE}) if name == "submit" else {"path": "/", "headers": {}}
-        request["headers"]["Function-Execution-Id"] = f"id-of-{name}"
+        request = binary(EVENT, {"message": MESSAGE}) if name == "submit" else {"path": "/"}
+        request["headers"] = {**request.get("headers", {}), "Function-Execution-Id": f"id-of-{name}"}
         settings = {**os.environ, "FUNCTION_TARGET": name, "LOG_EXECUTION_ID": "true", "PYTHONPATH": str(MAIN.parent)}
         command = [sys.executable, "-c", CALLED, json.dumps([name, str(MAIN), request])]
         calls[name, event] = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, text=True)
