@@ -12,7 +12,7 @@ from shared.core.errors import Reject
 from shared.core.intake import MAX_NAME
 from shared.core.launch import Launch
 from shared.core.scheduler import SCHEDULER_URI
-from shared.runspec.fields import check_depth, found, image, mapping, text, texts
+from shared.runspec.fields import check_depth, image, mapping, text, texts
 
 RESOURCES = ("vertex", "gcp-vertex")  # as in the agent, the first that is not empty counts
 EXAMPLE = (
@@ -149,9 +149,8 @@ class RunSpec:
     def check_run(self) -> None:
         """Refuse a run without entity or project, and names longer than W&B's."""
         for name in ("entity", "project"):
-            value = getattr(self, name)
-            if not value.strip():
-                raise Reject(name, f"is {found(value)}", f"Write the W&B {name} of the run.")
+            if not getattr(self, name).strip():
+                raise Reject(name, "is empty", f"Write the W&B {name} of the run.")
         for name in ("entity", "project", "run_id"):
             if len(getattr(self, name).encode("utf-8", "replace")) > MAX_NAME:
                 problem = f"has more than {MAX_NAME} bytes in UTF-8"

@@ -532,7 +532,7 @@ EXPIRED = job("EXPIRED", ended_at=NOW - HOUR)
     ],
 )
 def test_an_expired_job_is_reported_as_expired(entry: Entry, seen: Observed, error: str) -> None:
-    """Whether it became a run or not, and whatever else Vertex AI writes; its machines may have been taken away."""
+    """Whether it became a run or not, with the error that Vertex AI writes; its machines may have been taken away."""
     assert seen.job
     decision = decide(entry, replace(seen, job=replace(seen.job, error=error)), NOW, StatusTimings())
     if isinstance(decision, Resume):  # of a run that had begun
