@@ -14,6 +14,7 @@ MAX_VARIABLES = 100  # of a container: Vertex AI's limit
 MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MACHINE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")  # n1-standard-4, cloud-tpu
 _MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = (
     "Write a pool as {machine_spec: {…}, replica_count: 1, "
@@ -60,7 +61,7 @@ def worker_pools(
 
 
 def check_machines(pools: Sequence[Mapping[str, Any]], path: str) -> None:
-    """Refuse a pool without a machine type: Vertex AI requires it for each pool of a CustomJob.
+    """Refuse a pool without a machine type, which Vertex AI requires for each pool of a CustomJob.
 
     A job on a persistent resource names the machine type of one of the resource's pools.
     """
@@ -68,8 +69,8 @@ def check_machines(pools: Sequence[Mapping[str, Any]], path: str) -> None:
         at = f"{path}[{number}].machine_spec"
         machine = mapping(pool.get("machine_spec"), at).get("machine_type")
         at = f"{at}.machine_type"
-        if pool and not text(machine, at, "").strip():
-            problem = "is missing" if machine is None else f"is {quoted(str(machine))}"
+        if pool and not _MACHINE.fullmatch(text(machine, at, "")):
+            problem = "is missing" if machine is None else f"is {quoted(machine, 200)}"
             fix = (
                 "Write a machine type, such as n1-standard-4; on a persistent resource, "
                 "that of one of its pools."

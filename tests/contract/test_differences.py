@@ -1,6 +1,5 @@
 """Differences from the agent that no request to Vertex AI shows: each row against the code of the installed wandb."""
 
-import asyncio
 import json
 import os
 from dataclasses import replace
@@ -25,7 +24,7 @@ from shared.config.launch_config import read_launch_config
 from shared.core.errors import Reject
 from shared.core.jobstate import Phase, phase_of
 from shared.core.launch import Outcome
-from tests.contract.sending import VertexRunner
+from tests.contract.sending import agents_state
 from tests.unit.specs import SITE, rendered, run_spec
 from tests.unit.test_decide import NOW, RUNNING, SUBMITTED, ago, job
 
@@ -93,12 +92,6 @@ def test_file_overrides_that_are_no_object_are_refused(files: Any, monkeypatch: 
         reader.load()
     with pytest.raises(Reject, match=r"overrides\.files: should be an object"):
         rendered(run_spec(overrides={"files": files}))
-
-
-def agents_state(state: str) -> str:
-    """Return the agent's word for a state; its Python prints the states as Python 3.10 does."""
-    run = VertexRunner.run.__globals__["VertexSubmittedRun"](SimpleNamespace(state=f"JobState.JOB_STATE_{state}"))
-    return str(asyncio.run(run.get_status()).state)
 
 
 ENDS = ("stopped", "failed", "finished", "preempted")  # at which the agent frees its slot

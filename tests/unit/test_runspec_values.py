@@ -165,7 +165,10 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     *(
         (path, value, "spec.worker_pool_specs[0].machine_spec.machine_type: is ")
         for path, values in (
-            ((*POOL, "machine_spec", "machine_type"), ("", " ", "\n", None)),
+            (
+                (*POOL, "machine_spec", "machine_type"),
+                ("", " ", "\n", None, "n1-standard-4 ", "N1-STANDARD-4", "large"),
+            ),
             ((*POOL, "machine_spec"), (None, {}, {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})),
         )
         for value in values
