@@ -49,8 +49,8 @@ def sent(machine: dict[str, Any] | None = None, /, replicas: int = 1, **containe
 
 
 def machines(source: str, *written: dict[str, Any], arrives: dict[str, Any] | None = None, **more: Any) -> PeerJob:
-    """Return a job of one pool of each machine."""
-    expected = [arrives] if arrives else written
+    """Return a job of one pool of each machine, as it arrives if that differs."""
+    expected = [arrives] * len(written) if arrives else written
     return PeerJob(
         source,
         {"worker_pool_specs": [sent(machine) for machine in expected]},
@@ -115,6 +115,13 @@ PEERS: dict[str, PeerJob] = {
     "any reservation, with key and values": machines(
         AIPLATFORM, reserved({"reservation_affinity_type": "ANY_RESERVATION", **RESERVED})
     ),
+    "a reservation by its number, in lower case": machines(
+        AIPLATFORM,
+        reserved({"reservation_affinity_type": 3, **RESERVED}),
+        reserved({"reservation_affinity_type": "specific_reservation", **RESERVED}),
+        arrives=reserved({"reservation_affinity_type": "SPECIFIC_RESERVATION", **RESERVED}),
+        agent=False,
+    ),
     "no reservation": machines(AIPLATFORM, reserved({"reservation_affinity_type": "NO_RESERVATION"})),
     # --- scheduling
     "SPOT by name": scheduled(AIPLATFORM, {"scheduling_strategy": "SPOT"}, {"strategy": "SPOT"}, agent=True),
@@ -155,6 +162,11 @@ PEERS: dict[str, PeerJob] = {
         AIPLATFORM,
         {"psc_interface_config": {**PSC, "dns_peering_configs": [PEERING]}},
         run={"psc_interface_config": {**PSC, "dns_peering_configs": [PEERING]}},
+    ),
+    "a PSC interface beside a network": PeerJob(
+        AIPLATFORM,
+        {"psc_interface_config": PSC, "network": NETWORK},
+        run={"psc_interface_config": PSC, "network": NETWORK},
     ),
     "a network": PeerJob(AIPLATFORM, {"network": NETWORK}, run={"network": NETWORK}),
     "a persistent resource under spec": PeerJob(
