@@ -14,8 +14,10 @@ def expired(job: Job) -> bool:
 
 
 def error_of(job: Job) -> str:
-    """Return the job's error, or a text that replaces it."""
-    return job.error or ("it expired." if expired(job) else "it gives no reason.")
+    """Return the job's error, or a text that replaces it; for an expired job, that it expired."""
+    if expired(job):
+        return f"it expired: {job.error}" if job.error else "it expired."
+    return job.error or "it gives no reason."
 
 
 def by_vertex(job: Job) -> str:
@@ -25,8 +27,11 @@ def by_vertex(job: Job) -> str:
 
 def no_machines(job: Job) -> str:
     """Return why a job never began."""
-    default = "the job expired before it found machines" if expired(job) else "it found no machines"
-    return f"{job.error or default} {console_link(job.name)}"
+    reason = job.error or "it found no machines"
+    if expired(job):
+        waited = "the job expired before it found machines"
+        reason = f"{waited}: {job.error}" if job.error else waited
+    return f"{reason} {console_link(job.name)}"
 
 
 def unseen_run(entry: Entry, job: Job) -> str:

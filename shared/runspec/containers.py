@@ -1,7 +1,7 @@
 """Worker pools: the container of each gets the launch's entry point, arguments and environment."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.errors import Reject
@@ -14,6 +14,7 @@ MAX_VARIABLES = 100  # of a container: Vertex AI's limit
 MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MACHINE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")  # n1-standard-4, cloud-tpu
 _MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = (
     "Write a pool as {machine_spec: {…}, replica_count: 1, "
@@ -57,6 +58,24 @@ def worker_pools(
         at = f"{path}[{number}]"
         read.append({} if skipped else _pool(pool, at, entry_point, args, variables, before))
     return read
+
+
+def check_machines(pools: Sequence[Mapping[str, Any]], path: str) -> None:
+    """Refuse a pool without a machine type, which Vertex AI requires for each pool of a CustomJob.
+
+    A job on a persistent resource names the machine type of one of the resource's pools.
+    """
+    for number, pool in enumerate(pools):
+        at = f"{path}[{number}].machine_spec"
+        machine = mapping(pool.get("machine_spec"), at).get("machine_type")
+        at = f"{at}.machine_type"
+        if pool and not _MACHINE.fullmatch(text(machine, at, "")):
+            problem = "is missing" if machine is None else f"is {quoted(machine, 200)}"
+            fix = (
+                "Write a machine type, such as n1-standard-4; on a persistent resource, "
+                "that of one of its pools."
+            )
+            raise Reject(at, problem, fix)
 
 
 def _pool(

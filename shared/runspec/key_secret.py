@@ -11,7 +11,7 @@ _PROGRAMS = Path(__file__).parent / "container"
 READ_KEY = (_PROGRAMS / "read_key.py").read_text(encoding="utf-8")
 KEY = "WANDB_API_KEY"
 
-_SHOWN = "would be readable in the CustomJob, and this deployment keeps every key out of it"
+_SHOWN = "is readable in the CustomJob, and this deployment keeps every key out of it"
 _FIX = "The job reads this deployment's key from Secret Manager with its own service account."
 
 

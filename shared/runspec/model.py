@@ -12,7 +12,7 @@ from shared.core.errors import Reject
 from shared.core.intake import MAX_NAME
 from shared.core.launch import Launch
 from shared.core.scheduler import SCHEDULER_URI
-from shared.runspec.fields import check_depth, found, mapping, text, texts
+from shared.runspec.fields import check_depth, image, mapping, text, texts
 
 RESOURCES = ("vertex", "gcp-vertex")  # as in the agent, the first that is not empty counts
 EXAMPLE = (
@@ -82,11 +82,17 @@ def _others(arguments: object) -> tuple[str, ...]:
 
 
 def _base_image(builder: object, path: str) -> str:
-    """Return the base image of code jobs, from W&B's page or the agent's older `accelerator`."""
+    """Return the base image of code jobs, from W&B's page or the agent's older keys."""
     given = mapping(builder, path)
-    accelerator = mapping(given.get("accelerator"), f"{path}.accelerator")
-    old = text(accelerator.get("base_image"), f"{path}.accelerator.base_image", "")
-    return text(given.get("base_image"), f"{path}.base_image", "") or old
+    places = {path: given}
+    for key in ("accelerator", "cuda"):
+        places[f"{path}.{key}"] = mapping(given.get(key), f"{path}.{key}")
+    base_image = ""
+    for at, place in places.items():
+        if written := text(place.get("base_image"), f"{at}.base_image", ""):
+            image(written, f"{at}.base_image")
+        base_image = base_image or written
+    return base_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +127,11 @@ class RunSpec:
         names = ("entity", "project", "run_id", "name", "author", "job", "uri")
         plain = {name: text(raw.get(name), name, "") for name in names}
         docker = mapping(raw.get("docker"), "docker")
-        image = text(docker.get("docker_image"), "docker.docker_image", "")
+        docker_image = text(docker.get("docker_image"), "docker.docker_image", "")
         return cls(
             **plain,
             sweep_id=text(raw.get("sweep_id") or None, "sweep_id", ""),
-            image=image or text(raw.get("image_uri"), "image_uri", ""),
+            image=docker_image or text(raw.get("image_uri"), "image_uri", ""),
             git=bool(raw.get("git")),
             resource=str(raw.get("resource") or "")[:MAX_NAME],
             config=VertexConfig.parse(raw.get("resource_args")),
@@ -143,9 +149,8 @@ class RunSpec:
     def check_run(self) -> None:
         """Refuse a run without entity or project, and names longer than W&B's."""
         for name in ("entity", "project"):
-            value = getattr(self, name)
-            if not value.strip():
-                raise Reject(name, f"is {found(value)}", f"Write the W&B {name} of the run.")
+            if not getattr(self, name).strip():
+                raise Reject(name, "is empty", f"Write the W&B {name} of the run.")
         for name in ("entity", "project", "run_id"):
             if len(getattr(self, name).encode("utf-8", "replace")) > MAX_NAME:
                 problem = f"has more than {MAX_NAME} bytes in UTF-8"

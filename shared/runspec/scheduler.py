@@ -35,46 +35,55 @@ class SchedulerDefaults:
 
 
 def schedule_as_job(draft: Draft, queues: QueueConfigs, scheduler: SchedulerDefaults) -> Draft:
-    """Give a sweep's scheduler an image and resource_args; any other launch stays unchanged.
+    """Give a sweep's scheduler an image and a machine; any other launch stays unchanged.
 
-    A scheduler whose resource is Vertex AI stays unchanged too: it names its own machine.
+    A scheduler for Vertex AI keeps the machine of its resource_args. Its own image or job wins over
+    the image of the settings.
 
     Raises:
         Reject: a setting is missing, or the command does not schedule the item's own sweep.
         Retry, Denied: W&B does not return the queue's configuration.
     """
     spec = draft.spec
-    if not spec.is_scheduler or spec.resource in RESOURCES:
+    if not spec.is_scheduler:
         return draft
-    missing = []
-    if not scheduler.machine_type:
+    own_machine = spec.resource in RESOURCES and spec.config is not None
+    own_image = bool(spec.job or spec.image)
+    _check_settings(scheduler, own_machine=own_machine, own_image=own_image)
+    changes: dict[str, Any] = {}
+    if not spec.job:
+        check_scheduler(draft.launch.run_spec, draft.launch.entry.queue)
+        overrides = mapping(draft.launch.run_spec.get("overrides"), "overrides")
+        changes["overrides"] = {**overrides, "args": [bare(word) for word in spec.overrides.args]}
+    if not own_image:
+        changes["docker"] = {"docker_image": scheduler.image}
+    if not own_machine:
+        kept = _of_queue(draft, queues)
+        machine, image = {"machine_type": scheduler.machine_type}, {"image_uri": "${image_uri}"}
+        kept["spec"]["worker_pool_specs"] = [
+            {"machine_spec": machine, "replica_count": 1, "container_spec": image}
+        ]
+        changes["resource"] = RESOURCES[-1]
+        changes["resource_args"] = {RESOURCES[-1]: kept}
+    return draft.changed(**changes)
+
+
+def _check_settings(scheduler: SchedulerDefaults, *, own_machine: bool, own_image: bool) -> None:
+    """Refuse a scheduler that needs a setting which the operator has not set."""
+    missing, written = [], []
+    if not (own_machine or scheduler.machine_type):
         missing.append("LAUNCH_SCHEDULER_MACHINE (scheduler.machine_type in the launch-config)")
-    if not (spec.job or spec.image or scheduler.image):
-        missing.append("LAUNCH_SCHEDULER_IMAGE (scheduler.image)")
+        written.append("resource: gcp-vertex with resource_args")
+    if not (own_image or scheduler.image):
+        missing.append("LAUNCH_SCHEDULER_IMAGE (scheduler.image in the launch-config)")
+        written.append("docker_image")
     if missing:
         problem = f"is a sweep's scheduler, and {' and '.join(missing)} is not set"
         fix = (
             "Ask the operator of this deployment to set it, "
-            "or write resource: gcp-vertex under scheduler in the sweep."
+            f"or write {' and '.join(written)} under scheduler in the sweep."
         )
         raise Reject("uri", problem, fix)
-    overrides = mapping(draft.launch.run_spec.get("overrides"), "overrides")
-    if not spec.job:
-        check_scheduler(draft.launch.run_spec, draft.launch.entry.queue)
-        overrides = {**overrides, "args": [bare(word) for word in spec.overrides.args]}
-    kept = _of_queue(draft, queues)
-    machine, image = {"machine_type": scheduler.machine_type}, {"image_uri": "${image_uri}"}
-    kept["spec"]["worker_pool_specs"] = [
-        {"machine_spec": machine, "replica_count": 1, "container_spec": image}
-    ]
-    changes: dict[str, Any] = {
-        "resource": RESOURCES[-1],
-        "resource_args": {RESOURCES[-1]: kept},
-        "overrides": overrides,
-    }
-    if not spec.job:
-        changes["docker"] = {"docker_image": spec.image or scheduler.image}
-    return draft.changed(**changes)
 
 
 def _of_queue(draft: Draft, queues: QueueConfigs) -> dict[str, dict[str, Any]]:

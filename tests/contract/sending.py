@@ -25,7 +25,7 @@ from tests.unit.specs import SITE, draft_of
 
 # the runner's module imports this large package for a check of the agent's environment, which is not ours to make
 sys.modules.setdefault("google.cloud.compute_v1", ModuleType("google.cloud.compute_v1"))
-from wandb.sdk.launch.runner.vertex_runner import VertexRunner  # noqa: E402 - see above
+from wandb.sdk.launch.runner.vertex_runner import VertexRunner, VertexSubmittedRun  # noqa: E402 - see above
 
 NAMES = ArgumentNames(**argument_names())
 CONTAINERS = "job_spec.worker_pool_specs[].container_spec"
@@ -74,6 +74,12 @@ class Vertex:
         (job,) = self._state.jobs()
         self._state.forget(job.name)
         return Sent(job.parent, MessageToDict(job.message, preserving_proto_field_name=True))
+
+
+def agents_state(state: str) -> str:
+    """Return the agent's word for a JobState, which it reads as Python 3.10 prints it."""
+    run = VertexSubmittedRun(SimpleNamespace(state=f"JobState.JOB_STATE_{state}"))
+    return str(asyncio.run(run.get_status()).state)
 
 
 class _Environment:

@@ -219,11 +219,17 @@ MACHINE = st.sampled_from(
         {"machine_type": "n1-standard-4"},
         {"machine_type": "g2-standard-4", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1},
         {"machine_type": "ct5lp-hightpu-1t", "tpu_topology": "1x1"},
+        {"machine_type": "cloud-tpu", "accelerator_type": "TPU_V3", "accelerator_count": 32},
+        {"machine_type": "n1-standard-4", "reservation_affinity": {"reservation_affinity_type": "ANY_RESERVATION"}},
     ]
 )
+MOUNT = {"server": "10.0.0.2", "path": "/share", "mount_point": "data"}
 WORKERS = st.fixed_dictionaries(
     {"machine_spec": MACHINE, "replica_count": st.integers(1, 9), "container_spec": CONTAINER},
-    optional={"disk_spec": st.fixed_dictionaries({"boot_disk_size_gb": st.integers(100, 64_000)})},
+    optional={
+        "disk_spec": st.fixed_dictionaries({"boot_disk_size_gb": st.integers(100, 64_000)}),
+        "nfs_mounts": st.just([MOUNT]),
+    },
 )
 CONFIGURATION = st.fixed_dictionaries(
     {
@@ -252,6 +258,7 @@ CONFIGURATION = st.fixed_dictionaries(
             optional={
                 "service_account": st.just("trainer@p.iam.gserviceaccount.com"),
                 "network": st.just("projects/1/global/networks/n"),
+                "psc_interface_config": st.just({"network_attachment": "na"}),
                 "timeout": st.integers(0, 604_800),
                 "max_wait_duration": st.integers(0, 86_400),
                 "restart_job_on_worker_restart": st.booleans(),

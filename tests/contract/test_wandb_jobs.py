@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -15,14 +16,19 @@ from typing import Any
 import pytest
 
 from deploy.local.servers.wandb.state import State
-from shared.adapters.wandb import Graphql, WandbJobs
+from shared.adapters.wandb import Graphql, WandbJobs, WandbRunQueue
 from shared.adapters.wandb.documents import FILES
 from shared.core.errors import Denied, Reject, Retry
+from shared.core.intake import from_item
 from shared.core.jobsource import JobSource, Kind
+from shared.core.message import Queue
 from shared.runspec.container.fetch_code import QUERY
-from shared.runspec.model import RunSpec
-from shared.runspec.source import source_of
+from shared.runspec.model import Draft, RunSpec
+from shared.runspec.render import render
+from shared.runspec.source import resolve, source_of
+from tests.contract.sending import NAMES
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
+from tests.unit.specs import SITE, environment
 
 __all__ = ["client_env", "clock", "state", "url"]  # fixtures
 
@@ -281,3 +287,64 @@ def test_a_run_uses_the_job_that_it_was_launched_from(
     assert f"used {job.id} v0 ['requirements.frozen.txt', 'wandb-job.json']" in output
     assert "WARNING" not in output
     assert not caplog.messages
+
+
+CALLS = """
+import json, sys
+import wandb
+
+config, calls = json.loads(sys.argv[1])
+settings = wandb.Settings(disable_job_creation=False)
+with wandb.init(entity="team", project="vision", config=config, settings=settings) as run:
+    run.log({"loss": 1})
+api = wandb.Api()
+(made,) = api.artifact_collections("team/vision", "job")
+job = api.job(f"team/vision/{made.name}:latest")
+for changes in calls:
+    queued = job.call(config, "cats", "team", "vertex", project_queue="model-registry", **changes)
+    print(queued.state)
+"""
+POOL = {
+    "machine_spec": {"machine_type": "{{machine}}"},
+    "replica_count": 1,
+    "container_spec": {"image_uri": "${image_uri}"},
+}
+CONFIG = {"lr": 0.1, "layers": [1, 2]}
+
+
+def test_a_job_that_python_code_calls_is_launched(
+    state: State, url: str, client_env: dict[str, str], tmp_path: Path
+) -> None:
+    """A run in a container makes a job; `Job.call` enqueues it; its item becomes that image with that configuration.
+
+    Its default resource is local-container, which changes nothing: the queue is for Vertex AI.
+    """
+    state.make_queue(
+        "team",
+        "vertex",
+        config={"spec": {"worker_pool_specs": [POOL], "staging_bucket": "gs://staging"}},
+        template_variables={"machine": {"type": "string", "default": "n1-standard-4"}},
+    )
+    image = "us-docker.pkg.dev/p/r/train:blue"
+    calls: list[dict[str, Any]] = [
+        {"resource": "gcp-vertex", "template_variables": {"machine": "n1-standard-8"}},
+        {"resource_args": {"gcp-vertex": {"run": {"timeout": 60}}}, "priority": 1},
+    ]
+    code, output = finished(
+        [sys.executable, "-c", CALLS, json.dumps([CONFIG, calls])], client_env | {"WANDB_DOCKER": image}, tmp_path
+    )
+    assert (code, output.splitlines().count("pending")) == (0, 2), output
+    queue, graphql, sent = Queue(entity="team", name="vertex"), Graphql(url, KEY), []
+    while item := WandbRunQueue(graphql).pop(queue, ""):
+        draft = Draft.of(from_item(item.id, queue, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC)))
+        draft, job = resolve(draft, WandbJobs(graphql))
+        call = render(draft, SITE, NAMES, job)
+        [pool] = call.constructor["worker_pool_specs"]
+        variables = environment(call)
+        assert pool["container_spec"]["image_uri"] == variables["WANDB_DOCKER"] == image
+        assert json.loads(variables["WANDB_CONFIG"]) == CONFIG
+        assert job
+        assert json.loads(variables["WANDB_ARTIFACTS"]) == {"_wandb_job": job.path}
+        assert (variables["WANDB_ENTITY"], variables["WANDB_PROJECT"]) == ("team", "cats")
+        sent.append((pool["machine_spec"]["machine_type"], dict(call.submit)))
+    assert sent == [("n1-standard-8", {}), ("n1-standard-4", {"timeout": 60})]

@@ -23,6 +23,7 @@ from shared.runspec.model import Draft
 from shared.runspec.render import render
 from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
 from tests.contract.test_wandb_server import KEY, WANDB, client_env, clock, finished, state, url
+from tests.fakes import FakeQueueConfigs
 from tests.unit.specs import NAMES, SITE
 
 __all__ = ["client_env", "clock", "state", "url"]  # fixtures
@@ -170,3 +171,43 @@ def test_the_item_of_launch_sweep_becomes_a_small_job(
         "gs://staging",
     )
     assert (call.constructor["labels"]["a"], dict(call.submit)) == ("1", {})
+
+
+OWN_MACHINE = {
+    "spec": {
+        "staging_bucket": "gs://of-sweep",
+        "worker_pool_specs": [
+            {
+                "machine_spec": {"machine_type": "e2-highmem-2"},
+                "replica_count": 1,
+                "container_spec": {"image_uri": "${image_uri}"},
+            }
+        ],
+    }
+}
+
+
+@pytest.mark.parametrize("image", ["", "us-docker.pkg.dev/p/r/own:1"])
+def test_a_scheduler_for_vertex_ai_can_read_its_arguments(
+    state: State, client_env: dict[str, str], tmp_path: Path, image: str
+) -> None:
+    """The real `wandb launch-sweep` with resource: gcp-vertex, without quotes that `wandb scheduler` would keep."""
+    state.make_queue("team", "vertex", config={"spec": {}})
+    of_scheduler = {"resource": "gcp-vertex", "resource_args": {"gcp-vertex": OWN_MACHINE}, "num_workers": 2}
+    if image:
+        of_scheduler["docker_image"] = image
+    (tmp_path / "sweep.yaml").write_text(json.dumps({**SWEEP, "scheduler": of_scheduler}))
+    command = [WANDB, "launch-sweep", "sweep.yaml", "--entity", "team", "--project", "vision"]
+    code, output = finished(command, client_env, tmp_path)
+    assert (code, "Scheduler added to launch queue (vertex)" in output) == (0, True), output
+    [item] = state.queues.items.values()
+    launch = from_item(item.id, QUEUE, item.run_spec, datetime(2026, 1, 1, tzinfo=UTC))
+    unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
+    placed = schedule_as_job(Draft.of(launch), unasked, SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1"))
+    call = render(placed, SITE, NAMES)
+    [pool] = call.constructor["worker_pool_specs"]
+    container = pool["container_spec"]
+    assert container["image_uri"] == (image or "us-docker.pkg.dev/p/r/wandb:1")
+    assert pool["machine_spec"] == {"machine_type": "e2-highmem-2"}
+    assert container["command"] == ["wandb", "scheduler", launch.entry.run.run_id]
+    assert container["args"][:4] == ["--queue", "vertex", "--project", "vision"]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import functions_framework
 import pytest
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
@@ -152,24 +153,99 @@ PUBSUB_MESSAGE = {"@type": "type.googleapis.com/google.pubsub.v1.PubsubMessage",
 IN_BASE64 = {"data_base64": base64.b64encode(json.dumps({"message": MESSAGE}).encode()).decode()}
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        {**EVENT, "data": {"message": MESSAGE}},
-        {**EVENT, "specversion": "0.3", "data": {"message": MESSAGE}},
-        {**EVENT, **IN_BASE64},
-        {"context": {**LEGACY, "resource": SERVICE}, "data": PUBSUB_MESSAGE},
-        {**LEGACY, "resource": SERVICE["name"], "data": PUBSUB_MESSAGE},
-        {"message": {**MESSAGE, "orderingKey": "k", "messageId": "1"}, "subscription": "projects/p/subscriptions/s"},
-    ],
-    ids=["structured", "structured 0.3", "in base64", "legacy", "legacy without context", "push with an ordering key"],
-)
-def test_every_form_that_the_framework_reads_is_read(outside: Outside, event: dict[str, Any]) -> None:
-    """Submit reads events itself, to bound them first; it takes each form that the framework would."""
-    kind = "application/cloudevents+json" if "specversion" in event else "application/json"
-    answer = outside.client("submit").post(path="/", data=json.dumps(event), content_type=kind)
-    assert answer.status_code == 200
+ORDERED = {**MESSAGE, "orderingKey": "k", "messageId": "1", "message_id": "1", "publishTime": "2026-01-01T00:00:00Z"}
+SUBSCRIPTION = {"subscription": "projects/p/subscriptions/s"}
+
+
+def structured(event: dict[str, Any], kind: str = "application/cloudevents+json") -> dict[str, Any]:
+    """Return the request of an event that is its whole body."""
+    return {"path": "/", "data": json.dumps(event), "content_type": kind}
+
+
+def binary(event: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return the request of an event whose attributes are headers, as Eventarc sends it."""
+    headers = {f"ce-{name}": str(value) for name, value in event.items()}
+    return {"path": "/", "headers": headers, "data": json.dumps(data), "content_type": "application/json"}
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "structured": structured({**EVENT, "data": {"message": MESSAGE}}),
+    "structured 0.3": structured({**EVENT, "specversion": "0.3", "data": {"message": MESSAGE}}),
+    "structured with an ordering key": structured({**EVENT, "data": {"message": ORDERED, **SUBSCRIPTION}}),
+    "structured, another type": structured({**EVENT, "data": {"message": MESSAGE}}, "application/json"),
+    "structured with a charset": structured(
+        {**EVENT, "data": {"message": MESSAGE}}, "application/cloudevents+json; charset=utf-8"
+    ),
+    "in base64": structured({**EVENT, **IN_BASE64}),
+    "binary": binary(EVENT, {"message": MESSAGE, **SUBSCRIPTION}),
+    "binary 0.3": binary({**EVENT, "specversion": "0.3"}, {"message": MESSAGE, **SUBSCRIPTION}),
+    "binary with an ordering key": binary(EVENT, {"message": ORDERED, **SUBSCRIPTION, "deliveryAttempt": 2}),
+    "binary with a trace": binary(
+        {**EVENT, "traceparent": "00-1-1-01", "time": "2026-01-01T00:00:00Z"}, {"message": MESSAGE}
+    ),
+    "legacy": structured({"context": {**LEGACY, "resource": SERVICE}, "data": PUBSUB_MESSAGE}, "application/json"),
+    "legacy without context": structured(
+        {**LEGACY, "resource": SERVICE["name"], "data": PUBSUB_MESSAGE}, "application/json"
+    ),
+    "legacy with the name of a topic": structured(
+        {"context": {**LEGACY, "resource": SERVICE["name"]}, "data": MESSAGE}, "application/json"
+    ),
+    "legacy of the first kind": structured(
+        {
+            "context": {**LEGACY, "eventType": "providers/cloud.pubsub/eventTypes/topic.publish", "resource": SERVICE},
+            "data": {**PUBSUB_MESSAGE, "orderingKey": "k"},
+        },
+        "application/json",
+    ),
+    "push with an ordering key": structured({"message": ORDERED, **SUBSCRIPTION}, "application/json"),
+}
+
+
+def test_every_form_that_the_framework_reads_is_read(outside: Outside) -> None:
+    """Submit reads events itself, to bound them first; a form that it could not read would be answered by a 500."""
+    submit = outside.client("submit")
+    assert {form: submit.post(**request).status_code for form, request in FORMS.items()} == dict.fromkeys(FORMS, 200)
     assert len(outside.vertex.jobs()) == 1
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "push" not in form])
+def test_the_framework_reads_these_forms_too(tmp_path: Path, form: str) -> None:
+    """Its own conversion is the judge of the table above: a function that takes a CloudEvent gets the same data."""
+    source = tmp_path / "main.py"
+    source.write_text(
+        "import functions_framework\nseen = []\n"
+        "@functions_framework.cloud_event\ndef read(event):\n    seen.append(event.data['message']['data'])\n"
+    )
+    served = functions_framework.create_app("read", str(source), "cloudevent")  # type: ignore[no-untyped-call]
+    assert served.test_client().post(**FORMS[form]).status_code == 200
+    assert sys.modules["main"].seen == [MESSAGE["data"]]
+
+
+CALLED = """
+import functions_framework, json, sys
+name, main, request = json.loads(sys.argv[1])
+client = functions_framework.create_app(name, main).test_client()
+assert client.post(**request).status_code == 200
+"""
+
+
+def test_lines_stay_json_if_the_framework_adds_execution_ids(outside: Outside) -> None:
+    """With LOG_EXECUTION_ID=true it rewrites each line that a function prints; each in a process of its own."""
+    outside.wandb.push("team", "vertex", ITEM)
+    calls, request = {}, dict[str, Any]()
+    for name, event in {"poll": "poll.item", "submit": "launch.submitted", "status": "tick.done"}.items():
+        request = binary(EVENT, {"message": MESSAGE}) if name == "submit" else {"path": "/"}
+        request["headers"] = {**request.get("headers", {}), "Function-Execution-Id": f"id-of-{name}"}
+        settings = {**os.environ, "FUNCTION_TARGET": name, "LOG_EXECUTION_ID": "true", "PYTHONPATH": str(MAIN.parent)}
+        command = [sys.executable, "-c", CALLED, json.dumps([name, str(MAIN), request])]
+        calls[name, event] = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, text=True)
+    for (name, event), call in calls.items():
+        printed, _ = call.communicate(timeout=60)
+        assert call.returncode == 0
+        lines = [json.loads(line) for line in printed.splitlines() if line]
+        assert (event, "INFO") in {(line["message"], line["severity"]) for line in lines}
+        # a thread's line has none: the framework knows its request by a variable of the context
+        assert f"id-of-{name}" in {line.get("logging.googleapis.com/labels", {}).get("execution_id") for line in lines}
 
 
 GARBAGE = [b"", b"garbage", b"\xff\xfe", b"[]", b"{}", b'{"version": 2, "kind": "ticket"}', b'{"kind": "ticket"}',

@@ -229,7 +229,11 @@ def test_a_launch_outside_the_policy_is_refused_by_its_rule(outside: Outside, ru
     attacks = ATTACKS[rule]
     launches = sent(outside, *(asked(*attack) for attack in attacks), LAUNCH_POLICY=POLICY)
     assert outside.vertex.jobs() == []
-    words = (f"which the rule policy.{rule} does not allow. Allowed: ", "with a folder named `.` or `..`")
+    words = (
+        f"which the rule policy.{rule} does not allow. Allowed: ",
+        "with a folder named `.` or `..`",
+        "Write a machine type",  # a pool without one is refused before
+    )
     refused = [(attack, one.reason) for attack, one in zip(attacks, launches, strict=True)]
     assert [each for each in refused if not any(each_words in each[1] for each_words in words)] == []
     assert {launch.entry.outcome for launch in launches} == {Outcome.REJECTED}

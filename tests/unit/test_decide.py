@@ -517,11 +517,33 @@ def test_a_stopped_run_that_ends_by_itself_is_cancelled(state: str) -> None:
     assert (decision.outcome, decision.report) == (Outcome.CANCELLED, False)
 
 
-def test_an_expired_job_is_reported_as_expired() -> None:
-    """If it never became a run."""
-    decision = decide(SUBMITTED, Observed(job=job("EXPIRED", ended_at=ago(hours=1))), NOW, StatusTimings())
-    assert isinstance(decision, Finish)
-    assert decision.reason.startswith("The job expired in Vertex AI")
+HOUR = timedelta(hours=1)
+EXPIRED = job("EXPIRED", ended_at=NOW - HOUR)
+
+
+@pytest.mark.parametrize("error", ["", "boom", "Resources are insufficient in region: us-central1."])
+@pytest.mark.parametrize(
+    ("entry", "seen"),
+    [
+        (SUBMITTED, Observed(job=EXPIRED)),
+        (SUBMITTED, Observed(job=replace(EXPIRED, started_at=NOW - 2 * HOUR))),
+        (SUBMITTED, Observed(job=replace(EXPIRED, started_at=NOW - 2 * HOUR), run=RUNNING)),
+        (SUBMITTED, Observed(job=replace(EXPIRED, started_at=NOW - 2 * HOUR), run=CRASHED)),
+        (SUBMITTED, Observed(job=replace(EXPIRED, max_wait=HOUR))),
+        (FOREIGN, Observed(job=replace(EXPIRED, started_at=NOW - 2 * HOUR), hidden=True)),
+    ],
+)
+def test_an_expired_job_is_reported_as_expired(entry: Entry, seen: Observed, error: str) -> None:
+    """Whether it became a run or not, with the error that Vertex AI writes; its machines may have been taken away."""
+    assert seen.job
+    decision = decide(entry, replace(seen, job=replace(seen.job, error=error)), NOW, StatusTimings())
+    if isinstance(decision, Resume):  # of a run that had begun
+        assert error.startswith("Resources")
+        return
+    assert isinstance(decision, Finish | Wait)
+    texts = [decision.reason, decision.warning or decision.reason] if isinstance(decision, Finish) else [decision.why]
+    assert all("expired" in text for text in texts)
+    assert all(error in text for text in texts)
 
 
 def test_a_stuck_job_is_reported_once() -> None:

@@ -83,10 +83,10 @@ def test_a_sweeps_scheduler_reads_it_too() -> None:
     [
         (run_spec(), "worker_pool_specs[0].container_spec.command: is missing: this deployment reads the key"),
         (put(run_spec(), POOLS, [OWN, POOL]), "worker_pool_specs[1].container_spec.command: is missing"),
-        (put(run_spec(_wandb_api_key="own-key"), POOLS, [OWN]), "_wandb_api_key: would be readable in the CustomJob"),
+        (put(run_spec(_wandb_api_key="own-key"), POOLS, [OWN]), "_wandb_api_key: is readable in the CustomJob"),
         (
             put(run_spec(), (*POOLS, 0, "container_spec", "env"), [{"name": "WANDB_API_KEY", "value": "own-key"}]),
-            "container_spec.env: has WANDB_API_KEY, which would be readable in the CustomJob",
+            "container_spec.env: has WANDB_API_KEY, which is readable in the CustomJob",
         ),
     ],
     ids=["no command", "in one pool", "the item's own key", "the queue's own key"],

@@ -108,6 +108,7 @@ def test_a_key_beside_spec_and_run_is_refused_with_its_place(key: str, fix: str)
     [
         ({"base_image": "python:3.12"}, "python:3.12"),
         ({"accelerator": {"base_image": "tensorflow/tensorflow:latest-gpu"}}, "tensorflow/tensorflow:latest-gpu"),
+        ({"accelerator": {"base_image": ""}, "cuda": {"base_image": "cuda:12"}}, "cuda:12"),
         ({"base_image": "own:1", "accelerator": {"base_image": "other:1"}}, "own:1"),
         ({}, ""),
     ],

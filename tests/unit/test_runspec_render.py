@@ -281,7 +281,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("long name", put(run_spec(), (*SPEC, "display_name"), "n" * 129), "spec.display_name: has 129 characters"),
     ("long label", put(run_spec(), (*SPEC, "labels"), {"team": "x" * 65}), "spec.labels.team: is not a valid label"),
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
-    ("no entity", run_spec(entity=""), "entity: is empty (a text)"),
+    ("no entity", run_spec(entity=""), "entity: is empty. Write the W&B entity"),
     ("no project", run_spec(project=None), "project: is empty"),
     ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "but kubernetes"),
     ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI, but nothing"),

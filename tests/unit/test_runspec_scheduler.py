@@ -12,7 +12,7 @@ from shared.runspec.render import render
 from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
 from shared.runspec.source import resolve
 from tests.fakes import FakeJobs, FakeQueueConfigs
-from tests.unit.specs import NAMES, SITE, draft_of, run_spec
+from tests.unit.specs import NAMES, SITE, draft_of, put, run_spec
 
 QUEUE = Queue(entity="team", name="vertex")
 SCHEDULER = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
@@ -87,7 +87,7 @@ def test_a_schedulers_place_comes_from_the_item_if_wandb_puts_it_there() -> None
     given = placed.launch.run_spec["resource_args"]["gcp-vertex"]
     assert given["run"] == {"service_account": "a@p.iam.gserviceaccount.com"}
     assert given["spec"].keys() == {"staging_bucket", "location", "worker_pool_specs"}
-    assert schedule_as_job(placed, unasked, SCHEDULER) is placed, "a later attempt launches the same"
+    assert schedule_as_job(placed, unasked, SCHEDULER) == placed, "a later attempt launches the same"
 
 
 def test_template_variables_take_their_defaults() -> None:
@@ -99,11 +99,42 @@ def test_template_variables_take_their_defaults() -> None:
     assert placed.launch.run_spec["resource_args"]["gcp-vertex"]["spec"]["staging_bucket"] == "gs://b"
 
 
-def test_a_scheduler_for_vertex_ai_and_a_run_are_left_alone() -> None:
-    """The first brings its own machine, the second is none."""
+OWN_MACHINE: list[tuple[dict[str, Any], str]] = [
+    ({"resource": "gcp-vertex"}, SCHEDULER.image),
+    ({"resource": "vertex"}, SCHEDULER.image),
+    ({"resource": "gcp-vertex", "image_uri": "own:1"}, "own:1"),
+    ({"resource": "gcp-vertex", "docker": {"docker_image": "own:1"}}, "own:1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "image"), OWN_MACHINE)
+def test_a_scheduler_for_vertex_ai_keeps_its_machine_and_loses_its_quotes(changes: dict[str, Any], image: str) -> None:
+    """It runs in its own image, or else in that of the settings, on the machine of its resource_args."""
     unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
-    for draft in (item(resource="gcp-vertex"), draft_of(run_spec(sweep_id="sw1"))):
-        assert schedule_as_job(draft, unasked, SchedulerDefaults()) is draft
+    large = put(TRAINING, ("spec", "worker_pool_specs", 0, "machine_spec", "machine_type"), "n1-highmem-96")
+    given = item(resource_args={"vertex": large}, **changes)
+    placed = schedule_as_job(given, unasked, SchedulerDefaults(SCHEDULER.image))
+    call = render(placed, SITE, NAMES, resolve(placed, FakeJobs())[1])
+    [pool] = call.constructor["worker_pool_specs"]
+    container = pool["container_spec"]
+    assert (container["image_uri"], pool["machine_spec"]["machine_type"]) == (image, "n1-highmem-96")
+    assert container["command"] == ["wandb", "scheduler", "sw1"]
+    assert container["args"][:4] == ["--queue", "vertex", "--project", "cats"]
+    assert schedule_as_job(placed, unasked, SCHEDULER) == placed, "a later attempt launches the same"
+
+
+def test_a_scheduler_for_vertex_ai_without_a_machine_gets_that_of_the_settings() -> None:
+    """Its sweep names the resource only, and its queue has no configuration of its own in W&B."""
+    placed = schedule_as_job(item(resource="gcp-vertex"), configured(), SCHEDULER)
+    [pool] = placed.launch.run_spec["resource_args"]["gcp-vertex"]["spec"]["worker_pool_specs"]
+    assert pool["machine_spec"] == {"machine_type": "e2-standard-4"}
+
+
+def test_a_run_of_a_sweep_is_left_alone() -> None:
+    """It is no scheduler."""
+    unasked = FakeQueueConfigs(unreachable=AssertionError("W&B was asked"))
+    draft = draft_of(run_spec(sweep_id="sw1"))
+    assert schedule_as_job(draft, unasked, SchedulerDefaults()) is draft
 
 
 def test_a_schedulers_own_job_or_image_wins() -> None:
@@ -133,7 +164,17 @@ def test_a_schedulers_own_job_or_image_wins() -> None:
             {},
             r"and LAUNCH_SCHEDULER_MACHINE \(scheduler.machine_type in the .*\) is not set",
         ),
-        (SchedulerDefaults(machine_type="m"), {}, r"and LAUNCH_SCHEDULER_IMAGE \(scheduler.image\) is not set"),
+        (SchedulerDefaults(machine_type="m"), {}, r"and LAUNCH_SCHEDULER_IMAGE \(scheduler.image in .*\) is not set"),
+        (
+            SchedulerDefaults(machine_type="m"),
+            {"resource": "gcp-vertex", "resource_args": {"vertex": TRAINING}},
+            r"uri: is a sweep's scheduler, and LAUNCH_SCHEDULER_IMAGE .* write docker_image under scheduler in the sw",
+        ),
+        (
+            SCHEDULER,
+            {"resource": "gcp-vertex", "resource_args": {"vertex": TRAINING}, "overrides": {"entry_point": ["sh"]}},
+            r"overrides.entry_point: is not `wandb scheduler SWEEP`",
+        ),
         (SCHEDULER, {"overrides": {"entry_point": ["sh", "-c", "x"]}}, r"overrides.entry_point: is not `wandb schedul"),
         (
             SCHEDULER,
