@@ -2,7 +2,8 @@
 
 These are FROM one image, COPY and ADD of files, WORKDIR, ENV, RUN, ENTRYPOINT and CMD. RUN starts a
 process of this machine in the image's folder: pip installs into the image's own venv, but an
-absolute path is one of this machine. Other instructions are refused, never ignored.
+absolute path is one of this machine. Other instructions are refused, never ignored. With BuildKit,
+COPY may have --link, and RUN a cache.
 """
 
 import json
@@ -22,6 +23,7 @@ from deploy.local.image_store import VENV, ImageStore, Start, search_path
 
 # command, folder, variables → exit code; prints into the log
 Run = Callable[[list[str], Path, Mapping[str, str]], int]
+_CACHE = re.compile(r"--mount=type=(?:cache|tmpfs)\S*\s+")  # a cache may be empty
 _HARMLESS = ("LABEL", "EXPOSE", "MAINTAINER", "STOPSIGNAL")
 
 
@@ -47,6 +49,7 @@ class Builder:
     root: Path
     run: Run
     say: Callable[[str], None]
+    buildkit: bool = False
 
     def build(self, text: str) -> None:
         """Follow a Dockerfile.
@@ -105,8 +108,11 @@ class Builder:
 
     def _copy(self, words: list[str]) -> None:
         options = [word for word in words if word.startswith("--")]
-        if any(not option.startswith(("--chown=", "--chmod=")) for option in options):
-            raise BuildError(f"COPY {options[0]} cannot be followed on this machine")
+        for option in options:
+            if option.startswith(("--link", "--chmod=")):
+                self._needs_buildkit(option.partition("=")[0])
+            elif not option.startswith("--chown="):
+                raise BuildError(f"COPY {option} cannot be followed on this machine")
         *sources, written = [self._filled(word) for word in words if word not in options]
         into = self.root / self._below(written)
         for source in sources:
@@ -127,6 +133,10 @@ class Builder:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(one, place)
 
+    def _needs_buildkit(self, option: str) -> None:
+        if not self.buildkit:
+            raise BuildError(f"the {option} option requires BuildKit")
+
     def _env(self, rest: str) -> None:
         if "=" not in rest.split(None, 1)[0]:
             name, _, value = rest.partition(" ")
@@ -136,6 +146,9 @@ class Builder:
         self._started.env |= {name: self._filled(value) for name, _, value in pairs}
 
     def _run(self, rest: str) -> None:
+        while option := _CACHE.match(rest):
+            self._needs_buildkit("--mount")
+            rest = rest[option.end() :]
         if rest.startswith("--"):
             raise BuildError(f"RUN {rest.split()[0]} cannot be followed on this machine")
         self._make_venv()
