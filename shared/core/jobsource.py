@@ -80,7 +80,6 @@ def read_job(path: str, content: bytes) -> JobSource:
         raise _bad(path, "has an entrypoint that is not a list of texts")
     if kind is Kind.IMAGE:
         return JobSource(path, kind, tuple(entry_point), image=_text(path, source, "image"))
-    _check_code(path, source)
     if not entry_point:
         raise _bad(path, "has no entrypoint that starts its code")
     base_image = source.get("base_image", "")
@@ -109,13 +108,6 @@ def _parsed(path: str, content: bytes) -> Any:
     with one_at_a_time(len(content)):
         check_values(content.decode("utf-8", "replace"), "job", f"the {JOB_FILE} of {path}")
         return json.loads(content)
-
-
-def _check_code(path: str, source: Mapping[str, Any]) -> None:
-    """Refuse code that cannot be started."""
-    if source.get("notebook"):
-        fix = "Save the notebook as a script, and create a job of the script."
-        raise Reject("job", f"{path} is a notebook, which cannot be launched", fix)
 
 
 def _path(path: str, name: str, written: object) -> str:
@@ -158,7 +150,7 @@ def _remote(path: str, git: Mapping[str, Any]) -> str:
     """Return a repository's URL: of a kind that W&B's agent accepts, without password or token."""
     remote = _text(path, git, "remote").strip()
     try:
-        remote, secret = _without_user(remote)
+        plain, secret = _without_user(remote)
     except ValueError as exc:
         raise _bad(path, "has a git remote that is not a URL") from exc
     if secret:
@@ -168,11 +160,11 @@ def _remote(path: str, git: Mapping[str, Any]) -> str:
             "can tell git how to log in (GIT_CONFIG_COUNT)."
         )
         raise Reject("job", f"{path} has a git remote that contains a password or a token", fix)
-    if not _HTTPS_URL.fullmatch(remote) and ssh_place(remote) is None:
+    if not _HTTPS_URL.fullmatch(plain) and ssh_place(plain) is None:
         raise _bad(path, "has a git remote that is not https://, ssh:// or git@host:path")
     if _UNPRINTABLE.search(remote):
         raise _bad(path, "has a git remote with a space, a backslash or a control character")
-    return remote.rstrip("/")
+    return plain.rstrip("/")
 
 
 def _without_user(remote: str) -> tuple[str, bool]:
@@ -188,7 +180,7 @@ def _without_user(remote: str) -> tuple[str, bool]:
     user, colon, password = login.partition(":")
     if url.scheme == "ssh":  # git logs in as this user
         return url._replace(netloc=f"{user}{at}{host}").geturl(), bool(password)
-    harmless = not user or colon or user in _USERS or f"/{user}/" in url.path
+    harmless = not at or colon or user in _USERS or f"/{user}/" in url.path
     secret = bool(password) or not harmless or redacted(user) != user  # a token's form
     return (remote if secret else url._replace(netloc=host).geturl()), secret
 

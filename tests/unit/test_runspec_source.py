@@ -203,7 +203,6 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
         (source("artifact", artifact="wandb-artifact://e/p"), "not a link to an artifact"),
         (source("artifact", artifact="wandb-artifact://https://w.test"), "not a link to an artifact"),
         (source("artifact", entrypoint=[]), "no entrypoint"),
-        (source("artifact", notebook=True), "is a notebook"),
         (source("artifact", base_image={"a": 1}), "base_image that is not a text"),
         (source("artifact", dockerfile="../Dockerfile"), "has a dockerfile outside its code"),
         (source("artifact", dockerfile=["x"]), "has a dockerfile that is not a text"),

@@ -34,7 +34,7 @@ done < <(find "$1/" -type l -print0)
 if [[ -z $2 ]]; then
   stays "$3"
   if [[ -f $3/Dockerfile.wandb ]]; then
-    printf 'Dockerfile.wandb in %s\n' "$3" | tee "${BUILDER_OUTPUT:-.}/output"
+    printf 'Dockerfile.wandb in %s\n' "$3" | tee "${BUILDER_OUTPUT:-/tmp}/output"
     ln -s "$3" context
   else
     ln -s . context

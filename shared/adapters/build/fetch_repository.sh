@@ -48,12 +48,16 @@ apply() { # with these options; a patch without the content of its binary files 
   done < <(git apply "$@" --numstat -z ../diff.patch)
   [[ ${#left[@]} -gt 0 ]] && git apply "$@" "${excluded[@]}" ../diff.patch || return
   printf -v path ', %s' "${left[@]}"
-  tee "${BUILDER_OUTPUT:-.git}/output" <<<"Unchanged, because diff.patch has no binary content: ${path:2}."
+  tee "${BUILDER_OUTPUT:-/tmp}/output" <<<"Unchanged, because diff.patch has no binary content: ${path:2}."
 }
 
 if [[ -f ../diff.patch ]] && grep -qE '^(diff --git|--- )' ../diff.patch; then
   if grep -q $'^diff --git .*\r$' ../diff.patch; then # its writer ended each line as Windows does
     sed -i 's/\r$//' ../diff.patch
   fi
-  apply -p1 || apply -p0 # -p0: git's setting diff.noprefix
+  strip=-p1
+  if grep -q '^diff --git' ../diff.patch && ! grep -qE '^diff --git "?[abciow]/.* "?[abciow]/' ../diff.patch; then
+    strip=-p0 # git's setting diff.noprefix
+  fi
+  apply $strip
 fi

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from shared.runspec.container.output import Problem, called, reason, say
 
+HEADER = re.compile(rb"^diff --git", re.M)
+# git's setting diff.noprefix leaves them out
+PREFIXES = re.compile(rb'^diff --git "?[abciow]/.* "?[abciow]/', re.M)
 BEGINS = re.compile(rb"^(?:diff --git|--- )", re.M)
 WINDOWS = re.compile(rb"^diff --git .*\r$", re.M)  # no line of content begins with its words
 
@@ -20,19 +23,18 @@ def apply_patch(patch: Path, code: Path) -> str:
         patch.write_bytes(content.replace(b"\r\n", b"\n"))
     if not BEGINS.search(content):
         return ""  # empty, or only words about submodules
-    problem = ""
-    for strip in ("-p1", "-p0"):  # -p0: git's setting diff.noprefix
-        git = ("git", "apply", strip)
-        exit_code, lines = called(*git, str(patch), folder=code)
-        if not exit_code:
-            return ""
-        problem = problem or reason(lines)
-        left = binaries([*git, "--numstat", "-z", str(patch)], code)
-        excluded = ["--exclude=" + re.sub(r"([*?\[\\])", r"\\\1", name) for name in left]
-        if left and not called(*git, *excluded, str(patch), folder=code)[0]:
-            say(f"diff.patch has no content for {', '.join(left)}: unchanged")
-            return f"Unchanged, because diff.patch has no binary content: {', '.join(left)}."
-    raise Problem(f"git apply cannot apply diff.patch: {problem}")
+    noprefix = HEADER.search(content) and not PREFIXES.search(content)
+    git = ("git", "apply", "-p0" if noprefix else "-p1")
+    exit_code, lines = called(*git, str(patch), folder=code)
+    if not exit_code:
+        return ""
+    left = binaries([*git, "--numstat", "-z", str(patch)], code)
+    excluded = ["--exclude=" + re.sub(r"([*?\[\]\\])", r"\\\1", name) for name in left]
+    if not left or called(*git, *excluded, str(patch), folder=code)[0]:
+        raise Problem(f"git apply ended with exit code {exit_code}: {reason(lines)}")
+    warning = f"Unchanged, because diff.patch has no binary content: {', '.join(left)}."
+    say(warning)
+    return warning
 
 
 def binaries(command: "list[str]", code: Path) -> "list[str]":
