@@ -56,5 +56,5 @@ def test_an_image_of_its_own_dockerfile_keeps_its_python(written: list[str], rig
 @pytest.mark.parametrize("script", [r"C:\me\train.py", r"\\share\train.py", "D:/me/train.py"])
 def test_a_script_of_another_machine_is_refused(script: str) -> None:
     """The refusal names the field, the path and the fix."""
-    with pytest.raises(Reject, match="overrides.entry_point: starts .* Write a path within the code"):
+    with pytest.raises(Reject, match=r"overrides\.entry_point: starts .* Write a path within the code"):
         started(["python", script], "overrides.entry_point", own_image=False)

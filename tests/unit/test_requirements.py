@@ -3,12 +3,15 @@
 Each row has its source: a public issue or pull request, or the code that writes such lines.
 """
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.runspec.container.install import Project
 from shared.runspec.container.output import hidden
-from shared.runspec.container.requirements import PYTORCH, planned
+from shared.runspec.container.requirements import PYTORCH, lines_of, name_of, planned
 
 OWN_LIST = "wandb's own frozen list (name==version of each installed package)"
 FREEZE = "pip freeze, copied by `wandb job create code`"
@@ -116,7 +119,41 @@ def test_any_text_has_a_plan(text: str) -> None:
     plan = planned(text)
     planned_lines = [*plan.options, *plan.exact, *plan.replaced, *(line for line, _ in plan.skipped)]
     planned_lines += [line for lines in plan.others.values() for line in lines]
-    assert all(line.strip() for line in planned_lines)
+    lost = set(lines_of(text)) - set(planned_lines)
+    assert {name_of(line) for line in lost} <= {name_of(line) for line in planned_lines} - {""}
+
+
+@pytest.mark.parametrize(
+    ("written", "dependencies", "package", "computes"),
+    [
+        ("[tool.ruff]\nline-length = 9", [], False, False),
+        ('[project]\nname = "p"\ndependencies = ["six"]', ["six"], False, False),
+        ('[project]\nname = "p"\n[build-system]', [], True, False),
+        ('[project]\nname = "p"\ndependencies = []\n[build-system]', [], True, False),
+        ('[project]\nname = "p"\ndependencies = ["six"]\n[build-system]', ["six"], True, False),
+        ('[project]\nname = "p"\ndynamic = ["dependencies"]\n[build-system]', [], True, True),
+        ('[tool.poetry]\nname = "p"\n[tool.poetry.dependencies]\nsix = "*"\n[build-system]', [], True, True),
+        ("[build-system]", [], False, False),
+        ('project = "p"\ntool = 1', [], False, False),
+        ('[project]\ndependencies = "six"', [], False, False),
+        ("\ufeff[project]\ndependencies = ['six']", ["six"], False, False),
+    ],
+)
+def test_what_a_project_says(
+    tmp_path: Path, written: str, dependencies: list[str], package: bool, computes: bool
+) -> None:
+    """Its dependencies, whether it is a package, and whether only its build tells what it needs."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text(written, encoding="utf-8")
+    found = Project(path)
+    assert (found.dependencies, found.is_package, found.computes) == (dependencies, package, computes)
+    assert not found.problem
+
+
+def test_a_project_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    """It does not end the job."""
+    (tmp_path / "p.toml").write_text("not toml [")
+    assert Project(tmp_path / "p.toml").problem.startswith("it is not TOML: ")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ job, with pip's own last lines. A machine wrote the frozen list: what is not ava
 and named.
 """
 
+import importlib.util
 import os
 import re
 import sys
@@ -184,6 +185,5 @@ def read(path: Path) -> str:
 
 def need_pip() -> None:
     """End if the image's Python has no pip: that is no fault of a line."""
-    code, _ = called(sys.executable, "-m", "pip", "--version", folder=Path.cwd())
-    if code:
+    if importlib.util.find_spec("pip") is None:
         raise Problem(f"the base image has no pip for {sys.executable}")
