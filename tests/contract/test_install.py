@@ -113,6 +113,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.slow
 def test_what_is_available_of_a_frozen_list_is_installed(machine: Machine) -> None:
     """Conflicts do not matter; what cannot be had is named, in the log and in the warning, without its secrets."""
     frozen = """tiny-part==1.0
@@ -133,15 +134,14 @@ wandb==0.31.1.dev1
         assert "-e . (an editable install)" in text
         assert "gone==1.0 (ERROR: " in text
         assert "numpy @ file:///home/conda/feedstock_root/x (a path of another machine)" in text
-        assert "lost @ http://[redacted]@127.0.0.1:1/lost-1.0-py3-none-any.whl?[redacted] (error: " in text.replace(
-            "ERROR", "error"
-        )
+        assert "lost @ http://[redacted]@127.0.0.1:1/lost-1.0-py3-none-any.whl?[redacted] (" in text
         assert "s3cret" not in text
     assert "vertex-launch: wandb==0.31.1.dev1 is no release: the newest release of wandb replaces it" in log
     assert left_out.startswith("Not installed: ")
     assert "tiny-part" not in left_out
 
 
+@pytest.mark.slow
 def test_the_authors_requirements_are_all_installed_or_none(machine: Machine) -> None:
     """The log and the reason have pip's own last lines; the frozen list is not read."""
     files = {"requirements.txt": "tiny-part==2.0\ntorch==2.1.0+cu118\n"}
@@ -184,6 +184,7 @@ PROJECTS: list[tuple[str, dict[str, str], list[str], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("_what", "files", "installed", "left_out"), PROJECTS, ids=[row[0] for row in PROJECTS])
 def test_a_project_names_its_dependencies(
     machine: Machine, _what: str, files: dict[str, str], installed: list[str], left_out: str
@@ -197,6 +198,7 @@ def test_a_project_names_its_dependencies(
     assert (left_out in found) if left_out else not found, found
 
 
+@pytest.mark.slow
 def test_a_project_whose_dependency_cannot_be_had_ends_the_job(machine: Machine) -> None:
     """Its author wrote it."""
     exit_code, log, _ = machine.install({"pyproject.toml": f'{PROJECT}dependencies = ["gone"]\n'})
@@ -218,7 +220,7 @@ NB = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
 @pytest.mark.parametrize("program", ["nbconvert", "nbclient", ""])
 def test_a_notebook_runs_by_what_the_image_has(machine: Machine, tmp_path: Path, program: str) -> None:
     """nbconvert, else nbclient; else the log says what to install."""
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
     (tmp_path / "n b.ipynb").write_text(json.dumps(NB | {"cells": [cell | {"source": "print('it ran')"}]}))
     fakes = tmp_path / "site"
     fakes.mkdir()

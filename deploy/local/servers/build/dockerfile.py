@@ -11,15 +11,12 @@ import re
 import shlex
 import shutil
 import string
-import subprocess
-import sys
-import sysconfig
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from deploy.local.image_store import VENV, ImageStore, Start, search_path
+from deploy.local.image_store import ImageStore, Start, give_python, search_path
 
 # command, folder, variables → exit code; prints into the log
 Run = Callable[[list[str], Path, Mapping[str, str]], int]
@@ -151,24 +148,12 @@ class Builder:
             rest = rest[option.end() :]
         if rest.startswith("--"):
             raise BuildError(f"RUN {rest.split()[0]} cannot be followed on this machine")
-        self._make_venv()
+        give_python(self.root)
         command = _command(rest)
         env = {"PATH": search_path(self.root), "LANG": "C.UTF-8", **self._started.env}
         code = self.run(command, self.root / self._started.workdir, env)
         if code:
             raise BuildError(f"The command {shlex.join(command)} returned a non-zero code: {code}")
-
-    def _make_venv(self) -> None:
-        """Give the image its own Python, with this one's packages, such as pip and wandb."""
-        if (self.root / VENV).exists():
-            return
-        made = [sys.executable, "-m", "venv", "--without-pip", str(self.root / VENV)]
-        subprocess.run(made, check=True, capture_output=True)
-        ours = sysconfig.get_path("purelib")
-        theirs = sysconfig.get_path(
-            "purelib", vars={"base": str(self.root / VENV), "platbase": str(self.root / VENV)}
-        )
-        Path(theirs, "this-machine.pth").write_text(f"{ours}\n", encoding="utf-8")
 
     def _below(self, path: str) -> str:
         """Return a path of the image, relative to its root."""
