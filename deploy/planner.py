@@ -15,12 +15,11 @@ from shared.core.launch import Launch, State
 from shared.core.message import Queue
 from shared.core.ports import CustomJobCall
 from shared.core.redaction import is_secret, redacted, secrets_in
-from shared.runspec.key_secret import READ_KEY
 from shared.runspec.policy import example_image, example_run
 from shared.runspec.prepare import Preparation
+from shared.runspec.programs import FETCH, NOTEBOOK, READ_KEY
 from shared.runspec.render import ArgumentNames, DeploymentDefaults
 from shared.runspec.scheduler import SchedulerDefaults
-from shared.runspec.source import FETCH
 
 IMAGE = "region-docker.pkg.dev/project/repository/image:tag"  # the image of a future item
 FUTURE = "ITEM"  # its id
@@ -30,6 +29,7 @@ UNSEEN = "cannot be seen before it is popped"
 MISSING = "does not exist"  # the queue
 _PROGRAMS = {
     FETCH: "[the program that fetches the code]",
+    NOTEBOOK: "[the program that runs a notebook]",
     READ_KEY: "[the program that reads the key]",
 }
 

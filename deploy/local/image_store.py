@@ -9,7 +9,9 @@ import os
 import secrets
 import shutil
 import sys
+import sysconfig
 import tempfile
+import venv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -105,6 +107,16 @@ class ImageStore:
                 "immutability"
             ) from exc
         (place.parent / digest).symlink_to(place.name)
+
+
+def give_python(image: Path) -> None:
+    """Give an image its own Python, with this one's packages, such as pip and wandb."""
+    if (image / VENV).exists():
+        return
+    venv.create(image / VENV, symlinks=True, with_pip=False)
+    place = {"base": str(image / VENV), "platbase": str(image / VENV)}
+    theirs = Path(sysconfig.get_path("purelib", vars=place))
+    (theirs / "this-machine.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
 
 
 def search_path(image: Path) -> str:

@@ -130,7 +130,7 @@ class Submit:
                 found = self.images.ensure(call.recipe, budget)
                 if not found.image:
                     return self._outcomes.building(launch, found.build, call.recipe.image)
-                call = call.running(found.image)
+                call = call.running(found)
             name = self._send(launch, call, budget)
         except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             why = self._foreseen(launch, exc)

@@ -1,12 +1,15 @@
 """Image builds: the recipe of an image, and the state of a build."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from shared.core.image import Image
 from shared.core.shorten import quoted
 
 # Cloud Build's own words
 FAILED = frozenset({"FAILURE", "INTERNAL_ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"})
+INSTALLER, LEFT_OUT = "install.py", "left-out.txt"  # files of an image from our Dockerfile
 CONTEXTS = "launch-builds"  # the folder of a store that holds the contexts of builds
 GONE = "GONE"  # ours: Cloud Build does not know this build any more
 _OVER = FAILED | {"SUCCESS", GONE}
@@ -44,9 +47,10 @@ class Recipe:
     code: str = ""  # entity/project/name:v3 of the code's artifact
     remote: str = ""  # of a git repository
     commit: str = ""
-    context: str = ""  # with the code's own Dockerfile: the folder that is the build's context
+    context: str = ""  # the folder of the code that is the context of the code's own Dockerfile
     dockerfile: str = ""  # the code's own, within the context
-    text: str = ""  # of our Dockerfile, if the code has none
+    text: str = ""  # of our Dockerfile, if the code names none; a Dockerfile.wandb in context wins
+    installer: str = ""  # the program that our Dockerfile runs
     base_image: str = ""  # of our Dockerfile
 
     @property
@@ -70,10 +74,25 @@ class GitCredential:
 
 @dataclass(frozen=True, slots=True)
 class Ensured:
-    """An image that exists, by its digest; or else the build that will push it."""
+    """An image that exists, by its digest; or else the build that will push it.
+
+    `warnings` name what the image lacks. `context` is the folder of the code that is the image's
+    context, because it contains a Dockerfile.wandb.
+    """
 
     image: str = ""  # REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE@sha256:…
     build: str = ""
+    warnings: tuple[str, ...] = ()
+    context: str = ""
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """Return a command as the agent does: in that folder, its script has another path."""
+        *before, last = words
+        script = PurePosixPath(last)
+        parent = str(script.parent)
+        if parent == "." or not f"/{self.context}".endswith(f"/{parent}"):
+            return list(words)
+        return [*before, f"./{script.name}"]
 
 
 @dataclass(frozen=True, slots=True)

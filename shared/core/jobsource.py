@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from shared.core.asjson import as_mapping
 from shared.core.bounded_json import check_values, one_at_a_time
 from shared.core.errors import Reject
+from shared.core.redaction import redacted
 from shared.core.shorten import quoted
 
 JOB_FILE = "wandb-job.json"
@@ -22,6 +23,8 @@ _ARTIFACT = "wandb-artifact://"
 _BY_SSH = re.compile(r"\w[\w.+-]*@(\w[\w.-]*):/?([^/].*)", re.ASCII)
 _SSH_URL = re.compile(r"ssh://(?:\w[\w.+-]*@)?(\w[\w.-]*)(?::\d+)?/(.+)", re.ASCII)
 _HTTPS_URL = re.compile(r"https://\w[\w.-]*(?::\d+)?/.+", re.ASCII)
+# who logs in with a token at GitHub, GitLab, Bitbucket and Azure: no secrets
+_USERS = frozenset({"git", "oauth2", "x-access-token", "x-token-auth", "gitlab-ci-token"})
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\\]")  # readers of URLs disagree about these
 
 
@@ -77,7 +80,6 @@ def read_job(path: str, content: bytes) -> JobSource:
         raise _bad(path, "has an entrypoint that is not a list of texts")
     if kind is Kind.IMAGE:
         return JobSource(path, kind, tuple(entry_point), image=_text(path, source, "image"))
-    _check_code(path, source)
     if not entry_point:
         raise _bad(path, "has no entrypoint that starts its code")
     base_image = source.get("base_image", "")
@@ -106,13 +108,6 @@ def _parsed(path: str, content: bytes) -> Any:
     with one_at_a_time(len(content)):
         check_values(content.decode("utf-8", "replace"), "job", f"the {JOB_FILE} of {path}")
         return json.loads(content)
-
-
-def _check_code(path: str, source: Mapping[str, Any]) -> None:
-    """Refuse code that cannot be started."""
-    if source.get("notebook"):
-        fix = "Save the notebook as a script, and create a job of the script."
-        raise Reject("job", f"{path} is a notebook, which cannot be launched", fix)
 
 
 def _path(path: str, name: str, written: object) -> str:
@@ -155,23 +150,39 @@ def _remote(path: str, git: Mapping[str, Any]) -> str:
     """Return a repository's URL: of a kind that W&B's agent accepts, without password or token."""
     remote = _text(path, git, "remote").strip()
     try:
-        url = urlsplit(remote)
+        plain, secret = _without_user(remote)
     except ValueError as exc:
         raise _bad(path, "has a git remote that is not a URL") from exc
-    if url.scheme in ("https", "ssh") and (
-        url.password or (url.scheme == "https" and url.username is not None)
-    ):
+    if secret:
         fix = (
             "Create the job again without it. For builds, the operator names a secret in "
             "builder.git_credentials; without a builder, variables in the queue's container env "
             "can tell git how to log in (GIT_CONFIG_COUNT)."
         )
         raise Reject("job", f"{path} has a git remote that contains a password or a token", fix)
-    if not _HTTPS_URL.fullmatch(remote) and ssh_place(remote) is None:
+    if not _HTTPS_URL.fullmatch(plain) and ssh_place(plain) is None:
         raise _bad(path, "has a git remote that is not https://, ssh:// or git@host:path")
     if _UNPRINTABLE.search(remote):
         raise _bad(path, "has a git remote with a space, a backslash or a control character")
-    return remote
+    return plain.rstrip("/")
+
+
+def _without_user(remote: str) -> tuple[str, bool]:
+    """Return a remote without a login that is no secret, and tell whether a secret is left.
+
+    wandb removes a password, but leaves its user and the colon: https://x-access-token:@host/path.
+    Azure's addresses name the organization as the user: https://org@dev.azure.com/org/project.
+    """
+    url = urlsplit(remote)
+    if url.scheme not in ("https", "ssh"):
+        return remote, False
+    login, at, host = url.netloc.rpartition("@")
+    user, colon, password = login.partition(":")
+    if url.scheme == "ssh":  # git logs in as this user
+        return url._replace(netloc=f"{user}{at}{host}").geturl(), bool(password)
+    harmless = not at or colon or user in _USERS or f"/{user}/" in url.path
+    secret = bool(password) or not harmless or redacted(user) != user  # a token's form
+    return (remote if secret else url._replace(netloc=host).geturl()), secret
 
 
 def _commit(path: str, git: Mapping[str, Any]) -> str:

@@ -1,14 +1,12 @@
 """Keep W&B's key out of a CustomJob: each container first reads it from a secret."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.runspec.model import RunSpec
+from shared.runspec.programs import READ_KEY
 
-_PROGRAMS = Path(__file__).parent / "container"
-READ_KEY = (_PROGRAMS / "read_key.py").read_text(encoding="utf-8")
 KEY = "WANDB_API_KEY"
 
 _SHOWN = "is readable in the CustomJob, and this deployment keeps every key out of it"

@@ -7,16 +7,16 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from shared.core.building import CONTEXTS, GitCredential, Recipe
+from shared.core.building import CONTEXTS, INSTALLER, LEFT_OUT, GitCredential, Recipe
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside, ssh_place
 from shared.core.shorten import quoted
 from shared.runspec.model import Overrides
+from shared.runspec.programs import INSTALL
 
 FROZEN, PATCH = "requirements.frozen.txt", "diff.patch"  # files of a job's artifact
 TAG_LENGTH = 32  # hexadecimal digits: too many for a collision
 
-_PYTHON = re.compile(r"python[\d.]*")
 # characters without a meaning to Docker or a shell
 _PLAIN = re.compile(r"[\w./ +@%=~-]*")
 
@@ -43,16 +43,20 @@ def recipe_of(
         recipe = Recipe("", "", job.path, patched, dockerfile=own, context=job.build_context)
     else:
         frozen = (FROZEN,) if FROZEN in job.files and not job.base_image else ()
-        ours = _dockerfile(base_image, folder, bool(frozen), install=not job.base_image)
-        recipe = Recipe("", "", job.path, patched + frozen, text=ours, base_image=base_image)
+        install = not job.base_image  # the job's own contains all that the code needs
+        recipe = Recipe(
+            "",
+            "",
+            job.path,
+            patched + frozen,
+            text=_dockerfile(base_image, folder, install=install, frozen=bool(frozen)),
+            installer=INSTALL if install else "",
+            base_image=base_image,
+            context=_beside(job),
+        )
     remote = _by_https(job, credentials)
     recipe = replace(recipe, code=job.code, remote=remote, commit=job.commit)
     return replace(recipe, image=f"{destination}:{_tag(recipe, job, destination)}")
-
-
-def python_of_the_image(command: list[str]) -> list[str]:
-    """Return an entry point for an image of ours, whose Python is always `python3`."""
-    return ["python3", *command[1:]] if command and _PYTHON.fullmatch(command[0]) else command
 
 
 def placed(recipe: Recipe | None, store: str) -> Recipe | None:
@@ -84,27 +88,31 @@ def _tag(recipe: Recipe, job: JobSource, destination: str) -> str:
     version's own name: nobody can build an image in advance for the code of another author.
     """
     code = [recipe.code, job.digest] if recipe.code else [recipe.remote, recipe.commit]
-    ours = [destination, *code, recipe.context, recipe.dockerfile, recipe.text]
+    ours = [destination, *code, recipe.context, recipe.dockerfile, recipe.text, recipe.installer]
     of_job = [[job.path, name, job.files[name]] for name in recipe.files]
     return hashlib.sha256(json.dumps([ours, of_job]).encode()).hexdigest()[:TAG_LENGTH]
 
 
-def _dockerfile(base_image: str, folder: str, frozen: bool, *, install: bool) -> str:
-    """Return our Dockerfile; it installs the same requirements as container/fetch_code.py."""
+def _dockerfile(base_image: str, folder: str, *, install: bool, frozen: bool) -> str:
+    """Return our Dockerfile; it installs by the same program as a start without a build."""
     lines = [f"FROM {base_image}", "COPY code /job/code"]
-    lines += [f"COPY {FROZEN} /job/"] if frozen else []
+    if install:
+        lines.append(" ".join(["COPY", INSTALLER, *([FROZEN] if frozen else []), "/job/"]))
     lines.append(f"WORKDIR /job/code/{folder}".rstrip("/"))
     if install:
-        pip = "python3 -m pip install --no-cache-dir"
-        asked = [
-            f"if [ -f requirements.txt ]; then {pip} -r requirements.txt",
-            f"elif [ -f pyproject.toml ]; then {pip} .",
-        ]
+        # relative, so that a machine without Docker can follow it
         up = "../" * (1 + len(PurePosixPath(folder).parts))
-        asked += [f"else {pip} -r {up}{FROZEN}"] if frozen else []
-        lines.append("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_DISABLE_PIP_VERSION_CHECK=1")
-        lines.append("RUN " + "; ".join([*asked, "fi"]))
+        lines.append("ENV PIP_BREAK_SYSTEM_PACKAGES=1")  # for the job, too
+        lines.append(f"RUN python3 {up}{INSTALLER} {up}{FROZEN} {up}{LEFT_OUT}")
     return "\n".join(lines) + "\n"
+
+
+def _beside(job: JobSource) -> str:
+    """Return the folder in which W&B's agent looks for a Dockerfile.wandb: the entry point's."""
+    script = inside(job.entry_point[-1].replace("\\", "/")) if job.entry_point else ""
+    found = PurePosixPath(job.build_context, script or "").parent if script else job.build_context
+    folder = str(found)
+    return folder if folder != "." and _PLAIN.fullmatch(folder) else ""
 
 
 def _path(written: str, name: str) -> str:

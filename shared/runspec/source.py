@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from shared.core.building import GitCredential, Recipe
@@ -11,13 +10,13 @@ from shared.core.image import FORM, Image
 from shared.core.jobsource import JobSource, Kind, inside
 from shared.core.ports import JobArtifacts
 from shared.core.shorten import quoted
+from shared.runspec.entry_point import started
 from shared.runspec.expansion import inert_json
 from shared.runspec.fields import image
 from shared.runspec.model import Draft, Overrides, RunSpec
-from shared.runspec.recipe import python_of_the_image, recipe_of
+from shared.runspec.programs import FETCH
+from shared.runspec.recipe import recipe_of
 
-_PROGRAMS = Path(__file__).parent / "container"
-FETCH = (_PROGRAMS / "fetch_code.py").read_text(encoding="utf-8")
 _NO_BUILDER = "this deployment builds no images"
 
 
@@ -83,12 +82,13 @@ def source_of(
     if job.kind is Kind.IMAGE:
         _check_image(job, "image", job.image)
         return Source(job.image, job.image, command)
+    own = overrides.dockerfile or job.dockerfile
+    field = "overrides.entry_point" if overrides.entry_point else "job"
+    command = started(command, field, own_image=bool(own))
     if not destination:
         return _code(job, command, overrides, _base_image(job, base_images))
-    own = overrides.dockerfile or job.dockerfile
     base = "" if own else _base_image(job, base_images)
     recipe = recipe_of(job, overrides, base, destination, credentials)
-    command = command if own else python_of_the_image(command)
     return Source(recipe.image, recipe.image, command, recipe)
 
 

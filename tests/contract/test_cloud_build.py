@@ -277,21 +277,23 @@ def test_the_build_sent_has_its_own_account_and_log(waiting: Place) -> None:
     held = waiting.images()._storage.get().bucket(source.bucket).blob(source.object_).download_as_bytes()  # noqa: SLF001
     with tarfile.open(fileobj=BytesIO(held)) as archive:
         files = {entry.name: archive.extractfile(entry).read() for entry in archive}  # type: ignore[union-attr]
-    assert files == {"Dockerfile": recipe.text.encode(), "code/x.py": b"print('it ran')"}
+    ours = {"Dockerfile.wandb": recipe.text.encode(), "install.py": recipe.installer.encode()}
+    assert files == ours | {"code/x.py": b"print('it ran')"}
 
 
 def test_a_repository_is_fetched_by_the_builds_own_steps(waiting: Place) -> None:
-    """Whatever its URL has in it; no step has an environment."""
+    """Whatever its URL has in it; no author chooses a step's environment."""
     job = JobSource("t/v/j:v0", Kind.REPO, ("python", "x.py"), remote="https://g.test/$a.git", commit="c0ffee")
     recipe = placed(recipe_of(job, Overrides(), "python:3.12", DESTINATION), f"gs://{waiting.bucket}")
     assert recipe
     waiting.images().ensure(recipe, PLENTY)
     [build] = waiting.builds.builds()
-    fetch, check, docker = build.steps
+    fetch, check, docker, left_out = build.steps
     assert list(fetch.args)[-3:] == ["bash", "https://g.test/$$a.git", "c0ffee"]
-    assert list(check.args)[-2:] == ["bash", "code"]
-    assert list(docker.args)[-1] == "."
-    assert {(*step.env, *step.secret_env) for step in build.steps} == {()}
+    assert list(check.args)[-4:] == ["bash", "code", "", "code"]
+    assert list(docker.args)[-3:] == ["--file", "context/Dockerfile.wandb", "context/."]
+    assert list(left_out.args)[-3:] == ["bash", recipe.image, "/job/left-out.txt"]
+    assert [[*step.env, *step.secret_env] for step in build.steps] == [[], [], ["DOCKER_BUILDKIT=1"], []]
 
 
 def test_a_build_under_way_is_waited_for(waiting: Place) -> None:

@@ -269,7 +269,7 @@ def test_a_job_of_the_sdk_runs_its_image_and_succeeds(sdk: Callable[..., Any], u
 
 
 def test_a_container_sees_a_clean_environment(sdk: Callable[..., Any], url: str, monkeypatch: Any) -> None:
-    """The command has the container's variables and Vertex AI's own, and nothing of the server's but Python."""
+    """The command has the container's variables, Vertex AI's own and its own Python; nothing of the server's."""
     monkeypatch.setenv("ONLY_HERE", "1")
     code = "import os, sys, json; print(json.dumps([sys.executable, sys.argv[1:], dict(os.environ)]))"
     one = pool(["python", "-c", code], MINE="yes")
@@ -277,7 +277,7 @@ def test_a_container_sees_a_clean_environment(sdk: Callable[..., Any], url: str,
     job = sdk(one)
     assert ended(job) == JobState.JOB_STATE_SUCCEEDED
     executable, arguments, environment = json.loads(printed(url, job))
-    assert (Path(executable).parent, arguments) == (Path(sys.executable).parent, ["--epochs", "3"])
+    assert (Path(executable).parts[-4:-1], arguments) == (("image", "venv", "bin"), ["--epochs", "3"])
     assert "ONLY_HERE" not in environment
     assert (environment["MINE"], environment["CLOUD_ML_JOB_ID"]) == ("yes", job.name)
     assert environment["AIP_MODEL_DIR"].startswith("gs://b/")

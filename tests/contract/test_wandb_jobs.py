@@ -199,7 +199,7 @@ def test_a_python_of_another_name_is_the_images_own(state: State, client_env: di
     put(state, "train", "job", {"requirements.frozen.txt": b""})
     job = JobSource("team/vision/train:v0", Kind.ARTIFACT, ("python3.999", "x.py"), code="team/vision/code:v0")
     exit_code, output = started(client_env, tmp_path, job)
-    assert (exit_code, output.splitlines()[-1], "python3.999 does not exist here" in output) == (0, "it ran", True)
+    assert (exit_code, output.splitlines()[-1]) == (0, "it ran")
     assert len(list(tmp_path.glob("job-*/code/a folder/data *"))) == 501
 
 

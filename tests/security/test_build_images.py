@@ -20,7 +20,7 @@ from shared.adapters.build import context as contexts
 from shared.adapters.build.builds import CloudBuilds
 from shared.adapters.build.images import steps
 from shared.adapters.build.registry import Registry
-from shared.core.building import ArtifactFile, GitCredential
+from shared.core.building import ArtifactFile, Ensured, GitCredential
 from shared.core.errors import Reject, Retry
 from shared.core.ports import CustomJobCall
 from tests.contract.test_cloud_build import DESTINATION, DIGEST, JOB, FewFiles, Place, building, gcs, waiting
@@ -74,7 +74,7 @@ def test_a_job_runs_its_image_by_digest_wherever_it_is_named(waiting: Place) -> 
     container = {"image_uri": recipe.image, "args": [recipe.image, f"--image={recipe.image}"]}
     env = [{"name": "WANDB_DOCKER", "value": recipe.image}]
     pools = [{"container_spec": container | {"env": env}}, {"container_spec": {"image_uri": "other:1"}}]
-    call = CustomJobCall("p", "r", {"worker_pool_specs": pools}, {}, recipe=recipe).running(image)
+    call = CustomJobCall("p", "r", {"worker_pool_specs": pools}, {}, recipe=recipe).running(Ensured(image))
     first, second = (pool["container_spec"] for pool in call.constructor["worker_pool_specs"])
     assert (first["image_uri"], first["env"][0]["value"], second["image_uri"]) == (image, image, "other:1")
     assert first["args"] == [image, f"--image={recipe.image}"]
@@ -224,6 +224,6 @@ def test_only_the_step_that_fetches_a_repository_has_the_secrets(waiting: Place)
     waiting.credentials = list(credentials)
     waiting.images().ensure(replace(waiting.recipe(), code="", remote="https://git.test/x", commit="c"), PLENTY)
     [build] = waiting.builds.builds()
-    assert [list(step.secret_env) for step in build.steps] == [["GIT_LOGIN_1"], [], []]
+    assert [list(step.secret_env) for step in build.steps] == [["GIT_LOGIN_1"], [], [], []]
     [secret] = build.available_secrets.secret_manager
     assert (secret.version_name, secret.env) == (credentials[0].secret, "GIT_LOGIN_1")

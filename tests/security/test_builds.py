@@ -168,7 +168,8 @@ def test_no_variable_of_an_author_reaches_a_step(how: str, tmp_path: Path) -> No
     hostile = launched(spec)
     assert hostile == plain
     for each in steps(hostile)["steps"]:
-        assert set(each) <= {"name", "entrypoint", "args"}
+        assert set(each) <= {"name", "entrypoint", "args", "env"}
+        assert each.get("env", ["DOCKER_BUILDKIT=1"]) == ["DOCKER_BUILDKIT=1"]
 
 
 def test_a_repository_is_fetched_with_the_operators_login(hosts: GitHosts, machine: Machine, tmp_path: Path) -> None:
@@ -463,12 +464,12 @@ def test_dockers_real_client_sends_the_code_and_no_login(
     """Our own Dockerfile's context is the workspace, which contains neither git's login nor docker's."""
     remote, made = repository(hosts, tmp_path / "code")
     asked = recipe(job_of(remote, made))
-    (machine.folder / "workspace" / "Dockerfile").write_text(asked.text)
+    (machine.folder / "workspace" / "Dockerfile.wandb").write_text(asked.text)
     machine.docker = daemon.url
     assert machine.run(asked) == "done", machine.log
     [context] = daemon.contexts
-    assert {"Dockerfile", "code/train.py"} <= set(context)
-    assert {name.partition("/")[0] for name in context} == {"Dockerfile", "code"}
+    assert {"Dockerfile.wandb", "code/train.py"} <= set(context)
+    assert {name.partition("/")[0] for name in context} == {"Dockerfile.wandb", "code", "context"}
     sent = b"".join(context.values())
     assert not [word for word in (*SECRET.split(":"), DOCKER_LOGIN) if word.encode() in sent]
 

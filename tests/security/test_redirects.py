@@ -27,9 +27,9 @@ from shared.adapters.google import rest_session
 from shared.adapters.wandb import Graphql
 from shared.adapters.wandb.transport import origin
 from shared.core.errors import Retry
-from shared.runspec.container import fetch_code
+from shared.runspec.container import fetch_code, output
 from shared.runspec.key_secret import reader
-from shared.runspec.source import FETCH
+from shared.runspec.programs import FETCH
 from tests.cloud.certificates import make_certificates
 from tests.contract.secret import TOKEN
 from tests.contract.test_wandb_ca import LOOPBACK
@@ -286,7 +286,7 @@ def test_readers_of_an_address_agree_on_its_origin(url: str) -> None:
         pool: Any = HTTPAdapter().get_connection_with_tls_context(sent, verify=True)
         dialled = (pool.scheme, pool.host, pool.port or {"http": 80, "https": 443}[pool.scheme])
         assert compared == (dialled[0], dialled[1] if ":" not in dialled[1] else f"[{dialled[1]}]", dialled[2])
-    with suppress(fetch_code.Problem):
+    with suppress(output.Problem):
         in_container = fetch_code.origin(url)
         if compared:
             assert in_container[::2] == compared[::2]
@@ -385,7 +385,7 @@ def test_a_repository_s_login_is_not_printed(wandb: Served, other: Served, pytho
     done = started(python, wandb.url, code={"remote": remote, "commit": "main"}, GIT_TERMINAL_PROMPT="0")
     assert done.returncode == 1
     assert "git clone ended with exit code 128" in done.stderr or "has no git" in done.stderr
-    assert fetch_code.hidden(f"fatal: '{remote}' failed") == f"fatal: 'http://[redacted]@{other.place}/none.git' failed"
+    assert output.hidden(f"fatal: '{remote}' failed") == f"fatal: 'http://[redacted]@{other.place}/none.git' failed"
 
 
 @pytest.mark.parametrize("python", PYTHONS)

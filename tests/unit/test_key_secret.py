@@ -9,10 +9,10 @@ import pytest
 
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind
-from shared.runspec.key_secret import READ_KEY, reader
+from shared.runspec.key_secret import reader
+from shared.runspec.programs import FETCH, READ_KEY
 from shared.runspec.render import render
 from shared.runspec.scheduler import SchedulerDefaults, schedule_as_job
-from shared.runspec.source import FETCH
 from tests.fakes import FakeQueueConfigs
 from tests.unit.specs import NAMES, POOL, SITE, draft_of, environment, put, rendered, run_spec
 
@@ -60,7 +60,7 @@ def test_a_jobs_entry_point_is_known(job: JobSource, rest: list[str]) -> None:
     call = render(draft_of(run_spec(docker=None, job=job.path)), SECURED, NAMES, job)
     command = call.constructor["worker_pool_specs"][0]["container_spec"]["command"]
     assert command[: len(BEFORE) + len(rest)] == [*BEFORE, *rest]
-    assert command[-2:] == ["python", "x.py"]
+    assert command[-1] == "x.py"
 
 
 def test_a_sweeps_scheduler_reads_it_too() -> None:

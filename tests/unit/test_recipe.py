@@ -75,14 +75,12 @@ def test_the_dockerfile_installs_what_a_start_would() -> None:
     assert text(replace(CODE, files=FROZEN), overrides={"working_dir": "a/b"}) == (
         "FROM python:3.12\n"
         "COPY code /job/code\n"
-        "COPY requirements.frozen.txt /job/\n"
+        "COPY install.py requirements.frozen.txt /job/\n"
         "WORKDIR /job/code/a/b\n"
-        "ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_DISABLE_PIP_VERSION_CHECK=1\n"
-        "RUN if [ -f requirements.txt ]; then python3 -m pip install --no-cache-dir -r requirements.txt; "
-        "elif [ -f pyproject.toml ]; then python3 -m pip install --no-cache-dir .; "
-        "else python3 -m pip install --no-cache-dir -r ../../../requirements.frozen.txt; fi\n"
+        "ENV PIP_BREAK_SYSTEM_PACKAGES=1\n"
+        "RUN python3 ../../../install.py ../../../requirements.frozen.txt ../../../left-out.txt\n"
     )
-    assert "requirements.frozen.txt" not in text(CODE)
+    assert "COPY install.py /job/\n" in text(CODE)
     own = replace(CODE, files=FROZEN, base_image="own:1")
     assert text(own) == "FROM own:1\nCOPY code /job/code\nWORKDIR /job/code\n"
 

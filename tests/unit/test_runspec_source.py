@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sys
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,8 +18,9 @@ from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, read_job
 from shared.core.ports import CustomJobCall
 from shared.runspec.model import RunSpec
+from shared.runspec.programs import FETCH, INSTALL, NOTEBOOK
 from shared.runspec.render import DeploymentDefaults, render
-from shared.runspec.source import FETCH, job_path, resolve
+from shared.runspec.source import job_path, resolve
 from tests.fakes import FakeJobs
 from tests.unit.specs import NAMES, SITE, draft_of, environment, put, run_spec
 
@@ -74,7 +76,8 @@ def test_code_is_fetched_in_the_base_image(job: JobSource) -> None:
     assert (python, option, text) == ("python3", "-c", FETCH)
     place = {"code": job.code} if job.code else {"remote": job.remote, "commit": job.commit}
     assert json.loads(what) == {"job": PATH, **place, "working_dir": "sub", "install": True}
-    assert (tuple(entry_point), container(call)["args"]) == (job.entry_point, ["--lr", "1"])
+    started = ["python3", "train.py"] if job is CODE else ["bash", "run.sh"]
+    assert (entry_point, container(call)["args"]) == (started, ["--lr", "1"])
     assert container(call)["image_uri"] == "python:3.12"
     assert "WANDB_DOCKER" not in environment(call)
     assert json.loads(environment(call)["WANDB_ARTIFACTS"]) == {"_wandb_job": PATH}
@@ -93,7 +96,7 @@ def test_secure_mode_refuses_to_override_a_jobs_entry_point(job: JobSource) -> N
     secure = DeploymentDefaults(
         "https://api.wandb.ai", "k" * 40, "p", "us-central1", secure_mode=True, base_image="python:3.12"
     )
-    assert container(launched(job, secure))["command"][-2:] == ["python", "train.py"]
+    assert container(launched(job, secure))["command"][-1] == "train.py"
     with pytest.raises(Reject, match=r"overrides.entry_point: is refused"):
         launched(job, secure, overrides={"entry_point": ["sh"]})
 
@@ -200,7 +203,6 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
         (source("artifact", artifact="wandb-artifact://e/p"), "not a link to an artifact"),
         (source("artifact", artifact="wandb-artifact://https://w.test"), "not a link to an artifact"),
         (source("artifact", entrypoint=[]), "no entrypoint"),
-        (source("artifact", notebook=True), "is a notebook"),
         (source("artifact", base_image={"a": 1}), "base_image that is not a text"),
         (source("artifact", dockerfile="../Dockerfile"), "has a dockerfile outside its code"),
         (source("artifact", dockerfile=["x"]), "has a dockerfile that is not a text"),
@@ -233,15 +235,14 @@ def test_any_part_of_a_job_is_read_or_refused(value: Any) -> None:
                 assert read_job(PATH, json.dumps(source(kind, **{part: value})).encode()).path == PATH
 
 
-def test_the_container_program_needs_no_newer_python_and_no_package() -> None:
+@pytest.mark.parametrize("program", [FETCH, INSTALL, NOTEBOOK])
+def test_a_program_of_a_container_needs_no_newer_python_and_no_package(program: str) -> None:
     """A base image of Python 3.7 will do; nothing in the text is taken for a variable by the container's runtime."""
-    tree = ast.parse(FETCH, feature_version=(3, 7))
+    tree = ast.parse(program, feature_version=(3, 7))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    standard = (
-        "base64 http.client json os pathlib re shutil subprocess sys tempfile time "
-        "urllib.error urllib.parse urllib.request"
-    )
-    assert imported == set(standard.split())
-    assert "$(" not in FETCH
-    assert "$$" not in FETCH
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+    named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    assert len(named) == len(set(named))  # its modules share one namespace
+    assert "$(" not in program
+    assert "$$" not in program

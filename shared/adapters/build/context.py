@@ -17,13 +17,13 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.core.budget import Budget
-from shared.core.building import ArtifactFile, Recipe
+from shared.core.building import INSTALLER, ArtifactFile, Recipe
 from shared.core.errors import Reject, Retry
 from shared.core.jobsource import inside
 from shared.core.ports import ArtifactFiles
 from shared.core.shorten import quoted
 
-DOCKERFILE = "Dockerfile"
+DOCKERFILE = "Dockerfile.wandb"  # the name that W&B's agent looks for, and gives to its own
 LARGEST = 200_000_000  # bytes of code
 MOST = 2_000  # files of code, fetched one by one
 CHUNK = 1 << 20  # bytes in memory
@@ -53,9 +53,9 @@ def upload(
     of_job = _bounded(recipe.job, wanted) if recipe.files else []
 
     def contents() -> Iterator[Content]:
-        if recipe.text:
-            text = recipe.text.encode()
-            yield DOCKERFILE, len(text), [text]
+        for name, text in ((DOCKERFILE, recipe.text), (INSTALLER, recipe.installer)):
+            if text:
+                yield name, len(text.encode()), [text.encode()]
         placed = chain(((each.name, each) for each in of_job), (_placed(each) for each in code))
         for name, file in placed:
             yield name, file.size, _in_time(files.content(file), budget)

@@ -35,6 +35,29 @@ git clone --quiet --no-checkout --template= -- "$remote" code
 cd code
 git checkout --quiet "$commit" --
 git submodule --quiet update --init --recursive
-if [[ -f ../diff.patch ]]; then
-  git apply ../diff.patch
+
+# The rest does what shared/runspec/container/patch.py does without a build.
+apply() { # with these options; a patch without the content of its binary files changes the others
+  git apply "$@" ../diff.patch && return
+  local added path name excluded=() left=()
+  while IFS=$'\t' read -r -d '' added _ path; do
+    [[ $added == - ]] || continue
+    left+=("$path")
+    name=$(sed 's/[][*?\\]/\\&/g' <<<"$path")
+    excluded+=("--exclude=$name")
+  done < <(git apply "$@" --numstat -z ../diff.patch)
+  [[ ${#left[@]} -gt 0 ]] && git apply "$@" "${excluded[@]}" ../diff.patch || return
+  printf -v path ', %s' "${left[@]}"
+  tee "${BUILDER_OUTPUT:-/tmp}/output" <<<"Unchanged, because diff.patch has no binary content: ${path:2}."
+}
+
+if [[ -f ../diff.patch ]] && grep -qE '^(diff --git|--- )' ../diff.patch; then
+  if grep -q $'^diff --git .*\r$' ../diff.patch; then # its writer ended each line as Windows does
+    sed -i 's/\r$//' ../diff.patch
+  fi
+  strip=-p1
+  if grep -q '^diff --git' ../diff.patch && ! grep -qE '^diff --git "?[abciow]/.* "?[abciow]/' ../diff.patch; then
+    strip=-p0 # git's setting diff.noprefix
+  fi
+  apply $strip
 fi

@@ -17,7 +17,7 @@ from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
 from shared.adapters.google import storage_client
 from shared.core.budget import Budget
-from shared.core.building import Ensured, GitCredential, Recipe
+from shared.core.building import LEFT_OUT, Ensured, GitCredential, Recipe
 from shared.core.errors import Retry
 from shared.core.lazy import Lazy
 from shared.core.ports import ArtifactFiles
@@ -30,6 +30,9 @@ JUST_NOW = timedelta(hours=1)  # an image pushed since then exists, even if it i
 _PROGRAMS = Path(__file__).parent
 FETCH = (_PROGRAMS / "fetch_repository.sh").read_text(encoding="utf-8")
 CHECK = (_PROGRAMS / "check_code.sh").read_text(encoding="utf-8")
+NAME_LEFT_OUT = (_PROGRAMS / "name_left_out.sh").read_text(encoding="utf-8")
+_BESIDE = f"{DOCKERFILE} in "
+CONTEXT = "context"  # the link that CHECK makes
 
 
 class CloudBuildImages:
@@ -67,7 +70,7 @@ class CloudBuildImages:
         if under_way := next((build.name for build in builds if not build_of(build).over), ""):
             return Ensured(build=under_way)
         if image := self._registry.by_digest(recipe.image):
-            return Ensured(image=image)
+            return Ensured(image=image, **_facts(builds))
         since = datetime.now(UTC) - JUST_NOW
         for build in builds:
             succeeded = build_of(build).status == "SUCCESS"
@@ -124,34 +127,55 @@ class CloudBuildImages:
         return f"building {recipe.image} in {self._parent}"
 
 
+def _facts(builds: Sequence[Any]) -> dict[str, Any]:
+    """Return what the steps of the newest successful build wrote about its image."""
+    made = next((build for build in builds if build_of(build).status == "SUCCESS"), None)
+    outputs = made.results.build_step_outputs if made and made.results else ()
+    texts = [bytes(each).decode("utf-8", "replace").strip() for each in outputs]
+    folders = [text[len(_BESIDE) :] for text in texts if text.startswith(_BESIDE)]
+    warnings = [text for text in texts if text and not text.startswith(_BESIDE)]
+    return {
+        "warnings": tuple(warnings),
+        "context": "".join(folders[:1]).removeprefix("code").lstrip("/"),
+    }
+
+
 def steps(recipe: Recipe, credentials: Sequence[GitCredential] = ()) -> dict[str, Any]:
     """Return the steps of a build, and the secrets of the step that fetches a repository.
 
     The steps fetch the code of a repository if there is one, refuse code that leads out of its
-    folder, and build the image. Only the operator chooses their environment.
+    folder, build the image, and name what the image lacks. Only the operator chooses their
+    environment.
     """
+    folder = f"code/{recipe.context}".rstrip("/")
     if recipe.dockerfile:
-        context = f"code/{recipe.context}".rstrip("/")
-        dockerfile = f"{context}/{recipe.dockerfile}"
+        context, dockerfile = folder, f"{folder}/{recipe.dockerfile}"
         checked = [context, dockerfile]
     else:
-        context, dockerfile = ".", DOCKERFILE
-        checked = ["code"]
+        context, dockerfile = f"{CONTEXT}/.", f"{CONTEXT}/{DOCKERFILE}"
+        checked = ["code", "", folder]
     check = _bash(DOCKER, CHECK, *checked)
     arguments = ["build", "--tag", recipe.image, "--file", dockerfile, context]
-    build = {"name": DOCKER, "args": [_literal(each) for each in arguments]}
+    build = {
+        "name": DOCKER,
+        "args": [_literal(each) for each in arguments],
+        "env": ["DOCKER_BUILDKIT=1"],  # for COPY --link and RUN --mount in the code's Dockerfile
+    }
+    made = [check, build]
+    if recipe.installer:
+        made.append(_bash(DOCKER, NAME_LEFT_OUT, recipe.image, f"/job/{LEFT_OUT}"))
     if not recipe.remote:
-        return {"steps": [check, build]}
+        return {"steps": made}
     hosts = [credential.host for credential in credentials]
     fetch = _bash(GIT, FETCH, recipe.remote, recipe.commit, *hosts)
     if not credentials:
-        return {"steps": [fetch, check, build]}
+        return {"steps": [fetch, *made]}
     secrets = [
         {"version_name": credential.secret, "env": f"GIT_LOGIN_{number}"}
         for number, credential in enumerate(credentials, 1)
     ]
     fetch["secret_env"] = [secret["env"] for secret in secrets]
-    return {"steps": [fetch, check, build], "available_secrets": {"secret_manager": secrets}}
+    return {"steps": [fetch, *made], "available_secrets": {"secret_manager": secrets}}
 
 
 def _bash(image: str, program: str, *arguments: str) -> dict[str, Any]:

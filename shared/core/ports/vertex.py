@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from shared.core.budget import Budget
-from shared.core.building import Recipe
+from shared.core.building import Ensured, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,16 @@ class CustomJobCall:
         """Return the job's project and region as a resource name."""
         return f"projects/{self.project}/locations/{self.location}"
 
-    def running(self, image: str) -> "CustomJobCall":
+    def running(self, built: Ensured) -> "CustomJobCall":
         """Return the call with its built image by digest, wherever the recipe's name stands."""
         if self.recipe is None:
             return self
-        return replace(self, constructor=_replaced(self.constructor, self.recipe.image, image))
+        constructor = _replaced(self.constructor, self.recipe.image, built.image)
+        for pool in constructor["worker_pool_specs"] if built.context else ():
+            container = pool["container_spec"]
+            if command := container.get("command"):
+                container["command"] = built.command(command)
+        return replace(self, constructor=constructor, warnings=(*self.warnings, *built.warnings))
 
 
 def _replaced(value: Any, old: str, new: str) -> Any:

@@ -6,13 +6,11 @@ repository needs git. SETTINGS is JSON: the job's artifact, the code's artifact 
 whether to install requirements. W&B's key is in the environment.
 """
 
-import base64
 import http.client
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +18,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import quote, urljoin
+
+from shared.runspec.container.install import install
+from shared.runspec.container.output import Problem, hidden, login, run, say
+from shared.runspec.container.patch import apply_patch
 
 QUERY = """query GetArtifactMembershipFileUrls(
   $entity: String!, $project: String!, $collection: String!,
@@ -38,17 +40,20 @@ QUERY = """query GetArtifactMembershipFileUrls(
 ATTEMPTS = 5
 HOPS = 5  # redirections
 PAGE = 200  # files
+LONGEST = 2000  # characters of a warning
 
 # one reading only: no login, and no character before the path that readers quote or cut at
 ADDRESS = re.compile(
     r"(https?)://((?:[\w.-]|[^\x00-\x7f\s])+|\[[0-9a-f:.]+\])(?::([0-9]+))?(?:[/?]\S*)?", re.I
 )
 PORTS = {"http": 80, "https": 443}
-LOGIN = re.compile(r"//[^\s'\"]*@")  # of a URL, in git's or pip's output
-
-
-class Problem(Exception):
-    """Why the job cannot be started; the log may show the text."""
+WARN = """mutation updateRunQueueItemWarning(
+  $runQueueItemId: ID!, $message: String!, $stage: String!
+) {
+  updateRunQueueItemWarning(
+    input: {runQueueItemId: $runQueueItemId, message: $message, stage: $stage}
+  ) { success }
+}"""
 
 
 def main() -> None:
@@ -57,16 +62,18 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="job-"))
     job, code = root / "job", root / "code"
     try:
+        warnings = []
         download(settings["job"], job)
         if settings.get("code"):
             download(settings["code"], code)
         else:
             clone(settings["remote"], settings["commit"], code)
             if (job / "diff.patch").is_file():
-                run("git apply", "git", "apply", str(job / "diff.patch"), folder=code)
+                warnings.append(apply_patch(job / "diff.patch", code))
         place = code / settings.get("working_dir", "")
         if settings.get("install"):
-            install(place, job / "requirements.frozen.txt")
+            warnings.append(install(place, job / "requirements.frozen.txt"))
+        warn(" ".join(filter(None, warnings)))
         become(command, place)
     except Problem as exc:
         reason = str(exc)
@@ -84,7 +91,7 @@ def download(artifact: str, folder: Path) -> None:
     folder.mkdir()
     more = True
     while more:
-        answer = graphql(variables)
+        answer = graphql(QUERY, variables)
         try:
             files = answer["data"]["project"]["artifactCollection"]["artifactMembership"]["files"]
         except (KeyError, TypeError):
@@ -101,9 +108,32 @@ def download(artifact: str, folder: Path) -> None:
     say(f"fetched {artifact}")
 
 
-def graphql(variables: dict) -> dict:  # type: ignore[type-arg] # Python 3.7 has no dict[…]
-    """Return W&B's answer to the query."""
-    body = json.dumps({"query": QUERY, "variables": variables}).encode()
+def warn(message: str) -> None:
+    """Show a warning at the launch's item in W&B; the log has it anyway."""
+    item = os.environ.get("WANDB_LAUNCH_TRACE_ID")
+    if not item or not message or not is_first():
+        return
+    shown = hidden(message)[:LONGEST]
+    try:
+        answer = graphql(WARN, {"runQueueItemId": item, "message": shown, "stage": "run"})
+        if answer.get("errors"):
+            say("W&B did not take the warning for the queue item")
+    except Problem as exc:
+        say(f"W&B did not take the warning for the queue item: {exc}")
+
+
+def is_first() -> bool:
+    """Tell whether this is the first replica of the job, by Vertex AI's variable."""
+    try:
+        task = json.loads(os.environ.get("CLUSTER_SPEC", "{}")).get("task", {})
+        return task.get("type", "workerpool0") == "workerpool0" and not task.get("index")
+    except (ValueError, AttributeError):
+        return True
+
+
+def graphql(document: str, variables: dict) -> dict:  # type: ignore[type-arg] # Python 3.7
+    """Return W&B's answer to a document."""
+    body = json.dumps({"query": document, "variables": variables}).encode()
     return dict(json.loads(fetched("", body)))
 
 
@@ -176,12 +206,6 @@ def origin(url: str) -> "tuple[str, str, int]":
     return scheme, found.group(2).lower(), int(found.group(3) or PORTS[scheme])
 
 
-def login() -> str:
-    """Return W&B's key as a header."""
-    key = os.environ["WANDB_API_KEY"]
-    return "Basic " + base64.b64encode(f"api:{key}".encode()).decode()
-
-
 def clone(remote: str, commit: str, folder: Path) -> None:
     """Fetch a commit of a repository, with its submodules."""
     if not shutil.which("git"):
@@ -195,55 +219,11 @@ def clone(remote: str, commit: str, folder: Path) -> None:
     say(f"fetched the repository at {commit}")
 
 
-def install(place: Path, frozen: Path) -> None:
-    """Install the code's requirements, or else those of the machine that created the job."""
-    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-    os.environ.setdefault("PIP_BREAK_SYSTEM_PACKAGES", "1")  # the container has no other user
-    if (place / "requirements.txt").is_file():
-        run("pip install", *pip, "-r", "requirements.txt", folder=place)
-    elif (place / "pyproject.toml").is_file():
-        run("pip install", *pip, ".", folder=place)
-    elif frozen.is_file():
-        run("pip install", *pip, "-r", str(frozen), folder=place)
-
-
-def run(what: str, *command: str, folder: Path) -> None:
-    """Run a command to its end; the job's log gets its output, but no login of a URL."""
-    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=str(folder), **both) as process:  # type: ignore[call-overload]
-        for line in process.stdout:
-            write(line.decode("utf-8", "replace"))
-    if process.returncode:
-        raise Problem(f"{what} ended with exit code {process.returncode}")
-
-
 def become(command: "list[str]", place: Path) -> None:
     """Replace this process by the command; its arguments may contain secrets."""
     os.chdir(str(place))
-    if command[0].startswith("python") and not shutil.which(command[0]):
-        say(f"{command[0]} does not exist here; {sys.executable} replaces it")
-        command = [sys.executable, *command[1:]]
     say(f"starting {Path(command[0]).name}")
     os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
-
-
-def say(line: str) -> None:
-    """Write a line into the job's log."""
-    write(f"vertex-launch: {line}\n")
-
-
-def write(text: str) -> None:
-    """Write a text into the job's log."""
-    sys.stderr.write(hidden(text))
-    sys.stderr.flush()
-
-
-def hidden(text: str) -> str:
-    """Return a text without W&B's key, and without the login of any URL."""
-    key = os.environ.get("WANDB_API_KEY", "")
-    for secret in (login().split()[1], key) if key else ():
-        text = text.replace(secret, "[redacted]")
-    return LOGIN.sub("//[redacted]@", text)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 These are FROM one image, COPY and ADD of files, WORKDIR, ENV, RUN, ENTRYPOINT and CMD. RUN starts a
 process of this machine in the image's folder: pip installs into the image's own venv, but an
-absolute path is one of this machine. Other instructions are refused, never ignored.
+absolute path is one of this machine. Other instructions are refused, never ignored. With BuildKit,
+COPY may have --link, and RUN a cache.
 """
 
 import json
@@ -10,18 +11,16 @@ import re
 import shlex
 import shutil
 import string
-import subprocess
-import sys
-import sysconfig
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from deploy.local.image_store import VENV, ImageStore, Start, search_path
+from deploy.local.image_store import ImageStore, Start, give_python, search_path
 
 # command, folder, variables → exit code; prints into the log
 Run = Callable[[list[str], Path, Mapping[str, str]], int]
+_CACHE = re.compile(r"--mount=type=(?:cache|tmpfs)\S*\s+")  # a cache may be empty
 _HARMLESS = ("LABEL", "EXPOSE", "MAINTAINER", "STOPSIGNAL")
 
 
@@ -47,6 +46,7 @@ class Builder:
     root: Path
     run: Run
     say: Callable[[str], None]
+    buildkit: bool = False
 
     def build(self, text: str) -> None:
         """Follow a Dockerfile.
@@ -105,8 +105,11 @@ class Builder:
 
     def _copy(self, words: list[str]) -> None:
         options = [word for word in words if word.startswith("--")]
-        if any(not option.startswith(("--chown=", "--chmod=")) for option in options):
-            raise BuildError(f"COPY {options[0]} cannot be followed on this machine")
+        for option in options:
+            if option.startswith(("--link", "--chmod=")):
+                self._needs_buildkit(option.partition("=")[0])
+            elif not option.startswith("--chown="):
+                raise BuildError(f"COPY {option} cannot be followed on this machine")
         *sources, written = [self._filled(word) for word in words if word not in options]
         into = self.root / self._below(written)
         for source in sources:
@@ -127,6 +130,10 @@ class Builder:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(one, place)
 
+    def _needs_buildkit(self, option: str) -> None:
+        if not self.buildkit:
+            raise BuildError(f"the {option} option requires BuildKit")
+
     def _env(self, rest: str) -> None:
         if "=" not in rest.split(None, 1)[0]:
             name, _, value = rest.partition(" ")
@@ -136,26 +143,17 @@ class Builder:
         self._started.env |= {name: self._filled(value) for name, _, value in pairs}
 
     def _run(self, rest: str) -> None:
+        while option := _CACHE.match(rest):
+            self._needs_buildkit("--mount")
+            rest = rest[option.end() :]
         if rest.startswith("--"):
             raise BuildError(f"RUN {rest.split()[0]} cannot be followed on this machine")
-        self._make_venv()
+        give_python(self.root)
         command = _command(rest)
         env = {"PATH": search_path(self.root), "LANG": "C.UTF-8", **self._started.env}
         code = self.run(command, self.root / self._started.workdir, env)
         if code:
             raise BuildError(f"The command {shlex.join(command)} returned a non-zero code: {code}")
-
-    def _make_venv(self) -> None:
-        """Give the image its own Python, with this one's packages, such as pip and wandb."""
-        if (self.root / VENV).exists():
-            return
-        made = [sys.executable, "-m", "venv", "--without-pip", str(self.root / VENV)]
-        subprocess.run(made, check=True, capture_output=True)
-        ours = sysconfig.get_path("purelib")
-        theirs = sysconfig.get_path(
-            "purelib", vars={"base": str(self.root / VENV), "platbase": str(self.root / VENV)}
-        )
-        Path(theirs, "this-machine.pth").write_text(f"{ours}\n", encoding="utf-8")
 
     def _below(self, path: str) -> str:
         """Return a path of the image, relative to its root."""

@@ -1,6 +1,7 @@
 """Run one build: fetch its source, run its steps as local processes, push its images."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,18 @@ from deploy.local.image_store import ImageStore
 from deploy.local.servers.build.dockerfile import Builder, BuildError
 
 GIT, DOCKER = "gcr.io/cloud-builders/git", "gcr.io/cloud-builders/docker"
+
+
+_DOCKER_CP = """#!/bin/sh
+case "$1" in
+create) case "$2" in
+{images}*) echo "Unable to find image '$2'" >&2; exit 125;;
+esac;;
+cp) exec cp "${{2%%:*}}${{2#*:}}" "$3";;
+*) echo "docker $1 cannot run on this machine, which has no Docker" >&2; exit 1;;
+esac
+"""
+_OUTPUT_BYTES = 50_000  # of a step's output, which Cloud Build keeps
 
 
 class CancelledError(Exception):
@@ -116,18 +129,25 @@ class Worker:
     def _step(self, number: int, step: Any, workspace: Path) -> None:
         arguments = [one.replace("$$", "$") for one in step.args]
         folder, image = workspace / step.dir_, step.name.partition("@")[0]
+        env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
         if image == DOCKER and not step.entrypoint:
-            self._docker(arguments, folder)
+            self._docker(arguments, folder, buildkit=env.get("DOCKER_BUILDKIT") == "1")
             return
         program = step.entrypoint or {GIT: "git"}.get(image, "")
         if image not in (GIT, DOCKER) or program not in ("git", "bash"):
             raise BuildError(
                 f"build step {number} {step.name!r} cannot run on this machine, which has no Docker"
             )
-        env = dict(one.replace("$$", "$").split("=", 1) for one in step.env)
         secrets = {name: self._secret(name) for name in step.secret_env}
-        machine = {"PATH": os.environ["PATH"], **self._env}
+        output = self._folder / f"output-{number}"
+        output.mkdir()
+        path = f"{self._commands()}{os.pathsep}{os.environ['PATH']}"
+        machine = {"PATH": path, **self._env, "BUILDER_OUTPUT": str(output)}
         code = self.run([program, *arguments], folder, machine | env | secrets)
+        if (written := output / "output").is_file():
+            outputs = self._build.results.build_step_outputs
+            outputs.extend(b"" for _ in range(len(outputs), number))
+            outputs.append(written.read_bytes()[:_OUTPUT_BYTES])
         if code:
             raise BuildError(
                 f"build step {number} {step.name!r} failed: "
@@ -147,7 +167,19 @@ class Worker:
             )
         return self._secrets[version]
 
-    def _docker(self, arguments: list[str], folder: Path) -> None:
+    def _commands(self) -> Path:
+        """Return a folder with a `docker` that can copy a file of an image which was built here."""
+        folder = self._folder / "bin"
+        folder.mkdir(exist_ok=True)
+        images = "".join(
+            f"{shlex.quote(tag)}) echo {shlex.quote(str(root))};;\n"
+            for tag, root in self._images.items()
+        )
+        (folder / "docker").write_text(_DOCKER_CP.format(images=images), encoding="utf-8")
+        (folder / "docker").chmod(0o755)
+        return folder
+
+    def _docker(self, arguments: list[str], folder: Path, *, buildkit: bool) -> None:
         match arguments:
             case ["build", "--tag", tag, "--file", file, context]:
                 root = self._folder / f"image-{len(self._images)}"
@@ -158,7 +190,7 @@ class Worker:
                         f"unable to evaluate symlinks in Dockerfile path: {file}: no such file"
                     )
                 builder = Builder(
-                    self._store, (folder / context).resolve(), root, self.run, self.say
+                    self._store, (folder / context).resolve(), root, self.run, self.say, buildkit
                 )
                 builder.build((folder / file).read_text(encoding="utf-8"))
             case _:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.local.image_store import ImageStore, Start
+from deploy.local.image_store import ImageStore, Start, give_python
 from deploy.local.servers.vertex.containers import end_processes, environment_of
 from deploy.local.servers.vertex.expansion import expanded
 from deploy.local.servers.vertex.messages import strategy_of
@@ -173,6 +173,7 @@ class Runner:
         image = self._images.find(container.image_uri)
         root = self._folder / job.name.rpartition("/")[2] / replica
         shutil.copytree(image, root / "image", symlinks=True)
+        give_python(root / "image")  # what a job installs stays in its container
         start = Start.of(image)
         log = root / "log.txt"
         job.log = job.log or str(log)

@@ -1,0 +1,60 @@
+"""The command of a job's code: one rule with a builder and without one."""
+
+import pytest
+
+from shared.core.errors import Reject
+from shared.runspec.entry_point import started
+from shared.runspec.programs import NOTEBOOK
+
+NB = ["python3", "-c", NOTEBOOK]
+ROWS = [
+    (["python.exe", "src/train.py"], ["python3", "src/train.py"], "wandb issue 5902"),
+    (["python.exe", r"src\train.py"], ["python3", "src/train.py"], "wandb issue 5902, typed on Windows"),
+    (["python3.11.exe", "x.py"], ["python3", "x.py"], "basename(sys.executable)"),
+    (["PYTHON.EXE", "x.py"], ["python3", "x.py"], "basename(sys.executable)"),
+    (["pythonw.exe", "x.py"], ["python3", "x.py"], "basename(sys.executable)"),
+    (["python3.9", "x.py"], ["python3", "x.py"], "basename(sys.executable)"),
+    ([r"C:\P\python.exe", "-u", r"a\b.py", "--d", r"C:\d"], ["python3", "-u", "a/b.py", "--d", r"C:\d"], "typed"),
+    ([r".venv\Scripts\python.exe", "x.py"], ["python3", "x.py"], "typed"),
+    (["C:/P/python.exe", "a/b.py"], ["python3", "a/b.py"], "typed"),
+    (["py", "-3.11", "x.py", "-3"], ["python3", "x.py", "-3"], "Windows' launcher"),
+    (["python", "-m", "p.train", r"a\b.py"], ["python3", "-m", "p.train", r"a\b.py"], "typed"),
+    (["python", "train", r"--re=\d.py"], ["python3", "train", r"--re=\d.py"], "typed"),
+    (["torchrun.exe", "--n=2", r"src\t.py"], ["torchrun", "--n=2", "src/t.py"], "typed"),
+    ([r"C:\Program Files\Git\bin\bash.exe", "run.sh"], ["bash", "run.sh"], "Git for Windows"),
+    ([r"scripts\run.sh"], ["scripts/run.sh"], "typed"),
+    (["/usr/bin/python3.9", "x.py"], ["/usr/bin/python3.9", "x.py"], "typed: a Python of the image"),
+    (["bash", "-c", r"python a\b.py"], ["bash", "-c", r"python a\b.py"], "typed"),
+    (["bash", "it's.sh"], ["bash", "it's.sh"], "typed"),
+    (["python3", "nb.ipynb", "--lr", "1"], [*NB, "nb.ipynb", "--lr", "1"], "a run in Jupyter"),
+    (["python3.exe", r"n\a b.ipynb"], [*NB, "n/a b.ipynb"], "a run in Jupyter on Windows"),
+    (["nb.ipynb"], [*NB, "nb.ipynb"], "typed"),
+    (["papermill", "nb.ipynb", "out.ipynb"], ["papermill", "nb.ipynb", "out.ipynb"], "typed: it runs notebooks"),
+    ([], [], "a job without one"),
+]
+
+
+@pytest.mark.parametrize(("written", "right", "_source"), ROWS, ids=[" ".join(row[0]) for row in ROWS])
+def test_the_command_of_an_entry_point(written: list[str], right: list[str], _source: str) -> None:
+    """It runs on Linux, in the Python that has the requirements."""
+    assert started(written, "job", own_image=False) == right
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        (["python.exe", r"a\b.py"], ["python", "a/b.py"]),
+        (["python3.9", "x.py"], ["python3.9", "x.py"]),
+        (["py.exe", "x.py"], ["python", "x.py"]),
+    ],
+)
+def test_an_image_of_its_own_dockerfile_keeps_its_python(written: list[str], right: list[str]) -> None:
+    """Its author chose it."""
+    assert started(written, "job", own_image=True) == right
+
+
+@pytest.mark.parametrize("script", [r"C:\me\train.py", r"\\share\train.py", "D:/me/train.py"])
+def test_a_script_of_another_machine_is_refused(script: str) -> None:
+    """The refusal names the field, the path and the fix."""
+    with pytest.raises(Reject, match=r"overrides\.entry_point: starts .* Write a path within the code"):
+        started(["python", script], "overrides.entry_point", own_image=False)
