@@ -7,10 +7,10 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
+from shared.core.spelling import nearest
 from shared.runspec.expansion import check_filled
 from shared.runspec.fields import found, mapping
 from shared.runspec.macros import MAX_FILLED
-from shared.runspec.shapes import nearest
 
 PATH = "template_variables"
 _TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
