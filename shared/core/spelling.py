@@ -14,8 +14,9 @@ def plain(name: str) -> str:
 
 
 def same(name: str, known: Iterable[str]) -> str:
-    """Return the known name with the same plain spelling; empty if there is none."""
-    return next((each for each in known if plain(each) == plain(name)), "")
+    """Return the known name with the same letters; empty if there is none."""
+    letters = plain(name).replace("_", "")
+    return next((each for each in known if plain(each).replace("_", "") == letters), "")
 
 
 def holding(name: str, known: Iterable[str]) -> str:
@@ -23,8 +24,8 @@ def holding(name: str, known: Iterable[str]) -> str:
     return next((each for each in known if plain(name) in plain(each).split("_")), "")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """Return the known name in another spelling, or the nearest one; empty if no name is near."""
     spelt = {plain(each): each for each in known}
-    found = difflib.get_close_matches(plain(name), list(spelt), n=1)
+    found = difflib.get_close_matches(plain(name), list(spelt), n=1, cutoff=likeness)
     return spelt[found[0]] if found else ""

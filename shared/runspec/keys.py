@@ -24,8 +24,9 @@ _TEXTS = (
     *("entity", "project", "run_id", "name", "author", "sweep_id", "job", "uri", "image_uri"),
     *("resource", "template_variables", "_wandb_api_key", "_resume_count"),
 )
-# known to the SDK, but no place to write a key: refused, or read elsewhere with a warning
-_NO_PLACES = ("python_package_spec", "credentials", "sync")
+# known, but no place to write a key: refused later, or ignored with a warning
+_NO_PLACES = ("python_package_spec", "credentials", "sync", "python_version", "registry")
+_LIKE = 0.8  # of a name at another place, so that no strange one is suggested
 _ANY = Shape()
 
 
@@ -47,7 +48,7 @@ def check_keys(draft: Draft, names: ArgumentNames) -> None:
 def check(value: object, tree: Shape, root: str = "") -> None:
     """Refuse the first key that a tree does not have; `root` is the name of the value. See above.
 
-    A value of a wrong type passes: whoever reads it refuses it.
+    A value of a wrong type passes: the code that reads it refuses it.
     """
     for place, path, key, inner in _unknown(value, tree, (), root):
         fix = _fix(key, place, tree)
@@ -102,26 +103,30 @@ def _unknown(
             if key not in shape.fields:
                 yield place, path, name, inner
             else:
-                yield from _unknown(inner, shape.fields[key], (*place, name), step(path, name))
+                known = shape.fields[key]
+                below = (*place, _component(name, known))
+                yield from _unknown(inner, known, below, step(path, name))
 
 
 def _fix(key: str, place: Place, tree: Shape) -> str:
     """Return what to write instead of an unknown key."""
     level = tree
     for name in place:
-        level = level.fields[name]
-    here = [name for name in level.fields if name not in _NO_PLACES]
+        level = level.fields[name.removesuffix("[]")]
+    here = [name for name in level.fields if name not in _NO_PLACES and not name.startswith("_")]
     places = {name: at for name, at in _places(tree).items() if name not in here}
-    if spelt := same(key, here) or holding(key, here):
-        return f"Did you mean {spelt}?"
-    if fix := FIXES.get(plain(key)):
+    fix = FIXES.get(plain(key), "")
+    word_of = holding(key, here)
+    if near := same(key, here) or (fix and word_of):
+        return f"Did you mean {near}?"
+    if fix:
         return fix
     if spelt := same(key, places):
         written = "" if spelt == key else f" and is written {spelt}"
         return f"{shown(key)} belongs {_under(places[spelt], place)}{written}."
-    if near := nearest(key, here):
+    if near := word_of or nearest(key, here):
         return f"Did you mean {near}?"
-    if near := nearest(key, places):
+    if near := nearest(key, places, _LIKE):
         return f"Did you mean {near}? It belongs {_under(places[near], place)}."
     return f"Known: {', '.join(sorted(here))}."
 
@@ -131,13 +136,17 @@ def _places(tree: Shape) -> dict[str, list[Place]]:
     found_at: dict[str, list[Place]] = {}
     levels: list[tuple[Place, Shape]] = [((), tree)]
     for place, shape in levels:
-        fields = {name: inner for name, inner in shape.fields.items() if name not in _NO_PLACES}
-        for name, inner in fields.items():
+        for name, inner in shape.fields.items():
             moved = name == "service_account" and place[-1] == "spec"
-            if name != RESOURCES[0] and not moved:
-                found_at.setdefault(name, []).append(place)
-                levels.append(((*place, name), inner))  # the loop reads it, too
+            if name in _NO_PLACES or name == RESOURCES[0] or moved:
+                continue
+            found_at.setdefault(name, []).append(place)
+            levels.append(((*place, _component(name, inner)), inner))  # the loop reads it, too
     return found_at
+
+
+def _component(name: str, shape: Shape) -> str:
+    return f"{name}[]" if shape.repeated else name
 
 
 def _under(places: list[Place], here: Place) -> str:

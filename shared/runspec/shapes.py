@@ -114,4 +114,5 @@ def _valid(choices: Mapping[str, int]) -> str:
 def _message(value: object, path: str, fields: Mapping[str, Shape]) -> dict[str, Any]:
     if value is None:  # in a list
         raise wrong(path, "an object", value)
-    return fit_all(mapping(value, path), path, fields)
+    fix = "" if isinstance(value, list) else f"Write an object with {', '.join(sorted(fields))}."
+    return fit_all(mapping(value, path, fix), path, fields)

@@ -42,7 +42,7 @@ _FIXES = {
     "W&B Launch runs containers: write image_uri, command and args under container_spec.": (
         "executor_image_uri extra_packages local_package_path package_uris packages "
         "python_module python_module_name python_package_gcs_uri python_package_uris "
-        "requirements script script_path"
+        "python_package_spec requirements script script_path"
     ),
     "Write the fields of a container under container_spec of a pool.": (
         "container containers docker_config pod_template template"
@@ -95,10 +95,17 @@ _FIXES = {
         "generate_name job_name name training_job_name"
     ),
     "Write run_config under overrides.": (
-        "hparams hyper_parameters hyperparameters parameters params wandb_config"
+        "config hparams hyper_parameters hyperparameters parameters params wandb_config"
     ),
-    "This is a Kubernetes manifest. Write the job as arguments of CustomJob under spec and run.": (
-        "api_version init_containers kind"
+    "This is for Kubernetes. Write the job as arguments of CustomJob under spec and run.": (
+        "additional_services api_version init_containers kind sidecars"
+    ),
+    "Write a variable as {name: …, value: …}.": "key",
+    "The operator's launch-config sets how images are built; a queue writes builder.base_image.": (
+        "build build_config build_context_store build_job_name destination kaniko registry"
+    ),
+    "Choose the queue with `wandb launch --queue`, or in the queue field of a request.": (
+        "project_queue queue queue_entity queue_name queues run_queue"
     ),
     "Vertex AI pulls images with its own service agent. Grant it roles/artifactregistry.reader.": (
         "image_pull_policy image_pull_secrets registry_auth"

@@ -5,7 +5,7 @@ A suggestion shows no value that is a secret by its name or its form.
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from shared.core.redaction import is_secret, redacted
 from shared.core.shorten import shown
@@ -33,20 +33,28 @@ def as_words(value: object) -> str:
 def as_variables(value: object) -> str:
     """Return how to write variables that are an object, a text or a list of texts."""
     pairs = list(_pairs(value))
-    shown_pairs = [f"{{name: {shown(name)}, value: {_quoted(name, one)}}}" for name, one in pairs]
-    return f"Write {_joined(shown_pairs)}." if pairs else "Write [{name: …, value: …}]."
+    # redaction would remove what follows the name of a secret
+    variables = [_variable(name, one) for name, one in pairs if not is_secret(name)]
+    if not variables:
+        return "Write [{name: …, value: …}]."
+    return f"Write {_joined(variables, all_of_them=len(variables) == len(pairs))}."
 
 
 def as_variable(value: object) -> str:
     """Return how to write one variable that is a text."""
     for name, one in _pairs(value):
-        return f"Write {{name: {shown(name)}, value: {_quoted(name, one)}}}."
+        if not is_secret(name):
+            return f"Write {_variable(name, one)}."
     return "Write {name: …, value: …}."
+
+
+def _variable(name: str, value: object) -> str:
+    return f"{{name: {shown(name)}, value: {_quoted(value)}}}"
 
 
 def as_object(value: object) -> str:
     """Return how to write labels that are a text or a list of texts."""
-    pairs = [f"{shown(name)}: {_quoted(name, one)}" for name, one in _pairs(value)]
+    pairs = [f"{shown(name)}: {_quoted(one)}" for name, one in _pairs(value)]
     return f"Write {{{', '.join(pairs[:_MOST])}}}." if pairs else ""
 
 
@@ -77,15 +85,15 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
                 yield name.strip(), one
 
 
-def _quoted(name: str, value: object) -> str:
-    given = None if is_secret(name) else word(value)
+def _quoted(value: object) -> str:
+    given = word(value)
     return "…" if given is None else json.dumps(shown(given, _LONGEST), ensure_ascii=False)
 
 
-def _list(words: Iterator[str] | list[str]) -> str:
-    texts = [json.dumps(shown(each, _LONGEST), ensure_ascii=False) for each in words]
-    return _joined(texts)
+def _list(words: Iterable[str]) -> str:
+    return _joined([_quoted(each) for each in words])
 
 
-def _joined(parts: list[str]) -> str:
-    return f"[{', '.join([*parts[:_MOST], *(['…'] if len(parts) > _MOST else [])])}]"
+def _joined(parts: list[str], *, all_of_them: bool = True) -> str:
+    more = [] if all_of_them and len(parts) <= _MOST else ["…"]
+    return f"[{', '.join([*parts[:_MOST], *more])}]"
