@@ -8,9 +8,10 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.image import FORM, Image
-from shared.core.shorten import quoted
+from shared.core.shorten import quoted, shown
 from shared.runspec.words import as_words, word
 
+_SHOWN_PATH = 200  # characters
 MAX_DEPTH = 60  # of nesting; a real configuration has about ten levels
 
 _NAMES = {
@@ -91,17 +92,23 @@ def one_word(value: object, path: str) -> str:
 
 def check_depth(value: object, path: str) -> None:
     """Refuse a value whose nesting would exhaust the stack."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
+    level = list(_children(value, ""))
+    for _ in range(MAX_DEPTH - 1):
+        level = [child for place, parent in level for child in _children(parent, place)]
         if not level:
             return
     problem = f"is nested more than {MAX_DEPTH} levels deep"
-    raise Reject(path, problem, "Write it with fewer levels.")
+    raise Reject(shown(level[0][0]) or path, problem, "Write it with fewer levels.")
 
 
-def _children(value: object) -> Iterator[object]:
+def _children(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield the objects and lists in a value with their paths, of which the first names count."""
     if isinstance(value, Mapping):
-        yield from value.values()
+        parts = ((str(name), one) for name, one in value.items())
     elif isinstance(value, list):
-        yield from value
+        parts = ((str(number), one) for number, one in enumerate(value))
+    else:
+        return
+    for name, one in parts:
+        if isinstance(one, Mapping | list):
+            yield (f"{path}.{shown(name, 40)}" if path else shown(name, 40))[:_SHOWN_PATH], one

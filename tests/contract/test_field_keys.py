@@ -20,6 +20,7 @@ from deploy.planner import LAUNCHED, REFUSED, Planner
 from deploy.wandb_queues import PendingItem, QueueView
 from shared.adapters.vertex.submit import argument_names
 from shared.core.errors import NotAMessage
+from shared.core.jobsource import JobSource, Kind
 from shared.core.launch import Outcome
 from shared.core.message import Request, decode
 from shared.core.ports import CustomJobCall
@@ -258,6 +259,25 @@ def test_a_number_that_json_does_not_have_is_refused_by_its_path(value: Any, pro
     assert reason_of(run_spec(overrides={"run_config": {"lr": value}})).startswith(problem)
 
 
+def nested(levels: int) -> Any:
+    """Return a value that nests so deep."""
+    return {"a": nested(levels - 1)} if levels else 1
+
+
+@pytest.mark.parametrize("levels", [61, 90])
+def test_a_value_that_nests_too_deep_is_refused_by_its_path(levels: int) -> None:
+    """The path is cut in the middle."""
+    reason = reason_of(run_spec(overrides={"run_config": nested(levels)}))
+    assert reason.startswith("overrides.run_config.a.a.a")
+    assert reason.endswith("a.a.a: is nested more than 60 levels deep. Write it with fewer levels.")
+
+
+def test_a_deep_value_reaches_the_run() -> None:
+    """Real configurations have about ten levels."""
+    call = launched(run_spec(overrides={"run_config": nested(50)}))
+    assert json.loads(environment(call)["WANDB_CONFIG"]) == nested(50)
+
+
 def test_a_large_number_reaches_the_run_unchanged() -> None:
     """As the agent writes it."""
     call = launched(run_spec(overrides={"run_config": {"seed": 2**80}}))
@@ -313,7 +333,12 @@ def test_the_fields_of_the_real_client_and_of_wandbs_server_pass() -> None:
 )
 def test_each_place_of_the_base_image_is_known(builder: dict[str, Any]) -> None:
     """W&B documents the first (wandb PR 5737); the agent still reads the second."""
-    assert reason_of(put(run_spec(), (*VERTEX, "builder"), builder)) == ""
+    where, path = scene(), "team/cats/train:v1"
+    where.jobs.jobs[path] = JobSource(path, Kind.ARTIFACT, ("python", "train.py"), code="team/cats/code:v0")
+    ticket = where.open(**put(run_spec(docker=None, job=path), (*VERTEX, "builder"), builder))
+    assert where.deliver(ticket) == "launch.submitted"
+    (call,) = where.vertex.calls
+    assert call.constructor["worker_pool_specs"][0]["container_spec"]["image_uri"] == "tf:gpu"
 
 
 def whole() -> dict[str, Any]:

@@ -87,9 +87,10 @@ def test_objects_may_come_as_text() -> None:
 def test_a_key_that_appears_twice_is_refused() -> None:
     """Otherwise the first value is lost."""
     given = {"config": '{"resource_args": {"gcp-vertex": {"run": {"timeout": 1, "timeout": 2}}}}'}
-    with answering(queue("c1"), data(entity={"defaultResourceConfig": given})) as configs:
-        with pytest.raises(Reject, match=r"^resource_args\.gcp-vertex\.run\.timeout: appears twice in its object\."):
-            configs.config_of(QUEUE)
+    problem = r"^resource_args\.gcp-vertex\.run\.timeout: appears twice in its object\."
+    answers = (queue("c1"), data(entity={"defaultResourceConfig": given}))
+    with answering(*answers) as configs, pytest.raises(Reject, match=problem):
+        configs.config_of(QUEUE)
 
 
 @pytest.mark.parametrize(

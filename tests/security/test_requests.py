@@ -271,7 +271,7 @@ def test_limits_that_were_tightened_hold_for_a_request_that_waits(
         ('{"entities": []}', "entities: "),
         ('{"projects": ["team/cats"]}', "projects: is 'team/cats': write only the name, without /"),
         ('{"sources": null}', "sources: Input should be the allowed values; remove the key for its default"),
-        ('{"queue": ["team/vertex"]}', "queue: Extra inputs are not permitted"),
+        ('{"queue": ["team/vertex"]}', "queue: is not known; write queues"),
         ("[]", "Input should be a valid dictionary"),
         ("{", "LAUNCH_REQUESTS (or requests in launch-config.yaml): "),
     ],

@@ -248,7 +248,7 @@ def test_a_wrong_value_names_its_variable(
         ("x: !!int ''", "cannot be read as YAML"),
         ("x: !!timestamp soon", "cannot be read as YAML"),
         ("queues: [null]", "queues.0: Input should be a valid string"),
-        ("policy: {service_account: }", "policy.service_account: Extra inputs"),
+        ("policy: {service_account: }", "policy.service_account: is not known; write service_accounts"),
         ("policy: {service_accounts: }", "policy.service_accounts: Input should be"),
     ],
     ids=range(17),
@@ -406,7 +406,8 @@ def test_a_builder_needs_to_know_where_to(
         ("{", "LAUNCH_POLICY (or policy in launch-config.yaml): "),
         ("[]", "LAUNCH_POLICY (or policy in launch-config.yaml): Input should be a valid dictionary"),
         ('{"images": []}', "LAUNCH_POLICY (or policy in launch-config.yaml): images: Value should have at least 1"),
-        ('{"max_replica": 1}', "max_replica: Extra inputs"),
+        ('{"max_replica": 1}', "launch-config.yaml): max_replica: is not known; write max_replicas"),
+        ('{"machineTypes": []}', "launch-config.yaml): machineTypes: is not known; write machine_types"),
         ('{"images": ["a.b/c"], "images": ["d.e/f"]}', "the key images appears twice"),
     ],
 )
