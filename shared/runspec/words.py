@@ -6,12 +6,14 @@ A suggestion shows no value that is a secret by its name or its form.
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from shared.core.redaction import is_secret, redacted
 from shared.core.shorten import shown
 
 _MOST = 12  # words or variables of a suggestion
 _LONGEST = 100  # characters of each
+_TEXT = 2_000  # characters of a command, more than its suggestion shows
 
 
 def word(value: object) -> str | None:
@@ -24,15 +26,15 @@ def word(value: object) -> str | None:
 def as_words(value: object) -> str:
     """Return how to write a command or arguments; empty if no list can be guessed."""
     if isinstance(value, str):
-        return f"Write {_list(_split(redacted(value)))}."
+        return f"Write {_list(_split(redacted(value)[:_TEXT]))}."
     if isinstance(value, Mapping):
-        return f"Write {_list(_flags(value))}."
+        return f"Write {_list(islice(_flags(value), _MOST + 1))}."
     return ""
 
 
 def as_variables(value: object) -> str:
     """Return how to write variables that are an object, a text or a list of texts."""
-    pairs = list(_pairs(value))
+    pairs = list(islice(_pairs(value), _MOST + 1))
     # redaction would remove what follows the name of a secret
     variables = [_variable(name, one) for name, one in pairs if not is_secret(name)]
     if not variables:
@@ -54,8 +56,8 @@ def _variable(name: str, value: object) -> str:
 
 def as_object(value: object) -> str:
     """Return how to write labels that are a text or a list of texts."""
-    pairs = [f"{shown(name)}: {_quoted(one)}" for name, one in _pairs(value)]
-    return f"Write {{{', '.join(pairs[:_MOST])}}}." if pairs else ""
+    pairs = [f"{shown(name)}: {_quoted(one)}" for name, one in islice(_pairs(value), _MOST)]
+    return f"Write {{{', '.join(pairs)}}}." if pairs else ""
 
 
 def _split(text: str) -> list[str]:
