@@ -239,7 +239,7 @@ def _problems(path: Path, wrong: ValidationError) -> list[str]:
     problems = []
     for error in wrong.errors(include_input=False, include_url=False):
         key = ".".join(map(str, error["loc"])) or "it"
-        problem = f"{key}: {error['msg'].removeprefix('Value error, ')}"
+        problem = f"{key}: {unknown.message(error, LaunchConfig)}"
         problems.append(f"{path}: {problem[:_SHOWN]}")
     if len(problems) > MOST_PROBLEMS:
         more = len(problems) - MOST_PROBLEMS

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
+from shared.config import unknown
 from shared.config.launch_config import CONFIG_FILE
 
 
@@ -22,7 +23,7 @@ def problem(kind: type[BaseSettings], error: Any) -> str:
             names = aliases(field.validation_alias)
     variable = names[0] if names else first.upper()
     other = _other_place(names[1]) if len(names) > 1 else ""
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = unknown.message(error, kind)
     if error["type"] == "missing":
         message = "is missing"
     within = "".join(f"{step}: " for step in error["loc"][1:] if isinstance(step, str))

@@ -7,9 +7,11 @@ stops the function. Any other unknown name is reported once: it may belong to a 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
+
+from shared.core.spelling import nearest
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,36 @@ def variables(environment: Iterable[str], known: Iterable[str]) -> dict[str, str
     others = [name for name in environment if name.upper() not in names]
     found = {name: near(name, names) for name in others}
     return {name: like for name, like in found.items() if like or name.startswith(PREFIXES)}
+
+
+def message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """Return pydantic's message about a model; of a key that it forbids, the known one."""
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"]).removeprefix("Value error, ")
+    *places, name = error["loc"]
+    models = [model]
+    for place in places:
+        if isinstance(place, str):
+            models = [inner for each in models for inner in _models(each, place)]
+    known = sorted({key for each in models for key in each.model_fields})
+    like = nearest(str(name), known)
+    return f"is not known; write {like}" if like else f"is not known; known: {', '.join(known)}"
+
+
+def _models(model: type[BaseModel], place: str) -> Iterator[type[BaseModel]]:
+    """Yield the models in a field, which is named as in an error; of a union, each."""
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        names = [alias] if isinstance(alias, str) else list(getattr(alias, "choices", ()))
+        if place in (name, *names):
+            yield from _models_of(field.annotation)
+
+
+def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_of(inner)
 
 
 @lru_cache

@@ -28,6 +28,18 @@ class _Loader(yaml.SafeLoader):
                 )
         return super().compose_node(parent, index)
 
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Refuse a key that appears twice: PyYAML drops the first value without a word."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise yaml.YAMLError(f"the key {key.value} appears twice, again in line {line}")
+                seen.add(key.value)
+        return node
+
 
 def read_yaml(path: Path) -> Any:
     """Return the value of a YAML file; None if it is empty.

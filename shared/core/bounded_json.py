@@ -74,6 +74,23 @@ def check_values(text: str, field: str, subject: str = "") -> None:
             raise Reject(field, flaw, USE_ARTIFACT)
 
 
+def check_keys(text: str, field: str, prefix: Path = ()) -> None:
+    """Refuse JSON in which an object has a key twice: a parser would drop the first value."""
+    keys: list[set[str]] = []  # of each object or list around the current place
+    for mark, path in _walk(text):
+        if len(path) > DEEPEST:
+            return  # refused anyway
+        if mark in "{[":
+            keys.append(set())
+        elif mark in "}]":
+            del keys[-1:]
+        elif mark == ":" and keys and isinstance(key := path[-1], str):
+            if key in keys[-1]:
+                place = _place(path, prefix) or field
+                raise Reject(place, "appears twice in its object", "Remove one of the two.")
+            keys[-1].add(key)
+
+
 def problem(flaw: str, fix: str, whole: str = RUN_SPEC) -> str:
     """Return a refusal of the whole text, as its author reads it."""
     return str(Reject(whole, flaw, fix))
@@ -92,6 +109,7 @@ def _flaw(text: str, prefix: Path, whole: str, most: int) -> str:
         return too_large(whole, len(text), most)
     try:
         check_values(text, whole)
+        check_keys(text, whole, prefix)
     except Reject as exc:
         return str(exc)
     for mark, path in _walk(text):

@@ -2,8 +2,9 @@
 
 There are two kinds. A *ticket* says "look at this launch": it carries only a launch key, so a lost,
 late or repeated ticket changes nothing. A *request* asks for a launch on behalf of another system.
-Unknown fields are ignored, because a publisher may be newer than this version. A newer `version` is
-refused, because its meaning is unknown.
+A ticket's unknown fields are ignored, because another function may be newer than this version.
+A request's are refused, as is a newer `version`: their meaning is unknown, and the dead-letter
+topic keeps the message until a version knows them.
 
 `python -m shared.core.message` prints docs/reference/message.schema.json; a test compares them.
 """
@@ -17,8 +18,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.core.bounded_json import check_values, one_at_a_time
+from shared.core.bounded_json import check_keys, check_values, one_at_a_time
 from shared.core.errors import NotAMessage, Reject
+from shared.core.shorten import shown
+from shared.core.spelling import nearest, same
 
 MAX_BYTES = 1_000_000  # of a message; decoded, it can take thirty times as much memory
 _Name = Annotated[str, Field(min_length=1, max_length=256)]
@@ -35,7 +38,7 @@ _QUEUE = (
 class Queue(BaseModel):
     """A W&B run queue: the entity that owns it and its name."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     entity: _Name
     name: _Name
@@ -58,7 +61,7 @@ class Request(BaseModel):
     """
 
     # NaN must not become null, which is another value
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     version: Literal[1] = 1
     kind: Literal["request"] = "request"
@@ -79,6 +82,8 @@ class Request(BaseModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+_FIELDS, _QUEUE_FIELDS = tuple(Request.model_fields), tuple(Queue.model_fields)
+_IN_RUN_SPEC = ("docker", "entity", "job", "name", "overrides", "project", "resource_args")
 Message = Annotated[Ticket | Request, Field(discriminator="kind")]
 _MESSAGE: TypeAdapter[Ticket | Request] = TypeAdapter(Message)
 
@@ -92,8 +97,10 @@ def decode(data: bytes) -> Ticket | Request:
     if len(data) > MAX_BYTES:
         raise NotAMessage(f"message: has {len(data):,} bytes; the limit is {MAX_BYTES:,}")
     with one_at_a_time(len(data)):
+        text = data.decode("utf-8", "replace")
         try:
-            check_values(data.decode("utf-8", "replace"), "message")
+            check_values(text, "message")
+            check_keys(text, "message")
         except Reject as exc:
             raise NotAMessage(str(exc)) from None
         return _validated(data)
@@ -104,7 +111,7 @@ def _validated(data: bytes) -> Ticket | Request:
         return _MESSAGE.validate_json(data)
     except ValidationError as exc:
         problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'message'}: {_problem(e)}"
+            f"{'.'.join(shown(str(step)) for step in e['loc']) or 'message'}: {_problem(e)}"
             for e in exc.errors(include_input=False)
         ]
         raise NotAMessage("; ".join(problems[:5])) from None
@@ -112,9 +119,22 @@ def _validated(data: bytes) -> Ticket | Request:
 
 def _problem(error: ErrorDetails) -> str:
     """Return pydantic's text, which quotes no value; only its text for a wrong `kind` would."""
+    if error["type"] == "extra_forbidden":
+        *place, name = (str(part) for part in error["loc"])
+        return f"is not known here. {_right_place(name, _QUEUE_FIELDS if place[1:] else _FIELDS)}"
     if error["type"] == "union_tag_invalid":
         return f"kind must be one of {error['ctx']['expected_tags']}"
     return error["msg"]
+
+
+def _right_place(name: str, known: tuple[str, ...]) -> str:
+    """Return what to write instead of an unknown field of a request."""
+    if near := same(name, known):
+        return f"Did you mean {near}?"
+    if spelt := same(name, _IN_RUN_SPEC):
+        return f"{spelt} belongs under run_spec."
+    near = nearest(name, known)
+    return f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
 
 
 def encode(message: Ticket | Request) -> bytes:

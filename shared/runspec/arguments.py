@@ -1,21 +1,20 @@
 """The arguments under `spec` and `run`: those of CustomJob(...) and CustomJob.run(...)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shape import Shape
-from shared.core.shorten import quoted, shown
+from shared.core.shorten import quoted
 from shared.runspec.fields import text, wrong
-from shared.runspec.shapes import decimal, fit_all, nearest, whole
+from shared.runspec.shapes import decimal, fit_all, whole
 
 MAX_DISPLAY_NAME = 128
 MAX_SECONDS = 315_576_000_000  # ten thousand years: the limit of Google's Duration
 _TENSORBOARD = re.compile(r"projects/[^/]+/locations/[^/]+/tensorboards/[^/]+")
 _DURATIONS = ("timeout", "max_wait_duration")  # in seconds; the SDK accepts whole seconds only
-PARTS = ("spec", "run", "builder")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -28,46 +27,6 @@ class ArgumentNames:
     submit: frozenset[str]
     # by name: no name has two meanings in these three
     shapes: Mapping[str, Shape] = field(default_factory=dict)
-
-
-def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> None:
-    """Refuse a name that the SDK does not know; the fix is the nearest known name."""
-    for name in given:
-        if name not in known:
-            near = nearest(str(name), known)
-            fix = f"Did you mean {near}?" if near else f"Known: {', '.join(sorted(known))}."
-            raise Reject(f"{path}.{shown(name)}", "is not an argument that CustomJob has here", fix)
-
-
-def check_parts(others: Iterable[str], path: str, names: ArgumentNames) -> None:
-    """Refuse a key beside spec, run and builder; the fix is its right place or the nearest key.
-
-    Otherwise a misspelt `runs` would launch a job with the wrong strategy and account.
-    """
-    for name in others:
-        fix = _right_place(name, names)
-        raise Reject(f"{path}.{shown(name)}", "is not one of spec, run and builder", fix)
-
-
-def _right_place(name: str, names: ArgumentNames) -> str:
-    """Return the fix: the part to which a key belongs, or the nearest key."""
-    plain = _plain(name)
-    written = "" if plain == name else f" and is written {plain}"
-    places = (("spec", names.constructor), ("run", names.run | names.submit))
-    for part, known in places:
-        if plain in known:
-            return f"{shown(name)} belongs under {part}{written}."
-    if near := nearest(plain, PARTS):
-        return f"Did you mean {near}?"
-    for part, known in places:
-        if near := nearest(plain, known):
-            return f"Did you mean {near}? It belongs under {part}."
-    return "Arguments of CustomJob(...) belong under spec, those of CustomJob.run(...) under run."
-
-
-def _plain(name: str) -> str:
-    """Return a key in the SDK's spelling: workerPoolSpecs becomes worker_pool_specs."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:80]).replace("-", "_").lower()
 
 
 def display_name(wanted: object, path: str, run_name: str, run_id: str) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
-from shared.runspec.fields import image, items, mapping, text, texts
+from shared.runspec.fields import image, items, mapping, one_word, text, texts
 from shared.runspec.key_secret import KEY, with_reader
 from shared.runspec.registries import FIX, refusal
+from shared.runspec.words import as_variable, as_variables
 
 MAX_VARIABLES = 100  # of a container: Vertex AI's limit
 MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
@@ -20,6 +21,7 @@ _POOL_FIX = (
     "Write a pool as {machine_spec: {…}, replica_count: 1, "
     "container_spec: {image_uri: ${image_uri}}}."
 )
+_POOLS_FIX = "Write worker_pool_specs as a list, one object for each pool. " + _POOL_FIX
 
 
 def worker_pools(
@@ -42,13 +44,13 @@ def worker_pools(
         Reject: no pool; a pool without a container; an image that Vertex AI cannot pull; too many
             pools or variables; no command for `before`.
     """
-    pools = items(value, path)
+    pools = items(value, path, _POOLS_FIX)
     if not pools:
         raise Reject(path, "is empty: Vertex AI needs at least one worker pool", _POOL_FIX)
     if len(pools) > MAX_POOLS:
         fix = "Vertex AI has four roles. Use replica_count for the number of machines of a pool."
         raise Reject(path, f"has {len(pools)} worker pools", fix)
-    first = mapping(pools[0], f"{path}[0]")
+    first = mapping(pools[0], f"{path}[0]", _POOL_FIX)
     if str(first.get("replica_count", 1)) == "0":
         fix = "Write 1 or more: the first pool leads the others."
         raise Reject(f"{path}[0].replica_count", "is 0", fix)
@@ -78,6 +80,17 @@ def check_machines(pools: Sequence[Mapping[str, Any]], path: str) -> None:
             raise Reject(at, problem, fix)
 
 
+def replaced(pools: object, path: str, ours: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable of the pools whose value ours replaces."""
+    names: set[str] = set()
+    for number, pool in enumerate(items(pools, path)):
+        container = mapping(pool, path).get("container_spec")
+        at = f"{path}[{number}].container_spec.env"
+        users = _variables(mapping(container, path).get("env"), at)
+        names |= {name for name, value in users.items() if ours.get(name, value) != value}
+    return [f"the variable {name} is W&B's; its value was replaced" for name in sorted(names)]
+
+
 def _pool(
     value: object,
     path: str,
@@ -86,7 +99,7 @@ def _pool(
     ours: Mapping[str, str],
     before: list[str],
 ) -> dict[str, Any]:
-    pool = dict(mapping(value, path))
+    pool = dict(mapping(value, path, _POOL_FIX))
     if "python_package_spec" in pool:
         problem = "cannot be launched: W&B Launch runs containers"
         raise Reject(f"{path}.python_package_spec", problem, "Use container_spec.")
@@ -133,15 +146,18 @@ def _check_image(value: object, path: str) -> None:
 def _variables(value: object, path: str) -> dict[str, str]:
     """Return `env`, a list of {name, value}, as a mapping; numbers and flags become text."""
     read: dict[str, str] = {}
-    for number, one in enumerate(items(value, path)):
-        pair = mapping(one, f"{path}[{number}]")
-        name = text(pair.get("name"), f"{path}[{number}].name")
+    for number, one in enumerate(items(value, path, as_variables(value))):
+        at = f"{path}[{number}]"
+        pair = mapping(one, at, as_variable(one))
+        name = text(pair.get("name"), f"{at}.name")
         if not _VARIABLE.fullmatch(name):
             problem = f"is {quoted(name)}, which Vertex AI does not accept" if name else "is empty"
             fix = "Write a variable as {name: …, value: …}, the name with letters, digits and _."
-            raise Reject(f"{path}[{number}].name", problem, fix)
-        given = pair.get("value", "")
-        if isinstance(given, int | float):
-            given = str(given)
-        read[name] = text(given, f"{path}[{number}].value", "")
+            raise Reject(f"{at}.name", problem, fix)
+        given = pair.get("value")
+        written = "" if given is None else one_word(given, f"{at}.value")
+        if read.get(name, written) != written:
+            problem = f"is {quoted(name)}, which an earlier variable has with another value"
+            raise Reject(f"{at}.name", problem, "Remove one of them.")
+        read[name] = written
     return read

@@ -5,11 +5,14 @@ from collections.abc import Collection
 from shared.core.errors import Reject
 from shared.core.intake import storable
 from shared.core.ports import QueueConfigs
+from shared.core.shape import Shape
 from shared.runspec.fields import mapping
+from shared.runspec.keys import check
 from shared.runspec.macros import uses
 from shared.runspec.model import RESOURCES, Draft
 from shared.runspec.templates import PATH, filled, template_values
 
+_OF_A_QUEUE = Shape("message", fields=dict.fromkeys(("resource_args", "resource"), Shape()))
 _OR = "or leave queue out and give resource_args"
 
 
@@ -45,6 +48,7 @@ def complete(draft: Draft, queues: QueueConfigs, macros: Collection[str] = ()) -
     if uses(of_queue, macros) != uses(config.config, macros):
         problem = "bring a macro of LAUNCH_MACROS into the queue's configuration"
         raise Reject(PATH, problem, "Write values without ${…}.")
+    check(of_queue, _OF_A_QUEUE, "queue")
     arguments = mapping(of_queue.get("resource_args"), "queue.resource_args")
     if not any(arguments.get(name) for name in RESOURCES):
         fix = f"Fill in its configuration in W&B, under Launch, {_OR}."

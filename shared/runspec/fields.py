@@ -8,8 +8,10 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.image import FORM, Image
-from shared.core.shorten import quoted
+from shared.core.shorten import quoted, shown
+from shared.runspec.words import as_words, word
 
+_SHOWN_PATH = 200  # characters
 MAX_DEPTH = 60  # of nesting; a real configuration has about ten levels
 
 _NAMES = {
@@ -36,21 +38,24 @@ def wrong(path: str, wanted: str, value: object, fix: str = "") -> Reject:
     return Reject(path, f"should be {wanted}, but is {found(value)}", fix)
 
 
-def mapping(value: object, path: str) -> dict[str, Any]:
+def mapping(value: object, path: str, fix: str = "") -> dict[str, Any]:
     """Return an object; null counts as empty."""
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise wrong(path, "an object", value)
+        if not fix and isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+            fix = "Write the object without its list."
+        raise wrong(path, "an object", value, fix)
     return value
 
 
-def items(value: object, path: str) -> list[Any]:
+def items(value: object, path: str, fix: str = "") -> list[Any]:
     """Return a list; null counts as empty."""
     if value is None:
         return []
     if not isinstance(value, list):
-        raise wrong(path, "a list", value)
+        fix = fix or ("Write a list of objects: [{…}]." if isinstance(value, dict) else "")
+        raise wrong(path, "a list", value, fix)
     return value
 
 
@@ -72,29 +77,38 @@ def image(written: str, path: str) -> Image:
 
 
 def texts(value: object, path: str) -> list[str]:
-    """Return a list of texts; a number becomes text, as on a command line."""
-    return [_word(one, f"{path}[{number}]") for number, one in enumerate(items(value, path))]
+    """Return a list of texts; a number or a flag becomes text, as JSON writes it."""
+    listed = items(value, path, as_words(value))
+    return [one_word(one, f"{path}[{number}]") for number, one in enumerate(listed)]
+
+
+def one_word(value: object, path: str) -> str:
+    """Return a text; a number or a flag becomes text, as JSON writes it."""
+    written = word(value)
+    if written is None:
+        raise wrong(path, "a text", value)
+    return written
 
 
 def check_depth(value: object, path: str) -> None:
     """Refuse a value whose nesting would exhaust the stack."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
+    level = list(_children(value, ""))
+    for _ in range(MAX_DEPTH - 1):
+        level = [child for place, parent in level for child in _children(parent, place)]
         if not level:
             return
     problem = f"is nested more than {MAX_DEPTH} levels deep"
-    raise Reject(path, problem, "Write it with fewer levels.")
+    raise Reject(shown(level[0][0]) or path, problem, "Write it with fewer levels.")
 
 
-def _children(value: object) -> Iterator[object]:
+def _children(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield the objects and lists in a value with their paths, of which the first names count."""
     if isinstance(value, Mapping):
-        yield from value.values()
+        parts = ((str(name), one) for name, one in value.items())
     elif isinstance(value, list):
-        yield from value
-
-
-def _word(value: object, path: str) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return text(value, path)
+        parts = ((str(number), one) for number, one in enumerate(value))
+    else:
+        return
+    for name, one in parts:
+        if isinstance(one, Mapping | list):
+            yield (f"{path}.{shown(name, 40)}" if path else shown(name, 40))[:_SHOWN_PATH], one

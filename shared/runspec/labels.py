@@ -5,7 +5,8 @@ import re
 from shared.core.errors import Reject
 from shared.core.launch import Launch
 from shared.core.shorten import quoted, shown
-from shared.runspec.fields import mapping, text
+from shared.runspec.fields import mapping, one_word
+from shared.runspec.words import as_object
 
 RUN_ID = "wandb-run-id"  # the agent's own label
 MAX_LABELS = 64
@@ -27,9 +28,8 @@ def all_labels(
     wanted: object, path: str, launch: Launch, agent: str
 ) -> tuple[dict[str, str], list[str]]:
     """Return a job's labels, and a warning for each label that ours replaces. Raises Reject."""
-    users = {
-        key: _value(value, f"{path}.{shown(key)}") for key, value in mapping(wanted, path).items()
-    }
+    given = mapping(wanted, path, as_object(wanted))
+    users = {key: one_word(value, f"{path}.{shown(key)}") for key, value in given.items()}
     for key, value in users.items():
         if not (_valid(key, _KEY) and _valid(value, _VALUE)):
             problem = f"is not a valid label: {quoted(key)}: {quoted(value)}"
@@ -51,10 +51,3 @@ def label_value(value: str) -> str:
 
 def _valid(text: str, pattern: re.Pattern[str]) -> bool:
     return bool(pattern.fullmatch(text)) and text == text.lower()
-
-
-def _value(value: object, path: str) -> str:
-    """Return a label's value; numbers and flags become text: YAML's `version: 3`, `debug: true`."""
-    if isinstance(value, bool | int | float):
-        return str(value).lower()
-    return text(value, path)

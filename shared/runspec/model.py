@@ -1,7 +1,7 @@
 """The run spec of a W&B queue item or a request, parsed once.
 
-Unknown top-level fields pass, because W&B adds some. The ledger keeps the raw JSON; all code
-between the ledger and the CustomJob takes a RunSpec, or a Draft: a launch with its RunSpec.
+The ledger keeps the raw JSON; all code between the ledger and the CustomJob takes a RunSpec, or a
+Draft: a launch with its RunSpec. shared/runspec/keys.py refuses unknown keys.
 """
 
 from collections.abc import Mapping
@@ -52,14 +52,13 @@ class Overrides:
 class VertexConfig:
     """The Vertex part of `resource_args`: arguments of CustomJob, with macros.
 
-    `path` is its path in the run spec. `others` are unknown keys beside spec, run and builder.
+    `path` is its path in the run spec.
     """
 
     path: str = f"resource_args.{RESOURCES[-1]}"
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False)
     run: Mapping[str, Any] = field(default_factory=dict, repr=False)
     base_image: str = ""
-    others: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, arguments: object, path: str = "resource_args") -> Self | None:
@@ -72,17 +71,11 @@ class VertexConfig:
         part = mapping(parts[name], path)
         spec, run = (mapping(part.get(key), f"{path}.{key}") for key in ("spec", "run"))
         base_image = _base_image(part.get("builder"), f"{path}.builder")
-        others = tuple(str(key) for key in part if key not in ("spec", "run", "builder"))
-        return cls(path, spec, run, base_image, others)
-
-
-def _others(arguments: object) -> tuple[str, ...]:
-    names = sorted(str(name)[:40] for name in mapping(arguments, "resource_args"))
-    return tuple(name for name in names if name not in RESOURCES)[:10]
+        return cls(path, spec, run, base_image)
 
 
 def _base_image(builder: object, path: str) -> str:
-    """Return the base image of code jobs, from W&B's page or the agent's older keys."""
+    """Return the base image of code jobs, from W&B's page or from the agent's older places."""
     given = mapping(builder, path)
     places = {path: given}
     for key in ("accelerator", "cuda"):
@@ -111,7 +104,6 @@ class RunSpec:
     git: bool = False
     resource: str = ""
     config: VertexConfig | None = None
-    other_resources: tuple[str, ...] = ()  # other keys of resource_args
     overrides: Overrides = field(default_factory=Overrides)
     template_variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     own_key: str = field(default="", repr=False)  # the item's own W&B key
@@ -135,7 +127,6 @@ class RunSpec:
             git=bool(raw.get("git")),
             resource=str(raw.get("resource") or "")[:MAX_NAME],
             config=VertexConfig.parse(raw.get("resource_args")),
-            other_resources=_others(raw.get("resource_args")),
             overrides=Overrides.parse(raw.get("overrides")),
             template_variables=mapping(raw.get("template_variables"), "template_variables"),
             own_key=text(raw.get("_wandb_api_key"), "_wandb_api_key", ""),

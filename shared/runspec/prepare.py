@@ -13,6 +13,7 @@ from shared.runspec import render as rendering
 from shared.runspec.arguments import ArgumentNames
 from shared.runspec.buckets import check_places
 from shared.runspec.defaults import complete
+from shared.runspec.keys import check_keys
 from shared.runspec.ladder import place
 from shared.runspec.model import Draft, RunSpec
 from shared.runspec.policy import admit
@@ -64,6 +65,7 @@ class Preparation:
         """
         draft = Draft.of(launch)
         admit_request(draft, self.requests, self.defaults.macros)
+        check_keys(draft, self.names)  # before W&B is asked; render checks the queue's own keys
         draft = schedule_as_job(draft, self.queues, self.scheduler)
         draft = complete(draft, self.queues, self.defaults.macros)
         draft, job = resolve(draft, self.job_artifacts)

@@ -13,16 +13,16 @@ from shared.core.shorten import quoted
 from shared.runspec import places, secure_mode
 from shared.runspec.arguments import (
     ArgumentNames,
-    check_names,
-    check_parts,
     display_name,
     run_arguments,
 )
 from shared.runspec.buckets import base_output_dir, check_places, staging_bucket
-from shared.runspec.containers import check_machines, worker_pools
+from shared.runspec.containers import check_machines, replaced, worker_pools
 from shared.runspec.environment import launch_variables
 from shared.runspec.expansion import check_references
+from shared.runspec.ignored import ignored
 from shared.runspec.key_secret import check_own_key, reader
+from shared.runspec.keys import check_keys
 from shared.runspec.labels import all_labels, job_labels
 from shared.runspec.macros import substitute
 from shared.runspec.model import EXAMPLE, Draft, RunSpec, VertexConfig
@@ -65,27 +65,29 @@ def render(
     Raises:
         Reject: naming the field, the value found and the fix; never another error.
     """
+    check_keys(draft, names)
     launch, asked = draft.launch, draft.spec
     source = _source(asked, job, defaults)
     config = _config(asked)
     path = config.path
-    check_parts(config.others, path, names)
     macros = {**_macros(draft, source.image), **defaults.macros}
     filled = substitute({"spec": config.spec, "run": config.run}, macros)
     spec, run = filled["spec"], filled["run"]
-    check_names(spec, f"{path}.spec", names.constructor | {"service_account"})
-    check_names(run, f"{path}.run", names.run | names.submit)
-    warnings = _move(spec, run, path)
+    warnings = [*ignored(launch.run_spec, asked, job), *_move(spec, run, path)]
     project = places.project(spec.pop("project", None), f"{path}.spec.project", defaults.project)
     location = places.location(
         spec.pop("location", None), f"{path}.spec.location", defaults.location
     )
     variables = _variables(draft, source, defaults)
+    pools = spec.get("worker_pool_specs")
     spec["worker_pool_specs"] = _pools(
         draft, source, spec, f"{path}.spec", defaults, variables=variables
     )
+    warnings += replaced(pools, f"{path}.spec.worker_pool_specs", variables)
     bucket = staging_bucket(spec.get("staging_bucket"), f"{path}.spec.staging_bucket")
-    labels, replaced = all_labels(spec.get("labels"), f"{path}.spec.labels", launch, defaults.agent)
+    labels, relabelled = all_labels(
+        spec.get("labels"), f"{path}.spec.labels", launch, defaults.agent
+    )
     run_path = launch.entry.run
     spec |= {
         "staging_bucket": bucket,
@@ -105,7 +107,7 @@ def render(
         location=location,
         constructor=constructor,
         submit=run_arguments(run, f"{path}.run", names.shapes),
-        warnings=(*warnings, *replaced),
+        warnings=(*warnings, *relabelled),
         recipe=placed(source.recipe, defaults.context_store),
         own_variables=frozenset(variables),
     )
@@ -182,8 +184,7 @@ def _config(spec: RunSpec) -> VertexConfig:
     if spec.config:
         return spec.config
     kind = f"; the item's resource is {quoted(spec.resource, 40)}" if spec.resource else ""
-    others = ", ".join(spec.other_resources) or "nothing"
-    raise Reject("resource_args", f"has no part for Vertex AI, but {others}{kind}", EXAMPLE)
+    raise Reject("resource_args", f"has no part for Vertex AI{kind}", EXAMPLE)
 
 
 def _move(spec: dict[str, Any], run: dict[str, Any], path: str) -> list[str]:

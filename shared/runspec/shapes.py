@@ -5,19 +5,18 @@ is plain data: the name of an enum's member, an object for a message. A macro is
 text can also stand for a number or a flag.
 """
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shape import Shape
-from shared.core.shorten import quoted, shown
-from shared.runspec.fields import found, items, mapping, text, wrong
+from shared.core.shorten import quoted
+from shared.core.spelling import nearest
+from shared.runspec.fields import items, mapping, text, wrong
 
 _FLAGS = {"true": True, "false": False}
 _LARGEST = 1e15  # a float beyond it does not hold every whole number
-_LONGEST_NAME = 80  # characters of a name that is compared with known ones
 
 
 def fit(value: object, path: str, shape: Shape) -> Any:
@@ -38,11 +37,6 @@ def fit_all(given: Mapping[str, Any], path: str, shapes: Mapping[str, Shape]) ->
         for name, value in given.items()
     }
     return {name: value for name, value in fitted.items() if value is not None}
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the nearest known name; empty if no name is near."""
-    return next(iter(difflib.get_close_matches(name[:_LONGEST_NAME], list(known), n=1)), "")
 
 
 def _one(value: object, path: str, shape: Shape) -> Any:
@@ -122,11 +116,5 @@ def _valid(choices: Mapping[str, int]) -> str:
 def _message(value: object, path: str, fields: Mapping[str, Shape]) -> dict[str, Any]:
     if value is None:  # in a list
         raise wrong(path, "an object", value)
-    given = mapping(value, path)
-    for name in given:
-        if name not in fields:
-            near = nearest(str(name), fields)
-            fix = f"Did you mean {near}?" if near else f"Known: {', '.join(sorted(fields))}."
-            problem = f"is not a field that Vertex AI knows; its value is {found(given[name])}"
-            raise Reject(f"{path}.{shown(str(name))}", problem, fix)
-    return fit_all(given, path, fields)
+    fix = "" if isinstance(value, list) else f"Write an object with {', '.join(sorted(fields))}."
+    return fit_all(mapping(value, path, fix), path, fields)

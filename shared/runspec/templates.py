@@ -7,10 +7,11 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
+from shared.core.spelling import nearest
 from shared.runspec.expansion import check_filled
 from shared.runspec.fields import found, mapping
 from shared.runspec.macros import MAX_FILLED
-from shared.runspec.shapes import nearest
+from shared.runspec.words import word
 
 PATH = "template_variables"
 _TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -32,12 +33,12 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
     Raises:
         Reject: the filled-in values are longer than a CustomJob can be, or refer to a secret.
     """
-    sizes = {name: len(str(each)) for name, each in variables.items()}
+    texts = {name: word(each) or str(each) for name, each in variables.items()}
     total = 0
 
     def count(name: str) -> None:
         nonlocal total
-        total += sizes[name]
+        total += len(texts[name])
         if total > MAX_FILLED:
             problem = f"makes this launch longer than {MAX_FILLED:,} characters"
             raise Reject(f"{PATH}.{name}", problem, "Shorten its value.")
@@ -46,7 +47,7 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
         if match[1] not in variables:
             return match[0]
         count(match[1])
-        return str(variables[match[1]])
+        return texts[match[1]]
 
     def inside(one: Any) -> Any:
         if isinstance(one, Mapping):
@@ -57,7 +58,7 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
             return one
         if (whole := _TEMPLATE.fullmatch(one)) and whole[1] in variables:
             count(whole[1])
-            check_filled(f"{PATH}.{whole[1]}", "", str(variables[whole[1]]))
+            check_filled(f"{PATH}.{whole[1]}", "", texts[whole[1]])
             return variables[whole[1]]
         changed = _TEMPLATE.sub(fill, one)
         check_filled(PATH, one, changed)

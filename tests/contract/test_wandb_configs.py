@@ -84,6 +84,15 @@ def test_objects_may_come_as_text() -> None:
         assert (found.config, found.template_variables) == (ARGUMENTS, {"size": {"type": "string"}, "odd": {}})
 
 
+def test_a_key_that_appears_twice_is_refused() -> None:
+    """Otherwise the first value is lost."""
+    given = {"config": '{"resource_args": {"gcp-vertex": {"run": {"timeout": 1, "timeout": 2}}}}'}
+    problem = r"^resource_args\.gcp-vertex\.run\.timeout: appears twice in its object\."
+    answers = (queue("c1"), data(entity={"defaultResourceConfig": given}))
+    with answering(*answers) as configs, pytest.raises(Reject, match=problem):
+        configs.config_of(QUEUE)
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [

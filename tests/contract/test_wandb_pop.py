@@ -58,6 +58,10 @@ POISON = {
     "negative integer": ('{"n": -' + "9" * 4301 + "}", r"n: has an integer of 4,301 digits"),
     "long": ('{"a": "' + "x" * 5_000_000 + '"}', r"run_spec: is larger than 1,000,000 bytes"),
     "many values": ('{"a": [' + "0," * 200_000 + "0]}", r"run_spec: has more than 100,000 keys and values"),
+    "one key twice": (
+        '{"overrides": {"run_config": {"a": 1, "a": 2}}}',
+        r"overrides\.run_config\.a: appears twice in its object",
+    ),
     "null": ("null", r"run_spec: is null, not a JSON object"),
     "a list": ("[]", r"run_spec: is a list, not a JSON object"),
     "a number": ("3", r"run_spec: is a number, not a JSON object"),

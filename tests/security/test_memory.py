@@ -284,7 +284,14 @@ def most(number: int) -> bytes:
     lists = amplifying(280_000)
     text = b"x" * (990_000 - len(lists) - 500)
     item = ITEM | {"docker": {"docker_image": "local/x"}, "name": f"run-{number}"}
-    return json.dumps(item).encode()[:-1] + b',"b":"' + text + b'","overrides":{"run_config":{"a":' + lists + b"}}}"
+    return (
+        json.dumps(item).encode()[:-1]
+        + b',"git":{"repo":"'
+        + text
+        + b'"},"overrides":{"run_config":{"a":'
+        + lists
+        + b"}}}"
+    )
 
 
 def test_requests_at_the_limits_are_launched(world: World) -> None:

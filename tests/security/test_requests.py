@@ -205,9 +205,12 @@ def test_a_publisher_cannot_pretend_to_be_an_item(outside: Outside, capsys: pyte
     item = outside.wandb.push("team", "vertex", ITEM)
     outside.client("poll").post("/")
     capsys.readouterr()
-    forged = {
+    named = {
         **json.loads(encode(asked(ITEM, Queue(entity="research", name="gpus"), "wandb"))),
         "idempotency_key": item.id,
+    }
+    forged = {
+        **named,
         "item_id": item.id,
         "launch_key": launch_key("wandb", item.id),
         "from_queue": True,
@@ -215,7 +218,10 @@ def test_a_publisher_cannot_pretend_to_be_an_item(outside: Outside, capsys: pyte
         "entry": {"item_id": item.id, "attempt": 5},
     }
     submit = outside.client("submit")
-    assert submit.post(**eventarc(json.dumps(forged).encode())).status_code == 200
+    assert submit.post(**eventarc(json.dumps(forged).encode())).status_code == 500
+    [problem] = [e["problem"] for e in events(capsys.readouterr().out) if e["message"] == "submit.not_a_message"]
+    assert problem.startswith("request.item_id: is not known here.")
+    assert submit.post(**eventarc(json.dumps(named).encode())).status_code == 200
     [why] = [e["why"] for e in events(capsys.readouterr().out) if e["message"] == "launch.rejected"]
     assert "requests.queues does not allow" in why
     assert submit.post(**eventarc(encode(Ticket(launch_key=launch_key("wandb", item.id))))).status_code == 200
@@ -271,7 +277,7 @@ def test_limits_that_were_tightened_hold_for_a_request_that_waits(
         ('{"entities": []}', "entities: "),
         ('{"projects": ["team/cats"]}', "projects: is 'team/cats': write only the name, without /"),
         ('{"sources": null}', "sources: Input should be the allowed values; remove the key for its default"),
-        ('{"queue": ["team/vertex"]}', "queue: Extra inputs are not permitted"),
+        ('{"queue": ["team/vertex"]}', "queue: is not known; write queues"),
         ("[]", "Input should be a valid dictionary"),
         ("{", "LAUNCH_REQUESTS (or requests in launch-config.yaml): "),
     ],

@@ -31,7 +31,7 @@ ARGUMENTS = {
             "worker_pool_specs": [
                 {"replica_count": "{{replicas}}", "machine_spec": {"machine_type": "n1-{{ kind }}-4"}}
             ],
-            "labels": {"{{kind}}": "${run_id} {{unknown}}"},
+            "labels": {"{{kind}}": "${run_id} {{unknown}} {{spot}}"},
         },
         "run": {"timeout": "{{hours}}"},
     }
@@ -39,6 +39,7 @@ ARGUMENTS = {
 SCHEMAS: dict[str, dict[str, Any]] = {
     "replicas": {"type": "integer", "minimum": 1, "maximum": 8, "default": 2},
     "kind": {"type": "string", "enum": ["standard", "highmem"]},
+    "spot": {"type": "boolean", "default": True},
     "hours": {"type": "number", "minimum": 0.5, "default": 1.5},
 }
 
@@ -62,7 +63,7 @@ def launch(queue: Queue | None = QUEUE, **changes: Any) -> Draft:
 
 VALUES = st.fixed_dictionaries(
     {"kind": st.sampled_from(["standard", "highmem"])},
-    optional={"replicas": st.integers(1, 8), "hours": st.floats(0.5, 99)},
+    optional={"replicas": st.integers(1, 8), "hours": st.floats(0.5, 99), "spot": st.booleans()},
 )
 
 

@@ -23,7 +23,7 @@ FIELDS = (
 
 
 def test_a_run_spec_is_read_once_into_typed_fields() -> None:
-    """Every field that an item of W&B's has; one that W&B may add passes."""
+    """Every field that an item of W&B's has; parsing ignores another, which shared.runspec.keys refuses."""
     raw = run_spec(
         run_id="r1", name="blue", author="ann", sweep_id="sw", job="a/b/c:v0", _wandb_api_key="own",
         overrides={"args": ["--lr", 1], "run_config": {"lr": 0.1}}, something_new={"x": 1},
@@ -92,14 +92,14 @@ def test_a_change_keeps_the_raw_run_spec_and_its_parsed_form_together() -> None:
         ("service_account", "service_account belongs under run."),
         ("worker_pool_spec", "Did you mean worker_pool_specs? It belongs under spec."),
         ("job_spec", "Did you mean spec?"),
-        ("notes", "Arguments of CustomJob(...) belong under spec"),
+        ("notes", "Known: builder, run, spec."),
     ],
 )
 def test_a_key_beside_spec_and_run_is_refused_with_its_place(key: str, fix: str) -> None:
     """The agent drops it without a word: a misspelt `runs` costs a day on the wrong machine."""
     with pytest.raises(Reject) as refusal:
         rendered(put(run_spec(), (*VERTEX, key), {"timeout": 60}))
-    assert str(refusal.value).startswith(f"resource_args.gcp-vertex.{key}: is not one of spec, run and builder.")
+    assert str(refusal.value).startswith(f"resource_args.gcp-vertex.{key}: is not known here.")
     assert fix in str(refusal.value)
 
 

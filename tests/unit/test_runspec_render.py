@@ -197,7 +197,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("no image", put(run_spec(), (*CONTAINER, "image_uri"), ""), "container_spec.image_uri: is empty"),
     ("misspelt", put(run_spec(), (*SPEC, "worker_pool_spec"), []), "Did you mean worker_pool_specs?"),
-    ("misspelt in run", put(run_spec(), (*RUN, "time_out"), 3), "gcp-vertex.run.time_out: is not an argument"),
+    ("misspelt in run", put(run_spec(), (*RUN, "time_out"), 3), "gcp-vertex.run.time_out: is not known here"),
     ("unknown", put(run_spec(), (*RUN, "zzz"), 3), "Known: enable_web_access"),
     (
         "credentials",
@@ -240,7 +240,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "many resources",
         run_spec(resource_args={f"r{n}": 1 for n in range(9999)}),
-        "but r0, r1, r10, r100, r1000, r1001",
+        "resource_args.r0: is not known here; its value is a number.",
     ),
     ("args is a text", run_spec(overrides={"args": "--lr 1"}), "overrides.args: should be a list, but is a text"),
     ("tensorboard", put(run_spec(), (*RUN, "tensorboard"), "tb"), "locations/REGION/tensorboards/ID"),
@@ -283,8 +283,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
     ("no entity", run_spec(entity=""), "entity: is empty. Write the W&B entity"),
     ("no project", run_spec(project=None), "project: is empty"),
-    ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "but kubernetes"),
-    ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI, but nothing"),
+    ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "of another type"),
+    ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI; the item's reso"),
 ]
 
 

@@ -138,17 +138,17 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     (
         (*RUN, "psc_interface_config"),
         {"networkAttachment": "n"},
-        "networkAttachment: is not a field that Vertex AI knows",
+        "networkAttachment: is not known here",
     ),
     ((*RUN, "psc_interface_config"), {"networkAttachment": "n"}, "Did you mean network_attachment?"),
     ((*RUN, "psc_interface_config"), {"dns_peering_configs": [None]}, "dns_peering_configs[0]: should be an object"),
     (
         (*RUN, "shedule_strategy"),
         "SPOT",
-        "run.shedule_strategy: is not an argument that CustomJob has here. Did you mean s",
+        "run.shedule_strategy: is not known here; its value is a text. Did you mean schedu",
     ),
     ((*SPEC, "base_output_directory"), "gs://x", "Did you mean base_output_dir?"),
-    ((*POOL, "machineSpec"), {}, "worker_pool_specs[0].machineSpec: is not a field"),
+    ((*POOL, "machineSpec"), {}, "worker_pool_specs[0].machineSpec: is not known here. Did you mean machine_spec?"),
     ((*POOL, "replica_count"), "two", "worker_pool_specs[0].replica_count: should be a number, but is 'two'"),
     ((*POOL, "replica_count"), 1.5, "worker_pool_specs[0].replica_count: is 1.5. Write a whole number."),
     (
@@ -160,7 +160,7 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     (
         (*POOL, "machine_spec", "machine_typ"),
         "n1",
-        "machine_spec.machine_typ: is not a field that Vertex AI knows; its value is a te",
+        "machine_spec.machine_typ: is not known here; its value is a text. Did you mean m",
     ),
     *(
         (path, value, "spec.worker_pool_specs[0].machine_spec.machine_type: is ")
@@ -180,7 +180,7 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     ),
     ((*POOL, "machine_spec", "machine_type"), 5, "machine_spec.machine_type: should be a text, but is a number"),
     ((*POOL, "zzz"), "n1", "Known: container_spec, disk_spec"),
-    ((*POOL, "container_spec", "volume"), "s3cret", "container_spec.volume: is not a field"),
+    ((*POOL, "container_spec", "volume"), "s3cret", "container_spec.volume: is not known here; its value is a text."),
 ]
 
 

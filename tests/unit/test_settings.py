@@ -248,7 +248,7 @@ def test_a_wrong_value_names_its_variable(
         ("x: !!int ''", "cannot be read as YAML"),
         ("x: !!timestamp soon", "cannot be read as YAML"),
         ("queues: [null]", "queues.0: Input should be a valid string"),
-        ("policy: {service_account: }", "policy.service_account: Extra inputs"),
+        ("policy: {service_account: }", "policy.service_account: is not known; write service_accounts"),
         ("policy: {service_accounts: }", "policy.service_accounts: Input should be"),
     ],
     ids=range(17),
@@ -266,6 +266,7 @@ LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("policy:\n  images: [a.b/c]\n  images: [d.e/f]", "the key images appears twice, again in line 3"),
         ("\n".join(LAUGHS), "cannot be read as YAML: it has more than 10 aliases (*name): write their values"),
         ("max_jobs: " + "1:" * 200 + "1.5", "cannot be read as YAML: int too large to convert to float"),
         ("entity: x\n" + "#" * 100_000, "has more than 100,000 bytes"),
@@ -275,7 +276,7 @@ LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9
         ("policy: {? " + "k" * 9_000 + " : 1}", "policy.kkk"),
         ("policy: {images: ['" + "a." * 45_000 + " ']}", "policy.images.0: is 'a.a."),
     ],
-    ids=["merged aliases", "sexagesimal", "size", "many errors", "tag", "value", "key", "image"],
+    ids=["one key twice", "merged aliases", "sexagesimal", "size", "many errors", "tag", "value", "key", "image"],
 )
 def test_a_file_that_would_take_for_ever_is_refused_in_a_few_words(tmp_path: Path, text: str, message: str) -> None:
     """Nothing of it is done, and little of it is quoted."""
@@ -405,7 +406,9 @@ def test_a_builder_needs_to_know_where_to(
         ("{", "LAUNCH_POLICY (or policy in launch-config.yaml): "),
         ("[]", "LAUNCH_POLICY (or policy in launch-config.yaml): Input should be a valid dictionary"),
         ('{"images": []}', "LAUNCH_POLICY (or policy in launch-config.yaml): images: Value should have at least 1"),
-        ('{"max_replica": 1}', "max_replica: Extra inputs"),
+        ('{"max_replica": 1}', "launch-config.yaml): max_replica: is not known; write max_replicas"),
+        ('{"machineTypes": []}', "launch-config.yaml): machineTypes: is not known; write machine_types"),
+        ('{"images": ["a.b/c"], "images": ["d.e/f"]}', "the key images appears twice"),
     ],
 )
 def test_a_wrong_policy_keeps_submit_from_starting(

@@ -403,16 +403,16 @@ def test_a_job_is_pinned_to_the_version_that_was_launched_first(scene: Scene) ->
 NAMING = Request(
     source="ci",
     idempotency_key="42",
-    run_spec={"entity": "e", "project": "p", "template_variables": {"machine": "large"}},
+    run_spec={"entity": "e", "project": "p", "template_variables": {"name": "large"}},
     queue=QUEUE,
 )
 CONFIG = QueueConfig(
     "q1",
     resource="gcp-vertex",
-    config={"resource_args": {"gcp-vertex": {"spec": {"machine": "{{machine}}"}}}},
-    template_variables={"machine": {"type": "string"}},
+    config={"resource_args": {"gcp-vertex": {"spec": {"display_name": "{{name}}"}}}},
+    template_variables={"name": {"type": "string"}},
 )
-FILLED = {"gcp-vertex": {"spec": {"machine": "large"}}}
+FILLED = {"gcp-vertex": {"spec": {"display_name": "large"}}}
 
 
 @pytest.mark.parametrize(

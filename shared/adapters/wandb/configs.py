@@ -8,7 +8,7 @@ from shared.adapters.wandb import documents
 from shared.adapters.wandb.answers import Refused, at, for_author, items_of
 from shared.adapters.wandb.documents import QUEUE_PROJECT
 from shared.adapters.wandb.graphql import CALL_SECONDS, Graphql
-from shared.core.bounded_json import check_values, one_at_a_time
+from shared.core.bounded_json import check_keys, check_values, one_at_a_time
 from shared.core.budget import Budget
 from shared.core.message import Queue
 from shared.core.queueconfig import QueueConfig
@@ -60,11 +60,12 @@ def _object(value: Any, field: str) -> dict[str, Any]:
     """Return an object that W&B sends as JSON or as JSON text; anything else is empty.
 
     Raises:
-        Reject: it has too many values for a function's memory.
+        Reject: it has too many values for a function's memory, or one key twice.
     """
     if isinstance(value, str):
         with one_at_a_time(len(value)):
             check_values(value, field)
+            check_keys(value, field)
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """The settings that every function has. docs/reference/settings.md is generated from the fields."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PositiveFloat, SecretStr
@@ -24,7 +24,16 @@ def _split(value: object) -> object:
 
 def from_json(value: object) -> object:
     """Return the value of JSON text; another value, of the launch-config, is returned as it is."""
-    return json.loads(value) if isinstance(value, str) else value
+    return json.loads(value, object_pairs_hook=_once) if isinstance(value, str) else value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; a key that appears twice would lose its first value."""
+    read = dict(pairs)
+    for name, _ in pairs if len(read) < len(pairs) else ():
+        if [each for each, _ in pairs].count(name) > 1:
+            raise ValueError(f"the key {name} appears twice")
+    return read
 
 
 def _without_login(url: str) -> str:

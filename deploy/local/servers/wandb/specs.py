@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.local.servers.wandb.errors import Refused
+from shared.runspec.words import word
 
 TYPES: dict[str, Any] = {
     "string": str,
@@ -34,7 +35,8 @@ def filled(value: Any, variables: Mapping[str, Any]) -> Any:
         return value
     if (whole := TEMPLATE.fullmatch(value)) and whole[1] in variables:
         return variables[whole[1]]
-    return TEMPLATE.sub(lambda match: str(variables.get(match[1], match[0])), value)
+    texts = {name: word(each) or str(each) for name, each in variables.items()}
+    return TEMPLATE.sub(lambda match: texts.get(match[1], match[0]), value)
 
 
 def template_values(
