@@ -28,6 +28,7 @@ class ArgumentNames:
     submit: frozenset[str]
     # by name: no name has two meanings in these three
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    locations: frozenset[str] = frozenset()  # in which the SDK creates resources
 
 
 def check_names(given: Mapping[str, Any], path: str, known: frozenset[str]) -> None:

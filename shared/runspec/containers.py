@@ -6,12 +6,12 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
-from shared.runspec.fields import image, items, mapping, text, texts
+from shared.runspec.fields import image, items, mapping, text, texts, word
 from shared.runspec.key_secret import KEY, with_reader
 from shared.runspec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container: Vertex AI's limit
-MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
+MAX_POOLS = 4  # primary, workers, parameter servers, evaluator
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MACRO = re.compile(r"\$\{\w+\}")
@@ -47,10 +47,6 @@ def worker_pools(
     if len(pools) > MAX_POOLS:
         fix = "Vertex AI has four roles. Use replica_count for the number of machines of a pool."
         raise Reject(path, f"has {len(pools)} worker pools", fix)
-    first = mapping(pools[0], f"{path}[0]")
-    if str(first.get("replica_count", 1)) == "0":
-        fix = "Write 1 or more: the first pool leads the others."
-        raise Reject(f"{path}[0].replica_count", "is 0", fix)
     read = []
     for number, pool in enumerate(pools):
         skipped = number > 0 and pool in (None, {})
@@ -93,6 +89,8 @@ def _pool(
     if before:
         container = with_reader(container, before, f"{path}.container_spec")
     pool["container_spec"] = container
+    if pool.get("replica_count") is None:
+        pool["replica_count"] = 1  # the SDK would send 0, which Vertex AI refuses
     return pool
 
 
@@ -121,8 +119,5 @@ def _variables(value: object, path: str) -> dict[str, str]:
             problem = f"is {quoted(name)}, which Vertex AI does not accept" if name else "is empty"
             fix = "Write a variable as {name: …, value: …}, the name with letters, digits and _."
             raise Reject(f"{path}[{number}].name", problem, fix)
-        given = pair.get("value", "")
-        if isinstance(given, int | float):
-            given = str(given)
-        read[name] = text(given, f"{path}[{number}].value", "")
+        read[name] = word(pair.get("value", ""), f"{path}[{number}].value", "")
     return read

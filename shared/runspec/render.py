@@ -78,7 +78,7 @@ def render(
     warnings = _move(spec, run, path)
     project = places.project(spec.pop("project", None), f"{path}.spec.project", defaults.project)
     location = places.location(
-        spec.pop("location", None), f"{path}.spec.location", defaults.location
+        spec.pop("location", None), f"{path}.spec.location", defaults.location, names.locations
     )
     variables = _variables(draft, source, defaults)
     spec["worker_pool_specs"] = _pools(

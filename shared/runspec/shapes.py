@@ -97,6 +97,8 @@ def _flag(value: object, path: str) -> bool:
 
 def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
     """Return an enum's member by its name in any case, or by its number; None for an empty text."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value[:_LONGEST_NAME])
     if isinstance(value, int) and not isinstance(value, bool):
         name = next((name for name, number in choices.items() if number == value), str(value))
     elif isinstance(value, str):
