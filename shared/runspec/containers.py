@@ -6,7 +6,8 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
-from shared.runspec.fields import image, items, mapping, text, texts, word
+from shared.runspec.fields import image, items, mapping, text, texts
+from shared.runspec.forms.machines import check_generation
 from shared.runspec.key_secret import KEY, with_reader
 from shared.runspec.registries import FIX, refusal
 
@@ -70,6 +71,7 @@ def _pool(
     container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
     if not container:
         raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
+    check_generation(pool.get("machine_spec"), f"{path}.machine_spec")
     _check_image(container.get("image_uri"), f"{path}.container_spec.image_uri")
     for name, override in (("command", entry_point), ("args", args)):
         if override:
@@ -119,5 +121,8 @@ def _variables(value: object, path: str) -> dict[str, str]:
             problem = f"is {quoted(name)}, which Vertex AI does not accept" if name else "is empty"
             fix = "Write a variable as {name: …, value: …}, the name with letters, digits and _."
             raise Reject(f"{path}[{number}].name", problem, fix)
-        read[name] = word(pair.get("value", ""), f"{path}[{number}].value", "")
+        given = pair.get("value", "")
+        if isinstance(given, int | float):
+            given = str(given)
+        read[name] = text(given, f"{path}[{number}].value", "")
     return read

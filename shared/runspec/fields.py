@@ -3,16 +3,13 @@
 A value may be a secret, so a refusal shows its type and never its text.
 """
 
-import json
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.image import FORM, Image
-from shared.core.shorten import quoted, shown
+from shared.core.shorten import quoted
 
-_SHOWN = 200  # characters of a list that a refusal suggests
 MAX_DEPTH = 60  # of nesting; a real configuration has about ten levels
 
 _NAMES = {
@@ -75,29 +72,8 @@ def image(written: str, path: str) -> Image:
 
 
 def texts(value: object, path: str) -> list[str]:
-    """Return a list of texts; numbers and flags become text."""
-    if isinstance(value, str | Mapping):
-        raise wrong(path, "a list", value, f"Write {_as_list(value)}.")
-    return [word(one, f"{path}[{number}]") for number, one in enumerate(items(value, path))]
-
-
-def word(value: object, path: str, default: str | None = None) -> str:
-    """Return a text; a number or a flag becomes text in JSON's words, such as true or 0.1."""
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    return text(value, path, default)
-
-
-def _as_list(value: str | Mapping[str, object]) -> str:
-    """Return the list that was meant by a command line, or by an object of options."""
-    if isinstance(value, Mapping):
-        options = (f"--{str(name).lstrip('-')}=…" for name in value)
-        return shown(json.dumps(list(options), ensure_ascii=False), _SHOWN)
-    try:
-        words = shlex.split(value)
-    except ValueError:  # an open quote
-        words = value.split()
-    return shown(json.dumps(words), _SHOWN)
+    """Return a list of texts; a number becomes text, as on a command line."""
+    return [_word(one, f"{path}[{number}]") for number, one in enumerate(items(value, path))]
 
 
 def check_depth(value: object, path: str) -> None:
@@ -116,3 +92,9 @@ def _children(value: object) -> Iterator[object]:
         yield from value.values()
     elif isinstance(value, list):
         yield from value
+
+
+def _word(value: object, path: str) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return text(value, path)

@@ -15,6 +15,7 @@ from shared.core.launch import Launch, RunPath
 from shared.core.ports import CustomJobCall
 from shared.runspec.buckets import base_output_dir
 from shared.runspec.fields import text
+from shared.runspec.forms import check_strategy
 from shared.runspec.policy import admit
 
 DEFAULT = "STANDARD"  # Vertex AI's default strategy
@@ -77,6 +78,7 @@ def places(
         elif name not in usable:
             try:
                 admit(each, run, policy)
+                check_strategy(each)
             except Reject as refusal:
                 left_out[name] = f"{name} is left out: {refusal}"
             else:

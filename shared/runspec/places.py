@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Collection
+from difflib import get_close_matches
 
 from shared.core.errors import Reject
 from shared.core.shorten import quoted
 from shared.runspec.fields import text
-from shared.runspec.shapes import nearest
 
 # an id, which a domain may precede, or a number
 _PROJECT = re.compile(r"([a-z0-9][a-z0-9.-]*:)?[a-z]([a-z0-9-]{0,28}[a-z0-9])?|[1-9][0-9]{0,19}")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]{1,2}")
+_LONGEST = 80  # characters of a name that is compared with regions
 _ZONE = re.compile(r"([a-z]+-[a-z]+[0-9]{1,2})-[a-z]")
 
 
@@ -42,7 +43,7 @@ def location(value: object, path: str, default: str, known: Collection[str] = ()
         return region
     if zone := _ZONE.fullmatch(region):
         raise Reject(path, f"is {quoted(named)}, which is a zone", f"Did you mean {zone[1]}?")
-    near = nearest(region.replace("_", "-"), regions)
-    fix = f"Did you mean {near}? " if near else "Vertex AI runs no job in global, us or eu. "
-    fix += f"Valid: {', '.join(regions)}." if regions else "Write a region such as us-central1."
+    near = next(iter(get_close_matches(region[:_LONGEST].replace("_", "-"), regions, n=1)), "")
+    fix = f"Did you mean {near}?" if near else f"Valid: {', '.join(regions)}."
+    fix = fix if regions else "Write a region such as us-central1."
     raise Reject(path, f"is {quoted(named)}, which is not a region of Vertex AI", fix)

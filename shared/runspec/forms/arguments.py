@@ -25,7 +25,7 @@ _CONTEXT = r"projects/[^/]+/locations/(?P<region>[^/]+)/metadataStores/[^/]+/con
 ARGUMENTS = (
     Form(
         "spec.display_name",
-        "at most 128 characters, or leave it out for the run's name",
+        "at most 128 characters",
         "blue-sky-7",
         f"{DOCS}/reference/rest/v1/projects.locations.customJobs",
     ),
@@ -37,7 +37,7 @@ ARGUMENTS = (
     ),
     Form(
         "spec.location",
-        "a region in which the SDK runs jobs: no zone, and not `global`, `us` or `eu`",
+        "a region of the SDK's list, which is no zone, and not `global`, `us` or `eu`",
         "us-central1",
         f"{LOCATIONS}; SDK: constants.SUPPORTED_REGIONS",
     ),
@@ -49,7 +49,7 @@ ARGUMENTS = (
     ),
     Form(
         "spec.base_output_dir",
-        "a folder of a bucket, or leave it out for one folder a run",
+        "a folder of a bucket",
         "gs://my-bucket/output",
         JOB,
     ),
@@ -71,7 +71,7 @@ ARGUMENTS = (
     *(
         Form(
             f"{part}.persistent_resource_id",
-            "the id of a persistent resource of the job's project and region, not its full name",
+            "the id of a persistent resource of the job's project and region",
             "my-resource",
             "SDK: CreatePersistentResourceRequest.persistent_resource_id",
             pattern=NAME,
@@ -81,35 +81,37 @@ ARGUMENTS = (
     ),
     Form(
         "run.service_account",
-        "the address of a service account that you own; not a person's account or an agent of "
-        "Google's",
+        "the address of a service account",
         "trainer@my-project.iam.gserviceaccount.com",
         f"{DOCS}/general/custom-service-account",
         pattern=_ACCOUNT,
+        note="A person's account and Google's own service agents run no job.",
         meant=guesses.account,
     ),
     Form(
         "run.network",
-        "projects/NUMBER/global/networks/NAME with the project's number, which `gcloud projects "
-        "describe` shows",
+        "projects/NUMBER/global/networks/NAME",
         "projects/12345/global/networks/my-vpc",
         f"{JOB}#FIELDS.network",
         pattern=rf"projects/\d+/global/networks/{NAME}",
+        note="`gcloud projects describe PROJECT` shows the project's number.",
         meant=guesses.network,
     ),
     Form(
         "run.timeout",
-        "a number of seconds above zero; with FLEX_START at most seven days. Vertex AI's default "
-        "is seven days",
+        "a number of seconds above zero",
         "3600",
         SCHEDULING,
+        note="Vertex AI's default is seven days, which is also the limit of FLEX_START.",
         least=1,
     ),
     Form(
         "run.max_wait_duration",
-        "a number of seconds, with FLEX_START; 0 waits for ever. Vertex AI's default is one day",
+        "a number of seconds",
         "7200",
         FLEX,
+        note="FLEX_START waits so long for machines, and without a limit for 0. The default is one "
+        "day.",
         least=0,
     ),
     Form("run.create_request_timeout", "a number of seconds above zero", "30", RUN),
@@ -118,25 +120,26 @@ ARGUMENTS = (
     Form("run.enable_web_access", "true or false", "false", f"{JOB}#FIELDS.enable_web_access"),
     Form(
         "run.scheduling_strategy",
-        "STANDARD, SPOT or FLEX_START, or the number of one. FLEX_START needs L4, A100, H100, "
-        "H200 or B200 GPUs, and the same machine in each pool",
+        "the name or the number of a strategy",
         "SPOT",
         f"{SCHEDULING}; {FLEX}",
+        note="FLEX_START needs L4, A100, H100, H200 or B200 GPUs, and the same machine in each "
+        "pool.",
     ),
     Form(
         "run.tensorboard",
-        "projects/PROJECT/locations/REGION/tensorboards/ID of the job's region, with a service "
-        "account",
+        "projects/PROJECT/locations/REGION/tensorboards/ID of the job's region",
         "projects/p/locations/us-central1/tensorboards/123",
         f"{JOB}#FIELDS.tensorboard",
+        note="It needs run.service_account.",
         pattern=r"projects/[^/\s]+/locations/(?P<region>[^/\s]+)/tensorboards/[^/\s]+",
     ),
     Form(
         "run.experiment",
-        "the name of an experiment of the job's region, in lower-case letters, digits and -, "
-        "without a tensorboard",
+        "the name of an experiment of the job's region, in lower-case letters, digits and -",
         "my-experiment",
         RUN,
+        note="It needs run.service_account, and excludes run.tensorboard.",
         pattern=rf"{_EXPERIMENT}|{_CONTEXT}/{_EXPERIMENT}",
         meant=guesses.lower,
     ),

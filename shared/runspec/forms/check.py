@@ -75,9 +75,8 @@ def _check_words(container: Mapping[str, Any], path: str) -> None:
         for name in ("command", "args")
         for number, word in enumerate(container.get(name) or ())
     }
-    texts |= {
-        f"env[{one['name']}]": f"{one['name']}={one['value']}" for one in container.get("env", ())
-    }
+    variables = container.get("env") or ()
+    texts |= {f"env[{one['name']}]": f"{one['name']}={one['value']}" for one in variables}
     for at, text in texts.items():
         size = len(text.encode("utf-8", "replace"))
         if size > MAX_WORD:

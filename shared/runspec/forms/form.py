@@ -28,10 +28,11 @@ class Form:
     """
 
     path: str
-    write: str  # completes "Write …"
+    write: str  # completes "Write …, such as EXAMPLE."
     example: str
     source: str
     pattern: str = ""
+    note: str = ""  # more sentences
     least: int | None = None
     most: int | None = None
     required: bool = False  # wherever its parent is
@@ -64,4 +65,5 @@ class Form:
     def _fix(self, value: str, call: CustomJobCall) -> str:
         guess = self.meant(value, call) if value else ""
         near = f"Did you mean {guess}? " if guess and re.fullmatch(self.pattern, guess) else ""
-        return f"{near}Write {self.write}, such as {self.example}."
+        note = f" {self.note}" if self.note else ""
+        return f"{near}Write {self.write}, such as {self.example}.{note}"

@@ -1,5 +1,6 @@
 """Check a pool's machine: its type, its accelerators and its topology fit together."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,16 @@ def check_machine(spec: Mapping[str, Any], path: str) -> None:
     else:
         _check_gpu(spec, machine, path)
     _check_reservation(spec.get("reservation_affinity") or {}, f"{path}.reservation_affinity")
+
+
+def check_generation(machine_spec: object, path: str) -> None:
+    """Refuse a TPU generation as an accelerator type, which the SDK's enum does not know."""
+    named = str(machine_spec.get("accelerator_type")) if isinstance(machine_spec, dict) else ""
+    plain = re.sub(r"[^a-z0-9]", "", named.lower())
+    for generation, machine in hardware.GENERATIONS.items():
+        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice)?\d*", plain):
+            problem = f"is {quoted(named)}, but this TPU is a machine type"
+            raise Reject(f"{path}.accelerator_type", problem, _as_machine(machine))
 
 
 def machine_warnings(spec: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -130,8 +141,12 @@ def _elsewhere(kind: str, here: Mapping[str, object]) -> str:
     machine = hardware.MACHINES.get(kind, "")
     fix = f"Write {_or(here)}, or" if here else "Write"
     if machine in hardware.TOPOLOGIES:
-        return f"Write machine_type: {machine} and tpu_topology, without an accelerator."
+        return _as_machine(machine)
     return f"{fix} machine_type: {machine} for {kind}." if machine else f"{fix} another machine."
+
+
+def _as_machine(machine: str) -> str:
+    return f"Write machine_type: {machine} and tpu_topology, without an accelerator."
 
 
 def _or(values: object) -> str:

@@ -23,15 +23,17 @@ _FOLDER = r"(?!\.\.?(/|$))[\w.-]+(/(?!\.\.?(/|$))[\w.-]+)*"
 POOLS = (
     Form(
         POOL,
-        "one to four pools; `{}` skips a pool after the first. A TPU has one pool of one replica",
+        "one to four pools",
         "[{machine_spec: {…}, replica_count: 1, container_spec: {…}}]",
         f"{DOCS}/training/distributed-training; {COMPUTE}",
+        note="`{}` skips a pool after the first. A TPU has one pool of one replica.",
     ),
     Form(
         f"{POOL}.replica_count",
-        "a whole number; exactly 1 in the first pool, 1 or more in others. Without it, 1 is sent",
+        "1 in the first pool, and a whole number above zero in others",
         "1",
         f"{DOCS}/training/distributed-training",
+        note="Without it, 1 is sent.",
     ),
     Form(f"{POOL}.python_package_spec", "nothing: W&B Launch runs containers", "", JOB),
     Form(
@@ -165,30 +167,33 @@ POOLS = (
     ),
     Form(
         f"{_CONTAINER}.image_uri",
-        "an image that Vertex AI can pull; `${image_uri}` is the launch's",
+        "an image that Vertex AI can pull",
         "us-docker.pkg.dev/p/r/train:1",
         CONTAINERS,
+        note="`${image_uri}` is the launch's image.",
     ),
     *(
         Form(
             f"{_CONTAINER}.{name}[]",
-            "a text of at most 131071 bytes; numbers and flags become text as in JSON",
+            "a text of at most 131071 bytes",
             example,
             f"{CONTAINERS}; {EXECVE}",
+            note="Numbers and flags become text as in JSON.",
         )
         for name, example in (("command", "python"), ("args", "--lr=0.1"))
     ),
     Form(
         f"{_CONTAINER}.env[].name",
-        "letters, digits and _, not beginning with a digit; at most 100 variables in a container",
+        "letters, digits and _, not beginning with a digit",
         "TRAIN_LR",
         f"{DOCS}/reference/rest/v1/EnvVar; {CONTAINERS}",
+        note="A container has at most 100 variables, with those of W&B.",
     ),
     Form(
         f"{_CONTAINER}.env[].value",
-        "a text of which NAME=VALUE has at most 131071 bytes; numbers and flags become text as in "
-        "JSON",
+        "a text of which NAME=VALUE has at most 131071 bytes",
         '"0.1"',
         f"{DOCS}/reference/rest/v1/EnvVar; {EXECVE}",
+        note="Numbers and flags become text as in JSON.",
     ),
 )
