@@ -108,8 +108,8 @@ def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
     if not name:
         return None
     if name not in choices:
-        endings = [choice for choice in choices if choice.endswith(f"_{name}")]
-        near = endings[0] if len(endings) == 1 else nearest(name, choices)
+        longer = [choice for choice in choices if f"_{name}_" in f"_{choice}_"]
+        near = longer[0] if len(longer) == 1 else nearest(name, choices)
         meant = f"Did you mean {near}? " if near else ""
         problem = f"is {quoted(value)}, which Vertex AI does not know"
         raise Reject(path, problem, meant + _valid(choices))

@@ -9,6 +9,7 @@ from shared.core.shorten import quoted
 from shared.runspec.forms import hardware
 from shared.runspec.forms.pools import RESERVATION_KEY
 
+_CORES = "Write 8, or a multiple of 32 for a pod."
 _UNSPECIFIED = "ACCELERATOR_TYPE_UNSPECIFIED"
 
 
@@ -74,6 +75,7 @@ def _check_pair(spec: Mapping[str, Any], machine: str, path: str) -> None:
     if kind and not count:
         counts = (known or {}).get(kind, ())
         fix = f"Write {_or(counts)}." if counts else "Write the number of accelerators."
+        fix = _CORES if machine == hardware.CLOUD_TPU else fix
         raise Reject(f"{path}.accelerator_count", f"is missing beside {kind}", fix)
     if count and not kind:
         fix = f"Write {_or(known)}" if known else "Write its type, such as NVIDIA_TESLA_T4"
@@ -113,8 +115,8 @@ def _check_tpu(spec: Mapping[str, Any], machine: str, path: str) -> None:
             fix = _elsewhere(kind, {}) if kind else "Write TPU_V2 or TPU_V3."
             raise Reject(f"{path}.accelerator_type", problem, fix)
         if count != 8 and count % 32:
-            problem = f"is {count}, but {kind} has 8 cores, or a multiple of 32 in a pod"
-            raise Reject(f"{path}.accelerator_count", problem, "Write 8 or 32.")
+            problem = f"is {count}, which is no number of cores of {kind}"
+            raise Reject(f"{path}.accelerator_count", problem, _CORES)
         return
     if kind and not (kind.startswith("TPU_V") and kind not in ("TPU_V2", "TPU_V3")):
         problem = f"is {kind}, but the machine type {machine} is the TPU"

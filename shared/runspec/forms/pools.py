@@ -95,9 +95,10 @@ POOLS = (
     ),
     Form(
         f"{POOL}.disk_spec.boot_disk_type",
-        "pd-ssd, pd-standard or hyperdisk-balanced",
+        "a boot disk type",
         "pd-ssd",
         COMPUTE,
+        note="Valid: pd-ssd, pd-standard, hyperdisk-balanced.",
         pattern=_DISKS,
         meant=guesses.lower,
     ),
