@@ -1,4 +1,4 @@
-"""Values that Vertex AI documents as invalid, through submit's door and by `plan`: refused alike, and nothing is sent."""
+"""Values that Vertex AI documents as invalid: submit's door and `plan` refuse them alike, and nothing is sent."""
 
 import os
 

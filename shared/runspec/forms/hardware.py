@@ -74,6 +74,18 @@ MACHINES = {  # an example for each accelerator
     "TPU_V3": CLOUD_TPU,
     "TPU_V5_LITEPOD": "ct5lp-hightpu-4t",
 }
+MACHINE_TYPES = (  # that are documented with accelerators
+    *(f"n1-standard-{cpus}" for cpus in (4, 8, 16, 32, 64, 96)),
+    *(f"n1-highmem-{cpus}" for cpus in (2, 4, 8, 16, 32, 64, 96)),
+    *(f"n1-highcpu-{cpus}" for cpus in (16, 32, 64, 96)),
+    *(f"g2-standard-{size}" for size in _GPU_MACHINES["g2-standard"][1]),
+    *(f"g4-standard-{size}" for size in _GPU_MACHINES["g4-standard"][1]),
+    *(f"a2-highgpu-{number}g" for number in (1, 2, 4, 8)),
+    "a2-megagpu-16g",
+    *(f"a2-ultragpu-{number}g" for number in (1, 2, 4, 8)),
+    *(f"a3-highgpu-{number}g" for number in (1, 2, 4, 8)),
+    *("a3-megagpu-8g", "a3-ultragpu-8g", "a4-highgpu-8g", "a4x-highgpu-4g"),
+)
 FLEX_GPUS = ("NVIDIA_L4", "A100", "H100", "H200", "NVIDIA_B200")  # parts of their names
 
 
