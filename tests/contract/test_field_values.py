@@ -6,20 +6,26 @@ from typing import Any
 
 import pytest
 from google.cloud import aiplatform
+from google.cloud.aiplatform_v1.types import CustomJob
 
+from deploy.local.servers.vertex.hardware import machine_errors
 from shared.adapters.vertex.submit import argument_names
 from shared.config.ladder import Ladder
 from shared.core.errors import Reject
 from shared.core.shape import Shape
 from shared.runspec.forms import FORMS
+from shared.runspec.forms.hardware import MACHINE_TYPES
+from shared.runspec.forms.machines import check_machine
 from shared.runspec.prepare import Preparation, PreparedJob
 from shared.runspec.render import ArgumentNames
 from tests.fakes import FakeJobs, FakeQueueConfigs, FakeSweeps
-from tests.unit.field_values import REFUSED, SENT, Change, configured, flex, machine
+from tests.unit.field_values import REFUSED, SENT, Change, configured, flex, machine, pool
 from tests.unit.specs import SITE, launch_of, run_spec
 
 NAMES = ArgumentNames(**argument_names())
 PREPARATION = Preparation(FakeQueueConfigs(), FakeJobs(), FakeSweeps(), replace(SITE, project="p"), NAMES)
+# the page lists neither the K80 nor, as accelerators, TPU v4 and v5e
+UNSURE = ("NVIDIA_TESLA_K80", "TPU_V4_POD", "TPU_V5_LITEPOD")
 PATHS = {form.path for form in FORMS}
 
 
@@ -37,8 +43,8 @@ def test_a_valid_value_is_sent(row: str) -> None:
     for step in changes[-1][0] if expected is not None else ():
         value = value[step]
     assert expected is None or value == expected
-    for pool in call.constructor["worker_pool_specs"]:
-        aiplatform.gapic.WorkerPoolSpec(pool)
+    for each in call.constructor["worker_pool_specs"]:
+        aiplatform.gapic.WorkerPoolSpec(each)
 
 
 @pytest.mark.parametrize("row", REFUSED)
@@ -91,8 +97,8 @@ def test_every_form_has_a_source_and_an_example_that_it_accepts() -> None:
 )
 def test_what_vertex_may_still_accept_is_a_warning(spec: dict[str, Any], warning: str) -> None:
     """Its documentation says otherwise, and such a queue may work today."""
-    [told] = prepared(((("spec", "worker_pool_specs", 0, "machine_spec"), spec),)).call.warnings
-    assert warning in told
+    [shown] = prepared(((("spec", "worker_pool_specs", 0, "machine_spec"), spec),)).call.warnings
+    assert warning in shown
 
 
 def test_a_launch_moves_to_flex_start_only_if_it_can_have_it() -> None:
@@ -108,3 +114,26 @@ def test_a_launch_moves_to_flex_start_only_if_it_can_have_it() -> None:
     job = prepared((spot,), preparation)
     assert job.next_places == ("us-central1 with STANDARD",)
     assert "FLEX_START needs" in job.launch.climb.left_out
+
+
+def test_the_stand_in_judges_machines_as_we_do() -> None:
+    """Its table is written from the same page, apart from ours."""
+    types, different = aiplatform.gapic.AcceleratorType, []
+    for name in (*MACHINE_TYPES, "e2-standard-4", "cloud-tpu", "ct5lp-hightpu-4t"):
+        for kind in types:
+            for count in (1, 2, 3, 4, 8, 16, 32) if kind and kind.name not in UNSURE else ():
+                spec = machine(name, kind.name, count)
+                message = CustomJob(job_spec={"worker_pool_specs": [pool(machine_spec=spec)]})
+                theirs = bool(list(machine_errors(CustomJob.pb(message))))
+                if theirs != is_refused(spec):
+                    different.append((spec, theirs))
+    assert different == []
+
+
+def is_refused(spec: dict[str, Any]) -> bool:
+    """Tell whether submit refuses a machine."""
+    try:
+        check_machine(spec, "machine_spec")
+    except Reject:
+        return True
+    return False
