@@ -20,7 +20,7 @@ def project(value: object, path: str, default: str) -> str:
     named = text(value, path, "").strip() or default
     if named == default or _PROJECT.fullmatch(named):
         return named
-    first = named.removeprefix("projects/").partition("/")[0].lower()
+    first = named.removeprefix("projects/").partition("/")[0].lower().replace("_", "-")
     near = f"Did you mean {first}? " if _PROJECT.fullmatch(first) else ""
     fix = f"{near}Write a project's id, such as my-project-123, or its number in digits."
     raise Reject(path, f"is {quoted(named)}, which is not a project", fix)
@@ -43,7 +43,13 @@ def location(value: object, path: str, default: str, known: Collection[str] = ()
         return region
     if zone := _ZONE.fullmatch(region):
         raise Reject(path, f"is {quoted(named)}, which is a zone", f"Did you mean {zone[1]}?")
-    near = next(iter(get_close_matches(region[:_LONGEST].replace("_", "-"), regions, n=1)), "")
+    near = next(iter(get_close_matches(_plain(region), regions, n=1, cutoff=0.75)), "")
     fix = f"Did you mean {near}?" if near else f"Valid: {', '.join(regions)}."
     fix = fix if regions else "Write a region such as us-central1."
     raise Reject(path, f"is {quoted(named)}, which is not a region of Vertex AI", fix)
+
+
+def _plain(region: str) -> str:
+    """Return a region's name in Google's spelling; eu-west-1 is one of AWS."""
+    plain = re.sub(r"[_ ]", "-", region[:_LONGEST])
+    return re.sub(r"^eu-", "europe-", re.sub(r"-(\d+)$", r"\1", plain))

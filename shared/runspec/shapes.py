@@ -82,7 +82,7 @@ def decimal(value: object, path: str) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(path, "a number", value)
     if math.isnan(value) or abs(value) > _LARGEST:
-        raise wrong(path, "a number", value)
+        raise Reject(path, "is not a number that Vertex AI can hold", "Write a smaller number.")
     return value
 
 

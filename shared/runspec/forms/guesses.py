@@ -3,6 +3,7 @@
 import re
 
 from shared.core.ports import CustomJobCall
+from shared.runspec.forms import hardware
 
 _MEMBER = re.compile(r"(serviceAccount|user|group|domain):")  # as IAM writes members
 _VERSION = re.compile(r"/cryptoKeyVersions/[^/]+$")
@@ -19,7 +20,15 @@ def account(value: str, call: CustomJobCall) -> str:
     """Guess an account from IAM's form of a member, a resource name, or a name alone."""
     named = _MEMBER.sub("", value.strip()).rpartition("/")[2].lower()
     domain = call.project.rpartition(":")[2]
-    return named if "@" in named else f"{named}@{domain}.iam.gserviceaccount.com"
+    is_name = re.fullmatch(r"[a-z][a-z0-9-]*", named) and not domain.isdecimal()
+    return f"{named}@{domain}.iam.gserviceaccount.com" if is_name else named
+
+
+def machine(value: str, call: CustomJobCall) -> str:
+    """Guess a machine type from a name of Cloud TPU's own API, or from another spelling."""
+    plain = lower(value.rpartition("/")[2], call)
+    names = {"ct5lp": "v5e", "ct6e": "v6e", "tpu7x": "7x"}
+    return hardware.tpu_machine(names.get(plain, plain)) or plain
 
 
 def network(value: str, _: CustomJobCall) -> str:

@@ -53,7 +53,9 @@ TOPOLOGIES = {
     "tpu7x-standard-4t": _CUBES,
 }
 _TPU = re.compile(r"cloud-tpu|(ct\w+|tpu\w+)-.+")
-GENERATIONS = {  # of TPUs that are machine types
+_GENERATIONS = {  # of TPUs, as Cloud TPU's own API begins their names
+    "v2": CLOUD_TPU,
+    "v3": CLOUD_TPU,
     "v5e": "ct5lp-hightpu-4t",
     "v5lite": "ct5lp-hightpu-4t",
     "v6e": "ct6e-standard-4t",
@@ -97,6 +99,15 @@ def is_tpu(machine: str) -> bool:
 def is_settled(accelerator: str) -> bool:
     """Tell whether no new machine type can have an accelerator: an old GPU of n1, or a TPU."""
     return accelerator in _N1_COUNTS or accelerator.startswith("TPU_")
+
+
+def tpu_machine(name: str) -> str:
+    """Return the machine type that a name of Cloud TPU's own API means, such as v5litepod-4."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    for generation, machine in _GENERATIONS.items():
+        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice)?\d*", plain):
+            return machine
+    return ""
 
 
 def sizes(machine: str) -> tuple[str, ...]:

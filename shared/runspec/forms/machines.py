@@ -34,11 +34,11 @@ def check_machine(spec: Mapping[str, Any], path: str) -> None:
 def check_generation(machine_spec: object, path: str) -> None:
     """Refuse a TPU generation as an accelerator type, which the SDK's enum does not know."""
     named = str(machine_spec.get("accelerator_type")) if isinstance(machine_spec, dict) else ""
-    plain = re.sub(r"[^a-z0-9]", "", named.lower())
-    for generation, machine in hardware.GENERATIONS.items():
-        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice)?\d*", plain):
-            problem = f"is {quoted(named)}, but this TPU is a machine type"
-            raise Reject(f"{path}.accelerator_type", problem, _as_machine(machine))
+    known = re.fullmatch(r"tpu[-_ ]v(2|3|5[-_ ]litepod)", named.strip().lower())
+    machine = "" if known else hardware.tpu_machine(named)
+    if machine in hardware.TOPOLOGIES:
+        problem = f"is {quoted(named)}, but this TPU is a machine type"
+        raise Reject(f"{path}.accelerator_type", problem, _as_machine(machine))
 
 
 def machine_warnings(spec: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -56,10 +56,10 @@ def machine_warnings(spec: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _check_type(machine: str, path: str) -> None:
-    for generation, meant in hardware.GENERATIONS.items():
-        if machine.startswith((generation, f"tpu-{generation}", "ct6e-tpu")):
-            fix = f"Write {meant}, and tpu_topology."
-            raise Reject(path, f"is {quoted(machine)}, a name of Cloud TPU's own API", fix)
+    if meant := hardware.tpu_machine(machine):
+        beside = "accelerator_type" if meant == hardware.CLOUD_TPU else "tpu_topology"
+        fix = f"Write {meant}, and {beside}."
+        raise Reject(path, f"is {quoted(machine)}, a name of Cloud TPU's own API", fix)
     if known := hardware.sizes(machine):
         problem = f"is {quoted(machine)}, which does not exist"
         raise Reject(path, problem, f"Valid: {', '.join(known)}.")
@@ -69,6 +69,9 @@ def _check_pair(spec: Mapping[str, Any], machine: str, path: str) -> None:
     """Check that a type and a count stand together."""
     kind, count = accelerator_of(spec), spec.get("accelerator_count") or 0
     known = hardware.accelerators(machine)
+    if spec.get("gpu_partition_size") and not kind:
+        problem = "is missing beside gpu_partition_size"
+        raise Reject(f"{path}.accelerator_type", problem, "Write the type of the GPU.")
     if count < 0:
         problem, fix = f"is {count}", "Write a number above zero, or leave it out."
         raise Reject(f"{path}.accelerator_count", problem, fix)

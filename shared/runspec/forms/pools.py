@@ -43,7 +43,7 @@ POOLS = (
         COMPUTE,
         pattern="[a-z][a-z0-9]*(-[a-z0-9]+)+",
         required=True,
-        meant=guesses.lower,
+        meant=guesses.machine,
     ),
     Form(
         f"{_MACHINE}.accelerator_type",
