@@ -36,11 +36,11 @@ def location(value: object, path: str, default: str, known: Collection[str] = ()
     """
     named = text(value, path, "").strip() or default
     region = named.lower()
-    if named == default:
-        return named
     regions = sorted(name for name in known if _REGION.fullmatch(name))
     if _REGION.fullmatch(region) and (region in regions or not regions):
         return region
+    if named == default and not _REGION.fullmatch(region):  # the settings have checked it
+        return named
     if zone := _ZONE.fullmatch(region):
         raise Reject(path, f"is {quoted(named)}, which is a zone", f"Did you mean {zone[1]}?")
     near = next(iter(get_close_matches(_plain(region), regions, n=1, cutoff=0.75)), "")

@@ -73,7 +73,9 @@ class Preparation:
         admit(call, run, self.policy)
         call = check_forms(call, draft.spec.config.path if draft.spec.config else "spec")
         self._check_run(draft.spec)
-        launch, call, next_places = place(draft.launch, call, self.ladder, self.policy)
+        launch, call, next_places = place(
+            draft.launch, call, self.ladder, self.policy, self.names.locations
+        )
         # again: a place has its own region, and a resumed run the folder of its record
         check_places(call.constructor, "spec", call.project, self.defaults.reserved)
         admit(call, run, self.policy)

@@ -10,7 +10,7 @@ from google.cloud.aiplatform_v1.types import CustomJob
 
 from deploy.local.servers.vertex.hardware import machine_errors
 from shared.adapters.vertex.submit import argument_names
-from shared.config.ladder import Ladder
+from shared.config.ladder import Ladder, Region
 from shared.core.errors import Reject
 from shared.core.shape import Shape
 from shared.runspec.forms import FORMS
@@ -137,3 +137,11 @@ def is_refused(spec: dict[str, Any]) -> bool:
     except Reject:
         return True
     return False
+
+
+def test_a_region_of_the_ladder_that_the_sdk_does_not_know_is_left_out() -> None:
+    """The launch stays in its own region; it would fail in the other."""
+    region = Region(region="us-east99", staging_bucket="gs://other")
+    job = prepared((), replace(PREPARATION, ladder=Ladder(regions=(region,))))
+    assert job.next_places == ()
+    assert job.launch.climb.left_out == "us-east99 is left out: the SDK runs no job there"
