@@ -27,6 +27,7 @@ class ArgumentNames:
     submit: frozenset[str]
     # by name: no name has two meanings in these three
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    locations: frozenset[str] = frozenset()  # in which the SDK creates resources
 
 
 def display_name(wanted: object, path: str, run_name: str, run_id: str) -> str:

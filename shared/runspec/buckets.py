@@ -10,7 +10,9 @@ from shared.core.reserved import BUCKET, FIX, ReservedPlaces
 from shared.core.shorten import quoted
 from shared.runspec.fields import text
 
-_PLACE = re.compile(rf"(?P<scheme>gs://)?{BUCKET}(?P<folder>/.*)?", re.DOTALL)
+_PLACE = re.compile(rf"(?P<scheme>gs://)?(?P<bucket>{BUCKET})(?P<folder>/.*)?", re.DOTALL)
+_NAME = re.compile(r"(?!goog)(?!.*\.\.).{3,}")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
 def staging_bucket(value: object, path: str) -> str:
@@ -23,6 +25,7 @@ def staging_bucket(value: object, path: str) -> str:
     if not place:
         fix = "Write gs://BUCKET or gs://BUCKET/FOLDER."
         raise Reject(path, f"is {quoted(bucket)}, not a bucket", fix)
+    _check_name(place, path)
     _check_folder(place, path)
     return bucket if place["scheme"] else f"gs://{bucket}"
 
@@ -41,6 +44,7 @@ def base_output_dir(value: object, path: str, bucket: str, run: RunPath) -> str:
     if not place or not place["scheme"]:
         fix = "Write gs://BUCKET/FOLDER, or leave it out."
         raise Reject(path, f"is {quoted(folder)}, not in a bucket", fix)
+    _check_name(place, path)
     _check_folder(place, path)
     return folder
 
@@ -52,6 +56,15 @@ def check_places(
     for name in ("staging_bucket", "base_output_dir"):
         if problem := reserved.problem(text(spec.get(name), f"{path}.{name}", ""), project):
             raise Reject(f"{path}.{name}", problem, FIX)
+
+
+def _check_name(place: re.Match[str], path: str) -> None:
+    """Refuse a name that no bucket can have: cloud.google.com/storage/docs/buckets#naming."""
+    name = place["bucket"]
+    long = any(len(part) > 63 for part in name.split("."))
+    if not _NAME.fullmatch(name) or _ADDRESS.fullmatch(name) or long:
+        problem = f"is {quoted(place[0])}, and no bucket can have this name"
+        raise Reject(path, problem, "Write the name of a bucket: gs://BUCKET.")
 
 
 def _check_folder(place: re.Match[str], path: str) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
 from shared.runspec.fields import image, items, mapping, one_word, text, texts
+from shared.runspec.forms.machines import check_generation
 from shared.runspec.key_secret import KEY, with_reader
 from shared.runspec.registries import FIX, refusal
 from shared.runspec.words import as_variable, as_variables
 
 MAX_VARIABLES = 100  # of a container: Vertex AI's limit
-MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
+MAX_POOLS = 4  # primary, workers, parameter servers, evaluator
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MACHINE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")  # n1-standard-4, cloud-tpu
@@ -50,10 +51,6 @@ def worker_pools(
     if len(pools) > MAX_POOLS:
         fix = "Vertex AI has four roles. Use replica_count for the number of machines of a pool."
         raise Reject(path, f"has {len(pools)} worker pools", fix)
-    first = mapping(pools[0], f"{path}[0]", _POOL_FIX)
-    if str(first.get("replica_count", 1)) == "0":
-        fix = "Write 1 or more: the first pool leads the others."
-        raise Reject(f"{path}[0].replica_count", "is 0", fix)
     read = []
     for number, pool in enumerate(pools):
         skipped = number > 0 and pool in (None, {})
@@ -106,6 +103,7 @@ def _pool(
     container = dict(mapping(pool.get("container_spec"), f"{path}.container_spec"))
     if not container:
         raise Reject(f"{path}.container_spec", "is missing", _POOL_FIX)
+    check_generation(pool.get("machine_spec"), f"{path}.machine_spec")
     _check_image(container.get("image_uri"), f"{path}.container_spec.image_uri")
     for name, override in (("command", entry_point), ("args", args)):
         if override:
@@ -125,6 +123,8 @@ def _pool(
     if before:
         container = with_reader(container, before, f"{path}.container_spec")
     pool["container_spec"] = container
+    if pool.get("replica_count") is None:
+        pool["replica_count"] = 1  # the SDK would send 0, which Vertex AI refuses
     return pool
 
 

@@ -5,7 +5,7 @@ on through the regions, then with the next strategy through the regions again. I
 launch that asks for STANDARD never becomes a preemptible one, even if SPOT is listed before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from shared.config.ladder import Ladder, Region
@@ -15,6 +15,7 @@ from shared.core.launch import Launch, RunPath
 from shared.core.ports import CustomJobCall
 from shared.runspec.buckets import base_output_dir
 from shared.runspec.fields import text
+from shared.runspec.forms import check_strategy
 from shared.runspec.policy import admit
 
 DEFAULT = "STANDARD"  # Vertex AI's default strategy
@@ -36,14 +37,19 @@ def place_of(call: CustomJobCall) -> str:
 
 
 def place(
-    launch: Launch, call: CustomJobCall, ladder: Ladder, policy: AdmissionPolicy
+    launch: Launch,
+    call: CustomJobCall,
+    ladder: Ladder,
+    policy: AdmissionPolicy,
+    known: Collection[str] = (),
 ) -> tuple[Launch, CustomJobCall, tuple[str, ...]]:
     """Return the record and the call of this attempt, and the places that follow.
 
-    The attempt goes to the first place that this launch has not tried in this round.
+    The attempt goes to the first place that this launch has not tried in this round. `known` are
+    the SDK's locations, if it limits them.
     """
     climb = launch.climb
-    usable, left_out = places(call, ladder, launch.entry.run, policy)
+    usable, left_out = places(call, ladder, launch.entry.run, policy, known)
     open_to_it = [name for name in usable if name not in climb.barred] or [place_of(call)]
     ahead = [name for name in open_to_it if name not in climb.tried]
     tried = climb.tried if ahead else ()
@@ -65,7 +71,11 @@ def place(
 
 
 def places(
-    call: CustomJobCall, ladder: Ladder, run: RunPath, policy: AdmissionPolicy
+    call: CustomJobCall,
+    ladder: Ladder,
+    run: RunPath,
+    policy: AdmissionPolicy,
+    known: Collection[str] = (),
 ) -> tuple[dict[str, CustomJobCall], str]:
     """Return the job's call for each usable place, its own first, and why others are left out."""
     usable, left_out = {place_of(call): call}, {}
@@ -74,9 +84,12 @@ def places(
         name = place_of(each)
         if tied and each.location != call.location:
             left_out[each.location] = f"{each.location} is left out, because {tied} is regional"
+        elif known and each.location not in known:
+            left_out[each.location] = f"{each.location} is left out: the SDK runs no job there"
         elif name not in usable:
             try:
                 admit(each, run, policy)
+                check_strategy(each)
             except Reject as refusal:
                 left_out[name] = f"{name} is left out: {refusal}"
             else:

@@ -4,7 +4,7 @@ They apply to W&B queue items and to other systems' requests. The check reads th
 CustomJob, so a macro or an override cannot avoid it. A fuzzer compares it with the SDK's message.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from shared.core.launch import RunPath
 from shared.core.ports import CustomJobCall
 from shared.core.shorten import quoted
 from shared.runspec import limits
-from shared.runspec.fields import items, mapping
+from shared.runspec.walk import values
 
 POOL = "spec.worker_pool_specs[]"
 REPLICAS = f"{POOL}.replica_count"  # of which `max_replicas` limits the sum
@@ -36,7 +36,7 @@ def admit(call: CustomJobCall, run: RunPath, policy: AdmissionPolicy) -> None:
         if limit is None:
             continue
         for field in rule.fields:
-            for path, found in _values(document, field):
+            for path, found in values(document, field):
                 value = rule.read(found, path)
                 if field == VARIABLES and value in call.own_variables:
                     continue
@@ -76,28 +76,6 @@ def _document(call: CustomJobCall, run: RunPath) -> dict[str, Any]:
         "entity": run.entity,
         "project": f"{run.entity}/{run.project}",
     }
-
-
-def _values(document: Mapping[str, Any], field: str) -> Iterator[tuple[str, object]]:
-    """Yield the values of a field with their paths; None if it is missing.
-
-    `[]` stands for each element of a list. An empty pool asks for nothing.
-    """
-    return _within(document, field.replace("[]", ".[]").split("."), "")
-
-
-def _within(holder: object, steps: list[str], path: str) -> Iterator[tuple[str, object]]:
-    if not steps:
-        yield path, holder
-        return
-    step, *rest = steps
-    if step == "[]":
-        for number, one in enumerate(items(holder, path)):
-            if one or not rest:
-                yield from _within(one, rest, f"{path}[{number}]")
-    else:
-        inner = mapping(holder, path).get(step)
-        yield from _within(inner, rest, f"{path}.{step}".removeprefix("."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +159,7 @@ def _check_replicas(most: int | None, document: Mapping[str, Any]) -> None:
     """Check the sum of all pools' replicas; a pool without a count has one."""
     if most is None:
         return
-    total = sum(limits.replicas(value, path) for path, value in _values(document, REPLICAS))
+    total = sum(limits.replicas(value, path) for path, value in values(document, REPLICAS))
     if total > most:
         problem = f"asks for {total} replicas in all"
         raise _refusal("max_replicas", POOL.removesuffix("[]"), problem, f"at most {most}")

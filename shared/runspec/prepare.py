@@ -1,4 +1,4 @@
-"""Prepare the CustomJob of a launch, in seven steps. Submit, `plan` and `doctor` call this."""
+"""Prepare the CustomJob of a launch, step by step. Submit, `plan` and `doctor` call this."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from shared.runspec import render as rendering
 from shared.runspec.arguments import ArgumentNames
 from shared.runspec.buckets import check_places
 from shared.runspec.defaults import complete
+from shared.runspec.forms import check as check_forms
 from shared.runspec.keys import check_keys
 from shared.runspec.ladder import place
 from shared.runspec.model import Draft, RunSpec
@@ -72,8 +73,11 @@ class Preparation:
         call = self.render(draft, self.defaults, self.names, job)
         run = draft.launch.entry.run
         admit(call, run, self.policy)
+        call = check_forms(call, draft.spec.config.path if draft.spec.config else "spec")
         self._check_run(draft.spec)
-        launch, call, next_places = place(draft.launch, call, self.ladder, self.policy)
+        launch, call, next_places = place(
+            draft.launch, call, self.ladder, self.policy, self.names.locations
+        )
         # again: a place has its own region, and a resumed run the folder of its record
         check_places(call.constructor, "spec", call.project, self.defaults.reserved)
         admit(call, run, self.policy)

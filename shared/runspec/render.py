@@ -76,7 +76,7 @@ def render(
     warnings = [*ignored(launch.run_spec, asked, job), *_move(spec, run, path)]
     project = places.project(spec.pop("project", None), f"{path}.spec.project", defaults.project)
     location = places.location(
-        spec.pop("location", None), f"{path}.spec.location", defaults.location
+        spec.pop("location", None), f"{path}.spec.location", defaults.location, names.locations
     )
     variables = _variables(draft, source, defaults)
     pools = spec.get("worker_pool_specs")

@@ -76,7 +76,7 @@ def decimal(value: object, path: str) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(path, "a number", value)
     if math.isnan(value) or abs(value) > _LARGEST:
-        raise wrong(path, "a number", value)
+        raise Reject(path, "is not a number that Vertex AI can hold", "Write a smaller number.")
     return value
 
 
@@ -102,7 +102,8 @@ def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
     if not name:
         return None
     if name not in choices:
-        near = nearest(name, choices)
+        longer = [choice for choice in choices if f"_{name}_" in f"_{choice}_"]
+        near = longer[0] if len(longer) == 1 else nearest(name, choices)
         meant = f"Did you mean {near}? " if near else ""
         problem = f"is {quoted(value)}, which Vertex AI does not know"
         raise Reject(path, problem, meant + _valid(choices))

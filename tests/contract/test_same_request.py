@@ -336,7 +336,7 @@ AGENT_ROWS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "after a requeue": (BASE, {"_resume_count": 2}, {f"-{CONTAINERS}.env.WANDB_RESUME"}),
     "no name": (BASE, {"name": None}, {"display_name"}),
     "a long name": (BASE, {"name": "n" * 128}, set()),
-    "its own folder": (BASE + "  base_output_dir: gs://b2", {}, {"-job_spec.base_output_directory.output_uri_prefix"}),
+    "its own folder": (BASE + "  base_output_dir: gs://two", {}, {"-job_spec.base_output_directory.output_uri_prefix"}),
     "its own name": (BASE + "  display_name: own", {}, {"display_name"}),
     "no run id": (BASE, {"run_id": None}, {"labels.wandb-run-id", f"{CONTAINERS}.env.WANDB_RUN_ID"}),
     "labels and a key": (BASE + "  labels: {a: b}\n  encryption_spec_key_name: projects/p/k", {}, set()),

@@ -173,7 +173,8 @@ def test_waiting_items_are_rendered_as_by_submit_and_a_bad_one_is_refused(standi
     """A good item shows its CustomJob, but for keys; a bad one the field and the fix, and the exit code says so."""
     with door_to(standin, shows_run_specs=True) as door:
         door.make_queue("vertex", VERTEX)
-        good = run_spec(put(VERTEX, ("spec", "service_account"), "a@b"), _wandb_api_key=AUTHORS_KEY)
+        account = put(VERTEX, ("spec", "service_account"), "a@p.iam.gserviceaccount.com")
+        good = run_spec(account, _wandb_api_key=AUTHORS_KEY)
         good["overrides"] = {"run_config": {"said": f"my key is {AUTHORS_KEY}"}}
         bad = run_spec(put(VERTEX, ("spec", "worker_pool_spec"), []), author=AUTHORS_KEY)
         items = [door.push("vertex", good), door.push("vertex", bad)]

@@ -117,7 +117,7 @@ def test_another_systems_request_is_launched_once(outside: Outside, shape: Any) 
 def test_a_request_may_leave_the_resource_arguments_to_a_queue(outside: Outside) -> None:
     """W&B is asked for its configuration, and template variables are filled in; while W&B is down the request waits."""
     pool = {**POOL, "machine_spec": {"machine_type": "{{machine}}"}, "replica_count": "{{replicas}}"}
-    config = {"gcp-vertex": {"spec": {"worker_pool_specs": [pool], "staging_bucket": "gs://of-queue"}}}
+    config = {"gcp-vertex": {"spec": {"worker_pool_specs": [POOL, pool], "staging_bucket": "gs://of-queue"}}}
     schemas = {"machine": {"type": "string", "enum": ["n1-standard-8"]}, "replicas": {"type": "integer", "default": 2}}
     outside.wandb.make_queue("team", "templates", config={"resource_args": config}, template_variables=schemas)
     asked = {
@@ -139,7 +139,7 @@ def test_a_request_may_leave_the_resource_arguments_to_a_queue(outside: Outside)
     for message in (Ticket(launch_key=request.launch_key), request, refused):
         assert submit.post(**eventarc(encode(message))).status_code == 200
     [job] = outside.vertex.jobs()
-    [rendered] = job.message.job_spec.worker_pool_specs
+    [_, rendered] = job.message.job_spec.worker_pool_specs
     assert (rendered.machine_spec.machine_type, rendered.replica_count) == ("n1-standard-8", 2)
     variables = {variable.name: variable.value for variable in rendered.container_spec.env}
     assert variables["WANDB_LAUNCH_QUEUE_NAME"] == "templates"

@@ -24,7 +24,7 @@ WORDS: dict[str, list[str]] = {
         f"us-docker.pkg.dev/p/team/train@{DIGEST}",
         "ghcr.io/other/x:2",
     ],
-    "machine_types": ["n1-standard-4", "g2-standard-8", "a3-megagpu-8g", "ct5lp-hightpu-4t"],
+    "machine_types": ["n1-standard-4", "g2-standard-8", "a3-highgpu-8g", "ct5lp-hightpu-4t"],
     "accelerator_types": ["NVIDIA_L4", "NVIDIA_H100_80GB", "NVIDIA_TESLA_T4"],
     "tpu_topologies": ["2x2", "16x16"],
     "boot_disk_types": ["pd-ssd", "pd-standard", "hyperdisk-balanced"],
@@ -116,6 +116,13 @@ IMAGES = [
 ]
 
 
+ACCELERATORS = {  # of the machine types
+    "n1-standard-4": ("NVIDIA_TESLA_T4", 1),
+    "g2-standard-8": ("NVIDIA_L4", 1),
+    "a3-highgpu-8g": ("NVIDIA_H100_80GB", 8),
+}
+
+
 @dataclass
 class Case:
     """A policy, and the launch that is compared with it. `values` fill the queue's template variables."""
@@ -178,23 +185,30 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
     def maybe(**given: Callable[[], Any]) -> dict[str, Any]:
         return {name: make() for name, make in given.items() if random.random() < 0.4}
 
+    region = word("regions")
+
     def resource(end: str) -> Callable[[], str]:
         return lambda: f"projects/{word('projects')}/{end}"
 
-    def pool() -> dict[str, Any]:
+    def pool(machine_type: str) -> dict[str, Any]:
         server, path = word("nfs_mounts").split(":")
         address, filesystem, handle = word("lustre_mounts").split(":")
         lustre = {"instance_ip": address, "filesystem": filesystem, "volume_handle": handle, "mount_point": "l"}
-        affinity = {"reservation_affinity_type": 3, "values": [f"projects/{word('projects')}/zones/z/reservations/r"]}
-        machine = maybe(
-            accelerator_type=lambda: word("accelerator_types"),
-            tpu_topology=lambda: word("tpu_topologies"),
-            reservation_affinity=lambda: affinity,
-        )
+        affinity = {
+            "reservation_affinity_type": 3,
+            "key": "compute.googleapis.com/reservation-name",
+            "values": [f"projects/{word('projects')}/zones/z/reservations/r"],
+        }
+        machine = maybe(reservation_affinity=lambda: affinity)
+        accelerator, count = ACCELERATORS.get(machine_type, ("", 0))
+        if accelerator in rules.get("accelerator_types", [accelerator]) and accelerator and random.random() < 0.4:
+            machine |= {"accelerator_type": accelerator, "accelerator_count": count}
+        if machine_type not in ACCELERATORS:
+            machine |= maybe(tpu_topology=lambda: word("tpu_topologies"))
         size = rules.get("max_boot_disk_gb", 500)
         disk = {"boot_disk_type": word("boot_disk_types"), "boot_disk_size_gb": random.choice([size, str(size), 100])}
         return {
-            "machine_spec": {"machine_type": word("machine_types"), **machine},
+            "machine_spec": {"machine_type": machine_type, **machine},
             "container_spec": {
                 "image_uri": random.choice(["${image_uri}", word("images")]),
                 "command": ["python", "x.py"],
@@ -208,15 +222,20 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
             ),
         }
 
-    pools: list[Any] = [pool()]
-    if random.random() < 0.3 and rules.get("max_replicas", 9) > 1:
-        pools += random.choice([[{}, pool()], [pool()]])
+    machine_type = word("machine_types")
+    pools: list[Any] = [pool(machine_type)]
+    more = machine_type in ACCELERATORS and rules.get("max_replicas", 9) > 1
+    if more and random.random() < 0.3:
+        pools += random.choice([[{}, pool(machine_type)], [pool(machine_type)]])
     entity, project = word("wandb_projects").split("/")
     if "wandb_entities" in rules and entity not in rules["wandb_entities"]:
         entity, project = "team", "cats"
     dns = {"domain": "a.b.", "target_project": word("projects"), "target_network": "n"}
-    psc = {"network_attachment": f"projects/{word('projects')}/regions/r/networkAttachments/n"}
+    psc = {"network_attachment": f"projects/{word('projects')}/regions/{region}/networkAttachments/n"}
     account = {"service_account": word("service_accounts")} if random.random() < 0.6 else {}
+    # Vertex AI accepts a network only by the number of its project
+    network = {"network": "projects/123/global/networks/n"} if "123" in rules.get("projects", ["123"]) else {}
+    experiment = {"experiment": "cats"} if account else {}
     return {
         "entity": entity,
         "project": project,
@@ -231,21 +250,21 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
                     "worker_pool_specs": pools,
                     "staging_bucket": word("buckets"),
                     "project": word("projects"),
-                    "location": word("regions"),
+                    "location": region,
                     **maybe(
                         base_output_dir=lambda: f"{word('buckets')}/out",
-                        encryption_spec_key_name=resource("locations/l/keyRings/r/cryptoKeys/k"),
+                        encryption_spec_key_name=resource(f"locations/{region}/keyRings/r/cryptoKeys/k"),
                         persistent_resource_id=lambda: "pr-1",
                     ),
                 },
                 "run": {
                     **account,
+                    **(network if random.random() < 0.4 else {}),
+                    **(experiment if random.random() < 0.4 else {}),
                     **maybe(
-                        network=resource("global/networks/n"),
                         enable_web_access=lambda: "enable_web_access" not in rules,
                         persistent_resource_id=lambda: "pr-2",
                         psc_interface_config=lambda: {**psc, "dns_peering_configs": [dns]},
-                        experiment=lambda: "cats",
                         scheduling_strategy=lambda: random.choice(["SPOT", 2, "standard"]),
                         timeout=lambda: "60s",
                     ),

@@ -29,7 +29,8 @@ def others(outside: Outside) -> Outside:
         "staging_bucket": "gs://theirs",
         "labels": {"cost-centre": "research"},
     }
-    config = {"resource_args": {"gcp-vertex": {"spec": spec, "run": {"service_account": "gpu@p.example.com"}}}}
+    run = {"service_account": "gpu@p.iam.gserviceaccount.com"}
+    config = {"resource_args": {"gcp-vertex": {"spec": spec, "run": run}}}
     for entity, name in (("research", "gpus"), ("team", "unserved"), ("team", "Vertex"), ("team", " vertex")):
         outside.wandb.make_queue(entity, name, config=config, resource="gcp-vertex")
     return outside

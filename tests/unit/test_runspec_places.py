@@ -79,3 +79,18 @@ def test_any_value_is_a_name_or_refused(named: object) -> None:
         except Reject:
             continue
         assert taken == default or ("/" not in taken and taken.isascii() and taken)
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("us-east9", "Did you mean us-east1?"),
+        ("asia", "Valid: europe-west4, us-east1."),
+        ("", "Did you mean us-east1?"),
+    ],
+)
+def test_a_location_that_the_sdk_does_not_know_is_refused(named: str, message: str) -> None:
+    """The SDK would raise an error with its own list in no order; the deployment's region is no exception."""
+    with pytest.raises(Reject) as refused:
+        location(named, "spec.location", "us-east3", {"us-east1", "europe-west4", "global"})
+    assert message in str(refused.value)

@@ -234,8 +234,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "many pools",
-        put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL] * 11),
-        "spec.worker_pool_specs: has 11 worker pools. Vertex AI has four roles",
+        put(run_spec(), (*SPEC, "worker_pool_specs"), [POOL] * 5),
+        "spec.worker_pool_specs: has 5 worker pools. Vertex AI has four roles",
     ),
     (
         "many resources",
@@ -255,7 +255,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         put(run_spec(), (*SPEC, "worker_pool_specs"), [{}]),
         "worker_pool_specs[0].container_spec: is missi",
     ),
-    ("no replica", put(run_spec(), (*SPEC, "worker_pool_specs", 0, "replica_count"), 0), "Write 1 or more"),
     (
         "ECR",
         put(run_spec(), (*CONTAINER, "image_uri"), "1.dkr.ecr.us-east-1.amazonaws.com/train:1"),

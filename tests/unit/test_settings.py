@@ -199,6 +199,8 @@ def test_a_file_without_a_key_is_named_with_all_other_mistakes(
         ("LAUNCH_MAX_JOBS", "-2", "greater than or equal to -1"),
         ("WANDB_BASE_URL", "api.wandb.ai", "WANDB_BASE_URL: String should match pattern"),
         ("WANDB_BASE_URL", "https://u:s3cret@w.test", "WANDB_BASE_URL: has a user or a password in it"),
+        ("VERTEX_LOCATION", "us-central1-a", "which is a zone. Did you mean us-central1?"),
+        ("VERTEX_LOCATION", "eu", "is 'eu', and Vertex AI runs no job there. Write a region"),
         ("POLL_CONNECTIONS", "0", "POLL_CONNECTIONS: Input should be greater than"),
         (
             "POLL_LEASE_SECONDS",

@@ -1,6 +1,7 @@
 """The settings that every function has. docs/reference/settings.md is generated from the fields."""
 
 import json
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,15 @@ def _without_login(url: str) -> str:
     if "@" in urlsplit(url).netloc:
         raise ValueError("has a user or a password in it, which every job would show. Remove it")
     return url
+
+
+def _region(name: str) -> str:
+    plain = name.strip().lower()
+    if zone := re.fullmatch(r"([a-z]+-[a-z]+\d+)-[a-z]", plain):
+        raise ValueError(f"is {name!r}, which is a zone. Did you mean {zone[1]}?")
+    if plain in ("global", "us", "eu"):
+        raise ValueError(f"is {name!r}, and Vertex AI runs no job there. Write a region")
+    return plain
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -94,6 +104,7 @@ class Settings(BaseSettings):
             description="the region in which jobs run, unless their spec names another",
             examples=["us-central1"],
         ),
+        AfterValidator(_region),
     ]
     ledger_bucket: Annotated[
         str,

@@ -26,7 +26,7 @@ class Form:
         match = re.fullmatch(self.pattern, value, re.ASCII)
         if match is None:
             return f'"{value}" is invalid. {self.words}'
-        if match.groupdict().get("location", location) != location:
+        if (match.groupdict().get("location") or location) != location:
             return f'"{value}" is invalid. {_REGIONAL}: {location}.'
         return ""
 
@@ -34,8 +34,8 @@ class Form:
 FORMS = (
     Form(
         "job_spec.service_account",
-        r"[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.:-]*\.[a-z]+",
-        "Service account must be an email address.",
+        r"[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.:-]*\.gserviceaccount\.com",
+        "Service account must be the email address of a service account.",
     ),
     Form(
         "job_spec.network",
@@ -75,6 +75,22 @@ FORMS = (
         "Has the form: projects/my-project/locations/my-region/keyRings/my-kr/cryptoKeys/my-key.",
     ),
     Form(f"{_MACHINE}.machine_type", r"[a-z0-9]+(-[a-z0-9]+)+", "Machine type is not supported."),
+    Form(
+        "job_spec.worker_pool_specs.*.disk_spec.boot_disk_type",
+        "pd-ssd|pd-standard|hyperdisk-balanced",
+        "Valid values: pd-ssd, pd-standard, hyperdisk-balanced.",
+    ),
+    Form(
+        "job_spec.psc_interface_config.network_attachment",
+        r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"
+        r"|projects/[^/]+/regions/(?P<location>[^/]+)/networkAttachments/[^/]+",
+        "It must be the name of a network attachment.",
+    ),
+    Form(
+        "job_spec.psc_interface_config.dns_peering_configs.*.domain",
+        r".*\.",
+        "Must end with a dot.",
+    ),
     Form(f"{_TASK}.env.*.name", r"[A-Za-z_][A-Za-z0-9_]*", "It must be a valid C identifier."),
     Form(
         f"{_TASK}.image_uri",

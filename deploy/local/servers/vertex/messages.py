@@ -59,6 +59,7 @@ def _packages_only() -> Iterator[None]:
 
 
 with _packages_only():
+    from google.cloud.aiplatform_v1.types.accelerator_type import AcceleratorType
     from google.cloud.aiplatform_v1.types.custom_job import CustomJob, Scheduling
     from google.cloud.aiplatform_v1.types.job_service import ListCustomJobsResponse
     from google.cloud.aiplatform_v1.types.job_state import JobState
@@ -89,6 +90,12 @@ def strategy_of(message: Any) -> str:
     """Return a job's scheduling strategy; Vertex AI's default is STANDARD."""
     strategy = Scheduling.Strategy(message.job_spec.scheduling.strategy)
     return strategy.name if strategy else "STANDARD"
+
+
+def accelerator_name(machine: Any) -> str:
+    """Return the name of a machine's accelerator type; empty without one."""
+    kind = AcceleratorType(machine.accelerator_type)
+    return kind.name if kind else ""
 
 
 def render(message: Any, *, numeric_enums: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from deploy.local.servers.vertex.behaviour import Behaviour
 from deploy.local.servers.vertex.errors import invalid_argument
 from deploy.local.servers.vertex.forms import form_errors
+from deploy.local.servers.vertex.hardware import machine_errors
 from deploy.local.servers.vertex.messages import strategy_of
 from deploy.local.servers.vertex.refusals import REFUSALS
 
@@ -32,6 +33,7 @@ def check(parent: str, job: Any, behaviour: Behaviour) -> None:
             *_pool_errors(job.job_spec),
             *_scheduling_errors(job),
             *(form_errors(job, location) if behaviour.checks_forms else ()),
+            *(machine_errors(job) if behaviour.checks_forms else ()),
         ]
     )
     if violations:
@@ -114,11 +116,8 @@ def _pool_errors(spec: Any) -> Iterator[tuple[str, str]]:
         yield path, "At least one worker pool should be specified."
     for index, pool in enumerate(spec.worker_pool_specs):
         here = f"{path}[{index}]"
-        if index == 0 and pool.replica_count < 1:
-            yield (
-                f"{here}.replica_count",
-                "The replica count of the first worker pool must be at least 1.",
-            )
+        if index == 0 and pool.replica_count != 1:
+            yield f"{here}.replica_count", "The first worker pool must have exactly one replica."
         elif index > 0 and pool.ByteSize() == 0:
             continue  # an empty pool skips any pool but the first
         elif pool.replica_count < 1:

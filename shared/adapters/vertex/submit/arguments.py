@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 import proto
 from google.cloud import aiplatform
+from google.cloud.aiplatform.constants import base as constants
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from shared.core.shape import Shape
@@ -26,7 +27,8 @@ _FIELDS = {
 def argument_names() -> dict[str, Any]:
     """Return the names of the arguments of CustomJob's constructor, run() and submit().
 
-    `shapes` describes the value of each argument, as its annotation declares it.
+    `shapes` describes the value of each argument, as its annotation declares it. `locations` are
+    the SDK's.
     """
     takers: dict[str, Any] = {
         "constructor": aiplatform.CustomJob,
@@ -39,7 +41,7 @@ def argument_names() -> dict[str, Any]:
         for name, parameter in declared.items():
             shapes[name] = _shape(parameter.annotation)
     names = {taker: frozenset(declared) - {"self"} for taker, declared in parameters.items()}
-    return {**names, "shapes": shapes}
+    return {**names, "shapes": shapes, "locations": frozenset(constants.SUPPORTED_REGIONS)}
 
 
 def _shape(annotation: Any) -> Shape:
