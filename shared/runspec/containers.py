@@ -8,13 +8,13 @@ from shared.core.errors import Reject
 from shared.core.shorten import quoted, shown
 from shared.runspec.fields import image, items, mapping, text, texts
 from shared.runspec.key_secret import KEY, with_reader
+from shared.runspec.macros import unknown_macro
 from shared.runspec.registries import FIX, refusal
 
 MAX_VARIABLES = 100  # of a container: Vertex AI's limit
 MAX_POOLS = 10  # Vertex AI has four roles; each pool gets all variables and arguments
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = (
     "Write a pool as {machine_spec: {…}, replica_count: 1, "
     "container_spec: {image_uri: ${image_uri}}}."
@@ -100,8 +100,8 @@ def _check_image(value: object, path: str) -> None:
     written = text(value, path, "")
     if not written.strip():
         raise Reject(path, "is empty", "Write ${image_uri} for the image of the launch.")
-    if left := _MACRO.search(written):
-        problem = f"is {quoted(written, 200)}, in which {shown(left[0])} is not a known macro"
+    if left := unknown_macro(written):
+        problem = f"is {quoted(written, 200)}, in which {shown(left)} is not a known macro"
         fix = (
             "Write ${image_uri} for the image of the launch. "
             "LAUNCH_MACROS lists the macros that this deployment adds."

@@ -166,7 +166,7 @@ def _base_images(spec: RunSpec, defaults: DeploymentDefaults) -> dict[str, str]:
 def _macros(draft: Draft, image: str) -> dict[str, str | None]:
     run = draft.launch.entry.run
     return {
-        "project_name": run.project,
+        "project_name": run.project.lower(),  # as the agent writes it
         "entity_name": run.entity,
         "run_id": run.run_id,
         "run_name": draft.spec.name,

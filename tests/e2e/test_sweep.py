@@ -32,6 +32,9 @@ SWEEP = {
 }
 
 
+PROJECT = "Bob's Cats 2.0"  # W&B's scheduler compares the name letter by letter
+
+
 def test_a_sweep_goes_the_whole_way(tmp_path: Path) -> None:
     """The scheduler enqueues the run while it is a job itself, sees it end, and ends the sweep."""
     with closing(Runner(IMAGES, tmp_path / "jobs", pending_seconds=0.1)) as runner:
@@ -40,12 +43,12 @@ def test_a_sweep_goes_the_whole_way(tmp_path: Path) -> None:
             (tmp_path / "sweep.yaml").write_text(json.dumps(SWEEP))
             env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **running.user_settings()}
             command = [str(Path(sys.executable).parent / "wandb"), "launch-sweep", "sweep.yaml"]
-            where = ["--entity", ENTITY, "--project", "cats"]
+            where = ["--entity", ENTITY, "--project", PROJECT]
             subprocess.run([*command, *where], cwd=tmp_path, env=env, check=True, capture_output=True, timeout=60)
             eventually(lambda: len(ledger(running, "closed/")) == 2, "both launches are closed", 120)
         [sweep] = wandb.runs.sweeps.values()
         assert sweep.state == "FINISHED"
-        run = wandb.runs.by_path[ENTITY, "cats", f"{sweep.name}-1"]
+        run = wandb.runs.by_path[ENTITY, PROJECT, f"{sweep.name}-1"]
         assert (run.state, run.sweep_name, run.config["learning_rate"]["value"]) == ("finished", sweep.name, 0.25)
         assert [job.state for job in vertex.jobs()] == ["JOB_STATE_SUCCEEDED"] * 2
         machines = {job.labels["wandb-run-id"]: job.message.job_spec.worker_pool_specs[0] for job in vertex.jobs()}

@@ -26,7 +26,7 @@ from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE
 from shared.core.errors import LaunchError, SettingsError
 from shared.runspec.fields import mapping
-from shared.runspec.macros import substitute
+from shared.runspec.macros import OF_A_LAUNCH, substitute
 from shared.runspec.model import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
@@ -164,7 +164,8 @@ class Case:
         parts = (
             mapping(arguments.get(resource), f"resource_args.{resource}") for resource in RESOURCES
         )
-        found: dict[str, Any] = substitute(next(filter(None, parts), {}), self.macros())
+        config = next(filter(None, parts), {})
+        found: dict[str, Any] = substitute(config, self.macros(), later=OF_A_LAUNCH)
         return found
 
     def examined(self, check: Check) -> Iterator[Finding]:
