@@ -43,7 +43,14 @@ for flag in "$@"; do
     settings+=";CLOUD_RUN_TIMEOUT_SECONDS=${seconds%s};THREADED_TIMEOUT_ENABLED=true"
   fi
 done
-if [[ -n ${_SETTINGS:-} ]]; then settings+=";${_SETTINGS}"; fi
+# As in gcloud's own lists, ^@^A=1@B=2 separates by @ instead of ; for values with a semicolon.
+separator=";"
+if [[ ${_SETTINGS:-} =~ ^\^([^^]+)\^(.*)$ ]]; then
+  separator=${BASH_REMATCH[1]}
+  settings=${settings//;/"${separator}"}
+  _SETTINGS=${BASH_REMATCH[2]}
+fi
+if [[ -n ${_SETTINGS:-} ]]; then settings+="${separator}${_SETTINGS}"; fi
 
 if [[ -n ${_KMS_KEY:-} ]]; then optional+=(--kms-key="${_KMS_KEY}"); fi
 if [[ -n ${_VPC_CONNECTOR:-} ]]; then
@@ -57,7 +64,7 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --service-account="$(account "${verb}")" \
   --build-service-account="projects/${PROJECT_ID}/serviceAccounts/$(account build)" \
   --docker-repository="projects/${PROJECT_ID}/locations/${_REGION}/repositories/${_NAME}" \
-  --set-env-vars="^;^${settings}" \
+  --set-env-vars="^${separator}^${settings}" \
   --set-secrets="${key_file}=${_NAME}-wandb-api-key:latest" \
   --update-labels="commit=${COMMIT_SHA},vertex-launch=${_NAME}" \
   --serve-all-traffic-latest-revision \

@@ -1,5 +1,6 @@
 """The agent's own configuration file, launch-config.yaml, with the keys that matter here."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,6 +105,22 @@ GitCredentials = Annotated[
 ]
 
 
+def _one_queue(written: object) -> object:
+    """Return a single name as a list; refuse a text that could be several names."""
+    if not isinstance(written, str) or not written.strip():
+        return written
+    if "," in written:
+        names = ", ".join(
+            json.dumps(name.strip(), ensure_ascii=False) for name in written.split(",")
+        )
+        one = json.dumps(written, ensure_ascii=False)
+        raise ValueError(
+            f"is {quoted(written, 200)}: write a list, queues: [{names}], or queues: [{one}] "
+            "for one queue whose name has a comma"
+        )
+    return (written,)
+
+
 class Section(BaseModel):
     """Keys and their values. A key without a value counts as absent, as in W&B's agent."""
 
@@ -163,7 +180,7 @@ class LaunchConfig(Section):
     """The whole file; other keys are ignored. The agent does not know the last four."""
 
     entity: str = ""
-    queues: tuple[str, ...] = ()
+    queues: Annotated[tuple[str, ...], BeforeValidator(_one_queue)] = ()
     max_jobs: Annotated[int, Field(ge=-1)] = 1
     max_schedulers: Annotated[int, Field(ge=-1)] = 1
     secure_mode: bool = False

@@ -1,4 +1,4 @@
-"""A sweep on the embedded stack: the real `wandb launch-sweep`, the real `wandb scheduler` in a job of its own."""
+"""A sweep on the embedded stack, in a project with capitals, at a W&B under a path: the real `wandb launch-sweep`, the real `wandb scheduler` in a job of its own."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.runner import Runner
 from deploy.local.servers.vertex.state import VertexState
 from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.app import under
 from deploy.local.servers.wandb.state import State
 from deploy.local.stack import ENTITY, QUEUE
 from tests.e2e.test_crashes import ledger, stack
@@ -39,7 +40,8 @@ def test_a_sweep_goes_the_whole_way(tmp_path: Path) -> None:
     """The scheduler enqueues the run while it is a job itself, sees it end, and ends the sweep."""
     with closing(Runner(IMAGES, tmp_path / "jobs", pending_seconds=0.1)) as runner:
         wandb, vertex = State(), VertexState(runner.start)
-        with stack(tmp_path, wandb_app(wandb), vertex_app(vertex), SETTINGS) as running:
+        served = under("/a/wandb", wandb_app(wandb))
+        with stack(tmp_path, served, vertex_app(vertex), SETTINGS, wandb_path="/a/wandb/") as running:
             (tmp_path / "sweep.yaml").write_text(json.dumps(SWEEP))
             env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **running.user_settings()}
             command = [str(Path(sys.executable).parent / "wandb"), "launch-sweep", "sweep.yaml"]

@@ -164,7 +164,7 @@ def test_the_usual_item_passes() -> None:
     check_scheduler(scheduler(**command("wandb", "scheduler", "own", args=("--project", "Vision"))), QUEUE)
 
 
-@pytest.mark.parametrize("name", ["My Cats", "Bob's", "\"a\" b", "it's \"x\"", "a\\b", "猫 1.0", "--queue", "e\u0301"])
+@pytest.mark.parametrize("name", ["My Cats", "Bob's", '"a" b', 'it\'s "x"', "a\\b", "猫 1.0", "e\u0301"])
 def test_a_name_survives_the_quotes_of_wandbs_client(name: str) -> None:
     """Those of Python's repr, with its escapes."""
     spec = scheduler(project=name, **command("wandb", "scheduler", "own", args=("--project", repr(name))))

@@ -197,7 +197,7 @@ def test_a_file_without_a_key_is_named_with_all_other_mistakes(
             "LAUNCH_MAX_JOBS (or max_jobs in launch-config.yaml): Input should",
         ),
         ("LAUNCH_MAX_JOBS", "-2", "greater than or equal to -1"),
-        ("WANDB_BASE_URL", "api.wandb.ai", "WANDB_BASE_URL: String should match pattern"),
+        ("WANDB_BASE_URL", "api.wandb.ai", "WANDB_BASE_URL: is not an address. Write https://HOST"),
         ("WANDB_BASE_URL", "https://u:s3cret@w.test", "WANDB_BASE_URL: has a user or a password in it"),
         ("POLL_CONNECTIONS", "0", "POLL_CONNECTIONS: Input should be greater than"),
         (
@@ -232,7 +232,7 @@ def test_a_wrong_value_names_its_variable(
     [
         ("{", "cannot be read as YAML"),
         ("- a", "it: Input should be a valid dictionary"),
-        ("queues: x", "queues: "),
+        ("queues: x, y", "queues: is 'x, y': write a list"),
         ("max_jobs: many", "max_jobs: Input should be a valid integer"),
         (
             "environment: {type: aws}",
