@@ -30,11 +30,7 @@ OF_THE_AGENT = frozenset(
         "queue",
         "registry.account_id",
         "registry.credentials",
-        "registry.image-name",
-        "registry.project",
-        "registry.region",
-        "registry.repository",
-        "registry.type",
+        "registry.image_name",  # on some of W&B's pages; read as image-name
         "runner",
         "verbosity",
     }
@@ -72,6 +68,12 @@ def variables(environment: Iterable[str], known: Iterable[str]) -> dict[str, str
 def report(place: str, names: frozenset[str]) -> None:
     """Log unknown names, once in a process."""
     log.warning("settings.unknown", extra={"fields": {"place": place, "names": sorted(names)}})
+
+
+@lru_cache
+def report_unusable(problem: str) -> None:
+    """Log a part of the settings that the functions start without, once in a process."""
+    log.warning("settings.unusable", extra={"fields": {"problem": problem}})
 
 
 def sections(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:

@@ -1,4 +1,7 @@
-"""A sweep on the embedded stack, in a project with capitals, at a W&B under a path: the real `wandb launch-sweep`, the real `wandb scheduler` in a job of its own."""
+"""A sweep on the embedded stack: the real `wandb launch-sweep`, the real `wandb scheduler` in a job of its own.
+
+Its project has capitals, blanks and an apostrophe, and W&B is served under a path.
+"""
 
 import json
 import os
