@@ -98,6 +98,14 @@ class Builder(_Loose):
     base_image: AnyText = ""
     git_credentials: GitCredentials = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spelt(cls, written: object) -> object:
+        """Read `uri`, as one of W&B's pages writes it."""
+        if isinstance(written, dict) and written.get("destination") is None:
+            return {**written, "destination": written.get("uri")}
+        return written
+
 
 class Registry(_Loose):
     """The `registry` of a launch-config.yaml: the name of images without `builder.destination`.

@@ -19,6 +19,7 @@ PREFIXES = ("LAUNCH_", "POLL_", "SUBMIT_", "STATUS_")  # of our own variables
 # Keys that W&B's agent reads or has read, and that mean nothing here.
 OF_THE_AGENT = frozenset(
     {
+        "base_url",
         "builder.build-job-name",
         "builder.credentials",
         "builder.kaniko-config",
@@ -26,6 +27,8 @@ OF_THE_AGENT = frozenset(
         "builder.platform",
         "builder.secret-key",
         "builder.secret-name",
+        "builder.uri",
+        "metadata",
         "project",
         "queue",
         "registry.account_id",

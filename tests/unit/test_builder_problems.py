@@ -128,7 +128,9 @@ def test_a_builder_that_cannot_build_says_why(
     assert problem in building.problem
     assert "hunter2" not in building.problem
     assert building.destination == ""
-    assert [one.fields["problem"] for one in caplog.records if one.message == "settings.unusable"] == [building.problem]
+    assert [vars(one)["fields"]["problem"] for one in caplog.records if one.message == "settings.unusable"] == [
+        building.problem
+    ]
     assert Deployment("p", "us-central1", config=LaunchConfig.model_validate(config)).images == ""
     site = replace(SITE, base_image="python:3.12", builder_problem=building.problem)
     assert rendered(run_spec(), site).recipe is None
@@ -162,7 +164,7 @@ def test_another_clouds_environment_stops_nothing(enough: Path, caplog: pytest.L
     [problem] = LaunchConfig.model_validate(config).unusable()
     assert "environment.type is" in problem
     assert "Write type: gcp" in problem
-    assert [one.fields["problem"] for one in caplog.records if one.message == "settings.unusable"] == [problem]
+    assert [vars(one)["fields"]["problem"] for one in caplog.records if one.message == "settings.unusable"] == [problem]
 
 
 def test_the_variables_are_judged_alike(enough: Path, monkeypatch: pytest.MonkeyPatch) -> None:
