@@ -1,7 +1,7 @@
 """Read the configuration file of a `wandb launch-agent`: meanings of keys, and problems."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,9 @@ def read(source: Source) -> AgentFile:
     problems += _no_queue(config, wrong, written)
     problems += _unusable(config)
     new = new_config(kept, config, source.around)
-    return AgentFile(source, config, new, (*problems, *_secrets(kept)))
+    return AgentFile(
+        source, config, new, (*problems, *_secrets(kept, {problem.key for problem in problems}))
+    )
 
 
 def _with_queue(kept: dict[str, Any]) -> dict[str, Any]:
@@ -155,12 +157,12 @@ def _unusable(config: LaunchConfig) -> Iterator[Problem]:
         )
 
 
-def _secrets(kept: Mapping[str, Any]) -> Iterator[Problem]:
+def _secrets(kept: Mapping[str, Any], wrong: Collection[str]) -> Iterator[Problem]:
     """Yield a problem for each value that looks like a secret: the new file has none."""
     for key, value in _flat(kept):
         known = [k for k in KNOWN if key in k.keys and k.effect in (AS_IS, CHANGES, MOVED)]
         values = value if isinstance(value, list) else [value]
-        if known and any(hides("", one) for one in values):
+        if known and key not in wrong and any(hides("", one) for one in values):
             problem = "it looks like a secret, so the new file does not have it"
             yield Problem(key, NOT_SHOWN, problem, "Write the value itself, without a login.")
 

@@ -12,6 +12,7 @@ from shared.core.errors import Reject
 from shared.core.intake import MAX_NAME
 from shared.core.launch import Launch
 from shared.core.scheduler import SCHEDULER_URI
+from shared.core.shorten import shown
 from shared.runspec.fields import check_depth, found, mapping, text, texts
 
 RESOURCES = ("vertex", "gcp-vertex")  # as in the agent, the first that is not empty counts
@@ -77,7 +78,7 @@ class VertexConfig:
 
 
 def _others(arguments: object) -> tuple[str, ...]:
-    names = sorted(str(name)[:40] for name in mapping(arguments, "resource_args"))
+    names = sorted(shown(str(name), 40) for name in mapping(arguments, "resource_args"))
     return tuple(name for name in names if name not in RESOURCES)[:10]
 
 

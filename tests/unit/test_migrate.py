@@ -357,7 +357,7 @@ policy: {{token: hunter6, whatever: hunter7}}
     assert "hunter" not in result.output
     assert key not in result.output
     assert rows(result)["registry.uri"][0] == "https://[not shown]@registry.example/image"
-    assert len(section(result, "Problems").splitlines()) == 5
+    assert len(section(result, "Problems").splitlines()) == 8
 
 
 def test_an_empty_file_has_no_queue(run: Run) -> None:
