@@ -10,7 +10,7 @@ _SHOWN = 200  # characters of a value of another type
 
 
 def _as_text(value: object) -> str:
-    """Return a value of any type as text: whoever uses it reports one that means nothing."""
+    """Return a value of any type as text; its reader reports one that means nothing."""
     return value if isinstance(value, str) else shown(str(value), _SHOWN)
 
 

@@ -249,7 +249,7 @@ def test_an_environment_that_is_none_is_refused_by_its_line(run: Run) -> None:
 
 
 def test_an_existing_file_is_replaced_only_on_request(run: Run) -> None:
-    """Nor is the agent's own; without a name it is the file that the build reads."""
+    """The agent's own file too; without a name it is the file that the build reads."""
     assert run(text(PLAIN), "--write").exit_code == 0
     assert written(run(text(AGENT)), "launch-config.yaml") == PLAIN
     refused = run(text(AGENT), "--write")
