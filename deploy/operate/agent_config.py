@@ -11,7 +11,7 @@ from deploy.operate.agent_keys import AS_IS, CHANGES, FIXES, KEYS, KNOWN, MOVED,
 from deploy.operate.agent_shown import NOT_SHOWN, hidden, hides, printable
 from deploy.operate.agent_sources import Source
 from deploy.operate.agent_surroundings import beside
-from deploy.operate.new_config import new_config
+from deploy.operate.new_config import new_config, with_variables
 from shared.config import unknown
 from shared.config.building import AGENTS_BUILDERS
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig
@@ -79,13 +79,13 @@ def read(source: Source) -> AgentFile:
     whole = frozenset(
         loc[:1] for loc in wrong if loc[0] == "ladder"
     )  # a place needs all its fields
-    kept = _with_queue(_without(written, wrong | whole))
+    kept = with_variables(_with_queue(_without(written, wrong | whole)), source.around)
     config = LaunchConfig.model_validate(kept)
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
     problems += _misspelt(written)
     problems += _no_queue(config, wrong, written)
     problems += _unusable(config)
-    new = new_config(kept, config, source.around)
+    new = new_config(kept, config)
     return AgentFile(
         source, config, new, (*problems, *_secrets(kept, {problem.key for problem in problems}))
     )

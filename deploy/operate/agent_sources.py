@@ -106,9 +106,21 @@ def _read_object(place: str, kind: str, document: Mapping[str, Any], found: _Fou
         for section in ("data", "stringData"):
             names = _mapping(document.get(section))
             found.around += [Around("map", f"Secret.{name}", "[secret]") for name in names]
+    elif values := _values_of(document):
+        _read(place, values, found)
     else:
         for container in _containers(document):
             found.around += _environment(container.get("env"))
+
+
+def _values_of(document: Mapping[str, Any]) -> object:
+    """Return the chart's values in Flux's HelmRelease or Argo CD's Application."""
+    spec = _mapping(document.get("spec"))
+    helm = _mapping(_mapping(spec.get("source")).get("helm"))
+    values = spec.get("values") or helm.get("valuesObject") or helm.get("values")
+    if isinstance(values, str):
+        return next(iter(parse_documents(values.encode(), "the values")), None)
+    return values
 
 
 def _containers(document: object) -> Iterator[Mapping[str, Any]]:
@@ -157,24 +169,29 @@ def _environment(value: object) -> list[Around]:
     return [Around("variable", one["name"], one.get("value", "[from elsewhere]")) for one in named]
 
 
-def _variables(content: bytes, name: str) -> Iterator[Around]:
-    """Yield the variables of `env`, an --env-file, a shell's exports, or a systemd unit."""
+def _variables(content: bytes, name: str) -> list[Around]:
+    """Return the variables of `env`, an --env-file, a shell's exports, or a systemd unit.
+
+    Other lines belong to a value of several lines, or to another part of the unit.
+    """
     lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
     in_unit = any(line.startswith("[") for line in lines)
-    for number, line in enumerate(lines, 1):
-        if not line or line[0] in "#;[":
-            continue
+    pairs: list[str] = []
+    for line in lines:
         if not in_unit:
-            yield _variable(line.removeprefix("export "), f"{name}, line {number}")
+            pairs.append(line.removeprefix("export "))
         elif line.startswith("Environment="):
-            for pair in _words(line.removeprefix("Environment=")):
-                yield _variable(pair, f"{name}, line {number}")
+            pairs += _words(line.removeprefix("Environment="))
+    found = [one for pair in pairs if (one := _variable(pair))]
+    if not found and content.strip():
+        raise SettingsError(f"{name} has no line NAME=VALUE")
+    return found
 
 
-def _variable(pair: str, place: str) -> Around:
+def _variable(pair: str) -> Around | None:
     key, equals, value = pair.strip().partition("=")
     if not (equals and key.isidentifier()):
-        raise SettingsError(f"{place} is not NAME=VALUE")
+        return None
     words = _words(value)
     return Around("variable", key, words[0] if len(words) == 1 else value)
 

@@ -114,12 +114,19 @@ def migrate(source: Path, variables: Path | None, target: Path | None, force: bo
     _settings(console, needed)
     print_permissions(console, deployment)
     if target:
-        target.write_text(text_of(file.new, file.source.place), encoding="utf-8")
+        _write(target, text_of(file.new, file.source.place))
         click.echo(f"Wrote {target}.", err=True)
     _next(console, target or source, needed, deployment)
     if file.problems:
         name = "stdin" if str(source) == STDIN else source
         raise click.ClickException(f"{name} cannot be used yet: fix the problems above")
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise click.ClickException(f"{target} cannot be written: {exc.strerror}") from exc
 
 
 def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:

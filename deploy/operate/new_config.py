@@ -12,7 +12,7 @@ from deploy.operate.agent_shown import NOT_SHOWN, hidden, hides
 from deploy.operate.agent_sources import Around
 from deploy.operate.agent_surroundings import beside
 from shared.config.building import BUILDERS
-from shared.config.launch_config import CONFIG_FILE, LaunchConfig
+from shared.config.launch_config import CONFIG_FILE, GCP, LaunchConfig
 from shared.config.section import Section
 
 _DEEPEST = 8  # levels of a file that a comparison shows; YAML can nest a value in itself
@@ -21,22 +21,38 @@ _OURS = ("policy.", "requests.", "ladder.", "builder.git_credentials")  # no key
 _READ = ("queues", "builder", "registry", "environment")  # taken from the model, not as written
 
 
-def new_config(
-    written: Mapping[str, Any], config: LaunchConfig, around: tuple[Around, ...]
-) -> dict[str, Any]:
+def new_config(written: Mapping[str, Any], config: LaunchConfig) -> dict[str, Any]:
     """Return the new file's content: what the functions read, in the order of the old file.
 
     `written` holds valid values only, and `config` is its model.
     """
     new: dict[str, Any] = {}
-    for name in LaunchConfig.model_fields:
+    for name in (*written, *LaunchConfig.model_fields):
         value = _section(name, config) if name in _READ else written.get(name)
-        if value not in (None, "", [], {}):
+        if name in LaunchConfig.model_fields and value not in (None, "", [], {}):
             new[name] = value
+    return dict(_without_secrets(new))
+
+
+def with_variables(written: Mapping[str, Any], around: tuple[Around, ...]) -> dict[str, Any]:
+    """Return a file with the variables that win over it, or fill a gap in it."""
+    new = dict(written)
     for one in around:
-        _take(new, one)
-    ordered = {name: new[name] for name in (*written, *new) if name in new}
-    return dict(_without_secrets(ordered))
+        becomes = beside(one.kind, one.key).becomes
+        value = str(one.value).strip() if isinstance(one.value, str | int) else ""
+        section, dot, name = becomes.rpartition(".")
+        if not (becomes and value):
+            continue
+        if dot:
+            there = new.get(section) or {}
+            is_open = isinstance(there, dict) and there.get("type") in (None, GCP)
+            if is_open and not there.get(name):
+                new[section] = {**there, name: value}
+        elif becomes != "max_jobs":
+            new[name] = value
+        elif value.removeprefix("-").isdecimal():
+            new[name] = int(value)
+    return new
 
 
 def text_of(new: Mapping[str, Any], place: str) -> str:
@@ -90,21 +106,6 @@ def _section(name: str, config: LaunchConfig) -> Any:
 def _dumped(section: Section) -> dict[str, Any]:
     dumped: dict[str, Any] = BaseModel.model_dump(section, by_alias=True, exclude_unset=True)
     return {key: value for key, value in dumped.items() if isinstance(value, str) and value}
-
-
-def _take(new: dict[str, Any], one: Around) -> None:
-    """Take a variable that wins over the agent's file, or fills a gap in it."""
-    becomes = beside(one.kind, one.key).becomes
-    if not becomes or not isinstance(one.value, str | int) or not str(one.value).strip():
-        return
-    section, dot, name = becomes.rpartition(".")
-    if dot:
-        new.setdefault(section, {}).setdefault(name, str(one.value))
-    elif becomes == "max_jobs":
-        if str(one.value).lstrip("-").isdecimal():
-            new[name] = int(one.value)
-    else:
-        new[name] = str(one.value)
 
 
 def _without_secrets(value: Any) -> Any:

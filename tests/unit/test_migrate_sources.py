@@ -4,6 +4,7 @@ The shapes are those of wandb/helm-charts (charts/launch-agent), of W&B's pages 
 setup-agent-advanced, walkthrough, run-agent), and of wandb/terraform's launch-helm.
 """
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,17 @@ def written(result: Result, name: str = "new.yaml") -> Any:
         (text({"apiVersion": "v1", "kind": "List", "items": [SECRET, config_map(text(AGENT))]}), AGENT),
         ("---\n".join(map(text, (SECRET, DEPLOYMENT, config_map(text(AGENT))))), {**AGENT, "max_jobs": 7}),
         ("---\n" + text(AGENT) + "---\n", AGENT),
+        ("USER-SUPPLIED VALUES:\n" + text({"launchConfig": text(AGENT)}), AGENT),  # of `helm get values`
+        (json.dumps(config_map(text(AGENT))), AGENT),  # of `kubectl get -o json`
+        *(
+            (text({"apiVersion": "v1", "kind": kind, "spec": spec}), AGENT)
+            for values in [{"launchConfig": text(AGENT), "agent": {"apiKey": KEY}}]
+            for kind, spec in (
+                ("HelmRelease", {"values": values}),
+                ("Application", {"source": {"helm": {"values": text(values)}}}),
+                ("Application", {"source": {"helm": {"valuesObject": values}}}),
+            )
+        ),
         # the registry by its parts, of which older pages have only two
         (
             text({**AGENT, "registry": {"type": "gcr", "repository": "launch", "image-name": "code"}}),
@@ -242,10 +254,30 @@ def test_the_environment_of_an_agent_on_a_vm_is_read(run: Run, lines: str, new: 
     assert written(result) == {**PLAIN, **new}
 
 
-def test_an_environment_that_is_none_is_refused_by_its_line(run: Run) -> None:
+def test_variables_fill_in_the_name_of_images(run: Run) -> None:
+    """A registry of older pages has no project."""
+    old = {**PLAIN, "builder": {"type": "docker"}, "registry": {"repository": "launch", "image-name": "code"}}
+    result = run(
+        text({**old, "environment": {"type": "gcp", "region": "us-central1"}}),
+        "--write",
+        "new.yaml",
+        variables="GOOGLE_CLOUD_PROJECT=acme-ml\nBASH_FUNC_x%%=() { a\n}\n",
+    )
+    assert written(result)["builder"] == {"type": "docker", "destination": IMAGE}
+    assert result.exit_code == 0
+
+
+def test_an_environment_that_is_none_is_refused(run: Run) -> None:
     """Without its content."""
-    result = run(text(PLAIN), variables="WANDB_ENTITY=x\nhunter2\n")
-    assert (result.exit_code, result.stderr) == (1, "Error: agent.env, line 2 is not NAME=VALUE\n")
+    result = run(text(PLAIN), variables="hunter2\n")
+    assert (result.exit_code, result.stderr) == (1, "Error: agent.env has no line NAME=VALUE\n")
+
+
+def test_a_file_that_cannot_be_written_is_one_line(run: Run) -> None:
+    """And no traceback."""
+    result = run(text(PLAIN), "--write", "none/new.yaml")
+    assert result.exit_code == 1
+    assert "none/new.yaml cannot be written: No such file" in result.stderr
 
 
 def test_an_existing_file_is_replaced_only_on_request(run: Run) -> None:
