@@ -15,12 +15,7 @@ from typing import Any
 
 import click
 
-from shared.config.launch_config import (
-    CONFIG_FILE,
-    LaunchConfig,
-    builder_problem,
-    read_launch_config,
-)
+from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
 from shared.core.reserved import DEPLOYMENT, FIX, HOLDS, ReservedPlaces, bucket_name
@@ -105,7 +100,8 @@ class Deployment:
     @property
     def images(self) -> str:
         """Return the Artifact Registry repository of code jobs' images; empty without a builder."""
-        return repository_of(self.config.destination)[0] if self.config.destination else ""
+        destination = self.config.building(self.region, self.project).destination
+        return repository_of(destination)[0] if destination else ""
 
     @property
     def contexts_bucket(self) -> str:
@@ -229,8 +225,6 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
             launch_config = read_launch_config(config) if config.exists() else LaunchConfig()
         except SettingsError as exc:
             raise click.ClickException(str(exc)) from exc
-        if problem := builder_problem(launch_config.builder.type, launch_config.destination):
-            raise click.ClickException(f"{config}: builder.type: {problem}")
         where = region or launch_config.environment.region
         if not where:
             raise click.UsageError(
@@ -241,6 +235,8 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         )
         if problems := list(deployment.problems()):
             raise click.ClickException("; ".join(problems))
+        for unusable in launch_config.unusable(where, project):
+            click.echo(f"Warning: {config}: {unusable}.", err=True)
         command(deployment, **others)
 
     return with_deployment

@@ -40,7 +40,6 @@ for flag in "$@"; do
     settings+=";CLOUD_RUN_TIMEOUT_SECONDS=${seconds%s};THREADED_TIMEOUT_ENABLED=true"
   fi
 done
-if [[ -n ${_SETTINGS:-} ]]; then settings+=";${_SETTINGS}"; fi
 # A revision keeps its variables for ever; doctor and hold_traffic.sh read these.
 settings+=";DEPLOYED_COMMIT=${COMMIT_SHA}"
 if [[ -s .previous/${function} ]]; then
@@ -50,6 +49,14 @@ if [[ -n ${BUILD_ID:-} ]]; then
   builds="projects/${PROJECT_ID}/locations/${LOCATION:-${_REGION}}/builds"
   settings+=";DEPLOYED_BUILD=${builds}/${BUILD_ID}"
 fi
+# As in gcloud's own lists, ^@^A=1@B=2 separates by @ instead of ; for values with a semicolon.
+separator=";"
+if [[ ${_SETTINGS:-} =~ ^\^([^^]+)\^(.*)$ ]]; then
+  separator=${BASH_REMATCH[1]}
+  settings=${settings//;/"${separator}"}
+  _SETTINGS=${BASH_REMATCH[2]}
+fi
+if [[ -n ${_SETTINGS:-} ]]; then settings+="${separator}${_SETTINGS}"; fi
 
 # A flag that is left out keeps its value, so an empty setting is cleared.
 if [[ -n ${_KMS_KEY:-} ]]; then
@@ -70,7 +77,7 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --service-account="$(account "${verb}")" \
   --build-service-account="projects/${PROJECT_ID}/serviceAccounts/$(account build)" \
   --docker-repository="projects/${PROJECT_ID}/locations/${_REGION}/repositories/${_NAME}" \
-  --set-env-vars="^;^${settings}" \
+  --set-env-vars="^${separator}^${settings}" \
   --set-secrets="${key_file}=${_NAME}-wandb-api-key:latest" \
   --update-labels="vertex-launch=${_NAME}" --remove-labels=commit \
   "${optional[@]}" "$@"

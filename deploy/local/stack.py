@@ -142,14 +142,19 @@ class Stack:
 
     def user_settings(self) -> dict[str, str]:
         """Return the variables that a person exports to use this stack with their own wandb."""
-        return {"WANDB_BASE_URL": self.ports.url("wandb"), "WANDB_API_KEY": API_KEY}
+        return {"WANDB_BASE_URL": self.wandb_url, "WANDB_API_KEY": API_KEY}
+
+    @property
+    def wandb_url(self) -> str:
+        """Return W&B's address, which a setting can place under a path."""
+        return self.function_settings()["WANDB_BASE_URL"].rstrip("/")
 
     def make_queue(
         self, name: str, config: Mapping[str, Any] = DEFAULT_CONFIG, seconds: float = 5
     ) -> None:
         """Create a Vertex queue in W&B, or replace its configuration."""
         queue = {"entity": ENTITY, "queue": name, "resource": "gcp-vertex", "config": config}
-        url = f"{self.ports.url('wandb')}/standin/queues"
+        url = f"{self.wandb_url}/standin/queues"
         requests.post(url, json=queue, timeout=seconds).raise_for_status()
 
     def publisher(self) -> pubsub_v1.PublisherClient:

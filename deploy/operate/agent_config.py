@@ -1,33 +1,33 @@
 """Read the configuration file of a `wandb launch-agent`: meanings of keys, and problems."""
 
 import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from deploy.operate.agent_keys import FIXES, KEYS, KNOWN
+from deploy.operate.agent_keys import AS_IS, CHANGES, FIXES, KEYS, KNOWN, MOVED, NOTHING
+from deploy.operate.agent_shown import NOT_SHOWN, hidden, hides, printable
+from deploy.operate.agent_sources import Source
+from deploy.operate.agent_surroundings import beside
+from deploy.operate.new_config import new_config, with_variables
 from shared.config import unknown
-from shared.config.launch_config import (
-    AGENTS_BUILDERS,
-    CONFIG_FILE,
-    LaunchConfig,
-    MisspeltKeys,
-    builder_problem,
-    read_launch_config,
-)
+from shared.config.building import AGENTS_BUILDERS
+from shared.config.launch_config import CONFIG_FILE, LaunchConfig
 from shared.config.settings import KINDS, variables
-from shared.config.yaml_file import read_yaml
-from shared.core.errors import SettingsError
-from shared.core.redaction import is_secret, redacted
 
-UNKNOWN, UNSET, WRONG = "unknown", "not set", "wrong"
-NOT_SHOWN = "[not shown]"
-_KEY_SHAPE = re.compile(r"\b[0-9A-Za-z_]{40,}\b")  # W&B's keys, old and new, and many others
-_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
+UNKNOWN, UNSET, WRONG = "unknown", "not set", "your decision"
+_PLACES = ("environment.region", "environment.project")
+# settings whose values are no secrets
+_PUBLIC = (
+    "WANDB_BASE_URL",
+    "WANDB_LAUNCH_START_TIMEOUT",
+    "LAUNCH_ENTITY",
+    "LAUNCH_MAX_JOBS",
+    "GOOGLE_CLOUD_PROJECT",
+    "VERTEX_LOCATION",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,101 +56,115 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class AgentFile:
-    """A file as it is written, as the functions read it, and its problems.
+    """An agent's configuration, as the functions read it, and what it becomes.
 
-    `config` omits the wrong values, so that one run reports everything.
+    `config` and `new` omit the wrong values, so that one run reports everything.
     """
 
-    written: Mapping[str, Any]
+    source: Source
     config: LaunchConfig
+    new: Mapping[str, Any]
     problems: tuple[Problem, ...]
 
 
-def read(path: Path) -> AgentFile:
-    """Read an agent's file.
-
-    Raises:
-        SettingsError: it is not YAML, or has no keys.
-    """
+def read(source: Source) -> AgentFile:
+    """Read an agent's configuration."""
+    written = source.config
     errors: list[Any] = []
     try:
-        read_launch_config(path)
-    except MisspeltKeys:
-        pass  # _misspelt finds them again, beside the other problems
-    except SettingsError as exc:
-        mark = getattr(exc.__cause__, "problem_mark", None)
-        if mark:
-            raise SettingsError(f"{exc}, line {mark.line + 1}") from exc
-        if not isinstance(exc.__cause__, ValidationError):
-            raise
-        errors = exc.__cause__.errors(include_url=False)
-    written = read_yaml(path) or {}
-    if not isinstance(written, Mapping):
-        raise SettingsError(f"{path} has no keys: write entity: TEAM and queues: [NAME]")
+        LaunchConfig.model_validate(written)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False)
     wrong = frozenset(tuple(str(step) for step in error["loc"]) for error in errors)
     whole = frozenset(
         loc[:1] for loc in wrong if loc[0] == "ladder"
     )  # a place needs all its fields
-    config = LaunchConfig.model_validate(_without(written, wrong | whole))
+    kept = with_variables(_with_queue(_without(written, wrong | whole)), source.around)
+    config = LaunchConfig.model_validate(kept)
     problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
     problems += _misspelt(written)
+    problems += _no_queue(config, wrong, written)
+    problems += _unusable(config)
+    new = new_config(kept, config)
     return AgentFile(
-        written, config, (*problems, *_no_queue(written, config, wrong), *_no_build(config))
+        source, config, new, (*problems, *_secrets(kept, {problem.key for problem in problems}))
     )
+
+
+def _with_queue(kept: dict[str, Any]) -> dict[str, Any]:
+    """Add the single `queue` to the list, as the agent does."""
+    single, queues = kept.get("queue"), kept.get("queues") or []
+    if not isinstance(single, str) or not single:
+        return kept
+    queues = [queues] if isinstance(queues, str) else queues
+    return {**kept, "queues": [*queues, *({single} - set(queues))]}
 
 
 def lines(file: AgentFile) -> Iterator[Line]:
     """Yield a line for each key of a file."""
     wrong = {problem.key for problem in file.problems}
-    for key, value in _flat(file.written):
+    for key, value in _flat(file.source.config):
         known = next((k for k in KNOWN if key in k.keys and k.value in (None, value)), None)
         if known:
             effect, meaning = known.effect, known.meaning
             if any(f"{one}.".startswith(f"{key}.") for one in wrong):
                 effect = WRONG
+            elif key in _PLACES and file.config.environment.problem:
+                effect, meaning = NOTHING, "It is of another cloud."
             elif value is None:
                 effect, meaning = UNSET, f"As if it were left out. {meaning}"
-            yield Line(key, _shown(key, value), effect, meaning, known.setting or _variable(key))
+            yield Line(key, printable(key, value), effect, meaning, known.setting or _variable(key))
         else:
             effect = "refused" if key in wrong else "ignored"
             meaning = f"It is {effect}.{_did_you_mean(key)}"
-            yield Line(_shown("", key), NOT_SHOWN, UNKNOWN, meaning, "")
+            yield Line(printable("", key), NOT_SHOWN, UNKNOWN, meaning, "")
+    for one in file.source.around:
+        found = beside(one.kind, one.key)
+        shown = printable(one.key, one.value) if found.setting in _PUBLIC else NOT_SHOWN
+        effect = UNSET if one.value in (None, "", [], {}) else found.effect
+        yield Line(printable("", one.key), shown, effect, found.meaning, found.setting)
 
 
 def _misspelt(written: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each key that almost matches a known one."""
     for key, like in unknown.keys(written, LaunchConfig).items():
         if like:
-            yield Problem(_shown("", key), NOT_SHOWN, "it is not known", f"Write {like}.")
+            yield Problem(printable("", key), NOT_SHOWN, "it is not known", f"Write {like}.")
 
 
 def _no_queue(
-    written: Mapping[str, Any], config: LaunchConfig, wrong: frozenset[tuple[str, ...]]
+    config: LaunchConfig, wrong: frozenset[tuple[str, ...]], written: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Yield a problem if `queue` names a queue that `queues` lacks, or if there is no queue."""
-    single = written.get("queue")
-    if single and single not in config.queues:
-        names = _shown("queues", [*config.queues, single])
-        yield Problem(
-            "queue", _shown("queue", single), "it would not be served", f"Write queues: [{names}]."
-        )
-    elif not all((*config.queues, config.queues)) and not any(loc[0] == "queues" for loc in wrong):
-        yield Problem(
-            "queues",
-            _shown("queues", written.get("queues")),
-            "there is no queue to serve",
-            FIXES["queues"],
-        )
+    """Yield a problem if there is no queue, or one without a name."""
+    if not all((*config.queues, config.queues)) and not any(loc[0] == "queues" for loc in wrong):
+        shown = printable("queues", written.get("queues"))
+        yield Problem("queues", shown, "there is no queue to serve", FIXES["queues"])
 
 
-def _no_build(config: LaunchConfig) -> Iterator[Problem]:
-    """Yield a problem if the builder cannot build images."""
-    kind, destination = config.builder.type, config.builder.destination or config.registry.uri
-    problem = builder_problem(kind, destination)
-    if kind in AGENTS_BUILDERS and not destination:
+def _unusable(config: LaunchConfig) -> Iterator[Problem]:
+    """Yield a problem for an environment or a builder that the functions cannot use."""
+    if problem := config.environment.problem:
+        key = "environment.type"
+        shown = printable("", config.environment.type)
+        yield Problem(key, shown, printable("", problem.partition(". ")[0]), FIXES[key])
+    builder, building = config.builder, config.building()
+    problem = building.problem
+    if builder.type in AGENTS_BUILDERS and not (building.destination or problem):
         problem = "has no destination, so jobs' code would run in a base image without a build"
     if problem:
-        yield Problem("builder.type", _shown("", kind), _shown("", problem), FIXES["builder"])
+        yield Problem(
+            "builder.type", printable("", builder.type), hidden(problem), FIXES["builder"]
+        )
+
+
+def _secrets(kept: Mapping[str, Any], wrong: Collection[str]) -> Iterator[Problem]:
+    """Yield a problem for each value that looks like a secret: the new file has none."""
+    for key, value in _flat(kept):
+        known = [k for k in KNOWN if key in k.keys and k.effect in (AS_IS, CHANGES, MOVED)]
+        values = value if isinstance(value, list) else [value]
+        if known and key not in wrong and any(hides("", one) for one in values):
+            problem = "it looks like a secret, so the new file does not have it"
+            yield Problem(key, NOT_SHOWN, problem, "Write the value itself, without a login.")
 
 
 def _inside(value: object) -> dict[str, Any]:
@@ -208,25 +222,10 @@ def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Probl
         value = _inside(value).get(str(step))
     known = ".".join(step for step in loc if isinstance(step, str))
     fix = FIXES.get(known) or FIXES[known.partition(".")[0]]
-    shown = _shown(key, value) if known in KEYS else NOT_SHOWN
+    shown = printable(key, value) if known in KEYS else NOT_SHOWN
     return Problem(
-        _shown("", key),
+        printable("", key),
         shown,
-        _shown("", message.removeprefix("Value error, ")),
+        printable("", message.removeprefix("Value error, ")),
         fix + _did_you_mean(known),
     )
-
-
-def _shown(key: str, value: object) -> str:
-    """Return the printable form of a value, without possible secrets."""
-    if is_secret(key) and value:
-        return NOT_SHOWN
-    if isinstance(value, list):
-        entries = ("[…]" if isinstance(one, list) else _shown(key, one) for one in value)
-        return ", ".join(entries) or "nothing"
-    if isinstance(value, Mapping):
-        return "{…}" if value else "nothing"
-    if value is None or isinstance(value, bool):
-        return "nothing" if value is None else str(value).lower()
-    shown = _USERINFO.sub(f"{NOT_SHOWN}@", str(value))
-    return _KEY_SHAPE.sub(NOT_SHOWN, redacted(shown))[:120]

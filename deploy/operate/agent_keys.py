@@ -10,7 +10,8 @@ from shared.config.ladder import Ladder
 from shared.config.launch_config import AdmissionPolicy
 from shared.config.requests import RequestLimits
 
-AS_IS, CHANGES, NOTHING = "as is", "changes", "no meaning here"
+AS_IS, MOVED, CHANGES = "kept", "moved", "changes"
+NOTHING, DECIDE = "no meaning here", "your decision"
 _OURS = "Not for the agent's own copy: an agent does not start with this key."
 
 
@@ -35,7 +36,7 @@ def _below(section: str, *keys: str) -> tuple[str, ...]:
 KNOWN = (
     Known(("entity",), AS_IS, "The entity that owns the queues."),
     Known(("queues",), AS_IS, "The queues that poll serves."),
-    Known(("queue",), CHANGES, "The functions read only the list under queues."),
+    Known(("queue",), MOVED, "The agent adds it to queues; so does the new file."),
     Known(("max_jobs",), AS_IS, "Launches open at the same time, over all queues; -1: no limit."),
     Known(
         ("max_schedulers",),
@@ -66,17 +67,20 @@ KNOWN = (
     ),
     Known(
         ("registry.uri",),
-        AS_IS,
-        "The name of code jobs' images, if the builder has no destination.",
+        MOVED,
+        "The name of code jobs' images: builder.destination of the new file.",
+        "LAUNCH_BUILD_DESTINATION",
     ),
     Known(
-        (
-            "registry",
-            *_below("registry", "credentials", "type", "repository"),
-            *_below("registry", "image-name", "region", "project"),
-        ),
+        _below("registry", "repository", "image-name", "image_name", "region", "project"),
+        MOVED,
+        "A part of the name of code jobs' images: builder.destination of the new file.",
+        "LAUNCH_BUILD_DESTINATION",
+    ),
+    Known(
+        ("registry", *_below("registry", "credentials", "type")),
         NOTHING,
-        "builder.destination, or else registry.uri, names the images; Vertex AI pulls them.",
+        "builder.destination names the images; Vertex AI pulls them.",
     ),
     Known(("registry.account_id",), NOTHING, "It is for AWS."),
     Known(
@@ -118,6 +122,14 @@ KNOWN = (
         NOTHING,
         "Cloud Build builds for the machines of Vertex AI, with its own service account.",
     ),
+    Known(
+        ("builder.uri",),
+        MOVED,
+        "On one of W&B's pages. The agent does not read it: builder.destination of the new file.",
+        "LAUNCH_BUILD_DESTINATION",
+    ),
+    Known(("base_url",), MOVED, "Pass it as _WANDB_BASE_URL of the build.", "WANDB_BASE_URL"),
+    Known(("metadata",), NOTHING, "On older pages of W&B; no agent reads it."),
     Known(("runner",), NOTHING, "Only for Kubernetes and SageMaker, in older agents."),
     Known(("scheduler", "scheduler.image"), AS_IS, "The image of sweeps' schedulers. " + _OURS),
     Known(("scheduler.machine_type",), AS_IS, "The machine type of sweeps' schedulers. " + _OURS),

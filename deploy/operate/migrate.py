@@ -1,17 +1,20 @@
-"""`vertex-launch migrate`: explain an agent's configuration file, and list the next steps."""
+"""`vertex-launch migrate`: explain an agent's configuration, and write what it becomes."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from deploy.cloud.bootstrap import submit_command
-from deploy.cloud.deployment import ACCOUNTS, Deployment
-from deploy.cloud.iam import Binding, bindings
+from deploy.cloud.deployment import Deployment
 from deploy.operate.agent_config import AgentFile, lines, read
+from deploy.operate.agent_shown import hidden
+from deploy.operate.agent_sources import STDIN, read_source
+from deploy.operate.migrate_permissions import print_permissions
+from deploy.operate.new_config import difference, text_of
+from deploy.operate.tables import print_table
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig
 from shared.config.settings import KINDS, variables
 from shared.core.errors import SettingsError
@@ -40,24 +43,6 @@ ELSEWHERE = {
         "builder in this file; without it, a job's code runs in a base image"
     ),
 }
-BEFORE = (
-    "Before: one account, which the agent's credentials name. It can create, get, list and cancel "
-    "CustomJobs (aiplatform.customJobs.*), act as any account of the jobs "
-    "(iam.serviceAccounts.actAs), and push images if it builds them. The functions use none of its "
-    "roles: remove them when the agent has stopped."
-)
-AFTER = (
-    "After: the deployment has its own accounts, one for each task. bootstrap creates them and "
-    "binds these roles; the build binds the roles on topics and functions. You grant nothing by "
-    "hand; doctor checks the bindings. deploy/cloud/iam.yaml gives the reasons."
-)
-NO_RUN_AS = (
-    "policy.service_accounts lists no account. That is right if no queue names an account under "
-    "run.service_account: jobs then run as Vertex AI's own service agent. submit can use no other "
-    "account until the deployed file lists it: "
-    "policy: {service_accounts: [NAME@PROJECT.iam.gserviceaccount.com]}. "
-    "The agent does not start with that key."
-)
 STOP = (
     "Stop the agent (Ctrl-C, or its service) when its jobs have ended: no other program reports "
     "them. Until then both can serve a queue: W&B gives each item to the first that pops it, and "
@@ -68,27 +53,53 @@ STOP = (
 
 
 @click.command()
-@click.argument("launch_config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def migrate(launch_config: Path) -> None:
-    """Explain an agent's configuration file, and list the next steps. Calls and changes nothing.
+@click.argument(
+    "source",
+    metavar="LAUNCH_CONFIG",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+)
+@click.option(
+    "--variables",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The agent's environment: NAME=VALUE lines, of `env`, an --env-file or a systemd unit.",
+)
+@click.option(
+    "--write",
+    "target",
+    is_flag=False,
+    flag_value=CONFIG_FILE,
+    metavar="[FILE]",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Write the new file, by default {CONFIG_FILE}. An existing file needs --force.",
+)
+@click.option("--force", is_flag=True, help="Let --write replace an existing file.")
+def migrate(source: Path, variables: Path | None, target: Path | None, force: bool) -> None:
+    """Explain an agent's configuration, show the new file, and list the next steps.
 
-    LAUNCH_CONFIG is the file of a `wandb launch-agent` that serves queues of type GCP Vertex. The
-    agent's default is ~/.config/wandb/launch-config.yaml.
+    LAUNCH_CONFIG is one of: the file of a `wandb launch-agent` that serves queues of type GCP
+    Vertex (the agent's default is ~/.config/wandb/launch-config.yaml); the values of its Helm
+    chart; a Kubernetes ConfigMap, also among other objects. `-` reads stdin. --variables adds the
+    environment of an agent on a VM.
 
-    Prints each key with its meaning here and the setting that replaces it. Then come problems of
-    the file, required settings that it lacks, permissions before and after, and the next commands.
-    It prints no secret. If the output is not a terminal, each key is one line.
+    Prints each key with its meaning here: kept, moved, changes, no meaning here, or your decision.
+    Then come problems, the new file as a difference, required settings that it lacks, permissions
+    before and after, and the next commands. It calls nothing, prints no secret, and changes no
+    file without --write. If the output is not a terminal, each key is one line.
 
     \b
-    Example:
-      vertex-launch migrate ~/.config/wandb/launch-config.yaml
+    Examples:
+      vertex-launch migrate ~/.config/wandb/launch-config.yaml --write
+      helm get values launch-agent | vertex-launch migrate - --write new.yaml
+      vertex-launch migrate agent.yaml --variables agent.env
 
-    Exit code 1 if the file has problems that you must fix first.
+    Exit code 1 if there are problems that you must fix first. --write writes the rest all the same.
     """  # noqa: D301 - \b is click's
+    if target and target.exists() and not force:
+        raise click.ClickException(f"{target} exists: add --force to replace it, or name another")
     try:
-        file = read(launch_config)
+        file = read(read_source(source, variables))
     except SettingsError as exc:
-        raise click.ClickException(str(exc)) from exc
+        raise click.ClickException(hidden(str(exc))) from exc
     where = file.config.environment
     deployment = Deployment(
         where.project or "PROJECT", where.region or "REGION", number="NUMBER", config=file.config
@@ -98,12 +109,24 @@ def migrate(launch_config: Path) -> None:
         console.width = UNCUT
     _keys(console, file)
     _problems(console, file)
+    _difference(console, file, str(target or CONFIG_FILE))
     needed = missing(file.config, deployment)
     _settings(console, needed)
-    _permissions(console, deployment)
-    _next(console, launch_config, needed, deployment)
+    print_permissions(console, deployment)
+    if target:
+        _write(target, text_of(file.new, file.source.place))
+        click.echo(f"Wrote {target}.", err=True)
+    _next(console, target or source, needed, deployment)
     if file.problems:
-        raise click.ClickException(f"{launch_config} cannot be used yet: fix the problems above")
+        name = "stdin" if str(source) == STDIN else source
+        raise click.ClickException(f"{name} cannot be used yet: fix the problems above")
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise click.ClickException(f"{target} cannot be written: {exc.strerror}") from exc
 
 
 def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
@@ -122,11 +145,9 @@ def missing(config: LaunchConfig, deployment: Deployment) -> dict[str, str]:
 
 def _keys(console: Console, file: AgentFile) -> None:
     console.print("Key by key", style="bold")
-    if file.written:
-        rows = [
-            (line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file)
-        ]
-        _print(console, ("key", "value", "effect", "meaning", "setting"), rows)
+    rows = [(line.key, line.value, line.effect, line.meaning, line.setting) for line in lines(file)]
+    if rows:
+        print_table(console, ("key", "value", "effect", "meaning", "setting"), rows)
     else:
         console.print("  None: the file is empty.")
 
@@ -139,54 +160,17 @@ def _problems(console: Console, file: AgentFile) -> None:
         console.print("  None: the file works here.")
 
 
+def _difference(console: Console, file: AgentFile, target: str) -> None:
+    console.print("\nThe new file, as a difference", style="bold")
+    changed = difference(file.source.config, file.new, file.source.place, target)
+    console.print(changed or "  None: it is the same.")
+
+
 def _settings(console: Console, needed: Mapping[str, str]) -> None:
     console.print("\nRequired settings that the file lacks", style="bold")
-    _print(console, ("setting", "where to set it"), needed.items())
+    print_table(console, ("setting", "where to set it"), needed.items())
     console.print("\nSettings that the agent may have had elsewhere", style="bold")
-    _print(console, ("agent", "here"), ELSEWHERE.items())
-
-
-def _permissions(console: Console, deployment: Deployment) -> None:
-    console.print("\nPermissions", style="bold")
-    console.print(f"  {BEFORE}\n  {AFTER}")
-    rows: dict[tuple[str, str], tuple[dict[str, None], dict[str, None]]] = {}
-    for binding in bindings(deployment):
-        accounts, on = rows.setdefault((_may(binding), binding.why), ({}, {}))
-        accounts[_account(binding.member, deployment)] = on[_on(binding, deployment)] = None
-    _print(
-        console,
-        ("account", "may", "on"),
-        [(", ".join(accounts), may, ", ".join(on)) for (may, _), (accounts, on) in rows.items()],
-    )
-    if deployment.run_as:
-        jobs = f"Jobs may run as {', '.join(deployment.run_as)} (policy.service_accounts)"
-        agent = "If their queue names no account, they run as Vertex AI's own service agent."
-        console.print(f"  {jobs}. {agent}")
-    else:
-        console.print(f"  {NO_RUN_AS}")
-
-
-def _account(member: str, deployment: Deployment) -> str:
-    """Return an account's address, or the short name of the deployment's own account."""
-    email = member.removeprefix("serviceAccount:")
-    ours = {deployment.account(role): f"{deployment.name}-{role}" for role in ACCOUNTS}
-    return ours.get(email, email)
-
-
-def _may(binding: Binding) -> str:
-    """Return a role of Google, the permissions of ours on jobs, or else the name of ours."""
-    if binding.role.startswith("roles/"):
-        return binding.role
-    on_jobs = " ".join(p for p in binding.permissions if p.startswith("aiplatform."))
-    return on_jobs or binding.role.rpartition("/")[2]
-
-
-def _on(binding: Binding, deployment: Deployment) -> str:
-    """Return the name of a resource, or a description of one that Google will name."""
-    words = {"sources": "the functions' sources", "trigger": "submit's subscription"}
-    return words.get(binding.kind) or _account(
-        binding.resource.rpartition("/topics/")[2], deployment
-    )
+    print_table(console, ("agent", "here"), ELSEWHERE.items())
 
 
 def _next(console: Console, file: Path, needed: Mapping[str, str], deployment: Deployment) -> None:
@@ -202,7 +186,7 @@ def _steps(
 ) -> Iterator[tuple[str, ...]]:
     """Yield the steps in order: the reason, then the commands."""
     where = ("--project", deployment.project, "--region", deployment.region)
-    if file.resolve() != Path(CONFIG_FILE).resolve():
+    if str(file) != STDIN and file.resolve() != Path(CONFIG_FILE).resolve():
         yield (
             "The build reads the file from the source's root:",
             shlex.join(("cp", str(file), CONFIG_FILE)),
@@ -224,16 +208,3 @@ def _steps(
         STOP,
         shlex.join(("gcloud", "ai", "custom-jobs", "list", *where, "--filter", running)),
     )
-
-
-def _print(console: Console, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table: folded to the width of a terminal, else one line for each row."""
-    table = Table(*head, box=None, padding=(0, 0, 0, 2), header_style="dim")
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*row)
-    with console.capture() as printed:
-        console.print(table)
-    for line in printed.get().splitlines():
-        print(line.rstrip())  # rich fills the table with blanks

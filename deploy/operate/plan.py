@@ -13,7 +13,7 @@ from deploy.exit_codes import FAILURE, REJECTED, CouldNotSee
 from deploy.planner import MISSING, REFUSED, Planner, build_planner
 from shared.adapters.wandb import Graphql
 from shared.config.launch_config import CONFIG_FILE
-from shared.config.settings import PollSettings, SubmitSettings, load
+from shared.config.settings import PollSettings, SubmitSettings, joined_names, load
 from shared.core.errors import LaunchError, Retry
 
 
@@ -63,7 +63,7 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
     if config:
         os.environ["LAUNCH_CONFIG"] = str(config)
     if queues:
-        os.environ["LAUNCH_QUEUES"] = ",".join(queues)
+        os.environ["LAUNCH_QUEUES"] = joined_names(queues)
     outcomes: Counter[str] = Counter()
     try:
         settings = load(PlanSettings)

@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.cloud.iam import markdown as permissions
 from deploy.reference.commands import commands_page
 from deploy.reference.errors import errors_table
+from deploy.reference.launch_config import launch_config_tables
 from deploy.reference.settings import limits_table, settings_table
 from deploy.reference.values import values_tables
 from shared.config.policy import AdmissionPolicy
@@ -65,6 +66,7 @@ def pages(root: Path = ROOT) -> tuple[Page, ...]:
     docs = root / "docs"
     return (
         Page(docs / "reference/settings.md", settings_table),
+        Page(docs / "reference/launch-config.md", launch_config_tables),
         Page(docs / "reference/permissions.md", permissions),
         Page(docs / "reference/commands.md", commands_page),
         Page(docs / "reference/errors.md", errors_table),

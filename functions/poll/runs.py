@@ -36,6 +36,6 @@ class OpenRuns:
 
 
 def _run(entry: Entry) -> RunPath:
-    """Return a run's names; two spellings of an entity may mean the same one."""
+    """Return a run's names; two spellings of an entity or a project may mean the same one."""
     run = entry.run
-    return RunPath(run.entity.lower(), run.project, run.run_id)
+    return RunPath(run.entity.lower(), run.project.lower(), run.run_id)

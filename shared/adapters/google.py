@@ -17,6 +17,7 @@ from google.auth.transport.requests import AuthorizedSession
 
 from shared.core.errors import Denied, LaunchError, Retry
 from shared.core.redaction import redacted
+from shared.core.shorten import shown
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -116,4 +117,4 @@ def reason(exc: Exception) -> str:
     text = " ".join(_REQUEST_LINE.sub("", message).split())
     if text.startswith("<"):  # a page of Google's front end
         text = f"HTTP {getattr(exc, 'code', '')} without a reason"
-    return redacted(text)[:LONGEST].rstrip(".") or type(exc).__name__
+    return shown(redacted(text), LONGEST).rstrip(".") or type(exc).__name__

@@ -1,152 +1,90 @@
 """The agent's own configuration file, launch-config.yaml, with the keys that matter here."""
 
-import re
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from shared.config import unknown
+from shared.config.building import Builder, Building, ImageReference, Registry
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
 from shared.config.requests import RequestLimits
-from shared.core.building import GitCredential, repository_of
+from shared.config.section import AnyText, Section
 from shared.core.errors import SettingsError
-from shared.core.image import FORM, Image
-from shared.core.reserved import BUCKET
 from shared.core.shorten import quoted, shown
 
 __all__ = [
-    "AGENTS_BUILDERS",
-    "BUILDERS",
     "CONFIG_FILE",
     "AdmissionPolicy",
-    "ContextStore",
     "Environment",
-    "GitCredentials",
-    "ImageName",
-    "ImageReference",
     "KeySecret",
     "LaunchConfig",
     "MisspeltKeys",
-    "builder_problem",
     "read_launch_config",
 ]
 
 CONFIG_FILE = "launch-config.yaml"
+GCP = "gcp"
 MOST_PROBLEMS = 20  # of a file, in one error
-_SHOWN = 300  # characters of each problem, which can quote the file
-AGENTS_BUILDERS = ("kaniko", "docker")
-BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # each means Cloud Build
-ContextStore = Annotated[str, Field(pattern=rf"^(gs://{BUCKET}(/.*)?)?$")]
+_SHOWN_KEY = 120  # characters of the path of a key
+_SHOWN = 1000  # of each problem: its value is shortened already, and the fix stays
 KeySecret = Annotated[
     str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")
 ]
-_SECRET = re.compile(
-    r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]+(/versions/[A-Za-z0-9_-]+)?", re.ASCII
-)
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
 
 
-def image_name(written: str) -> str:
-    """Return an image's name without `https://` and a final slash."""
-    return written.removeprefix("https://").rstrip("/")
+def _json(value: list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _image(written: str) -> str:
-    """Refuse a text that is not the name of an image; an empty one names none."""
-    if written:
-        try:
-            Image.parse(written)
-        except ValueError as exc:
-            raise ValueError(f"is {quoted(written, 200)}, which {exc}. {FORM}") from exc
-    return written
-
-
-ImageName = Annotated[str, AfterValidator(image_name)]  # of images that are built
-ImageReference = Annotated[str, AfterValidator(_image)]  # of an image that is pulled
-
-
-def _listed(written: object) -> object:
-    """Return the credentials of a mapping of hosts to secrets."""
-    if not isinstance(written, dict):
+def _one_queue(written: object) -> object:
+    """Return a single name as a list; refuse a text that could be several names."""
+    if not isinstance(written, str) or not written.strip():
         return written
-    return [GitCredential(str(host), str(secret)) for host, secret in written.items()]
-
-
-def _full(credential: GitCredential) -> GitCredential:
-    """Return a credential with a version; refuse a host or a secret that is none."""
-    host, secret = credential.host.lower(), credential.secret
-    if not _HOST.fullmatch(host):
-        shown = "an address with a login" if "@" in host else quoted(host, 100)
-        raise ValueError(f"names the host {shown}: write a name such as github.com")
-    if not _SECRET.fullmatch(secret):
-        problem = f"names no secret for {host}: write projects/PROJECT/secrets/SECRET"
-        raise ValueError(f"{problem}, never its content")
-    latest = "" if "/versions/" in secret else "/versions/latest"
-    return GitCredential(host, f"{secret}{latest}")
-
-
-GitCredentials = Annotated[
-    tuple[GitCredential, ...],
-    BeforeValidator(_listed),
-    AfterValidator(lambda listed: tuple(map(_full, listed))),
-]
-
-
-class Section(BaseModel):
-    """Keys and their values. A key without a value counts as absent, as in W&B's agent."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _set(cls, written: object) -> object:
-        if not isinstance(written, dict):
-            return written
-        return {key: value for key, value in written.items() if value is not None}
+    if "," in written:
+        several = [name.strip() for name in written.split(",")]
+        names, one = (shown(_json(each), 200) for each in (several, [written]))
+        raise ValueError(
+            f"is {quoted(written, 200)}: write a list, queues: {names}, or queues: {one} "
+            "for one queue whose name has a comma"
+        )
+    return (written,)
 
 
 class Environment(Section):
-    """The `environment` of a launch-config.yaml."""
+    """The `environment` of a launch-config.yaml.
 
-    type: str = "gcp"
+    Of another cloud's, only the type is read: its region and project mean nothing to Vertex AI.
+    """
+
+    type: AnyText = GCP
     region: str = ""
     project: str = ""
 
-    @field_validator("type")
+    @model_validator(mode="before")
     @classmethod
-    def _is_gcp(cls, value: str) -> str:
-        if value != "gcp":
-            raise ValueError(f"is {value[:80]!r}: a Vertex queue needs an environment of type gcp")
-        return value
+    def _of_google(cls, written: object) -> object:
+        if not isinstance(written, dict):
+            return written if written is None else {"type": written}
+        kind = written.get("type")
+        return written if kind in (None, GCP) else {"type": kind}
 
-
-class Builder(Section):
-    """The `builder` of a launch-config.yaml: how images of jobs' code are built."""
-
-    type: str = ""
-    destination: ImageName = ""
-    build_context_store: Annotated[ContextStore, Field(alias="build-context-store")] = ""
-    # unknown to the agent
-    base_image: ImageReference = ""
-    git_credentials: GitCredentials = ()
-
-
-class Registry(Section):
-    """The `registry` of a launch-config.yaml: the name of images without `builder.destination`."""
-
-    uri: ImageName = ""
+    @property
+    def problem(self) -> str:
+        """Return why it is not Vertex AI's; empty if it is."""
+        if self.type == GCP:
+            return ""
+        fix = f"Write type: {GCP}, with the region and the project of the jobs"
+        problem = "so its region and its project are ignored"
+        return f"environment.type is {quoted(self.type)}, not {GCP}, {problem}. {fix}"
 
 
 class Scheduler(Section):
@@ -163,7 +101,7 @@ class LaunchConfig(Section):
     """The whole file; other keys are ignored. The agent does not know the last four."""
 
     entity: str = ""
-    queues: tuple[str, ...] = ()
+    queues: Annotated[tuple[str, ...], BeforeValidator(_one_queue)] = ()
     max_jobs: Annotated[int, Field(ge=-1)] = 1
     max_schedulers: Annotated[int, Field(ge=-1)] = 1
     secure_mode: bool = False
@@ -177,30 +115,17 @@ class LaunchConfig(Section):
     ladder: Ladder = Ladder()
     key_secret: KeySecret = ""
 
-    @property
-    def destination(self) -> str:
-        """Return the name of images that are built, without a tag; empty if none are built."""
-        if self.builder.type not in BUILDERS:
-            return ""
-        return self.builder.destination or self.registry.uri
+    def building(self, region: str = "", project: str = "") -> Building:
+        """Return how images are built by a deployment in this region and project."""
+        builder, where = self.builder, self.environment
+        image = self.registry.image(region or where.region, project or where.project)
+        store = builder.build_context_store
+        return Building.read(builder.type, builder.destination or image, store)
 
-
-def builder_problem(kind: str, destination: str) -> str:
-    """Return why a builder cannot build; empty if it can, or need not.
-
-    An agent's builder without a destination builds no image that Vertex AI could pull: like noop.
-    """
-    if kind in ("noop", "") or (kind in AGENTS_BUILDERS and not destination):
-        return ""
-    if kind not in BUILDERS:
-        return f"is {kind!r}: write one of {', '.join(BUILDERS)} to build images, or noop"
-    if not destination:
-        return f"is {kind!r}, which needs a destination for its images; noop builds nothing"
-    try:
-        repository_of(destination)
-    except ValueError as exc:
-        return f"is {kind!r}, and the destination of its images {exc}"
-    return ""
+    def unusable(self, region: str = "", project: str = "") -> tuple[str, ...]:
+        """Return what the functions of a deployment cannot use, and start without."""
+        found = (self.environment.problem, self.building(region, project).problem)
+        return tuple(filter(None, found))
 
 
 def read_launch_config(path: Path) -> LaunchConfig:
@@ -238,9 +163,8 @@ class MisspeltKeys(SettingsError):
 def _problems(path: Path, wrong: ValidationError) -> list[str]:
     problems = []
     for error in wrong.errors(include_input=False, include_url=False):
-        key = ".".join(map(str, error["loc"])) or "it"
-        problem = f"{key}: {unknown.message(error, LaunchConfig)}"
-        problems.append(f"{path}: {problem[:_SHOWN]}")
+        key = shown(".".join(map(str, error["loc"])) or "it", _SHOWN_KEY)
+        problems.append(f"{path}: {key}: {shown(unknown.message(error, LaunchConfig), _SHOWN)}")
     if len(problems) > MOST_PROBLEMS:
         more = len(problems) - MOST_PROBLEMS
         problems = [*problems[:MOST_PROBLEMS], f"and {more} more"]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from shared.core.intake import MAX_NAME
 from shared.core.message import Queue
+from shared.core.shorten import quoted
 
 _SHOWN = 200  # characters of a value that a refusal quotes
 
@@ -19,20 +20,20 @@ def _listed(value: object) -> object:
 
 def _name(value: str) -> str:
     if not value or value != value.strip() or len(value.encode()) > MAX_NAME:
-        raise ValueError(f"is {value[:_SHOWN]!r}: write a name as W&B shows it")
+        raise ValueError(f"is {quoted(value, _SHOWN)}: write a name as W&B shows it")
     return value
 
 
 def _without_path(value: str) -> str:
     if "/" in value:
-        raise ValueError(f"is {value[:_SHOWN]!r}: write only the name, without /")
+        raise ValueError(f"is {quoted(value, _SHOWN)}: write only the name, without /")
     return _name(value)
 
 
 def _queue(value: str) -> str:
     entity, slash, name = value.partition("/")
-    if not (slash and entity == entity.strip() and name == name.strip() and entity and name):
-        raise ValueError(f"is {value[:_SHOWN]!r}: write ENTITY/QUEUE")
+    if not (slash and entity == entity.strip() and entity and name.strip()):
+        raise ValueError(f"is {quoted(value, _SHOWN)}: write ENTITY/QUEUE")
     return value
 
 

@@ -21,6 +21,7 @@ PREFIXES = ("LAUNCH_", "POLL_", "SUBMIT_", "STATUS_")  # of our own variables
 # Keys that W&B's agent reads or has read, and that mean nothing here.
 OF_THE_AGENT = frozenset(
     {
+        "base_url",
         "builder.build-job-name",
         "builder.credentials",
         "builder.kaniko-config",
@@ -28,15 +29,13 @@ OF_THE_AGENT = frozenset(
         "builder.platform",
         "builder.secret-key",
         "builder.secret-name",
+        "builder.uri",
+        "metadata",
         "project",
         "queue",
         "registry.account_id",
         "registry.credentials",
-        "registry.image-name",
-        "registry.project",
-        "registry.region",
-        "registry.repository",
-        "registry.type",
+        "registry.image_name",  # on some of W&B's pages; read as image-name
         "runner",
         "verbosity",
     }
@@ -104,6 +103,12 @@ def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
 def report(place: str, names: frozenset[str]) -> None:
     """Log unknown names, once in a process."""
     log.warning("settings.unknown", extra={"fields": {"place": place, "names": sorted(names)}})
+
+
+@lru_cache
+def report_unusable(problem: str) -> None:
+    """Log a part of the settings that the functions start without, once in a process."""
+    log.warning("settings.unusable", extra={"fields": {"problem": problem}})
 
 
 def sections(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, frozenset[str]]]:

@@ -1,11 +1,14 @@
 """Read a YAML file written by hand, in bounded time and memory for any content."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
 from shared.core.errors import SettingsError
+from shared.core.shorten import shown
 
 MAX_BYTES = 100_000  # PyYAML takes a second for them; a launch-config has a few hundred
 MAX_ALIASES = 10  # with `<<` each can multiply the content of those before it
@@ -45,17 +48,44 @@ def read_yaml(path: Path) -> Any:
     """Return the value of a YAML file; None if it is empty.
 
     Raises:
+        SettingsError: it is not one document of YAML, or exceeds a bound.
+    """
+    return _parsed(read_bytes(path), str(path), lambda text: yaml.load(text, _Loader))  # noqa: S506  # nosec B506
+
+
+def parse_documents(content: bytes, name: str) -> list[Any]:
+    """Return the values of all documents in YAML; errors call the content by this name.
+
+    Raises:
         SettingsError: it is not YAML, or exceeds a bound.
     """
+    if len(content) > MAX_BYTES:
+        raise SettingsError(f"{name} has more than {MAX_BYTES:,} bytes. Shorten it")
+    return list(_parsed(content, name, lambda text: list(yaml.load_all(text, _Loader))))  # nosec B506
+
+
+def read_bytes(file: Path | BinaryIO, name: str = "") -> bytes:
+    """Return a file's content, at most MAX_BYTES of it. Raises SettingsError."""
+    name = name or str(file)
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise SettingsError(f"{path} has more than {MAX_BYTES:,} bytes. Shorten it")
-        text = content.decode()
-        return yaml.load(text, _Loader)  # a SafeLoader  # noqa: S506  # nosec B506
-    except (OSError, yaml.YAMLError, *_OF_VALUES) as exc:
+        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise SettingsError(f"{name} cannot be read as YAML: {exc}") from exc
+    if len(content) > MAX_BYTES:
+        raise SettingsError(f"{name} has more than {MAX_BYTES:,} bytes. Shorten it")
+    return content
+
+
+def _parsed(content: bytes, name: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(content.decode())  # a SafeLoader
+    except (yaml.YAMLError, *_OF_VALUES) as exc:
         lines = str(exc).strip().splitlines() or [type(exc).__name__]
-        raise SettingsError(f"{path} cannot be read as YAML: {lines[0][:_SHOWN]}") from exc
+        mark = getattr(exc, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        fix = ". Indent with spaces: YAML allows no tabs" if "'\\t'" in str(exc) else ""
+        problem = f"{shown(lines[0], _SHOWN)}{line}{fix}"
+        raise SettingsError(f"{name} cannot be read as YAML: {problem}") from exc
     except RecursionError as exc:
-        raise SettingsError(f"{path} is nested too deeply") from exc
+        raise SettingsError(f"{name} is nested too deeply") from exc

@@ -13,7 +13,7 @@ from shared.core.errors import Reject
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.redaction import hide, redacted, secrets_in
-from shared.core.scheduler import is_scheduler
+from shared.core.scheduler import SCHEDULER_URI, is_scheduler
 from shared.core.shorten import quoted, shown
 from shared.core.storable import MAX_DEPTH, MAX_DIGITS, printable, storable
 
@@ -47,6 +47,7 @@ class IndexFields:
     run_id: str
     resumes: int  # how often another agent has requeued the run
     own_key: bool
+    of_sweep: bool  # a sweep's scheduler, or a run of a sweep
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
@@ -59,14 +60,17 @@ class IndexFields:
             run_id,
             resumes=min(count, _MAX_RESUMES) if type(count) is int and count > 0 else 0,
             own_key=bool(raw.get("_wandb_api_key")),
+            of_sweep=bool(raw.get("sweep_id")) or raw.get("uri") == SCHEDULER_URI,
         )
 
     def run_path(self, key: str) -> RunPath:
         """Return the run's names in W&B; a missing run id is derived from the launch key.
 
-        W&B writes a launch's project in lower case.
+        As W&B's agent does, it writes a launch's project in lower case. A sweep keeps the letters
+        of its project: W&B's scheduler looks up its own run, and its sweep's runs, by that name.
         """
-        return RunPath(self.entity, self.project.lower(), self.run_id or key[1:13])
+        project = self.project if self.of_sweep else self.project.lower()
+        return RunPath(self.entity, project, self.run_id or key[1:13])
 
 
 def from_item(

@@ -6,6 +6,7 @@ W&B's own command in the operator's image. A scheduler with an image, a job or a
 is an ordinary launch.
 """
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,9 +67,13 @@ def check_scheduler(raw: Mapping[str, Any], queue: Queue) -> None:
 
 
 def bare(word: str) -> str:
-    """Return an argument without the shell quotes that W&B's client puts around it."""
-    quotes = len(word) > 1 and word[0] == word[-1] and word[0] in "'\""
-    return word[1:-1] if quotes else word
+    """Return an argument without the quotes of Python's repr, which W&B's client writes."""
+    if not (len(word) > 1 and word[0] == word[-1] and word[0] in "'\""):
+        return word
+    try:
+        return str(ast.literal_eval(word))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return word[1:-1]
 
 
 def _options(args: object) -> list[tuple[str, str]]:

@@ -34,11 +34,11 @@ def base_output_dir(value: object, path: str, bucket: str, run: RunPath) -> str:
     """Return the job's output folder: by default one per run, so a retry finds its checkpoints.
 
     The SDK's default is named by the time. Two projects can have the same run id, so the folder
-    contains the project.
+    contains the project, in lower case for each launch of the run.
     """
     folder = text(value, path, "").strip()
     if not folder:
-        names = [quote(name, safe="") for name in (run.entity, run.project, run.run_id)]
+        names = [quote(name, safe="") for name in (run.entity, run.project.lower(), run.run_id)]
         return "/".join([bucket.rstrip("/"), *names])
     place = _PLACE.fullmatch(folder)
     if not place or not place["scheme"]:

@@ -9,6 +9,7 @@ from shared.core.shorten import quoted, shown
 from shared.runspec.fields import image, items, mapping, one_word, text, texts
 from shared.runspec.forms.machines import check_generation
 from shared.runspec.key_secret import KEY, with_reader
+from shared.runspec.macros import unknown_macro
 from shared.runspec.registries import FIX, refusal
 from shared.runspec.words import as_variable, as_variables
 
@@ -17,7 +18,6 @@ MAX_POOLS = 4  # primary, workers, parameter servers, evaluator
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MACHINE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")  # n1-standard-4, cloud-tpu
-_MACRO = re.compile(r"\$\{\w+\}")
 _POOL_FIX = (
     "Write a pool as {machine_spec: {…}, replica_count: 1, "
     "container_spec: {image_uri: ${image_uri}}}."
@@ -132,8 +132,8 @@ def _check_image(value: object, path: str) -> None:
     written = text(value, path, "")
     if not written.strip():
         raise Reject(path, "is empty", "Write ${image_uri} for the image of the launch.")
-    if left := _MACRO.search(written):
-        problem = f"is {quoted(written, 200)}, in which {shown(left[0])} is not a known macro"
+    if left := unknown_macro(written):
+        problem = f"is {quoted(written, 200)}, in which {shown(left)} is not a known macro"
         fix = (
             "Write ${image_uri} for the image of the launch. "
             "LAUNCH_MACROS lists the macros that this deployment adds."

@@ -1,6 +1,7 @@
 """The environment variables that W&B's SDK reads in a launched container.
 
-They equal those of wandb's LaunchProject.get_env_vars_dict (a test compares), except for three:
+They equal those of wandb's LaunchProject.get_env_vars_dict (a test compares), except for four:
+- WANDB_PROJECT keeps the capitals of a sweep's project (see IndexFields.run_path).
 - WANDB_RESUME is always `allow`, not only after a requeue: Vertex AI restarts workers and retries
   jobs by itself, and a second wandb.init of the same run id must succeed.
 - WANDB_RUN_ID is derived from the launch if the run spec has none; the agent draws one at random.

@@ -12,7 +12,10 @@ RUN_ID = "wandb-run-id"  # the agent's own label
 MAX_LABELS = 64
 _KEY = re.compile(r"[^\W\d_A-Z][\w-]{0,63}")
 _VALUE = re.compile(r"[\w-]{0,64}")
-_RULE = "Write lower-case letters, digits, _ and -, at most 64 of them; a key starts with a letter."
+_RULE = (
+    "Write lower-case letters, digits, _ and -, at most 64 of them; a key starts with a letter. "
+    "In a queue, ${project_name:label} writes the value of a macro in this form."
+)
 
 
 def job_labels(launch: Launch, agent: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def _document(call: CustomJobCall, run: RunPath) -> dict[str, Any]:
         "run": dict(call.submit),
         BASE_IMAGE: call.recipe.base_image if call.recipe else "",
         "entity": run.entity,
-        "project": f"{run.entity}/{run.project}",
+        "project": f"{run.entity}/{run.project.lower()}",
     }
 
 

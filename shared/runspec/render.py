@@ -28,7 +28,7 @@ from shared.runspec.macros import substitute
 from shared.runspec.model import EXAMPLE, Draft, RunSpec, VertexConfig
 from shared.runspec.recipe import placed
 from shared.runspec.shapes import fit_all
-from shared.runspec.source import Source, source_of
+from shared.runspec.source import Builder, Source, source_of
 
 __all__ = ["ArgumentNames", "DeploymentDefaults", "job_labels", "render"]
 
@@ -49,7 +49,8 @@ class DeploymentDefaults:
     key_secret: str = ""
     base_image: str = ""  # of a job's code, if neither the job nor its queue names one
     destination: str = ""  # name of built images, without a tag; empty: no image is built
-    context_store: str = ""  # gs://â¦, for contexts of builds
+    builder_problem: str = ""  # why the operator's builder cannot build
+    context_store: str = ""  # gs://…, for contexts of builds
     git_credentials: tuple[GitCredential, ...] = ()  # of builds
     reserved: ReservedPlaces = field(default_factory=ReservedPlaces)
 
@@ -118,7 +119,8 @@ def _source(spec: RunSpec, job: JobSource | None, defaults: DeploymentDefaults) 
     if defaults.secure_mode:
         secure_mode.check_overrides(spec.overrides)
     base_images = _base_images(spec, defaults)
-    source = source_of(spec, job, base_images, defaults.destination, defaults.git_credentials)
+    builder = Builder(defaults.destination, defaults.builder_problem, defaults.git_credentials)
+    source = source_of(spec, job, base_images, builder)
     check_references(spec.overrides.entry_point, "overrides.entry_point")
     check_references(spec.overrides.args, "overrides.args")
     check_references(job.entry_point if job else (), "job")
@@ -170,7 +172,7 @@ def _base_images(spec: RunSpec, defaults: DeploymentDefaults) -> dict[str, str]:
 def _macros(draft: Draft, image: str) -> dict[str, str | None]:
     run = draft.launch.entry.run
     return {
-        "project_name": run.project,
+        "project_name": run.project.lower(),  # as the agent writes it
         "entity_name": run.entity,
         "run_id": run.run_id,
         "run_name": draft.spec.name,

@@ -21,6 +21,15 @@ _NO_BUILDER = "this deployment builds no images"
 
 
 @dataclass(frozen=True, slots=True)
+class Builder:
+    """The deployment's builder of images."""
+
+    destination: str = ""  # name of a built image without its tag; empty: no build
+    problem: str = ""  # why it cannot build; empty if it can, or if there is none
+    credentials: Collection[GitCredential] = ()  # of the builds
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The image of a launch. A `command` that is not empty replaces the containers' own."""
 
@@ -28,6 +37,9 @@ class Source:
     docker: str = ""  # WANDB_DOCKER; empty for a base image
     command: list[str] = field(default_factory=list)
     recipe: Recipe | None = None  # of an image that must be built
+
+
+NO_BUILDER = Builder()
 
 
 def resolve(draft: Draft, jobs: JobArtifacts) -> tuple[Draft, JobSource | None]:
@@ -60,17 +72,16 @@ def source_of(
     spec: RunSpec,
     job: JobSource | None,
     base_images: Mapping[str, str],
-    destination: str = "",
-    credentials: Collection[GitCredential] = (),
+    builder: Builder = NO_BUILDER,
 ) -> Source:
     """Return the image and the command of a launch.
 
     `base_images` are the candidates for code, by the names of their settings; the first that is
-    set counts. `destination` is the name of a built image without its tag; empty: no build.
-    `credentials` are those of the builds.
+    set counts. As with the agent, a job with a base image of its own needs no build.
 
     Raises:
-        Reject: the launch names no image or job, or its code has no base image.
+        Reject: the launch names no image or job, its code has no base image, or the builder cannot
+            build.
     """
     overrides = spec.overrides
     if spec.image:
@@ -85,10 +96,14 @@ def source_of(
     own = overrides.dockerfile or job.dockerfile
     field = "overrides.entry_point" if overrides.entry_point else "job"
     command = started(command, field, own_image=bool(own))
-    if not destination:
+    if builder.problem and (own or job.build_context or not job.base_image):
+        problem = f"{job.path} needs an image built from its code, and this deployment cannot build"
+        fix = "Ask its operator to change that, or enqueue an image (`wandb launch -d IMAGE`)."
+        raise Reject("job", f"{problem}: {builder.problem}", fix)
+    if not builder.destination:
         return _code(job, command, overrides, _base_image(job, base_images))
     base = "" if own else _base_image(job, base_images)
-    recipe = recipe_of(job, overrides, base, destination, credentials)
+    recipe = recipe_of(job, overrides, base, builder.destination, builder.credentials)
     return Source(recipe.image, recipe.image, command, recipe)
 
 

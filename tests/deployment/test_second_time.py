@@ -21,7 +21,8 @@ from deploy.cloud.gcloud import Step
 from deploy.cloud.iam import Binding, bindings, custom_roles
 from deploy.cloud.lifecycle import CONTEXTS, rule_of
 from deploy.cloud.smoke import _publish
-from shared.config.launch_config import AdmissionPolicy, Builder, LaunchConfig
+from shared.config.building import Builder
+from shared.config.launch_config import AdmissionPolicy, LaunchConfig
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
 from tests.deployment.test_provision import BUILD, DEPLOYMENT, deploy_submit, provision

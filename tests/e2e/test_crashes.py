@@ -80,11 +80,13 @@ def stack(
     vertex: Any,
     settings: Mapping[str, str] | None = None,
     gcs_options: tuple[str, ...] = QUICK_WRITES,
+    wandb_path: str = "",
 ) -> Iterator[Stack]:
-    """Run the three functions among these servers."""
+    """Run the three functions among these servers; W&B may be served under a path."""
     ports = Ports.free()
+    address = {"WANDB_BASE_URL": ports.url("wandb") + wandb_path}
     made = Stack(
-        folder, ports, {**QUICK, **(settings or {})}, every=0.5, emulator=False,
+        folder, ports, {**QUICK, **address, **(settings or {})}, every=0.5, emulator=False,
         gcs_options=gcs_options, pubsub_options=("--shape", "cloudevent"), without=frozenset({"wandb", "vertex"}),
     )  # fmt: skip
     with ExitStack() as servers:

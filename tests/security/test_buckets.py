@@ -204,7 +204,6 @@ WRONG = {
     ),
     "contexts in the sources": ({"LAUNCH_BUILD_CONTEXT_STORE": "gs://p-launch-sources"}, "LAUNCH_BUILD_CON", "sources"),
     "contexts of others": ({"LAUNCH_BUILD_CONTEXT_STORE": "gs://p-b-x-contexts"}, "LAUNCH_BUILD_CON", "deployment b-x"),
-    "contexts in no bucket": ({"LAUNCH_BUILD_CONTEXT_STORE": "gs://p-launch-ledger./x"}, "LAUNCH_BUILD_CON", "match"),
     "contexts and ledger": ({CONTEXTS: "p-launch-ledger"}, CONTEXTS, "LEDGER_BUCKET"),
     "contexts and sources": ({CONTEXTS: "p-launch-sources"}, CONTEXTS, "SOURCES_BUCKET"),
     "sources and ledger": ({SOURCES: "p-launch-ledger"}, SOURCES, "LEDGER_BUCKET"),

@@ -11,7 +11,7 @@ import pytest
 
 from shared.adapters.wandb import Graphql
 from shared.core.errors import LaunchError
-from shared.runspec.container import fetch_code
+from shared.runspec.container import fetch_code, output
 
 KEY = "planted-key-" * 4
 OWN = "api.wandb.test"
@@ -133,7 +133,7 @@ def test_only_w_and_bs_own_host_is_sent_the_key(
 ) -> None:
     """Whatever another host is called; an address that a reader refuses is sent nothing."""
     own, target = ADDRESSES[address], address.format(port=world.port)
-    with base_of(world, monkeypatch) as base, suppress(LaunchError, fetch_code.Problem):
+    with base_of(world, monkeypatch) as base, suppress(LaunchError, output.Problem):
         world.moved = target
         assert READERS[reader](base, "/moved" if moved else target) == CONTENT
     with_key = {host for host, login in world.seen if login}
@@ -161,6 +161,6 @@ def test_the_operators_address_has_the_same_readers(
     world: World, monkeypatch: pytest.MonkeyPatch, reader: str, host: str, address: str, own: bool
 ) -> None:
     """An address in capital letters, over IPv6 or with a dot at its end."""
-    with base_of(world, monkeypatch, host) as base, suppress(LaunchError, fetch_code.Problem):
+    with base_of(world, monkeypatch, host) as base, suppress(LaunchError, output.Problem):
         READERS[reader](base, address.format(port=world.port))
     assert [login for _, login in world.seen] in ([own], [] if not own else [own])

@@ -164,6 +164,14 @@ def test_the_usual_item_passes() -> None:
     check_scheduler(scheduler(**command("wandb", "scheduler", "own", args=("--project", "Vision"))), QUEUE)
 
 
+@pytest.mark.parametrize("name", ["My Cats", "Bob's", '"a" b', 'it\'s "x"', "a\\b", "猫 1.0", "e\u0301"])
+def test_a_name_survives_the_quotes_of_wandbs_client(name: str) -> None:
+    """Those of Python's repr, with its escapes."""
+    spec = scheduler(project=name, **command("wandb", "scheduler", "own", args=("--project", repr(name))))
+    check_scheduler(spec, QUEUE)
+    assert bare(repr(name)) == name
+
+
 WORDS = st.sampled_from(
     ["--project", "--entity", "--queue", "--sweep_id", "--sweep-id", "--Project", "--project=secret", "--x", "-p", "--",
      "vision", "'vision'", "secret", "team", "research", "vertex", "Vertex", "own", "victim", "'--project'", "'", ""]

@@ -40,6 +40,15 @@ def test_a_request_and_an_item_have_these_keys_and_run_ids() -> None:
     assert (item.key, item.entry.run.run_id, item.entry.run.project) == ("kihrsbaaxcsncsjimutm2l76plh", "mine", "cats")
 
 
+def test_a_sweeps_project_keeps_its_letters() -> None:
+    """W&B's scheduler, and its runs, look it up by that name; an ordinary launch's is the agent's, in lower case."""
+    cats = {"entity": "team", "project": "Bob's Cats"}
+    of_sweep = ({"uri": "placeholder-uri-scheduler", "run_id": "sw1"}, {"sweep_id": "sw1"})
+    projects = {from_item("i", QUEUE, {**cats, **more}, NOW).entry.run.project for more in of_sweep}
+    assert projects == {"Bob's Cats"}
+    assert from_item("i", QUEUE, cats, NOW).entry.run.project == "bob's cats"
+
+
 def test_a_requests_digest_does_not_depend_on_the_order_of_keys() -> None:
     """A repeated request is compared by it for 30 days, by each revision."""
     spec = json.loads('{"b": [1, {"y": "ä", "x": null}], "a": 1.5}')

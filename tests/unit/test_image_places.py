@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.config.launch_config import builder_problem, read_launch_config
+from shared.config.building import Building
+from shared.config.launch_config import read_launch_config
 from shared.config.policy import AdmissionPolicy
 from shared.config.settings import SubmitSettings, load
 from shared.core.errors import Reject, SettingsError
@@ -156,5 +157,5 @@ def test_so_do_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, na
 @pytest.mark.parametrize("name", [*NOT_IMAGES, "us-docker.pkg.dev/p/r/x:1", f"us-docker.pkg.dev/p/r/x@{DIGEST}"])
 def test_so_does_the_name_of_images_that_are_built(name: str) -> None:
     """The build adds the tag."""
-    assert "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE" in builder_problem("cloud-build", name)
-    assert builder_problem("cloud-build", "us-docker.pkg.dev/p/r/x") == ""
+    assert "write REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE" in Building.read("cloud-build", name).problem
+    assert Building.read("cloud-build", "us-docker.pkg.dev/p/r/x").problem == ""

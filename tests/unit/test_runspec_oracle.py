@@ -22,6 +22,7 @@ from tests.unit.specs import SITE, launch_of, rendered, run_spec
 DELIBERATE = {  # what we do otherwise, and why: see shared/runspec/environment.py
     "WANDB_RESUME": "Vertex AI itself restarts workers with the same run id, so a second init must always be let in",
     "JSON": "written without $, which Vertex AI may expand, and without apostrophes",
+    "WANDB_PROJECT": "as written for a sweep: its scheduler looks the project up by that name; theirs is in lower case",
     "WANDB_RUN_ID": "derived from the launch where the spec leaves it open; theirs is drawn at random",
 }
 JSON = st.recursive(
@@ -57,6 +58,8 @@ def assert_equal_but_for_the_deliberate(spec: dict[str, Any]) -> None:
     run_id = mine.pop("WANDB_RUN_ID")
     assert run_id == (spec.get("run_id") or launch_of(spec).key[1:13])
     assert oracle.pop("WANDB_RUN_ID") == run_id or not spec.get("run_id")
+    if spec.get("sweep_id"):
+        assert (mine.pop("WANDB_PROJECT"), oracle.pop("WANDB_PROJECT")) == (spec["project"], spec["project"].lower())
     assert as_values(mine) == as_values(oracle)
 
 

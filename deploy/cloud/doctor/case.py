@@ -23,11 +23,13 @@ from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import NotYet
 from deploy.wandb_queues import QueueView, read_queue
 from shared.adapters.wandb import Graphql
+from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE
+from shared.config.settings import split_names
 from shared.core.errors import LaunchError, SettingsError
 from shared.runspec.fields import mapping
-from shared.runspec.macros import substitute
+from shared.runspec.macros import OF_A_LAUNCH, substitute
 from shared.runspec.model import RESOURCES
 
 UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
@@ -121,15 +123,17 @@ class Case:
     @property
     def queues(self) -> tuple[str, ...]:
         """Return the names of the queues."""
-        setting = self.settings().get("LAUNCH_QUEUES", "")
-        names = tuple(name.strip() for name in setting.split(",") if name.strip())
-        return names or self.deployment.config.queues
+        setting = split_names(self.settings().get("LAUNCH_QUEUES", ""))
+        return tuple(setting) or self.deployment.config.queues
 
     @property
     def base_url(self) -> str:
-        """Return W&B's address."""
+        """Return W&B's address. Raises SettingsError."""
         address = self.environ.get("WANDB_BASE_URL") or self.settings().get("WANDB_BASE_URL")
-        return address or "https://api.wandb.ai"
+        try:
+            return base_url(address or CLOUD)
+        except ValueError as exc:
+            raise SettingsError(f"WANDB_BASE_URL {exc}") from exc
 
     def secret_key(self) -> str:
         """Return the API key that the functions read; raises Google's errors."""
@@ -170,7 +174,7 @@ class Case:
     def macros(self) -> dict[str, str]:
         """Return the functions' variables that a queue can use as `${NAME}`."""
         settings = self.settings()
-        names = settings.get("LAUNCH_MACROS", "").split(",")
+        names = split_names(settings.get("LAUNCH_MACROS", ""))
         return {name: settings[name] for name in names if name in settings}
 
     def vertex(self, name: str) -> dict[str, Any]:
@@ -184,7 +188,8 @@ class Case:
         parts = (
             mapping(arguments.get(resource), f"resource_args.{resource}") for resource in RESOURCES
         )
-        found: dict[str, Any] = substitute(next(filter(None, parts), {}), self.macros())
+        config = next(filter(None, parts), {})
+        found: dict[str, Any] = substitute(config, self.macros(), later=OF_A_LAUNCH)
         return found
 
     def examined(self, check: Check) -> Iterator[Finding]:

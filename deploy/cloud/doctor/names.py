@@ -8,7 +8,7 @@ from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Finding, ok, warning
 from shared.config import unknown
 from shared.config.launch_config import LaunchConfig
-from shared.config.settings import KEY_FILE, KINDS, variables
+from shared.config.settings import KEY_FILE, KINDS, split_names, variables
 from shared.config.yaml_file import read_yaml
 from shared.core.shorten import shown
 
@@ -20,7 +20,7 @@ def check_names(case: Case) -> Iterator[Finding]:
     known = [names[0] for kind in KINDS for names in variables(kind).values()]
     for verb in FUNCTIONS:
         given = case.variables(verb)  # empty if it is not deployed: its own check reports that
-        own = {*known, KEY_FILE, "LAUNCH_CONFIG", *given.get("LAUNCH_MACROS", "").split(",")}
+        own = {*known, KEY_FILE, "LAUNCH_CONFIG", *split_names(given.get("LAUNCH_MACROS", ""))}
         found |= unknown.variables(given, own)
     if (path := Path(case.config)).exists():
         found |= unknown.keys(read_yaml(path) or {}, LaunchConfig)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.core.launch import Entry
 from shared.core.record import NEEDS
+from shared.core.shorten import shown
 
 MOST = 8_192  # bytes of keys and values that GCS accepts
 ROOM = 7_900  # of them; the rest is for the writer's token
@@ -97,4 +98,4 @@ def problem_of(exc: ValidationError) -> str:
     for error in errors[:5]:
         place = ".".join(map(str, error["loc"])) or "record"
         problems.append(f"{place}: {error['msg']}")
-    return "; ".join(problems)[:500]
+    return shown("; ".join(problems), 500)

@@ -10,6 +10,7 @@ from typing import Any
 from shared.core.bounded_json import check_values, one_at_a_time
 from shared.core.errors import Denied, LaunchError, Reject, Retry, SettingsError
 from shared.core.redaction import redacted
+from shared.core.shorten import shown
 
 # statuses that concern one request, not the service; 403 and 200 can concern either
 CONTENT = (400, 404, 409, 410, 413, 414, 422)
@@ -92,7 +93,7 @@ def answer_of(status: int, read: Any) -> Answer:
 def reason(errors: Sequence[Any]) -> str:
     """Return the messages of errors as one text."""
     text = "; ".join(_message(error) for error in errors)
-    return redacted(text)[:LONGEST].encode("utf-8", "replace").decode()
+    return shown(redacted(text), LONGEST).encode("utf-8", "replace").decode()
 
 
 def _message(error: Any) -> str:

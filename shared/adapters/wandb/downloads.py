@@ -61,6 +61,7 @@ def _followed(
 ) -> requests.Response:
     """Request a file and follow redirections; another origin gets neither key nor `ca_file`."""
     own, url, trusted = origin(server.url), server.url, True
+    address = server.below(address)
     for _ in range(HOPS):
         url = urljoin(url, address)
         is_own = origin(url) == own

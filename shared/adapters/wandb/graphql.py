@@ -25,6 +25,7 @@ from shared.core.budget import Budget
 from shared.core.errors import KeyRefused, OutcomeUnknown, Retry
 from shared.core.lazy import Lazy
 from shared.core.redaction import redacted, remember
+from shared.core.shorten import shown
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class Graphql:
 
     def _reason(self, answer: Answer) -> str:
         """Return the messages of an answer's errors, without any key."""
-        return redacted(answer.reason)[:LONGEST]  # in this order: half a key would stay
+        return shown(redacted(answer.reason), LONGEST)  # in this order: half a key would stay
 
 
 def _read(response: requests.Response, body: Body, exchange: Exchange) -> None:

@@ -20,6 +20,7 @@ from shared.core.bounded_json import (
 from shared.core.errors import OutcomeUnknown
 from shared.core.ports import QueueItem
 from shared.core.redaction import redacted
+from shared.core.shorten import shown
 
 __all__ = ["LARGEST", "IdFinder", "Popped", "read_item"]
 
@@ -73,7 +74,9 @@ def read_item(body: Popped) -> tuple[Answer, QueueItem | None]:
         if not item_id:
             return answer, None
         if answer.errors:
-            flaw = problem("W&B cannot show it", f"W&B's message: {redacted(answer.reason)[:300]}.")
+            flaw = problem(
+                "W&B cannot show it", f"W&B's message: {shown(redacted(answer.reason), 300)}."
+            )
             return answer, _unreadable(item_id, flaw)
         spec, flaw = _spec(popped.get("runSpec"))
     return answer, QueueItem(item_id, spec, flaw)

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from shared.adapters.wandb.transport import place
 from shared.core.errors import SettingsError
@@ -22,6 +23,15 @@ class Server:
     def place(self) -> str:
         """Return its host and port."""
         return place(self.url)
+
+    def below(self, address: str) -> str:
+        """Return an address of W&B's host below the path of W&B's own, as wandb's client does.
+
+        A server that knows its path may have written it already.
+        """
+        prefix = urlsplit(self.url).path.removesuffix("/graphql")
+        is_path = address.startswith("/") and not address.startswith("//")
+        return f"{prefix}{address}" if is_path and not address.startswith(f"{prefix}/") else address
 
     @property
     def verify(self) -> str | None:

@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PositiveFloat, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.names import aliases, or_file
 from shared.core.reserved import BUCKET
@@ -16,11 +18,28 @@ KEY_FILE = "WANDB_API_KEY_FILE"  # Secret Manager writes the key into this file,
 URL = r"^(https?://.*)?$"
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    names = (name.strip() for name in value.split(","))
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a text: a JSON list, or separated by commas.
+
+    Only a JSON list can hold names with commas, or with spaces around them. A text that begins
+    with a bracket and is no such list is read by its commas: a name may begin with one.
+    """
+    with suppress(ValueError):
+        listed = json.loads(text)
+        if isinstance(listed, list) and all(isinstance(name, str) for name in listed):
+            return tuple(listed)
+    names = (name.strip() for name in text.split(","))
     return tuple(name for name in names if name)
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """Return names as one text, which `split_names` reads back unchanged."""
+    return json.dumps(list(names), ensure_ascii=False)
+
+
+def _names(value: object) -> object:
+    """Return the names in a variable's text; those of the launch-config are a list already."""
+    return split_names(value) if isinstance(value, str) else value
 
 
 def from_json(value: object) -> object:
@@ -37,12 +56,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-def _without_login(url: str) -> str:
-    if "@" in urlsplit(url).netloc:
-        raise ValueError("has a user or a password in it, which every job would show. Remove it")
-    return url
-
-
 def _region(name: str) -> str:
     plain = name.strip().lower()
     if zone := re.fullmatch(r"([a-z]+-[a-z]+\d+)-[a-z]", plain):
@@ -52,7 +65,7 @@ def _region(name: str) -> str:
     return plain
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 OverdueSeconds = Annotated[
     PositiveFloat, Field(description="a ticket without effect is published again after this time")
 ]
@@ -76,9 +89,9 @@ class Settings(BaseSettings):
     )
     wandb_base_url: Annotated[
         str,
-        Field(pattern=r"^https?://", description="W&B's address"),
-        AfterValidator(_without_login),
-    ] = "https://api.wandb.ai"
+        Field(description="W&B's address; it may have a port and a path"),
+        AfterValidator(base_url),
+    ] = CLOUD
     wandb_ca_file: Annotated[
         str,
         Field(

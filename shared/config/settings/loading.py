@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from shared.config import unknown
-from shared.config.launch_config import CONFIG_FILE, read_launch_config
+from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 from shared.config.names import problem
-from shared.config.settings.base import KEY_FILE, Settings, variables
+from shared.config.settings.base import KEY_FILE, Settings, split_names, variables
 from shared.config.settings.poll import PollSettings
 from shared.config.settings.status import StatusSettings
 from shared.config.settings.submit import SubmitSettings
@@ -38,13 +38,15 @@ def load(kind: type[S]) -> S:
         problems += [problem(kind, error) for error in errors]
     if problems:
         raise SettingsError("; ".join(problems))
+    if isinstance(settings, SubmitSettings) and settings.building.problem:
+        unknown.report_unusable(settings.building.problem)
     return settings
 
 
 def _unknown_variables() -> list[str]:
     """Return a problem for each misspelt variable; each function gets those of all three."""
     known = {names[0] for kind in KINDS for names in variables(kind).values()}
-    macros = {name.strip() for name in os.environ.get("LAUNCH_MACROS", "").split(",")}
+    macros = set(split_names(os.environ.get("LAUNCH_MACROS", "")))
     strangers = unknown.variables(os.environ.keys() - macros, known | {_CONFIG, KEY_FILE})
     if others := frozenset(name for name, like in strangers.items() if not like):
         unknown.report("the environment", others)
@@ -63,12 +65,24 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     except SettingsError as exc:
         problems.append(str(exc))
         return {}
+    if problem := config.environment.problem:
+        unknown.report_unusable(problem)
     values = config.model_dump(exclude_unset=True, by_alias=True)
+    values["registry"] = {"uri": _image_of_registry(config)}
     for section in _SECTIONS:
         for key, value in values.pop(section, {}).items():
             if value:
                 values[f"{section}.{key}"] = value
     return {f"{CONFIG_FILE}:{key}": value for key, value in values.items()}
+
+
+def _image_of_registry(config: LaunchConfig) -> str:
+    """Return the registry's name of images; a missing region or project is the deployment's."""
+    where = config.environment
+    return config.registry.image(
+        os.environ.get("VERTEX_LOCATION") or where.region,
+        os.environ.get("GOOGLE_CLOUD_PROJECT") or where.project,
+    )
 
 
 def _from_key_file(problems: list[str]) -> dict[str, str]:

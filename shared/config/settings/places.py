@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from shared.config.ladder import Ladder
-from shared.config.launch_config import ContextStore
 from shared.config.names import or_file
+from shared.config.section import AnyText
 from shared.config.settings.base import Settings, from_json
 from shared.core.building import CONTEXTS
 from shared.core.reserved import BUCKET, FIX, HOLDS, ReservedPlaces, bucket_name
@@ -33,7 +33,7 @@ class PlaceSettings(Settings):
     ] = ""
     # after those two, which the validators read
     build_context_store: Annotated[
-        ContextStore,
+        AnyText,
         Field(
             validation_alias=or_file("LAUNCH_BUILD_CONTEXT_STORE", "builder.build-context-store"),
             description="the folder from which a build of an image reads the code; by default in "

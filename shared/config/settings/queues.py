@@ -13,6 +13,8 @@ T = TypeVar("T", str, tuple[str, ...])
 
 def _short(value: T) -> T:
     """Refuse a name, or one of several, that does not fit into the metadata of the ledger."""
+    if not isinstance(value, str) and not all(name.strip() for name in value):
+        raise ValueError("has an empty name. Write each queue's name, or remove the entry")
     for name in [value] if isinstance(value, str) else value:
         if len(name.encode()) > MAX_NAME:
             raise ValueError(
@@ -34,7 +36,7 @@ QueueNames = Annotated[
     AfterValidator(_short),
     Field(
         validation_alias=or_file("LAUNCH_QUEUES", "queues"),
-        description="the queues' names, separated by commas",
-        examples=["vertex-small, vertex-large"],
+        description="the queues' names, separated by commas; names with commas as a JSON list",
+        examples=["vertex-small, vertex-large", '["small, cheap", "large"]'],
     ),
 ]

@@ -12,17 +12,12 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from shared.config.launch_config import (
-    BUILDERS,
-    GitCredentials,
-    ImageName,
-    ImageReference,
-    KeySecret,
-    builder_problem,
-)
+from shared.config.building import Building, GitCredentials, ImageName, ImageReference
+from shared.config.launch_config import KeySecret
 from shared.config.names import or_file
 from shared.config.policy import AdmissionPolicy
 from shared.config.requests import RequestLimits
+from shared.config.section import AnyText
 from shared.config.settings.base import FirstRetrySeconds, Names, from_json
 from shared.config.settings.places import PlaceSettings
 from shared.config.settings.queues import Entity, QueueNames
@@ -80,7 +75,7 @@ class SubmitSettings(PlaceSettings):
         ),
     ] = ()
     base_image: Annotated[
-        ImageReference,
+        AnyText,
         Field(
             validation_alias=or_file("LAUNCH_BASE_IMAGE", "builder.base_image"),
             description="the image in which a job's code runs, if neither the job nor its queue "
@@ -89,10 +84,8 @@ class SubmitSettings(PlaceSettings):
             examples=["python:3.11"],
         ),
     ] = ""
-    # before the builder, whose validator reads it
     build_destination: Annotated[
         ImageName,
-        ImageReference,
         Field(
             validation_alias=or_file(
                 "LAUNCH_BUILD_DESTINATION", "builder.destination", "registry.uri"
@@ -114,7 +107,7 @@ class SubmitSettings(PlaceSettings):
         ),
     ] = ()
     builder: Annotated[
-        str,
+        AnyText,
         Field(
             validation_alias=or_file("LAUNCH_BUILDER", "builder.type"),
             description="`cloud-build`, or an agent's `kaniko` or `docker`, builds images of jobs' "
@@ -205,14 +198,6 @@ class SubmitSettings(PlaceSettings):
         return self.requests.within(self.entity, self.queues)
 
     @property
-    def destination(self) -> str:
-        """Return the name of images that are built, without a tag; empty if none are built."""
-        return self.build_destination if self.builder in BUILDERS else ""
-
-    @field_validator("builder")
-    @classmethod
-    def _can_build(cls, value: str, info: ValidationInfo) -> str:
-        if problem := builder_problem(value, info.data.get("build_destination", "")):
-            names = "LAUNCH_BUILD_DESTINATION, builder.destination, registry.uri"
-            raise ValueError(f"{problem} ({names})")
-        return value
+    def building(self) -> Building:
+        """Return how images of jobs' code are built, or why they cannot be."""
+        return Building.read(self.builder, self.build_destination, self.build_context_store)

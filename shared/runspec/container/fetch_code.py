@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 from shared.runspec.container.install import install
 from shared.runspec.container.output import Problem, hidden, login, run, say
@@ -139,7 +139,10 @@ def graphql(document: str, variables: dict) -> dict:  # type: ignore[type-arg] #
 
 def fetched(address: str, body: "bytes | None" = None) -> bytes:
     """Return the content of an address; an empty one is W&B's own for queries."""
-    base = os.environ["WANDB_BASE_URL"].rstrip("/") + "/graphql"
+    root = os.environ["WANDB_BASE_URL"].rstrip("/")
+    base, prefix = root + "/graphql", urlsplit(root).path
+    if re.match("/(?!/)", address) and not address.startswith(prefix + "/"):
+        address = prefix + address  # of W&B's host: below W&B's path, as wandb's client reads it
     try:
         url = urljoin(base, address)
     except ValueError:
@@ -186,14 +189,9 @@ def followed(base: str, url: str, body: "bytes | None") -> bytes:
 def opener() -> urllib.request.OpenerDirector:
     """Return an opener for HTTP and HTTPS only, which follows no redirection by itself."""
     made = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-    ):
-        made.add_handler(handler())
+    for name in ("Proxy", "HTTP", "HTTPS", "HTTPDefaultError"):
+        made.add_handler(getattr(urllib.request, name + "Handler")())
+    made.add_handler(urllib.request.HTTPErrorProcessor())
     return made
 
 

@@ -8,7 +8,7 @@ import uvicorn
 
 from deploy.local.servers.faults import Faulty, fault_options
 from deploy.local.servers.shapes import WANDB
-from deploy.local.servers.wandb.app import create_app
+from deploy.local.servers.wandb.app import create_app, under
 from deploy.local.servers.wandb.shapes import SHAPES
 from deploy.local.servers.wandb.state import State
 
@@ -58,6 +58,7 @@ class Announcing(uvicorn.Server):
     show_default=True,
     help="Form of a refusal.",
 )
+@click.option("--path", default="", help="Serve under this path only, such as /wandb.")
 @fault_options
 def main(
     host: str,
@@ -68,6 +69,7 @@ def main(
     api_keys: tuple[str, ...],
     entity: str,
     error_shape: str,
+    path: str,
     fault_rate: float,
     fault_seed: int,
 ) -> None:
@@ -82,7 +84,13 @@ def main(
     app = Faulty(
         create_app(state, latency=latency_ms / 1000), "/graphql", fault_rate, fault_seed, WANDB
     )
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        under(path, app) if path else app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+    )
     asyncio.run(Announcing(config).serve())
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.local.servers.faults import App
 from deploy.local.servers.wandb.answering import json_response
 from deploy.local.servers.wandb.artifact_store import artifact_routes
 from deploy.local.servers.wandb.errors import Refused
@@ -100,6 +101,18 @@ def create_app(state: State, latency: float = 0.0) -> Starlette:
         ],
         exception_handlers=dict.fromkeys((Refused, ValueError, KeyError), _bad_request),
     )
+
+
+def under(path: str, app: App) -> App:
+    """Return an application that is served under a path only, as behind a company's proxy."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith(f"{path}/"):
+            await _error(404, f"nothing is served outside of {path}")(scope, receive, send)
+        else:
+            await app({**scope, "root_path": path}, receive, send)
+
+    return served
 
 
 def _executed(

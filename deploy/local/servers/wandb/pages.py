@@ -87,7 +87,9 @@ def _item(state: State, queue: RunQueue, item: Item) -> tuple[str, ...]:
     spec = item.run_spec
     where = (spec.get("entity") or queue.entity, spec.get("project") or "")
     path = f"/{where[0]}/{where[1]}/runs/{run_name}"
-    run = state.runs.get(str(where[0]), str(where[1]).lower(), run_name)
+    spellings = (str(where[1]), str(where[1]).lower())  # only a sweep's run keeps its capitals
+    runs = (state.runs.get(str(where[0]), spelling, run_name) for spelling in spellings)
+    run = next(filter(None, runs), None)
     run_state = f" {_span(run.state)}" if run else ""
     notes = [
         f'<div class="{kind}">{_text(report["stage"])}: {_text(report["message"])}</div>'

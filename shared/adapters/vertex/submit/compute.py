@@ -23,6 +23,7 @@ from shared.core.lazy import Lazy
 from shared.core.ports import CustomJobCall, FoundJob
 from shared.core.redaction import hide, secrets_in
 from shared.core.refusals import classify
+from shared.core.shorten import quoted
 from shared.core.within import within
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class VertexCompute:
         if not read:
             raise Reject(
                 "spec",
-                f"{parent[:200]!r} is not a location",
+                f"{quoted(parent, 200)} is not a location",
                 "Write projects/PROJECT/locations/REGION.",
             )
         wanted = " AND ".join(f'labels.{name}="{value}"' for name, value in labels.items())
