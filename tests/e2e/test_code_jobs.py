@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -24,21 +25,16 @@ from tests.waiting import eventually
 
 LOG = "import wandb\nwith wandb.init() as run:\n    run.log({'loss': 1})\n"
 PARTS = "import tiny_part, picky\nassert (tiny_part.VERSION, picky.VERSION) == ('1.0', '1.0')\n"
-BESIDE = (
-    "FROM local/python:3\nWORKDIR /app\nCOPY --link train.py .\nRUN --mount=type=cache,target=/c echo made > made.txt\n"
-)
+BESIDE = """FROM local/python:3
+WORKDIR /app
+COPY --link train.py .
+RUN --mount=type=cache,target=/c echo made > made.txt
+"""
+PROJECT = '[project]\nname = "p"\ndependencies = ["wandb"]\n'
 SHAPES: dict[str, tuple[dict[str, str], str]] = {
     # the files of the code, and the entry point
     "frozen": ({"train.py": PARTS + LOG}, "python train.py"),
-    "project": (
-        {
-            "pyproject.toml": '[project]\nname = "p"\ndependencies = ["wandb"]\n',
-            "a/x.py": "",
-            "b/y.py": "",
-            "t.py": LOG,
-        },
-        "python t.py",
-    ),
+    "project": ({"pyproject.toml": PROJECT, "a/x.py": "", "b/y.py": "", "train.py": LOG}, "python train.py"),
     "windows": ({"src/train.py": LOG}, r"python3.11.exe src\train.py"),
     "strict": ({"train.py": LOG, "requirements.txt": "INDEX\ngone==1.0\n"}, "python train.py"),
     "notebook": ({"n.ipynb": '{"cells": []}'}, "python n.ipynb"),
@@ -75,7 +71,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module", params=["without a builder", "with a builder"])
-def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Launch all shapes at once, and wait until they are over."""
     folder = tmp_path_factory.mktemp("jobs")
     built = request.param == "with a builder"
@@ -85,24 +81,28 @@ def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.Tem
         vertex = VertexState(runner.start)
         settings = {"LAUNCH_MAX_JOBS": "20", **(BUILDING if built else {})}
         with stack(folder, wandb_app(wandb), vertex_app(vertex), settings) as running:
-            for name, (files, entry_point) in shapes.items():
+
+            def create(name: str) -> None:
+                files, entry_point = shapes[name]
                 for path, text in files.items():
                     (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
                     (folder / name / path).write_text(text.replace("INDEX", index))
                 made = ["job", "create", "code", str(folder / name), "--entry-point", entry_point, "--name", name]
-                wandb_says(running, folder, *made)
+                wandb_says(running, folder / name, *made)
+
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(create, shapes))
             for artifact in wandb.artifacts.by_id.values():
                 if artifact.collection.type_name == "job":
                     artifact.files["requirements.frozen.txt"] = FROZEN.replace("INDEX", index).encode()
-            ids = {}
+            items = {}
             for name in shapes:
                 spec = {"entity": ENTITY, "project": "cats", "job": f"{ENTITY}/cats/{name}:latest", "name": name}
-                ids[name] = wandb.push(ENTITY, QUEUE, spec | {"run_id": f"run-{name}"})
+                items[name] = wandb.push(ENTITY, QUEUE, spec | {"run_id": f"run-{name}"})
             eventually(lambda: len(ledger(running, "closed/")) == len(shapes), "all are closed", 240)
-    items = {name: wandb.queues.items[id] for name, id in ids.items()}
     runs = {path[-1]: run.state for path, run in wandb.runs.by_path.items()}
     logs = {job.message.display_name: Path(job.log).read_text() for job in vertex.jobs() if job.log}
-    yield Ran(built, items, runs, logs)
+    return Ran(built, items, runs, logs)
 
 
 def test_what_is_available_of_a_frozen_list_runs(ran: Ran) -> None:

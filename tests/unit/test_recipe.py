@@ -96,6 +96,7 @@ OTHER: list[tuple[str, JobSource, dict[str, Any]]] = [
     ("other code", replace(CODE, digest="d2"), {}),
     ("another folder", CODE, {"overrides": {"working_dir": "sub"}}),
     ("requirements", replace(CODE, files=FROZEN), {}),
+    ("a folder in which a Dockerfile.wandb could be", replace(CODE, entry_point=("python", "src/x.py")), {}),
     ("a Dockerfile of its own", replace(CODE, dockerfile="D"), {}),
     ("the same with another context", replace(CODE, dockerfile="D", build_context="c"), {}),
     ("another Dockerfile", CODE, {"overrides": {"dockerfile": "E"}}),

@@ -71,6 +71,8 @@ def main() -> None:
             if (job / "diff.patch").is_file():
                 warnings.append(apply_patch(job / "diff.patch", code))
         place = code / settings.get("working_dir", "")
+        if (place / command[-1]).with_name("Dockerfile.wandb").is_file():
+            warnings.append("Dockerfile.wandb is not used: this deployment builds no images.")
         if settings.get("install"):
             warnings.append(install(place, job / "requirements.frozen.txt"))
         warn(" ".join(filter(None, warnings)))
