@@ -71,7 +71,8 @@ def main() -> None:
             if (job / "diff.patch").is_file():
                 warnings.append(apply_patch(job / "diff.patch", code))
         place = code / settings.get("working_dir", "")
-        if (place / command[-1]).with_name("Dockerfile.wandb").is_file():
+        folder = command[-1].rpartition("/")[0]  # of the script
+        if os.path.isfile(os.path.join(str(place), folder, "Dockerfile.wandb")):  # noqa: PTH113, PTH118
             warnings.append("Dockerfile.wandb is not used: this deployment builds no images.")
         if settings.get("install"):
             warnings.append(install(place, job / "requirements.frozen.txt"))
