@@ -109,7 +109,8 @@ def _dockerfile(base_image: str, folder: str, *, install: bool, frozen: bool) ->
 
 def _beside(job: JobSource) -> str:
     """Return the folder in which W&B's agent looks for a Dockerfile.wandb: the entry point's."""
-    script = inside(job.entry_point[-1].replace("\\", "/")) if job.entry_point else ""
+    last = job.entry_point[-1].replace("\\", "/") if job.entry_point else ""
+    script = "" if last.startswith("-") or "=" in last else inside(last)  # else it is an argument
     found = PurePosixPath(job.build_context, script or "").parent if script else job.build_context
     folder = str(found)
     return folder if folder != "." and _PLAIN.fullmatch(folder) else ""

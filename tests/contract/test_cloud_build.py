@@ -308,6 +308,29 @@ def test_a_build_under_way_is_waited_for(waiting: Place) -> None:
     assert waiting.builds.requests["create"] == 1
 
 
+@pytest.mark.parametrize(
+    ("outputs", "warnings", "context"),
+    [
+        ([], (), ""),
+        ([b"", b"Dockerfile.wandb in code\n", b"", b""], (), ""),
+        ([b"", b"Dockerfile.wandb in code/src\n", b"", b""], (), "src"),
+        ([b"Unchanged: x.bin.\n", b"", b"", b"Not installed: six."], ("Unchanged: x.bin.", "Not installed: six."), ""),
+        ([b"\xff"], ("\ufffd",), ""),
+    ],
+)
+def test_the_steps_of_a_build_say_what_its_image_lacks(
+    waiting: Place, outputs: list[bytes], warnings: tuple[str, ...], context: str
+) -> None:
+    """Also to later launches, as long as Cloud Build has the build."""
+    recipe = waiting.recipe()
+    name = waiting.images().ensure(recipe, PLENTY).build
+    waiting.builds.get(name).message.results.build_step_outputs.extend(outputs)
+    waiting.builds.end(name, "SUCCESS")
+    for _ in range(2):
+        found = waiting.images().ensure(recipe, PLENTY)
+        assert (found.warnings, found.context) == (warnings, context)
+
+
 @pytest.mark.parametrize("status", ["FAILURE", "CANCELLED", "TIMEOUT", "EXPIRED", "INTERNAL_ERROR"])
 def test_after_a_build_that_failed_there_is_another(waiting: Place, status: str) -> None:
     """For the launches that come then."""

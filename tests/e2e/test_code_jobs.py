@@ -1,7 +1,14 @@
-"""Jobs of code of each shape, on the embedded stack: without a builder, and with images that are built."""
+"""Jobs of code of each shape, on the embedded stack: without a builder, and with images that are built.
 
+The real `wandb job create` makes the jobs, and the real pip installs.
+"""
+
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -10,35 +17,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from deploy.local.image_store import ImageStore
 from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.runner import Runner
 from deploy.local.servers.vertex.state import VertexState
 from deploy.local.servers.wandb.app import create_app as wandb_app
 from deploy.local.servers.wandb.state import State
-from deploy.local.stack import BUILDING, ENTITY, QUEUE
+from deploy.local.stack import BUILDING, ENTITY, QUEUE, Stack
 from tests.contract.test_install import wheel
-from tests.e2e.test_build import IMAGES, wandb_says
 from tests.e2e.test_crashes import ledger, stack
 from tests.waiting import eventually
 
+IMAGES = Path("deploy/local/images").resolve()
 LOG = "import wandb\nwith wandb.init() as run:\n    run.log({'loss': 1})\n"
 PARTS = "import tiny_part, picky\nassert (tiny_part.VERSION, picky.VERSION) == ('1.0', '1.0')\n"
-BESIDE = (
-    "FROM local/python:3\nWORKDIR /app\nCOPY --link train.py .\nRUN --mount=type=cache,target=/c echo made > made.txt\n"
-)
+BESIDE = """FROM local/python:3
+WORKDIR /app
+COPY --link train.py .
+RUN --mount=type=cache,target=/c echo made > made.txt
+"""
+PROJECT = '[project]\nname = "p"\ndependencies = ["wandb"]\n'
 SHAPES: dict[str, tuple[dict[str, str], str]] = {
     # the files of the code, and the entry point
     "frozen": ({"train.py": PARTS + LOG}, "python train.py"),
-    "project": (
-        {
-            "pyproject.toml": '[project]\nname = "p"\ndependencies = ["wandb"]\n',
-            "a/x.py": "",
-            "b/y.py": "",
-            "t.py": LOG,
-        },
-        "python t.py",
-    ),
+    "project": ({"pyproject.toml": PROJECT, "a/x.py": "", "b/y.py": "", "train.py": LOG}, "python train.py"),
     "windows": ({"src/train.py": LOG}, r"python3.11.exe src\train.py"),
     "strict": ({"train.py": LOG, "requirements.txt": "INDEX\ngone==1.0\n"}, "python train.py"),
     "notebook": ({"n.ipynb": '{"cells": []}'}, "python n.ipynb"),
@@ -64,18 +68,32 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.shutdown()
 
 
+def wandb_says(running: Stack, folder: Path, *command: str) -> None:
+    """Run W&B's own command."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **running.user_settings()}
+    call = [str(Path(sys.executable).parent / "wandb"), *command, "--entity", ENTITY, "--project", "cats"]
+    subprocess.run(call, cwd=folder, env=env, check=True, capture_output=True, timeout=120)
+
+
 @dataclass
 class Ran:
-    """The items and runs of all shapes, by the name of the shape; `built` with images."""
+    """The items, runs, logs and containers, by the name of the launch; the builds, if there is a builder."""
 
-    built: bool
     items: dict[str, Any]
     runs: dict[str, str]
     logs: dict[str, str]
+    containers: dict[str, Any]
+    builds: list[dict[str, Any]]
+    images: ImageStore
+
+    @property
+    def built(self) -> bool:
+        """Tell whether there is a builder."""
+        return bool(self.builds)
 
 
 @pytest.fixture(scope="module", params=["without a builder", "with a builder"])
-def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Launch all shapes at once, and wait until they are over."""
     folder = tmp_path_factory.mktemp("jobs")
     built = request.param == "with a builder"
@@ -83,31 +101,42 @@ def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.Tem
     wandb = State()
     with closing(Runner(IMAGES, folder / "runs", pending_seconds=0.1, built=folder / "images")) as runner:
         vertex = VertexState(runner.start)
+        vertex.build_logs = folder / "builds"
         settings = {"LAUNCH_MAX_JOBS": "20", **(BUILDING if built else {})}
         with stack(folder, wandb_app(wandb), vertex_app(vertex), settings) as running:
-            for name, (files, entry_point) in shapes.items():
+
+            def create(name: str) -> None:
+                files, entry_point = shapes[name]
                 for path, text in files.items():
                     (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
                     (folder / name / path).write_text(text.replace("INDEX", index))
                 made = ["job", "create", "code", str(folder / name), "--entry-point", entry_point, "--name", name]
-                wandb_says(running, folder, *made)
+                wandb_says(running, folder / name, *made)
+
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(create, shapes))
             for artifact in wandb.artifacts.by_id.values():
                 if artifact.collection.type_name == "job":
                     artifact.files["requirements.frozen.txt"] = FROZEN.replace("INDEX", index).encode()
-            ids = {}
-            for name in shapes:
-                spec = {"entity": ENTITY, "project": "cats", "job": f"{ENTITY}/cats/{name}:latest", "name": name}
-                ids[name] = wandb.push(ENTITY, QUEUE, spec | {"run_id": f"run-{name}"})
-            eventually(lambda: len(ledger(running, "closed/")) == len(shapes), "all are closed", 240)
-    items = {name: wandb.queues.items[id] for name, id in ids.items()}
+            items, builds = {}, []
+            for name in (*shapes, "again"):
+                job = f"{ENTITY}/cats/{'windows' if name == 'again' else name}:latest"
+                spec = {"entity": ENTITY, "project": "cats", "job": job, "name": name, "run_id": name}
+                items[name] = wandb.push(ENTITY, QUEUE, spec)
+            eventually(lambda: len(ledger(running, "closed/")) == len(items), "all are closed", 240)
+            if built:
+                builds = requests.get(f"{running.ports.url('build')}/standin/builds", timeout=5).json()
     runs = {path[-1]: run.state for path, run in wandb.runs.by_path.items()}
     logs = {job.message.display_name: Path(job.log).read_text() for job in vertex.jobs() if job.log}
-    yield Ran(built, items, runs, logs)
+    containers = {
+        job.message.display_name: job.message.job_spec.worker_pool_specs[0].container_spec for job in vertex.jobs()
+    }
+    return Ran(items, runs, logs, containers, builds, ImageStore(IMAGES, folder / "images"))
 
 
 def test_what_is_available_of_a_frozen_list_runs(ran: Ran) -> None:
     """Its conflict does not matter; the rest is named at the item, and in the log."""
-    assert ran.runs["run-frozen"] == "finished", ran.logs.get("frozen")
+    assert ran.runs["frozen"] == "finished", ran.logs.get("frozen")
     message = ran.items["frozen"].warning["message"]
     for named in ("-e . (an editable install)", "gone==1.0 (", "old @ file:///home/me/old (a path"):
         assert named in message
@@ -117,13 +146,15 @@ def test_what_is_available_of_a_frozen_list_runs(ran: Ran) -> None:
 @pytest.mark.parametrize("name", ["project", "windows"])
 def test_the_shape_runs(ran: Ran, name: str) -> None:
     """A pyproject.toml that is no package; an entry point of Windows."""
-    assert ran.runs[f"run-{name}"] == "finished", ran.logs.get(name)
+    assert ran.runs[name] == "finished", ran.logs.get(name)
 
 
 def test_a_requirement_that_cannot_be_had_ends_the_job(ran: Ran) -> None:
     """Its author wrote it, and reads pip's own last line at the item."""
     assert ran.items["strict"].state == "FAILED"
-    assert "No matching distribution found for gone==1.0" in ran.items["strict"].error["message"]
+    error = ran.items["strict"].error
+    assert "No matching distribution found for gone==1.0" in error["message"]
+    assert not ran.built or (error["stage"], "/standin/builds/" in error["message"]) == ("build", True)
 
 
 def test_a_notebook_needs_nbconvert(ran: Ran) -> None:
@@ -134,4 +165,20 @@ def test_a_notebook_needs_nbconvert(ran: Ran) -> None:
 
 def test_a_dockerfile_beside_the_entry_point_is_found(ran: Ran) -> None:
     """As the agent finds it; the image's context is its folder."""
-    assert not ran.built or ran.runs["run-beside"] == "finished", ran.logs.get("beside")
+    assert not ran.built or ran.runs["beside"] == "finished", ran.logs.get("beside")
+
+
+def test_two_launches_of_one_code_share_an_image(ran: Ran) -> None:
+    """They run it by its digest, with the same command."""
+    first, second = (ran.containers[name] for name in ("windows", "again"))
+    assert (ran.runs["again"], first.image_uri, list(first.command)) == (
+        "finished",
+        second.image_uri,
+        list(second.command),
+    )
+    assert list(first.command)[-2:] == ["python3", "src/train.py"]
+    if ran.built:
+        made = [one for one in ran.builds if one["status"] == "SUCCESS" and ran.images.digest(one["images"][0])]
+        names = {f"{one['images'][0].rpartition(':')[0]}@{ran.images.digest(one['images'][0])}" for one in made}
+        assert len(made) == len(names)  # of two builds at the same moment, the second push fails
+        assert first.image_uri in names

@@ -19,7 +19,7 @@ from deploy.local.servers.wandb.app import create_app as wandb_app
 from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
 from deploy.local.stack import BUILDING, DEFAULT_CONFIG, ENTITY, QUEUE, Ports, Stack
-from tests.e2e.test_build import TRAIN
+from tests.e2e.test_code_jobs import LOG
 from tests.e2e.test_crashes import QUICK, QUICK_WRITES, ledger
 from tests.security.git_hosts import commit, git_hosts, job_of
 from tests.waiting import eventually
@@ -70,7 +70,7 @@ def test_hostile_code_runs_nothing_and_blocks_nobody(tmp_path: Path) -> None:
     with ExitStack() as there:
         hosts = there.enter_context(git_hosts(tmp_path / "hosts", HOST))
         hosts.logins[HOST] = LOGIN
-        good = commit(tmp_path / "good", {"train.py": TRAIN, "requirements.txt": ""})
+        good = commit(tmp_path / "good", {"train.py": LOG, "requirements.txt": ""})
         remote = hosts.repository(HOST, "good.git", tmp_path / "good")
         bad = commit(tmp_path / "bad", {"D": "FROM local/python:3\n"}, {"ctx": "/"})
         leading_out = hosts.repository(HOST, "bad.git", tmp_path / "bad")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config.policy import AdmissionPolicy
-from shared.core.building import GitCredential
+from shared.core.building import Ensured, GitCredential
 from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind, inside, read_job
 from shared.core.launch import RunPath
@@ -96,6 +96,7 @@ OTHER: list[tuple[str, JobSource, dict[str, Any]]] = [
     ("other code", replace(CODE, digest="d2"), {}),
     ("another folder", CODE, {"overrides": {"working_dir": "sub"}}),
     ("requirements", replace(CODE, files=FROZEN), {}),
+    ("a folder in which a Dockerfile.wandb could be", replace(CODE, entry_point=("python", "src/x.py")), {}),
     ("a Dockerfile of its own", replace(CODE, dockerfile="D"), {}),
     ("the same with another context", replace(CODE, dockerfile="D", build_context="c"), {}),
     ("another Dockerfile", CODE, {"overrides": {"dockerfile": "E"}}),
@@ -199,6 +200,44 @@ def test_without_a_builder_a_job_with_a_dockerfile_is_refused(name: str, value: 
         Reject, match=f"needs an image built from its {name}, and this deployment builds no images. Set LAUNCH_BUIL"
     ):
         launched(job, replace(BUILDS, destination=""))
+
+
+@pytest.mark.parametrize(
+    ("context", "command", "right"),
+    [
+        ("src", ["python3", "src/train.py"], ["python3", "./train.py"]),
+        ("app/src", ["x", "y", "bash", "src/run.sh"], ["x", "y", "bash", "./run.sh"]),
+        ("src", ["python3", "train.py"], ["python3", "train.py"]),
+        ("src", ["python3", "other/train.py"], ["python3", "other/train.py"]),
+        ("src", ["python3", "src/train.py", "--lr"], ["python3", "src/train.py", "--lr"]),
+    ],
+)
+def test_a_script_has_another_path_in_the_image_of_its_folder(
+    context: str, command: list[str], right: list[str]
+) -> None:
+    """As the agent changes it, whose context is the folder of Dockerfile.wandb."""
+    assert Ensured("image", context=context).command(command) == right
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "context", "folder"),
+    [
+        (("python", "src/train.py"), "", "src"),
+        (("python.exe", r"src\train.py"), "", "src"),
+        (("python", "src/train.py"), "app", "app/src"),
+        (("python", "train.py"), "app", "app"),
+        (("python", "train.py", "--data=/a/b"), "", ""),
+        (("python", "../train.py"), "", ""),
+        (("bash", "-c", "x\n/y"), "", ""),
+    ],
+)
+def test_a_dockerfile_is_sought_in_the_folder_of_the_entry_point(
+    entry_point: tuple[str, ...], context: str, folder: str
+) -> None:
+    """Within the job's build context, as the agent does."""
+    recipe = launched(replace(CODE, entry_point=entry_point, build_context=context)).recipe
+    assert recipe
+    assert (recipe.context, recipe.dockerfile) == (folder, "")
 
 
 @given(st.text(max_size=30))

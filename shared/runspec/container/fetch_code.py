@@ -71,6 +71,9 @@ def main() -> None:
             if (job / "diff.patch").is_file():
                 warnings.append(apply_patch(job / "diff.patch", code))
         place = code / settings.get("working_dir", "")
+        folder = command[-1].rpartition("/")[0]  # of the script
+        if os.path.isfile(os.path.join(str(place), folder, "Dockerfile.wandb")):  # noqa: PTH113, PTH118
+            warnings.append("Dockerfile.wandb is not used: this deployment builds no images.")
         if settings.get("install"):
             warnings.append(install(place, job / "requirements.frozen.txt"))
         warn(" ".join(filter(None, warnings)))
