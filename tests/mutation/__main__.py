@@ -12,7 +12,8 @@ from tests.mutation.score import Score
 
 @click.command()
 @click.argument("module", default="")
-@click.option("--sample", type=int, help="Try this many of all mutants again.  [default: all that have no verdict]")
+@click.option("--sample", type=int, help="Draw this many mutants.  [default: all]")
+@click.option("--again", is_flag=True, help="Also try mutants that have a verdict.")
 @click.option("--seconds", default=10**6, help="Start no mutant after this time.")
 @click.option("--seed", type=int, help="Order of the mutants.  [default: another one each time]")
 @click.option("--floor", default=0.0, help="Fail if the score is certainly below this share.")
@@ -22,6 +23,7 @@ from tests.mutation.score import Score
 def main(
     module: str,
     sample: int | None,
+    again: bool,
     seconds: int,
     seed: int | None,
     floor: float,
@@ -38,20 +40,16 @@ def main(
     seed = secrets.randbelow(10**6) if seed is None else seed
     found = mutants.Mutants(workers)
     names = found.names(module)
-    drawn = mutants.shuffled(names, seed)
-    if survivors:
-        drawn = [name for name in drawn if found.verdict(name) == "survived"]
-    elif sample is not None:
-        drawn = drawn[:sample]
-    else:
-        drawn = [name for name in drawn if found.verdict(name) == "not checked"]
-    click.echo(f"{len(names)} mutants, {len(drawn)} to try, seed {seed}")
+    drawn = mutants.shuffled(names, seed)[:sample]
+    wanted = "survived" if survivors else "not checked"
+    waiting = drawn if again else [name for name in drawn if found.verdict(name) == wanted]
+    click.echo(f"{len(names)} mutants, {len(drawn)} drawn, {len(waiting)} to try, seed {seed}")
     tried = []
-    for name in found.try_all(drawn, time.monotonic() + seconds, depth):
+    for name in found.try_all(waiting, time.monotonic() + seconds, depth):
         tried.append(name)
         if len(tried) % 20 == 0:
             click.echo(f"  {Score.of(map(found.verdict, tried))}")
-    shown = tried if sample is not None else names
+    shown = tried if again else drawn
     modules = defaultdict[str, list[str]](list)
     for name in shown:
         modules[found.module(name)].append(found.verdict(name))
