@@ -28,7 +28,7 @@ from mutmut.workers.isolation import MutantRunner, get_mutant_runner
 from tests.mutation.nearest import nearest
 
 FOLDER = Path("mutants")  # mutmut knows no other
-NO_TESTS = 33  # mutmut's code of a mutant whose function no test calls
+FIRST = 2.0  # seconds of tests that come first
 
 
 class Mutants:
@@ -70,29 +70,39 @@ class Mutants:
         """Try these mutants, and yield each that has a verdict.
 
         No mutant starts after `until` (monotonic), and each gets tests of `depth` seconds at most.
+        Most mutants die at once: the farther tests are collected only for those that do not.
         """
-        waiting = iter(names)
+        waiting, begun = iter(names), set[str]()
         self._runner.startup()
         try:
             while True:
                 while self._runner.has_capacity() and time.monotonic() < until and (name := next(waiting, "")):
-                    self._submit(name, depth)
+                    begun.add(name)
+                    self._submit(name, nearest(self._tests(name), min(FIRST, depth)))
                 if not self._runner.pending_count():
                     return
                 result = self._runner.wait_for_result()
-                file = self._files[result.mutant_name]
-                file.exit_code_by_key[result.mutant_name] = result.exit_code
+                name = result.mutant_name
+                tests = nearest(self._tests(name), depth)
+                tried = nearest(self._tests(name), min(FIRST, depth)) if name in begun else tests
+                begun.discard(name)
+                if result.exit_code == 0 and len(tests) > len(tried):
+                    self._submit(name, tests[len(tried) :])
+                    continue
+                file = self._files[name]
+                file.exit_code_by_key[name] = result.exit_code
                 file.save()
-                yield result.mutant_name
+                yield name
         except KeyboardInterrupt:
             self._runner.stop_all_workers()
             raise
         finally:
             self._runner.shutdown()
 
-    def _submit(self, name: str, depth: float) -> None:
-        known = state().tests_by_mangled_function_name
-        tests = nearest(known.get(mangled_name_from_mutant_name(name), set()), depth)
+    def _tests(self, name: str) -> set[str]:
+        return set(state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(name), ()))
+
+    def _submit(self, name: str, tests: list[str]) -> None:
         seconds = sum(state().duration_by_test[test] for test in tests)
         limit = (seconds + config().timeout_constant) * config().timeout_multiplier
         self._runner.submit(name, tests, int(limit) + 1, seconds)
