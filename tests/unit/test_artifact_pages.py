@@ -221,7 +221,7 @@ def test_an_answer_without_a_version_is_no_fact(index: object) -> None:
         resolved(JobPages(membership(index=index)))
     with pytest.raises(Refused, match="lacks the version or the name"):
         resolved(JobPages(membership(name="")))
+    listed = job_files((JOB_FILE, "m"))
+    listed["project"]["artifactCollection"]["artifactMembership"]["files"]["edges"][0]["node"]["directUrl"] = None
     with pytest.raises(Refused, match=f"lacks the address of {JOB_FILE}"):
-        page = job_files((JOB_FILE, "m"))
-        page["project"]["artifactCollection"]["artifactMembership"]["files"]["edges"][0]["node"]["directUrl"] = None
-        resolved(JobPages(membership(), page))
+        resolved(JobPages(membership(), listed))
