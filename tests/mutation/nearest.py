@@ -12,14 +12,14 @@ from mutmut.state import state
 
 
 def nearest(tests: set[str], most: float) -> list[str]:
-    """Return the nearest of these tests, nearest first, for this many seconds at most.
+    """Return the nearest and fastest of these tests, for this many seconds at most.
 
     All the tests of a widely used function take minutes.
     """
     chosen, seconds = list[str](), 0.0
-    distance = _distances()
-    for test in sorted(tests, key=lambda test: (distance[_file(test)], test)):
-        seconds += state().duration_by_test[test]
+    calls, durations = _calls(), state().duration_by_test
+    for test in sorted(tests, key=lambda test: (calls[test] * (durations[test] + 0.01), test)):
+        seconds += durations[test]
         if chosen and seconds > most:
             break
         chosen.append(test)
@@ -28,21 +28,18 @@ def nearest(tests: set[str], most: float) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files by their distance; the order of a file's tests stays."""
-    distance = _distances()
-    items.sort(key=lambda item: (distance[_file(item.nodeid)], _file(item.nodeid)))
-
-
-def _distances() -> dict[str, float]:
-    """Return how many functions a test of each file calls on average."""
-    called = Counter[str]()
-    for tests in state().tests_by_mangled_function_name.values():
-        called.update(tests)
+    """Order the files by the calls of their tests; the order of a file's tests stays."""
+    calls = _calls()
     files = defaultdict[str, list[int]](list)
-    for test, count in called.items():
-        files[_file(test)].append(count)
-    return defaultdict(float, {file: mean(counts) for file, counts in files.items()})
+    for item in items:
+        files[_file(item)].append(calls[item.nodeid])
+    items.sort(key=lambda item: (mean(files[_file(item)]), _file(item)))
 
 
-def _file(test: str) -> str:
-    return test.partition("::")[0]
+def _calls() -> Counter[str]:
+    """Return the number of functions that each test calls."""
+    return Counter(test for tests in state().tests_by_mangled_function_name.values() for test in tests)
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
