@@ -6,7 +6,7 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test long simulate upgrade-test quick check pins reference bench fuzz clean
+.PHONY: help ready setup demo up chaos test long simulate upgrade-test quick check pins reference bench fuzz mutate clean
 # Also with `make -j`, one command runs at a time: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
@@ -47,7 +47,7 @@ quick: ready ## Check a change: format, lint, types, imports, fast tests
 	"$(VENV)/bin/lint-imports"
 	@exec $(RUN) -m pytest -q -n 6 tests/unit tests/contract -m "not slow" $(ARGS)
 
-check: ready ## Run the whole gate: format, lint, types, audits, all tests and the long ones
+check: ready ## Run the whole gate: format, lint, types, audits, all tests, a sample of mutants
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -56,6 +56,7 @@ check: ready ## Run the whole gate: format, lint, types, audits, all tests and t
 	$(RUN) -m tests.advisories
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory long
+	@$(MAKE) --no-print-directory mutate ARGS="--sample 60 --again --seconds 600 --floor 0.85"
 
 pins: ready ## Renew hashes of packages and digests of images
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-pins.txt
@@ -73,6 +74,10 @@ fuzz: ready ## Search inputs that break TARGET=decoder|renderer|launch-config
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt || \
 	  echo "atheris could not be installed here: it has wheels for some Pythons only"
 	@$(RUN) -m tests.fuzz.with_atheris $(TARGET) --seconds $(SECONDS)
+
+mutate: ready ## Plant mistakes; count those that the tests notice
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-mutate.txt
+	@exec $(RUN) -m tests.mutation $(ARGS)
 
 clean: ## Remove the virtual environment and caches
 	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

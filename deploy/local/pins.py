@@ -23,7 +23,11 @@ LOCKS = {
     "requirements-deploy.txt": "constraints-deploy.txt",
     "requirements-dev.txt": "constraints-dev.txt",
 }
-ALONE = ("requirements-fuzz.txt", "requirements-pins.txt")  # these bring nothing along
+ALONE = (  # these bring nothing along
+    "requirements-fuzz.txt",
+    "requirements-mutate.txt",
+    "requirements-pins.txt",
+)
 WITH_IMAGES = ("cloudbuild.yaml", "deploy/cloud/test.yaml", "shared/adapters/build/builders.py")
 
 OLDEST_PYTHON = "3.11"
