@@ -70,7 +70,7 @@ def test_command(deployment: Deployment) -> str:
     """Return the command that runs the tests, as an account without permissions."""
     name = f" --substitutions=_NAME={deployment.name}" if deployment.name != "launch" else ""
     return (
-        f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
+        f"gcloud builds submit --project={deployment.project} --region={deployment.build_region} "
         "--config=deploy/cloud/test.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
     )
@@ -85,7 +85,7 @@ def submit_command(deployment: Deployment) -> str:
     }
     given = ",".join(f"{key}={value}" for key, value in substitutions.items() if value)
     return (
-        f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
+        f"gcloud builds submit --project={deployment.project} --region={deployment.build_region} "
         "--config=cloudbuild.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source "
         f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'

@@ -1,12 +1,7 @@
-"""One deployment in a project: its place, and the names of its parts.
-
-Every name consists of the project and one prefix. Thus a project can have several deployments,
-and cloudbuild.yaml, which spells the same names in shell, needs no other input.
-"""
+"""One deployment in a project, and the options that identify it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import wraps
@@ -15,10 +10,11 @@ from typing import Any
 
 import click
 
+from deploy.cloud.names import Names
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
-from shared.core.reserved import DEPLOYMENT, FIX, HOLDS, ReservedPlaces, bucket_name
+from shared.core.reserved import FIX, HOLDS, ReservedPlaces
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
@@ -26,38 +22,17 @@ ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "test", "images")  # "images" only
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """A deployment. `number` is the project's number: service agents and URLs contain it."""
+class Deployment(Names):
+    """A deployment: its place, its options and its launch-config.
 
-    project: str
-    region: str
-    name: str = "launch"
-    number: str = ""
+    `other_scheduler_region` and `other_build_region` are empty if the region serves both.
+    """
+
     staging: str = ""
     kms_key: str = ""
+    other_scheduler_region: str = ""
+    other_build_region: str = ""
     config: LaunchConfig = field(default_factory=LaunchConfig)
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(DEPLOYMENT, self.name):
-            raise click.UsageError(
-                f"--name is {self.name!r}; write 3 to 20 lower-case letters, digits and dashes, "
-                "a letter first: every function, service account and topic begins with it"
-            )
-
-    @property
-    def ledger_bucket(self) -> str:
-        """Return the name of the functions' own bucket."""
-        return self._bucket("ledger")
-
-    @property
-    def sources_bucket(self) -> str:
-        """Return the name of the bucket to which `gcloud builds submit` uploads the source."""
-        return self._bucket("sources")
-
-    @property
-    def own_contexts_bucket(self) -> str:
-        """Return the name of the bucket for contexts that bootstrap creates."""
-        return self._bucket("contexts")
 
     @property
     def staging_bucket(self) -> str:
@@ -73,29 +48,19 @@ class Deployment:
         return {bucket: region for bucket, region in named.items() if bucket != self.staging_bucket}
 
     @property
-    def secret(self) -> str:
-        """Return the id of the secret that holds W&B's API key."""
-        return f"{self.name}-wandb-api-key"
+    def scheduler_region(self) -> str:
+        """Return the location of the Scheduler jobs; Cloud Scheduler does not serve all regions."""
+        return self.other_scheduler_region or self.region
 
     @property
-    def topic(self) -> str:
-        """Return the id of the topic of requests and tickets."""
-        return f"{self.name}-requests"
+    def scheduler_parent(self) -> str:
+        """Return that location as a resource name."""
+        return f"projects/{self.project}/locations/{self.scheduler_region}"
 
     @property
-    def dead_letters(self) -> str:
-        """Return the id of the dead-letter topic, which is also the id of its subscription."""
-        return f"{self.name}-dead-letters"
-
-    @property
-    def parent(self) -> str:
-        """Return the region as a resource name."""
-        return f"projects/{self.project}/locations/{self.region}"
-
-    @property
-    def repository(self) -> str:
-        """Return the Artifact Registry repository of the functions' images."""
-        return f"{self.parent}/repositories/{self.name}"
+    def build_region(self) -> str:
+        """Return the region of our builds; some projects can build in a few regions only."""
+        return self.other_build_region or self.region
 
     @property
     def images(self) -> str:
@@ -138,28 +103,6 @@ class Deployment:
         """Return `key_secret` without its version: projects/P/secrets/S, or empty."""
         return self.config.key_secret.partition("/versions/")[0]
 
-    def function(self, verb: str) -> str:
-        """Return the name of a deployed function."""
-        return f"{self.name}-{verb}"
-
-    def url(self, verb: str) -> str:
-        """Return the URL of a function, which is also the audience of its callers' tokens."""
-        return f"https://{self.function(verb)}-{self.number}.{self.region}.run.app"
-
-    def account(self, role: str) -> str:
-        """Return the e-mail address of one of our service accounts."""
-        return f"{self.name}-{role}@{self.project}.iam.gserviceaccount.com"
-
-    def custom_role(self, role: str) -> str:
-        """Return the id of one of our custom roles; Google allows no dash in it."""
-        return f"{self.name.replace('-', '_')}_{role}"
-
-    def agent(self, service: str) -> str:
-        """Return the e-mail address of one of Google's service agents in this project."""
-        if service == "storage":
-            return f"service-{self.number}@gs-project-accounts.iam.gserviceaccount.com"
-        return f"service-{self.number}@{service}.iam.gserviceaccount.com"
-
     def problems(self) -> Iterator[str]:
         """Yield each bucket of the options and the launch-config that has another purpose."""
         if problem := self.reserved.problem(self.staging_bucket):
@@ -171,9 +114,6 @@ class Deployment:
         own = self.contexts_bucket == self.own_contexts_bucket
         if not own and (problem := self.reserved.problem(store)):
             yield f"builder.build-context-store {problem}. Leave it out, or write another bucket"
-
-    def _bucket(self, role: str) -> str:
-        return bucket_name(self.project, self.name, role)
 
 
 def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -205,6 +145,16 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Encrypt with this key: projects/P/locations/R/keyRings/K/cryptoKeys/N.",
     )
     @click.option(
+        "--scheduler-region",
+        default="",
+        help="Location of the Scheduler jobs, if Cloud Scheduler does not serve the region.",
+    )
+    @click.option(
+        "--build-region",
+        default="",
+        help="Region of the builds, if the project cannot build in the region.",
+    )
+    @click.option(
         "--config",
         type=click.Path(path_type=Path),
         default=Path(CONFIG_FILE),
@@ -218,6 +168,8 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         name: str,
         staging_bucket: str,
         kms_key: str,
+        scheduler_region: str,
+        build_region: str,
         config: Path,
         **others: Any,
     ) -> None:
@@ -231,7 +183,14 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
                 f"--region is missing, and {config} has no environment.region: add --region=REGION"
             )
         deployment = Deployment(
-            project, where, name, staging=staging_bucket, kms_key=kms_key, config=launch_config
+            project,
+            where,
+            name,
+            staging=staging_bucket,
+            kms_key=kms_key,
+            other_scheduler_region=scheduler_region,
+            other_build_region=build_region,
+            config=launch_config,
         )
         if problems := list(deployment.problems()):
             raise click.ClickException("; ".join(problems))

@@ -106,6 +106,12 @@ class CloudScheduler(Service):
         "maxDoublings": 5,
     }
 
+    def collection(self, call: Call, name: str, version: str) -> Json | Answer:
+        """List the locations of Cloud Scheduler, or apply the shared rules to jobs."""
+        if name.endswith("/locations"):
+            return {"locations": [{"name": f"{name}/{each}", "locationId": each} for each in self.state.scheduler_in]}
+        return super().collection(call, name, version)
+
     def created(self, call: Call, name: str, resource: Json) -> Json:
         """Enable the job, and set Cloud Scheduler's defaults."""
         job = {**self.defaults, **resource, "state": "ENABLED", "userUpdateTime": now(), "scheduleTime": now()}

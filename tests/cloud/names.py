@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import google_crc32c
 
+from deploy.cloud.doctor.agents import AGENTS, AT_FIRST_JOB
 from tests.cloud.calls import Answer, Call, Json, Refusal
 from tests.cloud.service import Service, unknown
 from tests.cloud.state import now
@@ -110,7 +111,15 @@ class ServiceUsage(Service):
         raise unknown(call)
 
     def enable(self, name: str) -> Json:
-        """Enable one API."""
+        """Enable one API, and give its service agent the role that Google gives it."""
+        role = f"roles/{name.rpartition('/')[2].partition('.')[0]}.serviceAgent"
+        if agent := next((agent for agent, its in (AGENTS | AT_FIRST_JOB).items() if its == role), None):
+            member = f"serviceAccount:service-{self.state.number}@{agent}.iam.gserviceaccount.com"
+            policy = self.state.policies.setdefault(
+                f"cloudresourcemanager.googleapis.com/projects/{self.state.project}", {"version": 1, "bindings": []}
+            )
+            if not any(binding["role"] == role for binding in policy["bindings"]):
+                policy["bindings"].append({"role": role, "members": [member]})
         self.state.resources[self.full(name)] = self.described(name, "ENABLED")
         return self.state.resources[self.full(name)]
 

@@ -44,6 +44,8 @@ class State:
     scheduler_outcome: dict[str, int] = field(default_factory=dict)
     call_target: Callable[[Json], object] | None = None
     vertex: str = ""
+    scheduler_in: tuple[str, ...] = ("europe-west1", "europe-west4", "us-central1", "us-east1")
+    audited: dict[str, Json] = field(default_factory=dict)  # resource -> the entry of the audit log on it
     allow: Allow = lambda *_: True
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 

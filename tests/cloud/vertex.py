@@ -31,11 +31,14 @@ class VertexAi(Service):
 
 
 class Logging(VertexAi):
-    """The logs of the stand-in's jobs; other logs are empty."""
+    """The logs of the stand-in's jobs, and the audit log in `State.audited`; other logs are empty."""
 
     name = "logging"
 
     def answer(self, call: Call) -> Json | Answer:
         """List entries."""
-        of_jobs = 'resource.type="ml_job"' in call.document.get("filter", "")
+        asked = call.document.get("filter", "")
+        if audited := [entry for name, entry in self.state.audited.items() if f'resourceName="{name}"' in asked]:
+            return {"entries": audited}
+        of_jobs = 'resource.type="ml_job"' in asked
         return self.ask(call) if of_jobs and self.state.vertex else {}

@@ -39,7 +39,7 @@ DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
 VERTEX = put(
     put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://p1-launch-staging/jobs"), ("run", "service_account"), TRAINER
 )
-KEPT = ("resources", "policies", "objects", "messages", "secrets")
+KEPT = ("resources", "policies", "objects", "messages", "secrets", "audited")
 
 
 @dataclass
@@ -127,6 +127,7 @@ class Deployed:
             there.clear()
             there.update(deepcopy(saved))
         self.cloud.enforce(lambda *_: True)
+        self.cloud.state.scheduler_in = ("europe-west4", "us-central1")
         for verb in SCHEDULED:
             self.job(verb).update(lastAttemptTime=now(), status={})
         self.configure()

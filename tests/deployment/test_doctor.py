@@ -77,6 +77,21 @@ def publish_dead_letter(project: Deployed) -> None:
     PubSub(project.cloud.state).publish(DEAD, {"data": "Z2FyYmFnZQ=="})
 
 
+def deleted_before(project: Deployed, days: int, **left: Any) -> None:
+    """Delete the build's role as somebody did some days ago; `left` is what Google still shows of it."""
+    when = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+    project.cloud.state.audited["projects/p1/roles/launch_build"] = {"timestamp": when}
+    role = project.cloud.resources.pop("iam.googleapis.com/projects/p1/roles/launch_build")
+    if left:
+        project.cloud.resources["iam.googleapis.com/projects/p1/roles/launch_build"] = role | left
+
+
+def only_our_bindings(project: Deployed) -> None:
+    """Replace the project's policy by one that names only what its author knows of."""
+    policy = project.cloud.policies[PROJECT]
+    policy["bindings"] = [one for one in policy["bindings"] if not one["role"].endswith(".serviceAgent")]
+
+
 BREAKAGES = {
     "a variable is misspelt": Breakage(
         "running",
@@ -141,6 +156,108 @@ BREAKAGES = {
         "✗",
         "has no version",
         'printf %s "$WANDB_API_KEY" | gcloud secrets versions add launch-wandb-api-key --data-file=- --project=p1',
+    ),
+    "the staging bucket is in several regions": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-staging").update(location="US", locationType="multi-region"),
+        "staging bucket",
+        "✗",
+        "gs://p1-launch-staging is in us, the jobs and the functions are in us-central1. Vertex AI refuses",
+        "gcloud storage buckets relocate gs://p1-launch-staging --location=us-central1",
+    ),
+    "the ledger keeps its objects": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").update(retentionPolicy={"retentionPeriod": "86400"}),
+        "settings of p1-launch-ledger",
+        "✗",
+        "keeps each object for 86400 s",
+        "gcloud storage buckets update gs://p1-launch-ledger --clear-retention-period",
+    ),
+    "the ledger's retention is locked": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").update(retentionPolicy={"retentionPeriod": "1", "isLocked": True}),
+        "settings of p1-launch-ledger",
+        "✗",
+        "keeps each object for 1 s",
+        "use another --name",
+    ),
+    "the ledger holds its objects": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").update(defaultEventBasedHold=True),
+        "settings of p1-launch-ledger",
+        "✗",
+        "puts a hold on each new object",
+        "--no-default-event-based-hold",
+    ),
+    "callers of the ledger pay": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-ledger").update(billing={"requesterPays": True}),
+        "settings of p1-launch-ledger",
+        "✗",
+        "is requester-pays",
+        "gcloud storage buckets update gs://p1-launch-ledger --no-requester-pays",
+    ),
+    "somebody's rule deletes records": Breakage(
+        "project",
+        lambda p: (
+            p.bucket("p1-launch-ledger")
+            .setdefault("lifecycle", {"rule": []})["rule"]
+            .append({"action": {"type": "Delete"}, "condition": {"age": 7}})
+        ),
+        "settings of p1-launch-ledger",
+        "✗",
+        "has 1 lifecycle rule of others",
+        "gcloud storage buckets update gs://p1-launch-ledger --lifecycle-file=deploy/cloud/ledger-lifecycle.json",
+    ),
+    "the staging bucket keeps its objects": Breakage(
+        "project",
+        lambda p: p.bucket("p1-launch-staging").update(retentionPolicy={"retentionPeriod": "60"}),
+        "settings of p1-launch-staging",
+        "✗",
+        "keeps each object for 60 s",
+        "--clear-retention-period",
+    ),
+    "a policy without Google's agents was applied": Breakage(
+        "access",
+        only_our_bindings,
+        "Google's service agents",
+        "✗",
+        "such as Terraform's google_project_iam_policy",
+        "gcloud projects add-iam-policy-binding p1 "
+        "--member=serviceAccount:service-123456789012@gcp-sa-eventarc.iam.gserviceaccount.com "
+        "--role=roles/eventarc.serviceAgent --condition=None",
+    ),
+    "a custom role was deleted long ago": Breakage(
+        "access",
+        lambda p: deleted_before(p, 9, deleted=True),
+        "role build",
+        "✗",
+        "Google restores a role for 7 days only",
+        "Wait, or bootstrap and build under another --name.",
+    ),
+    "a custom role was deleted long ago, and is not shown": Breakage(
+        "access",
+        lambda p: deleted_before(p, 20),
+        "role build",
+        "✗",
+        "Google restores a role for 7 days only",
+        "Wait, or bootstrap and build under another --name.",
+    ),
+    "a custom role was deleted lately": Breakage(
+        "access",
+        lambda p: deleted_before(p, 2, deleted=True),
+        "role build",
+        "✗",
+        "launch_build is deleted, but Google restores a role for 7 days",
+        "gcloud iam roles undelete launch_build --project=p1",
+    ),
+    "Cloud Scheduler does not serve the region": Breakage(
+        "running",
+        lambda p: setattr(p.cloud.state, "scheduler_in", ("europe-west4",)),
+        "Cloud Scheduler's location",
+        "✗",
+        "it does not serve us-central1; it serves europe-west4",
+        "_SCHEDULER_REGION=LOCATION",
     ),
     "a binding is missing": Breakage(
         "access",
@@ -248,7 +365,8 @@ BREAKAGES = {
         "key in the secret",
         "✗",
         "answers 401",
-        'printf %s "$WANDB_API_KEY" | gcloud secrets versions add launch-wandb-api-key --data-file=- --project=p1',
+        'printf %s "$WANDB_API_KEY" | gcloud secrets versions add launch-wandb-api-key --data-file=- --project=p1  '
+        "# needs no build: the next call reads it",
     ),
     "a function is not deployed": Breakage(
         "running",
@@ -384,11 +502,17 @@ MENDABLE = [
     "a custom role has a permission too many",
     "a custom role lacks a permission",
     "a custom role is deleted",
+    "the ledger keeps its objects",
+    "the ledger holds its objects",
+    "callers of the ledger pay",
+    "somebody's rule deletes records",
+    "a policy without Google's agents was applied",
     "a build was cancelled before it routed all of the traffic",
     "the schedule is paused",
     "the trigger has lost its patience",
 ]
 SAME_CAUSE = {
+    "staging bucket": {"bucket of queue vertex"},
     "account of queue vertex": {f"account {TRAINER}"},
     "traffic of submit": {"one build"},
     "traffic of poll": {"traffic of submit", "traffic of status"},

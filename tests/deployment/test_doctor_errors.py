@@ -13,10 +13,13 @@ from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, ok
 from shared.core.errors import Retry
 
+QUOTA = "gcloud auth application-default set-quota-project p1"
 
-def forbidden(reason: str, message: str, service: str) -> google_errors.GoogleAPICallError:
+
+def forbidden(reason: str, message: str, service: str, consumer: str = "p1") -> google_errors.GoogleAPICallError:
     """Answer 403 as Google does, with a reason of its own."""
-    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": {"service": service}}
+    about = {"service": service, "consumer": f"projects/{consumer}"}
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": about}
     body = {"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED", "details": [info]}}
     response = requests.Response()
     response.status_code = 403
@@ -34,7 +37,28 @@ ERRORS: list[tuple[Exception, str, str]] = [
     (
         forbidden("USER_PROJECT_DENIED", "Caller does not have required permission to use project p2.", "x"),
         "Caller does not have required permission to use project p2.",
-        "gcloud auth application-default set-quota-project p1",
+        QUOTA,
+    ),
+    (
+        forbidden(
+            "SERVICE_DISABLED",
+            "Your application is authenticating by using local Application Default Credentials. The run.googleapis.com "
+            "API requires a quota project, which is not set by default.",
+            "run.googleapis.com",
+            "764086051850",
+        ),
+        "your application-default credentials have no quota project",
+        QUOTA,
+    ),
+    (
+        forbidden("SERVICE_DISABLED", "Cloud Run Admin API has not been used in …", "run.googleapis.com", "2222"),
+        "run.googleapis.com is off in 2222, the quota project of your application-default credentials",
+        QUOTA,
+    ),
+    (
+        forbidden("CONSUMER_INVALID", "Project 'projects/gone' not found.", "x", "gone"),
+        "Project 'projects/gone' not found.",
+        QUOTA,
     ),
     (
         auth_errors.DefaultCredentialsError("Your default credentials were not found.\nMore."),
@@ -57,6 +81,8 @@ def test_an_error_is_a_finding(error: Exception, message: str, fix: str) -> None
         yield ok("thing", "is there")
         raise error
 
-    first, second = Case(Deployment("p1", "us-central1")).examined(Check("thing", look))
+    case = Case(Deployment("p1", "us-central1"))
+    case.once("number", lambda: Deployment("p1", "us-central1", number="1111"))
+    first, second = case.examined(Check("thing", look))
     assert first == ok("thing", "is there")
     assert (second.outcome.name, second.message, second.fix) == ("UNKNOWN", message, fix)

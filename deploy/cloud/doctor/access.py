@@ -10,11 +10,12 @@ from google.pubsub_v1 import PublisherClient
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap import submit_command
-from deploy.cloud.doctor import surplus
-from deploy.cloud.doctor.case import NUMBER, UNSEEN, Case
+from deploy.cloud.doctor import agents, roles, surplus
+from deploy.cloud.doctor.case import NUMBER, Case
+from deploy.cloud.doctor.explained import UNSEEN
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.doctor.project import BY_HAND, differs
-from deploy.cloud.iam import AT_BUILD, BUCKETS, Binding, Role, bind_command, bindings, custom_roles
+from deploy.cloud.iam import AT_BUILD, BUCKETS, Binding, bind_command, bindings
 from deploy.cloud.iam_policies import has
 from deploy.cloud.iam_policies import surplus as surplus_of
 from deploy.cloud.provision.trigger import trigger_subscription
@@ -42,9 +43,9 @@ _NEEDS = {
 
 
 def checks(case: Case) -> Iterator[Check]:
-    """Yield a check for each custom role, and one for each resource with bindings."""
-    for name, role in custom_roles(case.deployment).items():
-        yield Check(f"role {name}", partial(_role, case, name, role), ("iam.roles.get",))
+    """Yield the checks of roles, of Google's agents, and of each resource with bindings."""
+    yield from roles.checks(case)
+    yield from agents.checks(case)
     on = dict.fromkeys((_kind(binding), binding.resource) for binding in bindings(case.deployment))
     for kind, resource in on:
         yield Check(
@@ -52,35 +53,6 @@ def checks(case: Case) -> Iterator[Check]:
         )
     yield from surplus.checks(case)
     yield Check("queues' accounts", partial(_of_queues, case), (_NEEDS["account"],))
-
-
-def _role(case: Case, name: str, role: Role) -> Iterator[Finding]:
-    title, project = f"role {name}", f"--project={case.deployment.project}"
-    role_id = case.deployment.custom_role(name)
-    try:
-        there = case.google.get(
-            f"https://iam.googleapis.com/v1/projects/{case.deployment.project}/roles/{role_id}"
-        )
-    except google_errors.NotFound:
-        yield failed(title, f"{role_id} does not exist", case.command("bootstrap"))
-        return
-    if there.get("deleted"):
-        message = f"{role_id} is deleted, but can be restored"
-        yield failed(title, message, gcloud.shown(("iam", "roles", "undelete", role_id, project)))
-        return
-    wanted, has = set(role.permissions), set(there.get("includedPermissions", ()))
-    permissions = f"--permissions={','.join(role.permissions)}"
-    update = gcloud.shown(("iam", "roles", "update", role_id, project, permissions))
-    surplus = f"has permissions that it does not need: {', '.join(sorted(has - wanted))}"
-    if wanted - has:
-        message = f"{role_id} lacks {', '.join(sorted(wanted - has))}"
-        if has - wanted:
-            message += f", and {surplus}"
-        yield failed(title, message, update)
-    elif has - wanted:
-        yield warning(title, f"{role_id} {surplus}", update)
-    else:
-        yield ok(title, f"{role_id} has exactly its {len(wanted)} permissions")
 
 
 def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:

@@ -6,35 +6,28 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-import click
-import requests
 from google.api_core import exceptions as google_errors
-from google.auth import exceptions as auth_errors
 
-from deploy.cloud import gcloud
 from deploy.cloud.deployment import Deployment
-from deploy.cloud.doctor.finding import Check, Finding, unknown
-from deploy.cloud.doctor.google import Google, words
+from deploy.cloud.doctor.explained import UNSEEN, explained
+from deploy.cloud.doctor.finding import Check, Finding
+from deploy.cloud.doctor.google import Google
 from deploy.cloud.doctor.once import Once
 from deploy.cloud.doctor.revisions import Revision, serving
 from deploy.cloud.provision.command import with_number
-from deploy.cloud.provision.parts import NotYet
 from deploy.wandb_queues import QueueView, read_queue
 from shared.adapters.wandb import Graphql
 from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE
 from shared.config.settings import split_names
-from shared.core.errors import LaunchError, SettingsError
+from shared.core.errors import SettingsError
 from shared.runspec.fields import mapping
 from shared.runspec.macros import OF_A_LAUNCH, substitute
 from shared.runspec.model import RESOURCES
 
-UNSEEN = (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError, requests.RequestException)
 NUMBER = "resourcemanager.projects.get"  # the permission that `Case.numbered` needs
-LOGIN = "gcloud auth application-default"
 
 
 @dataclass(frozen=True)
@@ -61,6 +54,8 @@ class Case:
             "name": self.deployment.name,
             "staging-bucket": self.deployment.staging,
             "kms-key": self.deployment.kms_key,
+            "scheduler-region": self.deployment.other_scheduler_region,
+            "build-region": self.deployment.other_build_region,
             "config": self.config if self.config != CONFIG_FILE else "",
         }
         given = [f"--{option}={value}" for option, value in options.items() if value]
@@ -197,51 +192,4 @@ class Case:
         try:
             yield from check.look()
         except Exception as exc:  # noqa: BLE001 - every error is reported
-            yield self._explained(check, exc)
-
-    def _explained(self, check: Check, exc: Exception) -> Finding:
-        match exc:
-            case google_errors.Forbidden(reason="SERVICE_DISABLED"):
-                api = exc.metadata["service"]
-                project = f"--project={self.deployment.project}"
-                enable = gcloud.shown(("services", "enable", api, project))
-                return unknown(check.name, f"{api} is off", enable)
-            case google_errors.Forbidden(reason="USER_PROJECT_DENIED"):
-                return unknown(
-                    check.name, words(exc), f"{LOGIN} set-quota-project {self.deployment.project}"
-                )
-            case google_errors.Forbidden():
-                needs = ", ".join(self._lacking(check.needs)) or words(exc)
-                fix = f"Ask an owner of {self.deployment.project} for a role with {needs}."
-                return unknown(check.name, f"you may not see this; needs {needs}", fix)
-            case auth_errors.TransportError():
-                return unknown(check.name, "Google cannot be reached to sign in")
-            case google_errors.Unauthorized() | auth_errors.GoogleAuthError():
-                return unknown(
-                    check.name,
-                    f"Google does not accept your credentials: {str(exc).splitlines()[0]}",
-                    f"{LOGIN} login",
-                )
-            case google_errors.GoogleAPICallError():
-                return unknown(check.name, f"Google answers {exc.code}: {words(exc)}")
-            case requests.RequestException():
-                where = urlsplit((exc.request.url if exc.request else "") or "").netloc or "Google"
-                return unknown(check.name, f"{where} cannot be reached: {type(exc).__name__}")
-            case LaunchError() | NotYet():
-                return unknown(check.name, str(exc))
-            case click.ClickException():
-                return unknown(check.name, exc.message)
-        return unknown(check.name, f"this check itself failed: {type(exc).__name__}: {exc}")
-
-    def _lacking(self, needs: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of these permissions that the caller lacks in the project.
-
-        Returns all of them if the project cannot say, or if none is missing.
-        """
-        project = f"projects/{self.deployment.project}"
-        url = f"https://cloudresourcemanager.googleapis.com/v3/{project}:testIamPermissions"
-        try:
-            held = self.google.post(url, {"permissions": list(needs)}).get("permissions", ())
-        except UNSEEN:
-            return needs
-        return tuple(permission for permission in needs if permission not in held) or needs
+            yield explained(self, check, exc)

@@ -7,6 +7,7 @@ from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_steps import APIS
+from deploy.cloud.doctor import hazards
 from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.iam import repository_flags
@@ -42,6 +43,7 @@ def checks(case: Case) -> Iterator[Check]:
     for title, name, region in places:
         look = partial(_bucket, case, title, name, region, bootstrap)
         yield Check(title, look, ("storage.buckets.get",))
+    yield from hazards.checks(case)
     yield Check("ledger's rule", partial(_rule, case), ("storage.buckets.get",))
     if "contexts" in own:
         look = partial(_contexts_rule, case, own["contexts"], bootstrap)
@@ -91,8 +93,11 @@ def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iter
     if where != region:
         move = gcloud.shown(("storage", "buckets", "relocate", address, f"--location={region}"))
         message = f"{address} is in {where}, the jobs and the functions are in {region}"
-        single_region = bucket.get("locationType", "region") == "region"
-        finding = failed if single_region else warning
+        wide = bucket.get("locationType", "region") != "region"
+        if wide and hazards.for_jobs(case, name):
+            message += ". Vertex AI refuses a staging bucket in several regions"
+            wide = False
+        finding = warning if wide else failed
         yield finding(title, message, move)
         return
     update = ("storage", "buckets", "update", address)
@@ -173,7 +178,7 @@ def add_key(case: Case) -> str:
     add = gcloud.shown(
         ("secrets", "versions", "add", deployment.secret, "--data-file=-", _in(deployment.project))
     )
-    return f'printf %s "$WANDB_API_KEY" | {add}'
+    return f'printf %s "$WANDB_API_KEY" | {add}  # needs no build: the next call reads it'
 
 
 def _of_queues(case: Case) -> Iterator[Finding]:

@@ -39,6 +39,8 @@ def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks."""
     yield from functions.checks(case)
     yield Check("names of settings", partial(check_names, case), functions.SEES_TRAFFIC[:2])
+    look = partial(_schedulers_place, case)
+    yield Check("Cloud Scheduler's location", look, ("cloudscheduler.locations.list",))
     for verb in SCHEDULED:
         look = partial(_scheduled, case, verb)
         yield Check(f"schedule of {verb}", look, ("cloudscheduler.jobs.get",))
@@ -49,12 +51,25 @@ def checks(case: Case) -> Iterator[Check]:
     yield Check("agent", partial(_agent, case), see_agent)
 
 
+def _schedulers_place(case: Case) -> Iterator[Finding]:
+    """Check that Cloud Scheduler serves the location of the jobs: it does not serve all regions."""
+    title, place = "Cloud Scheduler's location", case.deployment.scheduler_region
+    url = f"https://cloudscheduler.googleapis.com/v1/projects/{case.deployment.project}/locations"
+    served = sorted(each["locationId"] for each in case.google.listed(url, "locations"))
+    if place in served:
+        yield ok(title, place)
+        return
+    message = f"it does not serve {place}; it serves {', '.join(served)}"
+    fix = "Name a location nearby: build with _SCHEDULER_REGION=LOCATION, and give our commands "
+    yield failed(title, message, f"{fix}--scheduler-region=LOCATION.")
+
+
 def _scheduled(case: Case, verb: str) -> Iterator[Finding]:
     """Check that Cloud Scheduler calls a function, and that the call succeeds."""
     title, deployment = f"schedule of {verb}", case.deployment
     name = job_name(deployment, verb)
     job_id = name.rpartition("/")[2]
-    where = (f"--location={deployment.region}", f"--project={deployment.project}")
+    where = (f"--location={deployment.scheduler_region}", f"--project={deployment.project}")
     try:
         job = CloudSchedulerClient(transport="rest").get_job(name=name)
     except google_errors.NotFound:

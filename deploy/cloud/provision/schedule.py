@@ -24,7 +24,7 @@ def parts(deployment: Deployment) -> list[Part]:
 
 def job_name(deployment: Deployment, verb: str) -> str:
     """Return the resource name of a Scheduler job; its id is the function's name."""
-    return f"{deployment.parent}/jobs/{deployment.function(verb)}"
+    return f"{deployment.scheduler_parent}/jobs/{deployment.function(verb)}"
 
 
 class ScheduledCall:
@@ -33,7 +33,7 @@ class ScheduledCall:
     def __init__(self, deployment: Deployment, verb: str, client: Any) -> None:
         url = deployment.url(verb)
         self._client = client
-        self._parent = deployment.parent
+        self._parent = deployment.scheduler_parent
         self.wanted = Job(
             name=job_name(deployment, verb),
             description=f"vertex-launch {deployment.name}: {verb}",
