@@ -12,6 +12,8 @@ from deploy.cloud.bootstrap_steps import enable_apis, resources, service_agents
 from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.gcloud import Step
 
+SUBMIT = "gcloud beta builds submit"  # without `beta`, gcloud does not show Cloud Logging's logs
+
 
 @click.command()
 @deployment_options
@@ -70,7 +72,7 @@ def test_command(deployment: Deployment) -> str:
     """Return the command that runs the tests, as an account without permissions."""
     name = f" --substitutions=_NAME={deployment.name}" if deployment.name != "launch" else ""
     return (
-        f"gcloud builds submit --project={deployment.project} --region={deployment.build_region} "
+        f"{SUBMIT} --project={deployment.project} --region={deployment.build_region} "
         "--config=deploy/cloud/test.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
     )
@@ -82,10 +84,11 @@ def submit_command(deployment: Deployment) -> str:
         "_REGION": deployment.region,
         "_NAME": deployment.name,
         "_KMS_KEY": deployment.kms_key,
+        "_SCHEDULER_REGION": deployment.other_scheduler_region,
     }
     given = ",".join(f"{key}={value}" for key, value in substitutions.items() if value)
     return (
-        f"gcloud builds submit --project={deployment.project} --region={deployment.build_region} "
+        f"{SUBMIT} --project={deployment.project} --region={deployment.build_region} "
         "--config=cloudbuild.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source "
         f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'

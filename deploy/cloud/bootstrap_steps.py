@@ -7,14 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deploy.cloud.bootstrap_repositories import repository_step
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import GcloudError, Step
 from deploy.cloud.iam import (
     Role,
     custom_roles,
-    repository_flags,
 )
-from deploy.cloud.lifecycle import CONTEXTS, LEDGER, rule_of
+from deploy.cloud.lifecycle import (
+    CONTEXTS,
+    LEDGER,
+    RESTORE_NOTHING,
+    RESTORE_RECORDS,
+    SOURCES,
+    rule_of,
+)
 
 APIS = (
     "aiplatform",
@@ -66,9 +73,9 @@ def service_agents(deployment: Deployment) -> Iterator[Step]:
 def resources(deployment: Deployment) -> Iterator[Step]:
     """Yield the steps that create the resources, which must exist before their bindings."""
     for repository in dict.fromkeys(filter(None, (deployment.repository, deployment.images))):
-        yield _repository(deployment, repository)
+        yield repository_step(deployment, repository)
     yield _own_bucket(deployment, deployment.ledger_bucket, LEDGER)
-    yield _own_bucket(deployment, deployment.sources_bucket)
+    yield _own_bucket(deployment, deployment.sources_bucket, SOURCES)
     if deployment.images and deployment.contexts_bucket == deployment.own_contexts_bucket:
         yield _own_bucket(deployment, deployment.contexts_bucket, CONTEXTS)
     if deployment.staging:
@@ -88,22 +95,17 @@ def _project(deployment: Deployment) -> str:
     return f"--project={deployment.project}"
 
 
-def _repository(deployment: Deployment, repository: str) -> Step:
-    flags = repository_flags(repository)
-    key = [f"--kms-key={deployment.kms_key}"] if deployment.kms_key else []
-    # Cloud Run moves tags in the functions' repository. An existing repository stays as it is: its
-    # owner may move tags too, so doctor only reports it.
-    fixed = [] if repository == deployment.repository else ["--immutable-tags"]
-    create = ("artifacts", "repositories", "create", *flags, "--repository-format=docker")
-    command = (*create, *fixed, *key)
-    return Step(
-        f"Artifact Registry repository {repository.rpartition('/')[2]}",
-        command,
-        describe=("artifacts", "repositories", "describe", *flags),
-    )
+def _soft_delete(seconds: int) -> str:
+    return f"--soft-delete-duration={seconds}s"
 
 
-def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> Step:
+def _bucket(
+    deployment: Deployment,
+    bucket: str,
+    region: str,
+    *flags: str,
+    soft_delete: int = RESTORE_NOTHING,
+) -> Step:
     address = f"gs://{bucket}"
     closed = ("--uniform-bucket-level-access", "--public-access-prevention")
     key: tuple[str, ...] = ()
@@ -112,7 +114,7 @@ def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> St
     where = (address, f"--location={region}", _project(deployment))
     return Step(
         f"bucket {address}",
-        ("storage", "buckets", "create", *where, *closed, *flags, *key),
+        ("storage", "buckets", "create", *where, *closed, *flags, _soft_delete(soft_delete), *key),
         describe=("storage", "buckets", "describe", address),
     )
 
@@ -120,14 +122,14 @@ def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> St
 def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = None) -> Step:
     """Return the step of a bucket whose name follows from the deployment's."""
     flags = [f"--lifecycle-file={lifecycle}"] if lifecycle else []
-    if lifecycle == CONTEXTS:
-        flags.append("--soft-delete-duration=0")  # else Google keeps deleted code for a week
-    step = _bucket(deployment, bucket, deployment.region, *flags)
-    rule = rule_of(CONTEXTS) if lifecycle == CONTEXTS else None  # provision sets the ledger's
+    seconds = RESTORE_RECORDS if lifecycle == LEDGER else RESTORE_NOTHING
+    step = _bucket(deployment, bucket, deployment.region, *flags, soft_delete=seconds)
+    # provision sets the ledger's
+    rule = rule_of(lifecycle) if lifecycle in (CONTEXTS, SOURCES) else None
     return replace(
         step,
         describe=(*step.describe, "--raw"),
-        updates=partial(_bucket_updates, deployment, bucket, rule, flags),
+        updates=partial(_bucket_updates, deployment, bucket, rule, flags, seconds),
     )
 
 
@@ -136,9 +138,10 @@ def _bucket_updates(
     bucket: str,
     rule: Mapping[str, Any] | None,
     flags: list[str],
+    soft_delete: int,
     there: Mapping[str, Any],
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the command that sets what differs: lifecycle, encryption key, closed access.
+    """Yield the command that sets what differs: lifecycle, soft delete, key, closed access.
 
     Bucket names are global: somebody else could have created a bucket with this name, and would
     read all that we write.
@@ -154,6 +157,9 @@ def _bucket_updates(
     differing = []
     if rule and rule not in there.get("lifecycle", {}).get("rule", ()):
         differing += flags
+    kept = there.get("softDeletePolicy", {}).get("retentionDurationSeconds", 0)
+    if int(kept) != soft_delete:
+        differing.append(_soft_delete(soft_delete))
     key = deployment.kms_key
     if there.get("encryption", {}).get("defaultKmsKeyName", "") != key:
         differing.append(

@@ -65,10 +65,27 @@ else
   optional+=(--clear-kms-key)
 fi
 if [[ -n ${_VPC_CONNECTOR:-} ]]; then
-  optional+=(--vpc-connector="${_VPC_CONNECTOR}" --egress-settings=private-ranges-only)
+  optional+=(--vpc-connector="${_VPC_CONNECTOR}")
+  optional+=(--egress-settings="${_EGRESS:-private-ranges-only}")
 else
   optional+=(--clear-vpc-connector)
 fi
+if [[ -n ${_WORKER_POOL:-} ]]; then
+  optional+=(--build-worker-pool="${_WORKER_POOL}")
+else
+  optional+=(--clear-build-worker-pool)
+fi
+if [[ -n ${_PIP_INDEX_URL:-} ]]; then
+  optional+=(--set-build-env-vars="^|^PIP_INDEX_URL=${_PIP_INDEX_URL}")
+else
+  optional+=(--clear-build-env-vars)
+fi
+if [[ -n ${_BINARY_AUTHORIZATION:-} ]]; then
+  optional+=(--binary-authorization="${_BINARY_AUTHORIZATION}")
+else
+  optional+=(--clear-binary-authorization)
+fi
+read -ra more <<<"${_FUNCTION_FLAGS:-}" # separated by spaces
 
 gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --source=. --ignore-file=deploy/cloud/functions.gcloudignore \
@@ -80,7 +97,7 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --set-env-vars="^${separator}^${settings}" \
   --set-secrets="${key_file}=${_NAME}-wandb-api-key:latest" \
   --update-labels="vertex-launch=${_NAME}" --remove-labels=commit \
-  "${optional[@]}" "$@"
+  "${optional[@]}" "$@" "${more[@]}"
 
 # The policy stays when a function is deployed again. The permission to set it ends.
 member="serviceAccount:$(account "${caller}")"

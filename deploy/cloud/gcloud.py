@@ -48,10 +48,11 @@ def run(command: Sequence[str], stdin: str = "") -> str:
     Raises:
         GcloudError: it failed, or is not installed.
     """
-    if shutil.which("gcloud") is None:
+    program = shutil.which("gcloud")  # on Windows, gcloud.cmd: only its path can be run
+    if program is None:
         raise GcloudError("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
     done = subprocess.run(
-        ["gcloud", *command, "--quiet"],
+        [program, *command, "--quiet"],
         input=stdin,
         capture_output=True,
         text=True,
@@ -85,6 +86,8 @@ def carry_out(step: Step) -> str:
     updates = list(step.updates(there))
     for command in updates:
         run(command)
+    if there is None:
+        return "created"
     return "updated" if updates else "exists"
 
 

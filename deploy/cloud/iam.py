@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deploy.cloud.deployment import Deployment
 
@@ -22,12 +22,18 @@ SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
 
 
 class Role(BaseModel):
-    """A custom role with exactly these permissions."""
+    """A custom role with exactly these permissions, which include the unproven ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     permissions: tuple[str, ...]
+    unproven: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_unproven(cls, row: Any) -> Any:
+        return {**row, "permissions": [*row["permissions"], *row.get("unproven", ())]}
 
 
 class Row(BaseModel):
@@ -226,5 +232,7 @@ def markdown() -> str:
         lines.append(f"| {accounts} | {may}{until} | {resources} | {row.why} |")
     for name, role in table().roles.items():
         permissions = ", ".join(f"`{permission}`" for permission in role.permissions)
-        lines += ["", f"The custom role *{name}* ({role.title}): {permissions}."]
+        unproven = ", ".join(f"`{permission}`" for permission in role.unproven)
+        note = f" Unproven, from Google's page and other projects: {unproven}." if unproven else ""
+        lines += ["", f"The custom role *{name}* ({role.title}): {permissions}.{note}"]
     return "\n".join(lines) + "\n"

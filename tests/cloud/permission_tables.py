@@ -22,6 +22,12 @@ KINDS: dict[str, dict[str, str]] = {
     "secretmanager": {"secrets": "secrets", "versions": "versions"},
     "serviceusage": {"services": "services", "operations": "operations"},
 }
+# What the deployment of a function may demand beyond its own permission: the worse reading of Google's pages.
+EVENTARC = ("locations.get", "providers.get", "triggers.get", "triggers.getIamPolicy", "triggers.list")
+OF_A_TRIGGER = {
+    "POST": (*EVENTARC, "triggers.create", "triggers.delete", "triggers.setIamPolicy", "triggers.undelete"),
+    "PATCH": (*EVENTARC, "triggers.update"),
+}
 PREFIXES = {"cloudresourcemanager": "resourcemanager"}
 VERBS = {
     ("aiplatform", "cancel"): "aiplatform.customJobs.cancel",

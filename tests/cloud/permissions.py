@@ -6,7 +6,7 @@ from string import Template
 from typing import Any
 
 from tests.cloud.calls import REGION_CODES, Call
-from tests.cloud.permission_tables import ACCOUNT_FIELDS, KINDS, PREFIXES, VERBS
+from tests.cloud.permission_tables import ACCOUNT_FIELDS, KINDS, OF_A_TRIGGER, PREFIXES, VERBS
 
 Needed = frozenset[tuple[str, str]]
 
@@ -97,6 +97,11 @@ def _written(call: Call, segments: list[str]) -> Iterator[tuple[str, str]]:
         if account := _field(body, path):
             values = {**body.get("substitutions", {}), "PROJECT_ID": segments[1] if segments else ""}
             yield "iam.serviceAccounts.actAs", service_account(Template(account).safe_substitute(values))
+    if call.service == "cloudfunctions" and "functions" in segments and call.path.endswith("/".join(segments[-2:])):
+        if call.method == "POST":
+            yield "run.services.create", _project(segments[1])
+        if "eventTrigger" in body:
+            yield from ((f"eventarc.{each}", _project(segments[1])) for each in OF_A_TRIGGER[call.method])
     if call.service == "pubsub" and call.method == "PUT" and "subscriptions" in segments:
         yield "pubsub.topics.attachSubscription", _resource("pubsub", body["topic"])
 

@@ -141,21 +141,41 @@ def test_a_job_reaches_none_of_the_other_buckets(project: Deployed, bucket: str)
 
 
 def test_the_buckets_are_closed_and_contexts_live_for_a_day(project: Deployed) -> None:
-    """All in the region of the jobs; only the ledger and the contexts have a rule."""
-    rules = {}
+    """All in the region of the jobs, each with its rule, and with what Google keeps of deleted objects."""
+    rules, restorable = {}, {}
     for name in (LEDGER, STAGING, SOURCES, CONTEXTS):
         bucket = project.bucket(name)
         assert bucket["location"] == "US-CENTRAL1"
         assert bucket["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"]
         assert bucket["iamConfiguration"]["publicAccessPrevention"] == "enforced"
         rules[name] = bucket.get("lifecycle", {}).get("rule", [])
+        restorable[name] = int(bucket["softDeletePolicy"]["retentionDurationSeconds"])
     assert rules[CONTEXTS] == [{"action": {"type": "Delete"}, "condition": {"age": 1}}]
-    assert [name for name, rule in rules.items() if rule] == [LEDGER, CONTEXTS]
-    assert project.bucket(CONTEXTS)["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
+    assert rules[SOURCES] == [{"action": {"type": "Delete"}, "condition": {"age": 30}}]
+    assert [name for name, rule in rules.items() if rule] == [LEDGER, SOURCES, CONTEXTS]
+    assert restorable == {LEDGER: 7 * 24 * 3600, STAGING: 0, SOURCES: 0, CONTEXTS: 0}
     code, lines = project.doctor("project", "access")
     assert [line for line in lines if line.sign != "✓"] == []
     assert {"sources bucket", "contexts bucket", "contexts' rule"} <= {line.name for line in lines}
     assert code == 0
+
+
+def test_the_repository_keeps_the_last_images_of_each_function(project: Deployed) -> None:
+    """An existing repository gets the policies, too; the images of code jobs are left to their owner."""
+    name = f"artifactregistry.googleapis.com/{DEPLOYMENT.repository}"
+    [step] = [step for step in resources(DEPLOYMENT) if step.name == "Artifact Registry repository launch"]
+    earlier: tuple[dict[str, Any] | None, ...] = ({}, {"keep-last": {}}, None)
+    for policies in earlier:
+        project.cloud.resources[name] |= {"cleanupPolicies": policies or {}}
+        if policies is None:
+            del project.cloud.resources[name]
+        with patch.dict(os.environ, project.environ(OWNER), clear=True):
+            assert carry_out(step) == ("created" if policies is None else "updated")
+            assert carry_out(step) == "exists"
+        there = project.cloud.resources[name]["cleanupPolicies"]
+        assert there["keep-last"]["action"] == "Keep"
+        assert there["keep-last"]["mostRecentVersions"] == {"keepCount": 10}
+        assert there["delete-old"]["condition"]["olderThan"] == "2592000s"
 
 
 def test_a_deployment_with_one_staging_bucket_is_upgraded(project: Deployed) -> None:

@@ -27,6 +27,11 @@ KEY = "projects/p1/locations/us-central1/keyRings/k/cryptoKeys/c"
 OPTIONAL = {
     "_KMS_KEY": KEY,
     "_VPC_CONNECTOR": "projects/p1/locations/us-central1/connectors/c",
+    "_EGRESS": "all",
+    "_WORKER_POOL": "projects/p1/locations/us-central1/workerPools/w",
+    "_PIP_INDEX_URL": "https://mirror.example.com/simple",
+    "_BINARY_AUTHORIZATION": "default",
+    "_FUNCTION_FLAGS": "--min-instances=1 --update-labels=team=cats",
     "_SETTINGS": "LAUNCH_MAX_JOBS=9;LOG_LEVEL=DEBUG",
 }
 TRAINER = "trainer@p1.iam.gserviceaccount.com"

@@ -29,7 +29,7 @@ RUN = f"run.googleapis.com/{DEPLOYMENT.parent}/services"
 DEAD = "projects/p1/topics/launch-dead-letters"
 SCHEDULER_API = "serviceusage.googleapis.com/projects/p1/services/cloudscheduler.googleapis.com"
 NEVER = {"title": "never", "expression": "false"}
-BUILD = "gcloud builds submit --project=p1 --region=us-central1"
+BUILD = "gcloud beta builds submit --project=p1 --region=us-central1"
 
 pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: bootstrap needs it")
 
@@ -503,10 +503,7 @@ MENDABLE = [
     "a custom role lacks a permission",
     "a custom role is deleted",
     "the ledger keeps its objects",
-    "the ledger holds its objects",
-    "callers of the ledger pay",
     "somebody's rule deletes records",
-    "a policy without Google's agents was applied",
     "a build was cancelled before it routed all of the traffic",
     "the schedule is paused",
     "the trigger has lost its patience",

@@ -80,7 +80,8 @@ class Whole:
         """Submit a build as the guide says, and run its steps as the account that it asks for."""
         [command] = blocks(BUILD)
         substitutions = f",_WANDB_BASE_URL={self.wandb_url},_SETTINGS={QUICK},COMMIT_SHA="
-        done = self.run(command.replace(",COMMIT_SHA=", substitutions))
+        quick = command.replace("gcloud beta builds", "gcloud builds")  # without the log, which takes 4 s
+        done = self.run(quick.replace(",COMMIT_SHA=", substitutions))
         assert done.returncode == 0, done.stderr
         asked = list(self.cloud.state.children(f"cloudbuild.googleapis.com/{DEPLOYMENT.parent}/builds"))[-1]
         workspace = self.folder / f"workspace-{len(self.builds)}"
