@@ -49,7 +49,9 @@ def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
         "APIs": [[enable_apis(deployment)]],
         "Google's service agents": [[step] for step in service_agents(deployment)],
         # before the buckets: Google's services encrypt them with the key
-        "Access to the key": [bound.pop("kms_key", [])],
+        "Access to the keys": [
+            bound.pop(key, []) for key in ("kms_key", *dict.fromkeys(deployment.ladder_keys))
+        ],
         "Buckets, secret, accounts and roles": [[step] for step in resources(deployment)],
         "Bindings": list(bound.values()),
     }

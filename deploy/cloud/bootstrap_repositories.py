@@ -1,4 +1,4 @@
-"""The steps of `bootstrap` that create the repositories of images; the functions' own stays small."""
+"""The steps of `bootstrap` that create the repositories of images, and clean the functions'."""
 
 import json
 from collections.abc import Iterator, Mapping

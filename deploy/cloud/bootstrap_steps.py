@@ -61,10 +61,11 @@ def service_agents(deployment: Deployment) -> Iterator[Step]:
 
     Google creates some of them only at the first use of their service, which is too late.
     """
+    project = _project(deployment)
+    if deployment.kms_key or deployment.ladder_keys:
+        yield Step("Cloud Storage's", ("storage", "service-agent", project))
     if not deployment.kms_key:
         return
-    project = _project(deployment)
-    yield Step("Cloud Storage's", ("storage", "service-agent", project))
     for api in ENCRYPTING_APIS:
         service = f"--service={api}.googleapis.com"
         yield Step(f"{api}'s", ("beta", "services", "identity", "create", service, project))
@@ -109,8 +110,8 @@ def _bucket(
     address = f"gs://{bucket}"
     closed = ("--uniform-bucket-level-access", "--public-access-prevention")
     key: tuple[str, ...] = ()
-    if deployment.kms_key and region == deployment.region:  # a key serves one region
-        key = (f"--default-encryption-key={deployment.kms_key}",)
+    if kms_key := deployment.key_of(region):
+        key = (f"--default-encryption-key={kms_key}",)
     where = (address, f"--location={region}", _project(deployment))
     return Step(
         f"bucket {address}",

@@ -30,6 +30,7 @@ class Deployment(Names):
 
     staging: str = ""
     kms_key: str = ""
+    ladder_keys: tuple[str, ...] = ()
     other_scheduler_region: str = ""
     other_build_region: str = ""
     config: LaunchConfig = field(default_factory=LaunchConfig)
@@ -46,6 +47,13 @@ class Deployment(Names):
             each.staging_bucket.split("/")[2]: each.region for each in self.config.ladder.regions
         }
         return {bucket: region for bucket, region in named.items() if bucket != self.staging_bucket}
+
+    def key_of(self, region: str) -> str:
+        """Return the KMS key of the buckets in a region, or nothing: a key serves one region."""
+        if region == self.region:
+            return self.kms_key
+        keys = (key for key in self.ladder_keys if f"/locations/{region}/" in key)
+        return next(keys, "")
 
     @property
     def scheduler_region(self) -> str:
@@ -104,12 +112,15 @@ class Deployment(Names):
         return self.config.key_secret.partition("/versions/")[0]
 
     def problems(self) -> Iterator[str]:
-        """Yield each bucket of the options and the launch-config that has another purpose."""
+        """Yield each bucket of the options that has another purpose, and each useless key."""
         if problem := self.reserved.problem(self.staging_bucket):
             yield f"--staging-bucket {problem}. {FIX}"
         for number, region in enumerate(self.config.ladder.regions):
             if problem := self.reserved.problem(region.staging_bucket):
                 yield f"ladder.regions.{number}.staging_bucket {problem}. {FIX}"
+        for key in self.ladder_keys:
+            if key not in map(self.key_of, self.ladder_buckets.values()):
+                yield f"--ladder-kms-key {key} is in no region of the ladder: name another key"
         store = self.config.builder.build_context_store
         own = self.contexts_bucket == self.own_contexts_bucket
         if not own and (problem := self.reserved.problem(store)):
@@ -145,6 +156,12 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Encrypt with this key: projects/P/locations/R/keyRings/K/cryptoKeys/N.",
     )
     @click.option(
+        "--ladder-kms-key",
+        "ladder_keys",
+        multiple=True,
+        help="Encrypt the ladder's bucket in the key's region with this key; repeatable.",
+    )
+    @click.option(
         "--scheduler-region",
         default="",
         help="Location of the Scheduler jobs, if Cloud Scheduler does not serve the region.",
@@ -168,6 +185,7 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         name: str,
         staging_bucket: str,
         kms_key: str,
+        ladder_keys: tuple[str, ...],
         scheduler_region: str,
         build_region: str,
         config: Path,
@@ -188,6 +206,7 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
             name,
             staging=staging_bucket,
             kms_key=kms_key,
+            ladder_keys=ladder_keys,
             other_scheduler_region=scheduler_region,
             other_build_region=build_region,
             config=launch_config,

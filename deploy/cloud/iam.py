@@ -164,6 +164,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "kept_letters": (f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}",),
         "function": (deployment.function(which),),
         "kms_key": (deployment.kms_key,),
+        "ladder_key": deployment.ladder_keys,
     }[kind]
 
 
@@ -186,7 +187,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             )
         case "account" | "run_as":
             on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
-        case "kms_key":
+        case "kms_key" | "ladder_key":
             on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
         case "topic" | "dead_letters":
             on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)

@@ -19,7 +19,7 @@ from deploy.cloud.bootstrap_steps import resources
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import Step
 from deploy.cloud.iam import Binding, bindings, custom_roles
-from deploy.cloud.lifecycle import CONTEXTS, rule_of
+from deploy.cloud.lifecycle import CONTEXTS, SOURCES, rule_of
 from deploy.cloud.smoke import _publish
 from shared.config.building import Builder
 from shared.config.launch_config import AdmissionPolicy, LaunchConfig
@@ -185,6 +185,7 @@ ENCRYPTED = replace(PLAIN, kms_key=KEY)
 CLOSED = {"uniformBucketLevelAccess": {"enabled": True}, "publicAccessPrevention": "enforced"}
 BUCKET = {"projectNumber": DEPLOYMENT.number, "iamConfiguration": CLOSED}
 HAS_KEY = {"encryption": {"defaultKmsKeyName": KEY}}
+FOR_A_WEEK = {"softDeletePolicy": {"retentionDurationSeconds": "604800"}}
 UPDATE = "storage buckets update gs://p1-launch"
 
 
@@ -195,8 +196,8 @@ def secret(key: str) -> dict[str, Any]:
 
 
 EXISTING: dict[str, tuple[Deployment, str, dict[str, Any], list[str]]] = {
-    "the same bucket": (PLAIN, "bucket gs://p1-launch-ledger", BUCKET, []),
-    "the same bucket with a key": (ENCRYPTED, "bucket gs://p1-launch-ledger", BUCKET | HAS_KEY, []),
+    "the same bucket": (PLAIN, "bucket gs://p1-launch-ledger", BUCKET | FOR_A_WEEK, []),
+    "the same bucket with a key": (ENCRYPTED, "bucket gs://p1-launch-ledger", BUCKET | HAS_KEY | FOR_A_WEEK, []),
     "a bucket's key is set": (
         ENCRYPTED,
         "bucket gs://p1-launch-staging",
@@ -206,20 +207,32 @@ EXISTING: dict[str, tuple[Deployment, str, dict[str, Any], list[str]]] = {
     "a bucket's key changes": (
         replace(PLAIN, kms_key=OTHER_KEY),
         "bucket gs://p1-launch-ledger",
-        BUCKET | HAS_KEY,
+        BUCKET | HAS_KEY | FOR_A_WEEK,
         [f"{UPDATE}-ledger --default-encryption-key={OTHER_KEY}"],
     ),
     "a bucket's key is removed": (
         PLAIN,
         "bucket gs://p1-launch-sources",
-        BUCKET | HAS_KEY,
+        BUCKET | HAS_KEY | {"lifecycle": {"rule": [rule_of(SOURCES)]}},
         [f"{UPDATE}-sources --clear-default-encryption-key"],
     ),
     "a bucket was opened": (
         PLAIN,
         "bucket gs://p1-launch-ledger",
-        BUCKET | {"iamConfiguration": {}},
+        BUCKET | FOR_A_WEEK | {"iamConfiguration": {}},
         [f"{UPDATE}-ledger --uniform-bucket-level-access --public-access-prevention"],
+    ),
+    "a bucket would keep deleted objects for a week": (
+        PLAIN,
+        "bucket gs://p1-launch-staging",
+        BUCKET | FOR_A_WEEK,
+        [f"{UPDATE}-staging --soft-delete-duration=0s"],
+    ),
+    "the ledger would keep no deleted record": (
+        PLAIN,
+        "bucket gs://p1-launch-ledger",
+        BUCKET | {"softDeletePolicy": {"retentionDurationSeconds": "0"}},
+        [f"{UPDATE}-ledger --soft-delete-duration=604800s"],
     ),
     "the contexts' rule is there": (
         BUILDING,
@@ -231,7 +244,7 @@ EXISTING: dict[str, tuple[Deployment, str, dict[str, Any], list[str]]] = {
         BUILDING,
         "bucket gs://p1-launch-contexts",
         BUCKET | {"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 9}}]}},
-        [f"{UPDATE}-contexts --lifecycle-file=deploy/cloud/contexts-lifecycle.json --soft-delete-duration=0"],
+        [f"{UPDATE}-contexts --lifecycle-file=deploy/cloud/contexts-lifecycle.json"],
     ),
     "the same secret": (ENCRYPTED, "secret launch-wandb-api-key", secret(KEY), []),
     "the secret's key changes": (
@@ -381,18 +394,49 @@ def test_bootstrap_renews_what_ends() -> None:
     assert all("--role=projects/p1/roles/launch_first_build" in command for command in (removed, renewed))
 
 
+def test_each_bucket_of_the_ladder_has_the_key_of_its_region() -> None:
+    """Cloud Storage gets each key before a bucket is created with it; a key of no bucket is refused."""
+    rungs = [{"region": r, "staging_bucket": f"gs://team-{r}/jobs"} for r in ("europe-west4", "us-east1")]
+    config = LaunchConfig.model_validate({"ladder": {"regions": rungs}})
+    european = "projects/p1/locations/europe-west4/keyRings/k/cryptoKeys/c"
+    made = replace(DEPLOYMENT, kms_key=KEY, ladder_keys=(european,), config=config)
+    keys = {
+        step.name: [flag for flag in step.command if "encryption-key" in flag]
+        for step in resources(made)
+        if step.name.startswith("bucket")
+    }
+    assert keys["bucket gs://team-europe-west4"] == [f"--default-encryption-key={european}"]
+    assert keys["bucket gs://team-us-east1"] == []
+    assert keys["bucket gs://p1-launch-staging"] == [f"--default-encryption-key={KEY}"]
+    [step] = bindings_by_resource(made)[european]
+    [bind] = step.updates({})
+    assert bind[:4] == ("kms", "keys", "add-iam-policy-binding", european)
+    assert made.agent("storage") in " ".join(bind)
+    [problem] = replace(made, ladder_keys=(european.replace("europe-west4", "asia-east1"),)).problems()
+    assert "is in no region of the ladder" in problem
+
+
 # --- a function's deployment, by the real gcloud
 
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: it deploys")
 def test_a_function_follows_its_settings(tmp_path: Path) -> None:
-    """The same again, changed, removed: variables, connector, key; and its former label goes."""
+    """The same again, changed, removed: variables, connector, key, pool, mirror, policy; its former label goes."""
     workspace = tmp_path / "workspace"
     shutil.copytree(ROOT / "deploy" / "cloud", workspace / "deploy" / "cloud", ignore=shutil.ignore_patterns("*.py*"))
     for name in ("main.py", "requirements.txt"):
         (workspace / name).write_text("")
     both = {"_KMS_KEY": KEY, "_VPC_CONNECTOR": CONNECTOR, "_SETTINGS": "A=1;B=2"}
-    changed = {"_KMS_KEY": OTHER_KEY, "_VPC_CONNECTOR": f"{CONNECTOR}2", "_SETTINGS": "A=3"}
+    changed = {
+        "_KMS_KEY": OTHER_KEY,
+        "_VPC_CONNECTOR": f"{CONNECTOR}2",
+        "_EGRESS": "all",
+        "_SETTINGS": "A=3",
+        "_WORKER_POOL": f"{DEPLOYMENT.parent}/workerPools/w",
+        "_PIP_INDEX_URL": "https://mirror.example.com/simple?a=b,c",
+        "_BINARY_AUTHORIZATION": "default",
+        "_FUNCTION_FLAGS": "--update-labels=team=cats  --max-instances=7",
+    }
     name = f"{DEPLOYMENT.parent}/functions/launch-poll"
     with Cloud(tmp_path) as cloud, warm_gcloud(cloud):
         for settings in (both, both, changed, {}):
@@ -414,7 +458,15 @@ def test_a_function_follows_its_settings(tmp_path: Path) -> None:
             assert (function.get("kmsKeyName") or "") == settings.get("_KMS_KEY", "")
             assert (config.get("vpcConnector") or "") == settings.get("_VPC_CONNECTOR", "")
             egress = config.get("vpcConnectorEgressSettings")
-            assert egress == ("PRIVATE_RANGES_ONLY" if settings else None)
+            asked = "ALL_TRAFFIC" if settings.get("_EGRESS") else "PRIVATE_RANGES_ONLY"
+            assert egress == (asked if settings else None)
+            building = function["buildConfig"]
+            assert (building.get("workerPool") or "") == settings.get("_WORKER_POOL", "")
+            mirror = building.get("environmentVariables", {}).get("PIP_INDEX_URL", "")
+            assert mirror == settings.get("_PIP_INDEX_URL", "")
+            assert (config.get("binaryAuthorizationPolicy") or "") == settings.get("_BINARY_AUTHORIZATION", "")
+            if "_FUNCTION_FLAGS" in settings:
+                assert (function["labels"]["team"], config["maxInstanceCount"]) == ("cats", 7)
             assert "commit" not in function["labels"]
             function["labels"]["commit"] = "of-an-earlier-version"
             assert len(cloud.policies[f"run.googleapis.com/{DEPLOYMENT.parent}/services/launch-poll"]["bindings"]) == 1

@@ -59,6 +59,7 @@ class Case:
             "config": self.config if self.config != CONFIG_FILE else "",
         }
         given = [f"--{option}={value}" for option, value in options.items() if value]
+        given += [f"--ladder-kms-key={key}" for key in self.deployment.ladder_keys]
         return shlex.join(["vertex-launch", *name.split(), *given])
 
     def settings(self) -> Mapping[str, str]:
