@@ -324,10 +324,36 @@ def test_a_mistake_is_not_taken_for_another(build: Document) -> None:
 
 def test_substitutions_that_bootstrap_prints_are_declared(build: Document) -> None:
     """The command that bootstrap prints sets only what the build knows."""
-    command = submit_command(Deployment("p1", "us-central1", kms_key="projects/p1/k"))
+    command = submit_command(Deployment("p1", "us-central1", kms_key="projects/p1/k", other_scheduler_region="r"))
     given = re.findall(r"(\w+)=", command.partition("--substitutions=")[2])
-    assert given == ["_REGION", "_NAME", "_KMS_KEY", "COMMIT_SHA"]
+    assert given == ["_REGION", "_NAME", "_KMS_KEY", "_SCHEDULER_REGION", "COMMIT_SHA"]
     assert set(given) <= {*build["substitutions"], *BUILT_IN}
+
+
+def test_the_command_names_the_other_regions() -> None:
+    """Builds and schedule can be in other regions than the functions; the build has to know the schedule's."""
+    made = Deployment("p1", "me-west1", other_build_region="europe-west1", other_scheduler_region="europe-west4")
+    command = submit_command(made)
+    assert command.startswith("gcloud beta builds submit --project=p1 --region=europe-west1 ")
+    assert "_REGION=me-west1,_NAME=launch,_SCHEDULER_REGION=europe-west4," in command
+
+
+@pytest.mark.parametrize("mirror", ["", "https://mirror.example.com/simple"])
+@pytest.mark.parametrize(("file", "step_id"), [("cloudbuild.yaml", "install"), ("deploy/cloud/test.yaml", "test")])
+def test_packages_come_from_a_mirror(file: str, step_id: str, mirror: str, tmp_path: Path) -> None:
+    """If the build names one: pip reads it from the environment, also where `.ci/run` calls it."""
+    recorder = Recorder(tmp_path)
+    workspace = tmp_path / "workspace"
+    note = f'echo "${{PIP_INDEX_URL-unset}}" >{tmp_path}/index'
+    for name, folder in (("python", recorder.bin), ("pip", workspace / ".venv/bin"), ("run", workspace / ".ci")):
+        recorder.program(name, note, where=folder)
+    document = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+    assert document["options"]["automapSubstitutions"]
+    assert "machineType" not in document["options"]  # a private pool has its own
+    environ = {**document["substitutions"], "_PIP_INDEX_URL": mirror, "PATH": recorder.path}
+    command = ["bash", "-c", step(document, step_id)["script"]]
+    subprocess.run(command, cwd=workspace, env=environ, check=True, timeout=60)
+    assert (tmp_path / "index").read_text(encoding="utf-8").strip() == (mirror or "unset")
 
 
 # --- the tests that a build runs

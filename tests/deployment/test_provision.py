@@ -143,3 +143,17 @@ def test_a_run_that_died_is_completed_by_the_next(cloud: Cloud, method: str, pat
     assert sorted(publishers) == sorted(
         {f"serviceAccount:{DEPLOYMENT.account(a)}" for a in ("build", "poll", "status")}
     )
+
+
+def test_the_schedule_can_be_in_another_location(cloud: Cloud) -> None:
+    """Cloud Scheduler does not serve all regions: its jobs call the functions of the region."""
+    deploy_submit(cloud)
+    done = provision("--complete", "--scheduler-region=europe-west1")
+    assert done.exit_code == 0, done.output
+    jobs = [full for full in cloud.resources if full.startswith("cloudscheduler.") and "/jobs/" in full]
+    assert sorted(jobs) == [
+        f"cloudscheduler.googleapis.com/projects/p1/locations/europe-west1/jobs/launch-{verb}"
+        for verb in ("poll", "status")
+    ]
+    assert ".us-central1.run.app" in cloud.resources[jobs[0]]["httpTarget"]["uri"]
+    assert provision("--complete", "--scheduler-region=europe-west1").output == "Nothing to change.\n"
