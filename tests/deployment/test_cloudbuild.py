@@ -338,6 +338,12 @@ def test_the_command_names_the_other_regions() -> None:
     assert "_REGION=me-west1,_NAME=launch,_SCHEDULER_REGION=europe-west4," in command
 
 
+def test_each_substitution_is_in_a_guide(build: Document) -> None:
+    """A setting that no page names is one that nobody finds."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/how-to").glob("*.md"))
+    assert [name for name in build["substitutions"] if name not in pages] == []
+
+
 @pytest.mark.parametrize("mirror", ["", "https://mirror.example.com/simple"])
 @pytest.mark.parametrize(("file", "step_id"), [("cloudbuild.yaml", "install"), ("deploy/cloud/test.yaml", "test")])
 def test_packages_come_from_a_mirror(file: str, step_id: str, mirror: str, tmp_path: Path) -> None:

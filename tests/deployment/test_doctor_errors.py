@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -9,8 +10,11 @@ from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 
 from deploy.cloud.deployment import Deployment
+from deploy.cloud.doctor import hazards
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, ok
+from deploy.cloud.doctor.google import Google
+from deploy.cloud.lifecycle import LEDGER, rule_of
 from shared.core.errors import Retry
 
 QUOTA = "gcloud auth application-default set-quota-project p1"
@@ -86,3 +90,42 @@ def test_an_error_is_a_finding(error: Exception, message: str, fix: str) -> None
     first, second = case.examined(Check("thing", look))
     assert first == ok("thing", "is there")
     assert (second.outcome.name, second.message, second.fix) == ("UNKNOWN", message, fix)
+
+
+def test_a_bucket_whose_callers_pay_is_named_to_callers_without_a_payer() -> None:
+    """Google refuses even the look: the finding is the same as for a caller whose credentials name a payer."""
+
+    class Refusing(Google):
+        def get(self, url: str, **query: str | int) -> Any:
+            raise google_errors.BadRequest(
+                f"GET {url}: Bucket is a requester pays bucket but no user project provided."
+            )
+
+    case = Case(Deployment("p1", "us-central1"), google=Refusing())
+    [check] = [check for check in hazards.checks(case) if check.name == "settings of p1-launch-ledger"]
+    [finding] = case.examined(check)
+    assert (finding.outcome.name, finding.fix) == (
+        "FAILED",
+        "gcloud storage buckets update gs://p1-launch-ledger --no-requester-pays",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "takes"),
+    [
+        ({"action": {"type": "Delete"}, "condition": {"age": 365}}, True),
+        ({"action": {"type": "Delete"}, "condition": {"age": 1, "matchesPrefix": ["agents/"]}}, True),
+        ({"action": {"type": "Delete"}, "condition": {"age": 1, "matchesPrefix": ["closed/"]}}, True),
+        ({"action": {"type": "Delete"}, "condition": {"age": 90, "matchesPrefix": ["closed/", "open/"]}}, True),
+        ({"action": {"type": "Delete"}, "condition": {"age": 90, "matchesPrefix": ["closed/a"]}}, False),
+        ({"action": {"type": "Delete"}, "condition": {"numNewerVersions": 3}}, False),
+        ({"action": {"type": "Delete"}, "condition": {"age": 1, "isLive": False}}, False),
+        ({"action": {"type": "SetStorageClass", "storageClass": "NEARLINE"}, "condition": {"age": 1}}, False),
+        ({"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}}, False),
+        (rule_of(LEDGER), False),
+    ],
+)
+def test_a_rule_is_a_hazard_if_it_can_delete_a_record_that_is_needed(rule: dict[str, Any], takes: bool) -> None:
+    """A rule that only deletes closed records, later than ours, or old versions is the owner's own business."""
+    found = list(hazards.rules("ledger", "b", {"lifecycle": {"rule": [rule]}}))
+    assert bool(found) == takes

@@ -480,10 +480,14 @@ def test_doctor_is_content(project: Whole, build: Build) -> None:
 
 
 def test_ci_submits_builds_and_nothing_else(project: Whole, build: Build) -> None:
-    """The account of the guide's pipeline: what step 3 needs of Google is what the guide gives it."""
+    """The account of the guide's pipeline: what step 3 needs of Google is what the guide gives it; it sees both logs."""
     pipeline = "launch-ci@p1.iam.gserviceaccount.com"
     used = set(project.enforcement.used)
-    project.follow(BUILD, pipeline)
+    assert project.follow(BUILD, pipeline).count("REMOTE BUILD OUTPUT") == 2
+    counted = project.cloud.policy_members(
+        "cloudresourcemanager.googleapis.com/projects/p1", "roles/serviceusage.serviceUsageConsumer"
+    )
+    assert counted == [f"serviceAccount:{pipeline}"]  # this cloud counts nobody's calls
     roles = {role for who, role, _, _ in project.enforcement.used if who == pipeline}
     assert roles == {
         "projects/p1/roles/launch_ci",

@@ -9,6 +9,7 @@ from google.api_core import exceptions as google_errors
 from deploy.cloud import gcloud
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok
+from deploy.cloud.doctor.google import words
 from deploy.cloud.lifecycle import LEDGER, rule_of
 
 STORAGE = "https://storage.googleapis.com/storage/v1/b"
@@ -42,11 +43,15 @@ def _settings(case: Case, title: str, name: str) -> Iterator[Finding]:
         bucket = case.google.get(f"{STORAGE}/{name}")
     except google_errors.NotFound:
         return  # the check of the bucket reports it
+    except google_errors.BadRequest as exc:  # credentials without a quota project name no payer
+        if "requester pays" not in words(exc):
+            raise
+        bucket = {"billing": {"requesterPays": True}}
     found = [*_payer(title, name, bucket)]
     if name == case.deployment.ledger_bucket or for_jobs(case, name):
         found += _retention(title, name, bucket)
     if name == case.deployment.ledger_bucket:
-        found += _rules(title, name, bucket)
+        found += rules(title, name, bucket)
     yield from found or [ok(title, "no retention, no payer, no rule of others")]
 
 
@@ -72,7 +77,7 @@ def _retention(title: str, name: str, bucket: Bucket) -> Iterator[Finding]:
         yield failed(title, message, _update(name, "--no-default-event-based-hold"))
 
 
-def _rules(title: str, name: str, bucket: Bucket) -> Iterator[Finding]:
+def rules(title: str, name: str, bucket: Bucket) -> Iterator[Finding]:
     """Find lifecycle rules of others that delete records of open launches."""
     foreign = [rule for rule in bucket.get("lifecycle", {}).get("rule", ()) if _takes(rule)]
     if foreign:
