@@ -480,7 +480,7 @@ def test_doctor_is_content(project: Whole, build: Build) -> None:
 
 
 def test_ci_submits_builds_and_nothing_else(project: Whole, build: Build) -> None:
-    """The account of the guide's pipeline: what step 3 needs of Google is what the guide gives it; it sees both logs."""
+    """The account of the guide's pipeline: what step 3 needs of Google the guide gives it; it sees both logs."""
     pipeline = "launch-ci@p1.iam.gserviceaccount.com"
     used = set(project.enforcement.used)
     assert project.follow(BUILD, pipeline).count("REMOTE BUILD OUTPUT") == 2

@@ -135,7 +135,9 @@ def test_a_test_package_runs_as_an_account_that_can_do_nothing(iam: Enforcement)
     build = yaml.safe_load((ROOT / "deploy/cloud/test.yaml").read_text(encoding="utf-8"))
     assert build["serviceAccount"].endswith("/${_NAME}-test@$PROJECT_ID.iam.gserviceaccount.com")
     [only] = build["steps"]
-    assert only["script"].split() == ["#!/usr/bin/env", "bash", "exec", ".ci/run"]
+    _, mirror, run = only["script"].splitlines()
+    assert mirror == "if [[ -n ${_PIP_INDEX_URL} ]]; then export PIP_INDEX_URL=${_PIP_INDEX_URL}; fi"
+    assert run == "exec .ci/run"
     held = {(b.permissions, b.kind) for b in bindings(DEPLOYMENT) if b.member == f"serviceAccount:{TEST}"}
     assert held == {(("logging.logEntries.create",), "project"), (("storage.objects.get",), "build_sources")}
     everything = {p for row in table().bindings for p in row.needs} | {
@@ -223,7 +225,12 @@ def test_a_function_that_everybody_may_call_fails_the_build() -> None:
 def test_ci_is_one_branch_of_one_repository() -> None:
     """By its numeric id, which nobody can register again; no pull request, and no token for another address."""
     guide = (ROOT / "docs/how-to/build-from-ci.md").read_text(encoding="utf-8")
-    [condition] = [line for line in guide.splitlines() if "--attribute-condition=" in line]
+    condition, of_gitlab = [line for line in guide.splitlines() if "--attribute-condition=" in line]
+    for part in ("project_id=='$PROJECT_ID'", "ref_type=='branch'", "ref=='$BRANCH'", "ref_protected=='true'"):
+        assert f"assertion.{part}" in of_gitlab
+    assert " || " not in of_gitlab
+    assert "--allowed-audiences=https://iam.googleapis.com/$POOL/providers/gitlab" in guide
+    assert "attribute.project_id/$PROJECT_ID" in guide
     for part in (
         "repository_id=='$REPOSITORY_ID'",
         "ref=='refs/heads/$BRANCH'",
