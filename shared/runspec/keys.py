@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from shared.core.errors import Reject
 from shared.core.shape import Shape
-from shared.core.shorten import shown
+from shared.core.shorten import quoted, shown
 from shared.core.spelling import holding, nearest, plain, same
 from shared.runspec.arguments import ArgumentNames
 from shared.runspec.fields import found
@@ -42,7 +42,7 @@ def check_keys(draft: Draft, names: ArgumentNames) -> None:
     if draft.launch.entry.from_queue:
         raw = {name: value for name, value in raw.items() if not str(name).startswith("_")}
     check(raw, _run_spec(names))
-    _check_resources(raw.get("resource_args"))
+    _check_resources(raw.get("resource_args"), draft.spec.resource)
 
 
 def check(value: object, tree: Shape, root: str = "") -> None:
@@ -166,9 +166,10 @@ def _common(one: Place, other: Place) -> int:
     return next(unlike, min(len(one), len(other)))
 
 
-def _check_resources(arguments: object) -> None:
+def _check_resources(arguments: object, resource: str) -> None:
     """Refuse the configuration of another type of queue."""
+    kind = f"; the item's resource is {quoted(resource, 40)}" if resource else ""
     for name in _OTHER_QUEUES:
         if isinstance(arguments, dict) and arguments.get(name):
-            problem = "configures a queue of another type, and this deployment serves Vertex AI"
+            problem = f"configures a queue that is not for Vertex AI{kind}"
             raise Reject(f"resource_args.{name}", problem, EXAMPLE)

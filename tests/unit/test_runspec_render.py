@@ -282,7 +282,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
     ("no entity", run_spec(entity=""), "entity: is empty. Write the W&B entity"),
     ("no project", run_spec(project=None), "project: is empty"),
-    ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "of another type"),
+    (
+        "another resource",
+        run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}),
+        "kubernetes: configures a queue",
+    ),
     ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI; the item's reso"),
 ]
 
