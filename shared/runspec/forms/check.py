@@ -59,9 +59,7 @@ def _check_pools(pools: list[tuple[int, Mapping[str, Any]]], path: str) -> None:
         count, machine = pool.get("replica_count", 1), pool["machine_spec"]["machine_type"]
         if hardware.is_tpu(machine) and (count != 1 or len(pools) > 1):
             fix = "Write one pool of one replica: its tpu_topology covers all machines of the TPU."
-            problem = (
-                f"is the TPU {machine}, with {count} replicas here and {len(pools)} pools in all"
-            )
+            problem = f"is the TPU {machine}; replicas: {count}, pools: {len(pools)}"
             raise Reject(f"{path}[{number}]", problem, fix)
         if number == 0 and count != 1:
             fix = "Write 1: the first pool is the primary replica. Write a second pool for others."
