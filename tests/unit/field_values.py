@@ -264,7 +264,11 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
         ((*POOL, "replica_count"), "one", "replica_count: should be a number"),
         ((*SECOND, "replica_count"), 0, "worker_pool_specs[1].replica_count: is 0. Write 1 or more"),
         ((*SECOND, "machine_spec"), {}, "worker_pool_specs[1].machine_spec.machine_type: is missing"),
-        ((*SECOND, "machine_spec"), machine("ct5lp-hightpu-4t", tpu_topology="2x2"), "is a TPU beside other pools"),
+        (
+            (*SECOND, "machine_spec"),
+            machine("ct5lp-hightpu-4t", tpu_topology="2x2"),
+            "is the TPU ct5lp-hightpu-4t; replicas: 1, pools: 2",
+        ),
         (MACHINE, {}, "machine_spec.machine_type: is missing. Write a machine type"),
         (MACHINE, None, "machine_spec.machine_type: is missing"),
         (MACHINE, machine("N1-Standard-4"), "Did you mean n1-standard-4?"),
@@ -361,6 +365,12 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
         (MACHINE, machine("ct6e"), "Did you mean ct6e-standard-4t?"),
         (MACHINE, machine("a2-highgpu-1g", gpu_partition_size="1g.5gb"), "is missing beside gpu_partition_size"),
         ((*POOL, "replica_count"), 1e20, "replica_count: is not a number that Vertex AI can hold"),
+        ((*POOL, "nfs_mounts"), [{**NFS, "server": "999.1.1.1"}], "Write the server's IP address"),
+        (
+            ("spec", "encryption_spec_key_name"),
+            "//cloudkms.googleapis.com/" + KEY.format("us-central1"),
+            "Did you mean projects/p/locations/us-central1/keyRings/r/cryptoKeys/k?",
+        ),
         ((*DISK, "boot_disk_type"), "pd-balanced", "Valid: pd-ssd, pd-standard, hyperdisk-balanced."),
         ((*DISK, "boot_disk_type"), "PD_SSD", "Did you mean pd-ssd?"),
         ((*DISK, "boot_disk_size_gb"), 99, "boot_disk_size_gb: is 99. Write a whole number from 100 to 64000"),
@@ -391,6 +401,10 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
     )
 }
 REFUSED |= {
+    "two replicas of a TPU": (
+        ((MACHINE, machine("ct5lp-hightpu-4t", tpu_topology="2x4")), ((*POOL, "replica_count"), 2)),
+        "worker_pool_specs[0]: is the TPU ct5lp-hightpu-4t; replicas: 2, pools: 1",
+    ),
     "flex start without a GPU": (flex(machine("n1-standard-4")), "FLEX_START needs L4, A100, H100, H200 or B200 GPUs"),
     "flex start with another GPU": (
         flex(machine("n1-standard-4", "NVIDIA_TESLA_T4", 1)),

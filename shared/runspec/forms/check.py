@@ -56,16 +56,17 @@ def _pools(call: CustomJobCall) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _check_pools(pools: list[tuple[int, Mapping[str, Any]]], path: str) -> None:
     for number, pool in pools:
-        count = pool.get("replica_count", 1)
+        count, machine = pool.get("replica_count", 1), pool["machine_spec"]["machine_type"]
+        if hardware.is_tpu(machine) and (count != 1 or len(pools) > 1):
+            fix = "Write one pool of one replica: its tpu_topology covers all machines of the TPU."
+            problem = f"is the TPU {machine}; replicas: {count}, pools: {len(pools)}"
+            raise Reject(f"{path}[{number}]", problem, fix)
         if number == 0 and count != 1:
             fix = "Write 1: the first pool is the primary replica. Write a second pool for others."
             raise Reject(f"{path}[0].replica_count", f"is {count}", fix)
         if count < 1:
             fix = "Write 1 or more, or {} for the whole pool."
             raise Reject(f"{path}[{number}].replica_count", f"is {count}", fix)
-        if len(pools) > 1 and hardware.is_tpu(pool["machine_spec"]["machine_type"]):
-            fix = "Write one pool of one replica: its tpu_topology covers all machines of the TPU."
-            raise Reject(f"{path}[{number}].machine_spec", "is a TPU beside other pools", fix)
 
 
 def _check_words(container: Mapping[str, Any], path: str) -> None:

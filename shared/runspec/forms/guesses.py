@@ -6,7 +6,7 @@ from shared.core.ports import CustomJobCall
 from shared.runspec.forms import hardware
 
 _MEMBER = re.compile(r"(serviceAccount|user|group|domain):")  # as IAM writes members
-_VERSION = re.compile(r"/cryptoKeyVersions/[^/]+$")
+_KEY = re.compile(r".*(projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+).*")
 _NUMBER = re.compile(r".*(projects/\d+/global/networks/[^/]+)")
 _ATTACHMENT = re.compile(r".*(projects/[^/]+/regions/[^/]+/networkAttachments/[^/]+)")
 
@@ -49,8 +49,9 @@ def last_part(value: str, call: CustomJobCall) -> str:
 
 
 def key(value: str, _: CustomJobCall) -> str:
-    """Guess a key from one of its versions."""
-    return _VERSION.sub("", value.strip())
+    """Guess a key from its URL, or from one of its versions."""
+    found = _KEY.fullmatch(value.strip())
+    return found[1] if found else ""
 
 
 def dotted(value: str, _: CustomJobCall) -> str:

@@ -17,7 +17,8 @@ _MACHINE = f"{POOL}.machine_spec"
 _CONTAINER = f"{POOL}.container_spec"
 _AFFINITY = f"{_MACHINE}.reservation_affinity"
 _DISKS = "pd-ssd|pd-standard|hyperdisk-balanced"
-_IP = r"\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
+_BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
+_IP = rf"{_BYTE}(\.{_BYTE}){{3}}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
 _FOLDER = r"(?!\.\.?(/|$))[\w.-]+(/(?!\.\.?(/|$))[\w.-]+)*"
 
 POOLS = (
