@@ -51,10 +51,11 @@ if [[ -n ${BUILD_ID:-} ]]; then
 fi
 # As in gcloud's own lists, ^@^A=1@B=2 separates by @ instead of ; for values with a semicolon.
 separator=";"
-if [[ ${_SETTINGS:-} =~ ^\^([^^]+)\^(.*)$ ]]; then
-  separator=${BASH_REMATCH[1]}
+if [[ ${_SETTINGS:-} == ^?*^* ]]; then
+  _SETTINGS=${_SETTINGS#^}
+  separator=${_SETTINGS%%^*}
   settings=${settings//;/"${separator}"}
-  _SETTINGS=${BASH_REMATCH[2]}
+  _SETTINGS=${_SETTINGS#*^}
 fi
 if [[ -n ${_SETTINGS:-} ]]; then settings+="${separator}${_SETTINGS}"; fi
 

@@ -74,7 +74,7 @@ STOP = (
 )
 @click.option("--force", is_flag=True, help="Let --write replace an existing file.")
 def migrate(source: Path, variables: Path | None, target: Path | None, force: bool) -> None:
-    """Explain an agent's configuration, show the new file, and list the next steps.
+    """Explain an agent's configuration, and show the new file.
 
     LAUNCH_CONFIG is one of: the file of a `wandb launch-agent` that serves queues of type GCP
     Vertex (the agent's default is ~/.config/wandb/launch-config.yaml); the values of its Helm

@@ -55,7 +55,7 @@ def test_an_error_of_ours_means_itself() -> None:
         (google_errors.BadGateway("<html>\n502"), "HTTP 502 without a reason"),
         (ValueError(" two\nlines. "), "two lines"),
         (KeyError(), "KeyError"),
-        (ValueError("x" * 5000), "x" * 1000),
+        (ValueError("x" * 5000), "x" * 500 + "…" + "x" * 500),
     ],
     ids=["page", "lines", "nothing", "long"],
 )

@@ -161,6 +161,9 @@ def written(result: Result, name: str = "new.yaml") -> Any:
         (text({**PLAIN, "queues": "vertex"}), PLAIN),
         (text({**PLAIN, "registry": {"type": None, "uri": None}, "environment": None, "builder": {}}), PLAIN),
         (text({**PLAIN, "key_secret": "projects/p/secrets/s", "policy": {"max_replicas": 2}}), None),
+        (text({**PLAIN, "policy": {"accelerator_types": []}, "requests": {"sources": []}}), None),  # none is allowed
+        (text({**PLAIN, "builder": {"type": "noop", "git_credentials": {"h.test": "projects/p/secrets/s"}}}), None),
+        (text({**PLAIN, "ladder": {"regions": [{"region": "us-east1", "staging_bucket": "gs://b-1"}]}}), None),
     ],
 )
 def test_the_new_file_is_written_and_loads(run: Run, given: str, new: Any) -> None:
