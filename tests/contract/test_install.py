@@ -217,14 +217,19 @@ def test_a_list_of_powershell_is_read(machine: Machine) -> None:
 NB = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
 
 
-@pytest.mark.parametrize("program", ["nbconvert", "nbclient", ""])
+@pytest.mark.parametrize("program", ["nbconvert", "IPython", "nbclient", ""])
 def test_a_notebook_runs_by_what_the_image_has(machine: Machine, tmp_path: Path, program: str) -> None:
-    """nbconvert, else nbclient; else the log says what to install."""
+    """IPython runs a script with magic commands; without nbconvert, nbclient or the words what to install."""
     cell: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
-    (tmp_path / "n b.ipynb").write_text(json.dumps(NB | {"cells": [cell | {"source": "print('it ran')"}]}))
+    source = "print('it ran')" if program != "IPython" else "get_ipython().system('it ran')"
+    (tmp_path / "n b.ipynb").write_text(json.dumps(NB | {"cells": [cell | {"source": source}]}))
     fakes = tmp_path / "site"
     fakes.mkdir()
-    if program == "nbconvert":  # converts as the real one does, by the same options
+    if program == "IPython":  # its own options end at the first --
+        (fakes / "IPython.py").write_text(
+            "import sys\nassert sys.argv[1:] == ['--', 'n b.py', '--x']\nprint('it ran')\n"
+        )
+    if program in ("nbconvert", "IPython"):  # converts as the real one does, by the same options
         (fakes / "nbconvert.py").write_text(
             "import json, sys\nassert sys.argv[1:5] == ['--to', 'python', '--log-level', 'ERROR']\n"
             "cells = json.load(open(sys.argv[5]))['cells']\n"

@@ -158,8 +158,21 @@ def test_a_project_that_is_no_toml_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["https://me:s3cret@h/x", "git+https://s3cret@github.com/o", "https://h/x.whl?sig=s3cret", "-i https://u:s3cret@h"],
+    [
+        "https://me:s3cret@h/x",
+        "git+https://s3cret@github.com/o",
+        "https://h/x.whl?sig=s3cret",
+        "https://u:s3cret/s3cret@h/x",
+        "-i https://u:s3cret@h",
+    ],
 )
 def test_no_secret_of_an_address_is_shown(text: str) -> None:
     """Neither its login nor its query."""
     assert "s3cret" not in hidden(text)
+
+
+def test_the_name_of_a_line_stays_readable() -> None:
+    """Its author must find it."""
+    assert hidden("-e git+ssh://git@github.com/o/r@c0ffee#egg=r") == (
+        "-e git+ssh://[redacted]@github.com/o/r@c0ffee#egg=r"
+    )

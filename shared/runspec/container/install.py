@@ -123,7 +123,7 @@ class Installation:
             return
         code, output = self.pip([*options, *lines], "--no-deps", *where)
         if code and len(lines) == 1:
-            self.skipped.append((lines[0], reason(output)))
+            self.skipped.append((lines[0], reason(output, 1)))
         elif code:
             self.deadline = min(self.deadline, time.monotonic() + SECONDS)
             half = len(lines) // 2

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOGIN = re.compile(r"//[^\s'\"]*@")  # of a URL, in git's or pip's output
+# of a URL, in git's or pip's output; a password with a slash ends at the last @
+LOGIN = re.compile(r"//(?:[^\s'\"/]*|[^\s'\"]*)@")
 SIGNATURE = re.compile(r"(://[^\s'\"?]*)\?[^\s'\"]+")  # its query can be a permission
 KEPT = 20  # lines of a command's output, in which its error stands
 
@@ -66,7 +67,7 @@ def called(*command: str, folder: Path, show: bool = False) -> "tuple[int, list[
     return process.returncode, lines
 
 
-def reason(lines: "list[str]") -> str:
-    """Return the error in the last lines of a command."""
+def reason(lines: "list[str]", count: int = 2) -> str:
+    """Return the error in the last lines of a command; `count` is the number of lines."""
     found = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return " ".join((found or [line for line in lines if line])[-2:])
+    return " ".join((found or [line for line in lines if line])[-count:])
