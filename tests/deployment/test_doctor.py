@@ -313,6 +313,14 @@ BREAKAGES = {
         "/builds/b2 is WORKING",
         "run doctor again",
     ),
+    "a build is routing": Breakage(
+        "running",
+        lambda p: [p.deploy(verb, "b2", "WORKING", serves=verb != "poll") for verb in FUNCTIONS],
+        "one build",
+        "!",
+        "a build is at work: poll serves commit cb1 of build b1, submit serves commit cb2 of build b2",
+        "run doctor again",
+    ),
     "a function is behind its newest revision": Breakage(
         "running",
         lambda p: [p.deploy(verb, "b2", serves=verb != "status") for verb in FUNCTIONS],
@@ -425,6 +433,7 @@ SAME_CAUSE = {
     "account of queue vertex": {f"account {TRAINER}"},
     "traffic of submit": {"one build"},
     "traffic of poll": {"traffic of submit", "traffic of status"},
+    "one build": {"traffic of submit", "traffic of status"},
 }
 
 
