@@ -37,13 +37,10 @@ def check(call: CustomJobCall, path: str) -> CustomJobCall:
         _check_words(pool.get("container_spec") or {}, f"{at}.container_spec")
     check_strategy(call, f"{path}.")
     _check_experiment(call.submit, f"{path}.run")
-    warnings = [
-        warning
-        for number, pool in pools
-        for warning in machine_warnings(
-            pool["machine_spec"], f"worker_pool_specs[{number}].machine_spec"
-        )
-    ]
+    warnings = list(_pool_warnings(pools))
+    for number, pool in pools:
+        at = f"worker_pool_specs[{number}].machine_spec"
+        warnings += machine_warnings(pool["machine_spec"], at)
     return replace(call, warnings=(*call.warnings, *warnings))
 
 
@@ -56,17 +53,25 @@ def _pools(call: CustomJobCall) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _check_pools(pools: list[tuple[int, Mapping[str, Any]]], path: str) -> None:
     for number, pool in pools:
-        count, machine = pool.get("replica_count", 1), pool["machine_spec"]["machine_type"]
-        if hardware.is_tpu(machine) and (count != 1 or len(pools) > 1):
-            fix = "Write one pool of one replica: its tpu_topology covers all machines of the TPU."
-            problem = f"is the TPU {machine}; replicas: {count}, pools: {len(pools)}"
-            raise Reject(f"{path}[{number}]", problem, fix)
-        if number == 0 and count != 1:
-            fix = "Write 1: the first pool is the primary replica. Write a second pool for others."
-            raise Reject(f"{path}[0].replica_count", f"is {count}", fix)
+        count = pool.get("replica_count", 1)
         if count < 1:
             fix = "Write 1 or more, or {} for the whole pool."
+            if number == 0:
+                fix = "Write 1: the first pool is the primary replica."
             raise Reject(f"{path}[{number}].replica_count", f"is {count}", fix)
+
+
+def _pool_warnings(pools: list[tuple[int, Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield a warning for replicas that Google's pages do not show; no page says what is refused."""
+    for number, pool in pools:
+        count, machine = pool.get("replica_count", 1), pool["machine_spec"]["machine_type"]
+        if hardware.is_tpu(machine) and (count != 1 or len(pools) > 1):
+            yield f"worker_pool_specs[{number}]: Google documents a TPU as one pool of one replica"
+        elif number == 0 and count != 1:
+            yield (
+                f"worker_pool_specs[0].replica_count is {count}: Google documents one replica for "
+                "the first pool, and other pools for further replicas"
+            )
 
 
 def _check_words(container: Mapping[str, Any], path: str) -> None:

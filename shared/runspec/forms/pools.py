@@ -31,7 +31,7 @@ POOLS = (
     ),
     Form(
         f"{POOL}.replica_count",
-        "1 in the first pool, and a whole number above zero in others",
+        "a whole number above zero; 1 in the first pool (more gives a warning)",
         "1",
         f"{DOCS}/training/distributed-training",
         note="Without it, 1 is sent.",
