@@ -75,7 +75,7 @@ mutate: ready ## Plant mistakes; count those that the tests notice
 	@exec $(RUN) -m tests.mutation $(ARGS)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
 
 ready:
 	@sh deploy/local/setup.sh "$(PYTHON)" "$(VENV)"
