@@ -61,12 +61,12 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 )  # fmt: skip
 def test_a_scheduler_schedules_its_own_sweep_on_its_own_queue(path: str, value: Any, why: str) -> None:
     """The refusal names the field, its value and the value that would be right."""
-    item, said = changed(path, value), ""
+    item, refusal = changed(path, value), ""
     try:
         check_scheduler(item, QUEUE)
     except Reject as exc:
-        said = str(exc)
-    assert said == why
+        refusal = str(exc)
+    assert refusal == why
     assert is_scheduler(item, QUEUE) == (not why)
 
 
