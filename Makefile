@@ -55,14 +55,8 @@ check: ready ## Run the whole gate: format, lint, types, audits, all tests, a sa
 	$(RUN) -m bandit --quiet --recursive --configfile pyproject.toml functions shared deploy main.py
 	$(RUN) -m tests.advisories
 	@$(MAKE) --no-print-directory test
-<<<<<<< HEAD
 	@$(MAKE) --no-print-directory long
-	@$(MAKE) --no-print-directory mutate ARGS="--sample 60 --again --seconds 600 --floor 0.85"
-||||||| fda67dc
-	@$(MAKE) --no-print-directory mutate ARGS="--sample 60 --again --seconds 600 --floor 0.85"
-=======
 	@$(MAKE) --no-print-directory mutate ARGS="--sample 60 --again --seconds 600 --floor 0.75"
->>>>>>> mutate
 
 pins: ready ## Renew hashes of packages and digests of images
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-pins.txt

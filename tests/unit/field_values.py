@@ -256,7 +256,6 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
             0,
             "worker_pool_specs[0].replica_count: is 0. Write 1: the first pool is the primary",
         ),
-        ((*POOL, "replica_count"), 2, "worker_pool_specs[0].replica_count: is 2. Write 1"),
         ((*POOL, "replica_count"), -1, "replica_count: is -1"),
         ((*POOL, "replica_count"), "0", "replica_count: is 0"),
         ((*POOL, "replica_count"), True, "replica_count: should be a number, but is true or false"),
@@ -264,11 +263,6 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
         ((*POOL, "replica_count"), "one", "replica_count: should be a number"),
         ((*SECOND, "replica_count"), 0, "worker_pool_specs[1].replica_count: is 0. Write 1 or more"),
         ((*SECOND, "machine_spec"), {}, "worker_pool_specs[1].machine_spec.machine_type: is missing"),
-        (
-            (*SECOND, "machine_spec"),
-            machine("ct5lp-hightpu-4t", tpu_topology="2x2"),
-            "is the TPU ct5lp-hightpu-4t; replicas: 1, pools: 2",
-        ),
         (MACHINE, {}, "machine_spec.machine_type: is missing. Write a machine type"),
         (MACHINE, None, "machine_spec.machine_type: is missing"),
         (MACHINE, machine("N1-Standard-4"), "Did you mean n1-standard-4?"),
@@ -401,10 +395,6 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
     )
 }
 REFUSED |= {
-    "two replicas of a TPU": (
-        ((MACHINE, machine("ct5lp-hightpu-4t", tpu_topology="2x4")), ((*POOL, "replica_count"), 2)),
-        "worker_pool_specs[0]: is the TPU ct5lp-hightpu-4t; replicas: 2, pools: 1",
-    ),
     "flex start without a GPU": (flex(machine("n1-standard-4")), "FLEX_START needs L4, A100, H100, H200 or B200 GPUs"),
     "flex start with another GPU": (
         flex(machine("n1-standard-4", "NVIDIA_TESLA_T4", 1)),

@@ -52,12 +52,12 @@ class Bucket:
 
     def upload_from_file(self, stream: Any, **options: Any) -> None:
         """Read the stream as the client does, in chunks."""
-        self.options, self.content, told = options, b"", [stream.tell()]
+        self.options, self.content, offsets = options, b"", [stream.tell()]
         while piece := stream.read(7):
             self.content += piece
-            told.append(stream.tell())
-        assert told[-1] == len(self.content)
-        assert told[0] == 0
+            offsets.append(stream.tell())
+        assert offsets[-1] == len(self.content)
+        assert offsets[0] == 0
 
 
 def file(name: str, size: int = 3) -> ArtifactFile:
@@ -77,7 +77,7 @@ def test_the_context_has_the_dockerfile_the_jobs_files_and_the_code() -> None:
     with tarfile.open(fileobj=io.BytesIO(bucket.content), mode="r:gz") as archive:
         found = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
     assert found == {
-        "Dockerfile": b"FROM x\n",
+        "Dockerfile.wandb": b"FROM x\n",
         "requirements.txt": b"abc",
         "code/train.py": b"abc",
         "code/lib/a.py": b"abc",

@@ -12,7 +12,6 @@ import pytest
 from functions.status.decide import decide
 from functions.status.decisions import (
     Cancel,
-    Confirm,
     Decision,
     Finish,
     NoAction,
@@ -126,13 +125,7 @@ def rows() -> str:
     return "".join(f"{name}: {decide(entry, seen, NOW, StatusTimings())}\n" for name, entry, seen in cases)
 
 
-<<<<<<< HEAD
-def test_each_decision_is_the_recorded_one() -> None:
-||||||| fda67dc
-def test_each_decision_says_what_it_said() -> None:
-=======
 def test_each_decision_keeps_its_words() -> None:
->>>>>>> mutate
     """Its outcome, reason, report, warning and notes: the author of the launch reads them."""
     assert rows().splitlines() == PAGE.read_text(encoding="utf-8").splitlines()
 

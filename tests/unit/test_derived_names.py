@@ -105,7 +105,7 @@ REPOSITORY = JobSource(
     ],
 )
 def test_the_tag_of_an_image(monkeypatch: pytest.MonkeyPatch, job: JobSource, tag: str) -> None:
-    """Another tag would build each image again after an upgrade; its builds are found by it. A new installer changes it."""
+    """Another tag would build each image again after an upgrade; a new installer changes it, on purpose."""
     monkeypatch.setattr("shared.runspec.recipe.INSTALL", "the installer")
     recipe = recipe_of(job, Overrides.parse({}), "python:3.11", "us-docker.pkg.dev/p/r/jobs")
     assert recipe.image == f"us-docker.pkg.dev/p/r/jobs:{tag}"

@@ -62,7 +62,7 @@ def _check_pools(pools: list[tuple[int, Mapping[str, Any]]], path: str) -> None:
 
 
 def _pool_warnings(pools: list[tuple[int, Mapping[str, Any]]]) -> Iterator[str]:
-    """Yield a warning for replicas that Google's pages do not show; no page says what is refused."""
+    """Yield a warning for replicas that no page of Google shows; none says what is refused."""
     for number, pool in pools:
         count, machine = pool.get("replica_count", 1), pool["machine_spec"]["machine_type"]
         if hardware.is_tpu(machine) and (count != 1 or len(pools) > 1):
