@@ -105,7 +105,7 @@ _FIXES = {
         "build build_config build_context_store build_job_name destination kaniko registry"
     ),
     "Choose the queue with `wandb launch --queue`, or in the queue field of a request.": (
-        "project_queue queue queue_entity queue_name queues run_queue"
+        "project_queue queue queue_entity queue_name queues run_queue run_queue_project"
     ),
     "Vertex AI pulls images with its own service agent. Grant it roles/artifactregistry.reader.": (
         "image_pull_policy image_pull_secrets registry_auth"

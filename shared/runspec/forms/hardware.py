@@ -88,12 +88,21 @@ MACHINE_TYPES = (  # that are documented with accelerators
     *(f"a3-highgpu-{number}g" for number in (1, 2, 4, 8)),
     *("a3-megagpu-8g", "a3-ultragpu-8g", "a4-highgpu-8g", "a4x-highgpu-4g"),
 )
+_CUBE = re.compile(r"(\d+)x(\d+)x(\d+)")
 FLEX_GPUS = ("NVIDIA_L4", "A100", "H100", "H200", "NVIDIA_B200")  # parts of their names
 
 
 def is_tpu(machine: str) -> bool:
     """Tell whether a machine type is one of a TPU."""
     return bool(_TPU.fullmatch(machine))
+
+
+def can_have(machine: str, topology: str) -> bool:
+    """Tell whether a TPU may have a topology: a documented one, or more cubes of 4x4x4 chips."""
+    known = TOPOLOGIES.get(machine)
+    cube = _CUBE.fullmatch(topology) if known == _CUBES else None
+    is_cubes = cube is not None and all(int(side) % 4 == 0 for side in cube.groups())
+    return known is None or topology in known or is_cubes
 
 
 def is_settled(accelerator: str) -> bool:
