@@ -131,8 +131,8 @@ def _fix(key: str, place: Place, tree: Shape) -> str:
     here = [name for name in level.fields if name not in _NO_PLACES and not name.startswith("_")]
     places = {name: at for name, at in _places(tree).items() if name not in here}
     fix = FIXES.get(plain(key), "")
-    word_of = holding(key, here)
-    if near := same(key, here) or (fix and word_of):
+    word_of = holding(key, [name for name in here if not name.startswith("disable_")])
+    if near := same(key, here) or (word_of in fix and word_of):
         return f"Did you mean {near}?"
     if fix:
         return fix

@@ -167,6 +167,14 @@ MISPLACED: list[tuple[str, Path, Any, str]] = [
     ("SageMaker", (*VERTEX, "ResourceConfig"), {}, "Vertex AI sizes a machine by its type."),
     ("SageMaker", ("resource_args", "sagemaker"), {"RoleArn": "a"}, "Write the queue's configuration as"),
     ("docker run", ("resource_args", "local-container"), {"gpus": "all"}, "Write the queue's configuration as"),
+    ("Airflow", (*RUN, "retries"), 3, "Write restart_job_on_worker_restart or disable_retries under run."),
+    ("Airflow", (*RUN, "wait"), True, "A launch never waits for its job."),
+    ("Airflow", (*RUN, "enable_dashboard_access"), True, "The SDK's CustomJob has no such argument."),
+    ("a job that exists", (*SPEC, "createTime"), "2026", "Vertex AI writes this field itself."),
+    ("KFP", (*RUN, "experiment_name"), "e", "Write experiment under run"),
+    ("KFP", (*SPEC, "web_access"), True, "Write enable_web_access under run."),
+    ("an endpoint", (*POOL, "autoscaling_spec"), {}, "Write replica_count in a pool."),
+    ("an endpoint", (*SPEC, "reservation"), "r", "Write reservation_affinity under machine_spec of a pool."),
     # typing errors
     ("a letter", (*CONTAINER, "env"), [{"name": "A", "vaule": "1"}], "Did you mean value?"),
     ("a letter", ("overides",), {"args": []}, "Did you mean overrides?"),
@@ -306,6 +314,7 @@ IGNORED: list[tuple[Path, Any, str]] = [
     ),
     ((*CONTAINER, "env"), [{"name": "WANDB_PROJECT", "value": "mine"}], "the variable WANDB_PROJECT is W&B's"),
     ((*RUN, "sync"), True, "sync was ignored"),
+    ((*SPEC, "service_account"), "trainer@p.iam.gserviceaccount.com", "not under spec; it was used anyway"),
 ]
 
 
@@ -314,6 +323,14 @@ def test_a_known_field_without_effect_gives_a_warning(path: Path, value: Any, wa
     """The agent reads some of these, and ignores the others."""
     (text,) = launched(put(run_spec(), path, value)).warnings
     assert warning in text
+
+
+def test_the_account_under_run_wins() -> None:
+    """The agent reads it only there; the warning tells which of the two was used."""
+    spec = put(run_spec(), (*RUN, "service_account"), "mine@p.iam.gserviceaccount.com")
+    call = launched(put(spec, (*SPEC, "service_account"), "other@p.iam.gserviceaccount.com"))
+    assert call.submit["service_account"] == "mine@p.iam.gserviceaccount.com"
+    assert call.warnings == ("service_account belongs under run, not under spec; it was ignored",)
 
 
 @pytest.mark.parametrize("path", [("builder",), ("registry",), ("git",), ("resource_args", "kubernetes")])
