@@ -199,6 +199,6 @@ def _move(spec: dict[str, Any], run: dict[str, Any], path: str) -> list[str]:
         used = "it was ignored" if run.get("service_account") else "it was used anyway"
         run["service_account"] = run.get("service_account") or account
         warnings.append(f"service_account belongs under run, not under spec; {used}")
-    if run.pop("sync", None) is not None:
+    if run.pop("sync", None):
         warnings.append("sync was ignored: a launch never waits for its job")
     return warnings

@@ -325,6 +325,20 @@ def test_a_known_field_without_effect_gives_a_warning(path: Path, value: Any, wa
     assert warning in text
 
 
+def test_two_persistent_resources_are_refused() -> None:
+    """The installed SDK uses that of `run` without a word; one resource in both places is sent."""
+    name = "persistent_resource_id"
+    both = put(put(run_spec(), (*SPEC, name), "mine"), (*RUN, name), "mine")
+    assert launched(both).submit[name] == "mine"
+    reason = reason_of(put(both, (*SPEC, name), "other"))
+    assert f"run.{name}: is 'mine', but spec.{name} is 'other'. Leave one of them out." in reason
+
+
+def test_no_sync_is_no_warning() -> None:
+    """It is what a launch does."""
+    assert launched(put(run_spec(), (*RUN, "sync"), False)).warnings == ()
+
+
 def test_the_account_under_run_wins() -> None:
     """The agent reads it only there; the warning tells which of the two was used."""
     spec = put(run_spec(), (*RUN, "service_account"), "mine@p.iam.gserviceaccount.com")

@@ -60,6 +60,7 @@ _GENERATIONS = {  # of TPUs, as Cloud TPU's own API begins their names
     "v5lite": "ct5lp-hightpu-4t",
     "v6e": "ct6e-standard-4t",
     "7x": "tpu7x-standard-4t",
+    "v7x": "tpu7x-standard-4t",
 }
 MACHINES = {  # an example for each accelerator
     **dict.fromkeys((T4, P4, P100, V100, K80), "n1-standard-4"),
@@ -114,7 +115,7 @@ def tpu_machine(name: str) -> str:
     """Return the machine type that a name of Cloud TPU's own API means, such as v5litepod-4."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     for generation, machine in _GENERATIONS.items():
-        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice)?\d*", plain):
+        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice|slice)?\d*", plain):
             return machine
     return ""
 
