@@ -51,9 +51,18 @@ def test_secrets_are_found_by_their_names() -> None:
             "?X-Goog-Signature=ab%2F&Expires=1 Signature=x/y=",
             "?X-Goog-Signature=[redacted]&Expires=1 Signature=[redacted]",
         ),
+        ("_wandb_api_key: contains half of a pair", "_wandb_api_key: contains half of a pair"),
         ('{"url": "https://u:p@h"}', '{"url": "https://[redacted]@h"}'),
     ],
 )
 def test_a_text_is_left_without_them(text: str, left: str) -> None:
     """The longest first; what is too short to be one stays, or nothing could be read; logins and signatures go."""
     assert redacted(text, ["secret-1", "secret-12", "1", ""]) == left
+
+
+@pytest.mark.parametrize("text", ['Write ["--password=hunter2"].', "PASSWORD=hunter2, x", "(HF_TOKEN=hunter2)"])
+def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
+    """A refusal is redacted where it is written, and again where it leaves."""
+    once = redacted(text)
+    assert "hunter2" not in once
+    assert redacted(once) == once

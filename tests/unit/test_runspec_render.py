@@ -184,7 +184,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no bucket", run_spec(PAGE_DEFAULT), "resource_args.gcp-vertex.spec.staging_bucket: is empty. Write a bucket"),
     ("no gs://", put(run_spec(), (*SPEC, "staging_bucket"), "s3://x"), "gs://BUCKET"),
     ("no pool", put(run_spec(), (*SPEC, "worker_pool_specs"), []), "needs at least one worker pool"),
-    ("pools are an object", put(run_spec(), (*SPEC, "worker_pool_specs"), {}), "should be a list, but is empty (an ob"),
+    (
+        "pools are an object",
+        put(run_spec(), (*SPEC, "worker_pool_specs"), {}),
+        "is empty: Vertex AI needs at least one worker pool.",
+    ),
     (
         "no container",
         put(run_spec(), (*SPEC, "worker_pool_specs", 0), {"replica_count": 1}),

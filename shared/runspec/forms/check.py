@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.ports import CustomJobCall
+from shared.core.shorten import quoted
 from shared.runspec.forms import hardware
 from shared.runspec.forms.arguments import ARGUMENTS
 from shared.runspec.forms.machines import check_machine, machine_warnings
@@ -37,6 +38,7 @@ def check(call: CustomJobCall, path: str) -> CustomJobCall:
         _check_words(pool.get("container_spec") or {}, f"{at}.container_spec")
     check_strategy(call, f"{path}.")
     _check_experiment(call.submit, f"{path}.run")
+    _check_persistent_resource(call, path)
     warnings = list(_pool_warnings(pools))
     for number, pool in pools:
         at = f"worker_pool_specs[{number}].machine_spec"
@@ -98,3 +100,12 @@ def _check_experiment(run: Mapping[str, Any], path: str) -> None:
     if run.get("experiment") and not run.get("service_account"):
         fix = "Write a service account: Vertex AI requires it for a job with an experiment."
         raise Reject(f"{path}.service_account", "is missing", fix)
+
+
+def _check_persistent_resource(call: CustomJobCall, path: str) -> None:
+    """Refuse two resources: the SDK would use that of `run` without a word."""
+    name = "persistent_resource_id"
+    first, second = call.constructor.get(name), call.submit.get(name)
+    if first and second and first != second:
+        problem = f"is {quoted(second)}, but spec.{name} is {quoted(first)}"
+        raise Reject(f"{path}.run.{name}", problem, "Leave one of them out.")

@@ -8,6 +8,8 @@ from shared.runspec.forms import hardware
 _MEMBER = re.compile(r"(serviceAccount|user|group|domain):")  # as IAM writes members
 _KEY = re.compile(r".*(projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+).*")
 _NUMBER = re.compile(r".*(projects/\d+/global/networks/[^/]+)")
+_RESERVATION = re.compile(r".*(projects/[^/]+/zones/[^/]+/reservations/.+)")
+_SERIES = re.compile(r"[a-z]{1,2}\d+[a-z]*-")  # how Google's machine types begin: n1-, c4a-, ct6e-
 _ATTACHMENT = re.compile(r".*(projects/[^/]+/regions/[^/]+/networkAttachments/[^/]+)")
 
 
@@ -28,7 +30,8 @@ def machine(value: str, call: CustomJobCall) -> str:
     """Guess a machine type from a name of Cloud TPU's own API, or from another spelling."""
     plain = lower(value.rpartition("/")[2], call)
     names = {"ct5lp": "v5e", "ct6e": "v6e", "tpu7x": "7x"}
-    return hardware.tpu_machine(names.get(plain, plain)) or plain
+    tpu = hardware.tpu_machine(names.get(plain, plain))
+    return tpu or (plain if _SERIES.match(plain) else "")
 
 
 def network(value: str, _: CustomJobCall) -> str:
@@ -40,6 +43,12 @@ def network(value: str, _: CustomJobCall) -> str:
 def attachment(value: str, _: CustomJobCall) -> str:
     """Guess a network attachment from its URL."""
     found = _ATTACHMENT.fullmatch(value.strip())
+    return found[1] if found else ""
+
+
+def reservation(value: str, _: CustomJobCall) -> str:
+    """Guess a reservation from its URL."""
+    found = _RESERVATION.fullmatch(value.strip())
     return found[1] if found else ""
 
 
