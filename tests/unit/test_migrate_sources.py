@@ -148,6 +148,7 @@ def written(result: Result, name: str = "new.yaml") -> Any:
                 {"type": "gcr", "repository": "launch", "image-name": "code", "region": "us-central1"},
                 {"repository": "launch", "image-name": "code", "region": "us-central1", "project": "acme-ml"},
                 {"type": "gcr", "uri": f"https://{IMAGE}"},
+                {"type": "gcp-artifact-registry", "repository": "launch", "image-name": "code"},
                 {"type": "gcr", "uri": IMAGE},
             )
         ),

@@ -223,7 +223,7 @@ def clone(remote: str, commit: str, folder: Path) -> None:
 def become(command: "list[str]", place: Path) -> None:
     """Replace this process by the command; its arguments may contain secrets."""
     os.chdir(str(place))
-    program = Path(command[0]).name
+    program = Path(command[0].partition(" ")[0]).name
     say(f"starting {program}")
     try:
         os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
