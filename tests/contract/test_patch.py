@@ -115,7 +115,7 @@ def check_texts(code: Path) -> None:
         ("diff.noprefix=true",),
         ("core.quotePath=false",),
         ("color.diff=always",),
-    ],  # fmt: skip
+    ],
     ids=["as wandb writes it", "plain", "mnemonic prefixes", "no prefixes", "unquoted names", "colors"],
 )
 def test_the_texts_change_and_the_binary_files_are_named(
