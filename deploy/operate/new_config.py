@@ -19,7 +19,7 @@ _DEEPEST = 8  # levels of a file that a comparison shows; YAML can nest a value 
 _NAMES = ("key_secret",)  # whose value is the name of a secret
 _OURS = ("policy.", "requests.", "ladder.", "builder.git_credentials")  # no key of the agent
 _LIMITS = ("policy", "requests", "ladder")
-_READ = ("entity", "queues", "builder", "registry", "environment")  # taken from the model, not as written
+_READ = ("entity", "queues", "builder", "registry", "environment")  # as the model reads it
 
 
 def new_config(written: Mapping[str, Any], config: LaunchConfig) -> dict[str, Any]:
