@@ -188,6 +188,7 @@ def test_a_project_that_is_no_toml_is_named(tmp_path: Path) -> None:
         "https://h/x.whl?sig=s3cret",
         "https://u:s3cret/s3cret@h/x",
         "-i https://u:s3cret@h",
+        "git+https://a.b:s3cret/s3cret@github.com/o/r@c0ffee",
     ],
 )
 def test_no_secret_of_an_address_is_shown(text: str) -> None:
@@ -200,3 +201,4 @@ def test_the_name_of_a_line_stays_readable() -> None:
     assert hidden("-e git+ssh://git@github.com/o/r@c0ffee#egg=r") == (
         "-e git+ssh://[redacted]@github.com/o/r@c0ffee#egg=r"
     )
+    assert hidden("-e git+https://github.com/o/r@c0ffee#egg=r") == "-e git+https://github.com/o/r@c0ffee#egg=r"

@@ -28,8 +28,7 @@ def apply_patch(patch: Path, code: Path) -> str:
     if WINDOWS.search(content):  # its writer ended each line as Windows does
         patch.write_bytes(content.replace(b"\r\n", b"\n"))
     if not BEGINS.search(content):
-        lines = content.splitlines()
-        if all(WORDS.fullmatch(line) or not line.strip() for line in lines):
+        if all(WORDS.fullmatch(one) or not one.strip() for one in content.splitlines()):
             return ""
         warning = "diff.patch is no output of git diff: the code runs without its changes."
         say(warning)
