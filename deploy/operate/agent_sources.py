@@ -185,16 +185,17 @@ def _environment(value: object) -> list[Around]:
 
 
 def _variables(content: bytes, name: str) -> list[Around]:
-    """Return the variables of `env`, an --env-file, a shell's exports, or a systemd unit.
+    """Return the variables of `env`, an --env-file, a shell's exports, /proc, or a systemd unit.
 
     Other lines belong to a value of several lines, or to another part of the unit.
     """
-    lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
+    text = content.decode("utf-8-sig", "replace").replace("\0", "\n")  # of /proc/PID/environ
+    lines = ["".join(filter(str.isprintable, line)).strip() for line in text.splitlines()]
     in_unit = any(line.startswith("[") for line in lines)
     pairs: list[str] = []
     for line in lines:
         if not in_unit:
-            pairs.append(line.removeprefix("export "))
+            pairs.append(line.removeprefix("export ").removeprefix("declare -x "))
         elif line.startswith("Environment="):
             pairs += _words(line.removeprefix("Environment="))
     found = [one for pair in pairs if (one := _variable(pair))]

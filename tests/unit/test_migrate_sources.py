@@ -260,6 +260,10 @@ def test_a_charts_values_are_explained_key_by_key(run: Run) -> None:
         ("GOOGLE_CLOUD_PROJECT=p1\nGOOGLE_CLOUD_REGION=r1\n", {"environment": {"project": "p1", "region": "r1"}}),
         ("WANDB_LAUNCH_MAX_JOBS=many\nHF_TOKEN=hunter2\nA=b=c\n", {}),
         ("WANDB_ENTITY=\n", {}),
+        ("\ufeffWANDB_ENTITY=o\r\n", {"entity": "o"}),  # PowerShell
+        ("A=1\0WANDB_ENTITY=o\0", {"entity": "o"}),  # /proc/PID/environ
+        ('declare -x WANDB_ENTITY="o"\n', {"entity": "o"}),  # `export -p`
+        ("WANDB_ENTITY=o\x1b\x07\n", {"entity": "o"}),
     ],
 )
 def test_the_environment_of_an_agent_on_a_vm_is_read(run: Run, lines: str, new: dict[str, Any]) -> None:
