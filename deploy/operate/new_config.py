@@ -19,7 +19,7 @@ _DEEPEST = 8  # levels of a file that a comparison shows; YAML can nest a value 
 _NAMES = ("key_secret",)  # whose value is the name of a secret
 _OURS = ("policy.", "requests.", "ladder.", "builder.git_credentials")  # no key of the agent
 _LIMITS = ("policy", "requests", "ladder")
-_READ = ("queues", "builder", "registry", "environment")  # taken from the model, not as written
+_READ = ("entity", "queues", "builder", "registry", "environment")  # as the model reads it
 
 
 def new_config(written: Mapping[str, Any], config: LaunchConfig) -> dict[str, Any]:
@@ -91,6 +91,8 @@ class _Plain(yaml.SafeDumper):
 
 def _section(name: str, config: LaunchConfig) -> Any:
     """Return a section as the functions understand it."""
+    if name == "entity":
+        return config.entity
     if name == "queues":
         return list(config.queues)
     if name == "environment":

@@ -120,6 +120,7 @@ def test_what_is_available_of_a_frozen_list_is_installed(machine: Machine) -> No
 picky==1.0
 -e .
 gone==1.0
+odd==1=py_0
 numpy @ file:///home/conda/feedstock_root/x
 lost @ http://me:s3cret@127.0.0.1:1/lost-1.0-py3-none-any.whl?sig=s3cret
 torch==2.1.0+cu118
@@ -133,6 +134,7 @@ wandb==0.31.1.dev1
     for text in (log, left_out):
         assert "-e . (an editable install)" in text
         assert "gone==1.0 (ERROR: " in text
+        assert "odd==1=py_0 (ERROR: Invalid requirement" in text
         assert "numpy @ file:///home/conda/feedstock_root/x (a path of another machine)" in text
         assert "lost @ http://[redacted]@127.0.0.1:1/lost-1.0-py3-none-any.whl?[redacted] (" in text
         assert "s3cret" not in text
@@ -203,6 +205,13 @@ def test_a_project_whose_dependency_cannot_be_had_ends_the_job(machine: Machine)
     """Its author wrote it."""
     exit_code, log, _ = machine.install({"pyproject.toml": f'{PROJECT}dependencies = ["gone"]\n'})
     assert (exit_code, "No matching distribution found for gone" in log) == (1, True)
+
+
+def test_an_empty_list_needs_no_pip(machine: Machine, tmp_path: Path) -> None:
+    """The base image may have none."""
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    words = [str(machine.python), "-S", "-c", INSTALL, "none", str(tmp_path / "left")]  # -S: without site-packages
+    subprocess.run(words, cwd=tmp_path, env=machine.env, check=True, capture_output=True)
 
 
 def test_a_list_of_powershell_is_read(machine: Machine) -> None:

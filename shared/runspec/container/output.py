@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-# of a URL, in git's or pip's output; a password with a slash ends at the last @
-LOGIN = re.compile(r"//(?:[^\s'\"/]*|[^\s'\"]*)@")
+# of a URL, in git's or pip's output; a password with a slash ends at the last @, and the @ of
+# https://host.tld/path@commit ends none
+LOGIN = re.compile(r"//(?:[^\s'\"/]*|(?![\w-]+(?:\.[\w-]+)+/)[^\s'\"]*)@")
 SIGNATURE = re.compile(r"(://[^\s'\"?]*)\?[^\s'\"]+")  # its query can be a permission
+SHOWN = 12  # names in a warning
 KEPT = 20  # lines of a command's output, in which its error stands
 
 
