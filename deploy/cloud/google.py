@@ -7,8 +7,9 @@ from typing import Any
 import google.auth
 from google.api_core import exceptions as google_errors
 from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.credentials import Credentials
 
-from deploy.cloud.doctor.once import Once
+from deploy.cloud.once import Once
 from shared.core.redaction import redacted
 
 TIMEOUT = 20  # seconds
@@ -17,10 +18,14 @@ _REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # how REST errors begin
 
 
 class Google:
-    """Google's APIs. It loads the credentials on first use: checks of W&B need none."""
+    """Google's APIs. It loads the credentials on first use: checks of W&B need none.
 
-    def __init__(self) -> None:
+    An access `token`, such as gcloud's, replaces application-default credentials.
+    """
+
+    def __init__(self, token: str = "") -> None:
         self._once = Once()
+        self._token = token
 
     def get(self, url: str, **query: str | int) -> Any:
         """Return the resource.
@@ -51,17 +56,21 @@ class Google:
                 return
 
     def _json(self, method: str, url: str, timeout: float = TIMEOUT, **content: Any) -> Any:
-        response = self._once("session", _open).request(method, url, timeout=timeout, **content)
+        response = self._once("session", self._open).request(
+            method, url, timeout=timeout, **content
+        )
         if not response.ok:
             raise google_errors.from_http_response(response)
         return response.json()
 
-
-def _open() -> AuthorizedSession:
-    credentials, _ = google.auth.default(scopes=[SCOPE])
-    session = AuthorizedSession(credentials)
-    session.max_redirects = 0  # Google's APIs send none, and another server could read the token
-    return session
+    def _open(self) -> AuthorizedSession:
+        credentials = (
+            Credentials(self._token) if self._token else google.auth.default(scopes=[SCOPE])[0]
+        )
+        session = AuthorizedSession(credentials)
+        # Google's APIs send no redirection, and another server could read the token
+        session.max_redirects = 0
+        return session
 
 
 def words(error: google_errors.GoogleAPICallError) -> str:
