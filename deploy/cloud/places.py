@@ -71,6 +71,28 @@ def places(google: Google, deployment: Deployment, *, partly: bool = False) -> l
     return [*found, *seen(partial(_jobs, google, deployment, regions))]
 
 
+def places_of_a_build(google: Google, deployment: Deployment) -> list[Place]:
+    """Return the parts that the account of a build may see: the ledger, and submit's triggers.
+
+    A trigger's subscription has its region in its name. Two submits on one topic are two triggers.
+    """
+    found = list(_ledger(google, deployment))
+    topic = f"projects/{deployment.project}/topics/{deployment.topic}"
+    submit = deployment.function("submit")
+    pattern = re.compile(rf"/eventarc-([a-z]+-[a-z]+\d+)-{submit}-\d+-sub-\d+$")
+    try:
+        url = f"https://pubsub.googleapis.com/v1/{topic}/subscriptions"
+        names = list(google.listed(url, "subscriptions"))
+    except google_errors.NotFound:
+        names = []
+    for name in names:
+        if trigger := pattern.search(name):
+            where = (f"--region={trigger[1]}", f"--project={deployment.project}")
+            delete = ("functions", "delete", submit, *where)
+            found.append(Place(f"trigger of {submit}", trigger[1], "", delete))
+    return found
+
+
 def check_region(deployment: Deployment, found: Iterable[Place]) -> None:
     """Raise Elsewhere, with the right region, if a part is in another region than the asked one."""
     parts = [each for each in found if each.region]
@@ -106,7 +128,7 @@ def _ledger(google: Google, deployment: Deployment) -> Iterator[Place]:
     name = deployment.ledger_bucket
     try:
         bucket = google.get(f"{STORAGE}/{name}")
-    except google_errors.Forbidden:  # somebody else's
+    except (google_errors.NotFound, google_errors.Forbidden):  # missing, or somebody else's
         return
     if foreign(bucket, deployment) or bucket.get("locationType", "region") != "region":
         return
