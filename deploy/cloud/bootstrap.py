@@ -4,17 +4,14 @@ import os
 from dataclasses import replace
 
 import click
-from google.api_core import exceptions as google_errors
 from rich.console import Console
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_bindings import bindings_by_resource
+from deploy.cloud.bootstrap_look import look_around
 from deploy.cloud.bootstrap_steps import enable_apis, resources, service_agents
-from deploy.cloud.buckets import Foreign, check_owners
 from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.gcloud import Step
-from deploy.cloud.google import Google, words
-from deploy.cloud.places import places, refuse_a_second_region
 
 
 @click.command()
@@ -47,7 +44,7 @@ def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
     console = Console(stderr=only_print)
     deployment = replace(deployment, number=_number(deployment, only_print))
     if not only_print:
-        _look_around(deployment, console)
+        look_around(deployment, console)
     bound = bindings_by_resource(deployment, prune=prune)
     phases = {
         "APIs": [[enable_apis(deployment)]],
@@ -102,22 +99,6 @@ def _number(deployment: Deployment, only_print: bool) -> str:
     if only_print:
         return "PROJECT_NUMBER"
     return str(gcloud.describe(("projects", "describe", deployment.project))["projectNumber"])
-
-
-def _look_around(deployment: Deployment, console: Console) -> None:
-    """Refuse a second region under one name, and buckets of somebody else; change nothing.
-
-    A caller who may not see functions or triggers can bootstrap nevertheless.
-    """
-    google = Google(gcloud.run(("auth", "print-access-token")).strip())
-    try:
-        refuse_a_second_region(deployment, places(google, deployment, partly=True))
-        for sentence in check_owners(google, deployment):
-            console.print(f"Note: {sentence}.", highlight=False, soft_wrap=True)
-    except Foreign as exc:
-        raise click.ClickException(str(exc)) from exc
-    except google_errors.GoogleAPICallError as exc:
-        raise click.ClickException(words(exc)) from exc
 
 
 def _add_key(deployment: Deployment, console: Console) -> None:

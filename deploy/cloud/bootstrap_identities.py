@@ -18,13 +18,13 @@ def account_step(deployment: Deployment, role: str) -> Step:
         f"service account {email}",
         ("iam", "service-accounts", "create", email.partition("@")[0], flag, project),
         describe=("iam", "service-accounts", "describe", email, project),
-        updates=partial(_account_updates, deployment),
+        updates=partial(_account_updates, deployment, email),
     )
 
 
-def _account_updates(deployment: Deployment, there: Mapping[str, Any]) -> tuple[()]:
+def _account_updates(deployment: Deployment, email: str, there: Mapping[str, Any]) -> tuple[()]:
     """Return no commands; raises if the account belongs to another deployment."""
-    require_ours(f"service account {there['email']}", there, deployment)
+    require_ours(f"service account {email}", there, deployment)
     return ()
 
 

@@ -5,13 +5,10 @@ Somebody else can have created a bucket of such a name, to receive sources, cont
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from google.api_core import exceptions as google_errors
-
 from deploy.cloud.deployment import Deployment
-from deploy.cloud.google import Google
 from shared.core.reserved import DEPLOYMENT, bucket_name
 
 STORAGE = "https://storage.googleapis.com/storage/v1/b"
@@ -55,37 +52,6 @@ def refusal(name: str, number: str, deployment: Deployment) -> str:
         f"choose another --name. Somebody else has created it, and would receive what we "
         f"write.{twin}"
     )
-
-
-def check_owners(google: Google, deployment: Deployment) -> Iterator[str]:
-    """Yield a sentence for each bucket of the operator that another project owns.
-
-    Raises:
-        Foreign: a bucket of ours belongs to another project.
-    """
-    problems = []
-    for name in own_buckets(deployment).values():
-        try:
-            if number := foreign(google.get(f"{STORAGE}/{name}"), deployment):
-                problems.append(refusal(name, number, deployment))
-        except google_errors.NotFound:
-            continue
-        except google_errors.Forbidden:
-            problems.append(f"gs://{name} {UNREADABLE}")
-    if problems:
-        raise Foreign("\n".join(problems))
-    for what, name in named_buckets(deployment).items():
-        try:
-            if number := foreign(google.get(f"{STORAGE}/{name}"), deployment):
-                yield f"the {what}, gs://{name}, belongs to another project, number {number}"
-        except google_errors.NotFound:
-            continue
-        except google_errors.Forbidden:
-            yield f"the {what}, gs://{name}, {UNREADABLE}"
-
-
-class Foreign(Exception):
-    """A bucket of ours belongs to another project, or may; the message says which."""
 
 
 def _of_the_same_name(deployment: Deployment) -> str:

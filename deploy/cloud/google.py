@@ -7,7 +7,6 @@ from typing import Any
 import google.auth
 from google.api_core import exceptions as google_errors
 from google.auth.transport.requests import AuthorizedSession
-from google.oauth2.credentials import Credentials
 
 from deploy.cloud.once import Once
 from shared.core.redaction import redacted
@@ -18,14 +17,10 @@ _REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # how REST errors begin
 
 
 class Google:
-    """Google's APIs. It loads the credentials on first use: checks of W&B need none.
+    """Google's APIs. It loads the credentials on first use: checks of W&B need none."""
 
-    An access `token`, such as gcloud's, replaces application-default credentials.
-    """
-
-    def __init__(self, token: str = "") -> None:
+    def __init__(self) -> None:
         self._once = Once()
-        self._token = token
 
     def get(self, url: str, **query: str | int) -> Any:
         """Return the resource.
@@ -56,21 +51,19 @@ class Google:
                 return
 
     def _json(self, method: str, url: str, timeout: float = TIMEOUT, **content: Any) -> Any:
-        response = self._once("session", self._open).request(
+        response = response = self._once("session", _open).request(
             method, url, timeout=timeout, **content
         )
         if not response.ok:
             raise google_errors.from_http_response(response)
         return response.json()
 
-    def _open(self) -> AuthorizedSession:
-        credentials = (
-            Credentials(self._token) if self._token else google.auth.default(scopes=[SCOPE])[0]
-        )
-        session = AuthorizedSession(credentials)
-        # Google's APIs send no redirection, and another server could read the token
-        session.max_redirects = 0
-        return session
+
+def _open() -> AuthorizedSession:
+    credentials, _ = google.auth.default(scopes=[SCOPE])
+    session = AuthorizedSession(credentials)
+    session.max_redirects = 0  # Google's APIs send none, and another server could read the token
+    return session
 
 
 def words(error: google_errors.GoogleAPICallError) -> str:

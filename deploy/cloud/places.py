@@ -5,7 +5,7 @@ would share them, and `destroy` there would delete them under the first.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,7 +64,14 @@ def places(google: Google, deployment: Deployment, *, partly: bool = False) -> l
                 return []
             raise
 
-    looks = [partial(look, google, deployment) for look in (_ledger, _functions, _triggers)]
+    everywhere = f"projects/{deployment.project}/locations/-"
+    functions = f"https://cloudfunctions.googleapis.com/v2/{everywhere}/functions"
+    triggers = f"https://eventarc.googleapis.com/v1/{everywhere}/triggers"
+    looks: list[Callable[[], Iterator[Place]]] = [
+        partial(_ledger, google, deployment),
+        lambda: of_functions(google.listed(functions, "functions"), deployment),
+        lambda: of_triggers(google.listed(triggers, "triggers"), deployment),
+    ]
     with ThreadPoolExecutor(len(looks)) as pool:
         found = list(chain.from_iterable(pool.map(seen, looks)))
     regions = {deployment.region, *(each.region for each in found)}
@@ -124,23 +131,26 @@ def refuse_a_second_region(deployment: Deployment, found: Iterable[Place]) -> No
 
 
 def _ledger(google: Google, deployment: Deployment) -> Iterator[Place]:
-    """Yield the ledger; a multi-region names no region of ours."""
-    name = deployment.ledger_bucket
     try:
-        bucket = google.get(f"{STORAGE}/{name}")
+        bucket = google.get(f"{STORAGE}/{deployment.ledger_bucket}")
     except (google_errors.NotFound, google_errors.Forbidden):  # missing, or somebody else's
         return
-    if foreign(bucket, deployment) or bucket.get("locationType", "region") != "region":
-        return
-    yield Place(f"ledger gs://{name}", bucket["location"].lower(), bucket["timeCreated"])
+    yield from of_ledger(bucket, deployment)
 
 
-def _functions(google: Google, deployment: Deployment) -> Iterator[Place]:
-    """Yield our functions in all regions."""
-    everywhere = f"projects/{deployment.project}/locations/-/functions"
+def of_ledger(bucket: Mapping[str, Any], deployment: Deployment) -> Iterator[Place]:
+    """Yield the ledger; a multi-region names no region of ours."""
+    region = bucket.get("location", "").lower()
+    single = bucket.get("locationType", "region") == "region"
+    if region and single and not foreign(bucket, deployment):
+        name = f"ledger gs://{deployment.ledger_bucket}"
+        yield Place(name, region, bucket.get("timeCreated", ""))
+
+
+def of_functions(functions: Iterable[Any], deployment: Deployment) -> Iterator[Place]:
+    """Yield our functions of a list."""
     ours = {deployment.function(verb) for verb in FUNCTIONS}
-    url = f"https://cloudfunctions.googleapis.com/v2/{everywhere}"
-    for each in google.listed(url, "functions"):
+    for each in functions:
         region, name = _place_of(each)
         if name in ours and marked(each) == deployment.name:
             where = (f"--region={region}", f"--project={deployment.project}")
@@ -148,12 +158,11 @@ def _functions(google: Google, deployment: Deployment) -> Iterator[Place]:
             yield Place(f"function {name}", region, created, ("functions", "delete", name, *where))
 
 
-def _triggers(google: Google, deployment: Deployment) -> Iterator[Place]:
-    """Yield the triggers of submit in all regions; a trigger of others has another topic."""
+def of_triggers(triggers: Iterable[Any], deployment: Deployment) -> Iterator[Place]:
+    """Yield submit's triggers of a list; a trigger of others has another topic."""
     topic = f"projects/{deployment.project}/topics/{deployment.topic}"
     submit = deployment.function("submit")
-    url = f"https://eventarc.googleapis.com/v1/projects/{deployment.project}/locations/-/triggers"
-    for each in google.listed(url, "triggers"):
+    for each in triggers:
         region, name = _place_of(each)
         target = str(each.get("destination", {}))
         if submit in target and each.get("transport", {}).get("pubsub", {}).get("topic") == topic:
