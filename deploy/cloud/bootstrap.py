@@ -73,6 +73,7 @@ def test_command(deployment: Deployment) -> str:
     """Return the command that runs the tests, as an account without permissions."""
     name = f" --substitutions=_NAME={deployment.name}" if deployment.name != "launch" else ""
     return (
+        f"{_checked(deployment)}"
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=deploy/cloud/test.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
@@ -88,11 +89,18 @@ def submit_command(deployment: Deployment) -> str:
     }
     given = ",".join(f"{key}={value}" for key, value in substitutions.items() if value)
     return (
+        f"{_checked(deployment)}"
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=cloudbuild.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source "
         f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'
     )
+
+
+def _checked(deployment: Deployment) -> str:
+    """Return what precedes an upload: a check that the project owns the bucket of the sources."""
+    name = f" {deployment.name}" if deployment.name != "launch" else ""
+    return f"deploy/cloud/check_sources.sh {deployment.project}{name} &&\n  "
 
 
 def _number(deployment: Deployment, only_print: bool) -> str:

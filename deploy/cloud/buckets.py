@@ -59,6 +59,7 @@ def _of_the_same_name(deployment: Deployment) -> str:
     whole = bucket_name(deployment.project, deployment.name, "")[:-1]
     for dash in re.finditer("-", whole):
         project, name = whole[: dash.start()], whole[dash.end() :]
-        if name != deployment.name and re.fullmatch(DEPLOYMENT, name):
+        other = (project, name) != (deployment.project, deployment.name)
+        if other and re.fullmatch(DEPLOYMENT, name):
             return f"the deployment `{name}` of a project `{project}`"
     return ""

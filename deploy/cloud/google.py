@@ -51,9 +51,7 @@ class Google:
                 return
 
     def _json(self, method: str, url: str, timeout: float = TIMEOUT, **content: Any) -> Any:
-        response = response = self._once("session", _open).request(
-            method, url, timeout=timeout, **content
-        )
+        response = self._once("session", _open).request(method, url, timeout=timeout, **content)
         if not response.ok:
             raise google_errors.from_http_response(response)
         return response.json()
