@@ -11,6 +11,8 @@ from deploy.cloud import gcloud
 from deploy.cloud.buckets import UNREADABLE, foreign, named_buckets, own_buckets, refusal
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import GcloudError
+from deploy.cloud.iam import custom_roles
+from deploy.cloud.marks import require_ours
 from deploy.cloud.places import (
     of_functions,
     of_ledger,
@@ -24,12 +26,14 @@ def look_around(deployment: Deployment, console: Console) -> None:
 
     Raises:
         GcloudError: a bucket of ours belongs to another project.
+        ClickException: a custom role belongs to another deployment.
         Elsewhere: the deployment runs in another region.
     """
     project = f"--project={deployment.project}"
     with ThreadPoolExecutor(gcloud.AT_ONCE) as pool:
         functions = pool.submit(_listed, "functions", "list", "--v2", project)
         triggers = pool.submit(_listed, "eventarc", "triggers", "list", "--location=-", project)
+        roles = pool.submit(_listed, "iam", "roles", "list", "--show-deleted", project)
         own = own_buckets(deployment)
         found = dict(zip(own, pool.map(_own, own.values()), strict=True))
         named = named_buckets(deployment)
@@ -39,6 +43,10 @@ def look_around(deployment: Deployment, console: Console) -> None:
     for what, bucket in found.items():
         if bucket and (number := foreign(bucket, deployment)):
             raise GcloudError(refusal(own[what], number, deployment))
+    ours = {deployment.custom_role(name) for name in custom_roles(deployment)}
+    for role in roles.result():
+        if (identifier := role["name"].rpartition("/")[2]) in ours:
+            require_ours(f"custom role {identifier}", role, deployment)
     places = [
         *of_ledger(found["ledger"] or {}, deployment),
         *of_functions(functions.result(), deployment),

@@ -61,9 +61,7 @@ def test_a_strangers_bucket_is_neither_read_nor_written(cloud: Cloud) -> None:
 def test_a_bucket_that_may_not_be_read_counts_as_a_strangers(cloud: Cloud) -> None:
     """A stranger decides what we may read of theirs, so a refusal proves nothing; the fix is named."""
     cloud.enforce(lambda _, permission, __: permission != "storage.buckets.get")
-    with pytest.raises(
-        Denied, match=r"needs the permission storage\.buckets\.get on this bucket: run `vertex-launch boo"
-    ):
+    with pytest.raises(Denied, match=r"needs the permission storage\.buckets\.get on this bucket: run `vertex"):
         Bucket(LEDGER, project_number=NUMBER).exists("open/a")
 
 

@@ -159,17 +159,17 @@ def test_a_queues_own_bucket_may_be_another_projects(project: Deployed) -> None:
     full = "storage.googleapis.com/projects/_/buckets/"
     project.cloud.resources[f"{full}team"] = project.cloud.resources.pop(f"{full}p1-launch-staging")
     project.cloud.policies[f"{full}team"] = project.cloud.policies[f"{full}p1-launch-staging"]
-    done = run(project, "bootstrap", "--staging-bucket=gs://team/jobs", WANDB_API_KEY=KEY)
+    done = run(project, "bootstrap", "--staging-bucket=gs://team", WANDB_API_KEY=KEY)
     assert (done.exit_code, done.stderr) == (0, "")
     assert "Note: the staging bucket, gs://team, belongs to another project, number 999." in done.stdout
-    done = run(project, "doctor", "--only=project", "--staging-bucket=gs://team/jobs")
+    done = run(project, "doctor", "--only=project", "--staging-bucket=gs://team")
     assert "✓ staging bucket: gs://team, in us-central1, of another project, number 999" in done.stdout
 
 
 def test_destroy_deletes_nothing_without_our_mark(project: Deployed) -> None:
     """Of each kind one that lost its mark, or has another's; a bucket of a stranger; and a whole second deployment."""
     resources = project.cloud.resources
-    kept = {
+    kept: dict[str, dict[str, Any]] = {
         "secretmanager.googleapis.com/projects/p1/secrets/launch-wandb-api-key": {"labels": {}},
         f"artifactregistry.googleapis.com/{DEPLOYMENT.repository}": {"labels": {LABEL: "research"}},
         "iam.googleapis.com/projects/p1/serviceAccounts/launch-poll@p1.iam.gserviceaccount.com": {
@@ -184,7 +184,7 @@ def test_destroy_deletes_nothing_without_our_mark(project: Deployed) -> None:
         "storage.googleapis.com/projects/_/buckets/p1-launch-staging": {},
     }
     for full, change in kept.items():
-        resources[full].update(change)
+        resources[full] |= change
     project.cloud.state.objects[SOURCES, "theirs"] = StoredObject(b"", 1)
     second = {
         full.replace("launch", "launch-2"): deepcopy(each) for full, each in resources.items() if "launch" in full
@@ -224,6 +224,7 @@ def test_two_names_that_share_a_role_are_told_apart(project: Deployed) -> None:
     assert done.exit_code == 1
     assert "custom role launch_first_build belongs to the deployment launch, not to launch-first" in done.stderr
     assert role == before
+    assert not [full for full in project.cloud.resources if "launch-first" in full]
 
 
 def test_what_may_not_be_seen_is_not_absent(project: Deployed) -> None:
