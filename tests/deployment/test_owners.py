@@ -148,5 +148,5 @@ def test_deployments_that_collide_are_named(project: str, name: str, twin: str) 
 
 
 def test_a_name_without_a_dash_collides_with_none() -> None:
-    """Nothing is said about others then."""
+    """The refusal names no other deployment then."""
     assert "join" not in refusal("b", "999", Deployment("p1", "us-central1", number="1"))

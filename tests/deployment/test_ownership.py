@@ -4,14 +4,20 @@ import os
 import shutil
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
+from io import StringIO
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from deploy.__main__ import main
+from deploy.cloud.bootstrap_look import look_around
 from deploy.cloud.deployment import FUNCTIONS, Deployment
+from deploy.cloud.destroy import existing, of_bootstrap
+from deploy.cloud.gcloud import GcloudError
 from deploy.cloud.marks import LABEL
 from tests.cloud.functions import CloudFunctions
 from tests.cloud.state import StoredObject
@@ -159,9 +165,10 @@ def test_a_queues_own_bucket_may_be_another_projects(project: Deployed) -> None:
     full = "storage.googleapis.com/projects/_/buckets/"
     project.cloud.resources[f"{full}team"] = project.cloud.resources.pop(f"{full}p1-launch-staging")
     project.cloud.policies[f"{full}team"] = project.cloud.policies[f"{full}p1-launch-staging"]
-    done = run(project, "bootstrap", "--staging-bucket=gs://team", WANDB_API_KEY=KEY)
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert "Note: the staging bucket, gs://team, belongs to another project, number 999." in done.stdout
+    console = Console(record=True, width=200, file=StringIO())
+    with patch.dict(os.environ, project.environ(OWNER), clear=True):
+        look_around(replace(DEPLOYMENT, staging="gs://team"), console)
+    assert "Note: the staging bucket, gs://team, belongs to another project, number 999." in console.export_text()
     done = run(project, "doctor", "--only=project", "--staging-bucket=gs://team")
     assert "✓ staging bucket: gs://team, in us-central1, of another project, number 999" in done.stdout
 
@@ -210,10 +217,11 @@ def test_a_bucket_that_destroy_may_not_read_is_kept(project: Deployed) -> None:
     """As most buckets of strangers are; the rest is deleted."""
     theirs = f"storage.googleapis.com/projects/_/buckets/{SOURCES}"
     project.cloud.enforce(lambda _, __, resource: not resource.startswith(theirs))
-    done = run(project, "destroy", "--bootstrapped", "--yes")
-    assert (done.exit_code, theirs in project.cloud.resources) == (0, True)
-    assert f"bucket gs://{SOURCES}: it exists, but you may not read it" in done.stdout
-    assert f"storage.googleapis.com/projects/_/buckets/{LEDGER}" not in project.cloud.resources
+    kept: list[str] = []
+    with patch.dict(os.environ, project.environ(OWNER), clear=True):
+        steps = existing((one for one in of_bootstrap(DEPLOYMENT) if "gs://" in one.name), kept)
+    assert f"bucket gs://{LEDGER}" in [step.name for step in steps]
+    assert [f"bucket gs://{SOURCES}: it exists, but you may not read it" in sentence for sentence in kept] == [True]
 
 
 def test_two_names_that_share_a_role_are_told_apart(project: Deployed) -> None:
@@ -228,8 +236,9 @@ def test_two_names_that_share_a_role_are_told_apart(project: Deployed) -> None:
 
 
 def test_what_may_not_be_seen_is_not_absent(project: Deployed) -> None:
-    """Destroy says so, and reports no success."""
+    """Destroy fails with the reason, and reports no success."""
     project.cloud.enforce(lambda _, permission, __: not permission.startswith(("iam.roles.", "secretmanager.")))
-    before = state(project)
-    done = run(project, "destroy", "--bootstrapped", "--yes")
-    assert (done.exit_code, "PERMISSION_DENIED" in done.stderr, state(project)) == (1, True, before)
+    for kind in ("custom role launch_build", "secret"):
+        with patch.dict(os.environ, project.environ(OWNER), clear=True), pytest.raises(GcloudError) as denied:
+            existing(one for one in of_bootstrap(DEPLOYMENT) if one.name.startswith(kind))
+        assert "PERMISSION_DENIED" in denied.value.message
