@@ -41,11 +41,19 @@ class Google:
         return self._json("POST", url, json=body, params=query, timeout=timeout)
 
     def listed(self, url: str, field: str, **query: str | int) -> Iterator[Any]:
-        """Yield the members of a collection, page by page."""
+        """Yield the members of a collection, page by page.
+
+        Raises:
+            GoogleAPICallError: also if a region does not answer; its members are not absent.
+        """
         token = ""
         while True:
             page = self.get(url, **query, **({"pageToken": token} if token else {}))
             yield from page.get(field, ())
+            if unreachable := page.get("unreachable"):
+                raise google_errors.ServiceUnavailable(
+                    f"no answer from {', '.join(map(str, unreachable))}: repeat later"
+                )
             token = page.get("nextPageToken", "")
             if not token:
                 return

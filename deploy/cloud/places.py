@@ -29,7 +29,10 @@ _HOST = re.compile(r"https://[^/]+\.([a-z]+-[a-z]+\d+)\.run\.app")
 
 @dataclass(frozen=True)
 class Place:
-    """One part of a deployment. `delete` is gcloud's command; empty for the ledger."""
+    """One part of a deployment. `delete` is gcloud's command; empty for the ledger.
+
+    `region` is empty for a ledger in a multi-region.
+    """
 
     part: str
     region: str
@@ -38,7 +41,7 @@ class Place:
 
     def __str__(self) -> str:
         """Return the part with its region and age."""
-        return f"{self.part}: {self.region}, {_age(self.created)}"
+        return f"{self.part}: {self.region or 'several regions'}, {_age(self.created)}"
 
 
 class Elsewhere(click.ClickException):
@@ -139,12 +142,12 @@ def _ledger(google: Google, deployment: Deployment) -> Iterator[Place]:
 
 
 def of_ledger(bucket: Mapping[str, Any], deployment: Deployment) -> Iterator[Place]:
-    """Yield the ledger; a multi-region names no region of ours."""
-    region = bucket.get("location", "").lower()
+    """Yield the ledger, unless it belongs to another project."""
+    if not bucket or foreign(bucket, deployment):
+        return
     single = bucket.get("locationType", "region") == "region"
-    if region and single and not foreign(bucket, deployment):
-        name = f"ledger gs://{deployment.ledger_bucket}"
-        yield Place(name, region, bucket.get("timeCreated", ""))
+    region = bucket.get("location", "").lower() if single else ""
+    yield Place(f"ledger gs://{deployment.ledger_bucket}", region, bucket.get("timeCreated", ""))
 
 
 def of_functions(functions: Iterable[Any], deployment: Deployment) -> Iterator[Place]:
