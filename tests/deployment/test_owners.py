@@ -12,13 +12,16 @@ from google.cloud.storage import Client
 
 from deploy.cloud.buckets import refusal
 from deploy.cloud.deployment import Deployment
+from shared.adapters.build.images import CloudBuildImages
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.google import require_owner
+from shared.core.budget import Budget
+from shared.core.building import ArtifactFile, Recipe
 from shared.core.errors import Denied
 from tests.cloud.state import StoredObject
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
-from tests.deployment.test_provision import deploy_submit, provision
+from tests.deployment.test_provision import DEPLOYMENT, deploy_submit, provision
 
 ROOT = Path(__file__).parent.parent.parent
 NUMBER = "123456789012"
@@ -38,6 +41,18 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
             Client(project="p1").create_bucket(bucket, location="us-central1")
         made.calls.clear()
         yield made
+
+
+class NoFiles:
+    """Artifacts without files."""
+
+    def files_of(self, artifact: str) -> Iterator[ArtifactFile]:
+        """Yield none."""
+        yield from ()
+
+    def content(self, file: ArtifactFile) -> Iterator[bytes]:
+        """Yield nothing."""
+        yield from ()
 
 
 def bucket(cloud: Cloud, name: str) -> dict[str, Any]:
@@ -75,6 +90,17 @@ def test_the_owner_is_read_once_in_a_process(cloud: Cloud) -> None:
     require_owner(Client(project="p1"), LEDGER, "", None)
     reads = cloud.calls_to("storage", "GET", f"/b/{LEDGER}$")  # Google's client also looks, for its traces
     assert len([call for call in reads if "projection" in call.query]) == 1
+
+
+def test_no_context_goes_to_a_strangers_bucket(cloud: Cloud) -> None:
+    """Submit starts no build either."""
+    bucket(cloud, SOURCES)["projectNumber"] = "999"
+    images = CloudBuildImages(DEPLOYMENT.parent, "images@p1", "launch", NoFiles(), project_number=NUMBER)
+    recipe = Recipe("us-docker.pkg.dev/p1/jobs/code:1", f"gs://{SOURCES}/contexts", "team/cats/job:v1", text="FROM x")
+    with pytest.raises(Denied, match=f"gs://{SOURCES} belongs to the project number 999"):
+        images.ensure(recipe, Budget(60))
+    assert not cloud.calls_to("storage", "POST")
+    assert not cloud.calls_to("cloudbuild", "POST")
 
 
 def test_a_build_refuses_the_ledger_of_a_stranger(cloud: Cloud) -> None:
