@@ -8,6 +8,7 @@ from rich.console import Console
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_bindings import bindings_by_resource
+from deploy.cloud.bootstrap_look import look_around
 from deploy.cloud.bootstrap_steps import enable_apis, resources, service_agents
 from deploy.cloud.deployment import Deployment, deployment_options
 from deploy.cloud.gcloud import Step
@@ -42,6 +43,8 @@ def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
     """  # noqa: D301 - \b is click's
     console = Console(stderr=only_print)
     deployment = replace(deployment, number=_number(deployment, only_print))
+    if not only_print:
+        look_around(deployment, console)
     bound = bindings_by_resource(deployment, prune=prune)
     phases = {
         "APIs": [[enable_apis(deployment)]],
@@ -70,6 +73,7 @@ def test_command(deployment: Deployment) -> str:
     """Return the command that runs the tests, as an account without permissions."""
     name = f" --substitutions=_NAME={deployment.name}" if deployment.name != "launch" else ""
     return (
+        f"{_checked(deployment)}"
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=deploy/cloud/test.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
@@ -85,11 +89,18 @@ def submit_command(deployment: Deployment) -> str:
     }
     given = ",".join(f"{key}={value}" for key, value in substitutions.items() if value)
     return (
+        f"{_checked(deployment)}"
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
         "--config=cloudbuild.yaml "
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source "
         f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'
     )
+
+
+def _checked(deployment: Deployment) -> str:
+    """Return what precedes an upload: a check that the project owns the bucket of the sources."""
+    name = f" {deployment.name}" if deployment.name != "launch" else ""
+    return f"deploy/cloud/check_sources.sh {deployment.project}{name} &&\n  "
 
 
 def _number(deployment: Deployment, only_print: bool) -> str:

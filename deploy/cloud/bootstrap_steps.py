@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deploy.cloud.bootstrap_identities import account_step, role_step
+from deploy.cloud.buckets import foreign, refusal
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import GcloudError, Step
-from deploy.cloud.iam import (
-    Role,
-    custom_roles,
-    repository_flags,
-)
+from deploy.cloud.iam import custom_roles, repository_flags
 from deploy.cloud.lifecycle import CONTEXTS, LEDGER, rule_of
+from deploy.cloud.marks import LABEL, require_ours
 
 APIS = (
     "aiplatform",
@@ -79,9 +78,9 @@ def resources(deployment: Deployment) -> Iterator[Step]:
         yield _bucket(deployment, bucket, region)
     yield _secret(deployment)
     for account in deployment.accounts:
-        yield _account(deployment, account)
+        yield account_step(deployment, account)
     for name, role in custom_roles(deployment).items():
-        yield _role(deployment, name, role)
+        yield role_step(deployment, name, role)
 
 
 def _project(deployment: Deployment) -> str:
@@ -95,12 +94,21 @@ def _repository(deployment: Deployment, repository: str) -> Step:
     # owner may move tags too, so doctor only reports it.
     fixed = [] if repository == deployment.repository else ["--immutable-tags"]
     create = ("artifacts", "repositories", "create", *flags, "--repository-format=docker")
-    command = (*create, *fixed, *key)
-    return Step(
+    command = (*create, *fixed, *key, f"--labels={LABEL}={deployment.name}")
+    step = Step(
         f"Artifact Registry repository {repository.rpartition('/')[2]}",
         command,
         describe=("artifacts", "repositories", "describe", *flags),
     )
+    if repository != deployment.repository:  # deployments can share the images of code jobs
+        return step
+    return replace(step, updates=partial(_unchanged, deployment, step.name))
+
+
+def _unchanged(deployment: Deployment, name: str, there: Mapping[str, Any]) -> tuple[()]:
+    """Return no commands; raises if the resource belongs to another deployment."""
+    require_ours(name, there, deployment)
+    return ()
 
 
 def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> Step:
@@ -124,11 +132,16 @@ def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = No
         flags.append("--soft-delete-duration=0")  # else Google keeps deleted code for a week
     step = _bucket(deployment, bucket, deployment.region, *flags)
     rule = rule_of(CONTEXTS) if lifecycle == CONTEXTS else None  # provision sets the ledger's
-    return replace(
-        step,
-        describe=(*step.describe, "--raw"),
-        updates=partial(_bucket_updates, deployment, bucket, rule, flags),
-    )
+    label = f"--update-labels={LABEL}={deployment.name}"  # `create` has no such flag
+    mark = ("storage", "buckets", "update", f"gs://{bucket}", label)
+
+    def updates(there: Mapping[str, Any] | None) -> Iterator[tuple[str, ...]]:
+        if there is None:
+            yield from (step.command, mark)
+        else:
+            yield from _bucket_updates(deployment, bucket, rule, flags, there)
+
+    return Step(step.name, (), describe=(*step.describe, "--raw"), updates=updates)
 
 
 def _bucket_updates(
@@ -144,13 +157,11 @@ def _bucket_updates(
     read all that we write.
 
     Raises:
-        GcloudError: the bucket belongs to another project.
+        GcloudError: the bucket belongs to another project or deployment.
     """
-    if str(there["projectNumber"]) != deployment.number:
-        raise GcloudError(
-            f"gs://{bucket} belongs to the project number {there['projectNumber']}, not to "
-            f"{deployment.project}: choose another --name"
-        )
+    if number := foreign(there, deployment):
+        raise GcloudError(refusal(bucket, number, deployment))
+    require_ours(f"gs://{bucket}", there, deployment)
     differing = []
     if rule and rule not in there.get("lifecycle", {}).get("rule", ()):
         differing += flags
@@ -176,7 +187,10 @@ def _secret(deployment: Deployment) -> Step:
     project, secret = _project(deployment), deployment.secret
     return Step(
         f"secret {secret}",
-        ("secrets", "create", secret, "--replication-policy-file=-", project),
+        (
+            *("secrets", "create", secret, "--replication-policy-file=-", project),
+            f"--labels={LABEL}={deployment.name}",
+        ),
         stdin=json.dumps({"userManaged": {"replicas": [replica]}}),
         describe=("secrets", "describe", secret, project),
         updates=partial(_secret_updates, deployment),
@@ -185,6 +199,7 @@ def _secret(deployment: Deployment) -> Step:
 
 def _secret_updates(deployment: Deployment, there: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield the command that sets or clears the secret's KMS key, for its next version."""
+    require_ours(f"secret {deployment.secret}", there, deployment)
     replicas = there.get("replication", {}).get("userManaged", {}).get("replicas", ())
     keys = {one.get("customerManagedEncryption", {}).get("kmsKeyName", "") for one in replicas}
     if keys == {deployment.kms_key}:
@@ -195,47 +210,3 @@ def _secret_updates(deployment: Deployment, there: Mapping[str, Any]) -> Iterato
         yield (*update, f"--set-kms-key={deployment.kms_key}", where)
     else:
         yield (*update, "--remove-cmek")
-
-
-def _account(deployment: Deployment, account: str) -> Step:
-    project, email = _project(deployment), deployment.account(account)
-    title = f"--display-name={deployment.name}: {account}"
-    name = email.partition("@")[0]
-    return Step(
-        f"service account {email}",
-        ("iam", "service-accounts", "create", name, title, project),
-        describe=("iam", "service-accounts", "describe", email, project),
-    )
-
-
-def _role(deployment: Deployment, name: str, role: Role) -> Step:
-    project, role_id = _project(deployment), deployment.custom_role(name)
-    flags = (
-        f"--title={deployment.name}: {role.title}",
-        f"--permissions={','.join(role.permissions)}",
-        "--stage=GA",
-    )
-    undelete = ("iam", "roles", "undelete", role_id, project)
-    update = ("iam", "roles", "update", role_id, project, *flags)
-    return Step(
-        f"custom role {role_id}",
-        ("iam", "roles", "create", role_id, project, *flags),
-        describe=("iam", "roles", "describe", role_id, project),
-        updates=partial(_role_updates, set(role.permissions), undelete, update),
-    )
-
-
-def _role_updates(
-    permissions: set[str],
-    undelete: tuple[str, ...],
-    update: tuple[str, ...],
-    role: Mapping[str, Any],
-) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that update a role.
-
-    Google keeps a deleted role and its id for a week: it must be restored, not created.
-    """
-    if role.get("deleted"):
-        yield undelete
-    if set(role.get("includedPermissions", ())) != permissions:
-        yield update

@@ -25,7 +25,10 @@ if [[ ! -e .previous/${function} ]]; then
   optional+=(--no-allow-unauthenticated)
 fi
 
+# Cloud Build sets it; the functions compare it with the owner of their buckets.
+: "${PROJECT_NUMBER:=$(gcloud projects describe "${PROJECT_ID}" --format='value(projectNumber)')}"
 settings="GOOGLE_CLOUD_PROJECT=${PROJECT_ID};VERTEX_LOCATION=${_REGION}"
+settings+=";GOOGLE_CLOUD_PROJECT_NUMBER=${PROJECT_NUMBER}"
 settings+=";LEDGER_BUCKET=${bucket_prefix}-ledger;SOURCES_BUCKET=${bucket_prefix}-sources"
 settings+=";CONTEXTS_BUCKET=${bucket_prefix}-contexts;LAUNCH_TOPIC=${_NAME}-requests"
 settings+=";LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CONFIG=${_LAUNCH_CONFIG:-launch-config.yaml}"

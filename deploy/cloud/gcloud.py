@@ -1,6 +1,7 @@
 """Run gcloud: the steps of `bootstrap` and `destroy`."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,11 +14,46 @@ import click
 from rich.console import Console
 
 AT_ONCE = 4  # gcloud spends most of its time starting and waiting
-ABSENT = ("NOT_FOUND", "not found", "does not exist", "404")
+NOT_FOUND = ("NOT_FOUND", "404")
+# gcloud prints google.rpc's word, or HTTP's number: `status=[404]`, `HTTPError 404:`, `: 404.`
+_STATUS = re.compile(
+    r"\b(NOT_FOUND|PERMISSION_DENIED|UNAUTHENTICATED|INVALID_ARGUMENT|FAILED_PRECONDITION"
+    r"|ALREADY_EXISTS|ABORTED|RESOURCE_EXHAUSTED|UNAVAILABLE|INTERNAL|DEADLINE_EXCEEDED)\b"
+    r"|(?:status=\[|HTTPError |: )([1-5]\d\d)(?=[\]:.,\s]|$)"
+)
+_ABSENT = re.compile(r"\b(not found|does not exist)\b")  # if gcloud prints no status
 
 
 class GcloudError(click.ClickException):
-    """A command failed; the message is the command, to repeat it, and gcloud's own message."""
+    """A command failed; the message is the command, to repeat it, and gcloud's own message.
+
+    `stderr` is gcloud's message alone: names in a command mean nothing about an error.
+    """
+
+    def __init__(self, message: str, stderr: str = "") -> None:
+        super().__init__(message)
+        self.stderr = stderr
+
+    @property
+    def status(self) -> str:
+        """Return Google's status as gcloud prints it: a word, an HTTP code, or empty."""
+        found = _STATUS.search(self._error)
+        return (found[1] or found[2]) if found else ""
+
+    @property
+    def absent(self) -> bool:
+        """Tell whether the resource does not exist. Words count only without a status."""
+        return self.status in NOT_FOUND or (not self.status and bool(_ABSENT.search(self._error)))
+
+    @property
+    def denied(self) -> bool:
+        """Tell whether the caller may not do this, or the resource is somebody else's."""
+        return self.status in ("PERMISSION_DENIED", "403") or " does not have " in self._error
+
+    @property
+    def _error(self) -> str:
+        """Return stderr from the error on; warnings precede it."""
+        return self.stderr[max(self.stderr.find("ERROR:"), 0) :]
 
 
 def no_updates(_: Any) -> tuple[tuple[str, ...], ...]:
@@ -59,7 +95,7 @@ def run(command: Sequence[str], stdin: str = "") -> str:
         timeout=900,
     )
     if done.returncode:
-        raise GcloudError(f"{shown(command)}\n{done.stderr.strip()}")
+        raise GcloudError(f"{shown(command)}\n{done.stderr.strip()}", done.stderr)
     return done.stdout
 
 
@@ -68,7 +104,7 @@ def describe(command: Sequence[str]) -> Any:
     try:
         return json.loads(run([*command, "--format=json"]) or "null")
     except GcloudError as exc:
-        if any(word in exc.message for word in ABSENT):
+        if exc.absent:
             return None
         raise
 
@@ -85,6 +121,8 @@ def carry_out(step: Step) -> str:
     updates = list(step.updates(there))
     for command in updates:
         run(command)
+    if there is None:
+        return "created"
     return "updated" if updates else "exists"
 
 

@@ -12,7 +12,7 @@ from functions.submit.delivery import received
 from functions.submit.submit import Submit, SubmitTimings
 from shared import log as logs
 from shared.adapters.build.images import CloudBuildImages
-from shared.adapters.gcs import GcsLedger
+from shared.adapters.gcs import Bucket, GcsLedger
 from shared.adapters.vertex.submit import VertexCompute, argument_names
 from shared.adapters.wandb import (
     Graphql,
@@ -91,7 +91,8 @@ def build_submit(settings: SubmitSettings) -> Submit:
         reserved=settings.reserved,
     )
     wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
-    ledger = GcsLedger(settings.ledger_bucket)
+    number = settings.google_cloud_project_number
+    ledger = GcsLedger(Bucket(settings.ledger_bucket, project_number=number))
     preparation = Preparation(
         queues=WandbQueueConfigs(wandb),
         job_artifacts=WandbJobs(wandb),
@@ -130,5 +131,6 @@ def build_submit(settings: SubmitSettings) -> Submit:
             WandbFiles(wandb),
             settings.build_endpoint,
             git_credentials=settings.git_credentials,
+            project_number=settings.context_owner,
         ),
     )

@@ -110,7 +110,7 @@ BREAKAGES = {
         "ledger bucket",
         "✗",
         "gs://p1-launch-ledger is in europe-west4, the jobs and the functions are in us-central1",
-        "gcloud storage buckets relocate gs://p1-launch-ledger --location=us-central1",
+        "Leave it there: a deployment runs where its ledger is.",
     ),
     "a bucket has access by object": Breakage(
         "project",

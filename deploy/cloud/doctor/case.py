@@ -16,9 +16,9 @@ from google.auth import exceptions as auth_errors
 from deploy.cloud import gcloud
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor.finding import Check, Finding, unknown
-from deploy.cloud.doctor.google import Google, words
-from deploy.cloud.doctor.once import Once
 from deploy.cloud.doctor.revisions import Revision, serving
+from deploy.cloud.google import Google, words
+from deploy.cloud.once import Once
 from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import NotYet
 from deploy.wandb_queues import QueueView, read_queue

@@ -9,6 +9,8 @@ from google.cloud.resourcemanager_v3 import ProjectsClient
 from rich.console import Console
 
 from deploy.cloud.deployment import Deployment, deployment_options
+from deploy.cloud.google import Google
+from deploy.cloud.places import places_of_a_build, refuse_a_second_region
 from deploy.cloud.provision import schedule, topics
 from deploy.cloud.provision.ledger import LedgerRule
 from deploy.cloud.provision.parts import NotYet, Part
@@ -35,11 +37,13 @@ def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
     Example:
       vertex-launch provision --plan --project=my-project --region=us-central1
 
-    Exit code 1 if Google refuses a change, or if --complete is set and a part waits.
+    Exit code 1 if Google refuses a change, if the deployment runs in another region, if the
+    ledger's bucket belongs to another project, or if --complete is set and a part waits.
     """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
     try:
         deployment = with_number(deployment)
+        refuse_a_second_region(deployment, places_of_a_build(Google(), deployment))
         parts = [LedgerRule(deployment), *topics.parts(deployment)]
         changed, waiting = _reconcile(parts, console, plan=plan)
         if not waiting:  # else no function exists that the schedule could call

@@ -110,6 +110,15 @@ class Settings(BaseSettings):
             description="the project in which jobs run, unless their spec names another",
         ),
     ]
+    google_cloud_project_number: Annotated[
+        str,
+        Field(
+            pattern=r"^\d*$",
+            description="the number of that project, which must own the ledger's and the contexts' "
+            "bucket: names of buckets are global. Without it, nothing is compared",
+            examples=["123456789012"],
+        ),
+    ] = ""
     vertex_location: Annotated[
         str,
         Field(
