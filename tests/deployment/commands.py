@@ -20,7 +20,7 @@ INLINE = re.compile(r"(?<!`)`(gcloud [^`]+)`(?!`)")
 VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 PLACEHOLDER = re.compile(r"<([A-Za-z][\w -]*)>")
 INNER = re.compile(r"\$\(([^()]*)\)")
-BEFORE = r"\w+=\S*|if|then|else|do|!|exec|sudo"  # what may stand before a command's first word
+BEFORE = r"\w+=\S*|if|then|else|do|!|exec|sudo|patiently|command"  # what may stand before a command's first word
 CALL = re.compile(rf"(?:^|[;&|(]|(?<!\S)(?:{BEFORE})\s)\s*gcloud\s")
 SEPARATORS = re.compile(r"[;&|()<>]+")
 
