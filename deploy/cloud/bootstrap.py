@@ -144,7 +144,13 @@ def _schedules(deployment: Deployment) -> bool:
 def _number(deployment: Deployment, only_print: bool) -> str:
     if only_print:
         return NUMBER
-    return str(gcloud.describe(("projects", "describe", deployment.project))["projectNumber"])
+    project = gcloud.describe(("projects", "describe", deployment.project))
+    if project is None:
+        raise click.UsageError(
+            f"--project is {deployment.project!r}, which does not exist. Your projects: "
+            "gcloud projects list"
+        )
+    return str(project["projectNumber"])
 
 
 def _add_key(deployment: Deployment, console: Console) -> None:

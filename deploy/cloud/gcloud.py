@@ -1,6 +1,7 @@
 """Run gcloud: the steps of `bootstrap` and `destroy`."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,22 +17,48 @@ from deploy.cloud import waiting
 from deploy.cloud.waiting import Passing, Patience
 
 AT_ONCE = 4  # gcloud spends most of its time starting and waiting
+SOON = 10  # seconds to wait for a permission that is not needed
 ROUNDS = 5  # of looking and changing, while others change the same resource
-ABSENT = ("NOT_FOUND", "not found", "does not exist", "404")
+NOT_FOUND = ("NOT_FOUND", "404")
+# gcloud prints google.rpc's word, or HTTP's number: `status=[404]`, `HTTPError 404:`, `: 404.`
+_STATUS = re.compile(
+    r"\b(NOT_FOUND|PERMISSION_DENIED|UNAUTHENTICATED|INVALID_ARGUMENT|FAILED_PRECONDITION"
+    r"|ALREADY_EXISTS|ABORTED|RESOURCE_EXHAUSTED|UNAVAILABLE|INTERNAL|DEADLINE_EXCEEDED)\b"
+    r"|(?:status=\[|HTTPError |: )([1-5]\d\d)(?=[\]:.,\s]|$)"
+)
+_ABSENT = re.compile(r"\b(not found|does not exist)\b")  # if gcloud prints no status
 
 
 class GcloudError(click.ClickException):
-    """A command failed; the message is the command, to repeat it, and gcloud's own message."""
+    """A command failed; the message is the command, to repeat it, and gcloud's own message.
+
+    `stderr` is gcloud's message alone: names in a command mean nothing about an error.
+    """
 
     def __init__(self, message: str, stderr: str = "") -> None:
         super().__init__(message)
         self.stderr = stderr
 
     @property
+    def status(self) -> str:
+        """Return Google's status as gcloud prints it: a word, an HTTP code, or empty."""
+        found = _STATUS.search(self._error)
+        return (found[1] or found[2]) if found else ""
+
+    @property
+    def absent(self) -> bool:
+        """Tell whether the resource does not exist. Words count only without a status."""
+        return self.status in NOT_FOUND or (not self.status and bool(_ABSENT.search(self._error)))
+
+    @property
     def denied(self) -> bool:
-        """Tell whether the caller lacks a permission."""
-        found = waiting.passing(self.stderr)
-        return found is not None and found.kind == waiting.DENIED
+        """Tell whether the caller may not do this, or the resource is somebody else's."""
+        return self.status in ("PERMISSION_DENIED", "403") or " does not have " in self._error
+
+    @property
+    def _error(self) -> str:
+        """Return stderr from the error on; warnings precede it."""
+        return self.stderr[max(self.stderr.find("ERROR:"), 0) :]
 
 
 def no_updates(_: Any) -> tuple[tuple[str, ...], ...]:
@@ -76,7 +103,7 @@ def describe(command: Sequence[str], patience: Patience | None = None) -> Any:
         try:
             return json.loads(_run([*command, "--format=json"], "") or "null")
         except GcloudError as exc:
-            if any(word in exc.message for word in ABSENT):
+            if exc.absent:
                 return None
             raise
 
@@ -116,7 +143,7 @@ def carry_out(step: Step, patience: Patience | None = None) -> str:
     """
     patience = patience or Patience()
     if step.without:
-        patience = replace(patience, denied=0)
+        patience = replace(patience, denied=SOON)
     try:
         return _carry_out(step, patience)
     except GcloudError as exc:

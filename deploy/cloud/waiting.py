@@ -76,8 +76,13 @@ class Patience:
                     f"  {name}: {_last_line(exc)}",
                     err=True,
                 )
-            self.ended.wait(pause)
+            sleep(self.ended, pause)
             waited, pause = waited + pause, min(2 * pause, float(LONGEST_PAUSE))
+
+
+def sleep(ended: threading.Event, seconds: float) -> None:
+    """Wait; an event ends it."""
+    ended.wait(seconds)
 
 
 def _last_line(exc: Exception) -> str:
