@@ -22,7 +22,10 @@ from deploy.cloud.waiting import Patience
 @click.command()
 @deployment_options
 @click.option(
-    "--print", "only_print", is_flag=True, help="Print the commands instead of running them."
+    "--print",
+    "only_print",
+    is_flag=True,
+    help="Print a script for an administrator instead of running commands.",
 )
 @click.option(
     "--prune",
@@ -32,13 +35,14 @@ from deploy.cloud.waiting import Patience
 def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
     """Prepare a project: APIs, buckets, the secret, service accounts, roles and bindings.
 
-    Creates what is missing and updates what differs, so you can repeat it. Reads W&B's API key
-    from WANDB_API_KEY, or asks for it, and stores it in Secret Manager only.
+    Looks first, creates what is missing and updates what differs, so you can repeat it. Waits up
+    to seven minutes for new accounts, APIs and permissions. Reads W&B's API key from
+    WANDB_API_KEY, or asks for it, and stores it in Secret Manager only.
 
     Use --prune after the build: the functions of an earlier version can need their former roles.
 
-    Needs gcloud, logged in as an owner of the project. If you are not an owner, run it with
-    --print and give the commands to an owner.
+    Needs gcloud, logged in as an owner of the project; later runs need only the permissions for
+    what they change. If you are not an owner, give an owner the script of --print.
 
     \b
     Example:

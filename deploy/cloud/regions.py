@@ -43,19 +43,19 @@ ALWAYS_BUILDS = (  # Google limits the builds of some projects to these
 
 def region_problem(region: str) -> str:
     """Return why a deployment cannot use a name as its region; empty if it can."""
-    said = f"--region is {region!r}"
+    given = f"--region is {region!r}"
     plain = region.strip().lower()
     if zone := re.fullmatch(r"([a-z]+-[a-z]+\d+)-[a-z]", plain):
-        return f"{said}, which is a zone. Did you mean {zone[1]}?"
+        return f"{given}, which is a zone. Did you mean {zone[1]}?"
     if plain in JOBS:
-        return "" if region == plain else f"{said}. Did you mean {plain}?"
+        return "" if region == plain else f"{given}. Did you mean {plain}?"
     if plain in NO_JOBS:
-        return f"{said}, where Vertex AI runs no CustomJob. Write another region"
+        return f"{given}, where Vertex AI runs no CustomJob. Write another region"
     if re.fullmatch(r"global|us|eu|asia|nam\d+|eur\d+", plain):
-        return f"{said}, which is no single region. Write one, such as us-central1"
+        return f"{given}, which is no single region. Write one, such as us-central1"
     near = get_close_matches(plain, sorted(JOBS), n=1)
     hint = f"Did you mean {near[0]}?" if near else "Write one, such as us-central1"
-    return f"{said}, which is no region of Vertex AI that this version knows. {hint}"
+    return f"{given}, which is no region of Vertex AI that this version knows. {hint}"
 
 
 def near(region: str, among: frozenset[str]) -> str:

@@ -1,5 +1,6 @@
 """What `bootstrap --print` prints: one script that prepares the project from an empty folder, by dash and gcloud."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from deploy.__main__ import main
+from deploy.cloud import waiting
+from tests.cloud.calls import Call
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
 from tests.deployment.enforcement import Enforcement
@@ -22,6 +25,10 @@ pytestmark = [
 
 OWNER = "owner@example.com"
 KEY = "0123456789" * 4
+OTHER = "other@p1.iam.gserviceaccount.com"
+PROJECT = "cloudresourcemanager.googleapis.com/projects/p1"
+MAY_LOOK = re.compile(r".*\.(get|list|getIamPolicy)")
+GIVES_ACCESS = ("iam.serviceAccounts.setIamPolicy", "storage.buckets.setIamPolicy")
 TRAINER = "trainer@p1.iam.gserviceaccount.com"
 CHANGING = (
     "etag",
@@ -83,32 +90,60 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, 
     """Give a project that the script has prepared once."""
     folder = tmp_path_factory.mktemp("script")
     with Cloud(folder) as cloud, warm_gcloud(cloud):
-        trainer = f"projects/p1/serviceAccounts/{TRAINER}"
-        cloud.resources[f"iam.googleapis.com/{trainer}"] = {"name": trainer, "email": TRAINER}
+        for email in (TRAINER, OTHER):
+            full = f"projects/p1/serviceAccounts/{email}"
+            cloud.resources[f"iam.googleapis.com/{full}"] = {"name": full, "email": email}
         script = printed(folder)
         done = run(cloud, folder, script, WANDB_API_KEY=KEY)
         assert done.returncode == 0, done.stdout + done.stderr
         yield cloud, folder, script
 
 
-def test_it_does_what_bootstrap_does_and_nothing_the_second_time(prepared: tuple[Cloud, Path, str]) -> None:
-    """Nothing is left for bootstrap; it asks for no key, and makes no second version of it."""
+def test_the_second_time_it_changes_nothing(prepared: tuple[Cloud, Path, str]) -> None:
+    """It asks for no key, and makes no second version of it."""
     cloud, folder, script = prepared
     before = state(cloud)
     assert cloud.state.secrets == {"projects/p1/secrets/launch-wandb-api-key/versions/1": KEY.encode()}
     again = run(cloud, folder, script)
     assert again.returncode == 0, again.stderr
     assert state(cloud) == before
-    options = ["--project=p1", "--region=us-central1", f"--config={folder / 'launch-config.yaml'}"]
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in {**cloud.environ(OWNER), "PATH": cloud.environ(OWNER)["PATH"]}.items():
-            patched.setenv(name, value)
-        done = CliRunner().invoke(main, ["bootstrap", *options], catch_exceptions=False)
+
+
+def test_a_caller_who_may_change_little_changes_what_is_missing(
+    prepared: tuple[Cloud, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the script has done is left alone by `bootstrap`: one more account of jobs needs no owner, also days later.
+
+    The caller may enable no API, create nothing, and set no policy of the project.
+    """
+    cloud, folder, _ = prepared
+    policy = cloud.policies[PROJECT]
+    [first] = [each for each in policy["bindings"] if "request.time" in str(each)]
+    first["condition"]["expression"] = 'request.time < timestamp("2020-01-01T00:00:00Z")'
+    config = folder / "later.yaml"
+    config.write_text(CONFIG.replace("]}\nbuilder", f", {OTHER}]}}\nbuilder"), encoding="utf-8")
+    for name, value in cloud.environ("helper@example.com").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(waiting, "sleep", lambda *_: None)
+    cloud.enforce(lambda _, what, __: bool(MAY_LOOK.fullmatch(what)) or what in GIVES_ACCESS)
+    seen = len(cloud.calls)
+    options = ["bootstrap", "--project=p1", "--region=us-central1", f"--config={config}"]
+    done = CliRunner().invoke(main, options, catch_exceptions=False)
+    cloud.enforce(lambda *_: True)
     assert done.exit_code == 0, done.output
-    assert [line for line in done.output.splitlines() if line.endswith((": created", ": updated"))] == []
-    assert state(cloud) == before
+    assert "skipped, because you lack a permission. A build that creates a function or a topic" in done.output
+    assert changed(cloud.calls[seen:]) == {OTHER, "p1-launch-staging", "p1"}
+    bucket = "storage.googleapis.com/projects/_/buckets/p1-launch-staging"
+    assert f"serviceAccount:{OTHER}" in cloud.policy_members(bucket, "roles/storage.objectUser")
 
 
+def changed(calls: list[Call]) -> set[str]:
+    """Return the resources that calls tried to change."""
+    written = [c for c in calls if c.method not in ("GET", "HEAD") and not c.path.endswith(("getIamPolicy", "token"))]
+    return {re.sub(r"/iam$|:setIamPolicy$", "", call.path).rpartition("/")[2] for call in written}
+
+
+@pytest.mark.long
 def test_it_brings_roles_and_the_first_days_up_to_date(prepared: tuple[Cloud, Path, str]) -> None:
     """A role that lost a permission, a deleted role, a bucket that was opened, a binding that has ended."""
     cloud, folder, script = prepared
@@ -116,7 +151,7 @@ def test_it_brings_roles_and_the_first_days_up_to_date(prepared: tuple[Cloud, Pa
     cloud.resources["iam.googleapis.com/projects/p1/roles/launch_topics"]["includedPermissions"] = []
     cloud.resources["iam.googleapis.com/projects/p1/roles/launch_ledger"]["deleted"] = True
     cloud.resources["storage.googleapis.com/projects/_/buckets/p1-launch-ledger"]["iamConfiguration"] = {}
-    policy = cloud.policies["cloudresourcemanager.googleapis.com/projects/p1"]
+    policy = cloud.policies[PROJECT]
     [first] = [each for each in policy["bindings"] if "request.time" in str(each)]
     first["condition"]["expression"] = 'request.time < timestamp("2020-01-01T00:00:00Z")'
     done = run(cloud, folder, script)
@@ -124,6 +159,7 @@ def test_it_brings_roles_and_the_first_days_up_to_date(prepared: tuple[Cloud, Pa
     assert state(cloud) == before
 
 
+@pytest.mark.long
 def test_it_stops_at_the_first_error(prepared: tuple[Cloud, Path, str]) -> None:
     """And at a bucket of somebody else, before anything is written there."""
     cloud, folder, script = prepared
@@ -144,6 +180,7 @@ def test_it_stops_at_the_first_error(prepared: tuple[Cloud, Path, str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_it_says_what_it_needs_for_the_key(prepared: tuple[Cloud, Path, str]) -> None:
     """Without a terminal and without WANDB_API_KEY, all else is done, and the message says how to go on."""
     cloud, folder, script = prepared
@@ -168,7 +205,8 @@ def test_it_is_one_file_for_posix_sh(tmp_path: Path) -> None:
         subprocess.run(["shellcheck", "--shell=sh", "-"], input=script, text=True, check=True)
 
 
-def test_a_refused_caller_is_told_soon(prepared: tuple[Cloud, Path, str]) -> None:
+@pytest.mark.long
+def test_a_refused_caller_sees_the_reason(prepared: tuple[Cloud, Path, str]) -> None:
     """A permission that does not come: the reason of each pause is shown."""
     cloud, folder, script = prepared
     quick = script.replace("patience_denied=60", "patience_denied=2")
