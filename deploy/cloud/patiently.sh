@@ -16,7 +16,7 @@ patiently() {
       rm -f "${errors}"
       return 44
     fi
-    found=$(passing "${errors}")
+    found=$(passing "${errors}") || : # a pipe that ends early may count as failed
     case ${found} in
       lag*) limit=${patience:-420} ;;
       denied*) limit=${patience_denied:-420} ;;

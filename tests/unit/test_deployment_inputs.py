@@ -7,10 +7,11 @@ from click.testing import CliRunner
 from google.cloud.aiplatform.constants.base import SUPPORTED_REGIONS
 
 from deploy.__main__ import main
+from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.regions import ALWAYS_BUILDS, JOBS, NO_EVENTARC, SCHEDULER
 from shared.core.accounts import service_account
-from tests.deployment.rehearsal import Recorder
+from tests.deployment.rehearsal import Recorder, rehearsal
 
 KEY = "projects/p1/locations/europe-west1/keyRings/k/cryptoKeys/c"
 REFUSED = {
@@ -98,3 +99,18 @@ def test_accounts_of_a_project_of_a_domain(project: str, email: str) -> None:
     """Google moves the domain behind the project."""
     assert service_account("launch-poll", project) == email
     assert Deployment(project, "us-central1").account("poll") == email
+
+
+def test_the_build_spells_the_accounts_of_a_domains_project_alike() -> None:
+    """In function.sh as in Python; the printed commands name the accounts of the builds."""
+    names = {"PROJECT_ID": "example.com:p", "COMMIT_SHA": "c0ffee", "_REGION": "us-central1", "_NAME": "launch"}
+    with rehearsal(names, gcloud=":") as stage:
+        flag = '--trigger-service-account="${_NAME}-submit@${PROJECT_ID}.iam.gserviceaccount.com"'
+        stage.run(f"#!/bin/bash\nexec deploy/cloud/function.sh submit submit --trigger-topic=t --timeout=9s {flag}\n")
+        [deploy] = [call for call in stage.calls() if call[1:3] == ["functions", "deploy"]]
+    deployment = Deployment("example.com:p", "us-central1")
+    for option in ("service-account", "trigger-service-account"):
+        assert f"--{option}={deployment.account('submit')}" in deploy
+    name = f"--service-account=projects/example.com:p/serviceAccounts/{deployment.account('build')}"
+    assert name in submit_command(deployment)
+    assert "--service-account" not in submit_command(Deployment("p1", "us-central1"))

@@ -41,7 +41,8 @@ def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
     """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
     try:
-        patience = Patience(denied=SECONDS)  # the build's access is as new as its deployment
+        # the access of a build may be as new as the deployment
+        patience = Patience() if plan else Patience(denied=SECONDS)
         deployment = patience.keep(
             partial(with_number, deployment), passing_of, f"project {deployment.project}"
         )
