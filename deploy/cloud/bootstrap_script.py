@@ -146,7 +146,8 @@ def _again(step: Step, create: tuple[str, ...]) -> Iterator[str]:
             yield _shown(("iam", "roles", UPDATE, *create[3:]))
         case ("storage", "buckets", _):
             bucket = create[3]
-            yield f"owner=$({_shown((*step.describe, '--format=value(projectNumber)'))})"
+            look = (*step.describe[:4], "--format=value(projectNumber)", *step.describe[4:])
+            yield f"owner=$({_shown(look)})"
             yield '[ "${owner}" = "${PROJECT_NUMBER}" ] ||'
             yield f'  stop "{bucket} belongs to the project ${{owner}}: choose another --name."'
             created_only = r"--(location|project)=.*|--lifecycle-file=.*ledger-lifecycle.json"
