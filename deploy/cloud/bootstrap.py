@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -9,15 +10,23 @@ from rich.console import Console
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_bindings import bindings_by_resource
 from deploy.cloud.bootstrap_look import look_around
-from deploy.cloud.bootstrap_steps import enable_apis, resources, service_agents
+from deploy.cloud.bootstrap_script import NUMBER, script
+from deploy.cloud.bootstrap_services import enable_apis, service_agents
+from deploy.cloud.bootstrap_steps import resources
 from deploy.cloud.deployment import Deployment, deployment_options
-from deploy.cloud.gcloud import Step
+from deploy.cloud.iam import FIRST_DAYS
+from deploy.cloud.inputs import ROOT
+from deploy.cloud.regions import ALWAYS_BUILDS, NO_EVENTARC, SCHEDULER, near
+from deploy.cloud.waiting import Patience
 
 
 @click.command()
 @deployment_options
 @click.option(
-    "--print", "only_print", is_flag=True, help="Print the commands instead of running them."
+    "--print",
+    "only_print",
+    is_flag=True,
+    help="Print a script for an administrator instead of running commands.",
 )
 @click.option(
     "--prune",
@@ -27,13 +36,14 @@ from deploy.cloud.gcloud import Step
 def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
     """Prepare a project: APIs, buckets, the secret, service accounts, roles and bindings.
 
-    Creates what is missing and updates what differs, so you can repeat it. Reads W&B's API key
-    from WANDB_API_KEY, or asks for it, and stores it in Secret Manager only.
+    Looks first, creates what is missing and updates what differs, so you can repeat it. Waits up
+    to seven minutes for new accounts, APIs and permissions. Reads W&B's API key from
+    WANDB_API_KEY, or asks for it, and stores it in Secret Manager only.
 
     Use --prune after the build: the functions of an earlier version can need their former roles.
 
-    Needs gcloud, logged in as an owner of the project. If you are not an owner, run it with
-    --print and give the commands to an owner.
+    Needs gcloud, logged in as an owner of the project; later runs need only the permissions for
+    what they change. If you are not an owner, give an owner the script of --print.
 
     \b
     Example:
@@ -42,29 +52,33 @@ def bootstrap(deployment: Deployment, only_print: bool, prune: bool) -> None:
     Exit code 1 if a gcloud command fails; its message follows the command.
     """  # noqa: D301 - \b is click's
     console = Console(stderr=only_print)
+    _check_services(deployment, only_print)
     deployment = replace(deployment, number=_number(deployment, only_print))
     if not only_print:
         look_around(deployment, console)
     bound = bindings_by_resource(deployment, prune=prune)
+    first_days = bound.pop(FIRST_DAYS)
     phases = {
         "APIs": [[enable_apis(deployment)]],
-        "Google's service agents": [[step] for step in service_agents(deployment)],
+        "Google's service agents": [[service_agents(deployment)]],
         # before the buckets: Google's services encrypt them with the key
         "Access to the key": [bound.pop("kms_key", [])],
         "Buckets, secret, accounts and roles": [[step] for step in resources(deployment)],
         "Bindings": list(bound.values()),
+        "The first build": [first_days],  # after the others of the project's policy
     }
     phases = {title: groups for title, groups in phases.items() if any(groups)}
     if only_print:
-        _print(phases)
+        click.echo(script(deployment, phases), nl=False)
         return
     for title, groups in phases.items():
         console.print(f"[bold]{title}[/]")
         gcloud.carry_out_all(groups, console)
     _add_key(deployment, console)
+    go = "" if Path.cwd() == ROOT else f"cd {ROOT} &&\n  "
     console.print(
         f"\n{deployment.project} is ready. Test and deploy until the end of tomorrow (UTC):\n\n"
-        f"  {test_command(deployment)} &&\n  {submit_command(deployment)}\n",
+        f"  {go}{test_command(deployment)} &&\n  {submit_command(deployment)}\n",
         soft_wrap=True,
     )
 
@@ -75,7 +89,7 @@ def test_command(deployment: Deployment) -> str:
     return (
         f"{_checked(deployment)}"
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
-        "--config=deploy/cloud/test.yaml "
+        f"--config=deploy/cloud/test.yaml {_account(deployment, 'test')}"
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source{name}"
     )
 
@@ -91,7 +105,7 @@ def submit_command(deployment: Deployment) -> str:
     return (
         f"{_checked(deployment)}"
         f"gcloud builds submit --project={deployment.project} --region={deployment.region} "
-        "--config=cloudbuild.yaml "
+        f"--config=cloudbuild.yaml {_account(deployment, 'build')}"
         f"--gcs-source-staging-dir=gs://{deployment.sources_bucket}/source "
         f'--substitutions="{given},COMMIT_SHA=$(git rev-parse HEAD)"'
     )
@@ -103,10 +117,55 @@ def _checked(deployment: Deployment) -> str:
     return f"deploy/cloud/check_sources.sh {deployment.project}{name} &&\n  "
 
 
+def _account(deployment: Deployment, role: str) -> str:
+    """Return the flag of a build's account; the files spell those of ordinary projects."""
+    if ":" not in deployment.project:
+        return ""
+    name = f"projects/{deployment.project}/serviceAccounts/{deployment.account(role)}"
+    return f"--service-account={name} "
+
+
+def _check_services(deployment: Deployment, only_print: bool) -> None:
+    """Refuse a region without Eventarc or Cloud Scheduler; warn if it may have no builds."""
+    region = deployment.region
+    if region in NO_EVENTARC:
+        fix = f"Write another --region, such as {near(region, SCHEDULER)}"
+        raise click.UsageError(f"--region is {region!r}, where Eventarc does not run. {fix}")
+    if region not in SCHEDULER and (only_print or not _schedules(deployment)):
+        raise click.UsageError(
+            f"--region is {region!r}, where Cloud Scheduler does not run, as far as we know. Write "
+            f"another --region, such as {near(region, SCHEDULER)}; `gcloud scheduler locations "
+            "list` shows all, after its API is enabled"
+        )
+    if region not in ALWAYS_BUILDS:
+        click.echo(
+            f"Warning: Google lets some projects build only in {', '.join(ALWAYS_BUILDS)}. If "
+            "`gcloud builds submit` answers FAILED_PRECONDITION, ask Google for builds in "
+            f"{region}, or deploy in one of these regions.",
+            err=True,
+        )
+
+
+def _schedules(deployment: Deployment) -> bool:
+    """Ask Google whether Cloud Scheduler runs in the region; without an answer, it does not."""
+    command = ("scheduler", "locations", "list", f"--project={deployment.project}")
+    try:
+        listed = gcloud.describe(command, Patience(seconds=0, denied=0))
+    except gcloud.GcloudError:
+        return False
+    return any(each.get("locationId") == deployment.region for each in listed or ())
+
+
 def _number(deployment: Deployment, only_print: bool) -> str:
     if only_print:
-        return "PROJECT_NUMBER"
-    return str(gcloud.describe(("projects", "describe", deployment.project))["projectNumber"])
+        return NUMBER
+    project = gcloud.describe(("projects", "describe", deployment.project))
+    if project is None:
+        raise click.UsageError(
+            f"--project is {deployment.project!r}, which does not exist. Your projects: "
+            "gcloud projects list"
+        )
+    return str(project["projectNumber"])
 
 
 def _add_key(deployment: Deployment, console: Console) -> None:
@@ -123,12 +182,3 @@ def _add_key(deployment: Deployment, console: Console) -> None:
         stdin=key.strip(),
     )
     console.print(f"  W&B's API key: added to {deployment.secret}")
-
-
-def _print(phases: dict[str, list[list[Step]]]) -> None:
-    for title, groups in phases.items():
-        click.echo(f"# {title}")
-        for steps in groups:
-            for step in steps:
-                for command in [step.command] if step.command else step.updates(None):
-                    click.echo(gcloud.shown(command, step.stdin))

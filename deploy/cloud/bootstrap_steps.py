@@ -1,6 +1,7 @@
 """The steps of `bootstrap` that create: APIs, service agents, resources of a deployment."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,54 +13,9 @@ from deploy.cloud.buckets import foreign, refusal
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import GcloudError, Step
 from deploy.cloud.iam import custom_roles, repository_flags
+from deploy.cloud.inputs import ROOT
 from deploy.cloud.lifecycle import CONTEXTS, LEDGER, rule_of
 from deploy.cloud.marks import LABEL, require_ours
-
-APIS = (
-    "aiplatform",
-    "artifactregistry",
-    "cloudbuild",
-    "cloudfunctions",
-    "cloudresourcemanager",
-    "cloudscheduler",
-    "eventarc",
-    "iam",
-    "logging",
-    "pubsub",
-    "run",
-    "secretmanager",
-    "storage",
-)
-ENCRYPTING_APIS = (
-    "aiplatform",
-    "artifactregistry",
-    "cloudfunctions",
-    "eventarc",
-    "pubsub",
-    "run",
-    "secretmanager",
-)
-
-
-def enable_apis(deployment: Deployment) -> Step:
-    """Return the step that enables the APIs."""
-    names = [f"{api}.googleapis.com" for api in APIS]
-    command = ("services", "enable", *names, _project(deployment))
-    return Step(f"{len(names)} APIs", command)
-
-
-def service_agents(deployment: Deployment) -> Iterator[Step]:
-    """Yield the steps that create the service agents that need access to the KMS key.
-
-    Google creates some of them only at the first use of their service, which is too late.
-    """
-    if not deployment.kms_key:
-        return
-    project = _project(deployment)
-    yield Step("Cloud Storage's", ("storage", "service-agent", project))
-    for api in ENCRYPTING_APIS:
-        service = f"--service={api}.googleapis.com"
-        yield Step(f"{api}'s", ("beta", "services", "identity", "create", service, project))
 
 
 def resources(deployment: Deployment) -> Iterator[Step]:
@@ -127,7 +83,8 @@ def _bucket(deployment: Deployment, bucket: str, region: str, *flags: str) -> St
 
 def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = None) -> Step:
     """Return the step of a bucket whose name follows from the deployment's."""
-    flags = [f"--lifecycle-file={lifecycle}"] if lifecycle else []
+    # gcloud reads the file from the current folder
+    flags = [f"--lifecycle-file={os.path.relpath(ROOT / lifecycle)}"] if lifecycle else []
     if lifecycle == CONTEXTS:
         flags.append("--soft-delete-duration=0")  # else Google keeps deleted code for a week
     step = _bucket(deployment, bucket, deployment.region, *flags)

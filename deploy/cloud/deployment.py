@@ -15,13 +15,17 @@ from typing import Any
 
 import click
 
+from deploy.cloud.inputs import check_folder, problems
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
+from shared.core.accounts import service_account
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
 from shared.core.reserved import DEPLOYMENT, FIX, HOLDS, ReservedPlaces, bucket_name
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
+# without the launch-config, both would miss accounts of jobs
+IN_THE_CLONE = ("bootstrap", "doctor")
 ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "test", "images")  # "images" only with a builder
 
 
@@ -148,7 +152,7 @@ class Deployment:
 
     def account(self, role: str) -> str:
         """Return the e-mail address of one of our service accounts."""
-        return f"{self.name}-{role}@{self.project}.iam.gserviceaccount.com"
+        return service_account(f"{self.name}-{role}", self.project)
 
     def custom_role(self, role: str) -> str:
         """Return the id of one of our custom roles; Google allows no dash in it."""
@@ -161,7 +165,8 @@ class Deployment:
         return f"service-{self.number}@{service}.iam.gserviceaccount.com"
 
     def problems(self) -> Iterator[str]:
-        """Yield each bucket of the options and the launch-config that has another purpose."""
+        """Yield each option that Google would refuse, and each bucket with another purpose."""
+        yield from problems(self.project, self.region, self.name, self.staging_bucket, self.kms_key)
         if problem := self.reserved.problem(self.staging_bucket):
             yield f"--staging-bucket {problem}. {FIX}"
         for number, region in enumerate(self.config.ladder.regions):
@@ -221,6 +226,8 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         config: Path,
         **others: Any,
     ) -> None:
+        if click.get_current_context().info_name in IN_THE_CLONE:
+            check_folder(config)
         try:
             launch_config = read_launch_config(config) if config.exists() else LaunchConfig()
         except SettingsError as exc:

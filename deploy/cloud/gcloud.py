@@ -7,13 +7,18 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 from rich.console import Console
 
+from deploy.cloud import waiting
+from deploy.cloud.waiting import Passing, Patience
+
 AT_ONCE = 4  # gcloud spends most of its time starting and waiting
+SOON = 10  # seconds to wait for a permission that is not needed
+ROUNDS = 5  # of looking and changing, while others change the same resource
 NOT_FOUND = ("NOT_FOUND", "404")
 # gcloud prints google.rpc's word, or HTTP's number: `status=[404]`, `HTTPError 404:`, `: 404.`
 _STATUS = re.compile(
@@ -68,7 +73,8 @@ class Step:
     `describe` is a command that describes the resource; `updates` returns, for that description,
     the commands that bring it up to date. A step without `describe` is safe to repeat. A step
     without `command` creates nothing; for a missing resource, `updates` gets None.
-    `stdin` is the standard input of `command`.
+    `stdin` is the standard input of `command`. With `without`, a caller who lacks the permission
+    goes on; `without` says what then does not work.
     """
 
     name: str
@@ -76,14 +82,35 @@ class Step:
     describe: tuple[str, ...] = ()
     updates: Callable[[Any], Iterable[tuple[str, ...]]] = no_updates
     stdin: str = ""
+    without: str = ""
 
 
-def run(command: Sequence[str], stdin: str = "") -> str:
-    """Run `gcloud COMMAND` and return its output.
+def run(command: Sequence[str], stdin: str = "", patience: Patience | None = None) -> str:
+    """Run `gcloud COMMAND` and return its output; repeat it while its error passes by itself.
 
     Raises:
         GcloudError: it failed, or is not installed.
     """
+    patience = patience or Patience()
+    return patience.keep(lambda: _run(command, stdin), _passing, _name(command))
+
+
+def describe(command: Sequence[str], patience: Patience | None = None) -> Any:
+    """Return the description of a resource, or None if it does not exist."""
+    patience = patience or Patience()
+
+    def look() -> Any:
+        try:
+            return json.loads(_run([*command, "--format=json"], "") or "null")
+        except GcloudError as exc:
+            if exc.absent:
+                return None
+            raise
+
+    return patience.keep(look, _passing, _name(command))
+
+
+def _run(command: Sequence[str], stdin: str) -> str:
     if shutil.which("gcloud") is None:
         raise GcloudError("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
     done = subprocess.run(
@@ -99,31 +126,53 @@ def run(command: Sequence[str], stdin: str = "") -> str:
     return done.stdout
 
 
-def describe(command: Sequence[str]) -> Any:
-    """Return the description of a resource, or None if it does not exist."""
+def _passing(exc: Exception) -> Passing | None:
+    return waiting.passing(exc.stderr) if isinstance(exc, GcloudError) else None
+
+
+def _name(command: Sequence[str]) -> str:
+    """Return a command's words without its flags, to name it in a line."""
+    return shown([word for word in command if not word.startswith("-")])
+
+
+def carry_out(step: Step, patience: Patience | None = None) -> str:
+    """Carry out a step; return the result: done, created, updated, exists or skipped.
+
+    After a failure, looks again: if somebody else has changed the resource at the same time, the
+    rest is carried out. So two people can run the same steps at once.
+    """
+    patience = patience or Patience()
+    if step.without:
+        patience = replace(patience, denied=SOON)
     try:
-        return json.loads(run([*command, "--format=json"]) or "null")
+        return _carry_out(step, patience)
     except GcloudError as exc:
-        if exc.absent:
-            return None
+        if step.without and exc.denied:
+            return f"skipped, because you lack a permission. {step.without}"
         raise
 
 
-def carry_out(step: Step) -> str:
-    """Carry out a step; return the result: done, created, updated or exists."""
+def _carry_out(step: Step, patience: Patience) -> str:
     if not step.describe:
-        run(step.command, step.stdin)
+        run(step.command, step.stdin, patience)
         return "done"
-    there = describe(step.describe)
-    if there is None and step.command:
-        run(step.command, step.stdin)
-        return "created"
-    updates = list(step.updates(there))
-    for command in updates:
-        run(command)
-    if there is None:
-        return "created"
-    return "updated" if updates else "exists"
+    there = describe(step.describe, patience)
+    found = there is not None
+    for _ in range(ROUNDS):
+        create = there is None and bool(step.command)
+        commands = [step.command] if create else list(step.updates(there))
+        if not commands:
+            return "exists"
+        try:
+            for command in commands:
+                run(command, step.stdin if create else "", patience)
+        except GcloudError:
+            before, there = there, describe(step.describe, patience)
+            if there == before:
+                raise
+            continue
+        return "updated" if found else "created"
+    raise GcloudError(f"{step.name}: others change it all the time; try again later")
 
 
 def carry_out_all(groups: Iterable[Sequence[Step]], console: Console) -> None:
@@ -132,14 +181,21 @@ def carry_out_all(groups: Iterable[Sequence[Step]], console: Console) -> None:
     Raises:
         GcloudError: the first failure, after the running steps have ended.
     """
+    patience = Patience()
 
     def one_after_another(steps: Sequence[Step]) -> None:
         for step in steps:
-            console.print(f"  {step.name}: {carry_out(step)}", highlight=False, soft_wrap=True)
+            result = carry_out(step, patience)
+            console.print(f"  {step.name}: {result}", highlight=False, soft_wrap=True)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for future in [pool.submit(one_after_another, steps) for steps in groups]:
-            future.result()
+        try:
+            for future in [pool.submit(one_after_another, steps) for steps in groups]:
+                future.result()
+        except BaseException:
+            patience.ended.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def shown(command: Sequence[str], stdin: str = "") -> str:

@@ -23,6 +23,7 @@ from shared.adapters.wandb import (
     WandbSweeps,
 )
 from shared.config.settings import SubmitSettings, load
+from shared.core.accounts import service_account
 from shared.core.budget import Budget
 from shared.core.errors import LaunchError, NotAMessage, Retry
 from shared.core.launch import Backoff
@@ -126,7 +127,7 @@ def build_submit(settings: SubmitSettings) -> Submit:
         ),
         images=CloudBuildImages(
             f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",
-            f"{settings.launch_agent_name}-images@{settings.google_cloud_project}.iam.gserviceaccount.com",
+            service_account(f"{settings.launch_agent_name}-images", settings.google_cloud_project),
             settings.launch_agent_name,
             WandbFiles(wandb),
             settings.build_endpoint,

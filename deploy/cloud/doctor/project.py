@@ -6,7 +6,7 @@ from functools import partial
 from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
-from deploy.cloud.bootstrap_steps import APIS
+from deploy.cloud.bootstrap_services import APIS
 from deploy.cloud.buckets import STORAGE, foreign, own_buckets, refusal
 from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning

@@ -2,6 +2,7 @@
 
 import re
 
+from shared.core.accounts import service_account
 from shared.core.ports import CustomJobCall
 from shared.runspec.forms import hardware
 
@@ -21,9 +22,8 @@ def lower(value: str, _: CustomJobCall) -> str:
 def account(value: str, call: CustomJobCall) -> str:
     """Guess an account from IAM's form of a member, a resource name, or a name alone."""
     named = _MEMBER.sub("", value.strip()).rpartition("/")[2].lower()
-    domain = call.project.rpartition(":")[2]
-    is_name = re.fullmatch(r"[a-z][a-z0-9-]*", named) and not domain.isdecimal()
-    return f"{named}@{domain}.iam.gserviceaccount.com" if is_name else named
+    is_name = re.fullmatch(r"[a-z][a-z0-9-]*", named) and not call.project.isdecimal()
+    return service_account(named, call.project) if is_name else named
 
 
 def machine(value: str, call: CustomJobCall) -> str:
