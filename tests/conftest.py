@@ -14,6 +14,7 @@ from hypothesis import settings
 from deploy.local.environment import clean
 from deploy.local.processes import end_with_parent
 from shared.core import redaction
+from tests import error_texts, log_lines
 
 # Nothing of the caller's shell reaches a test or what it starts. The workers of xdist are children of a clean process.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -69,3 +70,10 @@ def _nobody_s_secrets() -> Iterator[None]:
     yield
     known.clear()
     known.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _lines_and_errors_as_described() -> Iterator[None]:
+    """Look at each log line and each error of the product that a test causes."""
+    with log_lines.compared(), error_texts.compared():
+        yield
