@@ -80,5 +80,5 @@ def test_a_text_is_left_without_them(text: str, left: str) -> None:
     ids=str,
 )
 def test_a_structure_is_left_without_them(value: object, left: object) -> None:
-    """What a name hides is hidden whatever it is, unless it is a count, a name or empty; the rest keeps its form."""
+    """A name hides any secret under it, but no count, name or empty value; the rest keeps its form."""
     assert redacted(value, ["known-1"]) == left
