@@ -288,8 +288,8 @@ def test_a_shown_notice_is_marked_if_asked(stage: Stage, mark: bool) -> None:
     """After Publish, a submit may have claimed the launch."""
     launch = stage.launch(notice="a notice", state=State.QUEUED, job_name="")
     stage.actor().warn(launch, mark=mark)
-    told = ["a warning", ("warn_item", QUEUE, "item", "a notice", "agent")]
-    assert stage.calls == [*told, *(["recording a warning", "write"] if mark else [])]
+    shown = ["a warning", ("warn_item", QUEUE, "item", "a notice", "agent")]
+    assert stage.calls == [*shown, *(["recording a warning", "write"] if mark else [])]
     assert stage.ledger.open[launch.key].entry.noticed is mark
 
 
