@@ -43,7 +43,7 @@ def form(**changed: Any) -> Form:
 
 
 @pytest.mark.parametrize(
-    ("written", "value", "said"),
+    ("written", "value", "wanted"),
     [
         (form(), None, ""),
         (form(required=True), None, "at: is missing. Write a name, such as abc."),
@@ -81,9 +81,9 @@ def form(**changed: Any) -> Form:
         (form(least=1), [0], ""),
     ],
 )
-def test_a_form_refuses_what_is_outside(written: Form, value: object, said: str) -> None:
+def test_a_form_refuses_what_is_outside(written: Form, value: object, wanted: str) -> None:
     """With the value and the fix; a guess only if it has the form."""
-    assert refusal(lambda: written.check(value, "at", call())) == said
+    assert refusal(lambda: written.check(value, "at", call())) == wanted
 
 
 def at_zero(count: int, number: int = 0) -> tuple[dict[str, Any], ...]:
@@ -92,7 +92,7 @@ def at_zero(count: int, number: int = 0) -> tuple[dict[str, Any], ...]:
 
 
 @pytest.mark.parametrize(
-    ("pools", "said"),
+    ("pools", "wanted"),
     [
         (at_zero(1), ""),
         (at_zero(0), f"{POOLS}[0].replica_count: is 0. Write 1: the first pool is the primary replica."),
@@ -104,10 +104,10 @@ def at_zero(count: int, number: int = 0) -> tuple[dict[str, Any], ...]:
         ),
     ],
 )
-def test_pools_are_counted(pools: tuple[dict[str, Any], ...], said: str) -> None:
+def test_pools_are_counted(pools: tuple[dict[str, Any], ...], wanted: str) -> None:
     """The refusal names the pool, also after an empty one."""
     shown = refusal(lambda: check(call(*pools), "x"))
-    assert shown.startswith(said) if said else shown == ""
+    assert shown.startswith(wanted) if wanted else shown == ""
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_pools_are_counted(pools: tuple[dict[str, Any], ...], said: str) -> None
 )
 def test_a_word_is_no_longer_than_linux_allows(container: dict[str, Any], at: str, size: int) -> None:
     """In bytes, with the name of a variable."""
-    said = (
+    wanted = (
         f"{POOLS}[0].container_spec.{at}: has {size} bytes, and Linux starts no program with more than 131071. "
         "Write it to a bucket, and let the program read it."
     )
     job = call({"container_spec": {"image_uri": "x", **container}})
-    assert refusal(lambda: check(job, "x")) == (said if at else "")
+    assert refusal(lambda: check(job, "x")) == (wanted if at else "")
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "wanted"),
     [
         ({}, ""),
         ({"experiment": "e", "experiment_run": "r", "service_account": "a@p.iam.gserviceaccount.com"}, ""),
@@ -148,9 +148,9 @@ def test_a_word_is_no_longer_than_linux_allows(container: dict[str, Any], at: st
         ),
     ],
 )
-def test_an_experiment_is_whole(run: dict[str, Any], said: str) -> None:
+def test_an_experiment_is_whole(run: dict[str, Any], wanted: str) -> None:
     """A run needs its experiment, and that needs an account."""
-    assert refusal(lambda: check(call(**run), "x")) == said
+    assert refusal(lambda: check(call(**run), "x")) == wanted
 
 
 TPU = {"machine_type": "ct5lp-hightpu-4t", "tpu_topology": "4x4"}
@@ -186,7 +186,7 @@ def test_what_google_does_not_show_is_a_warning(pools: tuple[dict[str, Any], ...
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "wanted"),
     [
         (
             {"machine_type": "v5litepod-4"},
@@ -287,10 +287,10 @@ def test_what_google_does_not_show_is_a_warning(pools: tuple[dict[str, Any], ...
     ],
     ids=str,
 )
-def test_a_machine_fits_together(spec: dict[str, Any], said: str) -> None:
+def test_a_machine_fits_together(spec: dict[str, Any], wanted: str) -> None:
     """Its type, its accelerators, its topology and its reservation."""
     shown = refusal(lambda: check_machine(spec, "at"))
-    assert shown.startswith(f"at.{said}") if said else shown == ""
+    assert shown.startswith(f"at.{wanted}") if wanted else shown == ""
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_what_a_machine_is_documented_with(spec: dict[str, Any], warnings: list[
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "wanted"),
     [
         (
             {"accelerator_type": "TPU_V5E"},
@@ -329,10 +329,10 @@ def test_what_a_machine_is_documented_with(spec: dict[str, Any], warnings: list[
     ],
     ids=str,
 )
-def test_a_new_tpu_is_no_accelerator(spec: object, said: str) -> None:
+def test_a_new_tpu_is_no_accelerator(spec: object, wanted: str) -> None:
     """The SDK's enum does not know it."""
     shown = refusal(lambda: check_generation(spec, "at"))
-    assert shown.startswith(said) if said else shown == ""
+    assert shown.startswith(wanted) if wanted else shown == ""
 
 
 def flex(*specs: object, **submit: Any) -> CustomJobCall:
@@ -345,7 +345,7 @@ L4 = {"machine_type": "g2-standard-8"}
 
 
 @pytest.mark.parametrize(
-    ("job", "said"),
+    ("job", "wanted"),
     [
         (flex(L4), ""),
         (flex(L4, timeout=7 * DAY), ""),
@@ -372,10 +372,10 @@ L4 = {"machine_type": "g2-standard-8"}
         (flex("a text"), ""),
     ],
 )
-def test_flex_start_is_for_some_machines(job: CustomJobCall, said: str) -> None:
+def test_flex_start_is_for_some_machines(job: CustomJobCall, wanted: str) -> None:
     """For seven days at most, and with the same machines in all pools."""
     shown = refusal(lambda: check_strategy(job, "x."))
-    assert shown.startswith(said) if said else shown == ""
+    assert shown.startswith(wanted) if wanted else shown == ""
 
 
 KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
