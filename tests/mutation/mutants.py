@@ -42,6 +42,7 @@ class Mutants:
         shutil.rmtree(FOLDER / "tests", ignore_errors=True)  # a deleted test would be run again
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]  # a mutant's tests are those of the folder
+        _remove_unfinished()
         say("Planting mutants in functions/ and shared/; only changed files take time …")
         set_mutant_under_test("mutant_generation")
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
@@ -115,6 +116,15 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
     names = sorted(names)
     random.Random(seed).shuffle(names)  # noqa: S311 - a sample, not a secret
     return names
+
+
+def _remove_unfinished() -> None:
+    """Remove a file that a run was writing when it was stopped: mutmut would take it for a whole one."""
+    for source in config().source_paths:
+        for path in (FOLDER / source).rglob("*.py"):
+            written_last = path.with_name(f"{path.name}.spans")
+            if not written_last.exists() or written_last.stat().st_mtime < path.stat().st_mtime:
+                path.unlink()
 
 
 def _leave_out_texts() -> None:
