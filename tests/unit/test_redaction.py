@@ -66,3 +66,28 @@ def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
     once = redacted(text)
     assert "hunter2" not in once
     assert redacted(once) == once
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ({"DB_PASSWORD": "pw"}, {"DB_PASSWORD": "[redacted]"}),
+        ({"DB_PASSWORD": ""}, {"DB_PASSWORD": ""}),
+        ({"DB_PASSWORD": True}, {"DB_PASSWORD": True}),
+        ({"DB_PASSWORD": 7}, {"DB_PASSWORD": "[redacted]"}),
+        ({"DB_PASSWORD": ["pw"]}, {"DB_PASSWORD": "[redacted]"}),
+        ({"DB_PASSWORD": {"a": "b"}}, {"DB_PASSWORD": {"a": "b"}}),
+        ({"my_token": 7}, {"my_token": 7}),
+        ({"my_token": "projects/p/secrets/s"}, {"my_token": "projects/p/secrets/s"}),
+        ({"key": "C major"}, {"key": "C major"}),
+        ({"WANDB_API_KEY": {"a": 1}}, {"WANDB_API_KEY": "[redacted]"}),
+        ({"name": "DB_PASSWORD", "value": {"a": 1}}, {"name": "DB_PASSWORD", "value": "[redacted]"}),
+        ({"name": "A", "value": "b"}, {"name": "A", "value": "b"}),
+        ({"known-1": "known-1", "a": ("known-1", 1, None)}, {"[redacted]": "[redacted]", "a": ["[redacted]", 1, None]}),
+        ([{"known-1"}, 1.5, False], [["[redacted]"], 1.5, False]),
+    ],
+    ids=str,
+)
+def test_a_structure_is_left_without_them(value: object, left: object) -> None:
+    """A name hides any secret under it, but no count, name or empty value; the rest keeps its form."""
+    assert redacted(value, ["known-1"]) == left
