@@ -36,7 +36,7 @@ GROUPS = {
     "Before the first deployment": {
         "migrate": Listed(
             "deploy.operate.migrate",
-            "Explain an agent's configuration, show the new file, and list the next steps.",
+            "Explain an agent's configuration, and show the new file.",
         ),
         "plan": Listed(
             "deploy.operate.plan", "Show the outcome of the items that wait in W&B's queues."

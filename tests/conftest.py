@@ -14,6 +14,7 @@ from hypothesis import settings
 from deploy.local.environment import clean
 from deploy.local.processes import end_with_parent
 from shared.core import redaction
+from tests import error_texts, log_lines
 
 # Nothing of the caller's shell reaches a test or what it starts. The workers of xdist are children of a clean process.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -36,6 +37,7 @@ for _number in (signal.SIGTERM, signal.SIGHUP):
 settings.register_profile("any machine", deadline=None)  # what an example takes depends on what else runs
 settings.load_profile("any machine")
 
+HERE = Path(__file__).parent
 LONGEST = (  # files that take half a minute or more: begun first, so that no worker ends with one of them
     "tests/deployment/test_whole_deployment.py",
     "tests/e2e/test_chaos.py",
@@ -69,3 +71,13 @@ def _nobody_s_secrets() -> Iterator[None]:
     yield
     known.clear()
     known.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _lines_and_errors_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Look at each log line and each error of the product that a test causes; other parts cause too many."""
+    if request.path.relative_to(HERE).parts[0] not in ("unit", "contract", "entrypoints"):
+        yield
+        return
+    with log_lines.compared(), error_texts.compared():
+        yield

@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import Step
-from deploy.cloud.iam import AT_BUILD, Binding, bind_command, bindings
+from deploy.cloud.iam import AT_BUILD, FIRST_DAYS, Binding, bind_command, bindings
 from deploy.cloud.iam_policies import has, policy_command, surplus
 
 
@@ -22,7 +22,9 @@ def bindings_by_resource(deployment: Deployment, *, prune: bool = False) -> dict
         if binding.kind not in AT_BUILD:
             groups[_group(binding)].append(binding)
     return {
-        group: [
+        group: [_renewals(deployment, wanted)]
+        if group == FIRST_DAYS
+        else [
             Step(
                 f"access to {wanted[0].resource}",
                 command=(),
@@ -35,6 +37,8 @@ def bindings_by_resource(deployment: Deployment, *, prune: bool = False) -> dict
 
 
 def _group(binding: Binding) -> str:
+    if binding.expires:
+        return FIRST_DAYS
     match binding.kind:
         case "project" | "sources":
             return "project"
@@ -52,14 +56,28 @@ def _updates(
 ) -> Iterator[tuple[str, ...]]:
     """Yield the commands that add missing bindings and, to prune, remove surplus ones."""
     for binding in wanted:
-        bind = bind_command(binding, deployment)
-        if binding.expires:
-            yield from _renewal(binding, bind, policy or {})
-        elif not has(policy, binding):
-            yield bind
+        if not has(policy, binding):
+            yield bind_command(binding, deployment)
     for each in surplus(deployment, wanted[0], policy):
         if prune and each.ours:
             yield each.remove
+
+
+def _renewals(deployment: Deployment, wanted: Sequence[Binding]) -> Step:
+    """Return the step of the bindings that end; only builds that create something need them."""
+
+    def updates(policy: Mapping[str, Any] | None) -> Iterator[tuple[str, ...]]:
+        for binding in wanted:
+            yield from _renewal(binding, bind_command(binding, deployment), policy or {})
+
+    return Step(
+        f"the build's access to {wanted[0].resource} until tomorrow",
+        command=(),
+        describe=policy_command(wanted[0], deployment),
+        updates=updates,
+        without="A build that creates a function or a topic, or that sets a policy, fails until "
+        "an owner runs bootstrap; other builds work",
+    )
 
 
 def _renewal(

@@ -1,16 +1,16 @@
 """The steps of `bootstrap` that create the repositories of images, and clean the functions'."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import Step
 from deploy.cloud.iam import repository_flags
+from deploy.cloud.inputs import ROOT
 from deploy.cloud.lifecycle import IMAGES
-
-ROOT = Path(__file__).parent.parent.parent
+from deploy.cloud.marks import LABEL, require_ours
 
 
 def repository_step(deployment: Deployment, repository: str) -> Step:
@@ -21,20 +21,24 @@ def repository_step(deployment: Deployment, repository: str) -> Step:
     # owner may move tags too, so doctor only reports it.
     fixed = [] if repository == deployment.repository else ["--immutable-tags"]
     create = ("artifacts", "repositories", "create", *flags, "--repository-format=docker")
-    command = (*create, *fixed, *key)
+    command = (*create, *fixed, *key, f"--labels={LABEL}={deployment.name}")
     step = Step(
         f"Artifact Registry repository {repository.rpartition('/')[2]}",
         command,
         describe=("artifacts", "repositories", "describe", *flags),
     )
-    if repository != deployment.repository:  # launches can need each image of theirs
+    # deployments can share the images of code jobs, and launches can need each of them
+    if repository != deployment.repository:
         return step
     clean = ("artifacts", "repositories", "set-cleanup-policies", *flags)
-    cleanup = (*clean, f"--policy={IMAGES}", "--no-dry-run")
+    # gcloud reads the file from the current folder
+    cleanup = (*clean, f"--policy={os.path.relpath(ROOT / IMAGES)}", "--no-dry-run")
 
     def updates(there: Mapping[str, Any] | None) -> Iterator[tuple[str, ...]]:
         if there is None:
             yield command
+        else:
+            require_ours(step.name, there, deployment)
         if not there or not _clean(there):
             yield cleanup
 

@@ -1,19 +1,19 @@
-"""The steps of `bootstrap` that create: APIs, service agents, resources of a deployment."""
+"""The steps of `bootstrap` that create the resources of a deployment."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deploy.cloud.bootstrap_identities import account_step, role_step
 from deploy.cloud.bootstrap_repositories import repository_step
+from deploy.cloud.buckets import foreign, refusal
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import GcloudError, Step
-from deploy.cloud.iam import (
-    Role,
-    custom_roles,
-)
+from deploy.cloud.iam import custom_roles
+from deploy.cloud.inputs import ROOT
 from deploy.cloud.lifecycle import (
     CONTEXTS,
     LEDGER,
@@ -22,53 +22,7 @@ from deploy.cloud.lifecycle import (
     SOURCES,
     rule_of,
 )
-
-APIS = (
-    "aiplatform",
-    "artifactregistry",
-    "cloudbuild",
-    "cloudfunctions",
-    "cloudresourcemanager",
-    "cloudscheduler",
-    "eventarc",
-    "iam",
-    "logging",
-    "pubsub",
-    "run",
-    "secretmanager",
-    "storage",
-)
-ENCRYPTING_APIS = (
-    "aiplatform",
-    "artifactregistry",
-    "cloudfunctions",
-    "eventarc",
-    "pubsub",
-    "run",
-    "secretmanager",
-)
-
-
-def enable_apis(deployment: Deployment) -> Step:
-    """Return the step that enables the APIs."""
-    names = [f"{api}.googleapis.com" for api in APIS]
-    command = ("services", "enable", *names, _project(deployment))
-    return Step(f"{len(names)} APIs", command)
-
-
-def service_agents(deployment: Deployment) -> Iterator[Step]:
-    """Yield the steps that create the service agents that need access to the KMS key.
-
-    Google creates some of them only at the first use of their service, which is too late.
-    """
-    project = _project(deployment)
-    if deployment.kms_key or deployment.ladder_keys:
-        yield Step("Cloud Storage's", ("storage", "service-agent", project))
-    if not deployment.kms_key:
-        return
-    for api in ENCRYPTING_APIS:
-        service = f"--service={api}.googleapis.com"
-        yield Step(f"{api}'s", ("beta", "services", "identity", "create", service, project))
+from deploy.cloud.marks import LABEL, require_ours
 
 
 def resources(deployment: Deployment) -> Iterator[Step]:
@@ -87,9 +41,9 @@ def resources(deployment: Deployment) -> Iterator[Step]:
         yield _bucket(deployment, bucket, region)
     yield _secret(deployment)
     for account in deployment.accounts:
-        yield _account(deployment, account)
+        yield account_step(deployment, account)
     for name, role in custom_roles(deployment).items():
-        yield _role(deployment, name, role)
+        yield role_step(deployment, name, role)
 
 
 def _project(deployment: Deployment) -> str:
@@ -122,16 +76,22 @@ def _bucket(
 
 def _own_bucket(deployment: Deployment, bucket: str, lifecycle: Path | None = None) -> Step:
     """Return the step of a bucket whose name follows from the deployment's."""
-    flags = [f"--lifecycle-file={lifecycle}"] if lifecycle else []
+    # gcloud reads the file from the current folder
+    flags = [f"--lifecycle-file={os.path.relpath(ROOT / lifecycle)}"] if lifecycle else []
     seconds = RESTORE_RECORDS if lifecycle == LEDGER else RESTORE_NOTHING
     step = _bucket(deployment, bucket, deployment.region, *flags, soft_delete=seconds)
     # provision sets the ledger's
     rule = rule_of(lifecycle) if lifecycle in (CONTEXTS, SOURCES) else None
-    return replace(
-        step,
-        describe=(*step.describe, "--raw"),
-        updates=partial(_bucket_updates, deployment, bucket, rule, flags, seconds),
-    )
+    label = f"--update-labels={LABEL}={deployment.name}"  # `create` has no such flag
+    mark = ("storage", "buckets", "update", f"gs://{bucket}", label)
+
+    def updates(there: Mapping[str, Any] | None) -> Iterator[tuple[str, ...]]:
+        if there is None:
+            yield from (step.command, mark)
+        else:
+            yield from _bucket_updates(deployment, bucket, rule, flags, seconds, there)
+
+    return Step(step.name, (), describe=(*step.describe, "--raw"), updates=updates)
 
 
 def _bucket_updates(
@@ -148,13 +108,11 @@ def _bucket_updates(
     read all that we write.
 
     Raises:
-        GcloudError: the bucket belongs to another project.
+        GcloudError: the bucket belongs to another project or deployment.
     """
-    if str(there["projectNumber"]) != deployment.number:
-        raise GcloudError(
-            f"gs://{bucket} belongs to the project number {there['projectNumber']}, not to "
-            f"{deployment.project}: choose another --name"
-        )
+    if number := foreign(there, deployment):
+        raise GcloudError(refusal(bucket, number, deployment))
+    require_ours(f"gs://{bucket}", there, deployment)
     differing = []
     if rule and rule not in there.get("lifecycle", {}).get("rule", ()):
         differing += flags
@@ -183,7 +141,10 @@ def _secret(deployment: Deployment) -> Step:
     project, secret = _project(deployment), deployment.secret
     return Step(
         f"secret {secret}",
-        ("secrets", "create", secret, "--replication-policy-file=-", project),
+        (
+            *("secrets", "create", secret, "--replication-policy-file=-", project),
+            f"--labels={LABEL}={deployment.name}",
+        ),
         stdin=json.dumps({"userManaged": {"replicas": [replica]}}),
         describe=("secrets", "describe", secret, project),
         updates=partial(_secret_updates, deployment),
@@ -192,6 +153,7 @@ def _secret(deployment: Deployment) -> Step:
 
 def _secret_updates(deployment: Deployment, there: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield the command that sets or clears the secret's KMS key, for its next version."""
+    require_ours(f"secret {deployment.secret}", there, deployment)
     replicas = there.get("replication", {}).get("userManaged", {}).get("replicas", ())
     keys = {one.get("customerManagedEncryption", {}).get("kmsKeyName", "") for one in replicas}
     if keys == {deployment.kms_key}:
@@ -202,47 +164,3 @@ def _secret_updates(deployment: Deployment, there: Mapping[str, Any]) -> Iterato
         yield (*update, f"--set-kms-key={deployment.kms_key}", where)
     else:
         yield (*update, "--remove-cmek")
-
-
-def _account(deployment: Deployment, account: str) -> Step:
-    project, email = _project(deployment), deployment.account(account)
-    title = f"--display-name={deployment.name}: {account}"
-    name = email.partition("@")[0]
-    return Step(
-        f"service account {email}",
-        ("iam", "service-accounts", "create", name, title, project),
-        describe=("iam", "service-accounts", "describe", email, project),
-    )
-
-
-def _role(deployment: Deployment, name: str, role: Role) -> Step:
-    project, role_id = _project(deployment), deployment.custom_role(name)
-    flags = (
-        f"--title={deployment.name}: {role.title}",
-        f"--permissions={','.join(role.permissions)}",
-        "--stage=GA",
-    )
-    undelete = ("iam", "roles", "undelete", role_id, project)
-    update = ("iam", "roles", "update", role_id, project, *flags)
-    return Step(
-        f"custom role {role_id}",
-        ("iam", "roles", "create", role_id, project, *flags),
-        describe=("iam", "roles", "describe", role_id, project),
-        updates=partial(_role_updates, set(role.permissions), undelete, update),
-    )
-
-
-def _role_updates(
-    permissions: set[str],
-    undelete: tuple[str, ...],
-    update: tuple[str, ...],
-    role: Mapping[str, Any],
-) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that update a role.
-
-    Google keeps a deleted role and its id for a week: it must be restored, not created.
-    """
-    if role.get("deleted"):
-        yield undelete
-    if set(role.get("includedPermissions", ())) != permissions:
-        yield update

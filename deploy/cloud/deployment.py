@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from deploy.cloud.inputs import check_folder, problems
 from deploy.cloud.names import Names
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 from shared.core.building import repository_of
@@ -18,6 +19,8 @@ from shared.core.reserved import FIX, HOLDS, ReservedPlaces
 
 FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
+# without the launch-config, both would miss accounts of jobs
+IN_THE_CLONE = ("bootstrap", "doctor")
 ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "test", "images")  # "images" only with a builder
 
 
@@ -112,7 +115,8 @@ class Deployment(Names):
         return self.config.key_secret.partition("/versions/")[0]
 
     def problems(self) -> Iterator[str]:
-        """Yield each bucket of the options that has another purpose, and each useless key."""
+        """Yield what Google would refuse, each bucket with another purpose, each useless key."""
+        yield from problems(self.project, self.region, self.name, self.staging_bucket, self.kms_key)
         if problem := self.reserved.problem(self.staging_bucket):
             yield f"--staging-bucket {problem}. {FIX}"
         for number, region in enumerate(self.config.ladder.regions):
@@ -191,6 +195,8 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         config: Path,
         **others: Any,
     ) -> None:
+        if click.get_current_context().info_name in IN_THE_CLONE:
+            check_folder(config)
         try:
             launch_config = read_launch_config(config) if config.exists() else LaunchConfig()
         except SettingsError as exc:

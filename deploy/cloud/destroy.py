@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -12,12 +13,18 @@ from google.cloud import storage
 from rich.console import Console
 
 from deploy.cloud import gcloud
+from deploy.cloud.buckets import UNREADABLE, foreign
 from deploy.cloud.deployment import ACCOUNTS, FUNCTIONS, Deployment, deployment_options
 from deploy.cloud.gcloud import Step
+from deploy.cloud.google import Google
 from deploy.cloud.iam import table
+from deploy.cloud.marks import of_nobody
+from deploy.cloud.places import check_region, places
 from deploy.cloud.provision import schedule, topics
 from deploy.cloud.provision.command import with_number
-from deploy.cloud.provision.parts import LABEL, Change
+from deploy.cloud.provision.parts import Change
+
+_UNREADABLE = "unreadable"
 
 
 @click.command()
@@ -31,9 +38,10 @@ from deploy.cloud.provision.parts import LABEL, Change
 def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
     """List the schedule, functions and topics of a deployment, ask, and delete them.
 
-    The command keeps resources without our label or description, the staging bucket, and running
-    jobs. Without --bootstrapped it also keeps the ledger: a new build of the same deployment
-    continues where this one ended.
+    The command shows the region and the age of what runs, and refuses another --region. It keeps
+    resources without the deployment's mark (label, title or description), buckets of other
+    projects, the staging bucket, and running jobs. Without --bootstrapped it also keeps the
+    ledger: a new build of the same deployment continues where this one ended.
 
     Needs gcloud, an owner's credentials, and application-default credentials.
 
@@ -41,29 +49,40 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
     Example:
       vertex-launch destroy --project=my-project --region=us-central1
 
-    Exit code 1 if you answer no, or if Google refuses a deletion.
+    Exit code 1 if you answer no, if the deployment runs in another region, or if Google refuses a
+    deletion.
     """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
     try:
         deployment = with_number(deployment)
+        found = places(Google(), deployment)
+        for place in found:
+            console.print(f"  {place}")
+        check_region(deployment, found)
         calls = [
             part.removal()
             for part in [*schedule.parts(deployment), *topics.parts(deployment)[::-1]]
         ]
         changes = [change for change in calls if change]
-        steps = existing(_functions(deployment))
-        later = existing(of_bootstrap(deployment)) if bootstrapped else []
+        kept: list[str] = []
+        steps = existing(_functions(deployment), kept)
+        later = existing(of_bootstrap(deployment), kept) if bootstrapped else []
+        for sentence in kept:
+            console.print(f"Kept: {sentence}.")
         if not (changes or steps or later):
             where = f"{deployment.project}, {deployment.region}"
             console.print(f"Nothing of {deployment.name} is left in {where}.")
             return
+        console.print("To delete:")
         for change in changes:
             console.print(f"  {change.resource}")
         for step in [*steps, *later]:
             console.print(f"  {step.name}")
-        _warn_of_open_launches(deployment, console)
+        if any(place.part.startswith("ledger") for place in found):
+            _warn_of_open_launches(deployment, console)
         if not yes:
-            click.confirm(f"Delete all of this from {deployment.project}?", abort=True)
+            which = f"(deployment {deployment.name}, region {deployment.region})"
+            click.confirm(f"Delete all of this from {deployment.project}? {which}", abort=True)
         scheduled = [change for change in changes if "/jobs/" in change.resource]
         _carry_out(scheduled, console)  # first, so that no call finds half a deployment
         gcloud.carry_out_all([[step] for step in steps], console)
@@ -81,35 +100,53 @@ def _carry_out(changes: list[Change], console: Console) -> None:
 
 @dataclass(frozen=True)
 class Removal:
-    """A resource, the command that deletes it, and whether its description says that it is ours."""
+    """A resource, the command that deletes it, and why its description tells to keep it."""
 
     name: str
     describe: tuple[str, ...]
     delete: tuple[str, ...]
-    ours: Callable[[Any], bool] = bool
+    keep: Callable[[Any], str]
 
 
-def existing(removals: Iterable[Removal]) -> list[Step]:
-    """Return the deletions of the resources that exist and are ours."""
+def existing(removals: Iterable[Removal], kept: list[str] | None = None) -> list[Step]:
+    """Return the deletions of the resources that exist and are ours; `kept` gets the others."""
     listed = list(removals)
     with ThreadPoolExecutor(gcloud.AT_ONCE) as pool:
-        found = pool.map(lambda removal: gcloud.describe(removal.describe), listed)
-    return [
-        Step(removal.name, removal.delete)
-        for removal, there in zip(listed, found, strict=True)
-        if there and removal.ours(there)
-    ]
+        found = list(pool.map(_described, listed))
+    steps = []
+    for removal, there in zip(listed, found, strict=True):
+        if not there or there.get("deleted"):
+            continue
+        if reason := there.get(_UNREADABLE) or removal.keep(there):
+            delete = gcloud.shown(removal.delete)
+            (kept if kept is not None else []).append(
+                f"{removal.name}: it {reason}. If it is yours: {delete}"
+            )
+        else:
+            steps.append(Step(removal.name, removal.delete))
+    return steps
+
+
+def _described(removal: Removal) -> Any:
+    """Return the description of a resource; of an unreadable bucket, the reason to keep it."""
+    try:
+        return gcloud.describe(removal.describe)
+    except gcloud.GcloudError as exc:
+        if exc.denied and removal.describe[0] == "storage":  # typical of a bucket of others
+            return {_UNREADABLE: UNREADABLE}
+        raise
 
 
 def _functions(deployment: Deployment) -> Iterator[Removal]:
     where = (f"--region={deployment.region}", f"--project={deployment.project}")
+    mark = partial(of_nobody, deployment=deployment)
     for verb in FUNCTIONS:
         name = deployment.function(verb)
         yield Removal(
             f"function {name}",
             ("functions", "describe", name, *where),
             ("functions", "delete", name, *where),
-            lambda there: bool(there.get("labels", {}).get(LABEL) == deployment.name),
+            mark,
         )
 
 
@@ -136,7 +173,7 @@ def of_bootstrap(deployment: Deployment) -> Iterator[Removal]:
                 f"{kind} {name}",
                 (*group, "describe", name, *where),
                 (*group, "delete", name, *where),
-                lambda there: not there.get("deleted"),
+                partial(of_nobody, deployment=deployment),
             )
     own = deployment.ledger_bucket, deployment.sources_bucket, deployment.own_contexts_bucket
     for bucket in (f"gs://{name}" for name in own):
@@ -144,8 +181,14 @@ def of_bootstrap(deployment: Deployment) -> Iterator[Removal]:
             f"bucket {bucket}",
             ("storage", "buckets", "describe", bucket, "--raw"),
             ("storage", "rm", "--recursive", bucket),
-            lambda there: str(there["projectNumber"]) == deployment.number,
+            partial(_keep_bucket, deployment),
         )
+
+
+def _keep_bucket(deployment: Deployment, there: Any) -> str:
+    if number := foreign(there, deployment):
+        return f"belongs to another project, number {number}"
+    return of_nobody(there, deployment)
 
 
 def _warn_of_open_launches(deployment: Deployment, console: Console) -> None:

@@ -8,14 +8,21 @@
 #     deploy/cloud/function.sh poll scheduler …
 # Run hold_traffic.sh before, and route.sh after it.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
+. deploy/cloud/patiently.sh
 verb=$1 caller=$2
 shift 2
 : "${PROJECT_ID:?}" "${_REGION:?}" "${_NAME:?}"
 : "${COMMIT_SHA:?is empty: add COMMIT_SHA=\$(git rev-parse HEAD) to --substitutions}"
 function="${_NAME}-${verb}"
 where=(--region="${_REGION}" --project="${PROJECT_ID}")
-account() { echo "${_NAME}-$1@${PROJECT_ID}.iam.gserviceaccount.com"; }
+# A project example.com:p has the accounts NAME@p.example.com.iam.gserviceaccount.com.
+domain=${PROJECT_ID#*:}
+if [[ ${PROJECT_ID} == *:* ]]; then domain+=".${PROJECT_ID%%:*}"; fi
+account() { echo "${_NAME}-$1@${domain}.iam.gserviceaccount.com"; }
 bucket_prefix="${PROJECT_ID//[.:]/-}-${_NAME}"
+
+set -- "${@//@${PROJECT_ID}.iam/@${domain}.iam}"
 
 # hold_traffic.sh has written what serves. The new revision gets no traffic before route.sh.
 optional=()
@@ -25,7 +32,10 @@ if [[ ! -e .previous/${function} ]]; then
   optional+=(--no-allow-unauthenticated)
 fi
 
+# Cloud Build sets it; the functions compare it with the owner of their buckets.
+: "${PROJECT_NUMBER:=$(gcloud projects describe "${PROJECT_ID}" --format='value(projectNumber)')}"
 settings="GOOGLE_CLOUD_PROJECT=${PROJECT_ID};VERTEX_LOCATION=${_REGION}"
+settings+=";GOOGLE_CLOUD_PROJECT_NUMBER=${PROJECT_NUMBER}"
 settings+=";LEDGER_BUCKET=${bucket_prefix}-ledger;SOURCES_BUCKET=${bucket_prefix}-sources"
 settings+=";CONTEXTS_BUCKET=${bucket_prefix}-contexts;LAUNCH_TOPIC=${_NAME}-requests"
 settings+=";LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CONFIG=${_LAUNCH_CONFIG:-launch-config.yaml}"
@@ -51,10 +61,11 @@ if [[ -n ${BUILD_ID:-} ]]; then
 fi
 # As in gcloud's own lists, ^@^A=1@B=2 separates by @ instead of ; for values with a semicolon.
 separator=";"
-if [[ ${_SETTINGS:-} =~ ^\^([^^]+)\^(.*)$ ]]; then
-  separator=${BASH_REMATCH[1]}
+if [[ ${_SETTINGS:-} == ^?*^* ]]; then
+  _SETTINGS=${_SETTINGS#^}
+  separator=${_SETTINGS%%^*}
   settings=${settings//;/"${separator}"}
-  _SETTINGS=${BASH_REMATCH[2]}
+  _SETTINGS=${_SETTINGS#*^}
 fi
 if [[ -n ${_SETTINGS:-} ]]; then settings+="${separator}${_SETTINGS}"; fi
 
@@ -87,7 +98,7 @@ else
 fi
 read -ra more <<<"${_FUNCTION_FLAGS:-}" # separated by spaces
 
-gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
+patiently gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
   --source=. --ignore-file=deploy/cloud/functions.gcloudignore \
   --entry-point="${verb}" --runtime=python312 \
   --ingress-settings=internal-only \
@@ -101,7 +112,7 @@ gcloud functions deploy "${function}" "${where[@]}" --gen2 --quiet \
 
 # The policy stays when a function is deployed again. The permission to set it ends.
 member="serviceAccount:$(account "${caller}")"
-callers=$(gcloud run services get-iam-policy "${function}" "${where[@]}" \
+callers=$(patiently gcloud run services get-iam-policy "${function}" "${where[@]}" \
   --flatten='bindings[].members' --filter='bindings.role=roles/run.invoker' \
   --format='value(bindings.members)')
 if grep -q '^all' <<<"${callers}"; then
@@ -111,7 +122,7 @@ if grep -q '^all' <<<"${callers}"; then
   exit 1
 fi
 if ! grep -qxF "${member}" <<<"${callers}" &&
-  ! gcloud functions add-invoker-policy-binding "${function}" "${where[@]}" \
+  ! patiently gcloud functions add-invoker-policy-binding "${function}" "${where[@]}" \
     --member="${member}"; then
   echo "${function}: ${member} cannot call it. A build can give access until the end of the day" \
     "after bootstrap: run bootstrap again, then build." >&2

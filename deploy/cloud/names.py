@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from shared.core.accounts import service_account
 from shared.core.reserved import DEPLOYMENT, bucket_name
 
 
@@ -78,7 +79,7 @@ class Names:
 
     def account(self, role: str) -> str:
         """Return the e-mail address of one of our service accounts."""
-        return f"{self.name}-{role}@{self.project}.iam.gserviceaccount.com"
+        return service_account(f"{self.name}-{role}", self.project)
 
     def custom_role(self, role: str) -> str:
         """Return the id of one of our custom roles; Google allows no dash in it."""

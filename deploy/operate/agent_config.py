@@ -16,6 +16,7 @@ from shared.config import unknown
 from shared.config.building import AGENTS_BUILDERS
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig
 from shared.config.settings import KINDS, variables
+from shared.config.settings.base import region
 
 UNKNOWN, UNSET, WRONG = "unknown", "not set", "your decision"
 _PLACES = ("environment.region", "environment.project")
@@ -81,7 +82,9 @@ def read(source: Source) -> AgentFile:
     )  # a place needs all its fields
     kept = with_variables(_with_queue(_without(written, wrong | whole)), source.around)
     config = LaunchConfig.model_validate(kept)
-    problems = [_problem(error["loc"], str(error["msg"]), written) for error in errors]
+    problems = [
+        _problem(error["loc"], unknown.message(error, LaunchConfig), written) for error in errors
+    ]
     problems += _misspelt(written)
     problems += _no_queue(config, wrong, written)
     problems += _unusable(config)
@@ -147,6 +150,12 @@ def _unusable(config: LaunchConfig) -> Iterator[Problem]:
         key = "environment.type"
         shown = printable("", config.environment.type)
         yield Problem(key, shown, printable("", problem.partition(". ")[0]), FIXES[key])
+    try:
+        region(config.environment.region)
+    except ValueError as exc:
+        problem, _, fix = str(exc).partition(". ")
+        shown = printable("", config.environment.region)
+        yield Problem("environment.region", shown, printable("", problem), fix)
     builder, building = config.builder, config.building()
     problem = building.problem
     if builder.type in AGENTS_BUILDERS and not (building.destination or problem):
@@ -226,6 +235,6 @@ def _problem(loc: tuple[int | str, ...], message: str, written: object) -> Probl
     return Problem(
         printable("", key),
         shown,
-        printable("", message.removeprefix("Value error, ")),
+        printable("", message),
         fix + _did_you_mean(known),
     )

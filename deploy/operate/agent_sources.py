@@ -7,6 +7,7 @@ wandb/helm-charts (charts/launch-agent) and of W&B's pages, old and new.
 
 import shlex
 import sys
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,15 +98,18 @@ def _read_object(place: str, kind: str, document: Mapping[str, Any], found: _Fou
         for item in _list(document.get("items")):
             _read(place, item, found)
     elif kind == "ConfigMap":
-        for key, value in _mapping(document.get("data")).items():
-            if key.endswith((".yaml", ".yml")):
+        data = _mapping(document.get("data"))
+        for key, value in data.items():
+            if key == IN_MAP or (IN_MAP not in data and str(key).endswith((".yaml", ".yml"))):
                 _inner(f"{place}, {key}", value, found)
             else:
                 found.around.append(Around("map", str(key), value))
     elif kind == "Secret":
+        if value := _in_secret(document):
+            _inner(f"{place}, {IN_MAP}", value, found)
         for section in ("data", "stringData"):
-            names = _mapping(document.get(section))
-            found.around += [Around("map", f"Secret.{name}", "[secret]") for name in names]
+            names = _mapping(document.get(section)).keys() - {IN_MAP}
+            found.around += [Around("map", f"Secret.{name}", "[secret]") for name in sorted(names)]
     elif values := _values_of(document):
         _read(place, values, found)
     else:
@@ -113,10 +117,21 @@ def _read_object(place: str, kind: str, document: Mapping[str, Any], found: _Fou
             found.around += _environment(container.get("env"))
 
 
+def _in_secret(document: Mapping[str, Any]) -> str:
+    """Return the agent's file in a Secret; empty if there is none."""
+    encoded = _mapping(document.get("data")).get(IN_MAP)
+    plain = _mapping(document.get("stringData")).get(IN_MAP)
+    try:
+        return str(plain or b64decode(str(encoded or "")).decode())
+    except ValueError as exc:
+        raise SettingsError(f"the {IN_MAP} of a Secret is not base64 of a text") from exc
+
+
 def _values_of(document: Mapping[str, Any]) -> object:
     """Return the chart's values in Flux's HelmRelease or Argo CD's Application."""
     spec = _mapping(document.get("spec"))
-    helm = _mapping(_mapping(spec.get("source")).get("helm"))
+    sources = map(_mapping, [spec.get("source"), *_list(spec.get("sources"))])
+    helm = next(filter(None, (_mapping(one.get("helm")) for one in sources)), {})
     values = spec.get("values") or helm.get("valuesObject") or helm.get("values")
     if isinstance(values, str):
         return next(iter(parse_documents(values.encode(), "the values")), None)
@@ -170,16 +185,17 @@ def _environment(value: object) -> list[Around]:
 
 
 def _variables(content: bytes, name: str) -> list[Around]:
-    """Return the variables of `env`, an --env-file, a shell's exports, or a systemd unit.
+    """Return the variables of `env`, an --env-file, a shell's exports, /proc, or a systemd unit.
 
     Other lines belong to a value of several lines, or to another part of the unit.
     """
-    lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
+    text = content.decode("utf-8-sig", "replace").replace("\0", "\n")  # of /proc/PID/environ
+    lines = ["".join(filter(str.isprintable, line)).strip() for line in text.splitlines()]
     in_unit = any(line.startswith("[") for line in lines)
     pairs: list[str] = []
     for line in lines:
         if not in_unit:
-            pairs.append(line.removeprefix("export "))
+            pairs.append(line.removeprefix("export ").removeprefix("declare -x "))
         elif line.startswith("Environment="):
             pairs += _words(line.removeprefix("Environment="))
     found = [one for pair in pairs if (one := _variable(pair))]

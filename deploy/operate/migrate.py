@@ -74,12 +74,12 @@ STOP = (
 )
 @click.option("--force", is_flag=True, help="Let --write replace an existing file.")
 def migrate(source: Path, variables: Path | None, target: Path | None, force: bool) -> None:
-    """Explain an agent's configuration, show the new file, and list the next steps.
+    """Explain an agent's configuration, and show the new file.
 
     LAUNCH_CONFIG is one of: the file of a `wandb launch-agent` that serves queues of type GCP
     Vertex (the agent's default is ~/.config/wandb/launch-config.yaml); the values of its Helm
-    chart; a Kubernetes ConfigMap, also among other objects. `-` reads stdin. --variables adds the
-    environment of an agent on a VM.
+    chart; a Kubernetes ConfigMap or Secret, also among other objects. `-` reads stdin. --variables
+    adds the environment of an agent on a VM.
 
     Prints each key with its meaning here: kept, moved, changes, no meaning here, or your decision.
     Then come problems, the new file as a difference, required settings that it lacks, permissions

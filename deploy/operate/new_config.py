@@ -18,7 +18,8 @@ from shared.config.section import Section
 _DEEPEST = 8  # levels of a file that a comparison shows; YAML can nest a value in itself
 _NAMES = ("key_secret",)  # whose value is the name of a secret
 _OURS = ("policy.", "requests.", "ladder.", "builder.git_credentials")  # no key of the agent
-_READ = ("queues", "builder", "registry", "environment")  # taken from the model, not as written
+_LIMITS = ("policy", "requests", "ladder")
+_READ = ("entity", "queues", "builder", "registry", "environment")  # as the model reads it
 
 
 def new_config(written: Mapping[str, Any], config: LaunchConfig) -> dict[str, Any]:
@@ -27,11 +28,17 @@ def new_config(written: Mapping[str, Any], config: LaunchConfig) -> dict[str, An
     `written` holds valid values only, and `config` is its model.
     """
     new: dict[str, Any] = {}
-    for name in (*written, *LaunchConfig.model_fields):
+    for name in dict.fromkeys((*written, *LaunchConfig.model_fields)):
+        if name not in LaunchConfig.model_fields:
+            continue
         value = _section(name, config) if name in _READ else written.get(name)
-        if name in LaunchConfig.model_fields and value not in (None, "", [], {}):
-            new[name] = value
-    return dict(_without_secrets(new))
+        if name in _LIMITS:  # an empty list there allows nothing, and each value has a known form
+            kept = value
+        else:
+            kept = _without_secrets(value) if not hides("", value) else None
+        if kept not in (None, "", [], {}):
+            new[name] = kept
+    return new
 
 
 def with_variables(written: Mapping[str, Any], around: tuple[Around, ...]) -> dict[str, Any]:
@@ -84,6 +91,8 @@ class _Plain(yaml.SafeDumper):
 
 def _section(name: str, config: LaunchConfig) -> Any:
     """Return a section as the functions understand it."""
+    if name == "entity":
+        return config.entity
     if name == "queues":
         return list(config.queues)
     if name == "environment":
@@ -111,8 +120,7 @@ def _dumped(section: Section) -> dict[str, Any]:
 def _without_secrets(value: Any) -> Any:
     """Return a value without texts that look like a secret: the file goes into a build's source."""
     if isinstance(value, dict):
-        kept = {key: _without_secrets(one) for key, one in value.items() if not hides("", one)}
-        return {key: one for key, one in kept.items() if one not in (None, [], {})}
+        return {key: _without_secrets(one) for key, one in value.items() if not hides("", one)}
     if isinstance(value, list):
         return [_without_secrets(one) for one in value if not hides("", one)]
     return value

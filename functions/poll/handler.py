@@ -12,7 +12,7 @@ import functions_framework
 from functions.poll.drain import Poll, PollLimits
 from functions.poll.report import Report
 from shared import log as logs
-from shared.adapters.gcs import GcsAgentBook, GcsLedger
+from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
@@ -52,7 +52,8 @@ def build_poll(settings: PollSettings) -> Poll:
             "max_jobs": settings.max_jobs,
         },
     )
-    ledger = GcsLedger(settings.ledger_bucket)
+    bucket = Bucket(settings.ledger_bucket, project_number=settings.google_cloud_project_number)
+    ledger = GcsLedger(bucket)
     graphql = Graphql(
         settings.wandb_base_url,
         settings.api_key,
@@ -62,7 +63,7 @@ def build_poll(settings: PollSettings) -> Poll:
     return Poll(
         run_queue=WandbRunQueue(graphql),
         ledger=ledger,
-        agents=GcsAgentBook(settings.ledger_bucket, settings.launch_agent_name),
+        agents=GcsAgentBook(bucket, settings.launch_agent_name),
         publisher=PubsubPublisher(settings.topic_path),
         clock=ledger.now,
         limits=limits,

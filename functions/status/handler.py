@@ -13,7 +13,7 @@ from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared import log as logs
 from shared.adapters.build.builds import CloudBuilds
-from shared.adapters.gcs import GcsLedger
+from shared.adapters.gcs import Bucket, GcsLedger
 from shared.adapters.logging import CloudLoggingJobLogs
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex.jobs import VertexJobs
@@ -52,7 +52,8 @@ def build_status(settings: StatusSettings) -> Status:
         listing_lag=timedelta(seconds=settings.listing_lag_seconds),
         backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
     )
-    ledger = GcsLedger(settings.ledger_bucket)
+    number = settings.google_cloud_project_number
+    ledger = GcsLedger(Bucket(settings.ledger_bucket, project_number=number))
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     return Status(
         ledger=ledger,

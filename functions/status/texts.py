@@ -13,11 +13,16 @@ def expired(job: Job) -> bool:
     return job.state == "JOB_STATE_EXPIRED"
 
 
+def reason_of(job: Job) -> str:
+    """Return the job's error, for an expired job with the word; empty without either."""
+    if not expired(job):
+        return job.error
+    return f"it expired: {job.error}" if job.error else "it expired."
+
+
 def error_of(job: Job) -> str:
-    """Return the job's error, or a text that replaces it; for an expired job, that it expired."""
-    if expired(job):
-        return f"it expired: {job.error}" if job.error else "it expired."
-    return job.error or "it gives no reason."
+    """Return the reason of a job's failure, or a text that replaces it."""
+    return reason_of(job) or "it gives no reason."
 
 
 def by_vertex(job: Job) -> str:

@@ -25,6 +25,7 @@ from functions.status.texts import (
     error_of,
     expired,
     no_machines,
+    reason_of,
     unseen_run,
 )
 from shared.core.console import console_link
@@ -119,9 +120,8 @@ def _failed(
         return NoAction()  # W&B may show a run a little later than it began
     link = console_link(job.name)
     if _foreign(entry, seen) and job.started_at:  # only its own W&B key can see whether it trained
-        reason = error_of(job)
-        warning = f"The job failed in Vertex AI: {reason} {unseen_run(entry, job)}"
-        return Finish(Outcome.FAILED, reason, report=False, warning=warning)
+        warning = f"The job failed in Vertex AI: {error_of(job)} {unseen_run(entry, job)}"
+        return Finish(Outcome.FAILED, reason_of(job), report=False, warning=warning)
     reason = NOT_STARTED
     if expired(job):
         reason = "The job expired in Vertex AI before it called wandb.init."
@@ -133,9 +133,8 @@ def _ended_with_run(job: Job, run: RunStatus) -> Decision:
     silent = is_own_failure(job.error) or not (job.error or expired(job))
     if silent and run.state in ("failed", "finished", "killed"):
         return Finish(Outcome.FAILED, job.error, report=False)
-    reason = error_of(job)
-    warning = f"The job ended in Vertex AI: {reason} {console_link(job.name)}"
-    return Finish(Outcome.FAILED, reason, report=False, warning=warning)
+    warning = f"The job ended in Vertex AI: {error_of(job)} {console_link(job.name)}"
+    return Finish(Outcome.FAILED, reason_of(job), report=False, warning=warning)
 
 
 def _stopped(entry: Entry, job: Job, seen: Observed) -> Decision:

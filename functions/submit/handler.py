@@ -12,7 +12,7 @@ from functions.submit.delivery import received
 from functions.submit.submit import Submit, SubmitTimings
 from shared import log as logs
 from shared.adapters.build.images import CloudBuildImages
-from shared.adapters.gcs import GcsLedger
+from shared.adapters.gcs import Bucket, GcsLedger
 from shared.adapters.vertex.submit import VertexCompute, argument_names
 from shared.adapters.wandb import (
     Graphql,
@@ -23,6 +23,7 @@ from shared.adapters.wandb import (
     WandbSweeps,
 )
 from shared.config.settings import SubmitSettings, load
+from shared.core.accounts import service_account
 from shared.core.budget import Budget
 from shared.core.errors import LaunchError, NotAMessage, Retry
 from shared.core.launch import Backoff
@@ -91,7 +92,8 @@ def build_submit(settings: SubmitSettings) -> Submit:
         reserved=settings.reserved,
     )
     wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
-    ledger = GcsLedger(settings.ledger_bucket)
+    number = settings.google_cloud_project_number
+    ledger = GcsLedger(Bucket(settings.ledger_bucket, project_number=number))
     preparation = Preparation(
         queues=WandbQueueConfigs(wandb),
         job_artifacts=WandbJobs(wandb),
@@ -125,10 +127,11 @@ def build_submit(settings: SubmitSettings) -> Submit:
         ),
         images=CloudBuildImages(
             f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",
-            f"{settings.launch_agent_name}-images@{settings.google_cloud_project}.iam.gserviceaccount.com",
+            service_account(f"{settings.launch_agent_name}-images", settings.google_cloud_project),
             settings.launch_agent_name,
             WandbFiles(wandb),
             settings.build_endpoint,
             git_credentials=settings.git_credentials,
+            project_number=settings.context_owner,
         ),
     )

@@ -26,6 +26,8 @@ Client = TypeVar("Client")
 
 REFUSALS = (google_errors.Unauthorized, google_errors.Forbidden)
 LONGEST = 1000  # characters of a reason
+OWNER_TIMEOUT = 10  # seconds
+OWNER_NEEDS = "the permission storage.buckets.get on this bucket: run `vertex-launch bootstrap`"
 _REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")  # REST errors begin with it
 # Storage's client would read the bucket's own record for traces: one more call and permission.
 _NO_SIDE_CALL = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
@@ -78,6 +80,30 @@ def storage_client() -> "storage.Client":
     client = storage.Client()
     without_redirections(client._http)  # noqa: SLF001 - no public attribute has its session
     return client
+
+
+def require_owner(client: "storage.Client", bucket: str, project_number: str, retry: Any) -> None:
+    """Require that a project owns a bucket; without a number, make no call.
+
+    Names of buckets are predictable: somebody else can have created this one, to receive what we
+    write (the class of CVE-2026-2473). Therefore a bucket that we may not read counts as theirs.
+
+    Raises:
+        Denied: another project owns the bucket, or the function may not see whose it is.
+        NotFound, and each other error of the client.
+    """
+    if not project_number:
+        return
+    try:
+        found = client.get_bucket(bucket, timeout=OWNER_TIMEOUT, retry=retry)
+    except google_errors.Forbidden as exc:
+        raise meaning(exc, f"gs://{bucket}: read whose it is", OWNER_NEEDS) from exc
+    if str(found.project_number) != project_number:
+        raise Denied(
+            f"gs://{bucket} belongs to the project number {found.project_number}, not to "
+            f"{project_number}: this function neither reads nor writes it. Bootstrap and deploy "
+            "under another --name"
+        )
 
 
 def meaning(

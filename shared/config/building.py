@@ -21,6 +21,7 @@ from shared.core.shorten import quoted
 AGENTS_BUILDERS = ("kaniko", "docker")
 BUILDERS = ("cloud-build", *AGENTS_BUILDERS)  # each means Cloud Build
 NO_BUILDERS = ("noop", "")
+GOOGLES = ("", "gcr", "gcp-artifact-registry")  # types of registries; the last is documented only
 _STORE = re.compile(rf"gs://{BUCKET}(/.*)?")
 _SECRET = re.compile(
     r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]+(/versions/[A-Za-z0-9_-]+)?", re.ASCII
@@ -138,7 +139,7 @@ class Registry(_Loose):
         """
         if self.uri or not (self.repository or self.image_name):
             return self.uri
-        if self.type not in ("", "gcr"):  # of AWS or Azure
+        if self.type not in GOOGLES:  # of AWS or Azure
             return f"{self.type} {self.repository}"
         host, name = f"{self.region or region}-docker.pkg.dev", self.image_name
         return f"{host}/{self.project or project}/{self.repository}/{name}"

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import (
     BeforeValidator,
     Field,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -40,6 +41,9 @@ KeySecret = Annotated[
     str, Field(pattern=r"^(projects/[^/]+/secrets/[A-Za-z0-9_-]+(/versions/[a-z0-9-]+)?)?$")
 ]
 
+# folded text (`>`) ends with the end of its line
+Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
+
 
 def _json(value: list[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
@@ -66,8 +70,8 @@ class Environment(Section):
     """
 
     type: AnyText = GCP
-    region: str = ""
-    project: str = ""
+    region: Stripped = ""
+    project: Annotated[Stripped, Field(coerce_numbers_to_str=True)] = ""  # or the project's number
 
     @model_validator(mode="before")
     @classmethod
@@ -100,7 +104,7 @@ class Scheduler(Section):
 class LaunchConfig(Section):
     """The whole file; other keys are ignored. The agent does not know the last four."""
 
-    entity: str = ""
+    entity: Stripped = ""
     queues: Annotated[tuple[str, ...], BeforeValidator(_one_queue)] = ()
     max_jobs: Annotated[int, Field(ge=-1)] = 1
     max_schedulers: Annotated[int, Field(ge=-1)] = 1

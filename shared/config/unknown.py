@@ -71,6 +71,8 @@ def variables(environment: Iterable[str], known: Iterable[str]) -> dict[str, str
 
 def message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     """Return pydantic's message about a model; of a key that it forbids, the known one."""
+    if error["type"] == "string_type":  # YAML reads 123 as a number, and no as false
+        return f"{error['msg']}; put a number, a date, yes or no in quotes"
     if error["type"] != "extra_forbidden":
         return str(error["msg"]).removeprefix("Value error, ")
     *places, name = error["loc"]

@@ -1,5 +1,6 @@
 """Read a YAML file written by hand, in bounded time and memory for any content."""
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ from shared.core.shorten import shown
 MAX_BYTES = 100_000  # PyYAML takes a second for them; a launch-config has a few hundred
 MAX_ALIASES = 10  # with `<<` each can multiply the content of those before it
 _SHOWN = 200  # characters of a message of PyYAML, which quotes the file
+_BAD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 # PyYAML lets these pass: for a 13th month, !!int x, !!bool x, !!timestamp x, 1:1:…:1.5
 _OF_VALUES = (ValueError, LookupError, AttributeError, OverflowError)
 
@@ -30,6 +32,14 @@ class _Loader(yaml.SafeLoader):
                     f"it has more than {MAX_ALIASES} aliases (*name): write their values out"
                 )
         return super().compose_node(parent, index)
+
+    def compose_scalar_node(self, anchor: dict[Any, yaml.Node]) -> yaml.ScalarNode:
+        """Refuse characters that cannot be sent, or that a terminal obeys."""
+        node = super().compose_scalar_node(anchor)
+        if bad := _BAD.search(node.value):
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(f"it has the character {bad[0]!a} in line {line}. Remove it")
+        return node
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         """Refuse a key that appears twice: PyYAML drops the first value without a word."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.core.asjson import as_mapping
 from shared.core.bounded_json import check_values, one_at_a_time
@@ -180,9 +180,14 @@ def _without_user(remote: str) -> tuple[str, bool]:
     user, colon, password = login.partition(":")
     if url.scheme == "ssh":  # git logs in as this user
         return url._replace(netloc=f"{user}{at}{host}").geturl(), bool(password)
-    harmless = not at or colon or user in _USERS or f"/{user}/" in url.path
+    harmless = not at or colon or user in _USERS or f"/{user}/" in url.path or _names_user(url)
     secret = bool(password) or not harmless or redacted(user) != user  # a token's form
     return (remote if secret else url._replace(netloc=host).geturl()), secret
+
+
+def _names_user(url: SplitResult) -> bool:
+    """Tell whether a URL is Bitbucket's, of its cloud or of a server: it names who copied it."""
+    return url.hostname == "bitbucket.org" or url.path.startswith("/scm/")
 
 
 def _commit(path: str, git: Mapping[str, Any]) -> str:

@@ -79,7 +79,8 @@ _VALUE = re.compile(r"(\\*[\"'])(.{0,5000}?)\1|[^\s\"'&<>]{1,80}+", re.DOTALL)
 _REST = re.compile(r"[^\s\"'&<>]*+(?:[\"'][^\s\"'&<>,;)}\]]+)*+")  # of a value that no quotes end
 _PLAIN = re.compile(  # values that are no secrets, whatever their name is
     r"(?i)none|null|nil|true|false|yes|no|unset|set|empty|missing|invalid|str|int|string|bytes"
-    r"|a|an|the|it|its|is|has|was|not|must|can|cannot|should|field|input|value|write|this|which|in"
+    r"|a|an|the|it|its|is|has|was|not|must|can|cannot|should|contains|appears|field|input|value"
+    r"|write|this|which|in"
     r"|basic|bearer|token|digest|negotiate|self\.\w+|projects/[\w/.-]+|gs://[\w/.-]+"
     r"|\$\{\w+\}|\$[A-Z_]+|%\w|<[^<>]*>?|\[[^\[\]]*\]|\{\w*\}?|[\[(]|\*+|\.+|…|[0-9.]{1,3}"
 )
@@ -162,7 +163,7 @@ def _without_values(text: str) -> str:
         if not found:
             continue
         value = found[2] if found[1] else found[0].rstrip(",;)}]")
-        plain = not value or REDACTED in value or _PLAIN.fullmatch(value)
+        plain = not value or REDACTED in found[0] or _PLAIN.fullmatch(value)
         if plain or (begins[begin] and _is_word(value)):
             continue
         first, last = found.span(2)

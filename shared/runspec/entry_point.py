@@ -53,6 +53,8 @@ def _place_of_script(words: list[str], *, is_python: bool) -> int:
     for place, word in enumerate(words[1:], 1):
         if word in ("-m", "-c"):
             return 0
+        if is_python and words[place - 1] in ("-W", "-X"):  # its value
+            continue
         if not word.startswith("-") and word.lower().endswith(_SCRIPT):
             return place
         if is_python and not word.startswith("-"):

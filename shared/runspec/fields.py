@@ -33,6 +33,11 @@ def found(value: object) -> str:
     return _NAMES.get(type(value), type(value).__name__)
 
 
+def is_empty(value: object) -> bool:
+    """Tell whether a value says nothing: null, false, or an empty text, list or object."""
+    return value is None or value is False or value in ("", [], {})
+
+
 def wrong(path: str, wanted: str, value: object, fix: str = "") -> Reject:
     """Return the refusal of a value of a wrong type."""
     return Reject(path, f"should be {wanted}, but is {found(value)}", fix)
@@ -50,8 +55,8 @@ def mapping(value: object, path: str, fix: str = "") -> dict[str, Any]:
 
 
 def items(value: object, path: str, fix: str = "") -> list[Any]:
-    """Return a list; null counts as empty."""
-    if value is None:
+    """Return a list; null counts as empty, and {}, which older clients of W&B send for no args."""
+    if value is None or value == {}:
         return []
     if not isinstance(value, list):
         fix = fix or ("Write a list of objects: [{…}]." if isinstance(value, dict) else "")
@@ -64,7 +69,8 @@ def text(value: object, path: str, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise wrong(path, "a text", value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        raise wrong(path, "a text", value, "Write it in quotes." if number else "")
     return value
 
 

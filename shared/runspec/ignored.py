@@ -8,7 +8,10 @@ from shared.runspec.model import RESOURCES, RunSpec
 
 # fields that W&B's agent reads, or has read
 OF_THE_AGENT = {
+    "build": "the operator's launch-config says how images are built",
     "builder": "the operator's launch-config says how images are built",
+    "cuda": "the image decides whether it has CUDA",
+    "cuda_version": "the image decides whether it has CUDA",
     "python_version": "a code job runs in its base image",
     "registry": "the operator's launch-config says where built images are stored",
 }
@@ -26,7 +29,9 @@ def _ignored(
     if (raw.get("docker") or {}).get("user_id"):
         yield "docker.user_id", "the image decides its user"
     for name in ("git", "uri"):
-        if raw.get(name) and not spec.is_scheduler:
+        value = raw.get(name)
+        says = any(value.values()) if isinstance(value, dict) else value
+        if says and not spec.is_scheduler:
             yield name, "the image or the job decides which code runs"
     if raw.get("image_uri") and spec.image != raw["image_uri"]:
         yield "image_uri", "docker.docker_image is not empty"

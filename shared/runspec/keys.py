@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from shared.core.errors import Reject
 from shared.core.shape import Shape
-from shared.core.shorten import shown
+from shared.core.shorten import quoted, shown
 from shared.core.spelling import holding, nearest, plain, same
 from shared.runspec.arguments import ArgumentNames
-from shared.runspec.fields import found
+from shared.runspec.fields import found, is_empty
 from shared.runspec.ignored import OF_THE_AGENT
 from shared.runspec.model import EXAMPLE, RESOURCES, Draft
 from shared.runspec.spellings import FIXES
@@ -25,7 +25,16 @@ _TEXTS = (
     *("resource", "template_variables", "_wandb_api_key", "_resume_count"),
 )
 # known, but no place to write a key: refused later, or ignored with a warning
-_NO_PLACES = ("python_package_spec", "credentials", "sync", "python_version", "registry")
+_NO_PLACES = (
+    *("python_package_spec", "credentials", "sync"),
+    *(name for name in OF_THE_AGENT if name != "builder"),
+)
+# what `wandb launch-sweep` has used and leaves in the items of its runs, and names of other clients
+_OF_THE_CLIENT = (
+    *("queue", "queue_name", "queue_entity", "project_queue", "run_queue_project", "priority"),
+)
+# where clients of other versions write empty fields of their own, such as `cuda: false`
+_CLIENTS_PLACES: tuple[Place, ...] = ((), ("docker",), ("git",), ("overrides",), ("resource_args",))
 _LIKE = 0.8  # of a name at another place, so that no strange one is suggested
 _ANY = Shape()
 
@@ -33,16 +42,17 @@ _ANY = Shape()
 def check_keys(draft: Draft, names: ArgumentNames) -> None:
     """Refuse the first unknown key of a launch's run spec.
 
-    W&B's server adds fields to an item; their names begin with an underscore.
+    W&B's server adds fields to an item; their names begin with an underscore. Its client leaves
+    there what it has used itself. An empty field is nothing to lose where clients write fields.
 
     Raises:
         Reject: naming the key's path, and the place where it belongs or the nearest known name.
     """
     raw = dict(draft.launch.run_spec)
     if draft.launch.entry.from_queue:
-        raw = {name: value for name, value in raw.items() if not str(name).startswith("_")}
+        raw = {name: value for name, value in raw.items() if not _is_wandbs(str(name))}
     check(raw, _run_spec(names))
-    _check_resources(raw.get("resource_args"))
+    _check_resources(raw.get("resource_args"), draft.spec.resource)
 
 
 def check(value: object, tree: Shape, root: str = "") -> None:
@@ -54,6 +64,10 @@ def check(value: object, tree: Shape, root: str = "") -> None:
         fix = _fix(key, place, tree)
         held = "" if isinstance(inner, dict | list) else f"; its value is {found(inner)}"
         raise Reject(step(path, key), f"is not known here{held}", fix)
+
+
+def _is_wandbs(name: str) -> bool:
+    return name.startswith("_") or name in _OF_THE_CLIENT
 
 
 def step(path: str, key: str) -> str:
@@ -101,7 +115,8 @@ def _unknown(
         for key, inner in value.items():
             name = str(key)
             if key not in shape.fields:
-                yield place, path, name, inner
+                if not (place in _CLIENTS_PLACES and is_empty(inner)):
+                    yield place, path, name, inner
             else:
                 known = shape.fields[key]
                 below = (*place, _component(name, known))
@@ -116,8 +131,8 @@ def _fix(key: str, place: Place, tree: Shape) -> str:
     here = [name for name in level.fields if name not in _NO_PLACES and not name.startswith("_")]
     places = {name: at for name, at in _places(tree).items() if name not in here}
     fix = FIXES.get(plain(key), "")
-    word_of = holding(key, here)
-    if near := same(key, here) or (fix and word_of):
+    word_of = holding(key, [name for name in here if not name.startswith("disable_")])
+    if near := same(key, here) or (word_of in fix and word_of):
         return f"Did you mean {near}?"
     if fix:
         return fix
@@ -166,9 +181,10 @@ def _common(one: Place, other: Place) -> int:
     return next(unlike, min(len(one), len(other)))
 
 
-def _check_resources(arguments: object) -> None:
+def _check_resources(arguments: object, resource: str) -> None:
     """Refuse the configuration of another type of queue."""
+    kind = f"; the item's resource is {quoted(resource, 40)}" if resource else ""
     for name in _OTHER_QUEUES:
         if isinstance(arguments, dict) and arguments.get(name):
-            problem = "configures a queue of another type, and this deployment serves Vertex AI"
+            problem = f"configures a queue that is not for Vertex AI{kind}"
             raise Reject(f"resource_args.{name}", problem, EXAMPLE)

@@ -17,18 +17,19 @@ from shared.runspec.buckets import base_output_dir
 from shared.runspec.fields import text
 from shared.runspec.forms import check_strategy
 from shared.runspec.policy import admit
+from shared.runspec.walk import values
 
 DEFAULT = "STANDARD"  # Vertex AI's default strategy
-OF_ONE_REGION = {  # arguments that name a regional resource
-    "spec": ("persistent_resource_id", "encryption_spec_key_name"),
-    "run": (
-        "network",
-        "tensorboard",
-        "experiment",
-        "persistent_resource_id",
-        "psc_interface_config",
-    ),
-}
+OF_ONE_REGION = (  # arguments that name a regional resource
+    "spec.persistent_resource_id",
+    "spec.encryption_spec_key_name",
+    "spec.worker_pool_specs[].machine_spec.reservation_affinity.values",
+    "run.network",
+    "run.tensorboard",
+    "run.experiment",
+    "run.persistent_resource_id",
+    "run.psc_interface_config",
+)
 
 
 def place_of(call: CustomJobCall) -> str:
@@ -135,9 +136,5 @@ def _strategy(call: CustomJobCall) -> str:
 
 def _of_one_region(call: CustomJobCall) -> list[str]:
     given = {"spec": call.constructor, "run": call.submit}
-    return [
-        f"{part}.{name}"
-        for part, names in OF_ONE_REGION.items()
-        for name in names
-        if given[part].get(name)
-    ]
+    named = (each for field in OF_ONE_REGION for each in values(given, field))
+    return [path for path, value in named if value]

@@ -51,5 +51,5 @@ def location(value: object, path: str, default: str, known: Collection[str] = ()
 
 def _plain(region: str) -> str:
     """Return a region's name in Google's spelling; eu-west-1 is one of AWS."""
-    plain = re.sub(r"[_ ]", "-", region[:_LONGEST])
+    plain = re.sub(r"[_ ]", "-", region.rpartition("/")[2][:_LONGEST])
     return re.sub(r"^eu-", "europe-", re.sub(r"-(\d+)$", r"\1", plain))

@@ -196,8 +196,9 @@ def _move(spec: dict[str, Any], run: dict[str, Any], path: str) -> list[str]:
         fix = "Leave it out: the job runs as run.service_account."
         raise Reject(f"{path}.spec.credentials", "cannot be set in a queue", fix)
     if account := spec.pop("service_account", None):
+        used = "it was ignored" if run.get("service_account") else "it was used anyway"
         run["service_account"] = run.get("service_account") or account
-        warnings.append("service_account belongs under run, not under spec; it was used anyway")
-    if run.pop("sync", None) is not None:
+        warnings.append(f"service_account belongs under run, not under spec; {used}")
+    if run.pop("sync", None):
         warnings.append("sync was ignored: a launch never waits for its job")
     return warnings

@@ -78,9 +78,10 @@ def _check_settings(scheduler: SchedulerDefaults, *, own_machine: bool, own_imag
         missing.append("LAUNCH_SCHEDULER_IMAGE (scheduler.image in the launch-config)")
         written.append("docker_image")
     if missing:
-        problem = f"is a sweep's scheduler, and {' and '.join(missing)} is not set"
+        verb, them = ("are", "them") if missing[1:] else ("is", "it")
+        problem = f"is a sweep's scheduler, and {' and '.join(missing)} {verb} not set"
         fix = (
-            "Ask the operator of this deployment to set it, "
+            f"Ask the operator of this deployment to set {them}, "
             f"or write {' and '.join(written)} under scheduler in the sweep."
         )
         raise Reject("uri", problem, fix)

@@ -6,6 +6,7 @@ text can also stand for a number or a flag.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,12 +103,23 @@ def _choice(value: object, path: str, choices: Mapping[str, int]) -> str | None:
     if not name:
         return None
     if name not in choices:
-        longer = [choice for choice in choices if f"_{name}_" in f"_{choice}_"]
-        near = longer[0] if len(longer) == 1 else nearest(name, choices)
+        near = " or ".join(_nearest(name, choices))
         meant = f"Did you mean {near}? " if near else ""
         problem = f"is {quoted(value)}, which Vertex AI does not know"
         raise Reject(path, problem, meant + _valid(choices))
     return name
+
+
+def _nearest(name: str, choices: Mapping[str, int]) -> list[str]:
+    """Return the choices that a name means: with its numbers, as another number is another GPU."""
+    numbered = {word for word in name.split("_") if re.search(r"\d", word)}
+    if numbered:
+        shared = {choice: len(numbered & set(choice.split("_"))) for choice in choices}
+        most = max(shared.values(), default=0)
+        return [choice for choice, count in shared.items() if most and count == most]
+    longer = [choice for choice in choices if f"_{name}_" in f"_{choice}_"]
+    near = longer[0] if len(longer) == 1 else nearest(name, choices)
+    return [near] if near else []
 
 
 def _valid(choices: Mapping[str, int]) -> str:

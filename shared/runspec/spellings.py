@@ -59,15 +59,15 @@ _FIXES = {
     ),
     "Write timeout under run, in seconds.": (
         "active_deadline_seconds job_timeout max_run_duration max_run_time max_runtime "
-        "maximum_run_time_hours stopping_condition timeout_seconds wall_time"
+        "maximum_run_time_hours stopping_condition time_limit timeout_seconds wall_time walltime"
     ),
     "Write max_wait_duration under run, in seconds.": "max_wait max_wait_time queue_timeout",
     "Write restart_job_on_worker_restart or disable_retries under run.": (
         "backoff_limit max_retries max_restarts restart restart_policy retries retry_policy"
     ),
     "Write replica_count in a pool.": (
-        "completions instance_count node_count nodes num_nodes num_workers parallelism replicas "
-        "worker_count workers"
+        "autoscaling_spec completions instance_count node_count nodes num_nodes num_workers "
+        "parallelism replicas worker_count workers"
     ),
     "Write boot_disk_type and boot_disk_size_gb under disk_spec of a pool.": (
         "boot_disk boot_disk_size disk disk_size disk_size_gb disk_type ephemeral_storage "
@@ -100,12 +100,24 @@ _FIXES = {
     "This is for Kubernetes. Write the job as arguments of CustomJob under spec and run.": (
         "additional_services api_version init_containers kind sidecars"
     ),
+    "Write experiment under run, and experiment_run for one of its runs.": "experiment_name",
+    "Write enable_web_access under run.": "web_access",
+    "Write reservation_affinity under machine_spec of a pool.": "reservation reservation_name",
+    "A launch never waits for its job. Leave it out.": "async block wait wait_for_completion",
+    "The SDK's CustomJob has no such argument. Leave it out.": (
+        "dashboard_access enable_dashboard_access min_gpu_driver_version models "
+        "multihost_gpu_node_count protected_artifact_location_id"
+    ),
+    "Vertex AI writes this field itself. Leave it out.": (
+        "create_time end_time error etag satisfies_pzi satisfies_pzs start_time state update_time "
+        "web_access_uris"
+    ),
     "Write a variable as {name: …, value: …}.": "key",
     "The operator's launch-config sets how images are built; a queue writes builder.base_image.": (
         "build build_config build_context_store build_job_name destination kaniko registry"
     ),
     "Choose the queue with `wandb launch --queue`, or in the queue field of a request.": (
-        "project_queue queue queue_entity queue_name queues run_queue"
+        "project_queue queue queue_entity queue_name queues run_queue run_queue_project"
     ),
     "Vertex AI pulls images with its own service agent. Grant it roles/artifactregistry.reader.": (
         "image_pull_policy image_pull_secrets registry_auth"

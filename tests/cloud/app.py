@@ -32,6 +32,13 @@ class Fault:
     status: int
     times: int
     lost: bool
+    message: str = "The service failed."
+    name: str | None = None
+
+    @property
+    def refusal(self) -> Answer:
+        """Return what the call gets."""
+        return Refusal(self.status, self.message, self.name).answer()
 
     def strikes(self, call: Call) -> bool:
         """Return whether this call fails, and count it."""
@@ -80,9 +87,8 @@ class Server:
     def answer(self, call: Call) -> Answer:
         """Answer one call; a refusal is Google's JSON error."""
         fault = next((fault for fault in self.faults if fault.strikes(call)), None)
-        failed = Refusal(fault.status if fault else 503, "The service failed.").answer()
         if fault and not fault.lost:
-            return failed
+            return fault.refusal
         try:
             self._authorize(call)
             answered = self._handler(call)(call)
@@ -92,7 +98,7 @@ class Server:
         except Refusal as refusal:
             return refusal.answer()
         if fault:
-            return failed
+            return fault.refusal
         return answered if isinstance(answered, Answer) else Answer(json.dumps(answered).encode())
 
     def _handler(self, call: Call) -> Handler:

@@ -36,6 +36,13 @@ class Iam(Service):
             return {"permissions": []}
         return super().answer(call)
 
+    def collection(self, call: Call, name: str, version: str) -> Json | Answer:
+        """List service accounts under the name that IAM gives the field; else apply the shared rules."""
+        answer = super().collection(call, name, version)
+        if call.method == "GET" and isinstance(answer, dict) and "serviceAccounts" in answer:
+            return {"accounts": answer["serviceAccounts"]}
+        return answer
+
     def new(self, call: Call, collection: str) -> tuple[str, Json]:
         """Name a service account by its email and a role by its id."""
         body = call.document

@@ -107,8 +107,18 @@ class ServiceUsage(Service):
         if verb == "generateServiceIdentity":
             api = name.rpartition("/")[2].partition(".")[0]
             email = f"service-{self.state.number}@gcp-sa-{api}.iam.gserviceaccount.com"
+            self.grant(f"serviceAccount:{email}", f"roles/{api}.serviceAgent")
             return {**self.done([]), "response": {"email": email, "uniqueId": "1"}}
         raise unknown(call)
+
+    def grant(self, member: str, role: str) -> None:
+        """Give a service agent its role on the project, as Google does for those that have one."""
+        if role not in ("roles/eventarc.serviceAgent", "roles/pubsub.serviceAgent"):
+            return
+        project = f"cloudresourcemanager.googleapis.com/projects/{self.state.project}"
+        bindings = self.state.policies.setdefault(project, {"version": 1, "bindings": []})["bindings"]
+        if not any(each["role"] == role and member in each["members"] for each in bindings):
+            bindings.append({"role": role, "members": [member]})
 
     def enable(self, name: str) -> Json:
         """Enable one API, and give its service agent the role that Google gives it."""

@@ -156,6 +156,14 @@ class Cloud:
         self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=False))
         return self._server.faults[-1]
 
+    def refuse(
+        self, method: str, path_regex: str, status: int, message: str, name: str | None = None, times: int = 1
+    ) -> Fault:
+        """Make the next `times` matching calls fail with Google's own words, without effect."""
+        fault = Fault(method, re.compile(path_regex), status, times, lost=False, message=message, name=name)
+        self._server.faults.append(fault)
+        return fault
+
     def lose(self, method: str, path_regex: str, status: int = 503, times: int = 1) -> Fault:
         """Make the next `times` matching calls fail after their effect."""
         self._server.faults.append(Fault(method, re.compile(path_regex), status, times, lost=True))

@@ -62,7 +62,9 @@ def test_the_builder_of_an_item_is_ignored(builder: Any) -> None:
         with patch.object(os.path, "exists", return_value=False):
             assert construct_agent_configs(None, builder)[1] == builder
             assert construct_agent_configs({}, builder)[1] != builder
-    assert rendered(run_spec(builder=builder)) == rendered(run_spec())
+    call = rendered(run_spec(builder=builder))
+    assert all(warning.startswith("builder was ignored") for warning in call.warnings)
+    assert replace(call, warnings=()) == rendered(run_spec())
 
 
 @pytest.mark.parametrize("name", ["entity", "project"])

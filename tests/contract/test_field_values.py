@@ -101,6 +101,24 @@ def test_what_vertex_may_still_accept_is_a_warning(spec: dict[str, Any], warning
     assert warning in shown
 
 
+@pytest.mark.parametrize(
+    ("machine_spec", "replicas", "pools"),
+    [
+        (machine("n1-standard-4"), 2, 1),
+        (machine("ct5lp-hightpu-4t", tpu_topology="4x4"), 4, 1),
+        (machine("ct5lp-hightpu-4t", tpu_topology="2x2"), 1, 2),
+    ],
+)
+def test_replicas_that_google_does_not_show_are_sent_with_a_warning(
+    machine_spec: dict[str, Any], replicas: int, pools: int
+) -> None:
+    """No page says that Vertex AI refuses them."""
+    specs = [{**pool(), "machine_spec": machine_spec, "replica_count": replicas}] * pools
+    call = prepared(((("spec", "worker_pool_specs"), specs),)).call
+    assert "Google documents" in call.warnings[0]
+    assert [each["replica_count"] for each in call.constructor["worker_pool_specs"]] == [replicas] * pools
+
+
 def test_a_launch_moves_to_flex_start_only_if_it_can_have_it() -> None:
     """Otherwise the ladder goes on without that place, and says why."""
     ladder = Ladder(strategies=("SPOT", "FLEX_START", "STANDARD"))

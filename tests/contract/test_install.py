@@ -120,6 +120,7 @@ def test_what_is_available_of_a_frozen_list_is_installed(machine: Machine) -> No
 picky==1.0
 -e .
 gone==1.0
+odd==1=py_0
 numpy @ file:///home/conda/feedstock_root/x
 lost @ http://me:s3cret@127.0.0.1:1/lost-1.0-py3-none-any.whl?sig=s3cret
 torch==2.1.0+cu118
@@ -133,6 +134,7 @@ wandb==0.31.1.dev1
     for text in (log, left_out):
         assert "-e . (an editable install)" in text
         assert "gone==1.0 (ERROR: " in text
+        assert "odd==1=py_0 (ERROR: Invalid requirement" in text
         assert "numpy @ file:///home/conda/feedstock_root/x (a path of another machine)" in text
         assert "lost @ http://[redacted]@127.0.0.1:1/lost-1.0-py3-none-any.whl?[redacted] (" in text
         assert "s3cret" not in text
@@ -205,6 +207,13 @@ def test_a_project_whose_dependency_cannot_be_had_ends_the_job(machine: Machine)
     assert (exit_code, "No matching distribution found for gone" in log) == (1, True)
 
 
+def test_an_empty_list_needs_no_pip(machine: Machine, tmp_path: Path) -> None:
+    """The base image may have none."""
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    words = [str(machine.python), "-S", "-c", INSTALL, "none", str(tmp_path / "left")]  # -S: without site-packages
+    subprocess.run(words, cwd=tmp_path, env=machine.env, check=True, capture_output=True)
+
+
 def test_a_list_of_powershell_is_read(machine: Machine) -> None:
     """`pip freeze > requirements.txt` writes UTF-16 there."""
     code = machine.folder / "wide.txt"
@@ -217,14 +226,19 @@ def test_a_list_of_powershell_is_read(machine: Machine) -> None:
 NB = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
 
 
-@pytest.mark.parametrize("program", ["nbconvert", "nbclient", ""])
+@pytest.mark.parametrize("program", ["nbconvert", "IPython", "nbclient", ""])
 def test_a_notebook_runs_by_what_the_image_has(machine: Machine, tmp_path: Path, program: str) -> None:
-    """nbconvert, else nbclient; else the log says what to install."""
+    """IPython runs a script with magic commands; without nbconvert, nbclient or the words what to install."""
     cell: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
-    (tmp_path / "n b.ipynb").write_text(json.dumps(NB | {"cells": [cell | {"source": "print('it ran')"}]}))
+    source = "print('it ran')" if program != "IPython" else "get_ipython().system('it ran')"
+    (tmp_path / "n b.ipynb").write_text(json.dumps(NB | {"cells": [cell | {"source": source}]}))
     fakes = tmp_path / "site"
     fakes.mkdir()
-    if program == "nbconvert":  # converts as the real one does, by the same options
+    if program == "IPython":  # its own options end at the first --
+        (fakes / "IPython.py").write_text(
+            "import sys\nassert sys.argv[1:] == ['--', 'n b.py', '--x']\nprint('it ran')\n"
+        )
+    if program in ("nbconvert", "IPython"):  # converts as the real one does, by the same options
         (fakes / "nbconvert.py").write_text(
             "import json, sys\nassert sys.argv[1:5] == ['--to', 'python', '--log-level', 'ERROR']\n"
             "cells = json.load(open(sys.argv[5]))['cells']\n"

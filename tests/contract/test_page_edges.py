@@ -56,6 +56,7 @@ def test_every_item_is_found(state: State, wandb: WandbRunQueue, number: int) ->
     ids = [state.push("team", "gpus", {"entity": "team", "project": "p"}).id for _ in range(number)]
     answers = wandb.item_statuses([(QUEUE, item_id) for item_id in ids])
     assert (set(answers.found), dict(answers.failed)) == (set(ids), {})
+    assert state.requests["Statuses"] == -(-number // 100)
 
 
 @pytest.mark.parametrize("number", SIZES)
@@ -67,6 +68,7 @@ def test_every_run_is_found(state: State, wandb: WandbRunQueue, number: int) -> 
         state.upsert_run(path.entity, path.project, path.run_id, {})
     answers = wandb.run_statuses(paths)
     assert (set(answers.found), dict(answers.failed), set(answers.hidden)) == (set(paths), {}, set())
+    assert state.requests["Statuses"] == -(-2 * number // 100)
 
 
 @pytest.mark.parametrize("number", SIZES)

@@ -108,8 +108,15 @@ def check_texts(code: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--submodule=diff",), (), ("diff.mnemonicPrefix=true",), ("diff.noprefix=true",), ("core.quotePath=false",)],
-    ids=["as wandb writes it", "plain", "mnemonic prefixes", "no prefixes", "unquoted names"],
+    [
+        ("--submodule=diff",),
+        (),
+        ("diff.mnemonicPrefix=true",),
+        ("diff.noprefix=true",),
+        ("core.quotePath=false",),
+        ("color.diff=always",),
+    ],
+    ids=["as wandb writes it", "plain", "mnemonic prefixes", "no prefixes", "unquoted names", "colors"],
 )
 def test_the_texts_change_and_the_binary_files_are_named(
     applied: Callable[[bytes], str], origin: Path, tmp_path: Path, options: tuple[str, ...]
@@ -140,7 +147,27 @@ def test_a_patch_whose_writer_ended_lines_as_windows_does(
     check_texts(tmp_path / "workspace" / "code")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"Submodule lib contains untracked content\n"])
+@pytest.mark.parametrize("content", ["another program's changes\n".encode("utf-16"), b"src/a.py --- Python\n1 one\n"])
+def test_a_patch_of_another_program_is_named(applied: Callable[[bytes], str], content: bytes) -> None:
+    """Git's setting diff.external lets difftastic write it; PowerShell writes UTF-16."""
+    assert applied(content) == "diff.patch is no output of git diff: the code runs without its changes."
+
+
+def test_many_binary_files_do_not_fill_the_warning(
+    applied: Callable[[bytes], str], origin: Path, tmp_path: Path
+) -> None:
+    """W&B takes a short one, which can have other parts; the log names all."""
+    git(tmp_path, "clone", "-q", str(origin), "mine")
+    for number in range(15):
+        (tmp_path / "mine" / f"{number:02}.bin").write_bytes(BINARY)
+    git(tmp_path / "mine", "add", "*.bin")
+    assert applied(git(tmp_path / "mine", "diff", "HEAD")).endswith("10.bin, 11.bin, and 3 more.")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"Submodule lib contains untracked content\n", b"Submodule lib 12..34:\n  > one\n  < two\n"],
+)
 def test_a_patch_without_changes_is_none(applied: Callable[[bytes], str], content: bytes) -> None:
     """The words of `--submodule=diff` alone change no file."""
     assert applied(content) == ""

@@ -115,3 +115,14 @@ def test_an_attempt_that_breaks_has_no_run(play: Play, wandb: State) -> None:
     assert (first.error, len(wandb.runs.all())) == ("Internal error occurred for the current attempt.", 0)
     _, second = play(internal=True)
     assert over(second) == "SUCCEEDED"
+
+
+def test_a_scheduler_waits_for_the_end_of_its_sweep(play: Play, wandb: State) -> None:
+    """Its sweep has its run's id."""
+    wandb.project("team", "cats")
+    sweep = wandb.runs.add_sweep("team", "cats", "run", "RUNNING")
+    _, job = play(schedules=True)
+    eventually(lambda: wandb.requests["Sweep"] > 1 or job.end_time, "it looks at its sweep")
+    assert job.end_time is None
+    sweep.state = "FINISHED"
+    assert over(job) == "SUCCEEDED"

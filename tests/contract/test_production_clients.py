@@ -177,6 +177,24 @@ def test_a_call_goes_to_nobody_else(
     assert {str(request.url).partition("?")[0] for request in sent} == {address}
 
 
+@pytest.mark.parametrize(
+    ("call", "scope"), [("see an image", "auth/cloud-platform"), ("read a log", "auth/logging.read")]
+)
+def test_a_call_without_a_client_asks_for_its_scope(
+    sent: list[requests.PreparedRequest], monkeypatch: pytest.MonkeyPatch, call: str, scope: str
+) -> None:
+    """A user's own credentials, which have scopes, would be refused without it."""
+    scopes: list[str] = []
+
+    def default(*_: object, **named: Any) -> tuple[Account, str]:
+        scopes.extend(named["scopes"])
+        return Account(), "p1"
+
+    monkeypatch.setattr(google.auth, "default", default)
+    try_(CALLS[call][0])
+    assert scopes == [f"https://www.googleapis.com/{scope}"]
+
+
 def test_a_listing_asks_for_the_next_page(sent: list[requests.PreparedRequest]) -> None:
     """Of the ledger: without `nextPageToken` in its fields, launches after the first 1,000 would vanish."""
     Bucket("b").list_metadata("open/")

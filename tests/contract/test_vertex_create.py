@@ -82,8 +82,9 @@ def test_a_refusal_of_the_library_before_sending_is_the_authors(vertex: Vertex, 
 @pytest.mark.parametrize("parent", ["", "p", "projects/p", f"{HERE}/customJobs/1", "projects/p/locations/", "a/b/c/d"])
 def test_a_look_up_in_no_place_is_refused(vertex: Vertex, parent: str) -> None:
     """It never raises anything that is not one of our errors."""
-    with pytest.raises(Reject):
+    with pytest.raises(Reject) as refused:
         vertex.compute.find(parent, LABELS)
+    assert str(refused.value) == f"spec: {parent!r} is not a location. Write projects/PROJECT/locations/REGION."
 
 
 @pytest.mark.parametrize("location", ["mars-north1", "us-central1-a", "global"])

@@ -20,6 +20,7 @@ from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor import wandb as doctor
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Finding, Outcome
+from deploy.cloud.doctor.revisions import Revision
 from deploy.local.servers.wandb.app import create_app
 from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
@@ -229,7 +230,7 @@ def looked(settings: Mapping[str, str], **environ: str) -> Finding:
     """Let doctor check the key in the secret, for functions with these settings; Google is not called."""
     config = LaunchConfig(entity="team", queues=("vertex",))
     case = Case(Deployment("p", "us-central1", config=config), environ=environ)
-    case.once("settings", lambda: settings)
+    case.once("traffic submit", lambda: (Revision("submit-1", 100, "2026-01-01T00:00:00Z", settings),))
     case.once("secret", lambda: KEY)
     finding, *others = case.examined(next(doctor.checks(case)))
     assert not others

@@ -176,7 +176,7 @@ def test_the_code_of_a_repository_runs(
     ("changes", "message"),
     [
         ({"code": "team/vision/gone:v0"}, "W&B does not show the files of team/vision/gone:v0"),
-        ({"entry_point": ("nothing-there",)}, "cannot be started: FileNotFoundError"),
+        ({"entry_point": ("nothing-there",)}, "its program nothing-there cannot be run: No such file or directory"),
         ({"kind": Kind.REPO, "remote": "https://127.0.0.1:1/x", "commit": "c"}, "git clone ended with exit code 128"),
         ({"path": "other/vision/train:v0"}, "W&B does not show the files of other/vision/train:v0"),
     ],

@@ -10,6 +10,8 @@ PLAUSIBLE = {
     "PROJECT_ID": "p1",
     "REGION": "us-central1",
     "NAME": "launch",
+    "PROJECT_NUMBER": "12",
+    "folder": "deploy/cloud",
     "KEY": "projects/p1/locations/us-central1/keyRings/k/cryptoKeys/c",
 }
 UNKNOWN = "x-1"  # what any other variable, and the output of any command but `date`, stands for
@@ -19,8 +21,8 @@ FENCE = re.compile(r"^ *(```+|~~~+) *(\w*)[^\n]*\n(.*?)^ *\1 *$", re.MULTILINE |
 INLINE = re.compile(r"(?<!`)`(gcloud [^`]+)`(?!`)")
 VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 PLACEHOLDER = re.compile(r"<([A-Za-z][\w -]*)>")
-INNER = re.compile(r"\$\(([^()]*)\)")
-BEFORE = r"\w+=\S*|if|then|else|do|!|exec|sudo"  # what may stand before a command's first word
+INNER = re.compile(r"\$\(((?:'[^']*'|[^()'])*)\)")
+BEFORE = r"\w+=\S*|if|then|else|do|!|exec|sudo|patiently|command"  # what may stand before a command's first word
 CALL = re.compile(rf"(?:^|[;&|(]|(?<!\S)(?:{BEFORE})\s)\s*gcloud\s")
 SEPARATORS = re.compile(r"[;&|()<>]+")
 
@@ -99,7 +101,7 @@ def _commands(line: str, where: str) -> Iterator[tuple[str, ...]]:
     Raises:
         ValueError: where a quote stays open.
     """
-    if line.startswith("#") or not CALL.search(line):
+    if line.startswith("#") or not CALL.search(line) or '"$@"' in line:  # a caller gives the words
         return
     while inner := INNER.search(line):
         yield from _commands(inner[1], where)

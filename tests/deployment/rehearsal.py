@@ -50,7 +50,7 @@ class Rehearsal:
         self._recorder.program("gcloud", gcloud)
         self._recorder.program("python", python, where=self.workspace / ".venv/bin")
         (self.workspace / "deploy/cloud").mkdir(parents=True)
-        for script in (ROOT / "deploy/cloud").glob("*.sh"):
+        for script in (*(ROOT / "deploy/cloud").glob("*.sh"), ROOT / "deploy/cloud/waiting.txt"):
             shutil.copy(script, self.workspace / "deploy/cloud")
         self._environ = {**substitutions, "PATH": self._recorder.path}
         self.output = ""

@@ -369,8 +369,8 @@ def test_ci_runs_the_tests_as_the_readme_says(tmp_path: Path) -> None:
     """`.ci/run` is `make test` in the source's root, whose exit code is the build's."""
     command = "make test"
     block = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Two commands")[2].partition("\n## ")[0]
-    assert re.search(rf"^{command}\b.*all tests", block, re.MULTILINE), "the README names another test command"
-    assert re.search(r"^test:.*Run all tests", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(rf"^{command}\b.*run the tests", block, re.MULTILINE), "the README names another test command"
+    assert re.search(r"^test:.*Run the tests", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
     recorder = Recorder(tmp_path)
     recorder.program("make", 'pwd >"${0%/*}/../where"; exit 3')

@@ -23,6 +23,7 @@ from tests.unit.specs import PAGE_DEFAULT, POOL, put
 
 GUEST = "guest@example.com"
 OTHER_KEY = "abcdef7890" * 4
+FORMER = "former@p1.iam.gserviceaccount.com"
 SECRET = "secretmanager.googleapis.com/projects/p1/secrets/launch-wandb-api-key"
 PROJECT = "cloudresourcemanager.googleapis.com/projects/p1"
 RUN = f"run.googleapis.com/{DEPLOYMENT.parent}/services"
@@ -65,6 +66,15 @@ def bound_on_project_instead(project: Deployed) -> None:
     project.unbind("pubsub.googleapis.com/" + DEAD, "roles/pubsub.publisher")
     agent = "serviceAccount:" + DEPLOYMENT.agent("gcp-sa-pubsub")
     project.cloud.policies[PROJECT]["bindings"].append({"role": "roles/pubsub.publisher", "members": [agent]})
+
+
+def former_account(project: Deployed) -> None:
+    """Let submit use an account that the policy has named earlier."""
+    name = f"projects/p1/serviceAccounts/{FORMER}"
+    project.cloud.resources[f"iam.googleapis.com/{name}"] = {"name": name, "email": FORMER}
+    submit = f"serviceAccount:{DEPLOYMENT.account('submit')}"
+    binding = {"role": "roles/iam.serviceAccountUser", "members": [submit]}
+    project.cloud.policies[f"iam.googleapis.com/{name}"] = {"version": 1, "bindings": [binding]}
 
 
 def called_an_hour_ago(project: Deployed) -> None:
@@ -115,7 +125,7 @@ BREAKAGES = {
         "ledger bucket",
         "✗",
         "gs://p1-launch-ledger is in europe-west4, the jobs and the functions are in us-central1",
-        "gcloud storage buckets relocate gs://p1-launch-ledger --location=us-central1",
+        "Leave it there: a deployment runs where its ledger is.",
     ),
     "a bucket has access by object": Breakage(
         "project",
@@ -326,6 +336,27 @@ BREAKAGES = {
         "launch-submit@p1.iam.gserviceaccount.com lacks iam.serviceAccountUser",
         f"gcloud iam service-accounts add-iam-policy-binding {TRAINER} --project=p1",
     ),
+    "submit may use an account that the policy does not name any more": Breakage(
+        "access",
+        former_account,
+        "former accounts of jobs",
+        "!",
+        f"submit can use {FORMER}, which policy.service_accounts does not name",
+        f"gcloud iam service-accounts remove-iam-policy-binding {FORMER} --project=p1",
+    ),
+    "an account of ours has a role that it does not need": Breakage(
+        "access",
+        lambda p: p.cloud.policies[SECRET]["bindings"].append(
+            {
+                "role": "roles/secretmanager.secretAccessor",
+                "members": ["serviceAccount:launch-build@p1.iam.gserviceaccount.com"],
+            }
+        ),
+        "secret launch-wandb-api-key",
+        "!",
+        "launch-build@p1.iam.gserviceaccount.com has secretmanager.secretAccessor, which it does not need",
+        "gcloud secrets remove-iam-policy-binding launch-wandb-api-key --project=p1",
+    ),
     "a role is bound on the whole project": Breakage(
         "access",
         bound_on_project_instead,
@@ -398,6 +429,14 @@ BREAKAGES = {
         "traffic of poll",
         "!",
         "/builds/b2 is WORKING",
+        "run doctor again",
+    ),
+    "a build is routing": Breakage(
+        "running",
+        lambda p: [p.deploy(verb, "b2", "WORKING", serves=verb != "poll") for verb in FUNCTIONS],
+        "one build",
+        "!",
+        "a build is at work: poll serves commit cb1 of build b1, submit serves commit cb2 of build b2",
         "run doctor again",
     ),
     "a function is behind its newest revision": Breakage(
@@ -507,12 +546,15 @@ MENDABLE = [
     "a build was cancelled before it routed all of the traffic",
     "the schedule is paused",
     "the trigger has lost its patience",
+    "submit may use an account that the policy does not name any more",
+    "an account of ours has a role that it does not need",
 ]
 SAME_CAUSE = {
     "staging bucket": {"bucket of queue vertex"},
     "account of queue vertex": {f"account {TRAINER}"},
     "traffic of submit": {"one build"},
     "traffic of poll": {"traffic of submit", "traffic of status"},
+    "one build": {"traffic of submit", "traffic of status"},
 }
 
 

@@ -13,7 +13,7 @@ from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor import hazards
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, ok
-from deploy.cloud.doctor.google import Google
+from deploy.cloud.google import Google
 from deploy.cloud.lifecycle import LEDGER, rule_of
 from shared.core.errors import Retry
 

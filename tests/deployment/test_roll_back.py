@@ -176,6 +176,16 @@ def test_revisions_that_a_dead_build_left_in_service_are_not_restored(
     assert "Before it, launch-" in builds.output or "serves again" in builds.output
 
 
+def test_one_function_that_cannot_be_seen_does_not_stop_the_others(builds: Builds) -> None:
+    """Their traffic is restored, although the build stops there."""
+    builds.build()
+    good = builds.serving("status", "submit")
+    builds.build(LEFT["cancelled after route"])
+    assert builds.build(Death("^hold.*services describe launch-poll")) == "FAILURE"
+    assert builds.serving("status", "submit") == good
+    assert "launch-poll: cannot hold its traffic: planted" in builds.output
+
+
 def test_a_function_that_could_not_be_rolled_back_is_named_with_its_command(builds: Builds) -> None:
     """The other two are rolled back; the command can be copied."""
     builds.build()

@@ -389,7 +389,9 @@ def test_bootstrap_renews_what_ends() -> None:
     there = policy(PLAIN, "project sources")
     [first] = [each for each in there["bindings"] if "request.time" in str(each)]
     first["condition"]["expression"] = 'request.time < timestamp("2020-01-01T00:00:00Z")'
-    removed, renewed = access(PLAIN, "p1").updates(there)
+    steps = [step for [step] in bindings_by_resource(PLAIN).values()]
+    [renewals] = [step for step in steps if step.name == "the build's access to p1 until tomorrow"]
+    removed, renewed = renewals.updates(there)
     assert (removed[1], renewed[1]) == ("remove-iam-policy-binding", "add-iam-policy-binding")
     assert all("--role=projects/p1/roles/launch_first_build" in command for command in (removed, renewed))
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -92,11 +92,23 @@ class Ran:
         return bool(self.builds)
 
 
+@pytest.fixture(scope="module")
+def both(index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Ran]]]:
+    """Run two deployments at the same time: most of it is waiting."""
+    with ThreadPoolExecutor() as pool:
+        ways = {"without a builder": False, "with a builder": True}
+        folders = {way: tmp_path_factory.mktemp("jobs") for way in ways}
+        yield {way: pool.submit(launch_all, index, folders[way], built=built) for way, built in ways.items()}
+
+
 @pytest.fixture(scope="module", params=["without a builder", "with a builder"])
-def ran(request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(request: pytest.FixtureRequest, both: dict[str, Future[Ran]]) -> Ran:
+    """Return what ran, of each of the deployments."""
+    return both[request.param].result()
+
+
+def launch_all(index: str, folder: Path, *, built: bool) -> Ran:
     """Launch all shapes at once, and wait until they are over."""
-    folder = tmp_path_factory.mktemp("jobs")
-    built = request.param == "with a builder"
     shapes = {name: shape for name, shape in SHAPES.items() if built or name != "beside"}
     wandb = State()
     with closing(Runner(IMAGES, folder / "runs", pending_seconds=0.1, built=folder / "images")) as runner:

@@ -222,7 +222,7 @@ def test_a_job_is_looked_up_and_pinned(standin: str, tmp_path: Path) -> None:
             "-c",
             "[the program that fetches the code]",
             '{"job": "team/cats/train:v0", "code": "team/cats/code-train:v0", "install": true}',
-            "python",
+            "python3",
             "train.py",
         ]
         assert (refused["field"], code) == ("job", 3)

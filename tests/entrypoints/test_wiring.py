@@ -28,7 +28,7 @@ from shared.runspec.scheduler import SchedulerDefaults
 
 KEY = "k" * 40
 IN_THE_ENTRY = {"poll_budget_seconds", "submit_budget_seconds", "status_budget_seconds"}  # each call begins a budget
-IN_A_PROPERTY = {  # read by `destination`, `context_store`, `reserved`, `request_limits`
+IN_A_PROPERTY = {  # read by `building`, `context_store`, `reserved`, `request_limits`
     *("builder", "build_destination", "build_context_store", "contexts_bucket", "sources_bucket"),
     *("entity", "queues", "requests"),
 }
@@ -180,6 +180,16 @@ def test_submits_preparation_has_its_settings(given: Any) -> None:
     git = GitCredential("github.com", "projects/p/secrets/git/versions/latest")
     assert defaults.git_credentials == (git,)
     assert set(defaults.reserved.own) >= {"ledger", "p-ours-sources", "p-ours-contexts"}
+    assert defaults.builder_problem == ""
+
+
+def test_a_builder_that_cannot_build_reaches_submits_preparation(given: Any) -> None:
+    """With the reason, and without a destination; submit is built all the same."""
+    broken = {**SUBMIT, "LAUNCH_BUILD_DESTINATION": "gcr.io/P/I"}
+    prepare: Any = build_submit.__wrapped__(given(SubmitSettings, **broken)).prepare
+    defaults = prepare.__self__.defaults
+    assert defaults.destination == ""
+    assert "the destination of its images is 'gcr.io/P/I'" in defaults.builder_problem
 
 
 def test_status_timings_are_its_settings(given: Any) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import click
 
-from tests.mutation.score import Score
+from tests.mutation.score import NOTICED, Score
 
 
 @click.command()
@@ -38,17 +38,23 @@ def main(
     from tests.mutation import mutants
 
     seed = secrets.randbelow(10**6) if seed is None else seed
-    found = mutants.Mutants(workers)
+    found = mutants.Mutants(workers, click.echo)
     names = found.names(module)
     drawn = mutants.shuffled(names, seed)[:sample]
     wanted = "survived" if survivors else "not checked"
     waiting = drawn if again else [name for name in drawn if found.verdict(name) == wanted]
     click.echo(f"{len(names)} mutants, {len(drawn)} drawn, {len(waiting)} to try, seed {seed}")
-    tried = []
-    for name in found.try_all(waiting, time.monotonic() + seconds, depth):
-        tried.append(name)
-        if len(tried) % 20 == 0:
-            click.echo(f"  {Score.of(map(found.verdict, tried))}")
+    click.echo("Trying them, each with the nearest tests; Ctrl-C ends with the score so far …")
+    tried: list[str] = []
+    try:
+        for name in found.try_all(waiting, time.monotonic() + seconds, depth):
+            tried.append(name)
+            if found.verdict(name) not in NOTICED:
+                click.echo(f"  {found.verdict(name)}: {name}")
+            if len(tried) % 20 == 0:
+                click.echo(f"  {Score.of(map(found.verdict, tried))}")
+    except KeyboardInterrupt:
+        click.echo("Stopped. The next run goes on here.")
     shown = tried if again else drawn
     modules = defaultdict[str, list[str]](list)
     for name in shown:
@@ -57,7 +63,7 @@ def main(
         if (score := Score.of(verdicts)).tried:
             click.echo(f"  {path:<50} {score.noticed:>5} / {score.tried}")
     for name in sorted(tried):
-        if found.verdict(name) not in ("killed", "timeout"):
+        if found.verdict(name) not in NOTICED:
             click.echo(f"{found.verdict(name)}: {name}")
     total = Score.of(map(found.verdict, shown))
     click.echo(f"{total}")

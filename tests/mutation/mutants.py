@@ -9,7 +9,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -34,7 +34,7 @@ FIRST = 2.0  # seconds of tests that come first
 class Mutants:
     """The mutants of a checkout, with the verdicts of earlier runs."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, say: Callable[[str], None]) -> None:
         """Plant the mutants, and find out which test calls which function."""
         self._workers = workers
         _leave_out_texts()
@@ -42,12 +42,15 @@ class Mutants:
         shutil.rmtree(FOLDER / "tests", ignore_errors=True)  # a deleted test would be run again
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]  # a mutant's tests are those of the folder
+        _remove_unfinished()
+        say("Planting mutants in functions/ and shared/; only changed files take time …")
         set_mutant_under_test("mutant_generation")
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
             copy_src_dir()
             copy_also_copy_files()
             setup_source_paths()
             mutmut.create_mutants(workers)
+        say("Running new tests once, to see which functions each calls; three minutes for all of them …")
         self._runner: MutantRunner = get_mutant_runner(workers)
         mutmut.collect_or_load_stats(self._runner, apply_config_invalidation=True)
         set_mutant_under_test("")
@@ -113,6 +116,15 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
     names = sorted(names)
     random.Random(seed).shuffle(names)  # noqa: S311 - a sample, not a secret
     return names
+
+
+def _remove_unfinished() -> None:
+    """Remove a file that a run was writing when it was stopped: mutmut would take it for a whole one."""
+    for source in config().source_paths:
+        for path in (FOLDER / source).rglob("*.py"):
+            written_last = path.with_name(f"{path.name}.spans")
+            if not written_last.exists() or written_last.stat().st_mtime < path.stat().st_mtime:
+                path.unlink()
 
 
 def _leave_out_texts() -> None:

@@ -4,11 +4,17 @@ The more functions a test calls on its way, the farther it is from each. mutmut'
 which functions a test calls. The tests of a file stay together, because they share fixtures.
 """
 
+import resource
+import time
 from collections import Counter, defaultdict
 from statistics import mean
 
 import pytest
+from mutmut.mutation.trampoline import get_mutant_under_test
 from mutmut.state import state
+
+START = 20.0  # seconds of CPU time that pytest may need beside the tests
+LONGER = 4.0  # times the CPU time of its tests, a mutant ends as one that does not end
 
 
 def nearest(tests: set[str], most: float) -> list[str]:
@@ -34,6 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         files[_file(item)].append(calls[item.nodeid])
     items.sort(key=lambda item: (mean(files[_file(item)]), _file(item)))
+    if "__mutmut_" in get_mutant_under_test():
+        seconds = sum(state().duration_by_test[item.nodeid] for item in items)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + START + LONGER * seconds), hard))
 
 
 def _calls() -> Counter[str]:

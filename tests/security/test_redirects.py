@@ -375,7 +375,7 @@ def test_only_the_name_of_the_program_is_printed(wandb: Served, python: str) -> 
     done = started(python, wandb.url, f"/{SECRET}/train", f"--api_key={SECRET}")
     assert done.returncode == 1
     assert "vertex-launch: starting train" in done.stderr
-    assert "cannot be started: FileNotFoundError: No such file or directory" in done.stderr
+    assert "cannot be run: No such file or directory" in done.stderr
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -12,7 +12,6 @@ import pytest
 from functions.status.decide import decide
 from functions.status.decisions import (
     Cancel,
-    Confirm,
     Decision,
     Finish,
     NoAction,
@@ -126,7 +125,7 @@ def rows() -> str:
     return "".join(f"{name}: {decide(entry, seen, NOW, StatusTimings())}\n" for name, entry, seen in cases)
 
 
-def test_each_decision_says_what_it_said() -> None:
+def test_each_decision_keeps_its_words() -> None:
     """Its outcome, reason, report, warning and notes: the author of the launch reads them."""
     assert rows().splitlines() == PAGE.read_text(encoding="utf-8").splitlines()
 
@@ -170,7 +169,7 @@ FAILED = job("FAILED", error="boom")
             601,
             Finish,
         ),
-        (SUBMITTED, Observed(), SUBMITTED.submitted_at, 701, Confirm),
+        (SUBMITTED, Observed(gone=True, run=RUNNING), SUBMITTED.submitted_at, 701, Finish),
         (replace(SUBMITTED, stuck_since=NOW), Observed(job=job("PAUSED")), NOW, 809, Note),
         (SUBMITTED, Observed(job=job("SUCCEEDED", ended_at=NOW), run_failure=REFUSED), NOW, 907, Finish),
         (SUBMITTED, Observed(gone=True, run_failure=REFUSED), SUBMITTED.submitted_at, 907, Finish),

@@ -98,14 +98,15 @@ REPOSITORY = JobSource(
 @pytest.mark.parametrize(
     ("job", "tag"),
     [
-        (CODE, "156290728daaf8895ca51335607b0763"),
-        (replace(CODE, digest="d2"), "40eaf2b0674ca5edb23a8a5d410fd1d0"),
-        (replace(CODE, dockerfile="Dockerfile.gpu", build_context="sub"), "dfbb5c17e2a533dbb3b3fc91b019f5c0"),
-        (REPOSITORY, "005fc6f7ea0a18a7f7ebf18f4692ae17"),
+        (CODE, "84e0a205d3fe708b81d667ae6b0b8344"),
+        (replace(CODE, digest="d2"), "4545edf194bbb3831398f69de0a00cfe"),
+        (replace(CODE, dockerfile="Dockerfile.gpu", build_context="sub"), "d87ab65e0c90f5309f6b79561bf3863a"),
+        (REPOSITORY, "6a32aaa419cdc353bacedc7df3ef7e9f"),
     ],
 )
-def test_the_tag_of_an_image(job: JobSource, tag: str) -> None:
-    """Another tag would build each image again after an upgrade; its builds are found by it."""
+def test_the_tag_of_an_image(monkeypatch: pytest.MonkeyPatch, job: JobSource, tag: str) -> None:
+    """Another tag would build each image again after an upgrade; a new installer changes it, on purpose."""
+    monkeypatch.setattr("shared.runspec.recipe.INSTALL", "the installer")
     recipe = recipe_of(job, Overrides.parse({}), "python:3.11", "us-docker.pkg.dev/p/r/jobs")
     assert recipe.image == f"us-docker.pkg.dev/p/r/jobs:{tag}"
     put = placed(recipe, "gs://contexts/")

@@ -19,6 +19,8 @@ ROWS = [
     (["C:/P/python.exe", "a/b.py"], ["python3", "a/b.py"], "typed"),
     (["py", "-3.11", "x.py", "-3"], ["python3", "x.py", "-3"], "Windows' launcher"),
     (["python", "-m", "p.train", r"a\b.py"], ["python3", "-m", "p.train", r"a\b.py"], "typed"),
+    (["python", "-X", "dev", r"a\b.py"], ["python3", "-X", "dev", "a/b.py"], "typed"),
+    (["python", "-W", "ignore", "n.ipynb"], [*NB, "n.ipynb"], "typed"),
     (["python", "train", r"--re=\d.py"], ["python3", "train", r"--re=\d.py"], "typed"),
     (["torchrun.exe", "--n=2", r"src\t.py"], ["torchrun", "--n=2", "src/t.py"], "typed"),
     ([r"C:\Program Files\Git\bin\bash.exe", "run.sh"], ["bash", "run.sh"], "Git for Windows"),

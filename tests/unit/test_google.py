@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_an_error_of_ours_means_itself() -> None:
         (google_errors.BadGateway("<html>\n502"), "HTTP 502 without a reason"),
         (ValueError(" two\nlines. "), "two lines"),
         (KeyError(), "KeyError"),
-        (ValueError("x" * 5000), "x" * 1000),
+        (ValueError("x" * 5000), "x" * 500 + "…" + "x" * 500),
     ],
     ids=["page", "lines", "nothing", "long"],
 )
@@ -64,20 +65,25 @@ def test_a_reason_is_one_short_line(error: Exception, text: str) -> None:
     assert reason(error) == text
 
 
+class Client:
+    """A generated client: its arguments, and a transport with a session."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.arguments = arguments
+        self.transport = SimpleNamespace(_session=requests.Session())
+
+
 def test_an_endpoint_needs_no_credentials() -> None:
-    """Google's own host takes the default ones."""
-
-    def client(**arguments: Any) -> dict[str, Any]:
-        return arguments
-
-    own = rest_client(client, "http://127.0.0.1:1", "eu.googleapis.com")
-    assert own["client_options"] == {"api_endpoint": "http://127.0.0.1:1"}
-    assert isinstance(own["credentials"], AnonymousCredentials)
-    assert rest_client(client, "", "eu.googleapis.com") == {
+    """Google's own host takes the default ones. None follows a redirection."""
+    own = rest_client(Client, "http://127.0.0.1:1", "eu.googleapis.com")
+    assert own.arguments["client_options"] == {"api_endpoint": "http://127.0.0.1:1"}
+    assert isinstance(own.arguments["credentials"], AnonymousCredentials)
+    assert rest_client(Client, "", "eu.googleapis.com").arguments == {
         "transport": "rest",
         "client_options": {"api_endpoint": "eu.googleapis.com"},
     }
-    assert rest_client(client) == {"transport": "rest"}
+    assert rest_client(Client).arguments == {"transport": "rest"}
+    assert own.transport._session.max_redirects == 0  # noqa: SLF001 - as in Google's clients
     assert type(rest_session("http://127.0.0.1:1", "scope")) is requests.Session
 
 

@@ -94,6 +94,7 @@ def test_a_builder_adds_its_bindings_and_no_others() -> None:
         ("launch-submit", repository, ("artifactregistry.tags.get",)),
         ("launch-status", repository, ("artifactregistry.tags.get",)),
         ("launch-submit", "gs://p1-launch-contexts", ("storage.objects.create",)),
+        ("launch-submit", "gs://p1-launch-contexts", ("storage.buckets.get",)),
         ("launch-submit", "launch-images@p1.iam.gserviceaccount.com", ("iam.serviceAccounts.actAs",)),
         ("launch-status", "p1", ("cloudbuild.builds.get",)),
         ("launch-images", "gs://p1-launch-contexts", ("storage.objects.get",)),

@@ -123,10 +123,9 @@ def test_a_value_that_is_no_text_is_refused_in_each_place(place: str, value: Any
 
 @pytest.mark.parametrize("value", [*NOT_IMAGES, 5, ["python:3.12"]])
 def test_the_operators_images_follow_the_same_grammar(tmp_path: Path, value: Any) -> None:
-    """In the launch-config: base image, scheduler, images that are built, and the policy."""
-    for section, key in (("builder", "base_image"), ("scheduler", "image")):
-        with pytest.raises(SettingsError, match=key):
-            written(tmp_path, **{section: {key: value}})
+    """In the launch-config: the scheduler's and those of the policy."""
+    with pytest.raises(SettingsError, match="image"):
+        written(tmp_path, scheduler={"image": value})
     with pytest.raises(ValueError, match=r"images\.0"):
         AdmissionPolicy.model_validate({"images": [value]})
 
@@ -139,9 +138,9 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", ["LAUNCH_BASE_IMAGE", "LAUNCH_SCHEDULER_IMAGE"])
-def test_so_do_the_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    """With the variable's name in the error."""
+def test_so_does_the_variable_of_the_scheduler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With its name in the error; a base image that is no image stops only the jobs that need it."""
+    name = "LAUNCH_SCHEDULER_IMAGE"
     monkeypatch.chdir(tmp_path)
     for variable, value in SETTINGS.items():
         monkeypatch.setenv(variable, value)

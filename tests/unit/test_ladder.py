@@ -99,6 +99,10 @@ def test_a_folder_that_the_request_names_stays() -> None:
         (a_call(psc_interface_config={"network_attachment": "a"}), "run.psc_interface_config"),
         (a_call(spec={"persistent_resource_id": "r"}), "spec.persistent_resource_id"),
         (a_call(spec={"encryption_spec_key_name": "k"}), "spec.encryption_spec_key_name"),
+        (
+            a_call(spec={"worker_pool_specs": [{"machine_spec": {"reservation_affinity": {"values": ["r"]}}}]}),
+            "spec.worker_pool_specs[0].machine_spec.reservation_affinity.values",
+        ),
     ],
 )
 def test_regional_resources_pin_a_launch_to_their_region(call: CustomJobCall, field: str) -> None:

@@ -6,6 +6,7 @@ setup-agent-advanced, walkthrough, run-agent), and of wandb/terraform's launch-h
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,14 @@ def written(result: Result, name: str = "new.yaml") -> Any:
         ("---\n" + text(AGENT) + "---\n", AGENT),
         ("USER-SUPPLIED VALUES:\n" + text({"launchConfig": text(AGENT)}), AGENT),  # of `helm get values`
         (json.dumps(config_map(text(AGENT))), AGENT),  # of `kubectl get -o json`
+        (text(config_map(text(AGENT))) + "  other.yaml: 'entity: other'\n", AGENT),
+        (text({**SECRET, "data": {}, "stringData": {"launch-config.yaml": text(AGENT)}}), AGENT),
+        (text({**SECRET, "data": {"launch-config.yaml": b64encode(text(AGENT).encode()).decode()}}), AGENT),
+        (
+            text({**AGENT, "environment": {**GCP, "project": 123456}}),
+            {**AGENT, "environment": {**GCP, "project": "123456"}},
+        ),
+        (text(AGENT).replace("entity: acme", "entity: >\n  acme"), AGENT),
         *(
             (text({"apiVersion": "v1", "kind": kind, "spec": spec}), AGENT)
             for values in [{"launchConfig": text(AGENT), "agent": {"apiKey": KEY}}]
@@ -129,6 +138,7 @@ def written(result: Result, name: str = "new.yaml") -> Any:
                 ("HelmRelease", {"values": values}),
                 ("Application", {"source": {"helm": {"values": text(values)}}}),
                 ("Application", {"source": {"helm": {"valuesObject": values}}}),
+                ("Application", {"sources": [{"ref": "v"}, {"helm": {"values": text(values)}}]}),
             )
         ),
         # the registry by its parts, of which older pages have only two
@@ -148,6 +158,7 @@ def written(result: Result, name: str = "new.yaml") -> Any:
                 {"type": "gcr", "repository": "launch", "image-name": "code", "region": "us-central1"},
                 {"repository": "launch", "image-name": "code", "region": "us-central1", "project": "acme-ml"},
                 {"type": "gcr", "uri": f"https://{IMAGE}"},
+                {"type": "gcp-artifact-registry", "repository": "launch", "image-name": "code"},
                 {"type": "gcr", "uri": IMAGE},
             )
         ),
@@ -161,6 +172,9 @@ def written(result: Result, name: str = "new.yaml") -> Any:
         (text({**PLAIN, "queues": "vertex"}), PLAIN),
         (text({**PLAIN, "registry": {"type": None, "uri": None}, "environment": None, "builder": {}}), PLAIN),
         (text({**PLAIN, "key_secret": "projects/p/secrets/s", "policy": {"max_replicas": 2}}), None),
+        (text({**PLAIN, "policy": {"accelerator_types": []}, "requests": {"sources": []}}), None),  # none is allowed
+        (text({**PLAIN, "builder": {"type": "noop", "git_credentials": {"h.test": "projects/p/secrets/s"}}}), None),
+        (text({**PLAIN, "ladder": {"regions": [{"region": "us-east1", "staging_bucket": "gs://b-1"}]}}), None),
     ],
 )
 def test_the_new_file_is_written_and_loads(run: Run, given: str, new: Any) -> None:
@@ -180,6 +194,7 @@ def test_the_new_file_is_written_and_loads(run: Run, given: str, new: Any) -> No
         ({"environment": {"type": "azure"}}, "environment.type = azure: "),
         ({"environment": {"type": "kubernetes"}}, "environment.type = kubernetes: "),
         ({"environment": {"type": "local"}}, "environment.type = local: "),
+        ({"environment": {**GCP, "region": "us-central1-a"}}, "which is a zone. Did you mean us-central1?"),
         ({"builder": {"type": "docker", "destination": "gcr.io/P/I"}}, "builder.type = docker: "),
         ({"builder": {"type": "kaniko"}, "registry": {"type": "ecr", "repository": "r"}}, "builder.type = kaniko: "),
         (
@@ -245,6 +260,10 @@ def test_a_charts_values_are_explained_key_by_key(run: Run) -> None:
         ("GOOGLE_CLOUD_PROJECT=p1\nGOOGLE_CLOUD_REGION=r1\n", {"environment": {"project": "p1", "region": "r1"}}),
         ("WANDB_LAUNCH_MAX_JOBS=many\nHF_TOKEN=hunter2\nA=b=c\n", {}),
         ("WANDB_ENTITY=\n", {}),
+        ("\ufeffWANDB_ENTITY=o\r\n", {"entity": "o"}),  # PowerShell
+        ("A=1\0WANDB_ENTITY=o\0", {"entity": "o"}),  # /proc/PID/environ
+        ('declare -x WANDB_ENTITY="o"\n', {"entity": "o"}),  # `export -p`
+        ("WANDB_ENTITY=o\x1b\x07\n", {"entity": "o"}),
     ],
 )
 def test_the_environment_of_an_agent_on_a_vm_is_read(run: Run, lines: str, new: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ from shared.adapters.vertex.submit import VertexCompute
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
 from shared.core.jobsource import JobSource, Kind
-from shared.core.launch import Launch, Outcome, State
+from shared.core.launch import NOTICE_BYTES, Launch, Outcome, State
+from shared.core.shorten import shortened
 from shared.runspec.prepare import Preparation
 from shared.runspec.scheduler import SchedulerDefaults
 from tests.contract.sending import NAMES
@@ -271,7 +272,7 @@ def assert_one_verdict(case: Case) -> None:
         assert (launch.entry.state, scene.builds.begun) == (State.QUEUED, [planned.call.recipe])
         return
     assert (launch.entry.state, scene.vertex.calls) == (State.SUBMITTED, [planned.call])
-    assert launch.entry.notice == ""
+    assert launch.entry.notice == shortened("; ".join(planned.call.warnings), NOTICE_BYTES)
 
 
 @given(CASES)
@@ -296,7 +297,7 @@ def vertex() -> Iterator[tuple[VertexState, VertexCompute]]:
         yield state, VertexCompute(SITE.project, SITE.location, url)
 
 
-@given(CASES)
+@given(CASES | spoilt())
 @settings(max_examples=40, deadline=None)
 def test_vertex_ai_takes_what_plan_lets_pass(vertex: tuple[VertexState, VertexCompute], case: Case) -> None:
     """And no more: a job exists for each launch that plan promises, and for no other."""

@@ -522,6 +522,22 @@ def test_a_state_that_nobody_knows_yet_is_waited_out_and_named_once(
     assert list(scene.ledger.open) == [launch.key]
 
 
+def test_a_job_that_is_stuck_for_a_day_alarms_operators_once(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """An alert policy counts this line; the response and the launch's notice say the same."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_PAUSED")
+    errors = []
+    for _ in range(5):
+        errors += scene.tick().errors
+        scene.clock.pass_(12 * 3600 + 1)
+    (line,) = [record for record in caplog.records if record.message == "status.stuck"]
+    fields = line.fields  # type: ignore[attr-defined]
+    assert (line.levelname, fields["launch_key"]) == ("ERROR", launch.key)
+    assert fields["problem"].startswith("The job has been PAUSED in Vertex AI for more than ")
+    assert errors == [f"{launch.key}: {fields['problem']}"]
+    assert scene.ledger.open[launch.key].entry.notice == fields["problem"]
+
+
 STOPPED_WHILE = ["it waits", "it is submitted", "it is pending", "it runs", "a requeue is due", "it waits for room"]
 
 

@@ -51,9 +51,43 @@ def test_secrets_are_found_by_their_names() -> None:
             "?X-Goog-Signature=ab%2F&Expires=1 Signature=x/y=",
             "?X-Goog-Signature=[redacted]&Expires=1 Signature=[redacted]",
         ),
+        ("_wandb_api_key: contains half of a pair", "_wandb_api_key: contains half of a pair"),
         ('{"url": "https://u:p@h"}', '{"url": "https://[redacted]@h"}'),
     ],
 )
 def test_a_text_is_left_without_them(text: str, left: str) -> None:
     """The longest first; what is too short to be one stays, or nothing could be read; logins and signatures go."""
     assert redacted(text, ["secret-1", "secret-12", "1", ""]) == left
+
+
+@pytest.mark.parametrize("text", ['Write ["--password=hunter2"].', "PASSWORD=hunter2, x", "(HF_TOKEN=hunter2)"])
+def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
+    """A refusal is redacted where it is written, and again where it leaves."""
+    once = redacted(text)
+    assert "hunter2" not in once
+    assert redacted(once) == once
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ({"DB_PASSWORD": "pw"}, {"DB_PASSWORD": "[redacted]"}),
+        ({"DB_PASSWORD": ""}, {"DB_PASSWORD": ""}),
+        ({"DB_PASSWORD": True}, {"DB_PASSWORD": True}),
+        ({"DB_PASSWORD": 7}, {"DB_PASSWORD": "[redacted]"}),
+        ({"DB_PASSWORD": ["pw"]}, {"DB_PASSWORD": "[redacted]"}),
+        ({"DB_PASSWORD": {"a": "b"}}, {"DB_PASSWORD": {"a": "b"}}),
+        ({"my_token": 7}, {"my_token": 7}),
+        ({"my_token": "projects/p/secrets/s"}, {"my_token": "projects/p/secrets/s"}),
+        ({"key": "C major"}, {"key": "C major"}),
+        ({"WANDB_API_KEY": {"a": 1}}, {"WANDB_API_KEY": "[redacted]"}),
+        ({"name": "DB_PASSWORD", "value": {"a": 1}}, {"name": "DB_PASSWORD", "value": "[redacted]"}),
+        ({"name": "A", "value": "b"}, {"name": "A", "value": "b"}),
+        ({"known-1": "known-1", "a": ("known-1", 1, None)}, {"[redacted]": "[redacted]", "a": ["[redacted]", 1, None]}),
+        ([{"known-1"}, 1.5, False], [["[redacted]"], 1.5, False]),
+    ],
+    ids=str,
+)
+def test_a_structure_is_left_without_them(value: object, left: object) -> None:
+    """A name hides any secret under it, but no count, name or empty value; the rest keeps its form."""
+    assert redacted(value, ["known-1"]) == left

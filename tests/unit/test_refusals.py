@@ -29,6 +29,7 @@ REFUSALS = [
     ("stockout", INSUFFICIENT, 429, "RESOURCE_EXHAUSTED", Capacity),
     ("stockout, as a 400", INSUFFICIENT, 400, "FAILED_PRECONDITION", Capacity),
     ("429 without words", "", 429, "", Capacity),
+    ("its status without its code or words", "no more", 400, "RESOURCE_EXHAUSTED", Capacity),
     # google/rpc/code.proto
     ("unauthenticated", "who are you?", 401, "UNAUTHENTICATED", Denied),
     ("forbidden", "Permission 'aiplatform.customJobs.create' denied", 403, "PERMISSION_DENIED", Denied),

@@ -65,6 +65,8 @@ ROWS = [
     (r"C:\me\p-1.0-py3-none-any.whl", "path", FREEZE),
     ("p.whl", "path", "pip's requirements file format"),
     ("libs/p", "path", "pip's requirements file format"),
+    ("p-1.0.tgz", "path", "pip's requirements file format"),
+    ("p-1.0.tar.bz2", "path", "pip's requirements file format"),
     ("git+file:///home/me/p", "path", FREEZE),
     ("--find-links /home/me/wheels", "path", "pip's requirements file format"),
     ("-r base.txt", "option", "pip's requirements file format"),
@@ -106,6 +108,27 @@ def test_a_package_is_installed_once() -> None:
     plan = planned("numpy @ file:///x\nnumpy==1.0\nPy_Yaml==2\npy.yaml==3\nsix==1 \\\n  --hash=sha256:0\n")
     assert plan.exact == ["numpy==1.0", "Py_Yaml==2", "six==1    --hash=sha256:0"]
     assert [line for line, _ in plan.skipped] == ["numpy @ file:///x"]
+
+
+def test_each_marker_of_a_package_is_kept() -> None:
+    """One of the lines holds (poetry export, uv export)."""
+    lines = ['numpy==1.24.4 ; python_version < "3.9"', 'numpy==1.26.4 ; python_version >= "3.9"']
+    assert planned("\n".join(lines)).exact == lines
+
+
+def test_a_comment_that_ends_like_a_folder_of_windows_is_one_line() -> None:
+    """As in pip: the next line is none of it."""
+    assert planned("# of C:\\me\\\nsix==1\n  # x \\\nnumpy==1\n").exact == ["six==1", "numpy==1"]
+
+
+def test_another_index_can_have_local_versions() -> None:
+    """Of jax or of PyTorch's friends; the list names the index, or the queue's variables of pip do."""
+    line = "jaxlib==0.4.14+cuda12.cudnn89"
+    assert planned(line).skipped
+    assert planned(f"{line}\n-f https://storage.googleapis.com/jax-releases/jax_cuda_releases.html").exact == [line]
+    assert planned(f"-f https://data.pyg.org/whl/\n{line}").exact == [line]
+    assert planned(f"--find-links ./wheels\n{line}").exact == []
+    assert planned(line, elsewhere=True).exact == [line]
 
 
 def test_pip_itself_comes_last() -> None:
@@ -152,14 +175,30 @@ def test_what_a_project_says(
 
 def test_a_project_that_is_no_toml_is_named(tmp_path: Path) -> None:
     """It does not end the job."""
-    (tmp_path / "p.toml").write_text("not toml [")
-    assert Project(tmp_path / "p.toml").problem.startswith("it is not TOML: ")
+    for text in ("not toml [", "a = " + "[" * 9000):
+        (tmp_path / "p.toml").write_text(text)
+        assert Project(tmp_path / "p.toml").problem.startswith("it is not TOML: ")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["https://me:s3cret@h/x", "git+https://s3cret@github.com/o", "https://h/x.whl?sig=s3cret", "-i https://u:s3cret@h"],
+    [
+        "https://me:s3cret@h/x",
+        "git+https://s3cret@github.com/o",
+        "https://h/x.whl?sig=s3cret",
+        "https://u:s3cret/s3cret@h/x",
+        "-i https://u:s3cret@h",
+        "git+https://a.b:s3cret/s3cret@github.com/o/r@c0ffee",
+    ],
 )
 def test_no_secret_of_an_address_is_shown(text: str) -> None:
     """Neither its login nor its query."""
     assert "s3cret" not in hidden(text)
+
+
+def test_the_name_of_a_line_stays_readable() -> None:
+    """Its author must find it."""
+    assert hidden("-e git+ssh://git@github.com/o/r@c0ffee#egg=r") == (
+        "-e git+ssh://[redacted]@github.com/o/r@c0ffee#egg=r"
+    )
+    assert hidden("-e git+https://github.com/o/r@c0ffee#egg=r") == "-e git+https://github.com/o/r@c0ffee#egg=r"

@@ -184,7 +184,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no bucket", run_spec(PAGE_DEFAULT), "resource_args.gcp-vertex.spec.staging_bucket: is empty. Write a bucket"),
     ("no gs://", put(run_spec(), (*SPEC, "staging_bucket"), "s3://x"), "gs://BUCKET"),
     ("no pool", put(run_spec(), (*SPEC, "worker_pool_specs"), []), "needs at least one worker pool"),
-    ("pools are an object", put(run_spec(), (*SPEC, "worker_pool_specs"), {}), "should be a list, but is empty (an ob"),
+    (
+        "pools are an object",
+        put(run_spec(), (*SPEC, "worker_pool_specs"), {}),
+        "is empty: Vertex AI needs at least one worker pool.",
+    ),
     (
         "no container",
         put(run_spec(), (*SPEC, "worker_pool_specs", 0), {"replica_count": 1}),
@@ -282,7 +286,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no source", run_spec(docker=None), "docker.docker_image: is missing"),
     ("no entity", run_spec(entity=""), "entity: is empty. Write the W&B entity"),
     ("no project", run_spec(project=None), "project: is empty"),
-    ("another resource", run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}), "of another type"),
+    (
+        "another resource",
+        run_spec(resource="kubernetes", resource_args={"kubernetes": {"a": 1}}),
+        "kubernetes: configures a queue",
+    ),
     ("no resource", run_spec(resource_args={}), "resource_args: has no part for Vertex AI; the item's reso"),
 ]
 

@@ -184,6 +184,26 @@ def test_a_link_to_code_is_read_as_wandb_does(link: str, code: str, code_id: str
     assert (job.code, job.code_id) == (code, code_id)
 
 
+@pytest.mark.parametrize(
+    ("login", "place"),
+    [
+        ("x-access-token:", "github.com/o/r"),  # GitHub Actions; wandb has removed the token
+        ("gitlab-ci-token:", "gitlab.com/g/s/r.git"),
+        ("oauth2:", "gitlab.com/o/r.git"),
+        ("x-token-auth:", "bitbucket.org/w/r.git"),  # Bitbucket Pipelines
+        ("jenkins:", "git.corp.test/r.git"),
+        ("me%40corp.test:", "git.corp.test/r.git"),
+        ("org", "dev.azure.com/org/my%20project/_git/r"),
+        ("alice", "bitbucket.org/w/r.git"),  # its own button copies this address
+        ("alice", "bitbucket.corp.test:8443/scm/p/r.git"),
+    ],
+)
+def test_a_login_that_is_no_secret_goes(login: str, place: str) -> None:
+    """As CI, and the hosts' own pages, write remotes."""
+    git = {"remote": f"https://{login}@{place}", "commit": "c0ffee"}
+    assert read_job(PATH, json.dumps(source("repo", git=git)).encode()).remote == f"https://{place}"
+
+
 @pytest.mark.parametrize("remote", ["https://g.test/a.git", "ssh://git@g.test/a.git", "git@g.test:a.git"])
 def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
     """By the transports that it takes."""
@@ -194,6 +214,8 @@ def test_a_repository_is_fetched_as_the_agent_would(remote: str) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
+        (source("repo", git={"remote": "https://build@git.corp.test/p/r", "commit": "c"}), "a password or a token"),
+        (source("repo", git={"remote": f"https://ghp_{'s3cret' * 6}@bitbucket.org/w/r", "commit": "c"}), "a password"),
         (b"\xff", "not a JSON object"),
         (b"[1]", "not a JSON object"),
         ({"source_type": "zip"}, "not a JSON object with a source_type of image, artifact, repo"),

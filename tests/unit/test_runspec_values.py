@@ -167,7 +167,7 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
         for path, values in (
             (
                 (*POOL, "machine_spec", "machine_type"),
-                ("", " ", "\n", None, "n1-standard-4 ", "N1-STANDARD-4", "large"),
+                ("", " ", "\n", None),
             ),
             ((*POOL, "machine_spec"), (None, {}, {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})),
         )

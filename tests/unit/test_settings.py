@@ -241,15 +241,17 @@ def test_a_wrong_value_names_its_variable(
         ("[" * 5000, "launch-config.yaml"),
         ("x: 2026-13-01", "launch-config.yaml cannot be read as YAML: month must be in 1..12"),
         ("x: 2026-01-01T00:00:00+99:00", "cannot be read as YAML: offset must be"),
+        (r'entity: "a\ud800"', r"it has the character '\ud800' in line 1. Remove it"),
+        (r'queues: ["\e[31mred"]', r"it has the character '\x1b' in line 1. Remove it"),
         ("x: !!int many", "cannot be read as YAML: invalid literal"),
         ("x: !!bool perhaps", "cannot be read as YAML: 'perhaps'"),
         ("x: !!int ''", "cannot be read as YAML"),
         ("x: !!timestamp soon", "cannot be read as YAML"),
-        ("queues: [null]", "queues.0: Input should be a valid string"),
+        ("queues: [null]", "queues.0: Input should be a valid string; put a number, a date, yes or no in quotes"),
         ("policy: {service_account: }", "policy.service_account: is not known; write service_accounts"),
         ("policy: {service_accounts: }", "policy.service_accounts: Input should be"),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_a_wrong_file_names_its_key(enough: None, tmp_path: Path, text: str, message: str) -> None:
     """The message has the path of the key and the mistake."""
@@ -268,7 +270,7 @@ LAUGHS = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9
         ("\n".join(LAUGHS), "cannot be read as YAML: it has more than 10 aliases (*name): write their values"),
         ("max_jobs: " + "1:" * 200 + "1.5", "cannot be read as YAML: int too large to convert to float"),
         ("entity: x\n" + "#" * 100_000, "has more than 100,000 bytes"),
-        ("queues: [" + "1," * 30 + "]", "queues.19: Input should be a valid string; and 10 more"),
+        ("queues: [" + "1," * 30 + "]", "yes or no in quotes; and 10 more"),
         ("a: !" + "t" * 9_000 + " x", "cannot be read as YAML: could not determine a constructor"),
         ("queues: " + "x," * 4_000, "for one queue whose name has a comma"),
         ("policy: {? " + "k" * 9_000 + " : 1}", "policy.kkk"),

@@ -558,6 +558,7 @@ def test_a_launch_waits_for_the_build_of_its_image(scene: Scene) -> None:
     entry = scene.ledger.open[ticket.launch_key].entry
     assert (entry.state, entry.build, entry.failures) == (State.QUEUED, "projects/p/locations/us-central1/builds/1", 0)
     assert entry.notice == "Building the image us-docker.pkg.dev/p/r/jobs:tag."
+    assert (entry.lease_until, entry.retry_at) == (None, None)
     scene.clock.pass_(3600)
     assert scene.deliver(ticket) == "launch.nothing_to_do"
     built(scene, ticket)

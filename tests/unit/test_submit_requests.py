@@ -310,6 +310,28 @@ def test_a_first_create_without_an_answer_is_looked_up_twice(scene: Scene) -> No
     assert events == ["launch.outcome_unknown", "launch.looked", "launch.retry", "launch.submitted"]
 
 
+def test_two_look_ups_of_a_submit_that_died_are_enough(scene: Scene) -> None:
+    """They were made by the launch's key alone, so no third one stands before the next create."""
+    looks: list[str] = []
+    find, create = scene.vertex.find, scene.vertex.create
+
+    def dies(call: CustomJobCall, budget: Budget) -> str:
+        raise KeyboardInterrupt
+
+    def counted(parent: str, labels: Mapping[str, str]) -> FoundJob | None:
+        looks.append(parent)
+        return find(parent, labels)
+
+    scene.vertex.create = dies  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        scene.deliver(a_request())
+    scene.vertex.create, scene.vertex.find = create, counted  # type: ignore[method-assign]
+    for event in ("launch.looked", "launch.retry", "launch.submitted"):
+        scene.clock.pass_(SubmitTimings().lease.total_seconds())
+        assert scene.deliver(ticket_of(a_request())) == event
+    assert len(looks) == 2
+
+
 def test_an_unforeseen_error_of_its_queue_is_a_counted_failure(scene: Scene) -> None:
     """A request takes its configuration from there."""
     scene.queues.unreachable = KeyError("runQueue")

@@ -61,21 +61,20 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 )  # fmt: skip
 def test_a_scheduler_schedules_its_own_sweep_on_its_own_queue(path: str, value: Any, why: str) -> None:
     """The refusal names the field, its value and the value that would be right."""
-    item, said = changed(path, value), ""
+    item, refusal = changed(path, value), ""
     try:
         check_scheduler(item, QUEUE)
     except Reject as exc:
-        said = str(exc)
-    assert said == why
+        refusal = str(exc)
+    assert refusal == why
     assert is_scheduler(item, QUEUE) == (not why)
 
 
-def test_the_id_of_a_sweep_is_no_option() -> None:
+@pytest.mark.parametrize(("sweep", "is_one"), [("x", True), ("-x", False), ("", False)])
+def test_the_id_of_a_sweep_is_no_option(sweep: str, is_one: bool) -> None:
     """Also if the command has the same word."""
-    item = {**changed("overrides.entry_point", ["wandb", "scheduler", "-x"]), "run_id": "-x", "sweep_id": "-x"}
-    assert not is_scheduler(item, QUEUE)
-    empty = {**changed("overrides.entry_point", ["wandb", "scheduler", ""]), "run_id": "", "sweep_id": ""}
-    assert not is_scheduler(empty, QUEUE)
+    command = {"entry_point": ["wandb", "scheduler", sweep], "args": []}
+    assert is_scheduler({**ITEM, "run_id": sweep, "sweep_id": sweep, "overrides": command}, QUEUE) == is_one
 
 
 @pytest.mark.parametrize(

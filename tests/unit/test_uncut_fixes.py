@@ -35,7 +35,7 @@ SPEC = ("resource_args", "gcp-vertex", "spec")
         ((*SPEC, LONG), 1, "."),
         ((*SPEC, "worker_pool_specs"), [POOL] * (MAX_POOLS + 1), "for the number of machines of a pool."),
         (("resource_args", "gcp-vertex", "run", "timeout"), LONG, 'Write 3600 or "3600s".'),
-        (("resource_args", "gcp-vertex", LONG), {}, "those of CustomJob.run(...) under run."),
+        (("resource_args", "gcp-vertex", LONG), {}, "Known: builder, run, spec."),
         (("job",), f"a/b/c/{LONG}", "Write entity/project/name:alias."),
     ],
 )

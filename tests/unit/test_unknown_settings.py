@@ -116,8 +116,9 @@ def test_no_known_name_is_near_another_programs() -> None:
 def test_one_or_two_edits_are_near(name: str, data: st.DataObject) -> None:
     """A letter too much, too little, wrong, or exchanged with its neighbour."""
     letters = list(name)
-    for _ in range(data.draw(st.integers(1, 2))):
-        place = data.draw(st.integers(0, len(letters) - 2))
+    half = len(name) // 2  # a second edit within an exchanged pair would be a third one
+    for least, most in data.draw(st.sampled_from([[(0, len(name) - 2)], [(half, len(name) - 2), (0, half - 3)]])):
+        place = data.draw(st.integers(least, most))
         match data.draw(st.sampled_from(["more", "less", "other", "exchanged"])):
             case "more":
                 letters.insert(place, "X")

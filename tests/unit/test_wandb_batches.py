@@ -10,6 +10,7 @@ from shared.adapters.wandb.answers import Answer, Lost, NotAllowed, Refused
 from shared.adapters.wandb.batches import PAGE, Part, ask_all
 from shared.adapters.wandb.graphql import Graphql
 from shared.adapters.wandb.item_statuses import ask_items, item_statuses
+from shared.adapters.wandb.queues import WandbRunQueue
 from shared.adapters.wandb.run_statuses import ask_runs
 from shared.core.budget import Budget
 from shared.core.errors import Denied, LaunchError, Retry
@@ -285,6 +286,7 @@ def test_a_message_tells_what_is_missing(message: str, absent: bool | None, othe
     seen = ask_items(Wandb(answer), asked, names, Budget(60))
     assert (I1 in seen.absent) == bool(absent)
     assert (I1 in seen.failed) == (not absent)
+    assert all(isinstance(why, Refused) for why in seen.failed.values())
     assert (I2 in seen.found) == others
 
 
@@ -321,3 +323,12 @@ def test_an_entitys_queues_are_listed_once() -> None:
     wandb = Wandb({"a0": {"runQueue": None}, "a1": {"runQueue": None}})
     seen = item_statuses(wandb, [I1, I2, I1], count, Budget(60))
     assert (seen.found, seen.failed, listed) == ({}, {}, ["team"])
+    refused = item_statuses(Wandb({"project": None}), [I1], count, Budget(60))
+    assert isinstance(refused.failed["i1"], NotAllowed)
+
+
+def test_only_runs_with_an_entity_and_a_project_are_asked_for() -> None:
+    """Each of them once."""
+    wandb = Wandb({"project": runs(N1)})
+    seen = WandbRunQueue(wandb).run_statuses([R1, R1, RunPath("", "cats", "r1"), RunPath("team", "", "r1")])
+    assert (seen.found, len(wandb.asked)) == ({R1: RUNNING}, 1)

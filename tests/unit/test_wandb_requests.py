@@ -100,6 +100,17 @@ def test_the_state_of_a_sweep(answer: Mapping[str, Any], state: str) -> None:
     assert wandb.asked == [(documents.SWEEP, {"entity": "team", "project": "vision", "sweep": "sw1"})]
 
 
+def test_the_queues_that_the_key_sees() -> None:
+    """None if it does not see their project."""
+    wandb, adapter = run_queue(QUEUES, {"project": None})
+    assert adapter.known_queues("team") == {"vertex", "gpus"}
+    assert adapter.known_queues("team") == frozenset()
+    assert wandb.asked == [LISTED, LISTED]
+    _, adapter = run_queue({"project": {"runQueues": None}})
+    with pytest.raises(Refused, match="W&B's answer lacks the queues of team"):
+        adapter.known_queues("team")
+
+
 def test_an_agent_registers_with_the_ids_of_its_queues() -> None:
     """In the order of the settings, with its configuration as JSON text."""
     wandb, adapter = run_queue(QUEUES, {"createLaunchAgent": {"launchAgentId": "a1"}})

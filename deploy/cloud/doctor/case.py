@@ -12,9 +12,9 @@ from google.api_core import exceptions as google_errors
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor.explained import UNSEEN, explained
 from deploy.cloud.doctor.finding import Check, Finding
-from deploy.cloud.doctor.google import Google
-from deploy.cloud.doctor.once import Once
 from deploy.cloud.doctor.revisions import Revision, serving
+from deploy.cloud.google import Google
+from deploy.cloud.once import Once
 from deploy.cloud.provision.command import with_number
 from deploy.wandb_queues import QueueView, read_queue
 from shared.adapters.wandb import Graphql

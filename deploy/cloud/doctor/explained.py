@@ -11,7 +11,7 @@ from google.auth import exceptions as auth_errors
 from deploy.cloud import gcloud
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor.finding import Check, Finding, unknown
-from deploy.cloud.doctor.google import Google, words
+from deploy.cloud.google import Google, words
 from deploy.cloud.provision.parts import NotYet
 from shared.core.errors import LaunchError
 

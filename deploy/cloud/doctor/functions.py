@@ -14,6 +14,7 @@ from deploy.cloud.doctor.revisions import Revision, newest
 
 SUCCESS = "SUCCESS"
 AT_WORK = ("PENDING", "QUEUED", "WORKING")
+WAIT = "Wait for the end of the build, then run doctor again."
 SEES_TRAFFIC = ("run.services.get", "run.revisions.get", "cloudbuild.builds.get")
 
 
@@ -53,7 +54,7 @@ def _traffic(case: Case, verb: str) -> Iterator[Finding]:
         status = _status(case, revision)
         if status in AT_WORK:
             message = f"{revision.name} serves, but its build {revision.build} is {status}"
-            yield warning(title, message, "Wait for the end of the build, then run doctor again.")
+            yield warning(title, message, WAIT)
         elif status != SUCCESS:
             message = f"{revision.name} serves, but its build {revision.build} is {status}: "
             message += "the smoke test has not passed"
@@ -76,21 +77,25 @@ def _one_build(case: Case) -> Iterator[Finding]:
     if len(versions) == 1:
         yield ok(title, f"all three functions serve {all_of_them[0][1].version}")
         return
+    message = ", ".join(f"{verb} serves {each.version}" for verb, each in all_of_them)
+    if any(_status(case, each) in AT_WORK for _, each in all_of_them):
+        yield warning(title, f"a build is at work: {message}", WAIT)
+        return
     good = [each for _, each in all_of_them if _status(case, each) == SUCCESS]
     wanted = max(good or [each for _, each in all_of_them], key=lambda each: each.created)
     behind: dict[str, str] = {}
     for verb, each in all_of_them:
         if each.version == wanted.version:
             continue
-        newer = newest(case.google, case.service(verb)).version == wanted.version
-        if each in good:
-            behind[verb] = _route(case, verb, "--to-latest") if newer else ""
-        else:
+        if each not in good:
             behind[verb] = _restore(case, verb, each)
+        elif newest(case.google, case.service(verb)).version == wanted.version:
+            behind[verb] = _route(case, verb, "--to-latest")
+        else:
+            behind[verb] = ""  # only another build can deploy it
     fixes = [fix for fix in behind.values() if fix]
     if len(fixes) < len(behind):
         fixes = [submit_command(case.deployment)]
-    message = ", ".join(f"{verb} serves {each.version}" for verb, each in all_of_them)
     says = f"{', '.join(behind)} {'differs' if len(behind) == 1 else 'differ'} from the others: "
     yield failed(title, f"{says}{message}", "\n".join(dict.fromkeys(fixes)))
 

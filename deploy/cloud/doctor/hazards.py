@@ -7,12 +7,12 @@ from typing import Any
 from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
+from deploy.cloud.buckets import STORAGE
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok
-from deploy.cloud.doctor.google import words
+from deploy.cloud.google import words
 from deploy.cloud.lifecycle import LEDGER, rule_of
 
-STORAGE = "https://storage.googleapis.com/storage/v1/b"
 Bucket = Mapping[str, Any]
 # conditions of a rule that never holds for a live object
 OLD_VERSIONS = {"numNewerVersions", "daysSinceNoncurrentTime", "noncurrentTimeBefore"}

@@ -6,17 +6,18 @@ from functools import partial
 from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
-from deploy.cloud.bootstrap_steps import APIS
+from deploy.cloud.bootstrap_services import APIS
+from deploy.cloud.buckets import STORAGE, foreign, own_buckets, refusal
 from deploy.cloud.doctor import hazards
 from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.iam import repository_flags
 from deploy.cloud.lifecycle import CONTEXTS, rule_of
+from deploy.cloud.places import MOVE, Elsewhere, check_region, places
 from deploy.cloud.provision.ledger import LedgerRule
 from shared.runspec.buckets import staging_bucket
 from shared.runspec.fields import mapping, text
 
-STORAGE = "https://storage.googleapis.com/storage/v1/b"
 SECRETS = "https://secretmanager.googleapis.com/v1"
 BY_HAND = "doctor cannot check it: check the values that your launches use."
 
@@ -27,20 +28,18 @@ def checks(case: Case) -> Iterator[Check]:
     bootstrap = case.command("bootstrap")
     yield Check("APIs", partial(_apis, case), ("serviceusage.services.list",))
     home = deployment.region
-    own = {"ledger": deployment.ledger_bucket, "sources": deployment.sources_bucket}
-    if deployment.images and deployment.contexts_bucket == deployment.own_contexts_bucket:
-        own["contexts"] = deployment.contexts_bucket
+    yield Check("region", partial(_region, case), ("cloudfunctions.functions.list",))
+    own = own_buckets(deployment)
     for role, name in own.items():
         look = partial(_own_bucket, case, f"{role} bucket", name, bootstrap)
         yield Check(f"{role} bucket", look, ("storage.buckets.get", NUMBER))
-    places = (
-        ("staging bucket", deployment.staging_bucket, home),
-        *(
-            (f"ladder's bucket in {region}", bucket, region)
-            for bucket, region in deployment.ladder_buckets.items()
-        ),
-    )
-    for title, name, region in places:
+    named = [
+        (f"ladder's bucket in {region}", bucket, region)
+        for bucket, region in deployment.ladder_buckets.items()
+    ]
+    if "staging" not in own:
+        named.insert(0, ("staging bucket", deployment.staging_bucket, home))
+    for title, name, region in named:
         look = partial(_bucket, case, title, name, region, bootstrap)
         yield Check(title, look, ("storage.buckets.get",))
     yield from hazards.checks(case)
@@ -68,6 +67,19 @@ def _apis(case: Case) -> Iterator[Finding]:
         yield ok("APIs", f"all {len(APIS)} are on")
 
 
+def _region(case: Case) -> Iterator[Finding]:
+    """Check that nothing runs in another region; the ledger has its own check."""
+    found = [place for place in places(case.google, case.deployment, partly=True) if place.delete]
+    try:
+        check_region(case.deployment, found)
+    except Elsewhere as exc:
+        message, *rest = exc.message.splitlines()
+        yield failed("region", message, "\n".join(line.strip() for line in rest))
+        return
+    if found:
+        yield ok("region", f"nothing runs outside of {case.deployment.region}")
+
+
 def _own_bucket(case: Case, title: str, name: str, create: str) -> Iterator[Finding]:
     """Check a bucket whose name follows from the deployment's, which must be in its project."""
     try:
@@ -78,7 +90,7 @@ def _own_bucket(case: Case, title: str, name: str, create: str) -> Iterator[Find
         yield from _bucket(case, title, name, case.deployment.region, create)
         return
     message = f"gs://{name} belongs to another project, number {project}"
-    yield failed(title, message, "Bootstrap and deploy under another --name.")
+    yield failed(title, message, f"{refusal(name, project, case.numbered)}")
 
 
 def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iterator[Finding]:
@@ -92,6 +104,8 @@ def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iter
     where = str(bucket["location"]).lower()
     if where != region:
         move = gcloud.shown(("storage", "buckets", "relocate", address, f"--location={region}"))
+        if name == case.deployment.ledger_bucket:  # launches run by these records
+            move = f"Leave it there: a deployment runs where its ledger is. To move it, see {MOVE}."
         message = f"{address} is in {where}, the jobs and the functions are in {region}"
         wide = bucket.get("locationType", "region") != "region"
         if wide and hazards.for_jobs(case, name):
@@ -109,11 +123,13 @@ def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iter
         message = f"{address} has no public access prevention"
         yield warning(title, message, gcloud.shown((*update, "--public-access-prevention")))
     else:
-        yield ok(title, f"{address}, in {where}")
+        number = foreign(bucket, case.numbered)
+        of = f", of another project, number {number}" if number else ""
+        yield ok(title, f"{address}, in {where}{of}")
 
 
 def _rule(case: Case) -> Iterator[Finding]:
-    changes = list(LedgerRule(case.deployment).changes())
+    changes = list(LedgerRule(case.numbered).changes())
     for change in changes:
         message = f"is missing: {change.difference}; without it {change.resource} grows for ever"
         yield warning("ledger's rule", message, case.command("provision"))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.cloud.doctor.google import Google
+from deploy.cloud.google import Google
 
 UNKNOWN = "unknown"
 LATEST = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"

@@ -14,12 +14,12 @@ from google.pubsub_v1 import PublisherClient, SubscriberClient
 from pydantic import TypeAdapter
 
 from deploy.cloud import gcloud
+from deploy.cloud.buckets import STORAGE
 from deploy.cloud.deployment import SCHEDULED, Deployment
 from deploy.cloud.doctor import functions
 from deploy.cloud.doctor.case import NUMBER, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.names import check_names
-from deploy.cloud.doctor.project import STORAGE
 from deploy.cloud.provision import topics
 from deploy.cloud.provision.parts import CREATED, Part
 from deploy.cloud.provision.schedule import ScheduledCall, job_name

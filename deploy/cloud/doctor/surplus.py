@@ -12,6 +12,8 @@ from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.iam import bindings
 
 STORAGE = "https://storage.googleapis.com/storage/v1/b"
+ACT_AS = "roles/iam.serviceAccountUser"
+OF_ACCOUNTS = ("iam.serviceAccounts.list", "iam.serviceAccounts.getIamPolicy", NUMBER)
 OF_A_BUCKET, OF_THE_PROJECT = (
     "storage.buckets.getIamPolicy",
     "resourcemanager.projects.getIamPolicy",
@@ -40,6 +42,7 @@ def checks(case: Case) -> Iterator[Check]:
         yield Check(f"surplus access to {bucket}", look, (OF_A_BUCKET, NUMBER))
     if deployment.run_as:
         yield Check("jobs' accounts", partial(_project, case), (OF_THE_PROJECT,))
+    yield Check("former accounts of jobs", partial(_former, case), OF_ACCOUNTS)
 
 
 def _bucket(case: Case, bucket: str, *, for_jobs: bool) -> Iterator[Finding]:
@@ -89,3 +92,24 @@ def _project(case: Case) -> Iterator[Finding]:
                 yield warning("jobs' accounts", message, fix + gcloud.shown((*on, *flags)))
     if not found:
         yield ok("jobs' accounts", "none of them has a role on all buckets of the project")
+
+
+def _former(case: Case) -> Iterator[Finding]:
+    """Find accounts that submit may use although `policy.service_accounts` does not name them."""
+    title, deployment = "former accounts of jobs", case.numbered
+    submit, found = f"serviceAccount:{deployment.account('submit')}", 0
+    wanted = {b.resource for b in bindings(deployment) if (b.member, b.role) == (submit, ACT_AS)}
+    accounts = f"https://iam.googleapis.com/v1/projects/{deployment.project}/serviceAccounts"
+    for email in [each["email"] for each in case.google.listed(accounts, "accounts", pageSize=100)]:
+        if email in wanted:
+            continue
+        for binding in case.google.post(f"{accounts}/{email}:getIamPolicy").get("bindings", ()):
+            if binding["role"] != ACT_AS or submit not in binding.get("members", ()):
+                continue
+            found += 1
+            on = ("iam", "service-accounts", "remove-iam-policy-binding", email)
+            flags = (f"--project={deployment.project}", f"--member={submit}", f"--role={ACT_AS}")
+            message = f"submit can use {email}, which policy.service_accounts does not name"
+            yield warning(title, message, gcloud.shown((*on, *flags)))
+    if not found:
+        yield ok(title, "submit can use no account but those of policy.service_accounts")

@@ -1,6 +1,7 @@
 """`vertex-launch provision`: reconcile Pub/Sub, the schedule and the ledger's rule."""
 
 from dataclasses import replace
+from functools import partial
 
 import click
 from google.api_core import exceptions as google_errors
@@ -9,9 +10,12 @@ from google.cloud.resourcemanager_v3 import ProjectsClient
 from rich.console import Console
 
 from deploy.cloud.deployment import Deployment, deployment_options
+from deploy.cloud.google import Google
+from deploy.cloud.places import places_of_a_build, refuse_a_second_region
 from deploy.cloud.provision import schedule, topics
 from deploy.cloud.provision.ledger import LedgerRule
 from deploy.cloud.provision.parts import NotYet, Part
+from deploy.cloud.waiting import DENIED, LAG, SECONDS, Passing, Patience, passing
 
 
 @click.command()
@@ -35,15 +39,21 @@ def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
     Example:
       vertex-launch provision --plan --project=my-project --region=us-central1
 
-    Exit code 1 if Google refuses a change, or if --complete is set and a part waits.
+    Exit code 1 if Google refuses a change, if the deployment runs in another region, if the
+    ledger's bucket belongs to another project, or if --complete is set and a part waits.
     """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
     try:
-        deployment = with_number(deployment)
+        # the access of a build may be as new as the deployment
+        patience = Patience() if plan else Patience(denied=SECONDS)
+        deployment = patience.keep(
+            partial(with_number, deployment), passing_of, f"project {deployment.project}"
+        )
+        refuse_a_second_region(deployment, places_of_a_build(Google(), deployment))
         parts = [LedgerRule(deployment), *topics.parts(deployment)]
-        changed, waiting = _reconcile(parts, console, plan=plan)
+        changed, waiting = _reconcile(parts, console, patience, plan=plan)
         if not waiting:  # else no function exists that the schedule could call
-            changed += _reconcile(schedule.parts(deployment), console, plan=plan)[0]
+            changed += _reconcile(schedule.parts(deployment), console, patience, plan=plan)[0]
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
     if changed:
@@ -62,19 +72,40 @@ def with_number(deployment: Deployment) -> Deployment:
     return replace(deployment, number=project.name.partition("/")[2])
 
 
-def _reconcile(parts: list[Part], console: Console, *, plan: bool) -> tuple[int, list[str]]:
+def _reconcile(
+    parts: list[Part], console: Console, patience: Patience, *, plan: bool
+) -> tuple[int, list[str]]:
     """Print the differences, and end them unless `plan`.
 
-    Returns the number of differences, and the reasons why parts wait.
+    After an error that passes by itself, looks at the part again: somebody else may have changed
+    it at the same time. Returns the number of differences, and the reasons why parts wait.
     """
-    changed, waiting = 0, []
+    changed: list[str] = []
+    waiting: list[str] = []
     for part in parts:
-        try:
+
+        def reconcile(part: Part = part) -> None:
             for change in part.changes():
-                changed += 1
-                console.print(f"  {change.resource}: {change.difference}")
                 if not plan:
                     change.carry_out()
+                changed.append(change.resource)
+                console.print(f"  {change.resource}: {change.difference}")
+
+        try:
+            patience.keep(reconcile, passing_of, type(part).__name__)
         except NotYet as exc:
             waiting.append(str(exc))
-    return changed, list(dict.fromkeys(waiting))
+    return len(changed), list(dict.fromkeys(waiting))
+
+
+def passing_of(error: Exception) -> Passing | None:
+    """Classify an error of Google's clients; the kind of the exception says more than its words."""
+    cause = error.__cause__ if isinstance(error, click.ClickException) else error
+    if isinstance(cause, google_errors.Conflict | google_errors.PreconditionFailed):
+        return Passing(LAG, "somebody else changed the same resource at the same time")
+    if not isinstance(cause, google_errors.GoogleAPICallError):
+        return None
+    found = passing(str(cause))
+    if found is None and isinstance(cause, google_errors.Forbidden):
+        return Passing(DENIED, "a permission is missing; a new one takes up to seven minutes")
+    return found

@@ -6,6 +6,7 @@ import click
 from google.api_core import exceptions as google_errors
 from google.cloud import storage
 
+from deploy.cloud.buckets import foreign, refusal
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.lifecycle import LEDGER, rule_of
 from deploy.cloud.provision.parts import Change
@@ -18,10 +19,15 @@ class LedgerRule:
     """The lifecycle rule that deletes closed launches; without it the bucket grows for ever."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._bucket = storage.Client(project=deployment.project).bucket(deployment.ledger_bucket)
 
     def changes(self) -> Iterator[Change]:
-        """Yield the rule if it is missing or differs; keep the bucket's other rules."""
+        """Yield the rule if it is missing or differs; keep the bucket's other rules.
+
+        Raises:
+            ClickException: no such bucket, or it belongs to another project.
+        """
         name = f"gs://{self._bucket.name}"
         try:
             self._bucket.reload()
@@ -29,6 +35,9 @@ class LedgerRule:
             raise click.ClickException(
                 f"{name} does not exist: run `vertex-launch bootstrap` first"
             ) from exc
+        owner = {"projectNumber": self._bucket.project_number}
+        if number := foreign(owner, self._deployment):
+            raise click.ClickException(refusal(self._bucket.name, number, self._deployment))
         rules = [dict(rule) for rule in self._bucket.lifecycle_rules]
         if RULE in rules:
             return

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import click
 from google.api_core import exceptions as google_errors
 
-LABEL = "vertex-launch"  # marks our resources; its value is the deployment's name
+from deploy.cloud.marks import LABEL as LABEL
+
 BOOTSTRAP_AGAIN = (
     "A build can create resources and set their policies until the end of the day after "
     "`bootstrap`: run bootstrap again, then build"

@@ -11,7 +11,8 @@ from google.pubsub_v1.types import ExpirationPolicy, Subscription, Topic
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.iam import bindings
-from deploy.cloud.provision.parts import CREATED, DELETED, LABEL, Change, Part
+from deploy.cloud.marks import LABEL, require_ours
+from deploy.cloud.provision.parts import CREATED, DELETED, Change, Part
 from deploy.cloud.provision.policies import IamPolicy
 from deploy.cloud.provision.trigger import Trigger, differences
 
@@ -56,6 +57,7 @@ class TopicPart:
         if there is None:
             yield Change(self.name, CREATED, lambda: self._client.create_topic(request=wanted))
             return
+        require_ours(self.name, {"labels": there.labels}, self._deployment)
         if there.labels.get(LABEL) != self._deployment.name:
             labelled = {"name": self.name, "labels": {**there.labels, **wanted.labels}}
             yield self._update(f"gets the label {LABEL}", labelled, "labels")

@@ -18,7 +18,7 @@ from google.pubsub_v1.types import ReceivedMessage
 
 from deploy.cloud import gcloud
 from deploy.cloud.deployment import Deployment
-from deploy.cloud.doctor.google import words
+from deploy.cloud.google import words
 from deploy.exit_codes import CouldNotSee
 from deploy.operate.dead_letters.dead_letter import DeadLetter, read_dead_letter
 

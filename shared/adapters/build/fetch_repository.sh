@@ -47,10 +47,18 @@ apply() { # with these options; a patch without the content of its binary files 
     excluded+=("--exclude=$name")
   done < <(git apply "$@" --numstat -z ../diff.patch)
   [[ ${#left[@]} -gt 0 ]] && git apply "$@" "${excluded[@]}" ../diff.patch || return
+  local more='' warning='Unchanged, because diff.patch has no binary content:'
   printf -v path ', %s' "${left[@]}"
-  tee "${BUILDER_OUTPUT:-/tmp}/output" <<<"Unchanged, because diff.patch has no binary content: ${path:2}."
+  echo "$warning ${path:2}."
+  [[ ${#left[@]} -le 12 ]] || more=", and $((${#left[@]} - 12)) more"
+  printf -v path ', %s' "${left[@]:0:12}"
+  echo "$warning ${path:2}$more." >"${BUILDER_OUTPUT:-/tmp}/output"
 }
 
+escape=$'\e'
+if [[ -f ../diff.patch ]] && grep -q "^$escape\[[0-9;]*mdiff --git" ../diff.patch; then
+  sed -i "s/$escape\[[0-9;]*[mK]//g" ../diff.patch # git's setting color.diff=always
+fi
 if [[ -f ../diff.patch ]] && grep -qE '^(diff --git|--- )' ../diff.patch; then
   if grep -q $'^diff --git .*\r$' ../diff.patch; then # its writer ended each line as Windows does
     sed -i 's/\r$//' ../diff.patch
@@ -60,4 +68,6 @@ if [[ -f ../diff.patch ]] && grep -qE '^(diff --git|--- )' ../diff.patch; then
     strip=-p0 # git's setting diff.noprefix
   fi
   apply $strip
+elif [[ -f ../diff.patch ]] && grep -qvE '^(Submodule |\* Unmerged path |  [<>] |[[:space:]]*$)' ../diff.patch; then
+  tee "${BUILDER_OUTPUT:-/tmp}/output" <<<"diff.patch is no output of git diff: the code runs without its changes."
 fi

@@ -8,18 +8,21 @@ first image that is pushed counts, if the repository's tags are immutable.
 import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.adapters.build.builders import DOCKER, GIT
 from shared.adapters.build.calls import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
-from shared.adapters.google import storage_client
+from shared.adapters.google import require_owner, storage_client
 from shared.core.budget import Budget
 from shared.core.building import LEFT_OUT, Ensured, GitCredential, Recipe
 from shared.core.errors import Retry
-from shared.core.lazy import Lazy
+from shared.core.lazy import Lazy, LazyMap
 from shared.core.ports import ArtifactFiles
 from shared.core.within import within
 
@@ -40,7 +43,7 @@ class CloudBuildImages:
 
     Builds run in `parent` (projects/P/locations/L) as the service account `account`. An `endpoint`
     (a URL) replaces Google's and needs no credentials. `git_credentials` are the operator's: with
-    them, builds fetch repositories.
+    them, builds fetch repositories. The project `project_number` must own the contexts' bucket.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class CloudBuildImages:
         endpoint: str = "",
         timeout: float = TIMEOUT,
         git_credentials: Sequence[GitCredential] = (),
+        project_number: str = "",
     ) -> None:
         self._parent = parent
         self._account = account
@@ -62,6 +66,7 @@ class CloudBuildImages:
         self._timeout = timeout
         self._credentials = git_credentials
         self._storage = Lazy(storage_client)
+        self._ours = LazyMap(partial(self._require_ours, project_number))
 
     def ensure(self, recipe: Recipe, budget: Budget) -> Ensured:
         """Return this image by its digest, or its build, which begins now if necessary."""
@@ -95,9 +100,13 @@ class CloudBuildImages:
 
             return within(self._timeout, listed)
 
+    def _require_ours(self, project_number: str, bucket: str) -> None:
+        require_owner(self._storage.get(), bucket, project_number, DEFAULT_RETRY)
+
     def _begin(self, recipe: Recipe, budget: Budget) -> str:
         with translated(self._call(recipe), f"the role Storage Object User on {recipe.store}"):
             storage = self._storage.get()
+            self._ours.get(recipe.store.removeprefix("gs://").partition("/")[0])
             source = within(
                 max(0.0, budget.left), lambda: upload(recipe, self._files, storage, budget)
             )

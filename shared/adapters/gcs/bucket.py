@@ -12,7 +12,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
 from shared.adapters.gcs.clock import ServerClock
-from shared.adapters.google import meaning, storage_client
+from shared.adapters.google import meaning, require_owner, storage_client
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from shared.core.lazy import Lazy
 from shared.core.within import within
@@ -54,12 +54,21 @@ class _Content(io.BytesIO):
 class Bucket:
     """The functions' own bucket, with one client for all threads.
 
+    The first use requires that `project_number` owns the bucket, if there is a number.
+
     Each method ends within `longest` seconds. A slower call is left behind, and raises Retry.
     If it still writes, its compare-and-swap protects the object as always.
     """
 
-    def __init__(self, name: str, patience: float = PATIENCE, longest: float = LONGEST) -> None:
+    def __init__(
+        self,
+        name: str,
+        patience: float = PATIENCE,
+        longest: float = LONGEST,
+        project_number: str = "",
+    ) -> None:
         self._name = name
+        self._project_number = project_number
         self._repeat = DEFAULT_RETRY.with_deadline(patience).with_delay(maximum=LONGEST_PAUSE)
         self._longest = longest
         self._clock = ServerClock()
@@ -71,6 +80,7 @@ class Bucket:
         session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         session.hooks["response"].append(self._clock.observe)
+        require_owner(client, self._name, self._project_number, self._repeat)
         return client
 
     def handle(self) -> storage.Bucket:

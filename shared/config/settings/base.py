@@ -56,7 +56,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-def _region(name: str) -> str:
+def region(name: str) -> str:
+    """Return a region in its plain form; refuse a zone, and a place where no job runs."""
     plain = name.strip().lower()
     if zone := re.fullmatch(r"([a-z]+-[a-z]+\d+)-[a-z]", plain):
         raise ValueError(f"is {name!r}, which is a zone. Did you mean {zone[1]}?")
@@ -109,6 +110,15 @@ class Settings(BaseSettings):
             description="the project in which jobs run, unless their spec names another",
         ),
     ]
+    google_cloud_project_number: Annotated[
+        str,
+        Field(
+            pattern=r"^\d*$",
+            description="the number of that project, which must own the ledger's and the contexts' "
+            "bucket: names of buckets are global. Without it, nothing is compared",
+            examples=["123456789012"],
+        ),
+    ] = ""
     vertex_location: Annotated[
         str,
         Field(
@@ -117,7 +127,7 @@ class Settings(BaseSettings):
             description="the region in which jobs run, unless their spec names another",
             examples=["us-central1"],
         ),
-        AfterValidator(_region),
+        AfterValidator(region),
     ]
     ledger_bucket: Annotated[
         str,

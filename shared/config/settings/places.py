@@ -85,6 +85,11 @@ class PlaceSettings(Settings):
         return self.build_context_store or f"gs://{self.contexts_bucket or derived}"
 
     @property
+    def context_owner(self) -> str:
+        """Return the number of the project that must own this store; an operator's may be any."""
+        return "" if self.build_context_store else self.google_cloud_project_number
+
+    @property
     def reserved(self) -> ReservedPlaces:
         """Return the places that no job may use."""
         return _reserved(dict(self))

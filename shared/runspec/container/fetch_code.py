@@ -223,8 +223,12 @@ def clone(remote: str, commit: str, folder: Path) -> None:
 def become(command: "list[str]", place: Path) -> None:
     """Replace this process by the command; its arguments may contain secrets."""
     os.chdir(str(place))
-    say(f"starting {Path(command[0]).name}")
-    os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
+    program = Path(command[0].partition(" ")[0]).name
+    say(f"starting {program}")
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - no shell, on purpose
+    except OSError as exc:
+        raise Problem(f"its program {program} cannot be run: {exc.strerror}") from None
 
 
 if __name__ == "__main__":

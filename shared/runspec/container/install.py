@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shared.runspec.container.output import Problem, called, hidden, reason, run, say
+from shared.runspec.container.output import SHOWN, Problem, called, hidden, reason, run, say
 from shared.runspec.container.requirements import (
     PYTORCH,
     index_of,
@@ -23,8 +23,8 @@ from shared.runspec.container.requirements import (
 )
 
 SECONDS = 1800  # for the search of lines that cannot be installed
-SHOWN = 12  # names in a warning
 PIN = re.compile(r"[\w.-]+\s*===?\s*[^\s\[]+\s*(?:;.*)?$")  # what pip takes as a constraint
+INDEXES = {"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"}  # the queue's
 SETTINGS = {
     "PIP_BREAK_SYSTEM_PACKAGES": "1",  # the container has no other user
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -90,6 +90,8 @@ class Installation:
 
     def strict(self, text: str, path: str) -> None:
         """Install the requirements that the author wrote, all or none."""
+        if not lines_of(text):
+            return
         need_pip()
         if PYTORCH not in text:  # the author named no index for PyTorch's local versions
             for line in lines_of(text):
@@ -99,14 +101,15 @@ class Installation:
 
     def frozen(self, text: str) -> None:
         """Install each line of a frozen list that is available."""
-        plan = planned(text)
+        plan = planned(text, elsewhere=bool(INDEXES & set(os.environ)))
         self.skipped += plan.skipped
         for line in plan.replaced:
             say(f"{line} is no release: the newest release of wandb replaces it")
         if plan.exact or plan.others:
             need_pip()
         self.attempt(plan.options, plan.exact)
-        pins = [line for line in plan.exact if PIN.match(line)]
+        left_out = {line for line, _ in self.skipped}
+        pins = [line for line in plan.exact if PIN.match(line) and line not in left_out]
         self.pins.write_text("\n".join(pins), encoding="utf-8")
         for index, lines in plan.others.items():
             where = ["--extra-index-url", index] if index else []
@@ -123,7 +126,7 @@ class Installation:
             return
         code, output = self.pip([*options, *lines], "--no-deps", *where)
         if code and len(lines) == 1:
-            self.skipped.append((lines[0], reason(output)))
+            self.skipped.append((lines[0], reason(output, 1)))
         elif code:
             self.deadline = min(self.deadline, time.monotonic() + SECONDS)
             half = len(lines) // 2
@@ -148,7 +151,7 @@ class Project:
                 data = toml().loads(read(path))
             except ImportError:
                 self.problem = "this Python cannot read it"
-            except ValueError as exc:
+            except (ValueError, LookupError, RecursionError) as exc:  # of any of the readers
                 self.problem = f"it is not TOML: {exc}"
         project, poetry = part(data, "project"), part(part(data, "tool"), "poetry")
         listed = project.get("dependencies")

@@ -26,7 +26,9 @@ def main() -> None:
         if not script.is_file():
             sys.exit(f"vertex-launch: nbconvert cannot convert {notebook}")
         magic = "get_ipython()" in script.read_text(encoding="utf-8")
-        become(*(["-m", "IPython"] if magic and has("IPython") else []), str(script), *arguments)
+        become(
+            *(["-m", "IPython", "--"] if magic and has("IPython") else []), str(script), *arguments
+        )
     if has("nbclient") and has("ipykernel"):
         become("-c", EXECUTE, str(notebook), *arguments)
     sys.exit(

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOGIN = re.compile(r"//[^\s'\"]*@")  # of a URL, in git's or pip's output
+# of a URL, in git's or pip's output; a password with a slash ends at the last @, and the @ of
+# https://host.tld/path@commit ends none
+LOGIN = re.compile(r"//(?:[^\s'\"/]*|(?![\w-]+(?:\.[\w-]+)+/)[^\s'\"]*)@")
 SIGNATURE = re.compile(r"(://[^\s'\"?]*)\?[^\s'\"]+")  # its query can be a permission
+SHOWN = 12  # names in a warning
 KEPT = 20  # lines of a command's output, in which its error stands
 
 
@@ -66,7 +69,7 @@ def called(*command: str, folder: Path, show: bool = False) -> "tuple[int, list[
     return process.returncode, lines
 
 
-def reason(lines: "list[str]") -> str:
-    """Return the error in the last lines of a command."""
+def reason(lines: "list[str]", count: int = 2) -> str:
+    """Return the error in the last lines of a command; `count` is the number of lines."""
     found = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return " ".join((found or [line for line in lines if line])[-2:])
+    return " ".join((found or [line for line in lines if line])[-count:])

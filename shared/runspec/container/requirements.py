@@ -25,7 +25,8 @@ PLATFORM = re.compile(r"cu\d+|cpu|xpu|rocm\d+(?:\.\d+)*")
 TORCH = re.compile(r"torch(?:vision|audio)?")
 OF_PYTORCH = re.compile(r"(?:py)?torch[\w.-]*|fbgemm-gpu[\w.-]*|xformers", re.I)
 UNRELEASED = re.compile(r"@|\+|\.?dev", re.I)
-PATH = re.compile(r"[./~]|[a-z]:[\\/]|\S*\\|[^\s;@]+/|[^\s;@]+\.(?:whl|zip|tar\.gz)\b", re.I)
+PATH = re.compile(r"[./~]|[a-z]:[\\/]|\S*\\|[^\s;@]+/|[^\s;@]+\.(?:whl|zip|tgz|tar\.\w+)\b", re.I)
+LOCAL_VERSION = "a local version, which PyPI does not have"
 SSH = re.compile(r"\w+\+ssh:|ssh:|git\+git@|git@", re.I)
 
 
@@ -45,21 +46,28 @@ class Plan:
         self.replaced: list[str] = []
 
 
-def planned(text: str) -> Plan:
-    """Return the plan of a frozen list."""
+def planned(text: str, elsewhere: bool = False) -> Plan:
+    """Return the plan of a frozen list.
+
+    `elsewhere` tells that pip looks in an index besides PyPI, which can have local versions.
+    """
     plan, last = Plan(), []
-    seen: set[str] = set()
-    for line in lines_of(text):
-        if OPTION.fullmatch(line) and not local(line):
-            plan.options.append(line)
+    seen: set[tuple[str, str]] = set()
+    lines = lines_of(text)
+    plan.options = [line for line in lines if OPTION.fullmatch(line) and not local(line)]
+    elsewhere = elsewhere or any("://" in option for option in plan.options)
+    for line in lines:
+        if line in plan.options:
             continue
         name, index = name_of(line), index_of(line)
         found = REQUIREMENT.fullmatch(line)
-        newest = name == WANDB and UNRELEASED.search(line.partition(";")[0])
-        if unavailable(line) and not newest:
-            plan.skipped.append((line, unavailable(line)))
+        package, _, marker = line.partition(";")
+        newest = name == WANDB and UNRELEASED.search(package)
+        why = unavailable(line)
+        if why and not newest and not (why == LOCAL_VERSION and elsewhere):
+            plan.skipped.append((line, why))
             continue
-        if name in seen and name:  # Python imports the first of two
+        if (name, marker) in seen and name:  # Python imports the first of two
             continue
         if newest:
             plan.replaced.append(line)
@@ -71,14 +79,15 @@ def planned(text: str) -> Plan:
             last.append(line)
         else:
             plan.exact.append(line)
-        seen.add(name)
+        seen.add((name, marker))
     plan.exact += last
     return plan
 
 
 def lines_of(text: str) -> "list[str]":
     """Return the lines of a requirements file: continued lines joined, comments removed."""
-    joined = re.sub(r"\\[ \t]*\r?\n", " ", text)
+    uncommented = re.sub(r"(?m)^[ \t]*#.*$", "", text)  # a comment never continues
+    joined = re.sub(r"\\[ \t]*\r?\n", " ", uncommented)
     found = (re.sub(r"(?:^|\s)#.*", "", line).strip() for line in joined.splitlines())
     return [line for line in found if line]
 
@@ -115,7 +124,7 @@ def unavailable(line: str) -> str:
     if local(address):
         return "a path of another machine"
     if LOCAL.search(line) and not index_of(line):
-        return "a local version, which no index of packages has"
+        return LOCAL_VERSION
     return "" if found or "://" in line else "not a requirement"
 
 

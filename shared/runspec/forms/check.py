@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.core.errors import Reject
 from shared.core.ports import CustomJobCall
+from shared.core.shorten import quoted
 from shared.runspec.forms import hardware
 from shared.runspec.forms.arguments import ARGUMENTS
 from shared.runspec.forms.machines import check_machine, machine_warnings
@@ -37,13 +38,11 @@ def check(call: CustomJobCall, path: str) -> CustomJobCall:
         _check_words(pool.get("container_spec") or {}, f"{at}.container_spec")
     check_strategy(call, f"{path}.")
     _check_experiment(call.submit, f"{path}.run")
-    warnings = [
-        warning
-        for number, pool in pools
-        for warning in machine_warnings(
-            pool["machine_spec"], f"worker_pool_specs[{number}].machine_spec"
-        )
-    ]
+    _check_persistent_resource(call, path)
+    warnings = list(_pool_warnings(pools))
+    for number, pool in pools:
+        at = f"worker_pool_specs[{number}].machine_spec"
+        warnings += machine_warnings(pool["machine_spec"], at)
     return replace(call, warnings=(*call.warnings, *warnings))
 
 
@@ -57,15 +56,24 @@ def _pools(call: CustomJobCall) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _check_pools(pools: list[tuple[int, Mapping[str, Any]]], path: str) -> None:
     for number, pool in pools:
         count = pool.get("replica_count", 1)
-        if number == 0 and count != 1:
-            fix = "Write 1: the first pool is the primary replica. Write a second pool for others."
-            raise Reject(f"{path}[0].replica_count", f"is {count}", fix)
         if count < 1:
             fix = "Write 1 or more, or {} for the whole pool."
+            if number == 0:
+                fix = "Write 1: the first pool is the primary replica."
             raise Reject(f"{path}[{number}].replica_count", f"is {count}", fix)
-        if len(pools) > 1 and hardware.is_tpu(pool["machine_spec"]["machine_type"]):
-            fix = "Write one pool of one replica: its tpu_topology covers all machines of the TPU."
-            raise Reject(f"{path}[{number}].machine_spec", "is a TPU beside other pools", fix)
+
+
+def _pool_warnings(pools: list[tuple[int, Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield a warning for replicas that no page of Google shows; none says what is refused."""
+    for number, pool in pools:
+        count, machine = pool.get("replica_count", 1), pool["machine_spec"]["machine_type"]
+        if hardware.is_tpu(machine) and (count != 1 or len(pools) > 1):
+            yield f"worker_pool_specs[{number}]: Google documents a TPU as one pool of one replica"
+        elif number == 0 and count != 1:
+            yield (
+                f"worker_pool_specs[0].replica_count is {count}: Google documents one replica for "
+                "the first pool, and other pools for further replicas"
+            )
 
 
 def _check_words(container: Mapping[str, Any], path: str) -> None:
@@ -92,3 +100,12 @@ def _check_experiment(run: Mapping[str, Any], path: str) -> None:
     if run.get("experiment") and not run.get("service_account"):
         fix = "Write a service account: Vertex AI requires it for a job with an experiment."
         raise Reject(f"{path}.service_account", "is missing", fix)
+
+
+def _check_persistent_resource(call: CustomJobCall, path: str) -> None:
+    """Refuse two resources: the SDK would use that of `run` without a word."""
+    name = "persistent_resource_id"
+    first, second = call.constructor.get(name), call.submit.get(name)
+    if first and second and first != second:
+        problem = f"is {quoted(second)}, but spec.{name} is {quoted(first)}"
+        raise Reject(f"{path}.run.{name}", problem, "Leave one of them out.")

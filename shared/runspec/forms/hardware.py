@@ -60,6 +60,7 @@ _GENERATIONS = {  # of TPUs, as Cloud TPU's own API begins their names
     "v5lite": "ct5lp-hightpu-4t",
     "v6e": "ct6e-standard-4t",
     "7x": "tpu7x-standard-4t",
+    "v7x": "tpu7x-standard-4t",
 }
 MACHINES = {  # an example for each accelerator
     **dict.fromkeys((T4, P4, P100, V100, K80), "n1-standard-4"),
@@ -88,12 +89,21 @@ MACHINE_TYPES = (  # that are documented with accelerators
     *(f"a3-highgpu-{number}g" for number in (1, 2, 4, 8)),
     *("a3-megagpu-8g", "a3-ultragpu-8g", "a4-highgpu-8g", "a4x-highgpu-4g"),
 )
+_CUBE = re.compile(r"(\d+)x(\d+)x(\d+)")
 FLEX_GPUS = ("NVIDIA_L4", "A100", "H100", "H200", "NVIDIA_B200")  # parts of their names
 
 
 def is_tpu(machine: str) -> bool:
     """Tell whether a machine type is one of a TPU."""
     return bool(_TPU.fullmatch(machine))
+
+
+def can_have(machine: str, topology: str) -> bool:
+    """Tell whether a TPU may have a topology: a documented one, or more cubes of 4x4x4 chips."""
+    known = TOPOLOGIES.get(machine)
+    cube = _CUBE.fullmatch(topology) if known == _CUBES else None
+    is_cubes = cube is not None and all(int(side) % 4 == 0 for side in cube.groups())
+    return known is None or topology in known or is_cubes
 
 
 def is_settled(accelerator: str) -> bool:
@@ -105,7 +115,7 @@ def tpu_machine(name: str) -> str:
     """Return the machine type that a name of Cloud TPU's own API means, such as v5litepod-4."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     for generation, machine in _GENERATIONS.items():
-        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice)?\d*", plain):
+        if re.fullmatch(rf"(cloud)?(tpu)?{generation}(litepod|pod|podslice|slice)?\d*", plain):
             return machine
     return ""
 

@@ -104,7 +104,7 @@ def _check_gpu(spec: Mapping[str, Any], machine: str, path: str) -> None:
         raise Reject(f"{path}.accelerator_type", problem, _elsewhere(kind, known or {}))
     counts = (known or {})[kind]
     if spec.get("gpu_partition_size"):
-        counts = (1, *counts)
+        counts = tuple(sorted({1, *counts}))
     if count not in counts:
         problem = f"is {count}, but {machine} can have {_or(counts)} of {kind}"
         raise Reject(f"{path}.accelerator_count", problem, f"Write {_or(counts)}.")
@@ -125,10 +125,10 @@ def _check_tpu(spec: Mapping[str, Any], machine: str, path: str) -> None:
         problem = f"is {kind}, but the machine type {machine} is the TPU"
         fix = "Leave accelerator_type and accelerator_count out; write tpu_topology."
         raise Reject(f"{path}.accelerator_type", problem, fix)
-    topology, known = spec.get("tpu_topology"), hardware.TOPOLOGIES.get(machine)
-    if topology and known and topology not in known:
+    topology = spec.get("tpu_topology")
+    if topology and not hardware.can_have(machine, topology):
         problem = f"is {quoted(topology)}, which {machine} cannot have"
-        raise Reject(f"{path}.tpu_topology", problem, f"Write {_or(known)}.")
+        raise Reject(f"{path}.tpu_topology", problem, f"Write {_or(hardware.TOPOLOGIES[machine])}.")
 
 
 def _check_reservation(affinity: Mapping[str, Any], path: str) -> None:

@@ -17,7 +17,9 @@ _MACHINE = f"{POOL}.machine_spec"
 _CONTAINER = f"{POOL}.container_spec"
 _AFFINITY = f"{_MACHINE}.reservation_affinity"
 _DISKS = "pd-ssd|pd-standard|hyperdisk-balanced"
-_IP = r"\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
+_BYTE = r"(25[0-5]|2[0-4]\d|1?\d?\d)"
+_IP = rf"{_BYTE}(\.{_BYTE}){{3}}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"
+_ZONE = r"(?P<region>[a-z]+-[a-z]+\d+)-[a-z0-9]+"
 _FOLDER = r"(?!\.\.?(/|$))[\w.-]+(/(?!\.\.?(/|$))[\w.-]+)*"
 
 POOLS = (
@@ -30,7 +32,7 @@ POOLS = (
     ),
     Form(
         f"{POOL}.replica_count",
-        "1 in the first pool, and a whole number above zero in others",
+        "a whole number above zero; 1 in the first pool (more gives a warning)",
         "1",
         f"{DOCS}/training/distributed-training",
         note="Without it, 1 is sent.",
@@ -62,7 +64,7 @@ POOLS = (
         "a partition size of the GPU, with accelerator_count: 1",
         "1g.10gb",
         MACHINES,
-        pattern=r"\d+g\.\d+gb",
+        pattern=r"\d+g\.\d+gb(\+[a-z.]+)?",
         meant=guesses.lower,
     ),
     Form(
@@ -87,11 +89,13 @@ POOLS = (
     ),
     Form(
         f"{_AFFINITY}.values[]",
-        "projects/PROJECT/zones/ZONE/reservations/NAME",
+        "projects/PROJECT/zones/ZONE/reservations/NAME of the job's region",
         "projects/p/zones/us-central1-a/reservations/r",
         RESERVATIONS,
         required=True,
-        pattern=r"projects/[^/\s]+/zones/[^/\s]+/reservations/[^/\s]+(/reservationBlocks/[^/\s]+)?",
+        pattern=rf"projects/[^/\s]+/zones/{_ZONE}/reservations/[^/\s]+"
+        r"(/reservationBlocks/[^/\s]+(/reservationSubBlocks/[^/\s]+)?)?",
+        meant=guesses.reservation,
     ),
     Form(
         f"{POOL}.disk_spec.boot_disk_type",

@@ -49,7 +49,6 @@ _ROWS: dict[str, dict[str, set[int]]] = {
 _WITHOUT = re.compile(r"(e2|n2|n4|c2|m1|ct5lp|ct6e|tpu7x)-.*")
 _FLEX = re.compile(r"NVIDIA_(L4|TESLA_A100|A100_.*|H100_.*|H200_.*|B200)")
 _OLD = ("NVIDIA_TESLA_K80",)  # no longer documented, so nobody knows its rules
-_TPU = re.compile(r"cloud-tpu|ct5lp-.*|ct6e-.*|tpu7x-.*")
 MAX_POOLS = 4
 
 
@@ -65,8 +64,6 @@ def machine_errors(job: Any) -> Iterator[tuple[str, str]]:
         yield path, f"At most {MAX_POOLS} worker pools can be specified."
     for here, pool in pools:
         yield from _accelerator_errors(f"{here}.machine_spec", pool.machine_spec)
-        if len(pools) > 1 and _TPU.fullmatch(pool.machine_spec.machine_type):
-            yield f"{here}.machine_spec", "A TPU VM must be in the only worker pool."
         size = pool.disk_spec.boot_disk_size_gb
         if size and not 100 <= size <= 64_000:
             yield f"{here}.disk_spec.boot_disk_size_gb", "It must be between 100 and 64000."

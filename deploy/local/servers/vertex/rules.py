@@ -116,8 +116,8 @@ def _pool_errors(spec: Any) -> Iterator[tuple[str, str]]:
         yield path, "At least one worker pool should be specified."
     for index, pool in enumerate(spec.worker_pool_specs):
         here = f"{path}[{index}]"
-        if index == 0 and pool.replica_count != 1:
-            yield f"{here}.replica_count", "The first worker pool must have exactly one replica."
+        if index == 0 and pool.replica_count < 1:
+            yield f"{here}.replica_count", "The first worker pool must have a replica."
         elif index > 0 and pool.ByteSize() == 0:
             continue  # an empty pool skips any pool but the first
         elif pool.replica_count < 1:

@@ -8,7 +8,7 @@ import google.auth
 from google.api_core import exceptions as google_errors
 from google.auth.transport.requests import AuthorizedSession
 
-from deploy.cloud.doctor.once import Once
+from deploy.cloud.once import Once
 from shared.core.redaction import redacted
 
 TIMEOUT = 20  # seconds
@@ -41,11 +41,19 @@ class Google:
         return self._json("POST", url, json=body, params=query, timeout=timeout)
 
     def listed(self, url: str, field: str, **query: str | int) -> Iterator[Any]:
-        """Yield the members of a collection, page by page."""
+        """Yield the members of a collection, page by page.
+
+        Raises:
+            GoogleAPICallError: also if a region does not answer; its members are not absent.
+        """
         token = ""
         while True:
             page = self.get(url, **query, **({"pageToken": token} if token else {}))
             yield from page.get(field, ())
+            if unreachable := page.get("unreachable"):
+                raise google_errors.ServiceUnavailable(
+                    f"no answer from {', '.join(map(str, unreachable))}: repeat later"
+                )
             token = page.get("nextPageToken", "")
             if not token:
                 return
