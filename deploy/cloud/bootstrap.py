@@ -147,7 +147,8 @@ def _check_services(deployment: Deployment, only_print: bool) -> None:
         click.echo(
             f"Warning: Google lets some projects build only in {', '.join(ALWAYS_BUILDS)}. If "
             "`gcloud beta builds submit` answers FAILED_PRECONDITION, ask Google for builds in "
-            f"{deployment.build_region}, or add --build-region with one of these regions.",
+            f"{deployment.build_region}, or add --build-region with one of these regions: see "
+            "docs/how-to/work-under-policies.md",
             err=True,
         )
 

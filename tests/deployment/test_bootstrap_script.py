@@ -26,6 +26,7 @@ pytestmark = [
 OWNER = "owner@example.com"
 KEY = "0123456789" * 4
 OTHER = "other@p1.iam.gserviceaccount.com"
+IMAGES = "artifactregistry.googleapis.com/projects/p1/locations/us-central1/repositories/launch"
 PROJECT = "cloudresourcemanager.googleapis.com/projects/p1"
 MAY_LOOK = re.compile(r".*\.(get|list|getIamPolicy)")
 GIVES_ACCESS = ("iam.serviceAccounts.setIamPolicy", "storage.buckets.setIamPolicy")
@@ -151,6 +152,7 @@ def test_it_brings_roles_and_the_first_days_up_to_date(prepared: tuple[Cloud, Pa
     cloud.resources["iam.googleapis.com/projects/p1/roles/launch_topics"]["includedPermissions"] = []
     cloud.resources["iam.googleapis.com/projects/p1/roles/launch_ledger"]["deleted"] = True
     cloud.resources["storage.googleapis.com/projects/_/buckets/p1-launch-ledger"]["iamConfiguration"] = {}
+    cloud.resources[IMAGES].pop("cleanupPolicies")
     policy = cloud.policies[PROJECT]
     [first] = [each for each in policy["bindings"] if "request.time" in str(each)]
     first["condition"]["expression"] = 'request.time < timestamp("2020-01-01T00:00:00Z")'
@@ -198,6 +200,10 @@ def test_it_is_one_file_for_posix_sh(tmp_path: Path) -> None:
     assert "deploy/cloud/" not in script.replace("${waiting:-deploy/cloud/waiting.txt}", "")
     assert str(Path.cwd()) not in script
     head = script.partition("set -eu")[0]
+    for file in ("images-cleanup.json", "sources-lifecycle.json", "ledger-lifecycle.json"):
+        content = Path("deploy/cloud", file).read_text("utf-8").rstrip("\n")
+        assert f"cat >\"${{folder}}/{file}\" <<'END'\n{content}\nEND\n" in script
+        assert f'="${{folder}}/{file}"' in script
     for name in ("WANDB_API_KEY", "PROJECT_NUMBER", "FIRST_DAYS_END"):
         assert f"#   {name} " in head
     assert "PROJECT_NUMBER@" not in script

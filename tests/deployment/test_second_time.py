@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import ClickException
 from google.cloud import storage
 
 from deploy.cloud.bootstrap_bindings import bindings_by_resource
+from deploy.cloud.bootstrap_services import service_agents
 from deploy.cloud.bootstrap_steps import resources
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.gcloud import Step
@@ -396,6 +398,42 @@ def test_bootstrap_renews_what_ends() -> None:
     assert all("--role=projects/p1/roles/launch_first_build" in command for command in (removed, renewed))
 
 
+REPOSITORY = "Artifact Registry repository launch"
+CLEANING = {"cleanupPolicies": {"delete-old": {}, "keep-last": {}}}
+CLEANUP = (
+    "artifacts repositories set-cleanup-policies launch --location=us-central1 --project=p1 "
+    "--policy=deploy/cloud/images-cleanup.json --no-dry-run"
+)
+REPOSITORIES: dict[str, tuple[Any, list[str]]] = {
+    "it is missing": (
+        None,
+        [
+            "artifacts repositories create launch --location=us-central1 --project=p1 --repository-format=docker "
+            "--labels=vertex-launch=launch",
+            CLEANUP,
+        ],
+    ),
+    "it is the same": ({**CLEANING, "labels": {"vertex-launch": "launch"}}, []),
+    "it is of an earlier version": ({}, [CLEANUP]),
+    "its policies are tried only": ({**CLEANING, "cleanupPolicyDryRun": True}, [CLEANUP]),
+}
+
+
+@pytest.mark.parametrize("case", REPOSITORIES)
+def test_the_functions_repository(case: str) -> None:
+    """It gets the label when it is created, and our policies always."""
+    found, expected = REPOSITORIES[case]
+    [step] = [step for step in resources(PLAIN) if step.name == REPOSITORY]
+    assert [" ".join(command) for command in step.updates(found)] == expected
+
+
+def test_the_repository_of_another_deployment_stays_as_it_is() -> None:
+    """No policy of ours deletes images there."""
+    [step] = [step for step in resources(PLAIN) if step.name == REPOSITORY]
+    with pytest.raises(ClickException, match="belongs to the deployment research"):
+        list(step.updates({"labels": {"vertex-launch": "research"}}))
+
+
 def test_each_bucket_of_the_ladder_has_the_key_of_its_region() -> None:
     """Cloud Storage gets each key before a bucket is created with it; a key of no bucket is refused."""
     rungs = [{"region": r, "staging_bucket": f"gs://team-{r}/jobs"} for r in ("europe-west4", "us-east1")]
@@ -403,7 +441,7 @@ def test_each_bucket_of_the_ladder_has_the_key_of_its_region() -> None:
     european = "projects/p1/locations/europe-west4/keyRings/k/cryptoKeys/c"
     made = replace(DEPLOYMENT, kms_key=KEY, ladder_keys=(european,), config=config)
     keys = {
-        step.name: [flag for flag in step.command if "encryption-key" in flag]
+        step.name: [flag for flag in step.command or next(iter(step.updates(None))) if "encryption-key" in flag]
         for step in resources(made)
         if step.name.startswith("bucket")
     }
@@ -414,6 +452,9 @@ def test_each_bucket_of_the_ladder_has_the_key_of_its_region() -> None:
     [bind] = step.updates({})
     assert bind[:4] == ("kms", "keys", "add-iam-policy-binding", european)
     assert made.agent("storage") in " ".join(bind)
+    agent = ("storage", "service-agent", "--project=p1")
+    assert agent in list(service_agents(replace(made, kms_key="")).updates({}))
+    assert agent not in list(service_agents(PLAIN).updates({}))
     [problem] = replace(made, ladder_keys=(european.replace("europe-west4", "asia-east1"),)).problems()
     assert "is in no region of the ladder" in problem
 

@@ -25,7 +25,11 @@ REFUSED = {
     "two regions": (["--region=us-central1-us-east1"], "no region of Vertex AI"),
     "no jobs": (["--region=europe-west10"], "where Vertex AI runs no CustomJob"),
     "no Eventarc": (["--region=us-east7"], "where Eventarc does not run. Write another --region, such as us-central1"),
-    "no Scheduler": (["--region=europe-southwest1"], "where Cloud Scheduler does not run"),
+    "no Scheduler": (["--region=europe-southwest1"], "does not run, as far as we know. Add --scheduler-region=europe-"),
+    "no Scheduler there either": (
+        ["--region=europe-southwest1", "--scheduler-region=europe-north1"],
+        "--scheduler-region is 'europe-north1', where Cloud Scheduler does not run",
+    ),
     "a number": (
         ["--project=123456789012"],
         "which is a project's number. Write its id: gcloud projects describe 1234",
@@ -77,7 +81,16 @@ def test_a_region_with_few_builds_is_named() -> None:
     """Google tells nobody beforehand which projects it limits."""
     where = ["bootstrap", "--print", "--project=p1"]
     assert "build only in" in CliRunner().invoke(main, [*where, "--region=europe-west4"]).stderr
+    assert CliRunner().invoke(main, [*where, "--region=europe-west4", "--build-region=europe-west1"]).stderr == ""
     assert CliRunner().invoke(main, [*where, "--region=us-central1"]).stderr == ""
+
+
+def test_the_schedule_can_be_elsewhere() -> None:
+    """Cloud Scheduler does not run in each region; the deployment does."""
+    where = ["bootstrap", "--print", "--project=p1", "--region=europe-southwest1"]
+    done = CliRunner().invoke(main, [*where, "--scheduler-region=europe-west1"])
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("#!/bin/sh")
 
 
 def test_the_table_of_regions_is_the_sdks() -> None:

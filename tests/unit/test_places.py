@@ -1,5 +1,6 @@
 """Where a deployment runs, from what Google lists; no call is made."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,18 @@ def test_a_part_elsewhere_is_named(case: str) -> None:
     with pytest.raises(Elsewhere) as refused:
         check_region(DEPLOYMENT, found)
     assert says in refused.value.message
+
+
+def test_a_job_without_a_url_is_at_home_in_the_schedulers_region() -> None:
+    """A job whose target names no region counts where it is, but for the location of the deployment's own jobs."""
+    idle = {**job(EU, US), "httpTarget": {}}
+    answers = Answers(**{f"{EU}/jobs/launch-poll": idle, "locations": {"locations": [{"locationId": EU}]}})
+    with pytest.raises(Elsewhere):
+        check_region(DEPLOYMENT, places(answers, DEPLOYMENT))
+    there = replace(DEPLOYMENT, other_scheduler_region=EU)
+    found = places(Answers(**{f"{EU}/jobs/launch-poll": idle}), there)
+    assert [each.region for each in found] == [US]
+    check_region(there, found)
 
 
 @pytest.mark.parametrize("kind", ["functions", "triggers", "locations"])
