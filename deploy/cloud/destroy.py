@@ -19,7 +19,7 @@ from deploy.cloud.gcloud import Step
 from deploy.cloud.google import Google
 from deploy.cloud.iam import table
 from deploy.cloud.marks import of_nobody
-from deploy.cloud.places import check_region, places
+from deploy.cloud.places import Place, check_region, places
 from deploy.cloud.provision import schedule, topics
 from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import Change
@@ -64,19 +64,20 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
             for part in [*schedule.parts(deployment), *topics.parts(deployment)[::-1]]
         ]
         changes = [change for change in calls if change]
+        strays = list(_scheduled_elsewhere(deployment, found))
         kept: list[str] = []
         steps = existing(_functions(deployment), kept)
         later = existing(of_bootstrap(deployment), kept) if bootstrapped else []
         for sentence in kept:
             console.print(f"Kept: {sentence}.")
-        if not (changes or steps or later):
+        if not (changes or strays or steps or later):
             where = f"{deployment.project}, {deployment.region}"
             console.print(f"Nothing of {deployment.name} is left in {where}.")
             return
         console.print("To delete:")
         for change in changes:
             console.print(f"  {change.resource}")
-        for step in [*steps, *later]:
+        for step in [*strays, *steps, *later]:
             console.print(f"  {step.name}")
         if any(place.part.startswith("ledger") for place in found):
             _warn_of_open_launches(deployment, console)
@@ -85,11 +86,21 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
             click.confirm(f"Delete all of this from {deployment.project}? {which}", abort=True)
         scheduled = [change for change in changes if "/jobs/" in change.resource]
         _carry_out(scheduled, console)  # first, so that no call finds half a deployment
+        gcloud.carry_out_all([[step] for step in strays], console)
         gcloud.carry_out_all([[step] for step in steps], console)
         _carry_out([change for change in changes if change not in scheduled], console)
         gcloud.carry_out_all([[step] for step in later], console)
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+def _scheduled_elsewhere(deployment: Deployment, found: Iterable[Place]) -> Iterator[Step]:
+    """Yield the deletions of our Scheduler jobs outside of the location that the options name."""
+    for place in found:
+        here = f"--location={deployment.scheduler_region}" in place.delete
+        if place.delete[:2] == ("scheduler", "jobs") and not here:
+            where = next(word for word in place.delete if word.startswith("--location="))
+            yield Step(f"{place.part} in {where.partition('=')[2]}", place.delete)
 
 
 def _carry_out(changes: list[Change], console: Console) -> None:

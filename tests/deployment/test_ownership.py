@@ -95,8 +95,6 @@ def test_one_part_elsewhere_is_enough(project: Deployed, left: str) -> None:
     unwanted = [part for kind, parts in gone.items() if kind != left for part in parts]
     for full in [full for full in project.cloud.resources if any(part in full for part in unwanted)]:
         del project.cloud.resources[full]
-    location = {"name": DEPLOYMENT.parent, "locationId": "us-central1"}
-    project.cloud.resources[f"cloudscheduler.googleapis.com/{DEPLOYMENT.parent}"] = location
     before = state(project)
     done = run(project, "destroy", "--region=europe-west4", "--bootstrapped", "--yes")
     assert (done.exit_code, "Repeat with --region=us-central1." in done.stderr) == (1, True)
@@ -110,6 +108,17 @@ def test_destroy_asks_with_project_region_and_deployment(project: Deployed) -> N
     [question] = [line for line in done.stdout.splitlines() if "Delete all of this" in line]
     assert [word in question for word in ("p1", "us-central1", "launch")] == [True] * 3
     assert (done.exit_code, state(project)) == (1, before)
+
+
+def test_a_schedule_in_another_location_goes_too(project: Deployed) -> None:
+    """Without --scheduler-region, too: its jobs would call functions that are gone."""
+    jobs = f"cloudscheduler.googleapis.com/{DEPLOYMENT.parent}/jobs/launch-poll"
+    job = project.cloud.resources.pop(jobs)
+    moved = job["name"].replace("us-central1", "europe-west4")
+    project.cloud.resources[f"cloudscheduler.googleapis.com/{moved}"] = {**job, "name": moved}
+    done = run(project, "destroy", "--yes")
+    assert (done.exit_code, "Scheduler job launch-poll in europe-west4" in done.stdout) == (0, True), done.output
+    assert [full for full in project.cloud.resources if "/jobs/" in full] == []
 
 
 def test_two_regions_of_one_name(project: Deployed) -> None:

@@ -399,7 +399,7 @@ def test_bootstrap_renews_what_ends() -> None:
 
 
 REPOSITORY = "Artifact Registry repository launch"
-CLEANING = {"cleanupPolicies": {"delete-old": {}, "keep-last": {}}}
+CLEANING: dict[str, Any] = {"cleanupPolicies": {"delete-old": {}, "keep-last": {}}}
 CLEANUP = (
     "artifacts repositories set-cleanup-policies launch --location=us-central1 --project=p1 "
     "--policy=deploy/cloud/images-cleanup.json --no-dry-run"
