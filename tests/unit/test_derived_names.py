@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from inspect import getmembers
 
 import pytest
 
@@ -170,13 +171,16 @@ def test_the_names_of_a_deployment() -> None:
     named = Deployment("my-project", "us-central1", "my-launch", number="123")
     found = {
         name: getattr(named, name)
-        for name, value in vars(Deployment).items()
+        for name, value in getmembers(Deployment)
         if isinstance(value, property) and isinstance(getattr(named, name), str)
     }
     assert found == {
         "ledger_bucket": "my-project-my-launch-ledger",
         "sources_bucket": "my-project-my-launch-sources",
         "own_contexts_bucket": "my-project-my-launch-contexts",
+        "scheduler_region": "us-central1",
+        "scheduler_parent": "projects/my-project/locations/us-central1",
+        "build_region": "us-central1",
         "contexts_bucket": "my-project-my-launch-contexts",
         "staging_bucket": "my-project-my-launch-staging",
         "secret": "my-launch-wandb-api-key",
