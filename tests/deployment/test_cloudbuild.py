@@ -209,7 +209,8 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     ),
     "strict substitutions": (
         lambda build: build["options"].pop("substitutionOption"),
-        "Cloud Build refuses what no step spells: ['COMMIT_SHA', '_SETTINGS', '_VPC_CONNECTOR', '_WANDB_BASE_URL']",
+        "Cloud Build refuses what no step spells: ['COMMIT_SHA', '_BINARY_AUTHORIZATION', '_EGRESS', '_FUNCTION_FLAGS', "
+        "'_SETTINGS', '_VPC_CONNECTOR', '_WANDB_BASE_URL', '_WORKER_POOL']",
     ),
     "no digest": (in_step("smoke", name="python:3.12"), "smoke: its image 'python:3.12' is not pinned by a digest"),
     "tests as the deployer": (
@@ -334,7 +335,9 @@ def test_the_command_names_the_other_regions() -> None:
     """Builds and schedule can be in other regions than the functions; the build has to know the schedule's."""
     made = Deployment("p1", "me-west1", other_build_region="europe-west1", other_scheduler_region="europe-west4")
     command = submit_command(made)
-    assert command.startswith("gcloud beta builds submit --project=p1 --region=europe-west1 ")
+    check, submit = command.split(" &&\n  ")
+    assert check == "deploy/cloud/check_sources.sh p1"
+    assert submit.startswith("gcloud beta builds submit --project=p1 --region=europe-west1 ")
     assert "_REGION=me-west1,_NAME=launch,_SCHEDULER_REGION=europe-west4," in command
 
 
