@@ -414,7 +414,7 @@ def test_an_account_needs_a_project_that_is_named() -> None:
     """A number is no domain; one of an organization is after its colon."""
     numbered = CustomJobCall("123", "r", {}, {})
     assert guesses.account("runner", numbered) == "runner"
-    assert guesses.account("runner", CustomJobCall("org.test:p", "r", {}, {})) == "runner@p.iam.gserviceaccount.com"
+    assert guesses.account("runner", CustomJobCall("org.test:p", "r", {}, {})) == "runner@p.org.test.iam.gserviceaccount.com"
 
 
 @pytest.mark.parametrize(
