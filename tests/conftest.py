@@ -40,6 +40,8 @@ settings.load_profile("any machine")
 HERE = Path(__file__).parent
 LONGEST = (  # files that take half a minute or more: begun first, so that no worker ends with one of them
     "tests/deployment/test_whole_deployment.py",
+    "tests/e2e/test_code_jobs.py",
+    "tests/deployment/test_ownership.py",
     "tests/e2e/test_chaos.py",
     "tests/e2e/test_crashes.py",
     "tests/e2e/test_demo.py",

@@ -19,6 +19,7 @@ from deploy.cloud.places import (
     of_triggers,
     refuse_a_second_region,
 )
+from deploy.cloud.waiting import Patience
 
 
 def look_around(deployment: Deployment, console: Console) -> None:
@@ -58,7 +59,7 @@ def look_around(deployment: Deployment, console: Console) -> None:
 def _listed(*command: str) -> list[Any]:
     """Return a list; empty if the API is still off, or the caller may not see it."""
     try:
-        return list(gcloud.describe(command) or ())
+        return list(gcloud.describe(command, Patience(denied=0)) or ())
     except GcloudError as exc:
         if exc.denied:
             return []
@@ -67,7 +68,7 @@ def _listed(*command: str) -> list[Any]:
 
 def _own(name: str) -> Mapping[str, Any] | None:
     try:
-        found: Mapping[str, Any] | None = gcloud.describe(_bucket(name))
+        found: Mapping[str, Any] | None = gcloud.describe(_bucket(name), Patience(denied=0))
     except GcloudError as exc:
         if exc.denied:
             raise GcloudError(f"gs://{name} {UNREADABLE}.\n{exc.message}", exc.stderr) from exc
@@ -78,7 +79,7 @@ def _own(name: str) -> Mapping[str, Any] | None:
 def _note(deployment: Deployment, what: str, name: str) -> str:
     """Return the statement about a bucket of the operator, which may belong to anybody."""
     try:
-        bucket = gcloud.describe(_bucket(name))
+        bucket = gcloud.describe(_bucket(name), Patience(denied=0))
     except GcloudError as exc:
         if exc.denied:
             return f"the {what}, gs://{name}, {UNREADABLE}"

@@ -23,6 +23,7 @@ from deploy.cloud.places import Place, check_region, places
 from deploy.cloud.provision import schedule, topics
 from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import Change
+from deploy.cloud.waiting import Patience
 
 _UNREADABLE = "unreadable"
 
@@ -141,7 +142,7 @@ def existing(removals: Iterable[Removal], kept: list[str] | None = None) -> list
 def _described(removal: Removal) -> Any:
     """Return the description of a resource; of an unreadable bucket, the reason to keep it."""
     try:
-        return gcloud.describe(removal.describe)
+        return gcloud.describe(removal.describe, Patience(denied=0))
     except gcloud.GcloudError as exc:
         if exc.denied and removal.describe[0] == "storage":  # typical of a bucket of others
             return {_UNREADABLE: UNREADABLE}

@@ -100,6 +100,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, 
         yield cloud, folder, script
 
 
+@pytest.mark.long
 def test_the_second_time_it_changes_nothing(prepared: tuple[Cloud, Path, str]) -> None:
     """It asks for no key, and makes no second version of it."""
     cloud, folder, script = prepared
@@ -110,6 +111,7 @@ def test_the_second_time_it_changes_nothing(prepared: tuple[Cloud, Path, str]) -
     assert state(cloud) == before
 
 
+@pytest.mark.long
 def test_a_caller_who_may_change_little_changes_what_is_missing(
     prepared: tuple[Cloud, Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,7 +227,8 @@ def test_gcloud_refuses_what_is_planted(refused: list[str], name: str) -> None:
 def test_no_command_of_the_scripts_is_overlooked(commands: list[Found]) -> None:
     """Each gcloud in a script is one that ran: what is judged is what a build does."""
     steps = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["steps"]
-    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "deploy/cloud").glob("*.sh")]
+    files = set((ROOT / "deploy/cloud").glob("*.sh")) - {ROOT / "deploy/cloud/check_sources.sh"}  # a person runs it
+    texts = [file.read_text(encoding="utf-8") for file in files]
     lines = "\n".join([*texts, *(step["script"] for step in steps)]).splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     written = {tuple(found.split()) for found in re.findall(r"(?<!\")\bgcloud(?: [a-z][a-z-]+)+", code)}

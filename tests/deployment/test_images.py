@@ -54,7 +54,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
             full = f"iam.googleapis.com/projects/p1/roles/{DEPLOYMENT.custom_role(name)}"
             made.resources[full] = {"includedPermissions": list(role.permissions)}
         made.resources[ON["git_secrets"]] = {"name": "projects/p1/secrets/git"}
-        made.resources[ON["contexts"]] = {"name": "p1-launch-contexts"}
+        made.resources[ON["contexts"]] = {"name": "p1-launch-contexts", "projectNumber": "123456789012"}
         for binding in OURS:
             policy = made.policies.setdefault(ON[binding.kind], {"bindings": []})
             policy["bindings"].append({"role": binding.role, "members": [binding.member]})
@@ -73,7 +73,8 @@ def images() -> CloudBuildImages:
     files = FewFiles({"t/v/c:v0": {"x.py": b"print('it ran')"}})
     credentials = DEPLOYMENT.config.builder.git_credentials
     account = DEPLOYMENT.account("images")
-    return CloudBuildImages(DEPLOYMENT.parent, account, "launch", files, git_credentials=credentials)
+    arguments = (DEPLOYMENT.parent, account, "launch", files)
+    return CloudBuildImages(*arguments, git_credentials=credentials, project_number="123456789012")
 
 
 def test_submit_and_status_need_what_the_table_binds(cloud: Cloud) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+OTHERS = ("renderer", "launch_config")
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux bounds a process's memory and CPU as needed"
@@ -19,7 +20,7 @@ def run(name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
 
-@pytest.mark.parametrize("target", ["decoder", "renderer", "launch_config"])
+@pytest.mark.parametrize("target", ["decoder", *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)])
 def test_a_large_input_takes_bounded_time_and_memory(target: str) -> None:
     """The target accepts or refuses every input before the kernel ends the process."""
     done = run(target)

@@ -414,7 +414,8 @@ def test_an_account_needs_a_project_that_is_named() -> None:
     """A number is no domain; one of an organization is after its colon."""
     numbered = CustomJobCall("123", "r", {}, {})
     assert guesses.account("runner", numbered) == "runner"
-    assert guesses.account("runner", CustomJobCall("org.test:p", "r", {}, {})) == "runner@p.iam.gserviceaccount.com"
+    of_a_domain = CustomJobCall("org.test:p", "r", {}, {})
+    assert guesses.account("runner", of_a_domain) == "runner@p.org.test.iam.gserviceaccount.com"
 
 
 @pytest.mark.parametrize(
