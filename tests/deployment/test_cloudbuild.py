@@ -209,8 +209,8 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str]] = {
     ),
     "strict substitutions": (
         lambda build: build["options"].pop("substitutionOption"),
-        "Cloud Build refuses what no step spells: ['COMMIT_SHA', '_BINARY_AUTHORIZATION', '_EGRESS', '_FUNCTION_FLAGS', "
-        "'_SETTINGS', '_VPC_CONNECTOR', '_WANDB_BASE_URL', '_WORKER_POOL']",
+        "Cloud Build refuses what no step spells: ['COMMIT_SHA', '_BINARY_AUTHORIZATION', '_EGRESS', "
+        "'_FUNCTION_FLAGS', '_SETTINGS', '_VPC_CONNECTOR', '_WANDB_BASE_URL', '_WORKER_POOL']",
     ),
     "no digest": (in_step("smoke", name="python:3.12"), "smoke: its image 'python:3.12' is not pinned by a digest"),
     "tests as the deployer": (
