@@ -69,6 +69,7 @@ def test_a_build_whose_second_step_fails_is_begun_later(
 
     The create carries the image's tag, by which the next call finds a build that began in spite of a missing answer.
     """
+    seconds = bound(shape, SECONDS)
     with broken(shape, step, NOTHING) as server:
         right = {"Location": f"{server.url}/upload/storage/v1/b/contexts/o?upload_id=1"}
         server.respond(b"uploadType=resumable", answer(200, {}, right))
@@ -76,7 +77,7 @@ def test_a_build_whose_second_step_fails_is_begun_later(
         server.respond(b"/tags/", answer(404, {"error": {"code": 404, "message": "no tag"}}))
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         with pytest.raises(LaunchError) as failed:
-            images(server.url).ensure(RECIPE, Budget(SECONDS))
+            images(server.url, seconds).ensure(RECIPE, Budget(seconds))
         assert type(failed.value) is MEANING[shape], failed.value
         assert not server.read_to_its_end
         creates = [each for each in server.asked if each.startswith(b"POST /v1/")]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.local.archives import unpack
 from deploy.local.ports import Ports
 from deploy.local.project import BUILDING, FUNCTIONS, QUEUE
 from deploy.local.stack import ROOT, START_SECONDS, Stack
@@ -59,7 +60,7 @@ def checked_out(commit: str, folder: Path) -> Path:
         raise Unavailable(exc.stderr.decode(errors="replace").strip().splitlines()[-1]) from None
     folder.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
     return folder
 
 
