@@ -122,7 +122,7 @@ def test_a_caller_who_may_change_little_changes_what_is_missing(
     cloud, folder, _ = prepared
     policy = cloud.policies[PROJECT]
     [first] = [each for each in policy["bindings"] if "request.time" in str(each)]
-    first["condition"]["expression"] = 'request.time < timestamp("2020-01-01T00:00:00Z")'
+    monkeypatch.setitem(first["condition"], "expression", 'request.time < timestamp("2020-01-01T00:00:00Z")')
     config = folder / "later.yaml"
     config.write_text(CONFIG.replace("]}\nbuilder", f", {OTHER}]}}\nbuilder"), encoding="utf-8")
     for name, value in cloud.environ("helper@example.com").items():
