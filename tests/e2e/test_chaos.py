@@ -12,6 +12,7 @@ import pytest
 from deploy.local.stack import FUNCTIONS, ROOT
 from tests.chaos.items import KINDS
 
+pytestmark = pytest.mark.long  # three minutes; `make chaos` takes more
 ITEMS, KILLS, FREEZES = 60, 9, 9
 
 

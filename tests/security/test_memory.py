@@ -264,6 +264,7 @@ SPECS: dict[str, Callable[[], tuple[bytes, int]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_items_of_any_size(world: World) -> None:
     """Poll records a refusal or the launch, over all its connections."""
     world.wandb.answers = {
@@ -294,6 +295,7 @@ def most(number: int) -> bytes:
     )
 
 
+@pytest.mark.long
 def test_requests_at_the_limits_are_launched(world: World) -> None:
     """Four at once, each with the most bytes and the most values, become jobs."""
     bodies = [pushed(asking(most(number), number)) for number in range(4)]
