@@ -19,7 +19,6 @@ from deploy.cloud.places import (
     of_triggers,
     refuse_a_second_region,
 )
-from deploy.cloud.waiting import Patience
 
 
 def look_around(deployment: Deployment, console: Console) -> None:
@@ -59,7 +58,7 @@ def look_around(deployment: Deployment, console: Console) -> None:
 def _listed(*command: str) -> list[Any]:
     """Return a list; empty if the API is still off, or the caller may not see it."""
     try:
-        return list(gcloud.describe(command, Patience(denied=0)) or ())
+        return list(gcloud.describe(command) or ())
     except GcloudError as exc:
         if exc.denied:
             return []
@@ -68,7 +67,7 @@ def _listed(*command: str) -> list[Any]:
 
 def _own(name: str) -> Mapping[str, Any] | None:
     try:
-        found: Mapping[str, Any] | None = gcloud.describe(_bucket(name), Patience(denied=0))
+        found: Mapping[str, Any] | None = gcloud.describe(_bucket(name))
     except GcloudError as exc:
         if exc.denied:
             raise GcloudError(f"gs://{name} {UNREADABLE}.\n{exc.message}", exc.stderr) from exc
@@ -79,7 +78,7 @@ def _own(name: str) -> Mapping[str, Any] | None:
 def _note(deployment: Deployment, what: str, name: str) -> str:
     """Return the statement about a bucket of the operator, which may belong to anybody."""
     try:
-        bucket = gcloud.describe(_bucket(name), Patience(denied=0))
+        bucket = gcloud.describe(_bucket(name))
     except GcloudError as exc:
         if exc.denied:
             return f"the {what}, gs://{name}, {UNREADABLE}"

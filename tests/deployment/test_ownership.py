@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from deploy.__main__ import main
+from deploy.cloud import waiting
 from deploy.cloud.bootstrap_look import look_around
 from deploy.cloud.deployment import FUNCTIONS, Deployment
 from deploy.cloud.destroy import existing, of_bootstrap
@@ -26,6 +27,12 @@ from tests.deployment.deployed import DEPLOYMENT, KEY, OWNER, Deployed, deployed
 pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: these commands run it")
 LEDGER, SOURCES = "p1-launch-ledger", "p1-launch-sources"
 EU = Deployment("p1", "europe-west4", number="123456789012")
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no permission: what is refused here stays refused."""
+    monkeypatch.setattr(waiting, "sleep", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

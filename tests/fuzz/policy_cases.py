@@ -197,7 +197,7 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
         affinity = {
             "reservation_affinity_type": 3,
             "key": "compute.googleapis.com/reservation-name",
-            "values": [f"projects/{word('projects')}/zones/z/reservations/r"],
+            "values": [f"projects/{word('projects')}/zones/{region}-a/reservations/r"],
         }
         machine = maybe(reservation_affinity=lambda: affinity)
         accelerator, count = ACCELERATORS.get(machine_type, ("", 0))
@@ -263,7 +263,7 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
                     **(experiment if random.random() < 0.4 else {}),
                     **maybe(
                         enable_web_access=lambda: "enable_web_access" not in rules,
-                        persistent_resource_id=lambda: "pr-2",
+                        persistent_resource_id=lambda: "pr-1",
                         psc_interface_config=lambda: {**psc, "dns_peering_configs": [dns]},
                         scheduling_strategy=lambda: random.choice(["SPOT", 2, "standard"]),
                         timeout=lambda: "60s",

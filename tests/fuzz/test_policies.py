@@ -25,7 +25,7 @@ def test_the_search_finds_a_check_that_is_missing() -> None:
     """Without the product's check, the messages break every rule."""
     start_the_sdk()
     broken: set[str] = set()
-    for case in islice(cases(seed=3), 1500):
+    for case in islice(cases(seed=3), 6000):
         broken |= run(case, admitted_by=AdmissionPolicy()).broken
         if broken == AdmissionPolicy.model_fields.keys():
             return

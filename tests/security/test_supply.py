@@ -14,6 +14,7 @@ from google.iam.v1.policy_pb2 import Binding as IamBinding
 from google.iam.v1.policy_pb2 import Policy
 from google.pubsub_v1 import PublisherClient
 
+from deploy.cloud import waiting
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.iam import bindings, custom_roles, table
 from deploy.cloud.provision.parts import BOOTSTRAP_AGAIN
@@ -103,8 +104,9 @@ def test_a_subscription_of_another_team_cannot_be_redirected(iam: Enforcement) -
         assert not iam.allows(BUILD, f"pubsub.{permission}", f"pubsub.googleapis.com/projects/p1/{name}")
 
 
-def test_a_late_first_build_names_the_fix(cloud: Cloud) -> None:
-    """Nothing is half made; the owner reads what to run."""
+def test_a_late_first_build_names_the_fix(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is half made; the owner reads what to run, after the build has waited for a new binding."""
+    monkeypatch.setattr(waiting, "sleep", lambda *_: None)
     bucket = DEPLOYMENT.ledger_bucket
     storage.Client(project="p1").create_bucket(bucket, location="us-central1")
     role = f"projects/p1/roles/{DEPLOYMENT.custom_role('ledger')}"
