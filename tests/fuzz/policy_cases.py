@@ -201,12 +201,16 @@ def _spec(random: Random, rules: dict[str, Any]) -> dict[str, Any]:
         }
         machine = maybe(reservation_affinity=lambda: affinity)
         accelerator, count = ACCELERATORS.get(machine_type, ("", 0))
-        if accelerator in rules.get("accelerator_types", [accelerator]) and accelerator and random.random() < 0.4:
+        allowed = accelerator in rules.get("accelerator_types", [accelerator]) or random.random() < 0.2
+        if accelerator and allowed and random.random() < 0.4:
             machine |= {"accelerator_type": accelerator, "accelerator_count": count}
         if machine_type not in ACCELERATORS:
-            machine |= maybe(tpu_topology=lambda: word("tpu_topologies"))
+            machine |= maybe(tpu_topology=lambda: random.choice([word("tpu_topologies"), *WORDS["tpu_topologies"]]))
         size = rules.get("max_boot_disk_gb", 500)
-        disk = {"boot_disk_type": word("boot_disk_types"), "boot_disk_size_gb": random.choice([size, str(size), 100])}
+        disk = {
+            "boot_disk_type": word("boot_disk_types"),
+            "boot_disk_size_gb": random.choice([size, str(size), 100, 900]),
+        }
         return {
             "machine_spec": {"machine_type": machine_type, **machine},
             "container_spec": {
