@@ -159,6 +159,6 @@ def test_the_command_says_where_it_is_and_ends_when_asked() -> None:
             with connected("command", int(port)) as place:
                 assert place.publisher.get_topic(topic=place.topic())
             server.send_signal(signal.SIGTERM)
-            assert (host, server.wait(timeout=10)) == ("127.0.0.1", 0)
+            assert (host, server.wait(timeout=60)) == ("127.0.0.1", 0)
         finally:
             server.kill()
