@@ -132,9 +132,7 @@ class Intake:
             log.info("poll.again", extra={"fields": {"launch_key": launch.key}})
             try:
                 return self.ledger.read(launch.key) or launch
-            except (
-                UnreadableRecord
-            ):  # it is recorded: its item is ours to ack, and not to pop again
+            except UnreadableRecord:  # it is recorded: the item is acked, or it would come again
                 return launch
         return launch
 

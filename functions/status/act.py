@@ -54,6 +54,8 @@ class Actor:
         """
         if isinstance(decision, decisions.Confirm) or _quotes(entry, decision, seen.job):
             job = self.custom_jobs.get_job(entry.job_name)
+            if job is None and seen.job is not None:  # shown and not shown: no fact yet
+                return decisions.NoAction(), None
             seen = replace(seen, job=job, gone=job is None)
             decision = decide(entry, seen, self.clock(), self.timings)
         if isinstance(decision, decisions.NoAction | decisions.Publish | decisions.Confirm):

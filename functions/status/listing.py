@@ -67,25 +67,32 @@ def list_jobs(
         if entry.state is State.SUBMITTED:
             submitted.setdefault(entry.parent, []).append(entry)
 
-    def list_(part: tuple[str, Span | None]) -> None:
+    def list_(parent: str, span: Span | None) -> None:
+        budget.require(f"listing {parent}", reserve)
+        for job in custom_jobs.list_jobs(parent, span):
+            listing.add(job)
+            budget.require(f"listing {parent}", reserve)
+
+    def list_part(part: tuple[str, Span | None]) -> None:
         parent, span = part
         try:
-            budget.require(f"listing {parent}", reserve)
-            for job in custom_jobs.list_jobs(parent, span):
-                listing.add(job)
-                budget.require(f"listing {parent}", reserve)
+            list_(parent, span)
         except Exception as exc:  # noqa: BLE001 - a region's failure affects that region only
             listing.unlisted.setdefault(parent, exc)
 
     def list_ended(parent: str) -> None:
         missing = [entry for entry in submitted[parent] if listing.job_of(entry) is None]
-        if len(missing) > ALONE and parent not in listing.unlisted:
-            oldest = min(entry.opened_at for entry in missing) - SKEW
-            list_((parent, Span(oldest, ended=True)))
+        if len(missing) <= ALONE or parent in listing.unlisted:
+            return
+        oldest = min(entry.opened_at for entry in missing) - SKEW
+        try:
+            list_(parent, Span(oldest, ended=True))
+        except Exception as exc:  # noqa: BLE001 - the jobs that it has not shown are got by name
+            report.failed(f"{parent}: jobs that have ended", exc)
 
     parts = [(parent, span) for parent in submitted for span in _spans(submitted[parent])]
     with ThreadPoolExecutor(connections) as pool:
-        list(pool.map(list_, parts))
+        list(pool.map(list_part, parts))
         list(pool.map(list_ended, submitted))
     for parent, exc in sorted(listing.unlisted.items()):
         report.failed(parent, exc)

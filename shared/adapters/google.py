@@ -90,6 +90,7 @@ def require_owner(client: "storage.Client", bucket: str, project_number: str, re
 
     Raises:
         Denied: another project owns the bucket, or the function may not see whose it is.
+        Retry: the answer does not say it.
         NotFound, and each other error of the client.
     """
     if not project_number:
@@ -98,6 +99,8 @@ def require_owner(client: "storage.Client", bucket: str, project_number: str, re
         found = client.get_bucket(bucket, timeout=OWNER_TIMEOUT, retry=retry)
     except google_errors.Forbidden as exc:
         raise meaning(exc, f"gs://{bucket}: read whose it is", OWNER_NEEDS) from exc
+    if found.project_number is None:
+        raise Retry(f"gs://{bucket}: the answer does not say whose it is")
     if str(found.project_number) != project_number:
         raise Denied(
             f"gs://{bucket} belongs to the project number {found.project_number}, not to "

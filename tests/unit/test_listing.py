@@ -8,7 +8,7 @@ import pytest
 
 from functions.status.listing import PART, list_jobs
 from functions.status.report import Report
-from shared.core.errors import Retry
+from shared.core.errors import Denied, OutOfTime, Retry
 from shared.core.intake import from_item
 from shared.core.launch import Entry, RunPath, State
 from shared.core.message import Queue
@@ -91,6 +91,72 @@ def test_a_hundred_ended_jobs_are_got_by_name_and_more_are_listed(
         scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
     assert scene.tick().done == {"Finish": ended}
     assert (scene.vertex.listings, scene.vertex.gets) == (listings, gets)
+
+
+def test_ended_jobs_that_another_listing_does_not_show_are_got_by_name(scene: Scene) -> None:
+    """A listing back to launches of long ago may never reach them; the region's other jobs are known all the same."""
+    for number in range(120):
+        launch = scene.submitted(f"item{number}")
+        scene.run(launch, "finished")
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+
+    class Endless(FakeVertex):
+        def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
+            jobs = super().list_jobs(parent, span)
+            if span and span.ended:
+                yield next(jobs)
+                raise OutOfTime("the half of the time is over")
+            yield from jobs
+
+    scene.vertex = Endless(scene.clock, scene.vertex.jobs)
+    report = scene.tick()
+    assert report.done == {"Finish": 120}
+    assert report.errors == [f"{HERE}: jobs that have ended: OutOfTime: the half of the time is over"]
+
+
+def test_a_job_that_is_listed_and_cannot_be_got_is_not_gone(scene: Scene) -> None:
+    """One of two answers is wrong: the next tick looks again."""
+    launch = scene.submitted()
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_FAILED", "exit code 1")
+    scene.clock.pass_(600)
+
+    class Forgetful(FakeVertex):
+        def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
+            yield from self.jobs.values()
+
+        def get_job(self, name: str) -> Job | None:
+            return None
+
+    known = scene.vertex.jobs
+    scene.vertex = Forgetful(scene.clock, known)
+    assert scene.tick().done == {}
+    assert list(scene.ledger.open) == [launch.key]
+    scene.vertex = FakeVertex(scene.clock, known)
+    assert scene.tick().done == {"Finish": 1}
+
+
+@pytest.mark.parametrize("failure", [Retry("no answer"), Denied("no permission"), KeyError("nobody foresaw it")])
+def test_a_job_that_cannot_be_got_leaves_only_its_own_launch_open(scene: Scene, failure: Exception) -> None:
+    """Its tick names it; the next one asks again."""
+    bad, good = scene.submitted("bad"), scene.submitted("good")
+    for launch in (bad, good):
+        scene.run(launch, "finished")
+        scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+
+    class Half(FakeVertex):
+        def get_job(self, name: str) -> Job | None:
+            if name == bad.entry.job_name:
+                raise failure
+            return super().get_job(name)
+
+    known = scene.vertex.jobs
+    scene.vertex = Half(scene.clock, known)
+    report = scene.tick()
+    assert report.done == {"Finish": 1, "Fail": 1}
+    assert [error.partition(":")[0] for error in report.errors] == [bad.key]
+    assert list(scene.ledger.open) == [bad.key]
+    scene.vertex = FakeVertex(scene.clock, known)
+    assert scene.tick().done == {"Finish": 1}
 
 
 def test_a_group_of_runs_without_an_answer_leaves_the_others_decided(scene: Scene) -> None:
