@@ -87,6 +87,23 @@ def test_the_generated_client_lists_the_same_jobs(url: str, judge: JobServiceCli
         assert bool(job.error) == bool(judged.error.message)
 
 
+def test_parts_of_the_time_show_each_job_once(url: str, state: VertexState) -> None:
+    """Also a job of the very moment at which one part ends and the next begins."""
+    moments = [datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in (1, 2, 3)]
+    ours = [job for job in state.jobs() if job.labels["launch_agent"] == "ours" and not job.end_time]
+    before = {job.name: job.create_time for job in ours}
+    for job, moment in zip(ours, moments * len(ours), strict=False):
+        job.create_time = moment
+    cut = datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC)
+    jobs = VertexJobs("ours", url)
+    whole = [job.name for job in jobs.list_jobs(PARENT)]
+    parts = [[job.name for job in jobs.list_jobs(PARENT, span)] for span in (Span(before=cut), Span(cut))]
+    for job in ours:
+        job.create_time = before[job.name]
+    assert all(parts)
+    assert sorted([*parts[0], *parts[1]]) == sorted(whole)
+
+
 def test_one_job_has_what_may_not_be_quoted(url: str, state: VertexState) -> None:
     """A listing carries no spec; the whole job says which of its values are secrets."""
     jobs = VertexJobs("ours", url)

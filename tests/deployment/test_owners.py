@@ -18,6 +18,7 @@ from shared.adapters.google import require_owner
 from shared.core.budget import Budget
 from shared.core.building import ArtifactFile, Recipe
 from shared.core.errors import Denied
+from tests.cloud.acting import cloud_for
 from tests.cloud.state import StoredObject
 from tests.cloud.warm import warm_gcloud
 from tests.cloud.world import Cloud
@@ -32,11 +33,7 @@ POLL = "launch-poll@p1.iam.gserviceaccount.com"
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Give a project with a ledger and a bucket for sources, in which this process is poll."""
-    for emulator in ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"):  # of other tests in this process
-        monkeypatch.delenv(emulator, raising=False)
-    with Cloud(tmp_path) as made:
-        for name, value in made.environ(POLL).items():
-            monkeypatch.setenv(name, value)
+    with cloud_for(POLL, tmp_path, monkeypatch) as made:
         for bucket in (LEDGER, SOURCES):
             Client(project="p1").create_bucket(bucket, location="us-central1")
         made.calls.clear()

@@ -13,6 +13,7 @@ from google.cloud import storage
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.provision.command import provision as deploy_provision
+from tests.cloud.acting import cloud_for
 from tests.cloud.functions import CloudFunctions
 from tests.cloud.world import Cloud
 
@@ -23,11 +24,7 @@ DEPLOYMENT = Deployment("p1", "us-central1", number="123456789012")
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Give a project with a ledger and nothing else, in which this process is the build."""
-    for emulator in ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"):  # of other tests in this process
-        monkeypatch.delenv(emulator, raising=False)
-    with Cloud(tmp_path) as made:
-        for name, value in made.environ(BUILD).items():
-            monkeypatch.setenv(name, value)
+    with cloud_for(BUILD, tmp_path, monkeypatch) as made:
         storage.Client(project="p1").create_bucket("p1-launch-ledger", location="us-central1")
         made.calls.clear()
         yield made

@@ -18,6 +18,7 @@ from deploy.cloud import waiting
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.iam import bindings, custom_roles, table
 from deploy.cloud.provision.parts import BOOTSTRAP_AGAIN
+from tests.cloud.acting import cloud_for
 from tests.cloud.world import Cloud
 from tests.deployment.enforcement import Enforcement
 from tests.deployment.rehearsal import ROOT, rehearsal
@@ -36,11 +37,7 @@ PIP = (sys.executable, "-m", "pip", "download", "--no-index")
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Give a project with the bindings that bootstrap sets, in which this process is the build."""
-    for emulator in ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"):  # of other tests in this process
-        monkeypatch.delenv(emulator, raising=False)
-    with Cloud(tmp_path) as made:
-        for name, value in made.environ(BUILD).items():
-            monkeypatch.setenv(name, value)
+    with cloud_for(BUILD, tmp_path, monkeypatch) as made:
         for name, role in custom_roles(DEPLOYMENT).items():
             full = f"iam.googleapis.com/projects/p1/roles/{DEPLOYMENT.custom_role(name)}"
             made.resources[full] = {"includedPermissions": list(role.permissions)}
