@@ -1,7 +1,7 @@
 """Worker pools: the container of each gets the launch's entry point, arguments and environment."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from shared.core.errors import Reject
@@ -56,24 +56,6 @@ def worker_pools(
         at = f"{path}[{number}]"
         read.append({} if skipped else _pool(pool, at, entry_point, args, variables, before))
     return read
-
-
-def check_machines(pools: Sequence[Mapping[str, Any]], path: str) -> None:
-    """Refuse a pool without a machine type, which Vertex AI requires for each pool of a CustomJob.
-
-    A job on a persistent resource names the machine type of one of the resource's pools.
-    """
-    for number, pool in enumerate(pools):
-        at = f"{path}[{number}].machine_spec"
-        machine = mapping(pool.get("machine_spec"), at).get("machine_type")
-        at = f"{at}.machine_type"
-        if pool and not text(machine, at, "").strip():
-            problem = "is missing" if machine is None else "is empty"
-            fix = (
-                "Write a machine type, such as n1-standard-4; on a persistent resource, "
-                "that of one of its pools."
-            )
-            raise Reject(at, problem, fix)
 
 
 def replaced(pools: object, path: str, ours: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ from shared.runspec.arguments import (
     run_arguments,
 )
 from shared.runspec.buckets import base_output_dir, check_places, staging_bucket
-from shared.runspec.containers import check_machines, replaced, worker_pools
+from shared.runspec.containers import replaced, worker_pools
 from shared.runspec.environment import launch_variables
 from shared.runspec.expansion import check_references
 from shared.runspec.ignored import ignored
@@ -101,12 +101,10 @@ def render(
         ),
     }
     check_places(spec, f"{path}.spec", project, defaults.reserved)
-    constructor = fit_all(spec, f"{path}.spec", names.shapes)
-    check_machines(constructor["worker_pool_specs"], f"{path}.spec.worker_pool_specs")
     return CustomJobCall(
         project=project,
         location=location,
-        constructor=constructor,
+        constructor=fit_all(spec, f"{path}.spec", names.shapes),
         submit=run_arguments(run, f"{path}.run", names.shapes),
         warnings=(*warnings, *relabelled),
         recipe=placed(source.recipe, defaults.context_store),

@@ -119,6 +119,18 @@ def test_replicas_that_google_does_not_show_are_sent_with_a_warning(
     assert [each["replica_count"] for each in call.constructor["worker_pool_specs"]] == [replicas] * pools
 
 
+@pytest.mark.parametrize("part", ["spec", "run"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_pool_on_a_persistent_resource_names_its_machine_too(part: str, number: int) -> None:
+    """As Google's page on persistent resources requires: the machine type of one of the resource's pools."""
+    pools = [pool(), pool()]
+    del pools[number]["machine_spec"]
+    with pytest.raises(Reject) as refused:
+        prepared((((part, "persistent_resource_id"), "pr-1"), (("spec", "worker_pool_specs"), pools)))
+    assert f"worker_pool_specs[{number}].machine_spec.machine_type: is missing." in str(refused.value)
+    assert str(refused.value).endswith("On a persistent resource, write that of one of its pools.")
+
+
 def test_a_launch_moves_to_flex_start_only_if_it_can_have_it() -> None:
     """Otherwise the ladder goes on without that place, and says why."""
     ladder = Ladder(strategies=("SPOT", "FLEX_START", "STANDARD"))

@@ -162,17 +162,6 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
         "n1",
         "machine_spec.machine_typ: is not known here; its value is a text. Did you mean m",
     ),
-    *(
-        (path, value, "spec.worker_pool_specs[0].machine_spec.machine_type: is ")
-        for path, values in (
-            (
-                (*POOL, "machine_spec", "machine_type"),
-                ("", " ", "\n", None),
-            ),
-            ((*POOL, "machine_spec"), (None, {}, {"accelerator_type": "NVIDIA_L4", "accelerator_count": 1})),
-        )
-        for value in values
-    ),
     (
         (*SPEC, "worker_pool_specs", 0),
         {"machineSpec": {"machineType": "n1-standard-4"}, "container_spec": {"image_uri": "x"}},
@@ -182,20 +171,6 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*POOL, "zzz"), "n1", "Known: container_spec, disk_spec"),
     ((*POOL, "container_spec", "volume"), "s3cret", "container_spec.volume: is not known here; its value is a text."),
 ]
-
-
-@pytest.mark.parametrize("place", [(*SPEC, "persistent_resource_id"), (*RUN, "persistent_resource_id")])
-@pytest.mark.parametrize("pool", [0, 1])
-def test_a_pool_on_a_persistent_resource_names_its_machine_too(place: tuple[Any, ...], pool: int) -> None:
-    """As Google's page on persistent resources requires: the machine type of one of the resource's pools."""
-    whole = run_spec()["resource_args"]["gcp-vertex"]["spec"]["worker_pool_specs"][0]
-    pools = [whole, whole]
-    pools[pool] = {"replica_count": 1, "container_spec": {"image_uri": "x"}}
-    spec = put(put(run_spec(), place, "pr-1"), (*SPEC, "worker_pool_specs"), pools)
-    with pytest.raises(Reject) as refused:
-        render(draft_of(spec), SITE, NAMES)
-    assert f"worker_pool_specs[{pool}].machine_spec.machine_type: is missing." in str(refused.value)
-    assert "on a persistent resource, that of one of its pools" in str(refused.value)
 
 
 @pytest.mark.parametrize(("path", "value", "message"), REFUSED)

@@ -44,6 +44,7 @@ POOLS = (
         "n1-standard-4",
         COMPUTE,
         pattern="[a-z][a-z0-9]*(-[a-z0-9]+)+",
+        note="On a persistent resource, write that of one of its pools.",
         required=True,
         meant=guesses.machine,
     ),
