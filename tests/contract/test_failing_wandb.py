@@ -161,6 +161,14 @@ SECOND: dict[str, tuple[Callable[[Graphql, str], object], bytes, bytes, Expected
 }
 
 
+def outcome(act: Callable[[Graphql, str], object], graphql: Graphql, url: str) -> object:
+    """Return what a call returns, or the class of the error that it raises."""
+    try:
+        return act(graphql, url)
+    except LaunchError as exc:
+        return type(exc)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_fails_as_its_port_says(call: str, shape: str) -> None:
@@ -168,11 +176,7 @@ def test_a_call_fails_as_its_port_says(call: str, shape: str) -> None:
     act, (refused, failed, most) = CALLS[call]
     with broken(shape) as server:
         graphql = Brief(server.url, shape)
-        try:
-            result: object = act(graphql, server.url)
-        except LaunchError as exc:
-            result = type(exc)
-        assert result == (refused if shape == "refused" else failed)
+        assert outcome(act, graphql, server.url) == (refused if shape == "refused" else failed)
         assert not server.read_to_its_end
         assert len(server.asked) <= most
         assert graphql.seconds
@@ -186,10 +190,6 @@ def test_a_second_step_fails_like_the_first(call: str, shape: str) -> None:
     act, wanted, right, (refused, failed, most) = SECOND[call]
     with broken(shape, wanted, right) as server:
         graphql = Brief(server.url, shape)
-        try:
-            result: object = act(graphql, server.url)
-        except LaunchError as exc:
-            result = type(exc)
-        assert result == (refused if shape == "refused" else failed)
+        assert outcome(act, graphql, server.url) == (refused if shape == "refused" else failed)
         assert not server.read_to_its_end
         assert 0 < sum(wanted in each for each in server.asked) <= most
