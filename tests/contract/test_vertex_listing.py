@@ -143,6 +143,7 @@ ODD: dict[str, Any] = {
     "a list": [],
     "jobs that are no list": {"customJobs": 7},
     "deep": b"[" * 100_000,
+    "the same page for ever": {"nextPageToken": "2"},
     "too large": b" " * (LARGEST + 1),
 }
 

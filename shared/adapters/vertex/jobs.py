@@ -71,6 +71,8 @@ class VertexJobs:
                 yield from (job for job in jobs if job)
                 if not (token := page.get("nextPageToken")):
                     return
+                if token == query.get("pageToken"):  # it would never end
+                    raise Retry("the next page is the same page again")
                 query["pageToken"] = token
         except Exception as exc:
             raise _error(exc, "list", parent) from exc
