@@ -390,6 +390,7 @@ def test_a_configuration_of_lists(world: World) -> None:
         assert ["queue: has more than 100,000 keys and values" in why for why in refusals(submit)] == [True] * 4
 
 
+@pytest.mark.long
 def test_a_description_of_a_job_that_is_all_lists(world: World) -> None:
     """wandb-job.json is content of an author."""
     answer = json.dumps({"data": {"project": {"artifactCollectionMembership": MEMBERSHIP}}}).encode()
@@ -407,6 +408,7 @@ def test_a_description_of_a_job_that_is_all_lists(world: World) -> None:
         assert ["has more than 100,000 keys and values" in why for why in refusals(submit)] == [True] * 4
 
 
+@pytest.mark.long
 def test_a_record_of_any_size(world: World) -> None:
     """Another version may have written it: it is unreadable, and its launch waits."""
     bucket = world.ledger._bucket  # noqa: SLF001 - no method of the ledger writes such a record
