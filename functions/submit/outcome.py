@@ -15,7 +15,7 @@ from shared.core.errors import (
     Reject,
     Retry,
 )
-from shared.core.launch import Backoff, Launch, Outcome, State
+from shared.core.launch import Backoff, EventType, Launch, Outcome, State
 from shared.core.ports import FoundJob
 from shared.core.shortage import Shortage
 
@@ -64,7 +64,8 @@ class Outcomes:
         climb = launch.climb
         moved = f"Launched in {climb.place}, because: {climb.because}" if climb.elsewhere else ""
         notices = (*warnings, moved, _waited(launch, name, now))
-        noted = replace(submitted.note(now, f"created {name}"), reason="")
+        noted = submitted.note(now, f"created {name}").because("")
+        noted = noted.happened(EventType.SUBMITTED, now)
         return noted.tell("; ".join(notice for notice in notices if notice))
 
     def found(self, launch: Launch, job: FoundJob, attempt: int) -> Settled:
@@ -124,7 +125,9 @@ class Outcomes:
     def building(self, launch: Launch, build: str, image: str) -> Settled:
         """Wait for a build, which status watches; this is not a failure."""
         queued = launch.move(State.QUEUED, build=build, lease_until=None)
-        noted = replace(queued.note(self.clock(), f"{build} builds {image}"), reason="")
+        now = self.clock()
+        noted = queued.note(now, f"{build} builds {image}").because("")
+        noted = noted.happened(EventType.BUILDING, now)
         return noted.tell(f"Building the image {image}."), "launch.building"
 
     def not_found(self, launch: Launch, asked_at: datetime) -> Settled:

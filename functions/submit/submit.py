@@ -26,6 +26,7 @@ from shared.core.errors import (
 )
 from shared.core.intake import restored
 from shared.core.launch import Launch, State
+from shared.core.machine import machines
 from shared.core.message import Request, Ticket
 from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger
 from shared.runspec.prepare import PreparedJob
@@ -104,8 +105,10 @@ class Submit:
     def _claim(self, launch: Launch, job: PreparedJob, message: Ticket | Request) -> Launch:
         """Claim the launch by compare-and-swap, then check that it was not closed before."""
         lease_until = self.clock() + self.timings.lease
+        machine = machines(job.call.constructor, job.call.submit)
+        attempt = job.launch.move(State.SUBMITTING, lease_until=lease_until, machine=machine)
         try:
-            claimed = self.ledger.write(job.launch.move(State.SUBMITTING, lease_until=lease_until))
+            claimed = self.ledger.write(attempt)
         except Conflict:
             raise _Done(_log("launch.claimed_elsewhere", launch.key)) from None
         except (Retry, Denied):
