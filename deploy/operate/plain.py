@@ -13,7 +13,12 @@ def plain(text: object) -> str:
 
     Whitespace and line breaks become single spaces.
     """
-    words = " ".join(redacted(str(text)).split())
+    return one_line(redacted(str(text)))
+
+
+def one_line(text: str) -> str:
+    """Return a text of the ledger's index, which was redacted when it was written, as `plain`."""
+    words = " ".join(text.split())
     return words if words.isascii() and words.isprintable() else _shown(words)
 
 

@@ -37,11 +37,14 @@ class Fleet:
             later = pool.submit(target.ledger.list_closed) if closed else None
             opened = target.ledger.list_open()
             over = later.result() if later else None
-        unreadable = {**opened.unreadable, **(over.unreadable if over else {})}
+        ended = over.entries if over else ()
         # a launch that is closing is in both folders
-        keys = {entry.key for entry in over.entries} if over else set()
+        keys = {entry.key for entry in ended}
         still = [entry for entry in opened.entries if entry.key not in keys]
-        return cls(target.now(), still, over.entries if over else (), unreadable)
+        keys |= {entry.key for entry in still}
+        problems = {**opened.unreadable, **(over.unreadable if over else {})}
+        unreadable = {key: why for key, why in problems.items() if key not in keys}
+        return cls(target.now(), still, ended, unreadable)
 
     @property
     def all(self) -> Iterator[Entry]:

@@ -17,6 +17,7 @@ from deploy.cloud.names import Names
 from deploy.exit_codes import CouldNotSee
 from deploy.operate.fleet.permission import grant
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
+from shared.core.console import console_link
 from shared.core.entry import Entry, RunPath
 from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from shared.core.launch import Launch
@@ -75,6 +76,13 @@ class Target:
     def run_url(self, run: RunPath) -> str:
         """Return the address of a run's page in W&B."""
         return f"{self.wandb_url}/{run.entity}/{run.project}/runs/{run.run_id}"
+
+    def job_url(self, job_name: str) -> str:
+        """Return the address of a job's page: in Google's console, or its log on this machine."""
+        if not self.local:
+            return console_link(job_name)
+        number = job_name.rpartition("/")[2]
+        return f"{os.environ.get('VERTEX_ENDPOINT', '')}/standin/jobs/{number}/log"
 
     @cached_property
     def wandb_url(self) -> str:
