@@ -62,6 +62,8 @@ GROUPS = {
         "show": Listed(
             "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
         ),
+        "top": Listed("deploy.operate.top", "Show states by queue, slots, held queues, machines."),
+        "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {
         "doctor": Listed(
