@@ -22,10 +22,14 @@ WORKDIR /app
 COPY . .
 RUN echo "waiting for {file}"; until [ -e {file} ]; do sleep 0.2; done
 """
+_SCRIPT = """import wandb
+with wandb.init() as run:
+    run.log({"built": 1})
+"""
 _LONG = {"epochs": 600, "sleep": 1}
 _SHORT = {"epochs": 5, "sleep": 0.2}
 _NO_MORE = json.dumps({"location": LOCATION, "strategy": "STANDARD"})
-_END_SHORTAGE = f"curl -d '{_NO_MORE}' {{vertex}}/standin/shortage"
+_END_SHORTAGE = f"curl -sd '{_NO_MORE}' {{vertex}}/standin/shortage"
 _ON_SPOT = {
     **DEFAULT_CONFIG["resource_args"]["gcp-vertex"],
     "run": {"restart_job_on_worker_restart": False, "scheduling_strategy": "SPOT"},
@@ -39,7 +43,7 @@ class Play:
     about: str
     items: tuple[Job, ...]
     shows: str  # what W&B's page shows
-    end: str  # the command that ends the bad day; {vertex} and {folder} are filled in
+    end: str  # the command that ends the bad day, with {vertex}, {folder} and {NAME OF AN ITEM}
     settings: Mapping[str, str] = field(default_factory=dict)  # of the functions
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the stand-ins
 
@@ -59,10 +63,13 @@ class Play:
             for job in self.items
         )
 
-    def end_in(self, folder: Path, vertex: str) -> str:
-        """Return the command that ends the bad day of a stack."""
-        place = shlex.quote(str(folder.resolve()))
-        return self.end.replace("{folder}", place).replace("{vertex}", vertex)
+    def end_in(self, folder: Path, vertex: str, ids: Mapping[str, str]) -> str:
+        """Return the command that ends the bad day; `ids` are those of the items, by name."""
+        values = {**ids, "folder": shlex.quote(str(folder.resolve())), "vertex": vertex}
+        ends = self.end
+        for name, value in values.items():
+            ends = ends.replace(f"{{{name}}}", value)
+        return ends
 
     def prepare(self, folder: Path) -> None:
         """Write the files that the condition needs into the stack's folder."""
@@ -71,7 +78,7 @@ class Play:
         if self.builds:
             code = folder / CODE
             code.mkdir()
-            (code / "train.py").write_text('print("built at last")\n', encoding="utf-8")
+            (code / "train.py").write_text(_SCRIPT, encoding="utf-8")
             file = shlex.quote(str((folder / FINISH).resolve()))
             waits = _DOCKERFILE.replace("{file}", file)
             (code / "Dockerfile.wandb").write_text(waits, encoding="utf-8")
@@ -96,7 +103,7 @@ PLAYS = {
     "no-capacity": Play(
         f"{LOCATION} has no machines: Vertex AI accepts each job, then fails it.",
         _jobs("no-capacity", 3, _SHORT),
-        "a warning with the reason and the next try; later items stay PENDING",
+        "a warning with the reason; later items stay PENDING",
         _END_SHORTAGE,
         {"FIRST_RETRY_SECONDS": "5"},
         _shortage("stockout"),
@@ -104,14 +111,14 @@ PLAYS = {
     "quota-zero": Play(
         f"The project's quota in {LOCATION} is zero: no waiting helps.",
         _jobs("quota-zero", 2, _SHORT),
-        "FAILED, with the name of the quota",
-        _END_SHORTAGE,
+        "FAILED items with the name of the quota",
+        f"{_END_SHORTAGE}; vertex-launch retry {{quota-zero-1}}",
         options=_shortage("zero"),
     ),
     "key-revoked": Play(
         "Somebody revoked the API key of the functions. Yours still works.",
         _jobs("key-revoked", 2, _SHORT),
-        "items that stay PENDING; no error, because nobody can write one",
+        "items that stay PENDING, without a reason: no function may write one",
         f"printf %s \"$WANDB_API_KEY\" > {{folder}}/{KEY_FILE}",
         {"WANDB_API_KEY": "", "WANDB_API_KEY_FILE": f"{{folder}}/{KEY_FILE}"},
         {"wandb": ("--api-key", API_KEY)},
@@ -120,7 +127,7 @@ PLAYS = {
         "max_jobs is 1, and one job runs for ten minutes.",
         _jobs("full", 3, _LONG),
         "one item CLAIMED, the others PENDING",
-        "vertex-launch cancel ID   # of the first item",
+        "vertex-launch cancel {full-1}",
         {"LAUNCH_MAX_JOBS": "1"},
     ),
     "preempted": Play(
@@ -131,8 +138,8 @@ PLAYS = {
             Job("preempted-always", "played", config={"seconds": 3, "unlucky": True},
                 resource_args=_ON_SPOT),
         ),
-        "a warning that counts the launches; then the second item FAILED",
-        "vertex-launch cancel ID   # of the second item; the first ends by itself",
+        "warnings that count the launches, until the second run has used all five",
+        "vertex-launch cancel {preempted-always}",
     ),
     "slow-build": Play(
         "The build of a code job does not end. Jobs with an image run.",
@@ -141,7 +148,7 @@ PLAYS = {
                                        "python train.py")),
             Job("no-build", config=_SHORT),
         ),
-        "slow-build CLAIMED without a run; no-build finished",
+        "that the image of slow-build is being built; no-build finishes",
         f"touch {{folder}}/{FINISH}",
         BUILDING,
     ),

@@ -120,11 +120,14 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
     problems: list[str] = []
 
     def put() -> None:
+        ids = {}
         try:
             for job in day.items_in(stack.folder):
                 enqueue(stack, job, PROJECT)
-                show(f"  vertex-launch why {_item_of(stack, job.name)}   # {job.name}")
-            show(f"\nTo end the bad day: {day.end_in(stack.folder, stack.ports.url('vertex'))}")
+                ids[job.name] = _item_of(stack, job.name)
+                show(f"  vertex-launch why {ids[job.name]}   # {job.name}")
+            end = day.end_in(stack.folder, stack.ports.url("vertex"), ids)
+            show(f"\nTo end the bad day:\n\n  {end}")
         except (NotStartedError, requests.RequestException, OSError) as exc:
             problems.append(str(exc))
 
@@ -132,7 +135,7 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     if day.items:
-        show(f"\nBad day. {day.about}\nW&B's page shows {day.shows}.\nTo see the cause:\n")
+        show(f"\nA bad day: {day.about}\nW&B's page shows {day.shows}.\nTo see the cause:\n")
         threading.Thread(target=put, name="items", daemon=True).start()
     return problems
 

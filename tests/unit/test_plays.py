@@ -40,6 +40,7 @@ def test_the_functions_and_stand_ins_accept_it(name: str, tmp_path: Path, monkey
         assert job.made_of or job.image == "played" or store.find(f"local/{job.image}:latest")
         assert job.image != "played" or part_of({"WANDB_CONFIG": json.dumps(job.config)})
     assert 2 <= len(play.items) <= 3
+    assert "{" not in play.end_in(tmp_path, "", {job.name: "" for job in play.items}).replace('{"location', "")
 
 
 def test_the_code_of_the_slow_build_waits_for_a_file(tmp_path: Path) -> None:
@@ -49,17 +50,18 @@ def test_the_code_of_the_slow_build_waits_for_a_file(tmp_path: Path) -> None:
     play = PLAYS["slow-build"]
     play.prepare(folder)
     assert play.items_in(folder)[0].made_of[:2] == ("code", str(folder / CODE))
-    touch, file = shlex.split(play.end_in(folder, "http://vertex"))
+    touch, file = shlex.split(play.end_in(folder, "http://vertex", {}))
     assert (touch, file) == ("touch", str(folder / FINISH))
     assert shlex.quote(file) in (folder / CODE / "Dockerfile.wandb").read_text()
 
 
 def test_the_commands_that_end_a_day_are_whole(tmp_path: Path) -> None:
     """With this stack's addresses; the shell passes the JSON on as it is."""
-    curl, _, data, url = shlex.split(PLAYS["no-capacity"].end_in(tmp_path, "http://v:1"))
+    curl, _, data, url = shlex.split(PLAYS["no-capacity"].end_in(tmp_path, "http://v:1", {}))
     assert (curl, data) == ("curl", f'{{"location": "{LOCATION}", "strategy": "STANDARD"}}')
     assert url == "http://v:1/standin/shortage"
-    assert PLAYS["key-revoked"].end_in(tmp_path, "").endswith(f" > {tmp_path}/{KEY_FILE}")
+    assert PLAYS["full"].end_in(tmp_path, "", {"full-1": "ID=="}) == "vertex-launch cancel ID=="
+    assert PLAYS["key-revoked"].end_in(tmp_path, "", {}).endswith(f" > {tmp_path}/{KEY_FILE}")
     assert PLAYS["key-revoked"].options["wandb"] == ("--api-key", API_KEY)
 
 

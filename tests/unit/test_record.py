@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import click
@@ -93,11 +93,19 @@ def test_a_second_run_reports_the_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "said"), [("80", "use 1023 to"), ("1022", "use 1023 to"), (str(HIGHEST + 1), "0<=x<="), ("-1", "0<=x<=")]
+    ("base", "advice"), [("80", "use 1023 to"), ("1022", "use 1023 to"), (str(HIGHEST + 1), "0<=x<="), ("-1", "0<=x<=")]
 )
-def test_ports_that_cannot_be_are_refused(tmp_path: Path, base: str, said: str) -> None:
+def test_ports_that_cannot_be_are_refused(tmp_path: Path, base: str, advice: str) -> None:
     """As a usage error, before anything is touched."""
     done = CliRunner().invoke(up, ["--folder", str(tmp_path / "s"), "--port-base", base])
     assert done.exit_code == 2
-    assert said in done.output
+    assert advice in done.output
     assert not (tmp_path / "s").exists()
+
+
+def test_the_page_describes_each_field() -> None:
+    """In the order of the record."""
+    page = Path(__file__).parent.parent.parent / "docs/reference/local-stack.md"
+    cells = [line.split("|")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    named = [name.strip(" `") for cell in cells for name in cell.split(",")]
+    assert named == [field.name for field in fields(Record)]
