@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from shared.core.errors import Reject
-from shared.core.launch import Entry, Launch, Outcome, RunPath, State
+from shared.core.launch import Entry, EventType, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.redaction import hide, redacted, secrets_in
 from shared.core.scheduler import SCHEDULER_URI, is_scheduler
@@ -88,7 +88,8 @@ def from_request(request: Request, now: datetime) -> Launch:
     problem = _problem_of(lambda: _check(spec, names))
     if problem and queue and not (_fits(queue.entity) and _fits(queue.name)):
         queue = None
-    return _first(request.launch_key, queue, "", spec, now, request.source, problem)
+    first = _first(request.launch_key, queue, "", spec, now, request.source, problem)
+    return replace(first, idempotency_key=request.idempotency_key)
 
 
 def restored(launch: Launch) -> Launch:
@@ -167,8 +168,11 @@ def _first(
         resumes=fields.resumes,
         scheduler=bool(item_id) and queue is not None and is_scheduler(spec, queue),
         own_key=fields.own_key,
+        name=redacted(printable(_text(spec.get("name"))), secrets),
+        author=redacted(printable(_text(spec.get("author"))), secrets),
+        source=redacted(printable(source), secrets),
     )
-    launch = Launch(entry, spec, source=source)
+    launch = Launch(entry, spec, source=source).happened(EventType.QUEUED, now)
     if not problem:
         return launch
     problem = redacted(printable(problem), secrets)

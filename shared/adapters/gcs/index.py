@@ -21,13 +21,14 @@ MOST = 8_192  # bytes of keys and values that GCS accepts
 ROOM = 7_900  # of them; the rest is for the writer's token
 ESCAPED = "json:"  # prefix of a text that is written as a JSON string
 IN_RECORD = {"entry": "in the record"}
+NESTED = {"run", "wish"}  # objects, written as JSON
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ENTRY = TypeAdapter(Entry)
 
 
 def metadata_of(entry: Entry, needs: int = 0) -> dict[str, str]:
-    """Write an entry as metadata: texts, without empty fields, the nested run as JSON.
+    """Write an entry as metadata: texts, without empty fields, objects as JSON.
 
     `needs` is the version that may write the record; 0 if any version may.
     """
@@ -68,15 +69,19 @@ def entry_of(metadata: dict[str, str]) -> Entry:
             name: json.loads(text.removeprefix(ESCAPED)) if text.startswith(ESCAPED) else text
             for name, text in metadata.items()
         }
-        if "run" in values:
-            values["run"] = json.loads(values["run"])
+        values |= {name: _loaded(name, values[name]) for name in NESTED & values.keys()}
         entry = _ENTRY.validate_python(values)
     except ValidationError as exc:
         raise ValueError(problem_of(exc)) from None
-    except RecursionError:
-        raise ValueError("run: is nested too deep") from None
     check(entry)
     return entry
+
+
+def _loaded(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{name}: is nested too deep") from None
 
 
 def check(entry: Entry) -> None:
