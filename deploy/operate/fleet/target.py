@@ -1,21 +1,18 @@
 """The deployment that a command looks at, in the cloud or on this machine, and its options."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
-from pathlib import Path
 from typing import Any
 
 import click
 
 from deploy.cloud.names import Names
+from deploy.local.record import FOLDER, find
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.core.ports import AgentNote
-
-STACK = Path(".stack/stack.json")  # written by `make up`: {"pid": 1, "environment": {…}}
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Target:
 def target_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that find a deployment; the command receives a `Target`.
 
-    Without a project, the running stack of `make up` in this folder is the target.
+    Without a project, or with the local one, the running stack of `make up` is the target.
     """
 
     @click.option(
@@ -87,12 +84,19 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_target(
         project: str, region: str, name: str, bucket: str, agent_name: str, **others: Any
     ) -> None:
-        stack = {} if project else running_stack()
+        record = find()
+        stack = record.environment if record and project in ("", record.project) else {}
+        if (folder := os.environ.get(FOLDER)) and not stack:
+            why = f"is not {project}" if record else "has ended"
+            raise click.UsageError(
+                f"this shell has the variables of the stack in {folder}, which {why}: "
+                "use another shell"
+            )
         os.environ.update(stack)
         project = project or stack.get("GOOGLE_CLOUD_PROJECT", "")
         if not project:
             raise click.UsageError(
-                "--project is missing, and no stack of `make up` runs in this folder: "
+                "--project is missing, and no stack of `make up` runs here: "
                 "add --project=PROJECT, or run `make up`"
             )
         os.environ.setdefault("GOOGLE_CLOUD_PROJECT", project)  # for Google's clients
@@ -107,13 +111,3 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         command(target, **others)
 
     return with_target
-
-
-def running_stack(record: Path = STACK) -> dict[str, str]:
-    """Return the environment of the stack that runs in this folder; empty if none runs."""
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        os.kill(found["pid"], 0)  # raises if no such process runs
-    except (OSError, ValueError):
-        return {}
-    return dict(found["environment"])
