@@ -114,7 +114,7 @@ class Poll:
         first = zlib.crc32(holder.encode()) % max(len(queues), 1)
         slots = Slots(queues, entries, len(listing.unreadable), most, first)
         report.held = {queue.name: why for queue, why in slots.held.items()}
-        report.full = slots.full
+        report.full, report.headroom = slots.full, slots.headroom
         return slots, OpenRuns(listing.entries)
 
     def _unacked(self, entries: Sequence[Entry], report: Report) -> set[str]:

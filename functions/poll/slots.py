@@ -24,7 +24,8 @@ class Slots:
     """Return the queues in turn while slots are free, without those that are empty or failed.
 
     A queue is held while one of its launches waits for capacity: its other items stay in W&B, which
-    orders them by priority. `held` gives the reason by queue, `full` the limits that are reached.
+    orders them by priority. `held` gives the reason by queue, `full` the limits that are reached,
+    `headroom` how many more launches `max_jobs` allows (-1: any number).
 
     Ended launches and those of requests take no slot. An unreadable record takes one of each kind.
     """
@@ -56,6 +57,8 @@ class Slots:
         self._room = max(min((most - used for _, used, most in limited), default=0), 0)
         reached = [f"{used} of {most} {name}" for name, used, most in limited if used >= most]
         self.full = ", ".join(reached)
+        used = jobs + unreadable
+        self.headroom = max(limits.max_jobs - used, 0) if limits.max_jobs >= 0 else -1
         self.held = _held(queues, counted)
         self._queues = deque(queue for queue in queues if queue not in self.held)
         self._queues.rotate(-first)  # with one slot, the same queue would always come first

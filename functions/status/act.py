@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from functions.status import decisions
+from functions.status.closing import close
 from functions.status.decide import REMOVED, decide
 from functions.status.decisions import Decision, Observed
 from functions.status.excerpt import excerpt, excerpt_of_build
@@ -89,7 +90,7 @@ class Actor:
                 raise
             log.exception("status.never_told", extra=_fields(launch, exc))
         if entry.state is State.ENDED:
-            self.ledger.close(launch)
+            close(self.ledger, launch, self.report)
         elif mark:
             self.in_time("recording a warning")
             self.ledger.write(_changed(launch, noticed=True))
@@ -161,8 +162,7 @@ class Actor:
             self._cancel_sweep(launch)
         if unheard(launch.entry):
             return launch
-        # without a budget check: otherwise a slow W&B could keep the launch open for ever
-        self.ledger.close(launch)
+        close(self.ledger, launch, self.report)
         return None
 
     def _end_of_log(self, launch: Launch, job: Job | None) -> str:

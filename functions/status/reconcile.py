@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.status import alarms, observe
+from functions.status import alarms, measure, observe
 from functions.status.act import Actor
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
@@ -73,6 +73,7 @@ class Status:
             report,
             self.connections,
         )
+        measure.count(entries, now, report)
         decided = list(self._decided(entries, seen, report, now))
         due = [entry for entry, decision in decided if isinstance(decision, Publish)]
         self._publish(due, report)
