@@ -124,7 +124,7 @@ def surroundings(world: World, bug: Bug | None) -> Steps:
     if world.item is Item.NONE:
         yield from _of_a_request(world)
     record = world.record
-    if _may_cancel(world):
+    if record and _may_cancel(world, record):
         yield "a person cancels the launch", world.write(record._replace(wish=True))._replace(asked=True)
     if record and record.lease is Lease.HELD:
         yield "a submit's lease ends", _lease_ends(world, record, spends=bug is not Bug.SHORT_LEASE)
@@ -149,15 +149,10 @@ def _of_a_request(world: World) -> Steps:
         yield "the closed record goes, after 30 days or by hand", touched._replace(closed=False)
 
 
-def _may_cancel(world: World) -> bool:
+def _may_cancel(world: World, record: Record) -> bool:
     """Say whether a person can cancel the launch: once, and not after the bucket was changed by hand."""
-    record = world.record
-    return (
-        record is not None
-        and record.phase is not Phase.ENDED
-        and record.lease is not Lease.HELD
-        and not (world.asked or world.hands)
-    )
+    ready = record.phase is not Phase.ENDED and record.lease is not Lease.HELD
+    return ready and not (world.asked or world.hands)
 
 
 def _lease_ends(world: World, record: Record, *, spends: bool) -> World:
