@@ -57,6 +57,12 @@ GROUPS = {
             "deploy.cloud.destroy", "List the parts of a deployment, ask, and delete them."
         ),
     },
+    "See what runs": {
+        "ls": Listed("deploy.operate.ls", "List the open launches, and those that ended lately."),
+        "show": Listed(
+            "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
+        ),
+    },
     "Operate": {
         "doctor": Listed(
             "deploy.cloud.doctor.command",

@@ -67,6 +67,10 @@ class InMemoryLedger:
         self.listings += 1
         return OpenLaunches([launch.entry for launch in list(self.open.values())], dict(self.unreadable))
 
+    def list_closed(self) -> OpenLaunches:
+        """List all closed launches."""
+        return OpenLaunches([launch.entry for launch in list(self.closed.values())])
+
     def now(self) -> datetime:
         """Return the time."""
         return self.clock()
