@@ -206,10 +206,11 @@ def _quotes(entry: Entry, decision: Decision, job: Job | None) -> bool:
 
 
 def _leaves_a_sweep(launch: Launch) -> bool:
-    """Tell whether a sweep's scheduler has failed; earlier versions recorded others as such."""
+    """Tell whether a sweep's scheduler failed or was cancelled; old versions recorded others so."""
     entry = launch.entry
-    failed = entry.scheduler and entry.outcome is Outcome.FAILED
-    return failed and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
+    cancelled = entry.wish and entry.outcome is Outcome.CANCELLED
+    left = entry.scheduler and (entry.outcome is Outcome.FAILED or bool(cancelled))
+    return left and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
 
 
 def unheard(entry: Entry) -> bool:

@@ -87,6 +87,10 @@ class InMemoryAgentBook:
         self.note = AgentNote("")
         self._lock = threading.Lock()
 
+    def read(self) -> AgentNote | None:
+        """Return the note."""
+        return self.note if self.note.generation else None
+
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease; return None if another holder has it."""
         with self._lock:
