@@ -58,6 +58,7 @@ GROUPS = {
         ),
     },
     "Operate": {
+        "why": Listed("deploy.operate.why.command", "Tell why a launch, or everything, waits."),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",

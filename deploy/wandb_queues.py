@@ -24,12 +24,14 @@ ITEMS = """query GetRunQueueItems(
 ) {
   project(name: $projectName, entityName: $entityName) {
     runQueue(name: $runQueue) {
+      #mode
       runQueueItems(first: $first, after: $after) {
         edges { node { id state #spec } } pageInfo { endCursor hasNextPage }
       }
     }
   }
 }"""
+BY_PRIORITY = "V0"  # the mode of a queue that offers items by priority
 _SHOWN = {"runSpec", "priority"}  # if W&B's schema has them
 _EXAMPLES = {"integer": 1, "number": 1.0, "boolean": False}
 
@@ -71,7 +73,8 @@ class QueueView:
 class PendingItem:
     """An item that waits in its queue; `run_spec` is None if W&B hides it until the pop.
 
-    `priority` is W&B's number (0: critical, 3: low); None if W&B does not show it.
+    `priority` is W&B's number (0: critical, 3: low); None if W&B does not show it, or if the queue
+    ignores it.
     """
 
     id: str
@@ -111,18 +114,21 @@ def read_queue(graphql: Graphql, entity: str, name: str) -> QueueView | None:
 
 def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingItem]:
     """Yield the items that wait in a queue, page by page, in W&B's order, without popping them."""
-    document = ITEMS.replace("#spec", " ".join(sorted(_SHOWN & _item_fields(graphql))))
+    shown = _SHOWN & _item_fields(graphql)
+    document = ITEMS.replace("#spec", " ".join(sorted(shown)))
+    document = document.replace("#mode", "prioritizationMode" if "priority" in shown else "")
     after = None
     while True:
         queue = _queue(
             graphql.query(document, {**_where(entity, name), "first": PAGE, "after": after})
         )
+        by_priority = (queue or {}).get("prioritizationMode") == BY_PRIORITY
         items = (queue or {}).get("runQueueItems") or {}
         for edge in items.get("edges") or []:
             node = edge["node"]
             if str(node["state"]).upper() == "PENDING":
                 spec = _object(node["runSpec"]) if "runSpec" in node else None
-                priority = node.get("priority")
+                priority = node.get("priority") if by_priority else None
                 known = priority if type(priority) is int else None
                 yield PendingItem(str(node["id"]), spec, known)
         info = items.get("pageInfo") or {}

@@ -102,7 +102,7 @@ class Poll:
                     break
                 slots, runs = self._counted(holder, missing, report)
             note = replace(note, polled_at=now, why_not=report.why_not)
-        except Exception as exc:  # noqa: BLE001 - raised again; the note tells operators
+        except Exception as exc:  # the note tells operators
             note = replace(note, polled_at=now, why_not=shown(words(exc), _REASON))
             raise
         finally:
