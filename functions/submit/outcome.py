@@ -114,6 +114,14 @@ class Outcomes:
         wait, line = self.timings.backoff.after(failures), _line(why)
         return launch.again(self.clock(), wait, line, str(why), failures=failures), event
 
+    def paced(self, launch: Launch, slot: datetime) -> Settled:
+        """Wait for a slot in the quota of creates a minute; nothing was sent, no failure."""
+        now = self.clock()
+        place = launch.entry.parent.rpartition("/")[2]
+        why = f"Vertex AI limits the creates a minute in {place}; this launch has a later slot"
+        waiting = launch.again(now, slot - now, "paced", why, short_of=Shortage.RATE)
+        return waiting, "launch.paced"
+
     def crowded(self, launch: Launch) -> Settled:
         """Wait until fewer requests run; nothing was sent, and this is not a failure."""
         waits = launch.entry.waits + 1

@@ -20,6 +20,8 @@ BOUNDS = {
     "machine": 120,
 }
 NOTICE_BYTES = BOUNDS["notice"]
+# a launch that waits for a quota per minute is claimed this much before: submit waits for the rest
+PACED_AHEAD = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,9 @@ class Entry(Record):
     def claimable(self, now: datetime) -> bool:
         """Tell whether a submit may claim this launch now."""
         if self.state is State.QUEUED:
-            waits = self.retry_at is not None and self.retry_at > now
+            paced = self.short_of is Shortage.RATE
+            ready = now + PACED_AHEAD if paced else now
+            waits = self.retry_at is not None and self.retry_at > ready
             return not (self.build or self.wish or waits)
         lease_ended = self.lease_until is None or self.lease_until <= now
         return self.state is State.SUBMITTING and lease_ended

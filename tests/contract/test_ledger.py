@@ -18,7 +18,7 @@ from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.gcs.bucket import Bucket
 from shared.adapters.gcs.index import MOST, entry_of, held_by_record, metadata_of
 from shared.core.errors import Conflict
-from shared.core.launch import Entry, Launch, Outcome, RunPath, State
+from shared.core.launch import Entry, Launch, Outcome, RunPath, State, Wish
 from shared.core.ports import AgentBook, Ledger
 from shared.core.shortage import Shortage
 from tests.contract.gcs import fresh_bucket, limited_gcs
@@ -169,6 +169,10 @@ ENTRIES = st.builds(
     **dict.fromkeys(
         ("queue_entity", "queue_name", "item_id", "parent", "build", "job_name", "cancel_reason", "notice"), TEXT
     ),
+    **dict.fromkeys(("name", "author", "source", "machine", "retries", "reason"), TEXT),
+    **{name: st.integers(0, 99) for name in ("events", "announced")},
+    **{name: st.none() | TIMES for name in ("started_at", "ended_at")},
+    wish=st.none() | st.builds(Wish, st.just("cancel"), TEXT, TIMES),
     **{name: st.integers(0, 99) for name in ("attempt", "failures", "waits", "resumes", "broken")},
     **{name: st.none() | TIMES for name in ("lease_until", "looked_at", "retry_at", "submitted_at", "stop_seen_at")},
     **{name: st.none() | TIMES for name in ("queued_since", "pending_since", "stuck_since", "ended_seen_at")},

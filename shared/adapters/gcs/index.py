@@ -69,15 +69,19 @@ def entry_of(metadata: dict[str, str]) -> Entry:
             name: json.loads(text.removeprefix(ESCAPED)) if text.startswith(ESCAPED) else text
             for name, text in metadata.items()
         }
-        for name in NESTED & values.keys():
-            values[name] = json.loads(values[name])
+        values |= {name: _loaded(name, values[name]) for name in NESTED & values.keys()}
         entry = _ENTRY.validate_python(values)
     except ValidationError as exc:
         raise ValueError(problem_of(exc)) from None
-    except RecursionError:
-        raise ValueError("an object is nested too deep") from None
     check(entry)
     return entry
+
+
+def _loaded(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{name}: is nested too deep") from None
 
 
 def check(entry: Entry) -> None:
