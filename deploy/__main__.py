@@ -57,6 +57,14 @@ GROUPS = {
             "deploy.cloud.destroy", "List the parts of a deployment, ask, and delete them."
         ),
     },
+    "See what runs": {
+        "ls": Listed("deploy.operate.ls", "List the open launches, and those that ended lately."),
+        "show": Listed(
+            "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
+        ),
+        "top": Listed("deploy.operate.top", "Show states by queue, slots, held queues, machines."),
+        "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
+    },
     "Operate": {
         "doctor": Listed(
             "deploy.cloud.doctor.command",

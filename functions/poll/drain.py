@@ -11,7 +11,7 @@ from functions.poll.report import Report
 from functions.poll.round import PollLimits, Round
 from functions.poll.slots import Slots
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Pace
+from shared.core.cadence import Cadence, Intervals
 from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
 
 __all__ = ["Poll", "PollLimits", "Report"]
@@ -32,7 +32,7 @@ class Poll:
     limits: PollLimits
     wait: Callable[[float], object]  # sleeps this many seconds
     cadence: Cadence = field(default_factory=Cadence)
-    pace: Pace = field(default_factory=lambda: Pace(Cadence()))
+    intervals: Intervals = field(default_factory=lambda: Intervals(Cadence()))
 
     @property
     def round(self) -> Round:
@@ -99,14 +99,14 @@ class _Call:
         """Make the rounds. Raises LeaseLost, before any launch, if another poll works."""
         poll, report, began = self.poll, self.report, self.budget.left
         window = self._window()
-        poll.pace.begin()
+        poll.intervals.begin()
         if self.woken:  # others that come at the same time find the lease
             self.lease.hold()
         while True:
             left = self.budget.left
             slots = self._round()
             took = left - self.budget.left
-            pause = max(poll.pace.interval(poll.cadence.fast, took) - took, 0.0)
+            pause = max(poll.intervals.interval(poll.cadence.fast, took) - took, 0.0)
             room = min(window - (began - self.budget.left), self.budget.left)
             stay = report.polled and pause + took < room
             if stay and self._goes_on(slots):

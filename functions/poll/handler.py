@@ -18,7 +18,7 @@ from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
 from shared.config.settings import PollSettings, load
 from shared.core.budget import Budget
-from shared.core.cadence import WAKE_UP, Cadence, Pace
+from shared.core.cadence import WAKE_UP, Cadence, Intervals
 from shared.core.message import Queue
 
 
@@ -81,5 +81,5 @@ def build_poll(settings: PollSettings) -> Poll:
         limits=limits,
         wait=time.sleep,
         cadence=cadence,
-        pace=Pace(cadence, others=[graphql.traffic]),
+        intervals=Intervals(cadence, others=[graphql.traffic]),
     )

@@ -15,7 +15,7 @@ from functions.status.decisions import Decision, Observed
 from functions.status.excerpt import excerpt, excerpt_of_build
 from functions.status.report import Report
 from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject
-from shared.core.intake import restored
+from shared.core.intake import named, restored
 from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
 from shared.core.scheduler import schedules_its_sweep
@@ -63,7 +63,8 @@ class Actor:
         if isinstance(decision, decisions.Withdraw):
             self.ledger.withdraw(entry.key, self.read(entry).generation)
             return decision, None
-        return decision, self._write(self.read(entry), decision, seen)
+        launch = named(self.read(entry)).started(seen.job.started_at if seen.job else None)
+        return decision, self._write(launch, decision, seen)
 
     def read(self, entry: Entry) -> Launch:
         """Return the launch of a listed entry. Raises Conflict if it has changed, OutOfTime."""
@@ -145,7 +146,11 @@ class Actor:
         """
         if launch.entry.state is not State.ENDED:
             ended = launch.end(
-                decision.outcome, decision.reason, self.clock(), report=decision.report
+                decision.outcome,
+                decision.reason,
+                self.clock(),
+                report=decision.report,
+                job_ended_at=job.ended_at if job else None,
             )
             if ended.entry.report_owed:
                 ended = ended.because(ended.reason + self._end_of_log(launch, job))

@@ -109,6 +109,7 @@ def _submitted(entry: Entry, seen: Observed, now: datetime, timings: StatusTimin
         or _stuck(entry, seen.job, now, timings)
         or _waits(entry, seen.job, now)
         or _pending(entry, seen.job, seen, now, timings)
+        or _started(entry, seen.job)
         or NoAction()
     )
 
@@ -192,3 +193,8 @@ def _pending(
         f"{patience.total_seconds():.0f} seconds. Ask for other machines or another region, "
         "or raise WANDB_LAUNCH_START_TIMEOUT."
     )
+
+
+def _started(entry: Entry, job: Job) -> Decision | None:
+    """Write the record once after its job began: each write adds the start."""
+    return Note() if job.started_at and not entry.started_at else None

@@ -22,7 +22,7 @@ from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
 from shared.config.settings import StatusSettings, load
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Pace
+from shared.core.cadence import Cadence, Intervals
 from shared.core.launch import Backoff
 
 
@@ -86,6 +86,6 @@ def build_status(settings: StatusSettings) -> Watch:
         clock=ledger.now,
         wait=time.sleep,
         cadence=cadence,
-        pace=Pace(cadence, custom_jobs.traffic, [graphql.traffic]),
+        intervals=Intervals(cadence, custom_jobs.traffic, [graphql.traffic]),
         tick=settings.status_budget_seconds,
     )

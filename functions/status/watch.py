@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Pace
+from shared.core.cadence import Cadence, Mode, Intervals
 from shared.core.errors import Conflict, LaunchError
 from shared.core.ports import AgentBook, AgentNote, Clock, WakeUps
 
@@ -28,7 +28,7 @@ class Watch:
     clock: Clock
     wait: Callable[[float], object]  # sleeps this many seconds
     cadence: Cadence = field(default_factory=Cadence)
-    pace: Pace = field(default_factory=lambda: Pace(Cadence()))
+    intervals: Intervals = field(default_factory=lambda: Intervals(Cadence()))
     tick: float = 45.0  # seconds: the budget of one tick
 
     def run(self, budget: Budget) -> Report:
@@ -38,7 +38,7 @@ class Watch:
         the ledger in the first tick.
         """
         began, report = budget.left, Report(ticks=0)
-        self.pace.begin()
+        self.intervals.begin()
         while True:
             left = budget.left
             last = self._tick(budget, first=not report.ticks)
@@ -97,7 +97,7 @@ class Watch:
         cadence, warm = self.cadence, self._is_warm(note)
         busy = bool(last.young or last.stopping)
         base = cadence.of_status(warm=warm, full=bool(note and note.full), busy=busy)
-        interval = self.pace.interval(base or cadence.fast, took)
+        interval = self.intervals.interval(base or cadence.fast, took)
         pause = max(interval - took, 0.0)
         while warm and budget.left - pause - took > max(end, 0.0):
             self.wait(pause)

@@ -15,7 +15,7 @@ from shared.core.errors import (
     Reject,
     Retry,
 )
-from shared.core.launch import Backoff, Launch, Outcome, State
+from shared.core.launch import Backoff, EventType, Launch, Outcome, State
 from shared.core.ports import FoundJob
 from shared.core.shortage import Shortage
 
@@ -64,7 +64,8 @@ class Outcomes:
         climb = launch.climb
         moved = f"Launched in {climb.place}, because: {climb.because}" if climb.elsewhere else ""
         notices = (*warnings, moved, _waited(launch, name, now))
-        noted = replace(submitted.note(now, f"created {name}"), reason="")
+        noted = submitted.note(now, f"created {name}").because("")
+        noted = noted.happened(EventType.SUBMITTED, now)
         return noted.tell("; ".join(notice for notice in notices if notice))
 
     def found(self, launch: Launch, job: FoundJob, attempt: int) -> Settled:
@@ -113,6 +114,14 @@ class Outcomes:
         wait, line = self.timings.backoff.after(failures), _line(why)
         return launch.again(self.clock(), wait, line, str(why), failures=failures), event
 
+    def paced(self, launch: Launch, slot: datetime) -> Settled:
+        """Wait for a slot in the quota of creates a minute; nothing was sent, no failure."""
+        now = self.clock()
+        place = launch.entry.parent.rpartition("/")[2]
+        why = f"Vertex AI limits the creates a minute in {place}; this launch has a later slot"
+        waiting = launch.again(now, slot - now, "paced", why, short_of=Shortage.RATE)
+        return waiting, "launch.paced"
+
     def crowded(self, launch: Launch) -> Settled:
         """Wait until fewer requests run; nothing was sent, and this is not a failure."""
         waits = launch.entry.waits + 1
@@ -124,7 +133,9 @@ class Outcomes:
     def building(self, launch: Launch, build: str, image: str) -> Settled:
         """Wait for a build, which status watches; this is not a failure."""
         queued = launch.move(State.QUEUED, build=build, lease_until=None)
-        noted = replace(queued.note(self.clock(), f"{build} builds {image}"), reason="")
+        now = self.clock()
+        noted = queued.note(now, f"{build} builds {image}").because("")
+        noted = noted.happened(EventType.BUILDING, now)
         return noted.tell(f"Building the image {image}."), "launch.building"
 
     def not_found(self, launch: Launch, asked_at: datetime) -> Settled:

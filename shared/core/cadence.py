@@ -72,7 +72,7 @@ class Cadence:
         return max(interval, reset)
 
 
-class Pace:
+class Intervals:
     """The interval that the traffic of the last round allows; refusals add up between calls.
 
     It lives as long as its process. A new process begins at the fastest interval.

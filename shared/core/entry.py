@@ -9,8 +9,19 @@ from shared.core.shortage import Shortage
 from shared.core.shorten import shortened
 from shared.core.states import Outcome, State
 
-NOTICE_BYTES = 1000  # of the 8 KiB that an object's metadata may have
-CANCEL_REASON_BYTES = 500
+# of the 8,192 bytes that an object's metadata may have, all fields together
+BOUNDS = {
+    "notice": 1000,
+    "cancel_reason": 500,
+    "reason": 300,
+    "name": 120,
+    "author": 60,
+    "source": 60,
+    "machine": 120,
+}
+NOTICE_BYTES = BOUNDS["notice"]
+# a launch that waits for a quota per minute is claimed this much before: submit waits for the rest
+PACED_AHEAD = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +34,17 @@ class RunPath(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Wish(Record):
+    """What a person asked for with a command; status acts on it."""
+
+    kind: str  # "cancel"
+    by: str  # the person's account, as the command knows it
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry(Record):
-    """Everything that decides the next step of a launch, without its request.
+    """Everything that decides the next step of a launch, and what a listing shows of it.
 
     Times are aware and in UTC. `item_id` and the queue are empty for a request without a W&B queue.
     The comment of a field names the state in which it is set.
@@ -89,13 +109,25 @@ class Entry(Record):
     noticed: bool = False
     # ENDED: the item must be shown as FAILED; nothing else informs its author
     report_owed: bool = False
+    # QUEUED, SUBMITTED: what a person asked for; no submit claims the launch
+    wish: Wish | None = None
+    # how many events the record has had, and how many of them were published
+    events: int = 0
+    announced: int = 0
+    # the rest is for people, and decides nothing
+    name: str = ""
+    author: str = ""
+    source: str = ""  # wandb, or the name of the publishing system
+    machine: str = ""  # 1×a2-highgpu-1g SPOT
+    retries: str = ""  # the key of an ended launch that this one repeats
+    started_at: datetime | None = None  # when its job first ran
+    ended_at: datetime | None = None
+    reason: str = ""  # of its state
 
     def __post_init__(self) -> None:
         """Bound the texts of any length."""
-        notice = shortened(self.notice, NOTICE_BYTES)
-        cancel_reason = shortened(self.cancel_reason, CANCEL_REASON_BYTES)
-        object.__setattr__(self, "notice", notice)
-        object.__setattr__(self, "cancel_reason", cancel_reason)
+        for name, most in BOUNDS.items():
+            object.__setattr__(self, name, shortened(getattr(self, name), most))
 
     @property
     def from_queue(self) -> bool:
@@ -138,6 +170,9 @@ class Entry(Record):
     def claimable(self, now: datetime) -> bool:
         """Tell whether a submit may claim this launch now."""
         if self.state is State.QUEUED:
-            return not self.build and (self.retry_at is None or self.retry_at <= now)
+            paced = self.short_of is Shortage.RATE
+            ready = now + PACED_AHEAD if paced else now
+            waits = self.retry_at is not None and self.retry_at > ready
+            return not (self.build or self.wish or waits)
         lease_ended = self.lease_until is None or self.lease_until <= now
         return self.state is State.SUBMITTING and lease_ended

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core.backoff import Backoff
-from shared.core.entry import NOTICE_BYTES, Entry, RunPath
+from shared.core.entry import NOTICE_BYTES, Entry, RunPath, Wish
+from shared.core.event import KEPT, Event, EventType
 from shared.core.placement import Placement
 from shared.core.record import Record
 from shared.core.redaction import redacted, secrets_in
@@ -23,11 +24,14 @@ __all__ = [
     "Attempt",
     "Backoff",
     "Entry",
+    "Event",
+    "EventType",
     "IllegalTransition",
     "Launch",
     "Outcome",
     "RunPath",
     "State",
+    "Wish",
 ]
 
 _OF_A_JOB: Mapping[str, Any] = {  # fields that are cleared when the launch gets another job
@@ -38,6 +42,7 @@ _OF_A_JOB: Mapping[str, Any] = {  # fields that are cleared when the launch gets
     "stuck_since": None,
     "ended_seen_at": None,
     "stop_seen_at": None,
+    "started_at": None,
 }
 _HISTORY = 50  # lines
 
@@ -61,10 +66,12 @@ class Launch(Record):
     entry: Entry
     run_spec: dict[str, Any] = field(repr=False)  # can contain a key
     source: str = "wandb"  # or the name of the publishing system
+    idempotency_key: str = ""  # of a request
     digest: str = ""  # of a request's content, as it was first published
     searched: bool = False  # of a request: no job of an earlier record was found
     reason: str = ""
     history: tuple[Attempt, ...] = ()
+    events: tuple[Event, ...] = ()  # the last 50
     climb: Placement = field(default_factory=Placement)
     generation: int = field(default=0, compare=False)
 
@@ -77,9 +84,12 @@ class Launch(Record):
     def needs(self) -> int:
         """Return the lowest `record.READS` of a version that may claim or write this record.
 
-        A version without builds, ladders, schedulers or resumes would launch it again and again.
+        A version without wishes would launch a cancelled launch. One without builds, ladders,
+        schedulers or resumes would launch it again and again.
         """
         entry, climb = self.entry, self.climb
+        if entry.wish:
+            return 2
         climbs = entry.climbs or climb.elsewhere or climb.tried or climb.barred
         return 1 if entry.build or entry.scheduler or entry.resumes or climbs else 0
 
@@ -101,7 +111,26 @@ class Launch(Record):
 
     def because(self, reason: str) -> "Launch":
         """Return this launch with the reason of its state."""
-        return replace(self, reason=self.without_secrets(reason))
+        reason = self.without_secrets(reason)
+        return replace(self, reason=reason, entry=replace(self.entry, reason=reason))
+
+    def happened(self, event: EventType, at: datetime, why: str = "", reason: str = "") -> "Launch":
+        """Return this launch with one more event; a wait that goes on is no new event."""
+        last = self.events[-1] if self.events else None
+        if last and event is EventType.WAITING and (last.type, last.why) == (event, why):
+            return self
+        number = self.entry.events + 1
+        text = self.without_secrets(reason)
+        new = Event(number, event, at, self.entry.attempt, why, self.entry.job_name, text)
+        entry = replace(self.entry, events=number)
+        return replace(self, entry=entry, events=(*self.events, new)[-KEPT:])
+
+    def started(self, at: datetime | None) -> "Launch":
+        """Return this launch with the time at which its job first ran, if that is news."""
+        if at is None or self.entry.started_at or self.entry.state is not State.SUBMITTED:
+            return self
+        began = replace(self, entry=replace(self.entry, started_at=at))
+        return began.happened(EventType.RUNNING, at)
 
     def tell(self, notice: str) -> "Launch":
         """Return this launch with a notice for its author; an unchanged notice is sent once."""
@@ -131,7 +160,9 @@ class Launch(Record):
         )
         searched = self.searched or self.entry.state is State.SUBMITTED
         noted = replace(queued.note(at, line), searched=searched).because(why)
-        return noted.tell(f"Waiting: {notice or why}")
+        short_of = str(queued.entry.short_of or "")
+        waiting = noted.happened(EventType.WAITING, at, short_of, why)
+        return waiting.tell(f"Waiting: {notice or why}")
 
     def wait_for_capacity(
         self,
@@ -172,7 +203,8 @@ class Launch(Record):
         be over by then.
         """
         times = self.entry.resumes + 1
-        again = self.move(State.QUEUED, **_OF_A_JOB, resumes=times, waits=0, broken=0)
+        taken = self.happened(EventType.PREEMPTED, at)
+        again = taken.move(State.QUEUED, **_OF_A_JOB, resumes=times, waits=0, broken=0)
         spec = {name: value for name, value in self.run_spec.items() if name != "sweep_id"}
         spec["_resume_count"] = times
         notice = f"Preempted; launched again ({times} of {budget} times)"
@@ -180,10 +212,24 @@ class Launch(Record):
         resumed = replace(noted, run_spec=spec, climb=self.climb.again(), searched=True)
         return resumed.tell(notice)
 
-    def end(self, outcome: Outcome, reason: str, at: datetime, *, report: bool = True) -> "Launch":
+    def end(
+        self,
+        outcome: Outcome,
+        reason: str,
+        at: datetime,
+        *,
+        report: bool = True,
+        job_ended_at: datetime | None = None,
+    ) -> "Launch":
         """Return this launch ended; `report` tells whether its item must be shown as FAILED."""
-        owed = report and self.entry.from_queue
+        ended_at = job_ended_at or at
         ended = self.move(
-            State.ENDED, outcome=outcome, lease_until=None, retry_at=None, report_owed=owed
+            State.ENDED,
+            outcome=outcome,
+            lease_until=None,
+            retry_at=None,
+            report_owed=report and self.entry.from_queue,
+            ended_at=ended_at,
         )
-        return ended.note(at, f"{outcome}: {reason}").because(reason)
+        noted = ended.note(at, f"{outcome}: {reason}").because(reason)
+        return noted.happened(EventType.ENDED, ended_at, str(outcome), reason)

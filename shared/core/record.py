@@ -13,7 +13,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer, model_vali
 
 from shared.core.errors import NewerRecord
 
-READS = 1  # the highest `needs` that this version reads; docs/reference/formats.md lists them
+READS = 2  # the highest `needs` that this version reads; docs/reference/formats.md lists them
 NEEDS = "needs"  # beside the fields of a stored record
 _UNKNOWN = "unknown"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from shared.adapters.gcs.index import MOST, metadata_of, weight
 from shared.core.errors import Conflict, NewerRecord, Retry, UnreadableRecord
 from shared.core.launch import Launch
-from shared.core.ports import AgentNote, Clock, OpenLaunches
+from shared.core.ports import AgentNote, Clock, LearnedPace, OpenLaunches
 
 
 class InMemoryLedger:
@@ -67,6 +67,10 @@ class InMemoryLedger:
         self.listings += 1
         return OpenLaunches([launch.entry for launch in list(self.open.values())], dict(self.unreadable))
 
+    def list_closed(self) -> OpenLaunches:
+        """List all closed launches."""
+        return OpenLaunches([launch.entry for launch in list(self.closed.values())])
+
     def now(self) -> datetime:
         """Return the time."""
         return self.clock()
@@ -108,3 +112,23 @@ class InMemoryAgentBook:
         """End the lease and keep the note."""
         with suppress(Conflict):
             self.write(replace(note, lease_until=None))
+
+
+class InMemoryPaceBook:
+    """Implements PaceBook; tests may read `paces`."""
+
+    def __init__(self) -> None:
+        self.paces: dict[str, LearnedPace] = {}
+        self.unreachable: Exception | None = None
+
+    def pace_of(self, parent: str) -> LearnedPace | None:
+        """Return what was learned last."""
+        if self.unreachable:
+            raise self.unreachable
+        return self.paces.get(parent)
+
+    def learn(self, parent: str, pace: LearnedPace) -> None:
+        """Record a pace."""
+        if self.unreachable:
+            raise self.unreachable
+        self.paces[parent] = pace

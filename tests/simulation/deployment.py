@@ -13,12 +13,13 @@ from functions.submit import submit as launch
 from shared.config.ladder import Ladder, Region
 from shared.config.requests import RequestLimits
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Pace
+from shared.core.cadence import Cadence, Mode, Intervals
 from shared.core.message import Queue
 from shared.core.ports import Clock
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import DeploymentDefaults, job_labels
 from shared.runspec.scheduler import SchedulerDefaults
+from tests.fakes import InMemoryPaceBook
 from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
@@ -100,7 +101,7 @@ class Deployment:
         if verb == "poll":
             limits = drain.PollLimits(self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease)
             agents, cadence = parts.agents(cross), self.cadence
-            poll = self.poll(wandb, ledger, agents, topic, clock, limits, _wait(cross), cadence, Pace(cadence))
+            poll = self.poll(wandb, ledger, agents, topic, clock, limits, _wait(cross), cadence, Intervals(cadence))
             return lambda: poll.run(name, budget, woken=woken)
         if verb == "status":
             status = Status(
@@ -116,7 +117,7 @@ class Deployment:
                 connections=1,
             )
             cadence = self.cadence
-            watch = Watch(status, parts.agents(cross), topic, clock, _wait(cross), cadence, Pace(cadence))
+            watch = Watch(status, parts.agents(cross), topic, clock, _wait(cross), cadence, Intervals(cadence))
             return lambda: watch.run(budget)
         scheduler = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
         preparation = Preparation(
@@ -132,6 +133,7 @@ class Deployment:
         )
         submit = self.submit(
             ledger=ledger,
+            paces=InMemoryPaceBook(),
             compute=vertex,
             prepare=preparation.prepare,
             labels=lambda launch: job_labels(launch, SITE.agent),

@@ -6,7 +6,7 @@ from typing import Any
 from functions.poll.drain import Poll, PollLimits
 from functions.poll.report import Report
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Pace
+from shared.core.cadence import Cadence, Mode, Intervals
 from shared.core.message import Queue
 from shared.core.traffic import Traffic
 from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger
@@ -33,7 +33,7 @@ class Scene:
         limits = {"queues": (A, B), "max_jobs": -1, "connections": 1, **changed}
         self.holders += 1
         parts = (self.wandb, self.ledger, self.agents, self.publisher, self.clock, PollLimits(**limits))  # type: ignore[arg-type]
-        poll = Poll(*parts, wait=self.clock.pass_, cadence=self.cadence, pace=Pace(self.cadence))
+        poll = Poll(*parts, wait=self.clock.pass_, cadence=self.cadence, intervals=Intervals(self.cadence))
         return poll.run(f"poll-{self.holders}", self.budget(), woken=woken)
 
     def budget(self, seconds: float = 55) -> Budget:

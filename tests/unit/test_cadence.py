@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.core.cadence import Cadence, Mode, Pace
+from shared.core.cadence import Cadence, Mode, Intervals
 from shared.core.traffic import Seen, Traffic
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,25 +110,25 @@ def test_which_answers_ask_for_fewer_calls(status: int, refused: bool) -> None:
 def test_refusals_add_up_until_a_round_has_none() -> None:
     """Of any of the systems; a call without an answer is one."""
     wandb, vertex = Traffic(), Traffic()
-    pace = Pace(RULES, vertex, [wandb])
+    intervals = Intervals(RULES, vertex, [wandb])
     wandb.answered(429, {})
-    assert pace.interval(5, 0) == 10
+    assert intervals.interval(5, 0) == 10
     vertex.unanswered()
-    assert pace.interval(5, 0) == 20
+    assert intervals.interval(5, 0) == 20
     wandb.answered(200, {})
-    assert pace.interval(5, 0) == 5
+    assert intervals.interval(5, 0) == 5
 
 
 def test_the_calls_of_an_earlier_invocation_do_not_count() -> None:
     """Only Vertex AI's calls are pages."""
     wandb, vertex = Traffic(), Traffic()
-    pace = Pace(RULES, vertex, [wandb])
+    intervals = Intervals(RULES, vertex, [wandb])
     for _ in range(1000):
         vertex.answered(200, {})
         wandb.answered(200, {})
-    pace.begin()
-    assert pace.interval(5, 0) == 5
+    intervals.begin()
+    assert intervals.interval(5, 0) == 5
     for _ in range(100):
         vertex.answered(200, {})
         wandb.answered(200, {})
-    assert pace.interval(5, 0) == 20
+    assert intervals.interval(5, 0) == 20

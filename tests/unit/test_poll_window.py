@@ -11,7 +11,7 @@ import pytest
 from functions.poll.drain import SINCE, Poll, PollLimits
 from functions.poll.lease import ANOTHER, Lease
 from functions.poll.report import Report
-from shared.core.cadence import Cadence, Mode, Pace
+from shared.core.cadence import Cadence, Mode, Intervals
 from shared.core.errors import Retry
 from shared.core.launch import State
 from shared.core.ports import AgentNote
@@ -307,7 +307,7 @@ def test_an_answer_that_was_lost_leaves_no_lease(scene: Scene) -> None:
 def test_an_hour_of_429_slows_the_rounds_and_ends_with_it(scene: Scene) -> None:
     """One round a call after a few; at the first good answer, poll is fast again."""
     scene.cadence = replace(scene.cadence, mode=Mode.ALWAYS)
-    pace = Pace(scene.cadence, others=[scene.traffic])
+    intervals = Intervals(scene.cadence, others=[scene.traffic])
 
     pop = scene.wandb.pop
 
@@ -324,7 +324,7 @@ def test_an_hour_of_429_slows_the_rounds_and_ends_with_it(scene: Scene) -> None:
         due, before = scene.clock.now + MINUTE, scene.wandb.calls.count("pop")
         parts = (scene.wandb, scene.ledger, scene.agents, scene.publisher, scene.clock)
         limits = PollLimits(queues=(A,), connections=1, max_jobs=-1)
-        poll = Poll(*parts, limits, wait=scene.clock.pass_, cadence=scene.cadence, pace=pace)
+        poll = Poll(*parts, limits, wait=scene.clock.pass_, cadence=scene.cadence, intervals=intervals)
         poll.run("p", scene.budget())
         scene.clock.now = due
         return scene.wandb.calls.count("pop") - before

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.launch import Attempt, Backoff, Entry, Launch, Outcome, RunPath, State
+from shared.core.launch import Attempt, Backoff, Entry, Event, EventType, Launch, Outcome, RunPath, State, Wish
 from shared.core.placement import Placement
 from shared.core.shortage import Shortage
 
@@ -56,24 +56,38 @@ FULL = Launch(
         notice="a notice",
         noticed=True,
         report_owed=True,
+        wish=Wish("cancel", "ada@example.com", moment(10)),
+        events=6,
+        announced=4,
+        name="a name",
+        author="ada",
+        source="ci",
+        machine="1×a2-highgpu-1g SPOT",
+        retries="k" + "b" * 26,
+        started_at=moment(9),
+        ended_at=moment(8),
+        reason="earlier",
         unknown={"new": 1},
     ),
     {"entity": "team", "sweep_id": "sweep", "name": "x"},
     source="ci",
+    idempotency_key="build-7",
     digest="d" * 64,
     searched=False,
     reason="earlier",
     history=(Attempt(2, moment(20), "line"),),
+    events=(Event(6, EventType.SUBMITTED, moment(16), 3),),
     climb=Placement("own", "here", "next", ("a",), ("b",), "left out", "earlier", "gs://b/out", unknown={"new": 2}),
     generation=7,
     unknown={"new": 3},
 )
 OF_A_JOB = dict.fromkeys(
-    ["submitted_at", "queued_since", "pending_since", "stuck_since", "ended_seen_at", "stop_seen_at"]
+    ["submitted_at", "queued_since", "pending_since", "stuck_since", "ended_seen_at", "stop_seen_at", "started_at"]
 ) | {"job_name": ""}
 LET_GO = {"unanswered": False, "looked_at": None}
 WAITING = {"state": State.QUEUED, "lease_until": None, "cancel_reason": "", **OF_A_JOB, **LET_GO}
 NEWS = {"noticed": False}
+HAPPENED = {"events": 7}
 
 
 def line(result: str) -> tuple[Attempt, ...]:
@@ -81,11 +95,20 @@ def line(result: str) -> tuple[Attempt, ...]:
     return (*FULL.history, Attempt(3, NOW, result))
 
 
+def event(kind: EventType, why: str = "", reason: str = "", job: str = "") -> tuple[Event, ...]:
+    """Return the events with one more."""
+    return (*FULL.events, Event(7, kind, NOW, 3, why, job, reason))
+
+
 TABLE: dict[str, tuple[Callable[[Launch], Launch], dict[str, Any], dict[str, Any]]] = {
     "again": (
         lambda launch: launch.again(NOW, FIRST, "a line", "why", waits=6),
-        WAITING | NEWS | {"retry_at": NOW + FIRST, "short_of": None, "waits": 6, "notice": "Waiting: why"},
-        {"reason": "why", "history": line("a line"), "searched": True},
+        WAITING
+        | NEWS
+        | {"retry_at": NOW + FIRST, "short_of": None, "waits": 6, "notice": "Waiting: why"}
+        | HAPPENED
+        | {"reason": "why"},
+        {"events": event(EventType.WAITING, "", "why"), "reason": "why", "history": line("a line"), "searched": True},
     ),
     "short, with another place": (
         lambda launch: launch.wait_for_capacity(NOW, Shortage.STOCKOUT, "why", Backoff(first=FIRST)),
@@ -95,8 +118,11 @@ TABLE: dict[str, tuple[Callable[[Launch], Launch], dict[str, Any], dict[str, Any
             "retry_at": NOW + FIRST,
             "short_of": Shortage.STOCKOUT,
             "notice": "Waiting: why; next: next; left out",
+            "reason": "why",
+            **HAPPENED,
         },
         {
+            "events": event(EventType.WAITING, "STOCKOUT", "why"),
             "reason": "why",
             "history": line("STOCKOUT: why"),
             "searched": True,
@@ -112,8 +138,15 @@ TABLE: dict[str, tuple[Callable[[Launch], Launch], dict[str, Any], dict[str, Any
             "short_of": Shortage.RATE,
             "waits": 6,
             "notice": "Waiting: why; left out",
+            "reason": "why",
+            **HAPPENED,
         },
-        {"reason": "why", "history": line("RATE: why"), "searched": True},
+        {
+            "events": event(EventType.WAITING, "RATE", "why"),
+            "reason": "why",
+            "history": line("RATE: why"),
+            "searched": True,
+        },
     ),
     "resume": (
         lambda launch: launch.resume(NOW, 5),
@@ -126,8 +159,10 @@ TABLE: dict[str, tuple[Callable[[Launch], Launch], dict[str, Any], dict[str, Any
             "waits": 0,
             "broken": 0,
             "notice": "Preempted; launched again (2 of 5 times)",
+            **HAPPENED,
         },
         {
+            "events": event(EventType.PREEMPTED, job=FULL.entry.job_name),
             "run_spec": {"entity": "team", "name": "x", "_resume_count": 2},
             "history": line("Preempted; launched again (2 of 5 times): projects/p/locations/l/customJobs/1"),
             "searched": True,
@@ -139,9 +174,21 @@ TABLE: dict[str, tuple[Callable[[Launch], Launch], dict[str, Any], dict[str, Any
     "note": (lambda launch: launch.note(NOW, "a line"), {}, {"history": line("a line")}),
     "end": (
         lambda launch: launch.end(Outcome.CANCELLED, "stopped", NOW),
-        {"state": State.ENDED, "outcome": Outcome.CANCELLED, "lease_until": None, "retry_at": None, **LET_GO},
-        {"reason": "stopped", "history": line("CANCELLED: stopped")},
+        {"state": State.ENDED, "outcome": Outcome.CANCELLED, "lease_until": None, "retry_at": None, **LET_GO}
+        | HAPPENED
+        | {"ended_at": NOW, "reason": "stopped"},
+        {
+            "events": event(EventType.ENDED, "CANCELLED", "stopped", FULL.entry.job_name),
+            "reason": "stopped",
+            "history": line("CANCELLED: stopped"),
+        },
     ),
+    "start": (
+        lambda launch: replace(launch, entry=replace(launch.entry, started_at=None)).started(NOW),
+        {"started_at": NOW} | HAPPENED,
+        {"events": event(EventType.RUNNING, job=FULL.entry.job_name)},
+    ),
+    "start again": (lambda launch: launch.started(NOW), {}, {}),
     "end without a report": (
         lambda launch: launch.end(Outcome.SUCCEEDED, "", NOW, report=False),
         {
@@ -150,9 +197,16 @@ TABLE: dict[str, tuple[Callable[[Launch], Launch], dict[str, Any], dict[str, Any
             "lease_until": None,
             "retry_at": None,
             "report_owed": False,
+            "ended_at": NOW,
+            "reason": "",
+            **HAPPENED,
             **LET_GO,
         },
-        {"reason": "", "history": line("SUCCEEDED: ")},
+        {
+            "events": event(EventType.ENDED, "SUCCEEDED", job=FULL.entry.job_name),
+            "reason": "",
+            "history": line("SUCCEEDED: "),
+        },
     ),
 }
 

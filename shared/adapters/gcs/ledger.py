@@ -102,12 +102,19 @@ class GcsLedger:
 
     def list_open(self) -> OpenLaunches:
         """List all open launches, and the keys of unreadable records."""
+        return self._list("open")
+
+    def list_closed(self) -> OpenLaunches:
+        """List the launches that are over, for 30 days, and the keys of unreadable records."""
+        return self._list("closed")
+
+    def _list(self, folder: str) -> OpenLaunches:
         entries: list[Entry] = []
         unreadable: dict[str, str] = {}
-        for name, metadata in self._bucket.list_metadata("open/"):
-            key = name.removeprefix("open/")
+        for name, metadata in self._bucket.list_metadata(f"{folder}/"):
+            key = name.removeprefix(f"{folder}/")
             try:
-                entry = self._entry(key, metadata)
+                entry = self._entry(folder, key, metadata)
             except (ValueError, UnreadableRecord) as exc:
                 unreadable[key] = str(exc)
                 log.error(
@@ -119,11 +126,11 @@ class GcsLedger:
                 entries.append(entry)
         return OpenLaunches(entries, unreadable)
 
-    def _entry(self, key: str, metadata: dict[str, str]) -> Entry | None:
-        """Return the entry of a listed object; None if the launch was closed meanwhile."""
-        require_readable(metadata, f"open/{key}")
+    def _entry(self, folder: str, key: str, metadata: dict[str, str]) -> Entry | None:
+        """Return the entry of a listed object; None if the object is gone meanwhile."""
+        require_readable(metadata, f"{folder}/{key}")
         if held_by_record(metadata):
-            launch = self.read(key)
+            launch = self._read(folder, key)
             return launch.entry if launch else None
         entry = entry_of(metadata)
         if entry.key != key:

@@ -1,0 +1,177 @@
+"""The deployment that a command looks at, in the cloud or on this machine, and its options."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deploy.cloud.names import Names
+from deploy.exit_codes import CouldNotSee
+from deploy.operate.fleet.permission import grant
+from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
+from shared.core.console import console_link
+from shared.core.entry import Entry, RunPath
+from shared.core.errors import Conflict, Denied, LaunchError, Retry
+from shared.core.launch import Launch
+from shared.core.ports import AgentNote
+
+STACK = Path(".stack/stack.json")  # written by `make up`: {"pid": 1, "environment": {…}}
+CLOUD = "https://api.wandb.ai"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One deployment. `local` tells whether it is the stack of `make up`.
+
+    All methods raise Retry or Denied of the ledger.
+    """
+
+    project: str
+    region: str  # empty if no option, variable or stack names it
+    name: str
+    bucket_name: str
+    agent_name: str
+    local: bool = False
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """Return the ledger's bucket."""
+        return Bucket(self.bucket_name)
+
+    @cached_property
+    def ledger(self) -> GcsLedger:
+        """Return the ledger."""
+        return GcsLedger(self.bucket)
+
+    @cached_property
+    def book(self) -> GcsAgentBook:
+        """Return the record of poll's agent."""
+        return GcsAgentBook(self.bucket, self.agent_name)
+
+    @cached_property
+    def note(self) -> AgentNote:
+        """Return the note of poll's agent: it names W&B, the entity and the queues."""
+        return self.book.read() or AgentNote("")
+
+    def now(self) -> datetime:
+        """Return the time of the ledger's clock."""
+        return self.ledger.now()
+
+    def launch(self, entry: Entry) -> Launch | None:
+        """Read the whole record of a launch, open or closed; None if it is gone meanwhile.
+
+        Raises:
+            UnreadableRecord: this version cannot read it.
+        """
+        return self.ledger.read_closed(entry.key) or self.ledger.read(entry.key)
+
+    def run_url(self, run: RunPath) -> str:
+        """Return the address of a run's page in W&B."""
+        return f"{self.wandb_url}/{run.entity}/{run.project}/runs/{run.run_id}"
+
+    def job_url(self, job_name: str) -> str:
+        """Return the address of a job's page: in Google's console, or its log on this machine."""
+        if not self.local:
+            return console_link(job_name)
+        number = job_name.rpartition("/")[2]
+        return f"{os.environ.get('VERTEX_ENDPOINT', '')}/standin/jobs/{number}/log"
+
+    @cached_property
+    def wandb_url(self) -> str:
+        """Return the address of W&B's pages, as W&B's client derives it from that of the API."""
+        url = self.note.base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
+        pages = "://" if "://api.wandb." in url else "://app."
+        return url.rstrip("/").replace("://api.", pages)
+
+
+def target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that find a deployment; the command receives a `Target`.
+
+    Without a project, the running stack of `make up` in this folder is the target. Errors of the
+    ledger end the command with their fix.
+    """
+
+    @click.option(
+        "--project",
+        envvar=["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"],
+        default="",
+        help="Id of the Google Cloud project.  [default: the stack of `make up`]",
+    )
+    @click.option("--region", envvar="VERTEX_LOCATION", default="", help="Region of its jobs.")
+    @click.option("--name", default="launch", show_default=True, help="Name of the deployment.")
+    @click.option(
+        "--bucket",
+        envvar="LEDGER_BUCKET",
+        default="",
+        help="The ledger's bucket.  [default: PROJECT-NAME-ledger]",
+    )
+    @click.option(
+        "--agent-name",
+        envvar="LAUNCH_AGENT_NAME",
+        default="",
+        help="Name of the agent's record.  [default: NAME]",
+    )
+    @wraps(command)
+    def with_target(
+        project: str, region: str, name: str, bucket: str, agent_name: str, **others: Any
+    ) -> None:
+        stack = running_stack()
+        if project and project != stack.get("GOOGLE_CLOUD_PROJECT"):
+            stack = {}
+        os.environ.update(stack)
+        project = project or stack.get("GOOGLE_CLOUD_PROJECT", "")
+        if not project:
+            raise click.UsageError(
+                "--project is missing, and no stack of `make up` runs in this folder: "
+                "add --project=PROJECT, or run `make up`"
+            )
+        os.environ.setdefault("GOOGLE_CLOUD_PROJECT", project)  # for Google's clients
+        logging.getLogger().addHandler(logging.NullHandler())  # the functions' lines are for logs
+        target = Target(
+            project,
+            region or stack.get("VERTEX_LOCATION", ""),
+            name,
+            bucket or stack.get("LEDGER_BUCKET", "") or Names(project, region, name).ledger_bucket,
+            agent_name or stack.get("LAUNCH_AGENT_NAME", "") or _agent_name(name, stack),
+            local=bool(stack),
+        )
+        with explained(target):
+            command(target, **others)
+
+    return with_target
+
+
+@contextmanager
+def explained(target: Target) -> Iterator[None]:
+    """Turn errors of the ledger into messages with a fix."""
+    try:
+        yield
+    except Denied as exc:
+        raise click.ClickException(grant(exc, target.bucket_name, target.project)) from exc
+    except (Retry, Conflict) as exc:
+        raise CouldNotSee(str(exc)) from exc
+    except LaunchError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def running_stack(record: Path = STACK) -> dict[str, str]:
+    """Return the environment of the stack that runs in this folder; empty if none runs."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        os.kill(int(found["pid"]), 0)  # raises if no such process runs
+        return {str(name): str(value) for name, value in found["environment"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _agent_name(name: str, stack: dict[str, str]) -> str:
+    """Return the name of the agent's record if nothing names it: a stack keeps the default."""
+    return "vertex-launch" if stack else name
