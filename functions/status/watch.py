@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Intervals
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.errors import Conflict, LaunchError
 from shared.core.ports import AgentBook, AgentNote, Clock, WakeUps
 

@@ -13,7 +13,7 @@ from functions.submit import submit as launch
 from shared.config.ladder import Ladder, Region
 from shared.config.requests import RequestLimits
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Intervals
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.message import Queue
 from shared.core.ports import Clock
 from shared.runspec.prepare import Preparation

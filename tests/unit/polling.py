@@ -6,7 +6,7 @@ from typing import Any
 from functions.poll.drain import Poll, PollLimits
 from functions.poll.report import Report
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Intervals
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.message import Queue
 from shared.core.traffic import Traffic
 from tests.fakes import FakeClock, FakePublisher, FakeWandb, InMemoryAgentBook, InMemoryLedger

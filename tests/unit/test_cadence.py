@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.core.cadence import Cadence, Mode, Intervals
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.traffic import Seen, Traffic
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from functions.poll.drain import SINCE, Poll, PollLimits
 from functions.poll.lease import ANOTHER, Lease
 from functions.poll.report import Report
-from shared.core.cadence import Cadence, Mode, Intervals
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.errors import Retry
 from shared.core.launch import State
 from shared.core.ports import AgentNote

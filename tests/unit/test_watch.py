@@ -10,7 +10,7 @@ import pytest
 from functions.status.report import Report
 from functions.status.watch import Watch
 from shared.core.budget import Budget
-from shared.core.cadence import Cadence, Mode, Intervals
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.errors import Retry
 from shared.core.ports import AgentNote
 from shared.core.traffic import Traffic
@@ -55,7 +55,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.ticks = Ticks(self.clock)
-        self.intervals = Intervals(self.cadence, self.ticks.traffic)
+        self.allowed = Intervals(self.cadence, self.ticks.traffic)
 
     def ring(self) -> None:
         """Take a wake-up."""
@@ -68,7 +68,7 @@ class Scene:
     def minute(self) -> Report:
         """Let Cloud Scheduler call once, a minute before the next call."""
         due, cadence = self.clock.now + MINUTE, self.cadence
-        parts = (self.ticks, self.agents, self, self.clock, self.clock.pass_, cadence, self.intervals)
+        parts = (self.ticks, self.agents, self, self.clock, self.clock.pass_, cadence, self.allowed)
         report = Watch(*parts).run(Budget(75, lambda: self.clock().timestamp()))  # type: ignore[arg-type]
         assert self.clock.now < due, "the next call finds status ready"
         self.clock.now = due
