@@ -29,9 +29,7 @@ GROUPS = {
         "demo": Listed(
             "deploy.local.commands", "Run nine jobs on this machine, from queue item to W&B run."
         ),
-        "up": Listed(
-            "deploy.local.commands", "Keep the stack running for your own `wandb launch`."
-        ),
+        "up": Listed("deploy.local.up", "Keep the stack running for your own `wandb launch`."),
     },
     "Before the first deployment": {
         "migrate": Listed(

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 3  # consecutive calls in which W&B may not confirm the agent
 SELDOM = 60  # afterwards, one call in this many registers another agent
 START = "`vertex-launch agent start` lets it poll again"
+STOPPED = f"this agent is stopped; {START}"
 
 
 class _Answer(enum.Enum):
@@ -53,7 +54,7 @@ class Agent:
             note = replace(note, base_url=self.base_url, entity=self.entity, queues=self.queues)
             note = replace(note, agent_id="", missing=(), failures=0)
         if note.stopped:
-            return _not_polled(note, report, f"this agent is stopped; {START}")
+            return _not_polled(note, report, STOPPED)
         answer, silence = self._heartbeat(note, report)
         if answer is _Answer.STOP:
             note = replace(note, failures=0)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.poll.agent import Agent
+from functions.poll.agent import STOPPED, Agent
+from functions.poll.intake import words
 from functions.poll.lease import ANOTHER, TRIES, Lease, LeaseLost
 from functions.poll.report import Report
 from functions.poll.round import PollLimits, Round
@@ -13,9 +14,11 @@ from functions.poll.slots import Slots
 from shared.core.budget import Budget
 from shared.core.cadence import Cadence, Intervals
 from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
+from shared.core.shorten import shown
 
 __all__ = ["Poll", "PollLimits", "Report"]
 
+_REASON = 500  # characters of an error in the note
 SINCE = "a round has begun since this wake-up"
 _OF_THE_AGENT = ("agent_id", "base_url", "entity", "queues", "missing", "failures")
 
@@ -49,7 +52,7 @@ class Poll:
             Retry, Denied: the ledger or W&B cannot be reached, or W&B refuses the key.
         """
         lease = Lease(self.agents, holder, self.clock, self.limits.lease)
-        report = Report()
+        report, began = Report(), self.clock()
         for _ in range(TRIES):
             if not lease.open():
                 if lease.mark():
@@ -62,6 +65,11 @@ class Poll:
                 _Call(self, lease, budget, woken, report).run()
             except LeaseLost:
                 continue
+            except Exception as exc:  # the note tells operators
+                why_not = shown(words(exc), _REASON)
+                known = {"polled_at": began, "why_not": why_not, "limits": self.limits.numbers}
+                lease.close(known)
+                raise
             finally:
                 if lease.tried:
                     lease.close({})
@@ -133,7 +141,11 @@ class _Call:
     def _round(self) -> Slots:
         poll, report, began = self.poll, self.report, self.poll.clock()
         before = _popped(report)
-        slots, runs = poll.round.count(self.lease.holder, self.missing or frozenset(), report)
+        if self.missing is not None:
+            self.lease.look()
+            if self.lease.note.stopped:
+                report.polled, report.why_not = False, STOPPED
+        slots, runs = poll.round.count(self.lease, self.missing or frozenset(), report)
         if self.missing is None:
             note, self.missing = self._agent().show(self.lease.note, report, self.lease.hold)
             self.changes |= {name: getattr(note, name) for name in _OF_THE_AGENT}
@@ -145,6 +157,7 @@ class _Call:
             "polled_at": began,
             "why_not": report.why_not,
             "full": slots.is_full,
+            "limits": poll.limits.numbers,
         }
         if _popped(report) > before:
             warm_until = poll.cadence.extended(self._warm_until, poll.clock())

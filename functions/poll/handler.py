@@ -19,6 +19,7 @@ from shared.answer import answer
 from shared.config.settings import PollSettings, load
 from shared.core.budget import Budget
 from shared.core.cadence import WAKE_UP, Cadence, Intervals
+from shared.core.errors import KeyRefused
 from shared.core.message import Queue
 
 
@@ -33,7 +34,10 @@ def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
     def tick() -> Report:
         settings = load(PollSettings)
         budget = Budget(settings.poll_budget_seconds)
-        return build_poll(settings).run(uuid.uuid4().hex, budget, woken=woken)
+        try:
+            return build_poll(settings).run(uuid.uuid4().hex, budget, woken=woken)
+        except KeyRefused as exc:
+            return Report.of_refused_key(exc)
 
     return answer(request, tick)
 

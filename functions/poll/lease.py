@@ -46,6 +46,18 @@ class Lease:
         self._before = self.note.holder
         return not self._leased()
 
+    def look(self) -> None:
+        """Read the note again, before another round of the call that holds the lease.
+
+        Raises:
+            LeaseLost: this call has outlived its lease, and another poll has taken it.
+        """
+        note = self.agents.read() or AgentNote("")
+        if note.holder != self.holder:
+            self.held = self.tried = False
+            raise LeaseLost(ANOTHER)
+        self.note = note
+
     def hold(self) -> None:
         """Take the lease; does nothing if this call has it.
 

@@ -47,6 +47,15 @@ class PollLimits:
     base_url: str = ""  # of W&B
     agent_config: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Return the limits on open launches, as the note shows them to operators."""
+        return {
+            "max_jobs": self.max_jobs,
+            "max_schedulers": self.max_schedulers,
+            "max_queued": self.max_queued,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -58,7 +67,9 @@ class Round:
     clock: Clock
     limits: PollLimits
 
-    def count(self, holder: str, missing: frozenset[str], report: Report) -> tuple[Slots, OpenRuns]:
+    def count(
+        self, lease: Lease, missing: frozenset[str], report: Report
+    ) -> tuple[Slots, OpenRuns]:
         """Count the free slots and the open runs in the ledger, so that no slot leaks."""
         listing = self.ledger.list_open()
         report.open_launches = len(listing.entries) + len(listing.unreadable)
@@ -68,10 +79,12 @@ class Round:
         entries = [entry for entry in listing.entries if entry.key not in unacked]
         most = Limits(self.limits.max_jobs, self.limits.max_schedulers, self.limits.max_queued)
         queues = [queue for queue in self.limits.queues if queue.name not in missing]
-        first = zlib.crc32(holder.encode()) % max(len(queues), 1)
-        slots = Slots(queues, entries, len(listing.unreadable), most, first)
+        first = zlib.crc32(lease.holder.encode()) % max(len(queues), 1)
+        slots = Slots(
+            queues, entries, len(listing.unreadable), most, first, paused=lease.note.paused
+        )
         report.held = {queue.name: why for queue, why in slots.held.items()}
-        report.full = slots.full
+        report.full, report.headroom = slots.full, slots.headroom
         return slots, OpenRuns(listing.entries)
 
     def _unacked(self, entries: Sequence[Entry], report: Report) -> set[str]:

@@ -57,6 +57,7 @@ def build_status(settings: StatusSettings) -> Watch:
     number = settings.google_cloud_project_number
     bucket = Bucket(settings.ledger_bucket, project_number=number)
     ledger = GcsLedger(bucket)
+    agents = GcsAgentBook(bucket, settings.launch_agent_name)
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     custom_jobs = VertexJobs(settings.launch_agent_name, settings.vertex_endpoint)
     reconciler = Status(
@@ -69,6 +70,7 @@ def build_status(settings: StatusSettings) -> Watch:
         parents=(f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",),
         logs=CloudLoggingJobLogs(settings.logging_endpoint) if settings.log_excerpt else None,
         timings=timings,
+        agents=agents,
         young=timedelta(seconds=settings.young_seconds),
     )
     cadence = Cadence(
@@ -81,7 +83,7 @@ def build_status(settings: StatusSettings) -> Watch:
     )
     return Watch(
         status=reconciler,
-        agents=GcsAgentBook(bucket, settings.launch_agent_name),
+        agents=agents,
         wake_ups=PubsubPublisher(settings.wake_up_path),
         clock=ledger.now,
         wait=time.sleep,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.core.entry import Entry
 from shared.core.launch import Launch
+from shared.core.pause import Pause
 from shared.core.record import Record
 
 TOO_LONG = timedelta(days=2)
@@ -82,6 +83,7 @@ class AgentNote(Record):
     missing: tuple[str, ...] = ()
     failures: int = 0  # consecutive calls in which W&B did not confirm this agent
     stopped: bool = False  # by `agent stop`: poll pops no item
+    paused: tuple[Pause, ...] = ()  # by `pause`
     polled_at: datetime | None = None  # the last call of poll
     why_not: str = ""  # why that call popped no item
     lease_until: datetime | None = None
@@ -101,7 +103,10 @@ class AgentNote(Record):
 
 
 class AgentBook(Protocol):
-    """The agent's note. Both methods raise Retry or Denied if the bucket does not answer."""
+    """The agent's note.
+
+    Both methods raise Retry if the bucket cannot be reached, and Denied without permission.
+    """
 
     def read(self) -> AgentNote | None:
         """Return the note, or None. Raises NewerRecord for a newer poll's."""
