@@ -47,6 +47,13 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeUp:
+    """Pub/Sub calls poll because status has rung, for the nth time."""
+
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """Something else that happens in its time; `what` tells it from others."""
 
@@ -54,7 +61,7 @@ class Happening:
     happen: Callable[["World"], object] = field(repr=False, compare=False)
 
 
-Event = Tick | Delivery | Happening
+Event = Tick | Delivery | WakeUp | Happening
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,6 +90,7 @@ class World:
     dead_letters: tuple[str, ...] = ()
     wrongs: tuple[str, ...] = ()  # jobs that were cancelled while they only waited for quota
     leaks: tuple[str, ...] = ()
+    worked_at: datetime = START  # when something last happened that keeps a deployment warm
     odd: bool = False  # the answer to the call under way shows a fault  # where a key was seen
     planned: int = 0
 
@@ -102,6 +110,7 @@ class World:
             self.dead_letters,
             self.wrongs,
             self.leaks,
+            self.worked_at,
             False,
             self.planned,
         )
@@ -170,6 +179,10 @@ class World:
         """Take a ticket and deliver it."""
         self.search_for_keys("a ticket", key)
         self.plan(after, Delivery(Ticket(launch_key=key), key))
+
+    def ring(self, after: timedelta = timedelta(seconds=1), times: int = 1) -> None:
+        """Take a wake-up and deliver it."""
+        self.plan(after, WakeUp(times))
 
     def stop(self, item_id: str) -> None:
         """Press stop in W&B, where there is a run to press it on."""
