@@ -48,7 +48,9 @@ def collect(sources: Sources, text: str) -> Facts:
 
 def _of_ledger(sources: Sources, fleet: Fleet | Unseen, note: AgentNote | Unseen) -> Facts:
     if isinstance(fleet, Unseen):
-        return Facts(datetime.now(UTC), sources.place, note, open=fleet)
+        # a bucket that does not exist has no note either
+        seen = fleet if note == AgentNote("") else note
+        return Facts(datetime.now(UTC), sources.place, seen, open=fleet)
     unreadable = fleet.unreadable
     return Facts(fleet.now, sources.place, note, open=fleet.open, unreadable=unreadable)
 
