@@ -67,6 +67,10 @@ class InMemoryLedger:
         self.listings += 1
         return OpenLaunches([launch.entry for launch in list(self.open.values())], dict(self.unreadable))
 
+    def list_closed(self) -> OpenLaunches:
+        """List all closed launches."""
+        return OpenLaunches([launch.entry for launch in list(self.closed.values())])
+
     def now(self) -> datetime:
         """Return the time."""
         return self.clock()
@@ -82,6 +86,10 @@ class InMemoryAgentBook:
     def __init__(self) -> None:
         self.note = AgentNote("")
         self._lock = threading.Lock()
+
+    def read(self) -> AgentNote | None:
+        """Return the note."""
+        return self.note if self.note.generation else None
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease; return None if another holder has it."""

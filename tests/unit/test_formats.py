@@ -39,7 +39,7 @@ def shape(schema: Any) -> Any:
 
 FORMATS: dict[str, Any] = {
     "launch": shape(TypeAdapter(Launch).json_schema()),
-    "index": [index.ESCAPED, index.IN_RECORD, bucket.WRITER, record.NEEDS],
+    "index": [index.ESCAPED, index.IN_RECORD, index.PACKED, bucket.WRITER, record.NEEDS],
     "enums": values(State, Outcome, Shortage),
     "pace": shape(TypeAdapter(LearnedPace).json_schema()),
     "note": shape(TypeAdapter(AgentNote).json_schema()),
