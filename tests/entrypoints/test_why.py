@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.__main__ import main
+from deploy.local.record import Record
+from deploy.local.run_folder import held
 from deploy.local.servers.vertex.refusals import job_error
 from shared.adapters.gcs import GcsLedger
 from shared.core.message import Ticket, encode
@@ -23,10 +25,12 @@ from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, REQUEST, eventarc
 
 RUN = "run12345"
+FOLDER = Path(".stack")
 KEPT = "projects/p/subscriptions/launch-dead-letters"
 SETTINGS = (
     "WANDB_BASE_URL", "WANDB_API_KEY", "VERTEX_ENDPOINT", "VERTEX_LOCATION", "GOOGLE_CLOUD_PROJECT", "LEDGER_BUCKET",
     "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_ENTITY", "LAUNCH_QUEUES", "LAUNCH_MAX_JOBS",
+    "LAUNCH_AGENT_NAME",
 )  # fmt: skip
 
 
@@ -78,16 +82,21 @@ class Night:
 
     def command(self, *arguments: str) -> Result:
         """Run a command as a person does, in the folder of `make up`."""
-        environment = {name: os.environ[name] for name in SETTINGS} | {"LAUNCH_AGENT_NAME": "vertex-launch"}
-        record = {"pid": os.getpid(), "environment": environment}
-        Path(".stack").mkdir(exist_ok=True)
-        Path(".stack/stack.json").write_text(json.dumps(record), encoding="utf-8")
-        return CliRunner().invoke(main, list(arguments), env={"GOOGLE_CLOUD_PROJECT": None}, catch_exceptions=False)
+        environment = {name: os.environ[name] for name in SETTINGS}
+        record = dict.fromkeys((field.name for field in fields(Record)), "") | {
+            "folder": str(FOLDER.resolve()),
+            "project": "p",
+            "environment": environment,
+        }
+        with held(FOLDER):
+            (FOLDER / "stack.json").write_text(json.dumps(record), encoding="utf-8")
+            return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
 @pytest.fixture
 def night(outside: Outside) -> Night:
     """Begin."""
+    outside.monkeypatch.setenv("LAUNCH_AGENT_NAME", "vertex-launch")
     return Night(outside)
 
 
@@ -318,9 +327,9 @@ def test_an_id_that_names_nothing_or_too_much_says_so(night: Night) -> None:
     night.launched(name="first")
     night.launched(name="second")
     several = night.why("k")
-    assert several.exit_code == 1
-    assert "Error: k names 2 launches:" in several.output
-    assert re.search(r"^  k\w{26} \(second\): (queued|pending), opened \d+s ago$", several.output, re.MULTILINE)
+    assert several.exit_code == 2
+    assert "Error: 'k' names 2 launches; use the key of one:" in several.output
+    assert re.search(r"^  k\w{26}  (queued|pending) .* second$", several.output, re.MULTILINE)
     nothing = night.why("no-such-id")
     assert nothing.exit_code == 4
     assert "no-such-id names no launch. Searched: gs://" in nothing.output

@@ -7,13 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from deploy.__main__ import main
-from deploy.operate.cost.command import Since
 from deploy.operate.cost.prices import described, hourly_cost, pools_of, read_prices
 from deploy.operate.cost.usage import DIMENSIONS, spans, total, totals, use_of
 from shared.core.errors import SettingsError
@@ -149,19 +147,6 @@ def test_totals_are_by_queue_author_machine_and_region(tmp_path: Path) -> None:
     sums = total(uses)
     assert (sums.launches, sums.machine_hours, sums.unpriced_hours) == (3, 5.0, 1.0)
     assert sums.cost == Decimal("1.0")  # 2 × 0.30 in europe-west4, and 2 × 0.20
-
-
-@pytest.mark.parametrize(("text", "value"), [("90m", HOUR * 1.5), ("7d", HOUR * 168), ("2026-01-01", START)])
-def test_a_time_is_a_duration_or_a_date(text: str, value: object) -> None:
-    """In UTC."""
-    assert Since().convert(text, None, None) == value
-
-
-@pytest.mark.parametrize("text", ["", "7", "7w", "-1d", "99999999d", "yesterday"])
-def test_another_time_is_refused(text: str) -> None:
-    """With examples of what to write."""
-    with pytest.raises(click.UsageError, match="write 90m, 12h, 7d or 2026-11-01"):
-        Since().convert(text, None, None)
 
 
 def test_a_wrong_table_is_named_before_the_ledger_is_read(tmp_path: Path) -> None:

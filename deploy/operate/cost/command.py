@@ -1,7 +1,6 @@
 """`vertex-launch cost`: machine-hours by queue, author, machine and region; money with prices."""
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,36 +8,20 @@ from typing import Any
 import click
 from rich.console import Console
 
-from deploy.exit_codes import CouldNotSee
 from deploy.operate.cost.prices import PriceTable, prices_option
 from deploy.operate.cost.usage import DIMENSIONS, Total, Use, total, totals, use_of
 from deploy.operate.fleet.fleet import Fleet
 from deploy.operate.fleet.target import Target, target_options
+from deploy.operate.fleet.wanted import Since
+from deploy.operate.plain import plain
 from deploy.operate.tables import print_table
 from shared.core.entry import Entry
-from shared.core.errors import LaunchError, Retry, UnreadableRecord
+from shared.core.errors import UnreadableRecord
 from shared.core.launch import Launch
 from shared.core.redaction import redacted
 from shared.core.states import State
 
 UNCUT = 10_000  # columns, if the output is no terminal
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Since(click.ParamType[timedelta | datetime]):
-    """A time: 12h, 7d, or a date."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Return a timedelta before now, or a datetime."""
-        if found := re.fullmatch(r"(\d{1,5})([mhd])", value):
-            return timedelta(**{UNITS[found[2]]: int(found[1])})
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: write 90m, 12h, 7d or 2026-11-01", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command()
@@ -49,7 +32,7 @@ class Since(click.ParamType[timedelta | datetime]):
     default="30d",
     show_default=True,
     type=Since(),
-    help="Count from this time: 90m, 12h, 7d, or a date in UTC.",
+    help="Count from this time: 30m, 12h, 7d, or a time (UTC).",
 )
 @click.option(
     "--by",
@@ -82,14 +65,9 @@ def cost(
     Exit codes: 1 if the ledger may not be read, or the price table is wrong; 4 if the ledger does
     not answer.
     """  # noqa: D301 - \b is click's
-    try:
-        fleet = Fleet.read(target, closed=True)
-        begin = fleet.now - since if isinstance(since, timedelta) else since
-        uses = _uses(target, fleet, begin, prices)
-    except Retry as exc:
-        raise CouldNotSee(f"the ledger gs://{target.bucket_name}: {exc}") from exc
-    except LaunchError as exc:
-        raise click.ClickException(f"the ledger gs://{target.bucket_name}: {exc}") from exc
+    fleet = Fleet.read(target, closed=True)
+    begin = fleet.now - since if isinstance(since, timedelta) else since
+    uses = _uses(target, fleet, begin, prices)
     if as_json:
         document = _document(uses, begin, fleet, prices, by)
         click.echo(json.dumps(redacted(document), indent=2, ensure_ascii=False))
@@ -173,7 +151,7 @@ def _print(
             print_table(console, head, rows)
     if missing := _missing(uses):
         console.print(
-            f"\nThe price table has no price for {', '.join(map(_plain, missing))}: "
+            f"\nThe price table has no price for {', '.join(map(plain, missing))}: "
             f"{sums.unpriced_hours:.1f} machine-hours have only a part of their cost (+)."
         )
     if fleet.unreadable:
@@ -181,7 +159,7 @@ def _print(
 
 
 def _row(name: str, one: Total, prices: PriceTable | None) -> tuple[str, ...]:
-    row = (_plain(name), str(one.launches), f"{one.machine_hours:.1f}")
+    row = (plain(name), str(one.launches), f"{one.machine_hours:.1f}")
     if prices is None:
         return row
     return (*row, f"{one.cost:.2f}{' +' if one.unpriced_hours else ''}")
@@ -189,7 +167,3 @@ def _row(name: str, one: Total, prices: PriceTable | None) -> tuple[str, ...]:
 
 def _missing(uses: Sequence[Use]) -> list[str]:
     return sorted({name for use in uses for name in use.missing})
-
-
-def _plain(text: str) -> str:
-    return "".join(each if each.isprintable() else "·" for each in redacted(text))
