@@ -65,6 +65,9 @@ GROUPS = {
     },
     "Operate": {
         "why": Listed("deploy.operate.why.command", "Tell why a launch, or everything, waits."),
+        "cost": Listed(
+            "deploy.operate.cost.command", "Show machine-hours, and their cost by your prices."
+        ),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",
