@@ -12,6 +12,7 @@ from datetime import datetime
 
 from functions.status import alarms, measure, observe
 from functions.status.act import Actor
+from functions.status.announce import Announcer
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
 from functions.status.decisions import Observed, Publish, StatusTimings
@@ -23,6 +24,7 @@ from shared.core.ports import (
     Builds,
     Clock,
     CustomJobs,
+    EventTopic,
     Job,
     JobLogs,
     Ledger,
@@ -49,6 +51,7 @@ class Status:
     timings: StatusTimings = field(default_factory=StatusTimings)
     connections: int = 16
     logs: JobLogs | None = None  # None: reports contain no log excerpt
+    events: EventTopic | None = None  # None: this deployment publishes no events
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -127,4 +130,5 @@ class Status:
             report,
             self.logs,
         )
-        Acting(actor, self.connections, report).carry_out(decided, seen, doubled)
+        announcer = Announcer(self.events, report)
+        Acting(actor, announcer, self.connections, report).carry_out(decided, seen, doubled)

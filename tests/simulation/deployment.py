@@ -17,7 +17,7 @@ from shared.core.ports import Clock
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import DeploymentDefaults, job_labels
 from shared.runspec.scheduler import SchedulerDefaults
-from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
+from tests.simulation.ports import Agents, CloudBuild, Events, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
@@ -64,6 +64,7 @@ class Parts:
     wandb: type[Wandb] = Wandb
     vertex: type[Vertex] = Vertex
     topic: type[Topic] = Topic
+    events: type[Events] = Events
     build: type[CloudBuild] = CloudBuild
     logs: type[Logs] = Logs
 
@@ -110,6 +111,7 @@ class Deployment:
                 logs=parts.logs(cross),
                 timings=self.status_timings,
                 connections=1,
+                events=parts.events(cross),
             )
             return lambda: status.run(budget)
         scheduler = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.core.intake import from_item, from_request
 from shared.core.jobstate import phase_of
+from shared.core.launch import Event as LaunchEvent
 from shared.core.launch import Launch, RunPath
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import AgentNote
@@ -84,6 +85,8 @@ class World:
     leaks: tuple[str, ...] = ()
     odd: bool = False  # the answer to the call under way shows a fault  # where a key was seen
     planned: int = 0
+    announced: tuple[tuple[str, LaunchEvent], ...] = ()  # events with their ids, as the topic got them
+    forgotten: frozenset[str] = frozenset()  # keys of launches whose records somebody deleted
 
     def fork(self) -> "World":
         """Return a world of its own that is in the same state."""
@@ -102,6 +105,8 @@ class World:
             self.leaks,
             False,
             self.planned,
+            self.announced,
+            self.forgotten,
         )
 
     def plan(self, after: timedelta, event: Event) -> None:
@@ -158,6 +163,7 @@ class World:
 
     def forget_request(self) -> None:
         """Delete all records of requests by hand, closed ones too, and let their publishers repeat them."""
+        self.forgotten |= frozenset(self.requests)
         for key, request in self.requests.items():
             self.bucket.delete(f"open/{key}")
             self.bucket.delete(f"closed/{key}")
