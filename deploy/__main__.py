@@ -29,9 +29,7 @@ GROUPS = {
         "demo": Listed(
             "deploy.local.commands", "Run nine jobs on this machine, from queue item to W&B run."
         ),
-        "up": Listed(
-            "deploy.local.commands", "Keep the stack running for your own `wandb launch`."
-        ),
+        "up": Listed("deploy.local.up", "Keep the stack running for your own `wandb launch`."),
     },
     "Before the first deployment": {
         "migrate": Listed(
@@ -56,6 +54,14 @@ GROUPS = {
         "destroy": Listed(
             "deploy.cloud.destroy", "List the parts of a deployment, ask, and delete them."
         ),
+    },
+    "See what runs": {
+        "ls": Listed("deploy.operate.ls", "List the open launches, and those that ended lately."),
+        "show": Listed(
+            "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
+        ),
+        "top": Listed("deploy.operate.top", "Show states by queue, slots, held queues, machines."),
+        "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {
         "doctor": Listed(

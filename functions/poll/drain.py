@@ -25,7 +25,7 @@ from shared.core.budget import Budget
 from shared.core.errors import OutOfTime
 from shared.core.launch import Entry
 from shared.core.message import Queue
-from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
+from shared.core.ports import AgentBook, AgentNote, Clock, Ledger, Publisher, RunQueue
 
 __all__ = ["Poll", "PollLimits", "Report"]
 
@@ -76,7 +76,7 @@ class Poll:
             return Report(polled=False, why_not="another poll is working")
         report = Report()
         try:
-            slots, runs = self._counted(holder, frozenset(), report)
+            slots, runs = self._counted(holder, frozenset(), report, note)
             note, missing = self._agent().show(note, report)
             for name in missing:
                 slots.leave_out(name)
@@ -88,7 +88,7 @@ class Poll:
                 self.wait(self.limits.interval.total_seconds())
                 if budget.left <= 0:  # the wait was longer than asked for
                     break
-                slots, runs = self._counted(holder, missing, report)
+                slots, runs = self._counted(holder, missing, report, note)
             note = replace(note, polled_at=now, why_not=report.why_not)
         finally:
             self.agents.give_back(note)
@@ -100,7 +100,7 @@ class Poll:
         return Agent(self.run_queue, self.limits.base_url, entity, names, self.limits.agent_config)
 
     def _counted(
-        self, holder: str, missing: frozenset[str], report: Report
+        self, holder: str, missing: frozenset[str], report: Report, note: AgentNote
     ) -> tuple[Slots, OpenRuns]:
         """Count the free slots and the open runs in the ledger, so that no slot leaks."""
         listing = self.ledger.list_open()
@@ -112,7 +112,7 @@ class Poll:
         most = Limits(self.limits.max_jobs, self.limits.max_schedulers, self.limits.max_queued)
         queues = [queue for queue in self.limits.queues if queue.name not in missing]
         first = zlib.crc32(holder.encode()) % max(len(queues), 1)
-        slots = Slots(queues, entries, len(listing.unreadable), most, first)
+        slots = Slots(queues, entries, len(listing.unreadable), most, first, paused=note.paused)
         report.held = {queue.name: why for queue, why in slots.held.items()}
         report.full, report.headroom = slots.full, slots.headroom
         return slots, OpenRuns(listing.entries)

@@ -14,7 +14,7 @@ from functions.status.decisions import Decision, Observed
 from functions.status.excerpt import excerpt, excerpt_of_build
 from functions.status.report import Report
 from shared.core.errors import Conflict, Reject
-from shared.core.intake import restored
+from shared.core.intake import named, restored
 from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
 from shared.core.scheduler import schedules_its_sweep
@@ -60,7 +60,7 @@ class Actor:
         if isinstance(decision, decisions.Withdraw):
             self.ledger.withdraw(entry.key, self.read(entry).generation)
             return decision, None
-        launch = self.read(entry).started(seen.job.started_at if seen.job else None)
+        launch = named(self.read(entry)).started(seen.job.started_at if seen.job else None)
         return decision, self._write(launch, decision, seen)
 
     def read(self, entry: Entry) -> Launch:
@@ -180,10 +180,11 @@ def _quotes(entry: Entry, decision: Decision, job: Job | None) -> bool:
 
 
 def _leaves_a_sweep(launch: Launch) -> bool:
-    """Tell whether a sweep's scheduler has failed; earlier versions recorded others as such."""
+    """Tell whether a sweep's scheduler failed or was cancelled; old versions recorded others so."""
     entry = launch.entry
-    failed = entry.scheduler and entry.outcome is Outcome.FAILED
-    return failed and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
+    cancelled = entry.wish and entry.outcome is Outcome.CANCELLED
+    left = entry.scheduler and (entry.outcome is Outcome.FAILED or bool(cancelled))
+    return left and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
 
 
 def _last_word(ended: Launch, decision: decisions.Finish) -> Launch:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from functions.status.act import Actor
@@ -131,10 +131,15 @@ class Acting:
         return self.announcer.wants(follow_up.entry, follow_up.decision)
 
     def _read(self, follow_up: FollowUp) -> str:
+        """Read a launch; the late duplicate of a closed launch owes no events."""
         try:
-            follow_up.launch = follow_up.launch or self.actor.read(follow_up.entry)
+            launch = follow_up.launch or self.actor.read(follow_up.entry)
         except Conflict:
             return "Changed"
+        new = self._owes(follow_up) and not launch.entry.attempt
+        if new and self.actor.ledger.is_closed(launch.key):
+            launch = replace(launch, entry=replace(launch.entry, announced=launch.entry.events))
+        follow_up.launch, follow_up.entry = launch, launch.entry
         return ""
 
     def _announced(self, followed: Sequence[FollowUp]) -> frozenset[str]:

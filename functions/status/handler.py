@@ -13,7 +13,7 @@ from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared import log as logs
 from shared.adapters.build.builds import CloudBuilds
-from shared.adapters.gcs import Bucket, GcsLedger
+from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.logging import CloudLoggingJobLogs
 from shared.adapters.pubsub import PubsubEvents, PubsubPublisher
 from shared.adapters.vertex.jobs import VertexJobs
@@ -53,7 +53,8 @@ def build_status(settings: StatusSettings) -> Status:
         backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
     )
     number = settings.google_cloud_project_number
-    ledger = GcsLedger(Bucket(settings.ledger_bucket, project_number=number))
+    bucket = Bucket(settings.ledger_bucket, project_number=number)
+    ledger = GcsLedger(bucket)
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     return Status(
         ledger=ledger,
@@ -68,4 +69,5 @@ def build_status(settings: StatusSettings) -> Status:
         events=PubsubEvents(settings.events_path, settings.origin)
         if settings.events_topic
         else None,
+        agents=GcsAgentBook(bucket, settings.launch_agent_name),
     )

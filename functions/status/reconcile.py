@@ -7,10 +7,10 @@ the launches that need an action.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from functions.status import alarms, measure, observe
+from functions.status import alarms, measure, observe, pauses
 from functions.status.act import Actor
 from functions.status.announce import Announcer
 from functions.status.carry_out import Acting, Decided
@@ -21,6 +21,7 @@ from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.launch import Entry
 from shared.core.ports import (
+    AgentBook,
     Builds,
     Clock,
     CustomJobs,
@@ -52,6 +53,7 @@ class Status:
     connections: int = 16
     logs: JobLogs | None = None  # None: reports contain no log excerpt
     events: EventTopic | None = None  # None: this deployment publishes no events
+    agents: AgentBook | None = None  # None: no queue can be paused
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -76,7 +78,9 @@ class Status:
             report,
             self.connections,
         )
-        measure.count(entries, now, report)
+        paused = pauses.paused(self.agents, entries, report)
+        seen = {**seen, **{key: replace(seen[key], paused=why) for key, why in paused.items()}}
+        measure.count(entries, paused.keys(), now, report)
         decided = list(self._decided(entries, seen, report, now))
         due = [entry for entry, decision in decided if isinstance(decision, Publish)]
         self._publish(due, report)

@@ -2,13 +2,15 @@
 
 from tests.fakes.builds import FakeBuilds
 from tests.fakes.clock import FakeClock
-from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
+from tests.fakes.events import FakeEventTopic
+from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger, InMemoryPaceBook
 from tests.fakes.vertex import FakeJobLogs, FakeVertex
 from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSweeps, FakeWandb
 
 __all__ = [
     "FakeBuilds",
     "FakeClock",
+    "FakeEventTopic",
     "FakeJobLogs",
     "FakeJobs",
     "FakePublisher",
@@ -18,4 +20,5 @@ __all__ = [
     "FakeWandb",
     "InMemoryAgentBook",
     "InMemoryLedger",
+    "InMemoryPaceBook",
 ]
