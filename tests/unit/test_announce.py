@@ -197,7 +197,7 @@ def test_a_crash_between_the_publication_and_its_mark_repeats_it(scene: Scene) -
     def dies(_: Launch) -> Launch:
         raise Conflict("somebody else wrote it")
 
-    scene.ledger.write = dies  # type: ignore[method-assign]
+    scene.ledger.write = dies  # type: ignore[method-assign, assignment]
     scene.tick()
     scene.ledger.write = write  # type: ignore[method-assign]
     scene.tick()
