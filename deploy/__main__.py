@@ -58,6 +58,9 @@ GROUPS = {
         ),
     },
     "Operate": {
+        "board": Listed(
+            "deploy.operate.board.command", "Serve a read-only page with every launch, or write it."
+        ),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",
