@@ -10,6 +10,7 @@ from deploy.local.project import (
     BUCKET,
     ENTITY,
     LOCATION,
+    NAME,
     PROJECT,
     QUEUE,
     TOPIC,
@@ -38,6 +39,7 @@ def local_settings(ports: Ports) -> dict[str, str]:
     return {
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "VERTEX_LOCATION": LOCATION,
+        "LAUNCH_AGENT_NAME": NAME,
         "LEDGER_BUCKET": BUCKET,
         "LAUNCH_TOPIC": TOPIC,
         "LAUNCH_ENTITY": ENTITY,

@@ -3,6 +3,7 @@
 from typing import Any
 
 PROJECT = "local-project"
+NAME = "launch"  # of the deployment
 LOCATION = "us-central1"
 BUCKET = "launch-ledger"
 TOPIC = "launch-requests"

@@ -172,8 +172,7 @@ class Stack:
 
     def environ(self) -> dict[str, str]:
         """Return the environment of every process: nothing from the caller's leads elsewhere."""
-        owner = {"VERTEX_LAUNCH_STACK": str(self.folder.resolve())}  # for `ps e`
-        return clean(self.folder / "home") | {"PYTHONPATH": str(ROOT)} | owner
+        return clean(self.folder / "home") | {"PYTHONPATH": str(ROOT)}
 
     def function_environ(self) -> dict[str, str]:
         """Return the environment of every function."""

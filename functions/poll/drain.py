@@ -25,11 +25,14 @@ from shared.core.budget import Budget
 from shared.core.errors import OutOfTime
 from shared.core.launch import Entry
 from shared.core.message import Queue
-from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
+from shared.core.ports import AgentBook, AgentNote, Clock, Ledger, Publisher, RunQueue
+from shared.core.shorten import shown
 
 __all__ = ["Poll", "PollLimits", "Report"]
 
 log = logging.getLogger(__name__)
+
+_REASON = 500  # characters of an error in the note
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,15 @@ class PollLimits:
     interval: timedelta = timedelta(seconds=5)  # between two rounds in the window
     base_url: str = ""  # of W&B
     agent_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Return the limits on open launches, as the note shows them to operators."""
+        return {
+            "max_jobs": self.max_jobs,
+            "max_schedulers": self.max_schedulers,
+            "max_queued": self.max_queued,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ class Poll:
             return Report(polled=False, why_not="another poll is working")
         report = Report()
         try:
-            slots, runs = self._counted(holder, frozenset(), report)
+            slots, runs = self._counted(holder, frozenset(), report, note)
             note, missing = self._agent().show(note, report)
             for name in missing:
                 slots.leave_out(name)
@@ -88,9 +100,13 @@ class Poll:
                 self.wait(self.limits.interval.total_seconds())
                 if budget.left <= 0:  # the wait was longer than asked for
                     break
-                slots, runs = self._counted(holder, missing, report)
+                slots, runs = self._counted(holder, missing, report, note)
             note = replace(note, polled_at=now, why_not=report.why_not)
+        except Exception as exc:  # the note tells operators
+            note = replace(note, polled_at=now, why_not=shown(words(exc), _REASON))
+            raise
         finally:
+            note = replace(note, limits=self.limits.numbers)
             self.agents.give_back(note)
         return report
 
@@ -100,7 +116,7 @@ class Poll:
         return Agent(self.run_queue, self.limits.base_url, entity, names, self.limits.agent_config)
 
     def _counted(
-        self, holder: str, missing: frozenset[str], report: Report
+        self, holder: str, missing: frozenset[str], report: Report, note: AgentNote
     ) -> tuple[Slots, OpenRuns]:
         """Count the free slots and the open runs in the ledger, so that no slot leaks."""
         listing = self.ledger.list_open()
@@ -112,9 +128,9 @@ class Poll:
         most = Limits(self.limits.max_jobs, self.limits.max_schedulers, self.limits.max_queued)
         queues = [queue for queue in self.limits.queues if queue.name not in missing]
         first = zlib.crc32(holder.encode()) % max(len(queues), 1)
-        slots = Slots(queues, entries, len(listing.unreadable), most, first)
+        slots = Slots(queues, entries, len(listing.unreadable), most, first, paused=note.paused)
         report.held = {queue.name: why for queue, why in slots.held.items()}
-        report.full = slots.full
+        report.full, report.headroom = slots.full, slots.headroom
         return slots, OpenRuns(listing.entries)
 
     def _unacked(self, entries: Sequence[Entry], report: Report) -> set[str]:

@@ -18,6 +18,7 @@ from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
 from shared.config.settings import PollSettings, load
 from shared.core.budget import Budget
+from shared.core.errors import KeyRefused
 from shared.core.message import Queue
 
 
@@ -27,7 +28,11 @@ def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
 
     def tick() -> Report:
         settings = load(PollSettings)
-        return build_poll(settings).run(uuid.uuid4().hex, Budget(settings.poll_budget_seconds))
+        budget = Budget(settings.poll_budget_seconds)
+        try:
+            return build_poll(settings).run(uuid.uuid4().hex, budget)
+        except KeyRefused as exc:
+            return Report.of_refused_key(exc)
 
     return answer(request, tick)
 

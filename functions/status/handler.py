@@ -13,7 +13,7 @@ from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared import log as logs
 from shared.adapters.build.builds import CloudBuilds
-from shared.adapters.gcs import Bucket, GcsLedger
+from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.logging import CloudLoggingJobLogs
 from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex.jobs import VertexJobs
@@ -53,7 +53,8 @@ def build_status(settings: StatusSettings) -> Status:
         backoff=Backoff(first=timedelta(seconds=settings.first_retry_seconds)),
     )
     number = settings.google_cloud_project_number
-    ledger = GcsLedger(Bucket(settings.ledger_bucket, project_number=number))
+    bucket = Bucket(settings.ledger_bucket, project_number=number)
+    ledger = GcsLedger(bucket)
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     return Status(
         ledger=ledger,
@@ -65,4 +66,5 @@ def build_status(settings: StatusSettings) -> Status:
         parents=(f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",),
         logs=CloudLoggingJobLogs(settings.logging_endpoint) if settings.log_excerpt else None,
         timings=timings,
+        agents=GcsAgentBook(bucket, settings.launch_agent_name),
     )

@@ -7,10 +7,10 @@ the launches that need an action.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from functions.status import alarms, observe
+from functions.status import alarms, measure, observe, pauses
 from functions.status.act import Actor
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
@@ -20,6 +20,7 @@ from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.launch import Entry
 from shared.core.ports import (
+    AgentBook,
     Builds,
     Clock,
     CustomJobs,
@@ -49,6 +50,7 @@ class Status:
     timings: StatusTimings = field(default_factory=StatusTimings)
     connections: int = 16
     logs: JobLogs | None = None  # None: reports contain no log excerpt
+    agents: AgentBook | None = None  # None: no queue can be paused
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -73,6 +75,9 @@ class Status:
             report,
             self.connections,
         )
+        measure.count(entries, now, report)
+        paused = pauses.paused(self.agents, entries, report)
+        seen = {**seen, **{key: replace(seen[key], paused=why) for key, why in paused.items()}}
         decided = list(self._decided(entries, seen, report, now))
         due = [entry for entry, decision in decided if isinstance(decision, Publish)]
         self._publish(due, report)

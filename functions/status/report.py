@@ -17,7 +17,28 @@ class Report:
     jobs_listed: int = 0
     done: Counter[str] = field(default_factory=Counter)  # per decision
     orphans: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    queued: int = 0  # launches by state, as they were listed
+    submitting: int = 0
+    submitted: int = 0
+    ended: int = 0
+    oldest_seconds: int = 0  # of the oldest launch that is not held and never had a job
+    owed: int = 0  # launches with a report, warning or event that was not delivered
     errors: list[str] = field(default_factory=list)
+
+    def measured(self) -> dict[str, str | int]:
+        """Return the numbers for metrics."""
+        states = {name: getattr(self, name) for name in ("queued", "submitting", "submitted")}
+        return {
+            "function": "status",
+            **states,
+            "ended": self.ended,
+            "oldest_seconds": self.oldest_seconds,
+            "owed": self.owed,
+            "problems": len(self.errors),
+            "doubled": len(self.doubled),
+        }
 
     def failed(self, where: str, exc: Exception) -> None:
         """Note and log a failure; the next tick tries again."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from shared.adapters.gcs.index import MOST, metadata_of, weight
 from shared.core.errors import Conflict, NewerRecord, Retry, UnreadableRecord
 from shared.core.launch import Launch
-from shared.core.ports import AgentNote, Clock, OpenLaunches
+from shared.core.ports import AgentNote, Clock, LearnedPace, OpenLaunches
 
 
 class InMemoryLedger:
@@ -67,6 +67,10 @@ class InMemoryLedger:
         self.listings += 1
         return OpenLaunches([launch.entry for launch in list(self.open.values())], dict(self.unreadable))
 
+    def list_closed(self) -> OpenLaunches:
+        """List all closed launches."""
+        return OpenLaunches([launch.entry for launch in list(self.closed.values())])
+
     def now(self) -> datetime:
         """Return the time."""
         return self.clock()
@@ -83,6 +87,10 @@ class InMemoryAgentBook:
         self.note = AgentNote("")
         self._lock = threading.Lock()
 
+    def read(self) -> AgentNote | None:
+        """Return the note."""
+        return self.note if self.note.generation else None
+
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease; return None if another holder has it."""
         with self._lock:
@@ -96,3 +104,23 @@ class InMemoryAgentBook:
         with self._lock:
             if note.generation == self.note.generation:
                 self.note = replace(note, lease_until=None, generation=note.generation + 1)
+
+
+class InMemoryPaceBook:
+    """Implements PaceBook; tests may read `paces`."""
+
+    def __init__(self) -> None:
+        self.paces: dict[str, LearnedPace] = {}
+        self.unreachable: Exception | None = None
+
+    def pace_of(self, parent: str) -> LearnedPace | None:
+        """Return what was learned last."""
+        if self.unreachable:
+            raise self.unreachable
+        return self.paces.get(parent)
+
+    def learn(self, parent: str, pace: LearnedPace) -> None:
+        """Record a pace."""
+        if self.unreachable:
+            raise self.unreachable
+        self.paces[parent] = pace

@@ -303,6 +303,20 @@ class SaysNothing(Wandb):
         super().fail_item(queue, item_id, "", stage)
 
 
+class OverlooksWishes(Ledger):
+    """A function reads and writes records without what a person has asked for."""
+
+    def read(self, key: str) -> Launch | None:
+        """Read a launch as if nobody had asked for anything."""
+        launch = super().read(key)
+        return launch and replace(launch, entry=replace(launch.entry, wish=None))
+
+    def list_open(self) -> OpenLaunches:
+        """List them so."""
+        listed = super().list_open()
+        return replace(listed, entries=[replace(entry, wish=None) for entry in listed.entries])
+
+
 class LeavesSweep(Wandb):
     """Status lets the sweep of a failed scheduler be."""
 
@@ -610,6 +624,14 @@ BUGS = {
         faults=0,
     ),
     "never cancels": Bug("the work never ends", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
+    "claims a cancelled launch": Bug(
+        "a create of a cancelled launch",
+        "cancelled before it is launched",
+        _parts(submit=Parts(ledger=OverlooksWishes)),
+    ),
+    "forgets a cancel": Bug(
+        "a cancel was lost", "cancelled while it trains", _parts(status=Parts(ledger=OverlooksWishes)), faults=0
+    ),
     "resumes a stopped run": Bug(
         "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0
     ),

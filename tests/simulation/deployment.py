@@ -17,6 +17,7 @@ from shared.core.ports import Clock
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import DeploymentDefaults, job_labels
 from shared.runspec.scheduler import SchedulerDefaults
+from tests.fakes import InMemoryPaceBook
 from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
@@ -126,6 +127,7 @@ class Deployment:
         )
         submit = self.submit(
             ledger=ledger,
+            paces=InMemoryPaceBook(),
             compute=vertex,
             prepare=preparation.prepare,
             labels=lambda launch: job_labels(launch, SITE.agent),

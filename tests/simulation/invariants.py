@@ -112,7 +112,8 @@ def in_the_end(world: World) -> Iterator[Violation]:
     for launch in closed.values():
         lost = launch.entry.outcome is Outcome.FAILED and launch.entry.resumes < MAX_RESUMES
         last = max((job for job in world.vertex.jobs.values() if job.key == launch.key), key=_attempt, default=None)
-        untouched = launch.key not in world.stopped_at and last and last.name not in world.vertex.deleted
+        steered = launch.key in world.stopped_at or launch.key in world.cancelled
+        untouched = not steered and last and last.name not in world.vertex.deleted
         if (
             lost
             and untouched
@@ -122,6 +123,9 @@ def in_the_end(world: World) -> Iterator[Violation]:
             and not launch.entry.scheduler
         ):
             yield Violation("a launch ended though only its machines were missing", last.name)
+    for launch in closed.values():
+        if launch.key in world.cancelled and launch.entry.wish is None:
+            yield Violation("a cancel was lost", launch.key)
     for key in world.requests:
         if key in world.dead_letters or key not in closed:
             yield Violation("a request was lost", key)

@@ -132,10 +132,14 @@ class Agents:
     def __init__(self, cross: Cross) -> None:
         self.cross = cross
 
+    def read(self) -> AgentNote | None:
+        """Return the note, or None."""
+        found = self.cross(Call("ledger", "ledger.read", self.NAME, lambda w: w.bucket.read(self.NAME)))
+        return replace(found[1], generation=found[0]) if found else None
+
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease by compare-and-swap; None where somebody else holds it or was quicker."""
-        found = self.cross(Call("ledger", "ledger.read", self.NAME, lambda w: w.bucket.read(self.NAME)))
-        note = replace(found[1], generation=found[0]) if found else AgentNote(holder)
+        note = self.read() or AgentNote(holder)
         if note.lease_until and note.lease_until > now and note.holder != holder:
             return None
         try:

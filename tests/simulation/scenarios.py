@@ -79,6 +79,21 @@ def _stop(world: World) -> None:
     _at(world, 40, "stop is pressed", _press)
 
 
+def _cancel(script: str, seconds: float) -> Callable[[World], None]:
+    def begin(world: World) -> None:
+        world.enqueue("a", script)
+        _at(world, seconds, "the launch is cancelled with the command", _cancel_now)
+
+    return begin
+
+
+def _cancel_now(world: World) -> None:
+    """Cancel the launch as soon as there is one and no submit claims it: so long the command waits."""
+    world.cancel_all()
+    if not world.cancelled and not any(world.launches("closed")):
+        _at(world, 5, "the command tries again", _cancel_now)
+
+
 def _stop_early(world: World) -> None:
     world.enqueue("a", "goes on")
     world.prepare_run("a")
@@ -195,6 +210,12 @@ SCENARIOS = {
     "stopped": Scenario(_stop),
     "stopped before it is launched": Scenario(_stop_early),
     "stopped and then preempted": Scenario(_stop_preempted),
+    "cancelled": Scenario(_cancel("goes on", 40)),
+    "cancelled before it is launched": Scenario(_cancel("goes on", 0.5)),
+    "cancelled while it trains": Scenario(_cancel("trains", 20)),
+    "cancelled and then preempted": Scenario(_cancel("preempted once", 40)),
+    "cancelled on a ladder": Scenario(_cancel("finds machines elsewhere", 40), ladder=LADDER),
+    "cancelled without an answer": Scenario(_cancel("goes on", 45), outages=(LOST_CREATE,)),
     "people at any time": Scenario(_sweep_s_run, people=True),
     "another agent": Scenario(_compete),
     "removed": Scenario(_remove),

@@ -40,6 +40,7 @@ BEFORE: dict[Fault | None, Callable[[World], object]] = {  # what happens before
     Fault.STOPPED: World.stop_all,
     Fault.REMOVED: World.remove_all,
     Fault.DELETED: World.delete_all,
+    Fault.CANCELLED: World.cancel_all,
     Fault.FORGOTTEN: lambda world: world.wandb.forget(),
 }
 
@@ -254,6 +255,8 @@ class Simulation:
         until = entry.lease_until if entry and entry.state is State.SUBMITTING else None
         if entry is None or until is None or until <= self.world.now + LATE or str(entry.attempt) != attempt:
             self._violated(Violation("a create without a claim that outlasts it", call.about))
+        if key in self.world.cancelled:
+            self._violated(Violation("a create of a cancelled launch", call.about))
 
     def _reach(self, process: Process, call: Call, fault: Fault | None, line: str) -> None:
         """Let a call have its effect, after the time that it takes."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.core.intake import from_item, from_request
 from shared.core.jobstate import phase_of
-from shared.core.launch import Launch, RunPath
+from shared.core.launch import Launch, RunPath, State, Wish
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import AgentNote
 from shared.core.scheduler import SCHEDULER_URI
@@ -79,6 +79,7 @@ class World:
     requests: dict[str, Request] = field(default_factory=dict)  # by launch key
     scripts: dict[str, str] = field(default_factory=dict)  # by launch key
     stopped_at: dict[str, datetime] = field(default_factory=dict)  # by launch key
+    cancelled: frozenset[str] = frozenset()  # launch keys that a person has cancelled with the command
     dead_letters: tuple[str, ...] = ()
     wrongs: tuple[str, ...] = ()  # jobs that were cancelled while they only waited for quota
     leaks: tuple[str, ...] = ()
@@ -97,6 +98,7 @@ class World:
             dict(self.requests),
             dict(self.scripts),
             dict(self.stopped_at),
+            self.cancelled,
             self.dead_letters,
             self.wrongs,
             self.leaks,
@@ -158,6 +160,7 @@ class World:
 
     def forget_request(self) -> None:
         """Delete all records of requests by hand, closed ones too, and let their publishers repeat them."""
+        self.cancelled -= self.requests.keys()
         for key, request in self.requests.items():
             self.bucket.delete(f"open/{key}")
             self.bucket.delete(f"closed/{key}")
@@ -207,6 +210,15 @@ class World:
             if run in self.wandb.runs and self.wandb.runs[run].started:
                 self.wandb.show(run, "crashed")
 
+    def cancel_all(self) -> None:
+        """Cancel every launch, as the command does: by compare-and-swap, and never in a claim."""
+        for name, (generation, content) in list(self.bucket.objects.items()):
+            if not (name.startswith("open/") and isinstance(content, Launch)):
+                continue
+            if content.entry.state is not State.ENDED and not content.entry.claimed(self.now):
+                self.bucket.write(name, content.asked(Wish("cancel", "ana", self.now)), generation)
+                self.cancelled |= {content.key}
+
     def stop_all(self) -> None:
         """Press stop on every run that there is."""
         for item in list(self.wandb.everything()):
@@ -250,7 +262,7 @@ class World:
         if name in self.vertex.jobs and name not in self.vertex.deleted:
             job = self.vertex.jobs[name]
             if not phase_of(job.state).ended and job.state != "JOB_STATE_CANCELLING":
-                if job.state == "JOB_STATE_QUEUED" and job.key not in self.stopped_at:
+                if job.state == "JOB_STATE_QUEUED" and job.key not in {*self.stopped_at, *self.cancelled}:
                     self.wrongs += (job.name,)
                 self.vertex.put(name, "JOB_STATE_CANCELLING", self.now)
                 end = Step(CANCELLING, "JOB_STATE_CANCELLED", "killed")

@@ -192,6 +192,8 @@ TABLE: list[tuple[str, Entry, Observed, type[Decision]]] = [
     ("its own failure, which names a stockout", SUBMITTED,
      Observed(job=job("FAILED", error=f"{OWN} {STOCKOUT}", started_at=ago(minutes=4)), run=CRASHED), Finish),
     ("Vertex AI replaces machines that were taken away", SUBMITTED,
+     Observed(job=job("PENDING", created_at=ago(hours=9), started_at=ago(hours=8)), run=RUNNING), Note),
+    ("and its start is recorded", replace(SUBMITTED, started_at=ago(hours=8)),
      Observed(job=job("PENDING", created_at=ago(hours=9), started_at=ago(hours=8)), run=RUNNING), NoAction),
     ("pending for too long, and the ladder goes on", replace(SUBMITTED, cancel_reason="pending", climbs=True),
      Observed(job=job("CANCELLED")), Wait),

@@ -1,21 +1,28 @@
 """The deployment that a command looks at, in the cloud or on this machine, and its options."""
 
-import json
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
-from pathlib import Path
 from typing import Any
 
 import click
 
 from deploy.cloud.names import Names
+from deploy.exit_codes import CouldNotSee
+from deploy.local.record import FOLDER, find
+from deploy.operate.fleet.permission import grant
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
+from shared.core.console import console_link
+from shared.core.entry import Entry, RunPath
+from shared.core.errors import Conflict, Denied, LaunchError, Retry
+from shared.core.launch import Launch
 from shared.core.ports import AgentNote
 
-STACK = Path(".stack/stack.json")  # written by `make up`: {"pid": 1, "environment": {…}}
+CLOUD = "https://api.wandb.ai"
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,38 @@ class Target:
         """Return the time of the ledger's clock."""
         return self.ledger.now()
 
+    def launch(self, entry: Entry) -> Launch | None:
+        """Read the whole record of a launch, open or closed; None if it is gone meanwhile.
+
+        Raises:
+            UnreadableRecord: this version cannot read it.
+        """
+        return self.ledger.read_closed(entry.key) or self.ledger.read(entry.key)
+
+    def run_url(self, run: RunPath) -> str:
+        """Return the address of a run's page in W&B."""
+        return f"{self.wandb_url}/{run.entity}/{run.project}/runs/{run.run_id}"
+
+    def job_url(self, job_name: str) -> str:
+        """Return the address of a job's page: in Google's console, or its log on this machine."""
+        if not self.local:
+            return console_link(job_name)
+        number = job_name.rpartition("/")[2]
+        return f"{os.environ.get('VERTEX_ENDPOINT', '')}/standin/jobs/{number}/log"
+
+    @cached_property
+    def wandb_url(self) -> str:
+        """Return the address of W&B's pages, as W&B's client derives it from that of the API."""
+        url = self.note.base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
+        pages = "://" if "://api.wandb." in url else "://app."
+        return url.rstrip("/").replace("://api.", pages)
+
 
 def target_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that find a deployment; the command receives a `Target`.
 
-    Without a project, the running stack of `make up` in this folder is the target.
+    Without a project, or with the local one, the running stack of `make up` is the target. Errors
+    of the ledger end the command with their fix.
     """
 
     @click.option(
@@ -87,33 +121,50 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_target(
         project: str, region: str, name: str, bucket: str, agent_name: str, **others: Any
     ) -> None:
-        stack = {} if project else running_stack()
+        record = find()
+        stack = record.environment if record and project in ("", record.project) else {}
+        if (folder := os.environ.get(FOLDER)) and not stack:
+            why = f"is not {project}" if record else "has ended"
+            raise click.UsageError(
+                f"this shell has the variables of the stack in {folder}, which {why}: "
+                "use another shell"
+            )
         os.environ.update(stack)
         project = project or stack.get("GOOGLE_CLOUD_PROJECT", "")
         if not project:
             raise click.UsageError(
-                "--project is missing, and no stack of `make up` runs in this folder: "
+                "--project is missing, and no stack of `make up` runs here: "
                 "add --project=PROJECT, or run `make up`"
             )
         os.environ.setdefault("GOOGLE_CLOUD_PROJECT", project)  # for Google's clients
+        logging.getLogger().addHandler(logging.NullHandler())  # the functions' lines are for logs
         target = Target(
             project,
             region or stack.get("VERTEX_LOCATION", ""),
             name,
             bucket or stack.get("LEDGER_BUCKET", "") or Names(project, region, name).ledger_bucket,
-            agent_name or stack.get("LAUNCH_AGENT_NAME", "") or name,
+            agent_name or stack.get("LAUNCH_AGENT_NAME", "") or _agent_name(name, stack),
             local=bool(stack),
         )
-        command(target, **others)
+        with explained(target):
+            command(target, **others)
 
     return with_target
 
 
-def running_stack(record: Path = STACK) -> dict[str, str]:
-    """Return the environment of the stack that runs in this folder; empty if none runs."""
+@contextmanager
+def explained(target: Target) -> Iterator[None]:
+    """Turn errors of the ledger into messages with a fix."""
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        os.kill(found["pid"], 0)  # raises if no such process runs
-    except (OSError, ValueError):
-        return {}
-    return dict(found["environment"])
+        yield
+    except Denied as exc:
+        raise click.ClickException(grant(exc, target.bucket_name, target.project)) from exc
+    except (Retry, Conflict) as exc:
+        raise CouldNotSee(str(exc)) from exc
+    except LaunchError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _agent_name(name: str, stack: dict[str, str]) -> str:
+    """Return the name of the agent's record if nothing names it: a stack keeps the default."""
+    return "vertex-launch" if stack else name

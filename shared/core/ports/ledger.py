@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.core.entry import Entry
 from shared.core.launch import Launch
+from shared.core.pause import Pause
 from shared.core.record import Record
 
 Clock = Callable[[], datetime]  # the time now, aware, in UTC
@@ -81,14 +82,27 @@ class AgentNote(Record):
     missing: tuple[str, ...] = ()
     failures: int = 0  # consecutive calls in which W&B did not confirm this agent
     stopped: bool = False  # by `agent stop`: poll pops no item
+    paused: tuple[Pause, ...] = ()  # by `pause`
     polled_at: datetime | None = None  # the last call of poll
     why_not: str = ""  # why that call popped no item
+    # max_jobs, max_schedulers and max_queued as that call knew them; -1: no limit
+    limits: Mapping[str, int] = field(default_factory=dict)
     lease_until: datetime | None = None
     generation: int = field(default=0, compare=False)
 
 
 class AgentBook(Protocol):
-    """The agent's note, and the lease that keeps two polls from working at the same time."""
+    """The agent's note, and the lease that keeps two polls from working at the same time.
+
+    Every method raises Retry if the bucket cannot be reached, and Denied without permission.
+    """
+
+    def read(self) -> AgentNote | None:
+        """Return the note, or None; an unreadable note counts as an empty one.
+
+        Raises:
+            NewerRecord: this version may not read it.
+        """
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease and return the note; None if another poll holds the lease."""
