@@ -395,6 +395,7 @@ def test_alerts_wait_for_new_metrics(cloud: Cloud) -> None:
         ("1 3", "projects/p1/notificationChannels/3 does not exist"),
         ("me@example.com", "has 'me@example.com': write ids, or names such as projects/p1/notificationChannels/ID"),
         ("projects/p1/alertPolicies/1", "write ids, or names"),
+        ("projects/p2/notificationChannels/1", "belongs to another project. Alerts of p1 use channels of p1"),
     ],
 )
 def test_an_unknown_channel_is_an_error(cloud: Cloud, given: str, says: str) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 
 import flask
 import pytest
-from functions.status.closing import close
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.monitoring.files import ALERTS, DASHBOARDS, HERE, METRICS, rendered
 from functions.poll.report import Report as PollReport
+from functions.status.closing import close
 from functions.status.report import Report as StatusReport
 from shared.answer import answer
 from shared.core.errors import KeyRefused, Reject, Retry
@@ -243,6 +243,15 @@ def test_what_does_not_pass_by_itself_is_an_error() -> None:
     named = set(EVENT.findall(text[text.index("one_of") :]))
     assert len(named) > 5
     assert {LINES[event].split()[0] for event in named} == {"ERROR"}
+
+
+def test_the_page_counts_the_conditions() -> None:
+    """Google may charge for each."""
+    count = sum(len(alert["conditions"]) for alert in rendered(ALERTS, DEPLOYMENT))
+    page = (PAGES / "monitor-a-deployment.md").read_text(encoding="utf-8")
+    assert f"this version has {count} conditions" in page
+    pages = {path.stem for path in HERE.glob(ALERTS)}
+    assert set(re.findall(r"^\| \[.+\]\(alert-([a-z-]+)\.md\)", page, re.MULTILINE)) == pages
 
 
 def test_each_metric_is_used() -> None:
