@@ -1,7 +1,9 @@
 """`vertex-launch up`: keep the stack for your own jobs, or practise on a bad day."""
 
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 import requests
@@ -120,12 +122,17 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
     problems: list[str] = []
 
     def put() -> None:
-        ids = {}
+        ids: dict[str, str] = {}
         try:
-            for job in day.items_in(stack.folder):
-                enqueue(stack, job, PROJECT)
-                ids[job.name] = _item_of(stack, job.name)
-                show(f"  vertex-launch why {ids[job.name]}   # {job.name}")
+            for group in day.groups_in(stack.folder):
+                while ids and not any(item["warning"] for item in _items(stack)):
+                    time.sleep(0.5)
+                enqueue(stack, group, PROJECT)
+                names = {item["id"]: item["run_spec"].get("name") for item in _items(stack)}
+                for item, name in names.items():
+                    if name not in ids:
+                        ids[name] = item
+                        show(f"  vertex-launch why {item}   # {name}")
             end = day.end_in(stack.folder, stack.ports.url("vertex"), ids)
             show(f"\nTo end the bad day:\n\n  {end}")
         except (NotStartedError, requests.RequestException, OSError) as exc:
@@ -140,7 +147,7 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
     return problems
 
 
-def _item_of(stack: Stack, name: str) -> str:
-    """Return the id of an item in W&B."""
-    found = requests.get(f"{stack.ports.url('wandb')}/standin/items", timeout=10).json()
-    return next(str(item["id"]) for item in found if item["run_spec"].get("name") == name)
+def _items(stack: Stack) -> list[dict[str, Any]]:
+    """Return the items of W&B's queues."""
+    found = requests.get(f"{stack.ports.url('wandb')}/standin/items", timeout=10)
+    return list(found.json())

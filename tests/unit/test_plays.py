@@ -36,11 +36,12 @@ def test_the_functions_and_stand_ins_accept_it(name: str, tmp_path: Path, monkey
     for server, words in play.options.items():
         COMMANDS[server].make_context(server, ["--port", "1", *words])
     store = ImageStore(IMAGES)
-    for job in play.items_in(tmp_path):
+    jobs = [job for group in play.groups_in(tmp_path) for job in group]
+    for job in jobs:
         assert job.made_of or job.image == "played" or store.find(f"local/{job.image}:latest")
         assert job.image != "played" or part_of({"WANDB_CONFIG": json.dumps(job.config)})
-    assert 2 <= len(play.items) <= 3
-    assert "{" not in play.end_in(tmp_path, "", {job.name: "" for job in play.items}).replace('{"location', "")
+    assert 2 <= len(jobs) <= 3
+    assert "{" not in play.end_in(tmp_path, "", {job.name: "" for job in jobs}).replace('{"location', "")
 
 
 def test_the_code_of_the_slow_build_waits_for_a_file(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_the_code_of_the_slow_build_waits_for_a_file(tmp_path: Path) -> None:
     folder.mkdir()
     play = PLAYS["slow-build"]
     play.prepare(folder)
-    assert play.items_in(folder)[0].made_of[:2] == ("code", str(folder / CODE))
+    assert play.groups_in(folder)[0][0].made_of[:2] == ("code", str(folder / CODE))
     touch, file = shlex.split(play.end_in(folder, "http://vertex", {}))
     assert (touch, file) == ("touch", str(folder / FINISH))
     assert shlex.quote(file) in (folder / CODE / "Dockerfile.wandb").read_text()
