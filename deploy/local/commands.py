@@ -62,7 +62,7 @@ def demo(folder: Path, timeout: int, keep: bool) -> None:
     end_in_order()
     console = Console()
     try:
-        with in_one_line(folder), holding(folder):
+        with in_one_line(folder), holding(folder, 'make demo ARGS="--folder FOLDER"'):
             make_room(folder)
             _run(folder, timeout, console, keep=keep)
     except KeyboardInterrupt:
@@ -199,14 +199,14 @@ def in_one_line(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def holding(folder: Path, another: str) -> Iterator[None]:
     """Lock the folder of this run; if a stack is up in it, report that one instead."""
     try:
         with held(folder):
             yield
     except HeldError as exc:
         record = running(folder)
-        raise click.ClickException(already_up(record)) if record else exc from None
+        raise click.ClickException(already_up(record, another)) if record else exc from None
 
 
 def make_room(folder: Path) -> None:

@@ -125,8 +125,11 @@ def running(folder: Path) -> Record | None:
         return None
 
 
-def already_up(record: Record, beside: str = "--folder FOLDER --port-base BASE") -> str:
-    """Return what to tell somebody who starts a second stack: the first one, and what to do."""
+def already_up(record: Record, another: str) -> str:
+    """Return the message for somebody who starts a second stack: the first one, and what to do.
+
+    `another` is the command that starts one beside it.
+    """
     folder = shlex.quote(record.folder)
     lines = [
         f"a stack is up already in {record.folder} (process {record.pid}, since "
@@ -134,7 +137,7 @@ def already_up(record: Record, beside: str = "--folder FOLDER --port-base BASE")
         *(f"  {name}: {address}" for name, address in record.pages.items()),
         f"Use it:        . {folder}/{SCRIPT}",
         f"End it:        kill {record.pid}",
-        f'Start another: make up ARGS="{beside}"',
+        f"Start another: {another}",
     ]
     return "\n".join(lines)
 

@@ -76,21 +76,22 @@ def up(folder: Path, port_base: int, every: float, build: bool, play: str | None
     day = PLAYS[play] if play else GOOD_DAY
     settings = DEMO_SETTINGS | (BUILDING if build else {}) | day.settings_in(folder)
     try:
-        with in_one_line(folder), holding(folder):
+        with in_one_line(folder):
             ports = Ports.above(port_base)
             _check_ports(ports, build or day.builds)
-            make_room(folder)
-            console.print("Starting …")
-            day.prepare(folder)
-            wandb, vertex = (day.options.get(server, ()) for server in ("wandb", "vertex"))
-            stack = Stack(
-                folder, ports, settings, every, wandb_options=wandb, vertex_options=vertex
-            )
-            with stack:
-                record = Record.of(stack)
-                record.write()
-                instruct(record, console)
-                serve(stack, _begin(day, stack, console))
+            with holding(folder, _another()):
+                make_room(folder)
+                console.print("Starting …")
+                day.prepare(folder)
+                wandb, vertex = (day.options.get(server, ()) for server in ("wandb", "vertex"))
+                stack = Stack(
+                    folder, ports, settings, every, wandb_options=wandb, vertex_options=vertex
+                )
+                with stack:
+                    record = Record.of(stack)
+                    record.write()
+                    instruct(record, console)
+                    serve(stack, _begin(day, stack, console))
     except KeyboardInterrupt:
         console.print("Ended.")
 
@@ -105,16 +106,20 @@ def _check_ports(ports: Ports, build: bool) -> None:
     found = taken(numbers)
     if not found:
         return
-    fix = f"--port-base {free_base()}"
     stacks = {holder.stack for holder in found.values()}
     other = stacks.pop() if len(stacks) == 1 else None
     if other and (record := running(other)):
-        raise click.ClickException(already_up(record, f"--folder FOLDER {fix}"))
+        raise click.ClickException(already_up(record, _another()))
     named = ", ".join(f"{numbers[name]} ({name}) by {holder}" for name, holder in found.items())
     raise click.ClickException(
         f"these ports are taken: {named}. Nothing was changed. End that process, or choose other "
-        f'ports: make up ARGS="{fix}"'
+        f'ports: make up ARGS="--port-base {free_base()}"'
     )
+
+
+def _another() -> str:
+    """Return the command that starts another stack beside a running one."""
+    return f'make up ARGS="--folder FOLDER --port-base {free_base()}"'
 
 
 def _begin(day: Play, stack: Stack, console: Console) -> list[str]:

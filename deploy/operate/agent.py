@@ -58,9 +58,8 @@ def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, act
     Example:
       vertex-launch agent stop --project=my-project --region=us-central1
     For the stack of `make up`:
-      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
-      vertex-launch agent --project=local-project --region=us-central1 \\
-        --bucket=launch-ledger --agent-name=vertex-launch
+      . .stack/env
+      vertex-launch agent
 
     Exit codes: 1 if the record cannot be read or written; 4 if the bucket does not answer, or if
     a poll runs for longer than --wait.

@@ -66,10 +66,8 @@ def dead_letters(
       vertex-launch dead-letters --project=my-project --region=us-central1
       vertex-launch dead-letters --replay --project=my-project --region=us-central1
     For the stack of `make up`:
-      export PUBSUB_EMULATOR_HOST=127.0.0.1:7002
-      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
-      vertex-launch dead-letters --project=local-project --region=us-central1 \\
-        --ledger=launch-ledger
+      . .stack/env
+      vertex-launch dead-letters
 
     Exit codes: 1 if a message that you named does not exist or stays, or if a permission or a
     resource is missing; 4 if Pub/Sub or the ledger does not answer.
