@@ -107,7 +107,7 @@ class Outcomes:
     def failed(self, launch: Launch, why: Exception) -> Settled:
         """Count a failure that is not the request's; the last allowed one ends the launch."""
         failures = launch.entry.failures + 1
-        if failures >= self.timings.max_failures:
+        if failures >= self.timings.max_failures and not launch.entry.wish:
             reason = f"not launched after {failures} attempts; the last error: {why}"
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
         event = "launch.denied" if isinstance(why, Denied) else "launch.retry"

@@ -24,6 +24,7 @@ __all__ = [
     "check_item",
     "from_item",
     "from_request",
+    "named",
     "restored",
     "storable",
 ]
@@ -89,7 +90,8 @@ def from_request(request: Request, now: datetime) -> Launch:
     if problem and queue and not (_fits(queue.entity) and _fits(queue.name)):
         queue = None
     first = _first(request.launch_key, queue, "", spec, now, request.source, problem)
-    return replace(first, idempotency_key=request.idempotency_key)
+    reply = request.reply or {}
+    return replace(first, idempotency_key=request.idempotency_key, reply=reply)
 
 
 def restored(launch: Launch) -> Launch:
@@ -101,7 +103,15 @@ def restored(launch: Launch) -> Launch:
     entry, spec = launch.entry, launch.run_spec
     resumes = max(entry.resumes, IndexFields.read(spec).resumes)
     scheduler = entry.scheduler or (entry.from_queue and is_scheduler(spec, entry.queue))
-    return replace(launch, entry=replace(entry, resumes=resumes, scheduler=scheduler))
+    return named(replace(launch, entry=replace(entry, resumes=resumes, scheduler=scheduler)))
+
+
+def named(launch: Launch) -> Launch:
+    """Return a launch with the names that a listing shows; an older version has not kept them."""
+    if launch.entry.source:
+        return launch
+    names = _names_of(launch.run_spec, launch.source, frozenset(secrets_in(launch.run_spec)))
+    return replace(launch, entry=replace(launch.entry, **names))
 
 
 def check_item(run_spec: Mapping[str, Any], queue: Queue) -> None:
@@ -168,15 +178,23 @@ def _first(
         resumes=fields.resumes,
         scheduler=bool(item_id) and queue is not None and is_scheduler(spec, queue),
         own_key=fields.own_key,
-        name=redacted(printable(_text(spec.get("name"))), secrets),
-        author=redacted(printable(_text(spec.get("author"))), secrets),
-        source=redacted(printable(source), secrets),
+        **_names_of(spec, source, secrets),
     )
     launch = Launch(entry, spec, source=source).happened(EventType.QUEUED, now)
     if not problem:
         return launch
     problem = redacted(printable(problem), secrets)
     return launch.end(Outcome.REJECTED, shown(problem, _PROBLEM), now)
+
+
+def _names_of(spec: Mapping[str, Any], source: str, secrets: frozenset[str]) -> dict[str, Any]:
+    """Return the names that a listing shows, without secrets."""
+    texts = {
+        "name": _text(spec.get("name")),
+        "author": _text(spec.get("author")),
+        "source": source,
+    }
+    return {name: redacted(printable(text), secrets) for name, text in texts.items()}
 
 
 def _text(value: object) -> str:

@@ -68,6 +68,7 @@ class Launch(Record):
     source: str = "wandb"  # or the name of the publishing system
     idempotency_key: str = ""  # of a request
     digest: str = ""  # of a request's content, as it was first published
+    reply: dict[str, str] = field(default_factory=dict)  # of a request: attributes of its events
     searched: bool = False  # of a request: no job of an earlier record was found
     reason: str = ""
     history: tuple[Attempt, ...] = ()
@@ -131,6 +132,10 @@ class Launch(Record):
             return self
         began = replace(self, entry=replace(self.entry, started_at=at))
         return began.happened(EventType.RUNNING, at)
+
+    def asked(self, wish: Wish) -> "Launch":
+        """Return this launch with what a person asked for; the first wish stays."""
+        return self if self.entry.wish else replace(self, entry=replace(self.entry, wish=wish))
 
     def tell(self, notice: str) -> "Launch":
         """Return this launch with a notice for its author; an unchanged notice is sent once."""

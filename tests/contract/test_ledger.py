@@ -1,5 +1,6 @@
 """One suite for the ledger and the agent's book: the one in memory and the one in a GCS bucket."""
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from deploy.local.servers.gcs.limits import metadata_bytes
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.adapters.gcs.bucket import Bucket
 from shared.adapters.gcs.index import MOST, entry_of, held_by_record, metadata_of
+from shared.core.entry import BOUNDS
 from shared.core.errors import Conflict
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State, Wish
-from shared.core.ports import AgentBook, Ledger
+from shared.core.ports import Ledger
 from shared.core.shortage import Shortage
 from tests.contract.gcs import fresh_bucket, limited_gcs
 from tests.contract.launches import NOW, a_launch, ended
@@ -40,7 +42,7 @@ def ledger(request: pytest.FixtureRequest, server: str) -> Ledger:
 
 
 @pytest.fixture(params=["memory", "gcs"])
-def book(request: pytest.FixtureRequest, server: str) -> AgentBook:
+def book(request: pytest.FixtureRequest, server: str) -> Any:
     """Return each implementation, empty."""
     return InMemoryAgentBook() if request.param == "memory" else GcsAgentBook(fresh_bucket(server), "vertex-launch")
 
@@ -204,10 +206,20 @@ def test_every_field_of_an_entry_survives_the_bucket(server: str, entry: Entry) 
     assert metadata_bytes(metadata_of(entry)) <= MOST - 200, "with room for the token of who writes it"
 
 
-@pytest.mark.parametrize("character", ["x", '"', "\x01", "ä", "€", "🐈", "%"])
-def test_metadata_has_room_at_every_length(character: str) -> None:
-    """Just below the border, too, there is room for the writer's token; a text that fits stays in the metadata."""
-    entries = [replace(a_launch().entry, item_id=character * length) for length in range(0, 8_192, 13)]
+ALPHABETS = {  # each too large for a compression to shorten a random text much
+    "plain": [chr(number) for number in range(0x20, 0x7F)],
+    "control": [chr(number) for number in (*range(0x20), *range(0x7F, 0xA0), *map(ord, '"%\\'))],
+    "two bytes": [chr(number) for number in range(0x100, 0x7FF)],
+    "three bytes": [chr(number) for number in range(0x4E00, 0x9FFF)],
+    "four bytes": [chr(number) for number in range(0x1F300, 0x1F600)],
+}
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS.values(), ids=ALPHABETS)
+def test_metadata_has_room_at_every_length(alphabet: list[str]) -> None:
+    """Just below each border, too, there is room for the writer's token; an entry that fits stays in the metadata."""
+    text = "".join(random.Random(1).choices(alphabet, k=9_000))  # noqa: S311 - any text
+    entries = [replace(a_launch().entry, item_id=text[:length]) for length in range(0, 9_000, 13)]
     written = [metadata_of(entry) for entry in entries]
     assert max(map(metadata_bytes, written)) <= MOST - 200
     listed = [metadata for metadata in written if not held_by_record(metadata)]
@@ -215,12 +227,54 @@ def test_metadata_has_room_at_every_length(character: str) -> None:
     assert 0 < len(listed) < len(written)
 
 
+HOSTILE = "".join(random.Random(2).choices(ALPHABETS["four bytes"], k=300))  # noqa: S311 - any text
+LONGEST = HOSTILE[:64]  # 256 bytes
+
+
+def test_the_index_has_room_for_any_names() -> None:
+    """With every field at its longest, in four-byte characters that no compression shortens."""
+    numbers = dict.fromkeys(("attempt", "failures", "waits", "broken", "resumes", "events", "announced"), 1_000_000)
+    moment = NOW.replace(microsecond=123_456)
+    times = {field.name: moment for field in fields(Entry) if field.name.endswith(("_at", "_since", "_until"))}
+    flags = dict.fromkeys(("climbs", "unanswered", "own_key", "scheduler", "noticed", "report_owed"), True)
+    place = "projects/p23456789012345678901234567890/locations/northamerica-northeast1"
+    shared: dict[str, Any] = {**dict.fromkeys(BOUNDS, HOSTILE), **numbers, **times, **flags}
+    entry = Entry(
+        "k" + "b" * 26,
+        State.SUBMITTED,
+        run=RunPath(LONGEST, LONGEST, LONGEST),
+        queue_entity=LONGEST,
+        queue_name=LONGEST,
+        item_id="UnVuUXVldWVJdGVtOjEyMzQ1Njc4OTA=" * 2,
+        parent=place,
+        build=f"{place}/builds/12345678-1234-1234-1234-123456789012",
+        job_name=f"{place}/customJobs/1234567890123456789",
+        short_of=Shortage.STOCKOUT,
+        outcome=Outcome.SUCCEEDED,
+        retries="k" + "c" * 26,
+        wish=Wish("cancel", "x" * 100 + "@example.com", moment),
+        **shared,
+    )
+    metadata = metadata_of(entry, needs=2)
+    assert not held_by_record(metadata)
+    assert metadata_bytes(metadata) <= MOST - 200
+    assert entry_of(metadata) == entry
+    assert {field.name for field in fields(entry) if not getattr(entry, field.name)} == {"unknown"}
+
+
+@pytest.mark.parametrize("packed", ["!", "é", "eJw", "eJyLjgUAARUAuQ", "eJyrBgAAfAB8"])
+def test_a_damaged_packed_entry_is_named(packed: str) -> None:
+    """Such as one that somebody edited; its launch keeps its slot."""
+    with pytest.raises(ValueError, match="packed: cannot be unpacked"):
+        entry_of({"entry": "in the record", "packed": packed})
+
+
 def test_the_generated_entries_have_every_field() -> None:
     """The property above leaves none out."""
     assert {field.name for field in fields(Entry)} - {"unknown"} == set(ENTRIES.wrapped_strategy.kwargs)  # type: ignore[attr-defined]
 
 
-def test_one_poll_holds_the_agents_lease(book: AgentBook) -> None:
+def test_one_poll_holds_the_agents_lease(book: Any) -> None:
     """Until it gives it back or its time is over; what it noted stays."""
     until = NOW + timedelta(seconds=75)
     note = book.take("a", NOW, until)
@@ -285,6 +339,7 @@ from deploy.local.servers.gcs.limits import metadata_bytes
 from deploy.local.servers.gcs.server import make_bucket
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.gcs.index import IN_RECORD, MOST, metadata_of
+from shared.core.entry import BOUNDS
 from shared.core.errors import Conflict
 from shared.core.launch import State
 bucket, who, threads, keys = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.launch import Entry, Outcome, State
+from shared.core.launch import Entry, Event, Outcome, State
 from shared.core.ports import Job
 from tests.simulation.scripts import AGAIN
 from tests.simulation.wandb import Item
@@ -30,6 +30,7 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
     """Yield what is wrong now."""
     yield from _jobs(world)
     yield from _items(world)
+    yield from _events(world)
     opened = {launch.key: launch.entry for launch in world.launches("open") if launch.entry.state is not State.ENDED}
     ours = [item for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
     schedulers = sorted(item.id for item in ours if opened[item.key].scheduler)
@@ -81,6 +82,19 @@ def _items(world: World) -> Iterator[Violation]:
             yield Violation("closed before its report", item.id)
 
 
+def _events(world: World) -> Iterator[Violation]:
+    """Yield what is wrong with the events of the topic: a reader keeps one of each id, and it may be any."""
+    told: dict[str, set[Event]] = {}
+    for name, event in world.announced:
+        told.setdefault(name.partition("/")[0], set()).add(event)
+    theirs = {item.key: item.id for item in world.wandb.everything() if item.acker == "them"}
+    for key in told.keys() & theirs:
+        yield Violation("an event of a launch that is not ours", theirs[key])
+    for launch in world.launches("closed"):
+        if told.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
+            yield Violation("the events that readers keep are not the history of the launch", launch.key)
+
+
 def _may_be_followed(world: World, job: Job) -> bool:
     """Tell whether a launch may have another job after this one.
 
@@ -112,7 +126,8 @@ def in_the_end(world: World) -> Iterator[Violation]:
     for launch in closed.values():
         lost = launch.entry.outcome is Outcome.FAILED and launch.entry.resumes < MAX_RESUMES
         last = max((job for job in world.vertex.jobs.values() if job.key == launch.key), key=_attempt, default=None)
-        untouched = launch.key not in world.stopped_at and last and last.name not in world.vertex.deleted
+        steered = launch.key in world.stopped_at or launch.key in world.cancelled
+        untouched = not steered and last and last.name not in world.vertex.deleted
         if (
             lost
             and untouched
@@ -122,6 +137,9 @@ def in_the_end(world: World) -> Iterator[Violation]:
             and not launch.entry.scheduler
         ):
             yield Violation("a launch ended though only its machines were missing", last.name)
+    for launch in closed.values():
+        if launch.key in world.cancelled and launch.entry.wish is None:
+            yield Violation("a cancel was lost", launch.key)
     for key in world.requests:
         if key in world.dead_letters or key not in closed:
             yield Violation("a request was lost", key)
@@ -165,6 +183,13 @@ def _needs_slot(world: World, entry: Entry) -> bool:
     ended = [job.updated_at or job.created_at for job in world.vertex.jobs.values() if job.key == entry.key]
     judged = bool(ended) and entry.state is State.SUBMITTED and max(ended) + VERDICT < world.now
     return item is not None and not item.problem and item.state != "PENDING" and not judged
+
+
+def works(world: World) -> bool:
+    """Tell whether work goes on that keeps a deployment warm."""
+    pending = any(job.state in ("JOB_STATE_PENDING", "JOB_STATE_CANCELLING") for job in world.vertex.alive())
+    stopping = any(launch.entry.cancel_reason or launch.entry.stop_seen_at for launch in world.launches("open"))
+    return bool(pending or stopping)
 
 
 def left(world: World) -> str:

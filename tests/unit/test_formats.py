@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from shared.adapters.gcs import bucket, index
-from shared.core import message, record
+from shared.core import announcement, message, record
 from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import AgentNote, LearnedPace
 from shared.core.shortage import Shortage
@@ -39,11 +39,12 @@ def shape(schema: Any) -> Any:
 
 FORMATS: dict[str, Any] = {
     "launch": shape(TypeAdapter(Launch).json_schema()),
-    "index": [index.ESCAPED, index.IN_RECORD, bucket.WRITER, record.NEEDS],
+    "index": [index.ESCAPED, index.IN_RECORD, index.PACKED, bucket.WRITER, record.NEEDS],
     "enums": values(State, Outcome, Shortage),
     "pace": shape(TypeAdapter(LearnedPace).json_schema()),
     "note": shape(TypeAdapter(AgentNote).json_schema()),
     "message": shape(json.loads(message.schema())),
+    "event": shape(json.loads(announcement.schema())),
     "labels": sorted(job_labels(a_launch(), "agent")),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.pubsub_v1.types import ReceivedMessage
 
+from deploy.operate.plain import plain
 from shared.core.errors import NotAMessage
 from shared.core.message import Request, decode
 from shared.core.redaction import redacted
@@ -34,10 +35,10 @@ class DeadLetter:
     def description(self) -> str:
         """Return a short description."""
         if self.kind == "request":
-            return f"request of {_printable(self.source)}: {_printable(self.idempotency_key)}"
+            return f"request of {plain(self.source)}: {plain(self.idempotency_key)}"
         if self.kind:
             return f"ticket of launch {self.launch_key}"
-        return f"no message: {_printable(self.problem)}"
+        return f"no message: {plain(self.problem)}"
 
     @property
     def obstacle(self) -> str:
@@ -80,7 +81,7 @@ def read_dead_letter(received: ReceivedMessage) -> DeadLetter:
         published=_time(attributes.get("TopicPublishTime", "")) or dead_since,
         dead_since=dead_since,
         attempts=int(count) if count.isdecimal() else 0,
-        subscription=_printable(attributes.get("Subscription", "")),
+        subscription=plain(attributes.get("Subscription", "")),
         content=message.data,
         **_identity(message.data),
     )
@@ -103,8 +104,3 @@ def _time(text: str) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _printable(text: str) -> str:
-    """Return a text without secrets, and without control characters, which move the cursor."""
-    return "".join(each if each.isprintable() else "·" for each in redacted(text))

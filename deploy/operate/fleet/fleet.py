@@ -1,13 +1,20 @@
-"""All launches of a deployment, from one listing of the ledger, and the names that find one."""
+"""All launches of a deployment, from one listing of the ledger, and the launch that an ID names."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import click
+
+from deploy.operate.fleet.ids import KEY, names
 from deploy.operate.fleet.target import Target
+from deploy.operate.plain import plain
 from shared.core.entry import Entry
-from shared.core.message import launch_key
+from shared.core.errors import UnreadableRecord
 from shared.core.states import State
+
+SHOWN = 20  # launches of an ambiguous ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +33,18 @@ class Fleet:
         Raises:
             Retry, Denied: the ledger cannot be reached, or may not be read.
         """
-        now = target.now()
-        opened = target.ledger.list_open()
-        over = target.ledger.list_closed() if closed else None
-        unreadable = {**opened.unreadable, **(over.unreadable if over else {})}
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(target.ledger.list_closed) if closed else None
+            opened = target.ledger.list_open()
+            over = later.result() if later else None
+        ended = over.entries if over else ()
         # a launch that is closing is in both folders
-        keys = {entry.key for entry in over.entries} if over else set()
+        keys = {entry.key for entry in ended}
         still = [entry for entry in opened.entries if entry.key not in keys]
-        return cls(now, still, over.entries if over else (), unreadable)
+        keys |= {entry.key for entry in still}
+        problems = {**opened.unreadable, **(over.unreadable if over else {})}
+        unreadable = {key: why for key, why in problems.items() if key not in keys}
+        return cls(target.now(), still, ended, unreadable)
 
     @property
     def all(self) -> Iterator[Entry]:
@@ -45,17 +56,84 @@ class Fleet:
         """Return the launches that an ID names; several if it is ambiguous.
 
         An ID is a launch key, run id, item id, W&B URL of a run, `source/idempotency_key`, job
-        number or resource name, or a prefix of one. A whole name wins over prefixes.
+        number, resource name or console link, or a prefix of one. A whole name wins over prefixes.
         """
-        wanted = _names(text)
-        exact = [entry for entry in self.all if wanted & _ids(entry)]
-        if exact:
-            return exact
-        return [
-            entry
-            for entry in self.all
-            if any(name.startswith(part) for part in wanted if part for name in _ids(entry))
-        ]
+        wanted = names(text)
+        exact = [entry for entry in self.all if wanted.name(entry)]
+        return exact or [entry for entry in self.all if wanted.begin(entry)]
+
+    def unreadable_of(self, text: str) -> dict[str, str]:
+        """Return the problems of the unreadable records that an ID names, by launch key."""
+        wanted = names(text)
+        exact = {key: why for key, why in self.unreadable.items() if key in wanted.whole}
+        begun = wanted.start and {
+            key: why for key, why in self.unreadable.items() if key.startswith(wanted.start)
+        }
+        return exact or begun or {}
+
+
+def find_one(target: Target, text: str) -> Entry:
+    """Return the launch that an ID names.
+
+    Raises:
+        click.UsageError: the ID names several launches; the message lists them.
+        click.ClickException: it names none, or one whose record is unreadable.
+        Retry, Denied: the ledger cannot be reached, or may not be read.
+    """
+    if KEY.fullmatch(text.strip()):  # two reads instead of a listing
+        return _by_key(target, text.strip())
+    return _only(target, Fleet.read(target, closed=True), text)
+
+
+def find_each(target: Target, texts: Sequence[str]) -> list[Entry]:
+    """Return the launches that IDs name, each launch once, from one listing; raises as find_one."""
+    if len(texts) == 1:
+        return [find_one(target, texts[0])]
+    fleet = Fleet.read(target, closed=True)
+    found = [_only(target, fleet, text) for text in texts]
+    return list({entry.key: entry for entry in found}.values())
+
+
+def _only(target: Target, fleet: Fleet, text: str) -> Entry:
+    found = fleet.find(text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise click.UsageError(ambiguous(text, found, fleet.now))
+    if unreadable := fleet.unreadable_of(text):
+        lines = [f"{key}: {plain(why)}" for key, why in unreadable.items()]
+        raise click.ClickException("its record cannot be read:\n" + "\n".join(lines[:SHOWN]))
+    raise click.ClickException(
+        f"no launch has the ID {plain(text)!r}. Searched: {len(fleet.open)} open launches, and "
+        f"{len(fleet.closed)} that were closed in the last 30 days, in gs://{target.bucket_name}, "
+        "by launch key, run id, item id, current job and source/idempotency_key. An item that poll "
+        "has not popped is in W&B only."
+    )
+
+
+def _by_key(target: Target, key: str) -> Entry:
+    try:
+        launch = target.ledger.read_closed(key) or target.ledger.read(key)
+    except UnreadableRecord as exc:
+        raise click.ClickException(plain(exc)) from exc
+    if launch:
+        return launch.entry
+    raise click.ClickException(
+        f"no launch has the key {key}. Searched: open/{key} and closed/{key} in "
+        f"gs://{target.bucket_name}. A closed record is deleted after 30 days."
+    )
+
+
+def ambiguous(text: str, found: Sequence[Entry], now: datetime) -> str:
+    """Return the message about an ID that names several launches: it lists them."""
+    lines = [
+        f"  {entry.key}  {state_of(entry, now):<10}  {entry.opened_at:%Y-%m-%d %H:%M}  "
+        f"{plain(entry.name or entry.run.run_id)}"
+        for entry in found[:SHOWN]
+    ]
+    more = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    begin = f"{plain(text)!r} names {len(found)} launches; use the key of one:"
+    return "\n".join([begin, *lines, *more])
 
 
 def state_of(entry: Entry, now: datetime) -> str:
@@ -75,21 +153,10 @@ def state_of(entry: Entry, now: datetime) -> str:
     return "queued" if entry.state is State.QUEUED else "submitting"
 
 
-def _names(text: str) -> set[str]:
-    """Return the names that a text may stand for."""
-    text = text.strip()
-    path = text.partition("?")[0].partition("#")[0].rstrip("/")
-    last = path.rpartition("/")[2]
-    names = {text}
-    if "://" in text or "/customJobs/" in text:  # a page of W&B or Google, a resource name
-        return {last}
-    source, slash, key = text.partition("/")
-    if slash:
-        names.add(launch_key(f"request:{source}", key))
-    return names
-
-
-def _ids(entry: Entry) -> set[str]:
-    number = entry.job_name.rpartition("/")[2]
-    ids = {entry.key, entry.run.run_id, entry.item_id, number, entry.job_name}
-    return {name for name in ids if name}
+def since_of(entry: Entry) -> datetime:
+    """Return the time at which a launch came into its state, as far as its index shows."""
+    if entry.state is State.ENDED:
+        return entry.ended_at or entry.opened_at
+    if entry.wish:
+        return entry.wish.at
+    return entry.started_at or entry.submitted_at or entry.opened_at

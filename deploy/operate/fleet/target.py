@@ -1,7 +1,9 @@
 """The deployment that a command looks at, in the cloud or on this machine, and its options."""
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
@@ -10,9 +12,17 @@ from typing import Any
 import click
 
 from deploy.cloud.names import Names
+from deploy.exit_codes import CouldNotSee
 from deploy.local.record import FOLDER, find
+from deploy.operate.fleet.permission import VIEWER, WRITER, grant
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
+from shared.core.console import console_link
+from shared.core.entry import Entry, RunPath
+from shared.core.errors import Conflict, Denied, LaunchError, Retry
+from shared.core.launch import Launch
 from shared.core.ports import AgentNote
+
+CLOUD = "https://api.wandb.ai"
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,38 @@ class Target:
         """Return the time of the ledger's clock."""
         return self.ledger.now()
 
+    def launch(self, entry: Entry) -> Launch | None:
+        """Read the whole record of a launch, open or closed; None if it is gone meanwhile.
 
-def target_options(command: Callable[..., None]) -> Callable[..., None]:
+        Raises:
+            UnreadableRecord: this version cannot read it.
+        """
+        return self.ledger.read_closed(entry.key) or self.ledger.read(entry.key)
+
+    def run_url(self, run: RunPath) -> str:
+        """Return the address of a run's page in W&B."""
+        return f"{self.wandb_url}/{run.entity}/{run.project}/runs/{run.run_id}"
+
+    def job_url(self, job_name: str) -> str:
+        """Return the address of a job's page: in Google's console, or its log on this machine."""
+        if not self.local:
+            return console_link(job_name)
+        number = job_name.rpartition("/")[2]
+        return f"{os.environ.get('VERTEX_ENDPOINT', '')}/standin/jobs/{number}/log"
+
+    @cached_property
+    def wandb_url(self) -> str:
+        """Return the address of W&B's pages, as W&B's client derives it from that of the API."""
+        url = self.note.base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
+        pages = "://" if "://api.wandb." in url else "://app."
+        return url.rstrip("/").replace("://api.", pages)
+
+
+def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable[..., None]:
     """Add the options that find a deployment; the command receives a `Target`.
 
-    Without a project, or with the local one, the running stack of `make up` is the target.
+    Without a project, or with the local one, the running stack of `make up` is the target. Errors
+    of the ledger end the command with their fix; `role` is what the command needs on the bucket.
     """
 
     @click.option(
@@ -100,14 +137,39 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
                 "add --project=PROJECT, or run `make up`"
             )
         os.environ.setdefault("GOOGLE_CLOUD_PROJECT", project)  # for Google's clients
+        logging.getLogger().addHandler(logging.NullHandler())  # the functions' lines are for logs
         target = Target(
             project,
             region or stack.get("VERTEX_LOCATION", ""),
             name,
             bucket or stack.get("LEDGER_BUCKET", "") or Names(project, region, name).ledger_bucket,
-            agent_name or stack.get("LAUNCH_AGENT_NAME", "") or name,
+            agent_name or stack.get("LAUNCH_AGENT_NAME", "") or _agent_name(name, stack),
             local=bool(stack),
         )
-        command(target, **others)
+        with explained(target, role):
+            command(target, **others)
 
     return with_target
+
+
+def changing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `target_options` to a command that writes into the ledger."""
+    return target_options(command, WRITER)
+
+
+@contextmanager
+def explained(target: Target, role: str = VIEWER) -> Iterator[None]:
+    """Turn errors of the ledger into messages with a fix."""
+    try:
+        yield
+    except Denied as exc:
+        raise click.ClickException(grant(exc, target.bucket_name, target.project, role)) from exc
+    except (Retry, Conflict) as exc:
+        raise CouldNotSee(str(exc)) from exc
+    except LaunchError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _agent_name(name: str, stack: dict[str, str]) -> str:
+    """Return the name of the agent's record if nothing names it: a stack keeps the default."""
+    return "vertex-launch" if stack else name
