@@ -9,6 +9,7 @@ import click
 import requests
 from rich.console import Console
 
+from deploy.local.board import serve_board
 from deploy.local.commands import (
     DEMO_SETTINGS,
     end_in_order,
@@ -88,8 +89,9 @@ def up(folder: Path, port_base: int, every: float, build: bool, play: str | None
                     folder, ports, settings, every, wandb_options=wandb, vertex_options=vertex
                 )
                 with stack:
-                    record = Record.of(stack)
+                    record = Record.of(stack, board=True)
                     record.write()
+                    serve_board(stack, record)
                     instruct(record, console)
                     serve(stack, _begin(day, stack, console))
     except KeyboardInterrupt:

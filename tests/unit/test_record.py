@@ -31,7 +31,8 @@ def test_the_record_names_what_commands_need(tmp_path: Path) -> None:
     assert record.topics["requests"] == "projects/local-project/topics/launch-requests"
     assert record.addresses["pubsub"] == record.environment["PUBSUB_EMULATOR_HOST"] == "127.0.0.1:8002"
     assert record.addresses["wandb"] == record.environment["WANDB_BASE_URL"] == "http://127.0.0.1:8001"
-    assert {name for name in record.addresses if name not in Ports().by_name(build=False)} == set()
+    assert record.addresses.keys() == Ports().by_name(build=False).keys() - {"board"}
+    assert list(record.pages) == ["W&B", "Vertex AI"]
     assert (record.environment["WANDB_API_KEY"], record.environment["LAUNCH_MAX_JOBS"]) == (API_KEY, "3")
 
 
