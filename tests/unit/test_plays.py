@@ -8,15 +8,19 @@ from typing import Any
 import click
 import pytest
 
+from deploy.cloud.deployment import Deployment
+from deploy.cloud.doctor.case import Case
 from deploy.local.functions import local_settings
 from deploy.local.image_store import ImageStore
 from deploy.local.plays import CODE, FINISH, KEY_FILE, PLAYS, REVOKED
 from deploy.local.ports import Ports
 from deploy.local.project import API_KEY, LOCATION
+from deploy.local.record import Record
 from deploy.local.servers.vertex.__main__ import IMAGES
 from deploy.local.servers.vertex.__main__ import main as vertex
 from deploy.local.servers.vertex.played import part_of
 from deploy.local.servers.wandb.__main__ import main as wandb
+from deploy.local.stack import Stack
 from shared.config.settings import PollSettings, StatusSettings, SubmitSettings, load
 
 GUIDE = Path(__file__).parent.parent.parent / "docs/how-to/practise-bad-days.md"
@@ -64,6 +68,16 @@ def test_the_commands_that_end_a_day_are_whole(tmp_path: Path) -> None:
     assert PLAYS["full"].end_in(tmp_path, "", {"full-1": "ID=="}) == "vertex-launch cancel ID=="
     assert PLAYS["key-revoked"].end_in(tmp_path, "", {}).endswith(f" > {tmp_path}/{KEY_FILE}")
     assert PLAYS["key-revoked"].options["wandb"] == ("--api-key", API_KEY)
+
+
+def test_commands_ask_wandb_with_the_functions_key(tmp_path: Path) -> None:
+    """As in the cloud, where the key of the person who asks may still work."""
+    play = PLAYS["key-revoked"]
+    play.prepare(tmp_path)
+    stack = Record.of(Stack(tmp_path, Ports(), play.settings_in(tmp_path))).environment
+    case = Case(Deployment("local-project", LOCATION, "launch"), stack=stack)
+    assert (case.secret_key(), stack["WANDB_API_KEY"]) == (REVOKED, API_KEY)
+    assert Case(case.deployment, stack={"WANDB_API_KEY": "theirs"}).secret_key() == "theirs"
 
 
 def test_the_guide_walks_through_each() -> None:
