@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from google.api_core import exceptions as google_errors
@@ -21,7 +22,7 @@ from shared.adapters.wandb import Graphql
 from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE
-from shared.config.settings import split_names
+from shared.config.settings import KEY_FILE, split_names
 from shared.core.errors import SettingsError
 from shared.runspec.fields import mapping
 from shared.runspec.macros import OF_A_LAUNCH, substitute
@@ -139,7 +140,9 @@ class Case:
             raise SettingsError(f"WANDB_BASE_URL {exc}") from exc
 
     def secret_key(self) -> str:
-        """Return the API key that the functions read; raises Google's errors."""
+        """Return the API key that the functions read; raises Google's errors, or OSError."""
+        if file := self.stack.get(KEY_FILE):  # the other variable has the key of the person
+            return Path(file).read_text(encoding="utf-8").strip()
         if self.stack:
             return self.stack["WANDB_API_KEY"]
 
