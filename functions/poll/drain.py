@@ -82,8 +82,8 @@ class Poll:
 
         Wake-ups begin at most one round in `fast` seconds, however many come.
         """
-        came, polled_at = self.clock(), lease.note.polled_at
-        since = (came - polled_at).total_seconds() if polled_at else self.cadence.fast
+        came, last = self.clock(), lease.note.woken_at
+        since = (came - last).total_seconds() if last else self.cadence.fast
         if not 0 <= since < self.cadence.fast:
             return False
         self.wait(self.cadence.fast - since)
@@ -109,6 +109,7 @@ class _Call:
         window = self._window()
         poll.intervals.begin()
         if self.woken:  # others that come at the same time find the lease
+            self.changes["woken_at"] = poll.clock()
             self.lease.hold()
         while True:
             left = self.budget.left

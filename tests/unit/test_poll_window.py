@@ -238,11 +238,25 @@ def test_a_thousand_wake_ups_one_after_the_other_make_a_round_every_five_seconds
 
 def test_a_wake_up_whose_round_another_call_has_made_makes_none(scene: Scene) -> None:
     """It waits for its turn, and finds that a round has begun since it came."""
-    scene.poll(queues=(A,))
+    scene.poll(queues=(A,), woken=True)
     during(scene, 1, lambda: scene.poll(queues=(A,)))
     pops = scene.wandb.calls.count("pop")
     assert scene.poll(queues=(A,), woken=True).why_not == SINCE
     assert scene.wandb.calls.count("pop") == pops + 1
+
+
+def test_a_wake_up_that_finds_another_poll_at_work_after_its_wait_leaves_it_the_lease(scene: Scene) -> None:
+    """And asks it for a round, because that poll may have counted before the wake-up came."""
+    scene.poll(queues=(A,), woken=True)
+    other = Lease(scene.agents, "another", scene.clock, timedelta(seconds=150))
+
+    def begin() -> None:
+        other.open()
+        other.hold()
+
+    during(scene, 1, begin)
+    assert scene.poll(queues=(A,), woken=True).why_not == ANOTHER
+    assert other.close({}, stay=True), "it stays for the mark"
 
 
 def test_a_wake_up_goes_on_until_the_scheduler_calls_again(scene: Scene) -> None:
