@@ -88,7 +88,7 @@ class Poll:
             return False
         self.wait(self.cadence.fast - since)
         lease.open()
-        return lease.note.polled_at is not None and lease.note.polled_at >= came
+        return lease.note.polled_at is not None and lease.note.polled_at > came
 
 
 @dataclass(slots=True)
