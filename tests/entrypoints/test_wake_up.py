@@ -34,7 +34,7 @@ def test_a_call_with_any_body_takes_the_item(outside: Outside, path: str, body: 
 
 
 def test_many_wake_ups_at_once_make_few_rounds(outside: Outside) -> None:
-    """As many as a warm poll would make in that time, whoever comes; the item among them is launched once."""
+    """As many as a warm poll would make in that time; the item among them is launched once."""
     client = outside.client("poll", LAUNCH_CADENCE="adaptive", LAUNCH_ROUND_SECONDS=str(ROUND), POLL_WINDOW_SECONDS="0")
     outside.wandb.push("team", "vertex", run_spec())
     app, began = client.application, time.monotonic()
