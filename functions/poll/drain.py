@@ -141,15 +141,21 @@ class _Call:
 
     def _round(self) -> Slots:
         poll, report, began = self.poll, self.report, self.poll.clock()
-        before = _popped(report)
+        popped = _popped(report)
         if self.missing is not None:
             self.lease.look()
             if self.lease.note.stopped:
                 report.polled, report.why_not = False, STOPPED
         slots, runs = poll.round.count(self.lease, self.missing or frozenset(), report)
         if self.missing is None:
-            note, self.missing = self._agent().show(self.lease.note, report, self.lease.hold)
-            self.changes |= {name: getattr(note, name) for name in _OF_THE_AGENT}
+            before = self.lease.note
+            note, self.missing = self._agent().show(before, report, self.lease.hold)
+            # what a person changes meanwhile, such as the agent's id, stays
+            self.changes |= {
+                name: getattr(note, name)
+                for name in _OF_THE_AGENT
+                if getattr(note, name) != getattr(before, name)
+            }
             for name in self.missing:
                 slots.leave_out(name)
         if report.polled:
@@ -160,7 +166,7 @@ class _Call:
             "full": slots.is_full,
             "limits": poll.limits.numbers,
         }
-        if _popped(report) > before:
+        if _popped(report) > popped:
             warm_until = poll.cadence.extended(self._warm_until, poll.clock())
             self.changes |= {"warm_until": warm_until} if warm_until else {}
         return slots

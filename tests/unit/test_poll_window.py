@@ -202,6 +202,23 @@ def test_what_status_writes_meanwhile_costs_no_lease(scene: Scene) -> None:
     assert scene.agents.note.agent_id == "agent-1"
 
 
+def test_what_a_person_changes_meanwhile_stays_and_counts_at_the_next_round(scene: Scene) -> None:
+    """`agent start` forgets the agent, `agent stop` ends the window: neither waits for poll, nor is overwritten."""
+    scene.cadence = replace(scene.cadence, mode=Mode.ALWAYS)
+    scene.poll(queues=(A,))
+
+    def stop() -> None:
+        scene.agents.write(replace(scene.agents.note, stopped=True, agent_id="", failures=0))
+
+    during(scene, 12, stop)
+    began, pops = scene.clock.now, scene.wandb.calls.count("pop")
+    report = scene.poll(queues=(A,))
+    assert scene.clock.now - began == timedelta(seconds=15)
+    assert scene.wandb.calls.count("pop") == pops + 3
+    assert (report.polled, scene.agents.note.stopped, scene.agents.note.agent_id) == (False, True, "")
+    assert scene.agents.note.lease_until is None
+
+
 def test_a_call_that_is_turned_away_asks_for_another_round_once(scene: Scene) -> None:
     """A hundred of them write the note once; the holder makes one round more, no sooner than in a window."""
     scene.wandb.push("i", A)
