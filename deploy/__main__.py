@@ -29,9 +29,7 @@ GROUPS = {
         "demo": Listed(
             "deploy.local.commands", "Run nine jobs on this machine, from queue item to W&B run."
         ),
-        "up": Listed(
-            "deploy.local.commands", "Keep the stack running for your own `wandb launch`."
-        ),
+        "up": Listed("deploy.local.up", "Keep the stack running for your own `wandb launch`."),
     },
     "Before the first deployment": {
         "migrate": Listed(
@@ -66,10 +64,19 @@ GROUPS = {
         "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {
+        "why": Listed("deploy.operate.why.command", "Tell why a launch, or everything, waits."),
+        "cost": Listed(
+            "deploy.operate.cost.command", "Show machine-hours, and their cost by your prices."
+        ),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",
         ),
+        "cancel": Listed("deploy.operate.cancel", "Cancel launches and their jobs."),
+        "retry": Listed("deploy.operate.retry", "Launch an ended launch again."),
+        "pause": Listed("deploy.operate.pause", "Hold back the launches of queues."),
+        "resume": Listed("deploy.operate.pause", "Let paused queues go on."),
+        "publish": Listed("deploy.operate.publish", "Publish a request for a launch."),
         "agent": Listed("deploy.operate.agent", "Show, stop or start poll's agent in W&B."),
         "dead-letters": Listed(
             "deploy.operate.dead_letters.command",

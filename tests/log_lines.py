@@ -12,6 +12,8 @@ LINES = {
     "agent.lease_lost": "WARNING holder",
     "agent.unreadable_note": "ERROR object problem",
     "launch.building": "INFO launch_key attempt? why?",
+    "launch.closed": "INFO launch_key outcome queue source attempts total_seconds capacity_seconds? quota_seconds?"
+    " build_seconds? queued_seconds? pending_seconds? running_seconds?",
     "launch.claim_lost": "ERROR launch_key",
     "launch.claimed_elsewhere": "INFO launch_key",
     "launch.denied": "ERROR launch_key attempt why",
@@ -22,6 +24,7 @@ LINES = {
     "launch.needs_newer": "WARNING launch_key problem",
     "launch.nothing_to_do": "INFO launch_key state",
     "launch.outcome_unknown": "INFO launch_key attempt why",
+    "launch.paced": "INFO launch_key attempt why",
     "launch.rejected": "WARNING launch_key attempt? why",
     "launch.retry": "INFO launch_key attempt? why",
     "launch.submitted": "INFO launch_key attempt job",
@@ -32,6 +35,8 @@ LINES = {
     "ledger.closed_before": "INFO launch_key",
     "ledger.no_server_time": "WARNING date",
     "ledger.unreadable_entry": "ERROR object problem",
+    "pace.learned_elsewhere": "INFO object",
+    "pace.unreadable": "WARNING object",
     "poll.again": "INFO launch_key",
     "poll.failed": "ERROR where problem +?",
     "poll.item": "INFO launch_key queue item left",
@@ -58,9 +63,11 @@ LINES = {
     "status.sweep_not_cancelled": "ERROR launch_key problem +",
     "status.unknown_job_state": "WARNING state",
     "submit.failed": "ERROR +",
+    "submit.unpaced": "WARNING launch_key problem",
     "submit.not_a_message": "ERROR event problem +",
     "tick.done": "INFO open_launches errors polled? why_not? agent_id? launched? refused? left? held? full?"
-    " jobs_listed? done? orphans?",
+    " jobs_listed? done? orphans? function problems queued? submitting? submitted? ended? oldest_seconds? owed?"
+    " doubled? closed? headroom? key_refused? held_queues?",
     "tick.failed": "ERROR +",
     "vertex.error_after_create": "WARNING job error",
     "wandb.ack_refused": "INFO item because",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from functions.status import decisions
+from functions.status.closing import close
 from functions.status.decide import REMOVED, decide
 from functions.status.decisions import Decision, Observed
 from functions.status.excerpt import excerpt, excerpt_of_build
@@ -89,7 +90,7 @@ class Actor:
                 raise
             log.exception("status.never_told", extra=_fields(launch, exc))
         if entry.state is State.ENDED:
-            self.ledger.close(launch)
+            close(self.ledger, launch, self.report)
         elif mark:
             self.in_time("recording a warning")
             self.ledger.write(_changed(launch, noticed=True))
@@ -161,8 +162,7 @@ class Actor:
             self._cancel_sweep(launch)
         if unheard(launch.entry):
             return launch
-        # without a budget check: otherwise a slow W&B could keep the launch open for ever
-        self.ledger.close(launch)
+        close(self.ledger, launch, self.report)
         return None
 
     def _end_of_log(self, launch: Launch, job: Job | None) -> str:
@@ -206,10 +206,11 @@ def _quotes(entry: Entry, decision: Decision, job: Job | None) -> bool:
 
 
 def _leaves_a_sweep(launch: Launch) -> bool:
-    """Tell whether a sweep's scheduler has failed; earlier versions recorded others as such."""
+    """Tell whether a sweep's scheduler failed or was cancelled; old versions recorded others so."""
     entry = launch.entry
-    failed = entry.scheduler and entry.outcome is Outcome.FAILED
-    return failed and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
+    cancelled = entry.wish and entry.outcome is Outcome.CANCELLED
+    left = entry.scheduler and (entry.outcome is Outcome.FAILED or bool(cancelled))
+    return left and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
 
 
 def unheard(entry: Entry) -> bool:

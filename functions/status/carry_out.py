@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from functions.status.act import Actor, unheard
-from functions.status.decisions import Built, Decision, NoAction, Observed, Publish
+from functions.status.decisions import Built, Decision, Finish, NoAction, Observed, Publish
 from functions.status.report import Report
 from shared.core.errors import Conflict, OutOfTime
 from shared.core.launch import Entry, Launch
@@ -36,6 +36,7 @@ class Acting:
     connections: int
     report: Report
     _warnings: list[_Warning] = field(default_factory=list)
+    _over: list[str] = field(default_factory=list)  # keys of launches that end, or have ended
 
     def carry_out(
         self, decided: Sequence[Decided], seen: Mapping[str, Observed], doubled: Sequence[Job]
@@ -63,6 +64,7 @@ class Acting:
                 pool, self._warn, warnings, lambda each: f"{each.entry.key}: warning"
             )
         self.report.done.update(name for name in done if name)
+        self.report.owed = len(set(self._over) - set(self.report.closed))
         if postponed := self.report.done["Postpone"]:
             problem = f"{postponed} actions are left to the next tick: the budget is spent"
             self.report.errors.append(problem)
@@ -90,10 +92,14 @@ class Acting:
         return pool.map(guarded, things)
 
     def _act(self, entry: Entry, decision: Decision, seen: Observed) -> str:
+        if isinstance(decision, Finish):
+            self._over.append(entry.key)
         try:
             decision, launch = self.actor.act(entry, decision, seen)
         except Conflict:
             return "Changed"  # another process has written: the next tick decides again
+        if isinstance(decision, Finish):
+            self._over.append(entry.key)
         if isinstance(decision, NoAction):  # the whole job has led to nothing
             if unheard(entry):
                 self._warnings.append(_Warning(entry, None, mark=True))

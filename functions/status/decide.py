@@ -23,12 +23,14 @@ from functions.status.decisions import (
 )
 from functions.status.texts import STOPPED
 from functions.status.verdict import verdict
+from functions.status.wishes import cancelled_by, ended_by_wish
 from shared.core.building import Build
 from shared.core.console import console_link
 from shared.core.duration import span
 from shared.core.jobstate import phase_of
-from shared.core.launch import Entry, Outcome, State
+from shared.core.launch import NOTICE_BYTES, Entry, Outcome, State
 from shared.core.ports import Job, RunStatus
+from shared.core.shorten import shortened
 
 REMOVED = "The item was removed from its queue."
 QUEUED = "Waiting: Vertex AI keeps the job queued until the project has quota for it."
@@ -59,31 +61,46 @@ def _ended(entry: Entry, seen: Observed) -> Decision:
 
 
 def _queued(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -> Decision:
-    if not entry.attempt and not entry.overdue(now, timings.overdue_after):
+    asked = entry.wish or entry.retries  # by a person: no ticket is on the way
+    if not (entry.attempt or asked or entry.overdue(now, timings.overdue_after)):
         return NoAction()  # its ticket is on the way, or a poll still works on it
-    if not entry.attempt and entry.from_queue:
-        if seen.item_failure:
-            return NoAction()  # its ack is unknown
-        if seen.item is None:
-            return Finish(Outcome.CANCELLED, REMOVED, report=False)
-        if not seen.item.run_name:
-            return NoAction()  # never acked: poll pops it again
-        if seen.item.run_name != entry.run.run_id:
-            return Withdraw()
-    if entry.waits_for_room and seen.item is None and not seen.item_failure:
+    if not entry.attempt and entry.from_queue and (decision := _not_ours(entry, seen)):
+        return decision
+    asks_item = entry.from_queue and (entry.waits_for_room or entry.wish)
+    if asks_item and seen.item is None and not seen.item_failure:
         return Finish(Outcome.CANCELLED, REMOVED, report=False)
     if seen.run and seen.run.stopped:
         reason = "The run was stopped in W&B before it was launched."
         return Finish(Outcome.CANCELLED, reason, report=not seen.run.started)
     since = entry.retry_at or entry.opened_at
     failures = [seen.run_failure]
-    if entry.waits_for_room:
+    if asks_item:
         failures.append(seen.item_failure)
     if entry.from_queue and any(unsure(failure, since, now, timings) for failure in failures):
         return NoAction()  # it may have been stopped, or its item removed
-    if entry.build:
-        return _building(seen.build)
-    return Publish() if entry.claimable(now) else NoAction()
+    if entry.wish:
+        return ended_by_wish(entry.wish, seen)
+    decision = _building(seen.build) if entry.build else Publish()
+    if seen.paused and isinstance(decision, Built | Publish):
+        return _paused(entry, seen.paused)
+    return decision if entry.build or entry.claimable(now) else NoAction()
+
+
+def _not_ours(entry: Entry, seen: Observed) -> Decision | None:
+    """Leave an item to its owner: a launch that was never tried may not have been acked to us."""
+    if seen.item_failure:
+        return NoAction()  # its ack is unknown
+    if seen.item is None:
+        return Finish(Outcome.CANCELLED, REMOVED, report=False)
+    if not seen.item.run_name:
+        return NoAction()  # never acked: poll pops it again
+    return Withdraw() if seen.item.run_name != entry.run.run_id else None
+
+
+def _paused(entry: Entry, notice: str) -> Decision:
+    """Withhold the ticket of a launch whose queue is paused, and tell its author once."""
+    told = entry.notice == shortened(notice, NOTICE_BYTES)
+    return NoAction() if told and not entry.build else Note({"build": ""}, notice=notice)
 
 
 def _building(build: Build | None) -> Decision:
@@ -118,6 +135,8 @@ def _gone(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -
     if unsure(seen.run_failure, entry.submitted_at, now, timings):
         return NoAction()
     reason = f"The job was deleted in Vertex AI: {entry.job_name}"
+    if entry.wish:
+        return ended_by_wish(entry.wish, seen, reason)
     if entry.stop_seen_at or (seen.run and seen.run.stopped):
         started = seen.run is not None and seen.run.started
         return Finish(Outcome.CANCELLED, f"{STOPPED} {reason}", report=not started)
@@ -127,10 +146,12 @@ def _gone(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings) -
 def _cancel(
     entry: Entry, job: Job, run: RunStatus | None, now: datetime, timings: StatusTimings
 ) -> Decision | None:
-    """Cancel a job for its recorded reason, or because its run was stopped in W&B."""
+    """Cancel a job: for its recorded reason, by a person's wish, or after a stop in W&B."""
     cancelling = job.state == "JOB_STATE_CANCELLING"
     if entry.cancel_reason:
         return None if cancelling else Cancel(entry.cancel_reason)
+    if entry.wish:
+        return None if cancelling else Cancel(cancelled_by(entry.wish))
     if entry.stop_seen_at is None:
         return NoteStop() if run and run.stopped else None
     if cancelling:

@@ -60,6 +60,7 @@ class Observed:
     item: ItemStatus | None = None
     item_failure: LaunchError | None = None
     build: Build | None = None  # of its image
+    paused: str = ""  # a notice, if its queue is paused: no ticket may go out
 
 
 def unsure(

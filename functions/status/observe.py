@@ -54,9 +54,7 @@ def observe(
 ) -> Mapping[str, Observed]:
     """Return the observations of each launch, by key."""
     living = [entry for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)]
-    overdue = [entry for entry in entries if entry.from_queue and entry.overdue(now, overdue_after)]
-    doubtful = [entry for entry in entries if entry.waits_for_room or entry.refused_at_intake]
-    asked = [*overdue, *doubtful]
+    asked = [entry for entry in entries if entry.from_queue and _asks(entry, now, overdue_after)]
     with ThreadPoolExecutor(connections) as pool:
         runs = _answers(pool, tracker.run_statuses, [entry.run for entry in living], _itself)
         pairs = [(entry.queue, entry.item_id) for entry in asked]
@@ -76,6 +74,13 @@ def observe(
         )
         for entry in entries
     }
+
+
+def _asks(entry: Entry, now: datetime, overdue_after: timedelta) -> bool:
+    """Tell whether a decision needs the item: is it ours, and still there?"""
+    cancelled = entry.wish is not None and entry.state is State.QUEUED
+    doubtful = entry.waits_for_room or entry.refused_at_intake or cancelled
+    return doubtful or entry.overdue(now, overdue_after)
 
 
 def _itself(run: RunPath) -> RunPath:

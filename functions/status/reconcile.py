@@ -7,10 +7,10 @@ the launches that need an action.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from functions.status import alarms, observe
+from functions.status import activity, alarms, measure, observe, pauses
 from functions.status.act import Actor
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
@@ -20,6 +20,7 @@ from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.launch import Entry
 from shared.core.ports import (
+    AgentBook,
     Builds,
     Clock,
     CustomJobs,
@@ -49,6 +50,8 @@ class Status:
     timings: StatusTimings = field(default_factory=StatusTimings)
     connections: int = 16
     logs: JobLogs | None = None  # None: reports contain no log excerpt
+    agents: AgentBook | None = None  # None: no queue can be paused
+    young: timedelta = timedelta(minutes=10)  # a younger job is looked at more often
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -73,12 +76,16 @@ class Status:
             report,
             self.connections,
         )
+        measure.count(entries, now, report)
+        paused = pauses.paused(self.agents, entries, report)
+        seen = {**seen, **{key: replace(seen[key], paused=why) for key, why in paused.items()}}
         decided = list(self._decided(entries, seen, report, now))
         due = [entry for entry, decision in decided if isinstance(decision, Publish)]
         self._publish(due, report)
         living = listing.living()
         doubled = alarms.report_doubled(living, entries, listing.job_of, report)
         self._act(decided, seen, doubled, budget, report)
+        activity.count(entries, seen, now, self.young, report)
         alarms.report_orphans(living, entries, listed.unreadable, now, report)
         return report
 

@@ -28,6 +28,7 @@ from functions.status.texts import (
     reason_of,
     unseen_run,
 )
+from functions.status.wishes import ended_by_wish
 from shared.core.console import console_link
 from shared.core.jobstate import Phase, phase_of
 from shared.core.launch import Entry, Outcome
@@ -47,6 +48,8 @@ def verdict(
     """Return the decision about a launch whose job has ended."""
     ended_at = job.ended_at or entry.ended_seen_at
     decision = _verdict(entry, job, seen, ended_at or now, now, timings)
+    if entry.wish and isinstance(decision, Wait | Repeat | Resume):
+        return ended_by_wish(entry.wish, seen, console_link(job.name))
     if isinstance(decision, NoAction) and ended_at is None:
         return Note({"ended_seen_at": now})  # Vertex AI documents end times for three states only
     return decision
@@ -66,7 +69,10 @@ def _verdict(
     early = ended_at + timings.init_grace > now and not (run and run.started)
     if entry.stop_seen_at or (run and run.stopped):  # a stop rules out another attempt
         return NoAction() if early else _stopped(entry, job, seen)
-    if entry.cancel_reason:
+    if entry.wish and phase is Phase.CANCELLED:
+        link = console_link(job.name)
+        return NoAction() if early else ended_by_wish(entry.wish, seen, link)
+    if entry.cancel_reason and not entry.wish:
         return _gave_up(entry, job, seen, early=early)
     if phase is Phase.CANCELLED:
         # the state of a Flex Start job that found no machines is not documented

@@ -12,7 +12,7 @@ from functions.submit.delivery import received
 from functions.submit.submit import Submit, SubmitTimings
 from shared import log as logs
 from shared.adapters.build.images import CloudBuildImages
-from shared.adapters.gcs import Bucket, GcsLedger
+from shared.adapters.gcs import Bucket, GcsLedger, GcsPaceBook
 from shared.adapters.vertex.submit import VertexCompute, argument_names
 from shared.adapters.wandb import (
     Graphql,
@@ -93,7 +93,8 @@ def build_submit(settings: SubmitSettings) -> Submit:
     )
     wandb = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     number = settings.google_cloud_project_number
-    ledger = GcsLedger(Bucket(settings.ledger_bucket, project_number=number))
+    bucket = Bucket(settings.ledger_bucket, project_number=number)
+    ledger = GcsLedger(bucket)
     preparation = Preparation(
         queues=WandbQueueConfigs(wandb),
         job_artifacts=WandbJobs(wandb),
@@ -108,6 +109,7 @@ def build_submit(settings: SubmitSettings) -> Submit:
     )
     return Submit(
         ledger=ledger,
+        paces=GcsPaceBook(bucket),
         compute=VertexCompute(
             settings.google_cloud_project,
             settings.vertex_location,

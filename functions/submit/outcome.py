@@ -107,12 +107,20 @@ class Outcomes:
     def failed(self, launch: Launch, why: Exception) -> Settled:
         """Count a failure that is not the request's; the last allowed one ends the launch."""
         failures = launch.entry.failures + 1
-        if failures >= self.timings.max_failures:
+        if failures >= self.timings.max_failures and not launch.entry.wish:
             reason = f"not launched after {failures} attempts; the last error: {why}"
             return launch.end(Outcome.FAILED, reason, self.clock()), "launch.gave_up"
         event = "launch.denied" if isinstance(why, Denied) else "launch.retry"
         wait, line = self.timings.backoff.after(failures), _line(why)
         return launch.again(self.clock(), wait, line, str(why), failures=failures), event
+
+    def paced(self, launch: Launch, slot: datetime) -> Settled:
+        """Wait for a slot in the quota of creates a minute; nothing was sent, no failure."""
+        now = self.clock()
+        place = launch.entry.parent.rpartition("/")[2]
+        why = f"Vertex AI limits the creates a minute in {place}; this launch has a later slot"
+        waiting = launch.again(now, slot - now, "paced", why, short_of=Shortage.RATE)
+        return waiting, "launch.paced"
 
     def crowded(self, launch: Launch) -> Settled:
         """Wait until fewer requests run; nothing was sent, and this is not a failure."""

@@ -30,11 +30,11 @@ class Room:
         Raises:
             Retry, Denied: the ledger cannot be listed.
         """
-        if self.most < 0 or claimed.entry.from_queue:
+        if self.most < 0 or not claimed.entry.of_request:
             return True
         for look in range(LOOKS):
             listing = self.ledger.list_open()
-            requests = [entry for entry in listing.entries if not entry.from_queue]
+            requests = [entry for entry in listing.entries if entry.of_request]
             holding = [entry for entry in requests if entry.state in _HOLDING]
             # an unreadable record may be a request
             taken = len(holding) + len(listing.unreadable)

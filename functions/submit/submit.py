@@ -10,13 +10,16 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from functions.submit import intake
 from functions.submit.outcome import Outcomes, Settled, SubmitTimings
+from functions.submit.pace import Pace
 from functions.submit.room import Room
 from functions.submit.unforeseen import foreseen
 from shared.core.budget import Budget
 from shared.core.errors import (
+    Capacity,
     Conflict,
     Denied,
     LaunchError,
@@ -28,7 +31,7 @@ from shared.core.intake import restored
 from shared.core.launch import Launch, State
 from shared.core.machine import machines
 from shared.core.message import Request, Ticket
-from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger
+from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger, PaceBook
 from shared.runspec.prepare import PreparedJob
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class Submit:
     """What a launch needs from outside systems, and the operator's settings."""
 
     ledger: Ledger
+    paces: PaceBook
     compute: Compute
     prepare: Prepare
     labels: Labels
@@ -73,7 +77,7 @@ class Submit:
                 return self._take_over(launch, message)
             job = self._prepare(launch, message)
             claimed = self._claim(launch, job, message)
-            settled = self._create(claimed, job.call, budget)
+            settled = self._create(claimed, job.call, launch.entry.retry_at, budget)
             return self._record(settled, conflict="launch.claim_lost")
         except _Done as done:
             return done.event
@@ -120,8 +124,10 @@ class Submit:
             raise _Done(_log("launch.late_duplicate", claimed.key))
         return claimed
 
-    def _create(self, launch: Launch, call: CustomJobCall, budget: Budget) -> Settled:
-        """Create the job, or wait for its image or for the requests' headroom."""
+    def _create(
+        self, launch: Launch, call: CustomJobCall, due: datetime | None, budget: Budget
+    ) -> Settled:
+        """Create the job, or wait for its image, its slot or the requests' headroom."""
         if not Room(self.ledger, self.timings.max_requests, self.pause).has(launch):
             return self._outcomes.crowded(launch)
         try:
@@ -134,9 +140,13 @@ class Submit:
                 if not found.image:
                     return self._outcomes.building(launch, found.build, call.recipe.image)
                 call = call.running(found)
+            if slot := self._pace.slot(launch, due, budget):
+                return self._outcomes.paced(launch, slot)
             name = self._send(launch, call, budget)
         except Exception as exc:  # noqa: BLE001 - an error of one launch stays with that launch
             why = self._foreseen(launch, exc)
+            if isinstance(why, Capacity):
+                self._pace.learn(launch, why)
             return self._outcomes.without_job(launch, why, sent_elsewhere=launch.climb.elsewhere)
         submitted = self._outcomes.submitted(launch, name, launch.entry.attempt, call.warnings)
         return submitted, "launch.submitted"
@@ -190,6 +200,10 @@ class Submit:
 
     def _foreseen(self, launch: Launch, exc: Exception) -> LaunchError:
         return foreseen(launch, exc)
+
+    @property
+    def _pace(self) -> Pace:
+        return Pace(self.ledger, self.paces, self.clock, self.pause)
 
     @property
     def _outcomes(self) -> Outcomes:

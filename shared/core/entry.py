@@ -20,6 +20,8 @@ BOUNDS = {
     "machine": 120,
 }
 NOTICE_BYTES = BOUNDS["notice"]
+# a launch that waits for a quota per minute is claimed this much before: submit waits for the rest
+PACED_AHEAD = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Entry(Record):
     noticed: bool = False
     # ENDED: the item must be shown as FAILED; nothing else informs its author
     report_owed: bool = False
-    # QUEUED, SUBMITTED: what a person asked for; no submit claims the launch
+    # what a person asked for: nothing is sent for this launch any more
     wish: Wish | None = None
     # how many events the record has had, and how many of them were published
     events: int = 0
@@ -131,6 +133,14 @@ class Entry(Record):
     def from_queue(self) -> bool:
         """Tell whether this launch came from an item of a W&B queue."""
         return bool(self.item_id)
+
+    @property
+    def of_request(self) -> bool:
+        """Tell whether another system asked for this launch, so that its own limit counts.
+
+        A retry of an item has no item; it takes a slot as the item did.
+        """
+        return not (self.from_queue or (self.retries and self.source == "wandb"))
 
     @property
     def queue(self) -> Queue:
@@ -168,7 +178,15 @@ class Entry(Record):
     def claimable(self, now: datetime) -> bool:
         """Tell whether a submit may claim this launch now."""
         if self.state is State.QUEUED:
-            waits = self.retry_at is not None and self.retry_at > now
+            paced = self.short_of is Shortage.RATE
+            ready = now + PACED_AHEAD if paced else now
+            waits = self.retry_at is not None and self.retry_at > ready
             return not (self.build or self.wish or waits)
-        lease_ended = self.lease_until is None or self.lease_until <= now
-        return self.state is State.SUBMITTING and lease_ended
+        return self.state is State.SUBMITTING and not self._leased(now)
+
+    def claimed(self, now: datetime) -> bool:
+        """Tell whether a submit may be at work: another write would make it lose its claim."""
+        return self.state is State.SUBMITTING and self._leased(now) and not self.unanswered
+
+    def _leased(self, now: datetime) -> bool:
+        return self.lease_until is not None and self.lease_until > now

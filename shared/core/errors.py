@@ -27,14 +27,20 @@ class Reject(LaunchError):
 class Capacity(LaunchError):
     """Vertex AI has no capacity now (a quota, a stockout): the launch waits without a bound.
 
-    `at_least` is how long Google asks to wait.
+    `at_least` is how long Google asks to wait. `limit` is the quota of calls a minute that a
+    refusal names; 0 if it names none.
     """
 
     def __init__(
-        self, reason: str, shortage: Shortage = Shortage.AMOUNT, at_least: timedelta = timedelta(0)
+        self,
+        reason: str,
+        shortage: Shortage = Shortage.AMOUNT,
+        at_least: timedelta = timedelta(0),
+        limit: int = 0,
     ) -> None:
         self.shortage = shortage
         self.at_least = at_least
+        self.limit = limit
         super().__init__(reason)
 
 

@@ -132,6 +132,10 @@ class Launch(Record):
         began = replace(self, entry=replace(self.entry, started_at=at))
         return began.happened(EventType.RUNNING, at)
 
+    def asked(self, wish: Wish) -> "Launch":
+        """Return this launch with what a person asked for; the first wish stays."""
+        return self if self.entry.wish else replace(self, entry=replace(self.entry, wish=wish))
+
     def tell(self, notice: str) -> "Launch":
         """Return this launch with a notice for its author; an unchanged notice is sent once."""
         notice = self.without_secrets(notice)

@@ -18,7 +18,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.core.errors import Capacity, Denied, LaunchError, Reject, Retry
-from shared.core.shortage import Shortage, quota_of, retry_delay, shortage_of, shortage_of_job
+from shared.core.shortage import (
+    Shortage,
+    quota_of,
+    rate_of,
+    retry_delay,
+    shortage_of,
+    shortage_of_job,
+)
 
 _ACT_AS = re.compile(r"permission to act as\b|iam\.serviceAccounts\.actAs", re.I)
 _BEING_MADE = re.compile(r"service agents? (are|is) being provisioned", re.I)
@@ -68,4 +75,5 @@ def _capacity(message: str, details: Sequence[Any]) -> Capacity:
     zero = ""
     if shortage is Shortage.ZERO:
         zero = f" the quota {quota_of(details) or 'that it names'} is 0;"
-    return Capacity(f"Vertex AI has no capacity:{zero} {message}", shortage, retry_delay(details))
+    reason = f"Vertex AI has no capacity:{zero} {message}"
+    return Capacity(reason, shortage, retry_delay(details), rate_of(details))

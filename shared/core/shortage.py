@@ -98,6 +98,8 @@ _WEAK_AMOUNT = re.compile(r"quota exceeded|exceed(s|ed)? (the |your )?quota", re
 _RATE_LIMIT = re.compile(
     r"\bper (second|minute|hour|day)\b|Per(Second|Minute|Hour|Day)|\d/(s|min|h|d)/"
 )
+_PER_MINUTE = re.compile(r"PerMinute|\d/min\b")
+_MOST = 1_000_000  # calls a minute
 _ZERO = re.compile(r"0(\.0+)?")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 
@@ -164,6 +166,17 @@ def retry_delay(details: Sequence[Any]) -> timedelta:
         if delay := _DURATION.fullmatch(str(detail.get("retryDelay"))):
             return timedelta(seconds=float(delay[1]))
     return timedelta(0)
+
+
+def rate_of(details: Sequence[Any]) -> int:
+    """Return the calls a minute that an error's details name as the limit; 0 without one."""
+    for detail in _details(details, "ErrorInfo"):
+        metadata = as_mapping(detail.get("metadata"))
+        named = f"{metadata.get('quota_limit')} {metadata.get('quota_unit')}"
+        value = str(metadata.get("quota_limit_value"))
+        if _PER_MINUTE.search(named) and value.isdecimal():
+            return min(int(value[:9]), _MOST)
+    return 0
 
 
 def quota_of(details: Sequence[Any]) -> str:

@@ -28,7 +28,7 @@ def complete(draft: Draft, queues: QueueConfigs, macros: Collection[str] = ()) -
         Retry, Denied: W&B gives no answer.
     """
     entry, given = draft.launch.entry, draft.spec.template_variables
-    if entry.from_queue or not entry.queue_name:
+    if not (entry.of_request and entry.queue_name):
         return draft
     if draft.launch.run_spec.get("resource_args"):
         if given:

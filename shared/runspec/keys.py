@@ -49,7 +49,7 @@ def check_keys(draft: Draft, names: ArgumentNames) -> None:
         Reject: naming the key's path, and the place where it belongs or the nearest known name.
     """
     raw = dict(draft.launch.run_spec)
-    if draft.launch.entry.from_queue:
+    if not draft.launch.entry.of_request:
         raw = {name: value for name, value in raw.items() if not _is_wandbs(str(name))}
     check(raw, _run_spec(names))
     _check_resources(raw.get("resource_args"), draft.spec.resource)

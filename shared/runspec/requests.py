@@ -24,7 +24,7 @@ def admit_request(draft: Draft, limits: RequestLimits, macros: Collection[str]) 
     """
     launch, spec = draft.launch, draft.spec
     entry = launch.entry
-    if entry.from_queue:
+    if not entry.of_request:
         return
     _among("sources", limits.sources, {"source": launch.source})
     if entry.queue_name or entry.queue_entity:
@@ -37,7 +37,9 @@ def admit_request(draft: Draft, limits: RequestLimits, macros: Collection[str]) 
     if job := job_path(replace(spec, image="")):  # W&B notes the job's use even beside an image
         entity, project, _ = job.split("/")
         _check_names("job", "job", (entity, project), limits)
-    if entry.attempt <= 1:  # later, the ledger has the queue's own configuration in the request
+    # later, the ledger has the queue's own configuration in the request; so has the retry of a
+    # request that was once prepared, which is when a launch gets its place
+    if entry.attempt <= 1 and not (entry.retries and entry.parent):
         _check_first(draft.launch.run_spec, spec, macros)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from shared.adapters.gcs import GcsLedger
+from shared.adapters.gcs import Bucket, GcsLedger, GcsPaceBook
 from shared.adapters.gcs.index import IN_RECORD, metadata_of
 from shared.core.errors import Retry
+from shared.core.ports import LearnedPace
 from tests.contract.gcs import fresh_bucket, limited_gcs, put
-from tests.contract.launches import a_launch
+from tests.contract.launches import NOW, a_launch
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,38 @@ def test_a_long_entry_whose_record_cannot_be_read_is_named(server: str) -> None:
     ledger = GcsLedger(bucket)
     put(server, bucket, f"open/{OLD['key']}", IN_RECORD, b"garbage")
     assert "this version cannot read the record" in ledger.list_open().unreadable[OLD["key"]]
+
+
+PACE = "pace/p.us-central1"
+
+
+def test_a_pace_is_kept_and_replaced(server: str) -> None:
+    """By project and region; without one there is none."""
+    bucket, parent = fresh_bucket(server), "projects/p/locations/us-central1"
+    book = GcsPaceBook(Bucket(bucket))
+    assert book.pace_of(parent) is None
+    for limit in (60, 30):
+        pace = LearnedPace(limit, NOW, NOW)
+        book.learn(parent, pace)
+        assert book.pace_of(parent) == pace
+    assert book.pace_of("projects/p/locations/europe-west4") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"limit": 0, "learned_at": "2026-01-01T00:00:00Z", "not_before": "2026-01-01T00:00:00Z"}',
+        b'{"limit": 60, "learned_at": "2026-01-01T00:00:00", "not_before": "2026-01-01T00:00:00Z"}',
+        b'{"limit": 60}',
+    ],
+)
+def test_a_pace_that_makes_no_sense_is_none(server: str, content: bytes) -> None:
+    """The next refusal replaces it."""
+    bucket, parent = fresh_bucket(server), "projects/p/locations/us-central1"
+    put(server, bucket, PACE, {}, content)
+    book = GcsPaceBook(Bucket(bucket))
+    assert book.pace_of(parent) is None
+    book.learn(parent, LearnedPace(60, NOW, NOW))
+    assert book.pace_of(parent) == LearnedPace(60, NOW, NOW)

@@ -2,7 +2,7 @@
 
 from tests.fakes.builds import FakeBuilds
 from tests.fakes.clock import FakeClock
-from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger
+from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger, InMemoryPaceBook
 from tests.fakes.vertex import FakeJobLogs, FakeVertex
 from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSweeps, FakeWandb
 
@@ -18,4 +18,5 @@ __all__ = [
     "FakeWandb",
     "InMemoryAgentBook",
     "InMemoryLedger",
+    "InMemoryPaceBook",
 ]

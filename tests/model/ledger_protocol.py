@@ -2,12 +2,12 @@
 
 Two worlds: an item of a W&B queue, and a request from another system.
 
-Actors: two polls, two submits and two status calls. None of them dies at its timeout. Each can freeze
-before any of its steps, for any time, and go on; it can also die there. W&B's queue, whose lease of an
-item ends at any time; another launch agent on the same queue; Pub/Sub, which loses tickets and delivers
-again; Vertex AI, whose answer to a create can be lost, whose job can appear after the caller has given
-up, and whose listings lag behind. In the world of a request, people also delete the open record, restore
-its first version, or clear a closed record away (two such changes in all).
+Actors: a person with a command, two polls, two submits and two status calls. None of them dies at its
+timeout. Each can freeze before any of its steps, for any time, and go on; it can also die there. W&B's
+queue, whose lease of an item ends at any time; another launch agent on the same queue; Pub/Sub, which loses
+tickets and delivers again; Vertex AI, whose answer to a create can be lost, whose job can appear after the
+caller has given up, and whose listings lag behind. In the world of a request, people also delete the open
+record, restore its first version, or clear a closed record away (two such changes in all).
 
 State: the W&B item; the open record (state, lease of the claim) with its generation, by which a write is
 conditional; whether the closed record exists; CustomJobs; a create under way; tickets; the report to W&B;
@@ -28,9 +28,14 @@ first look-up may come before the create has landed.
 A run whose job was preempted, or failed without machines before it began, is queued again by status (once
 in the model). The next claim makes a new job, which is no second one beside it: the first has ended.
 
-Invariants: never two CustomJobs; never ours beside another agent's; never closed before its report;
-never closed without a job or a reason (refused, given up, nobody can tell); never both a job and a
-refusal. Liveness: from every state an end can be reached without another crash or loss.
+A person can cancel a launch once, with a wish that is written by compare-and-swap; never while a submit holds its
+claim, whose write would then fail. A wish in a record rules out every claim of a queued launch. Status ends a queued
+launch that is ours, and cancels a job, whose end it then records as any other.
+
+Invariants: no create after a wish, and no job beside an end by a wish; never two CustomJobs; never ours
+beside another agent's; never closed before its report; never closed without a job or a reason (refused,
+given up, nobody can tell); never both a job and a refusal. Liveness: from every state an end can be reached
+without another crash or loss.
 
 Run `python -m tests.model.ledger_protocol [BUG]`: prints the number of states and the shortest history
 that violates an invariant.
@@ -83,6 +88,10 @@ class Bug(StrEnum):
     ONE_LOOKUP = "one_lookup"  # one look-up that finds no job is enough for another create
     SHORT_DISTANCE = "short_distance"  # the second look-up can come before what was sent has landed
     NO_FIRST_LOOKUP = "no_first_lookup"  # a request's first claim does not look for a job
+    CLAIM_CANCELLED = "claim_cancelled"  # submit claims a queued launch though a person has cancelled it
+    FORGET_WISH = "forget_wish"  # a submit that ends its attempt drops the wish
+    CANCEL_UNACKED = "cancel_unacked"  # status ends a cancelled launch whose item W&B has not acked to us
+    CANCEL_CLAIMED = "cancel_claimed"  # status ends a cancelled launch whose submit may have made a job
     FIRST_LOOKUP_ONCE = "first_lookup_once"  # only the first attempt looks, though it may end before it has looked
 
 
@@ -115,6 +124,8 @@ def surroundings(world: World, bug: Bug | None) -> Steps:
     if world.item is Item.NONE:
         yield from _of_a_request(world)
     record = world.record
+    if record and _may_cancel(world, record):
+        yield "a person cancels the launch", world.write(record._replace(wish=True))._replace(asked=True)
     if record and record.lease is Lease.HELD:
         yield "a submit's lease ends", _lease_ends(world, record, spends=bug is not Bug.SHORT_LEASE)
     if record and record.lease is Lease.DISTANCE and (world.sent is Sent.NOWHERE or bug is Bug.SHORT_DISTANCE):
@@ -127,7 +138,7 @@ def _of_a_request(world: World) -> Steps:
         yield "the request is delivered again", world._replace(ticket=True)
     busy = world.sent is not Sent.NOWHERE or (world.record and world.record.lease is not Lease.OVER)
     closing = any(each.name in STATUSES and each.step is not Step.IDLE for each in world.processes)
-    if busy or closing or world.hands == MAX_HANDS:
+    if busy or closing or world.asked or world.hands == MAX_HANDS:
         return
     touched = world._replace(hands=world.hands + 1)
     if world.record:
@@ -136,6 +147,12 @@ def _of_a_request(world: World) -> Steps:
         yield "the open record is restored by hand, as it was first", touched.write(Record(Phase.QUEUED, first=True))
     if world.closed and not world.record and all(process.step is Step.IDLE for process in world.processes):
         yield "the closed record goes, after 30 days or by hand", touched._replace(closed=False)
+
+
+def _may_cancel(world: World, record: Record) -> bool:
+    """Say whether a person can cancel the launch: once, and not after the bucket was changed by hand."""
+    ready = record.phase is not Phase.ENDED and record.lease is not Lease.HELD
+    return ready and not (world.asked or world.hands)
 
 
 def _lease_ends(world: World, record: Record, *, spends: bool) -> World:
@@ -193,7 +210,7 @@ def submit(world: World, me: Process, bug: Bug | None) -> Steps:
         case Step.IDLE if world.ticket:
             if world.record is None and world.item is Item.NONE:
                 yield "opens the launch", world.write(Record(Phase.QUEUED, first=True))
-            elif world.record and world.record.claimable:
+            elif world.record and (world.record.claimable or _claims_cancelled(world.record, bug)):
                 for what, rest in (("", world._replace(ticket=False)), (", and its message comes again", world)):
                     yield f"{_CLAIMS[world.record.phase]}{what}", _claim(rest, world.record, me, bug)
             else:
@@ -219,6 +236,10 @@ def _claim(world: World, record: Record, me: Process, bug: Bug | None) -> World:
     return claimed.at(me, Step.CHECK_CLOSED, Claim(claimed.generation))
 
 
+def _claims_cancelled(record: Record, bug: Bug | None) -> bool:
+    return bug is Bug.CLAIM_CANCELLED and record.phase is Phase.QUEUED
+
+
 _CLAIMS = {Phase.QUEUED: "claims", Phase.SUBMITTING: "takes over"}
 
 
@@ -240,15 +261,19 @@ def _settle(world: World, me: Process, bug: Bug | None) -> tuple[str, World]:
     if record is None or me.claim is None or me.claim.generation != world.generation:
         return "has lost its claim", world.at(me, Step.IDLE)
     idle, first = world.at(me, Step.IDLE), record.first and bug is not Bug.FIRST_LOOKUP_ONCE
+    wish = record.wish and bug is not Bug.FORGET_WISH
     match me.step:
         case Step.LET_GO:
-            return "lets go", idle.write(Record(Phase.SUBMITTING, looked=record.looked))
+            return "lets go", idle.write(Record(Phase.SUBMITTING, looked=record.looked, wish=wish))
         case Step.NOTE_LOOK:
-            return "notes that it found no job", idle.write(Record(Phase.SUBMITTING, Lease.DISTANCE, looked=True))
+            return "notes that it found no job", idle.write(
+                Record(Phase.SUBMITTING, Lease.DISTANCE, looked=True, wish=wish)
+            )
         case Step.RECORD:
-            return "records the job", idle.write(Record(Phase.SUBMITTED))
+            return "records the job", idle.write(Record(Phase.SUBMITTED, wish=wish))
         case Step.REQUEUE:
-            return "queues it again", idle.write(Record(Phase.QUEUED, first=first and not me.claim.takeover))
+            queued = Record(Phase.QUEUED, first=first and not me.claim.takeover, wish=wish)
+            return "queues it again", idle.write(queued)
         case Step.RECORD_DOUBT:
             return "ends it: nobody can tell", idle.write(Record(Phase.ENDED))._replace(in_doubt=True)
     return "records the end", idle.write(Record(Phase.ENDED))._replace(given_up=True)
@@ -262,6 +287,7 @@ def _create(world: World, claim: Claim, bug: Bug | None) -> Outcomes:
     if claim.spent and bug is not Bug.NO_BUDGET_CHECK:
         yield "finds its time over, and creates nothing", world, Step.REQUEUE
         return
+    world = world._replace(created_late=world.created_late or world.asked)
     created = world._replace(jobs=world.jobs + 1, sent=max(world.sent, Sent.UNLISTED, key=_FARTHEST.index))
     yield "creates", created, Step.RECORD
     yield "creates, answer lost", created, Step.LET_GO
@@ -335,8 +361,13 @@ def _reconcile(world: World, record: Record, me: Process, bug: Bug | None) -> St
     elif record.phase is Phase.SUBMITTED and world.jobs:
         read = Claim(world.generation)
         yield "sees the job's end", world.at(me, Step.END, read)
-        if not world.resumed:
+        if not (world.resumed or record.wish):
             yield "sees the job's end, its run preempted or no machines found", world.at(me, Step.RESUME, read)
+    elif record.wish and (record.phase is Phase.QUEUED or bug is Bug.CANCEL_CLAIMED):
+        if world.item in (Item.OURS, Item.NONE) or bug is Bug.CANCEL_UNACKED:
+            yield "ends what a person cancelled", world.write(Record(Phase.ENDED))._replace(cancelled=True)
+        elif world.item is Item.FOREIGN:
+            yield "withdraws what another agent has", world.write(None)
     elif record.phase is Phase.QUEUED and not world.ticket:
         if world.item in (Item.OURS, Item.NONE) or bug is Bug.RING_UNACKED:
             yield "publishes for a launch that waits", world.publish()

@@ -6,7 +6,7 @@ from tests.model.ledger_protocol import ITEM, REQUEST, Bug, check, found_from, m
 from tests.model.world import World
 
 
-@pytest.mark.parametrize(("start", "states"), [(ITEM, 41_226), (REQUEST, 74_635)], ids=["item", "request"])
+@pytest.mark.parametrize(("start", "states"), [(ITEM, 86_823), (REQUEST, 84_311)], ids=["item", "request"])
 def test_the_protocol_never_doubles_loses_or_sticks(start: World, states: int) -> None:
     """Every interleaving of processes that freeze and go on keeps the invariants, and can come to an end.
 

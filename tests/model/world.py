@@ -79,11 +79,14 @@ class Record(NamedTuple):
     lease: Lease = Lease.OVER
     looked: bool = False
     first: bool = False
+    wish: bool = False  # a person wants it cancelled
 
     @property
     def claimable(self) -> bool:
         """Say whether a submit may claim this launch."""
-        return self.phase is Phase.QUEUED or (self.phase is Phase.SUBMITTING and self.lease is Lease.OVER)
+        return (self.phase is Phase.QUEUED and not self.wish) or (
+            self.phase is Phase.SUBMITTING and self.lease is Lease.OVER
+        )
 
 
 class Claim(NamedTuple):
@@ -130,6 +133,9 @@ class World(NamedTuple):
     in_doubt: bool = False  # the author reads that nobody can tell whether a job exists
     foreign_jobs: int = 0
     hands: int = 0  # how often somebody has changed the bucket by hand
+    asked: bool = False  # a person has recorded the wish to cancel
+    cancelled: bool = False  # the launch ended by that wish, without a job
+    created_late: bool = False  # a create was sent after that wish
 
     def at(self, process: Process, step: Step, claim: Claim | None = None) -> "World":
         """Return this world with a process at another step."""
@@ -174,7 +180,7 @@ def _order(place: tuple[Step, Claim | None]) -> tuple[Step, tuple[int, ...]]:
 
 def bad(world: World) -> str:
     """Name the invariant that a world breaks."""
-    explained = world.given_up or world.in_doubt
+    explained = world.given_up or world.in_doubt or world.cancelled
     broken = {
         "two CustomJobs": world.jobs + (world.sent is Sent.UNDER_WAY) > 1,
         "our CustomJob and another agent's": world.jobs and world.foreign_jobs,
@@ -183,6 +189,9 @@ def bad(world: World) -> str:
         "refused or given up, yet a job": world.jobs
         and world.given_up
         and not world.hands,  # or it was asked for again
+        "created after it was cancelled": world.created_late,
+        "ended as cancelled, yet a job": world.cancelled and world.jobs,
+        "a report for another agent's item": world.reported and world.foreign_jobs,
     }
     return next((name for name, breaks in broken.items() if breaks), "")
 

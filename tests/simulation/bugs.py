@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from functions.poll.drain import Poll, Report
 from functions.status.decisions import StatusTimings
 from functions.submit import submit as submit
 from shared.core.budget import Budget
 from shared.core.building import Ensured, Recipe
+from shared.core.cadence import Cadence
 from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Launch, RunPath, State
@@ -303,6 +305,20 @@ class SaysNothing(Wandb):
         super().fail_item(queue, item_id, "", stage)
 
 
+class OverlooksWishes(Ledger):
+    """A function reads and writes records without what a person has asked for."""
+
+    def read(self, key: str) -> Launch | None:
+        """Read a launch as if nobody had asked for anything."""
+        launch = super().read(key)
+        return launch and replace(launch, entry=replace(launch.entry, wish=None))
+
+    def list_open(self) -> OpenLaunches:
+        """List them so."""
+        listed = super().list_open()
+        return replace(listed, entries=[replace(entry, wish=None) for entry in listed.entries])
+
+
 class LeavesSweep(Wandb):
     """Status lets the sweep of a failed scheduler be."""
 
@@ -449,6 +465,26 @@ class SeesNewestOnly(Vertex):
         yield from (job for job in jobs if job.attempt == newest[job.key])
 
 
+@dataclass(frozen=True, slots=True)
+class FastForever(Cadence):
+    """Poll and status take a deployment that was ever warm for warm."""
+
+    def is_warm(self, warm_until: datetime | None, now: datetime) -> bool:
+        """Look at no clock."""
+        return warm_until is not None
+
+
+class WaitsForWakeUps(Poll):
+    """A full poll leaves the calls of Cloud Scheduler to the wake-ups."""
+
+    def run(self, holder: str, budget: Budget, *, woken: bool = False) -> Report:
+        """Work if there is a wake-up, or a free slot."""
+        note = self.agents.read()
+        if note and note.full and not woken:
+            return Report(polled=False, why_not="status wakes poll")
+        return super().run(holder, budget, woken=woken)
+
+
 @dataclass(frozen=True)
 class Bug:
     """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
@@ -490,6 +526,15 @@ BUGS = {
         "more launches are open than max_jobs",
         "one at a time",
         Deployment(poll_lease=timedelta(seconds=45), budget=PollsForTwoMinutes),
+    ),
+    "a window that outlives its lease": Bug(
+        "more launches are open than max_jobs",
+        "a poll that goes on asking",
+        Deployment(poll_lease=timedelta(seconds=4)),
+    ),
+    "fast forever": Bug("fast without work", "work comes back", Deployment(cadence=FastForever()), faults=0),
+    "a lost wake-up that nothing replaces": Bug(
+        "the work never ends", "its wake-up is lost", Deployment(poll=WaitsForWakeUps), faults=0
     ),
     "no claim": Bug(_UNCLAIMED, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
@@ -610,6 +655,14 @@ BUGS = {
         faults=0,
     ),
     "never cancels": Bug("the work never ends", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
+    "claims a cancelled launch": Bug(
+        "a create of a cancelled launch",
+        "cancelled before it is launched",
+        _parts(submit=Parts(ledger=OverlooksWishes)),
+    ),
+    "forgets a cancel": Bug(
+        "a cancel was lost", "cancelled while it trains", _parts(status=Parts(ledger=OverlooksWishes)), faults=0
+    ),
     "resumes a stopped run": Bug(
         "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0
     ),

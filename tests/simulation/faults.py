@@ -37,6 +37,7 @@ class Fault(StrEnum):
     STOPPED = "stopped"  # somebody presses stop in W&B before the call, on every run that there is
     REMOVED = "removed"  # somebody takes all items off their queue before the call
     DELETED = "deleted"  # somebody deletes the living jobs in the console before the call
+    CANCELLED = "cancelled"  # somebody cancels every launch with the command before the call
     LAGS = "lags"  # a listing of Vertex AI's leaves out what is young
     PARTLY = "partly"  # W&B answers about all runs or items but one, which it refuses
     FORGOTTEN = "forgotten"  # W&B does not know our agent any more
@@ -44,7 +45,7 @@ class Fault(StrEnum):
 
 
 NO_EFFECT = frozenset({Fault.UNAVAILABLE, Fault.BUSY, Fault.SHORT, Fault.NO_QUOTA, Fault.DENIED, Fault.REFUSED})
-PEOPLE = (Fault.STOPPED, Fault.REMOVED, Fault.DELETED)  # people can do these at any time
+PEOPLE = (Fault.STOPPED, Fault.REMOVED, Fault.DELETED, Fault.CANCELLED)  # people can do these at any time
 
 
 def possible(call: Call, checked: bool = False) -> Iterator[Fault]:

@@ -112,7 +112,8 @@ def in_the_end(world: World) -> Iterator[Violation]:
     for launch in closed.values():
         lost = launch.entry.outcome is Outcome.FAILED and launch.entry.resumes < MAX_RESUMES
         last = max((job for job in world.vertex.jobs.values() if job.key == launch.key), key=_attempt, default=None)
-        untouched = launch.key not in world.stopped_at and last and last.name not in world.vertex.deleted
+        steered = launch.key in world.stopped_at or launch.key in world.cancelled
+        untouched = not steered and last and last.name not in world.vertex.deleted
         if (
             lost
             and untouched
@@ -122,6 +123,9 @@ def in_the_end(world: World) -> Iterator[Violation]:
             and not launch.entry.scheduler
         ):
             yield Violation("a launch ended though only its machines were missing", last.name)
+    for launch in closed.values():
+        if launch.key in world.cancelled and launch.entry.wish is None:
+            yield Violation("a cancel was lost", launch.key)
     for key in world.requests:
         if key in world.dead_letters or key not in closed:
             yield Violation("a request was lost", key)
@@ -165,6 +169,13 @@ def _needs_slot(world: World, entry: Entry) -> bool:
     ended = [job.updated_at or job.created_at for job in world.vertex.jobs.values() if job.key == entry.key]
     judged = bool(ended) and entry.state is State.SUBMITTED and max(ended) + VERDICT < world.now
     return item is not None and not item.problem and item.state != "PENDING" and not judged
+
+
+def works(world: World) -> bool:
+    """Tell whether work goes on that keeps a deployment warm."""
+    pending = any(job.state in ("JOB_STATE_PENDING", "JOB_STATE_CANCELLING") for job in world.vertex.alive())
+    stopping = any(launch.entry.cancel_reason or launch.entry.stop_seen_at for launch in world.launches("open"))
+    return bool(pending or stopping)
 
 
 def left(world: World) -> str:

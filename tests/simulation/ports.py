@@ -132,25 +132,13 @@ class Agents:
     def __init__(self, cross: Cross) -> None:
         self.cross = cross
 
-    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease by compare-and-swap; None where somebody else holds it or was quicker."""
+    def read(self) -> AgentNote | None:
+        """Return the note."""
         found = self.cross(Call("ledger", "ledger.read", self.NAME, lambda w: w.bucket.read(self.NAME)))
-        note = replace(found[1], generation=found[0]) if found else AgentNote(holder)
-        if note.lease_until and note.lease_until > now and note.holder != holder:
-            return None
-        try:
-            return self._write(replace(note, holder=holder, lease_until=until))
-        except Conflict:
-            return None
+        return replace(found[1], generation=found[0]) if found else None
 
-    def give_back(self, note: AgentNote) -> None:
-        """End the lease and keep what the note says."""
-        try:
-            self._write(replace(note, lease_until=None))
-        except Conflict:
-            return
-
-    def _write(self, note: AgentNote) -> AgentNote:
+    def write(self, note: AgentNote) -> AgentNote:
+        """Write the note by compare-and-swap; raises Conflict."""
         about = f"{self.NAME} {'held' if note.lease_until else 'free'}"
         generation = self.cross(
             Call(
@@ -395,7 +383,7 @@ class Logs:
 
 
 class Topic:
-    """Implements Publisher: a message is a call."""
+    """Implements Publisher and WakeUps: a message is a call."""
 
     def __init__(self, cross: Cross) -> None:
         self.cross = cross
@@ -408,3 +396,7 @@ class Topic:
     def publish_one(self, key: str) -> None:
         """Publish one ticket."""
         self.cross(Call("topic", "topic.publish", key, lambda w: w.publish(key), changes=True))
+
+    def ring(self) -> None:
+        """Publish one wake-up."""
+        self.cross(Call("topic", "topic.ring", "poll", lambda w: w.ring(), changes=True))

@@ -362,6 +362,7 @@ REFUSED: dict[str, tuple[tuple[Change, ...], str]] = {
         (MACHINE, machine("n1-standard-4", tpu_topology="2x2"), "n1-standard-4 has no TPU"),
         (MACHINE, affinity(values=[RESERVATION]), "reservation_affinity.key: is missing"),
         (MACHINE, affinity(key="compute.googleapis.com/reservation-name"), "reservation_affinity.values: is missing"),
+        (MACHINE, affinity(key="projects/q/global/networks/n", values=[RESERVATION]), "reservation_affinity.key: is "),
         (
             MACHINE,
             affinity(key="compute.googleapis.com/reservation-name", values=["r"]),

@@ -15,7 +15,16 @@ from shared.core.ports import CustomJobCall
 from shared.runspec.model import Draft
 from shared.runspec.prepare import Preparation
 from shared.runspec.render import ArgumentNames, DeploymentDefaults
-from tests.fakes import FakeBuilds, FakeClock, FakeJobs, FakeQueueConfigs, FakeSweeps, FakeVertex, InMemoryLedger
+from tests.fakes import (
+    FakeBuilds,
+    FakeClock,
+    FakeJobs,
+    FakeQueueConfigs,
+    FakeSweeps,
+    FakeVertex,
+    InMemoryLedger,
+    InMemoryPaceBook,
+)
 from tests.fakes.clock import PLENTY
 from tests.unit.specs import NAMES, SITE
 
@@ -42,6 +51,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.vertex = FakeVertex(self.clock)
+        self.paces = InMemoryPaceBook()
         self.jobs = FakeJobs()
         self.queues = FakeQueueConfigs()
         self.sweeps = FakeSweeps()
@@ -50,7 +60,15 @@ class Scene:
             self.queues, self.jobs, self.sweeps, SITE, NAMES, requests=REQUESTS, render=self._render
         )
         self.submit = Submit(
-            self.ledger, self.vertex, self.preparation.prepare, labels, self.clock, SubmitTimings(), images=self.builds
+            self.ledger,
+            self.paces,
+            self.vertex,
+            self.preparation.prepare,
+            labels,
+            self.clock,
+            SubmitTimings(),
+            images=self.builds,
+            pause=self.clock.pass_,
         )
 
     def prepare_with(self, **changes: Any) -> None:

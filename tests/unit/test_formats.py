@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from shared.adapters.gcs import bucket, index
 from shared.core import message, record
 from shared.core.launch import Launch, Outcome, State
-from shared.core.ports import AgentNote
+from shared.core.ports import AgentNote, LearnedPace
 from shared.core.shortage import Shortage
 from shared.runspec.labels import job_labels
 from tests.contract.launches import a_launch
@@ -41,6 +41,7 @@ FORMATS: dict[str, Any] = {
     "launch": shape(TypeAdapter(Launch).json_schema()),
     "index": [index.ESCAPED, index.IN_RECORD, index.PACKED, bucket.WRITER, record.NEEDS],
     "enums": values(State, Outcome, Shortage),
+    "pace": shape(TypeAdapter(LearnedPace).json_schema()),
     "note": shape(TypeAdapter(AgentNote).json_schema()),
     "message": shape(json.loads(message.schema())),
     "labels": sorted(job_labels(a_launch(), "agent")),

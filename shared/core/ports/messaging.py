@@ -16,6 +16,13 @@ class Publisher(Protocol):
         """
 
 
+class WakeUps(Protocol):
+    """The topic whose messages call poll."""
+
+    def ring(self) -> None:
+        """Publish one wake-up. Raises Retry, Denied: Pub/Sub has not accepted it."""
+
+
 class JobLogs(Protocol):
     """The logs of jobs and builds. Never raises: an excerpt is optional."""
 

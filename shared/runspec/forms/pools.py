@@ -87,6 +87,7 @@ POOLS = (
         f"{RESERVATION_KEY}, with SPECIFIC_RESERVATION",
         RESERVATION_KEY,
         RESERVATIONS,
+        pattern=r"([a-z\d-]+(\.[a-z\d-]+)+/)?[\w.-]+",
     ),
     Form(
         f"{_AFFINITY}.values[]",
