@@ -10,7 +10,6 @@ import pytest
 from rich.cells import cell_len
 
 from deploy.operate import logs
-from deploy.operate.fleet.target import running_stack
 from deploy.operate.logs import Log, origins
 from deploy.operate.show import Story
 from deploy.operate.terminal import Terminal
@@ -267,15 +266,3 @@ def test_a_followed_log_is_json_line_by_line(capsys: pytest.CaptureFixture[str])
         wait=[].append,
     )
     assert [json.loads(text)["text"] for text in capsys.readouterr().out.splitlines()] == ["one", "two"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "[]", "1", '{"pid": null}', '{"pid": "x", "environment": {}}', '{"pid": 1}', '{"environment": 1}'],
-)
-def test_a_damaged_record_of_a_stack_is_none(tmp_path: Any, content: str) -> None:
-    """As after a crash; the command then asks for --project."""
-    path = tmp_path / "stack.json"
-    path.write_text(content, encoding="utf-8")
-    assert running_stack(path) == {}
-    assert running_stack(tmp_path / "absent.json") == {}
