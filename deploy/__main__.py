@@ -61,6 +61,9 @@ GROUPS = {
             "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
         ),
         "top": Listed("deploy.operate.top", "Show states by queue, slots, held queues, machines."),
+        "board": Listed(
+            "deploy.operate.board.command", "Serve one page of all launches, or write it to a file."
+        ),
         "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {

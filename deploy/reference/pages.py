@@ -14,6 +14,7 @@ from deploy.reference.settings import limits_table, settings_table
 from deploy.reference.values import values_tables
 from shared.config.policy import AdmissionPolicy
 from shared.config.requests import RequestLimits
+from shared.core.announcement import schema as event_schema
 from shared.core.message import schema
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -74,6 +75,7 @@ def pages(root: Path = ROOT) -> tuple[Page, ...]:
         Page(docs / "reference/values.md", values_tables),
         Page(docs / "reference/metrics.md", monitoring_tables),
         Page(docs / "reference/message.schema.json", schema),
+        Page(docs / "reference/event.schema.json", event_schema),
         Page(docs / "how-to/limit-launches.md", partial(limits_table, AdmissionPolicy)),
         Page(docs / "how-to/launch-from-another-system.md", partial(limits_table, RequestLimits)),
     )

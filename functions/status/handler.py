@@ -16,7 +16,7 @@ from shared import log as logs
 from shared.adapters.build.builds import CloudBuilds
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.adapters.logging import CloudLoggingJobLogs
-from shared.adapters.pubsub import PubsubPublisher
+from shared.adapters.pubsub import PubsubEvents, PubsubPublisher
 from shared.adapters.vertex.jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
@@ -70,6 +70,9 @@ def build_status(settings: StatusSettings) -> Watch:
         parents=(f"projects/{settings.google_cloud_project}/locations/{settings.vertex_location}",),
         logs=CloudLoggingJobLogs(settings.logging_endpoint) if settings.log_excerpt else None,
         timings=timings,
+        events=PubsubEvents(settings.events_path, settings.origin)
+        if settings.events_topic
+        else None,
         agents=agents,
         young=timedelta(seconds=settings.young_seconds),
     )

@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,9 +13,9 @@ from functions.submit import submit as submit
 from shared.core.budget import Budget
 from shared.core.building import Ensured, Recipe
 from shared.core.cadence import Cadence
-from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
+from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
-from shared.core.launch import Launch, RunPath, State
+from shared.core.launch import Event, Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import (
     Answers,
@@ -29,7 +30,7 @@ from shared.core.ports import (
     Span,
 )
 from tests.simulation.deployment import BUDGETS, PARENT, TIMEOUTS, Deployment, Parts, StepBudget
-from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
+from tests.simulation.ports import CloudBuild, Events, Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.wandb import key_of
 from tests.simulation.world import API_KEY, World
@@ -485,6 +486,35 @@ class WaitsForWakeUps(Poll):
         return super().run(holder, budget, woken=woken)
 
 
+class TakesSilenceForTopic(Events):
+    """Status takes a batch of events for published, whatever Pub/Sub answers."""
+
+    def announce(self, happened: Sequence[tuple[Launch, Event]]) -> None:
+        """Publish events."""
+        with suppress(LaunchError):
+            super().announce(happened)
+
+
+class WritesLaterFacts(Events):
+    """Status publishes an event with what is known by then."""
+
+    def announce(self, happened: Sequence[tuple[Launch, Event]]) -> None:
+        """Publish events."""
+        super().announce([(launch, replace(event, job=launch.entry.job_name)) for launch, event in happened])
+
+
+class AnnouncesAtOnce(Ledger):
+    """Status announces a launch that it lists, whether its item is ours or not."""
+
+    def list_open(self) -> OpenLaunches:
+        """List launches."""
+        listed = super().list_open()
+        for entry in listed.entries:
+            if not entry.attempt and (launch := self.read(entry.key)):
+                Events(self.cross).announce([(launch, launch.events[0])])
+        return listed
+
+
 @dataclass(frozen=True)
 class Bug:
     """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
@@ -653,6 +683,20 @@ BUGS = {
         "an older job is shown late",
         _parts(status=Parts(vertex=SeesNewestOnly)),
         faults=0,
+    ),
+    "takes a failed publication for events that are out": Bug(
+        "the events that readers keep are not the history of the launch",
+        "trains",
+        _parts(status=Parts(events=TakesSilenceForTopic)),
+    ),
+    "writes an event by what is known later": Bug(
+        "the events that readers keep are not the history of the launch",
+        "trains",
+        _parts(status=Parts(events=WritesLaterFacts)),
+        faults=0,
+    ),
+    "announces what another agent has": Bug(
+        "an event of a launch that is not ours", "another agent", _parts(status=Parts(ledger=AnnouncesAtOnce))
     ),
     "never cancels": Bug("the work never ends", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
     "claims a cancelled launch": Bug(

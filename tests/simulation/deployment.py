@@ -20,7 +20,7 @@ from shared.runspec.prepare import Preparation
 from shared.runspec.render import DeploymentDefaults, job_labels
 from shared.runspec.scheduler import SchedulerDefaults
 from tests.fakes import InMemoryPaceBook
-from tests.simulation.ports import Agents, CloudBuild, Ledger, Logs, Topic, Vertex, Wandb
+from tests.simulation.ports import Agents, CloudBuild, Events, Ledger, Logs, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.world import API_KEY, QUEUE, Delivery
 from tests.unit.specs import NAMES
@@ -67,6 +67,7 @@ class Parts:
     wandb: type[Wandb] = Wandb
     vertex: type[Vertex] = Vertex
     topic: type[Topic] = Topic
+    events: type[Events] = Events
     build: type[CloudBuild] = CloudBuild
     logs: type[Logs] = Logs
 
@@ -115,6 +116,7 @@ class Deployment:
                 logs=parts.logs(cross),
                 timings=self.status_timings,
                 connections=1,
+                events=parts.events(cross),
             )
             cadence = self.cadence
             watch = Watch(status, parts.agents(cross), topic, clock, _wait(cross), cadence, Intervals(cadence))

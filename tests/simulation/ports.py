@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from shared.core.announcement import announcement
 from shared.core.budget import Budget
 from shared.core.building import Build, Ensured, Recipe
 from shared.core.errors import Conflict, KeyRefused, LaunchError, Retry
 from shared.core.jobsource import JobSource, Kind
-from shared.core.launch import Launch, RunPath
+from shared.core.launch import Event, Launch, RunPath
 from shared.core.message import Queue
 from shared.core.ports import (
     AgentNote,
@@ -400,3 +401,22 @@ class Topic:
     def ring(self) -> None:
         """Publish one wake-up."""
         self.cross(Call("topic", "topic.ring", "poll", lambda w: w.ring(), changes=True))
+
+
+class Events:
+    """Implements EventTopic: a batch is a call."""
+
+    def __init__(self, cross: Cross) -> None:
+        self.cross = cross
+
+    def announce(self, happened: Sequence[tuple[Launch, Event]]) -> None:
+        """Publish events."""
+        made = tuple(announcement(launch, event, "/simulation") for launch, event in happened)
+        ids = tuple(each.attributes["ce-id"] for each in made)
+
+        def effect(world: World) -> None:
+            for each in made:
+                world.search_for_keys("an event", each.data.decode())
+            world.announced += tuple(zip(ids, (event for _, event in happened), strict=True))
+
+        self.cross(Call("events", "events.announce", " ".join(ids), effect, changes=True))

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.core.intake import from_item, from_request
 from shared.core.jobstate import phase_of
+from shared.core.launch import Event as LaunchEvent
 from shared.core.launch import Launch, RunPath, State, Wish
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import AgentNote
@@ -93,6 +94,8 @@ class World:
     worked_at: datetime = START  # when something last happened that keeps a deployment warm
     odd: bool = False  # the answer to the call under way shows a fault  # where a key was seen
     planned: int = 0
+    announced: tuple[tuple[str, LaunchEvent], ...] = ()  # events with their ids, as the topic got them
+    forgotten: frozenset[str] = frozenset()  # keys of launches whose records somebody deleted
 
     def fork(self) -> "World":
         """Return a world of its own that is in the same state."""
@@ -113,6 +116,8 @@ class World:
             self.worked_at,
             False,
             self.planned,
+            self.announced,
+            self.forgotten,
         )
 
     def plan(self, after: timedelta, event: Event) -> None:
@@ -169,6 +174,7 @@ class World:
 
     def forget_request(self) -> None:
         """Delete all records of requests by hand, closed ones too, and let their publishers repeat them."""
+        self.forgotten |= frozenset(self.requests)
         self.cancelled -= self.requests.keys()
         for key, request in self.requests.items():
             self.bucket.delete(f"open/{key}")

@@ -14,11 +14,11 @@ from typing import Any
 
 import flask
 import pytest
-from functions.status.closing import close
 
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.monitoring.files import ALERTS, DASHBOARDS, HERE, METRICS, rendered
 from functions.poll.report import Report as PollReport
+from functions.status.closing import close
 from functions.status.report import Report as StatusReport
 from shared.answer import answer
 from shared.core.errors import KeyRefused, Reject, Retry

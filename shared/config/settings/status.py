@@ -104,6 +104,16 @@ class StatusSettings(CadenceSettings):
             "reads no log",
         ),
     ] = True
+    events_topic: Annotated[
+        str,
+        Field(
+            validation_alias="LAUNCH_EVENTS_TOPIC",
+            max_length=255,
+            pattern=r"^([A-Za-z][A-Za-z0-9._~+%-]+)?$",
+            description="the topic that receives the events of launches; empty: no events",
+            examples=["launch-events"],
+        ),
+    ] = ""
     logging_endpoint: Annotated[
         str, Field(pattern=URL, description="URL that replaces Cloud Logging; by default Google's")
     ] = ""
@@ -112,3 +122,13 @@ class StatusSettings(CadenceSettings):
     def wake_up_path(self) -> str:
         """Return the resource name of that topic."""
         return f"projects/{self.google_cloud_project}/topics/{self.wake_up_topic}"
+
+    @property
+    def events_path(self) -> str:
+        """Return the resource name of the topic of events."""
+        return f"projects/{self.google_cloud_project}/topics/{self.events_topic}"
+
+    @property
+    def origin(self) -> str:
+        """Return the source of this deployment's events, as a CloudEvent names it."""
+        return f"/projects/{self.google_cloud_project}/launch/{self.launch_agent_name}"
