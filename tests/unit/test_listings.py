@@ -11,12 +11,13 @@ import click
 import pytest
 from rich.cells import cell_len
 
-from deploy.operate.fleet import rows
+from deploy.operate.fleet import fields, rows
 from deploy.operate.fleet.fleet import Fleet, state_of
 from deploy.operate.fleet.wanted import Since, Wanted
 from deploy.operate.fleet.watching import Output
 from deploy.operate.ls import Listing
 from deploy.operate.plain import plain, plain_lines
+from deploy.operate.show import Story
 from deploy.operate.terminal import Terminal
 from deploy.operate.top import Top
 from shared.core.errors import Denied, Retry
@@ -222,6 +223,16 @@ def test_the_document_of_a_launch() -> None:
         "tries": 1, "machine": "1×a2-highgpu-1g (1×NVIDIA_TESLA_A100) SPOT", "region": "us-central1", "wish": None,
     }  # fmt: skip
     assert found.items() >= wanted.items()
+
+
+def test_each_field_of_json_is_described() -> None:
+    """In this order; a wish has a person and a time."""
+    target = fleet(STATES["cancelling"])
+    [found] = Listing.read(target, Wanted()).document()["launches"]
+    assert [*found] == [*fields.OF_A_LAUNCH]
+    assert found["wish"] == {"kind": "cancel", "by": "bob@example.com", "at": "2026-11-26T03:00:00.000Z"}
+    story = Story(target, STATES["cancelling"], NOW).document()
+    assert [*story] == [*fields.OF_A_LAUNCH, *fields.OF_A_STORY]
 
 
 def test_short_keys_are_unique() -> None:
