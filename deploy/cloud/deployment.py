@@ -228,7 +228,7 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
             other_build_region=build_region,
             config=launch_config,
         )
-        if problems := list(deployment.problems()):
+        if not stack and (problems := list(deployment.problems())):
             raise click.ClickException("; ".join(problems))
         for unusable in launch_config.unusable(where, project):
             click.echo(f"Warning: {config}: {unusable}.", err=True)
