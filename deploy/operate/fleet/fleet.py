@@ -82,7 +82,19 @@ def find_one(target: Target, text: str) -> Entry:
     """
     if KEY.fullmatch(text.strip()):  # two reads instead of a listing
         return _by_key(target, text.strip())
+    return _only(target, Fleet.read(target, closed=True), text)
+
+
+def find_each(target: Target, texts: Sequence[str]) -> list[Entry]:
+    """Return the launches that IDs name, each launch once, from one listing; raises as find_one."""
+    if len(texts) == 1:
+        return [find_one(target, texts[0])]
     fleet = Fleet.read(target, closed=True)
+    found = [_only(target, fleet, text) for text in texts]
+    return list({entry.key: entry for entry in found}.values())
+
+
+def _only(target: Target, fleet: Fleet, text: str) -> Entry:
     found = fleet.find(text)
     if len(found) == 1:
         return found[0]
