@@ -48,13 +48,13 @@ def agent(target: Target, wait: float, as_json: bool, action: str) -> None:
     """  # noqa: D301 - \b is click's
     if action == "start":
         _change(target, wait, agent_id="", stopped=False, failures=0)
-        said = "Started: poll registers a new agent at its next call, within a minute."
+        text = "Started: poll registers a new agent at its next call, within a minute."
     elif action == "stop":
         _change(target, wait, stopped=True)
-        said = "Stopped: poll pops nothing more. `vertex-launch agent start` undoes it."
+        text = "Stopped: poll pops nothing more. `vertex-launch agent start` undoes it."
     else:
-        said = "" if as_json else _text(target.book.read())
-    click.echo(json.dumps(_document(target.book.read()), indent=2) if as_json else said)
+        text = "" if as_json else _text(target.book.read())
+    click.echo(json.dumps(_document(target.book.read()), indent=2) if as_json else text)
 
 
 def _change(target: Target, wait: float, **changes: Any) -> None:
