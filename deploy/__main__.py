@@ -29,9 +29,7 @@ GROUPS = {
         "demo": Listed(
             "deploy.local.commands", "Run nine jobs on this machine, from queue item to W&B run."
         ),
-        "up": Listed(
-            "deploy.local.commands", "Keep the stack running for your own `wandb launch`."
-        ),
+        "up": Listed("deploy.local.up", "Keep the stack running for your own `wandb launch`."),
     },
     "Before the first deployment": {
         "migrate": Listed(
@@ -62,8 +60,17 @@ GROUPS = {
         "show": Listed(
             "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
         ),
+        "top": Listed("deploy.operate.top", "Show states by queue, slots, held queues, machines."),
+        "board": Listed(
+            "deploy.operate.board.command", "Serve one page of all launches, or write it to a file."
+        ),
+        "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {
+        "why": Listed("deploy.operate.why.command", "Tell why a launch, or everything, waits."),
+        "cost": Listed(
+            "deploy.operate.cost.command", "Show machine-hours, and their cost by your prices."
+        ),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",

@@ -18,6 +18,8 @@ def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, A
     """Do a tick and return its report, a dataclass with `errors`; ignore the request's body.
 
     200: no errors. 503: the next tick tries again. 500: an operator must fix a setting.
+    In the log event `tick.done`, the report's measurements replace its fields of the same name:
+    metrics are made of numbers.
     """
     logs.follow(request.headers.get("X-Cloud-Trace-Context", ""))
     try:
@@ -28,5 +30,5 @@ def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, A
         return {"error": redacted(str(exc))}, status
     # asdict() cannot copy a Counter
     done = redacted({field.name: getattr(report, field.name) for field in fields(report)})
-    log.info("tick.done", extra={"fields": done})
+    log.info("tick.done", extra={"fields": {**done, **report.measured()}})
     return done, 503 if report.errors else 200

@@ -12,6 +12,8 @@ LINES = {
     "agent.lease_lost": "WARNING holder",
     "agent.unreadable_note": "ERROR object problem",
     "launch.building": "INFO launch_key attempt? why?",
+    "launch.closed": "INFO launch_key outcome queue source attempts total_seconds capacity_seconds? quota_seconds?"
+    " build_seconds? queued_seconds? pending_seconds? running_seconds?",
     "launch.claim_lost": "ERROR launch_key",
     "launch.claimed_elsewhere": "INFO launch_key",
     "launch.denied": "ERROR launch_key attempt why",
@@ -64,7 +66,8 @@ LINES = {
     "submit.unpaced": "WARNING launch_key problem",
     "submit.not_a_message": "ERROR event problem +",
     "tick.done": "INFO open_launches errors polled? why_not? agent_id? launched? refused? left? held? full?"
-    " jobs_listed? done? orphans?",
+    " jobs_listed? done? orphans? function problems queued? submitting? submitted? ended? oldest_seconds? owed?"
+    " doubled? closed? headroom? key_refused? held_queues?",
     "tick.failed": "ERROR +",
     "vertex.error_after_create": "WARNING job error",
     "wandb.ack_refused": "INFO item because",

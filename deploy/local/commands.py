@@ -1,12 +1,13 @@
-"""The laptop's commands: `demo` runs nine jobs, `up` keeps the stack for your own jobs."""
+"""`vertex-launch demo` runs nine jobs; what it shares with `up` stands here, too."""
 
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from deploy.local.cases import CASES
 from deploy.local.demo import Demo
-from deploy.local.environment import LOOPBACK
-from deploy.local.ports import taken
 from deploy.local.processes import NotStartedError, end_with_parent
-from deploy.local.project import BUILDING, ENTITY, QUEUE
+from deploy.local.project import ENTITY, QUEUE
+from deploy.local.record import SCRIPT, Record, already_up, running
 from deploy.local.rows import progress, summary, table
-from deploy.local.run_folder import clear, held, lack_of_room
+from deploy.local.run_folder import HeldError, clear, held, lack_of_room
 from deploy.local.stack import Ports, Stack
 
 DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
@@ -32,9 +33,13 @@ DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
     "LISTING_LAG_SECONDS": "5",
 }
 TRACEBACK = "traceback.log"
+SUMMARY = "summary.txt"
+LINES_AROUND = 4  # on the terminal: two before the table, one after it, the cursor's
+KEPT_LINES = 3  # that --keep adds
 
 
-def _folder_option(default: str) -> Callable[[Any], Any]:
+def folder_option(default: str) -> Callable[[Any], Any]:
+    """Give a command the option --folder."""
     return click.option(
         "--folder",
         type=click.Path(path_type=Path),
@@ -45,9 +50,10 @@ def _folder_option(default: str) -> Callable[[Any], Any]:
 
 
 @click.command()
-@_folder_option(".demo")
+@folder_option(".demo")
 @click.option("--timeout", default=180, show_default=True, help="Stop after this many seconds.")
-def demo(folder: Path, timeout: int) -> None:
+@click.option("--keep", is_flag=True, help="Keep the stack and its pages up until Ctrl-C.")
+def demo(folder: Path, timeout: int, keep: bool) -> None:
     """Run nine jobs on this machine, from queue item to W&B run.
 
     The real wandb enqueues them; the three functions launch them. Stand-ins replace W&B and Google
@@ -56,18 +62,20 @@ def demo(folder: Path, timeout: int) -> None:
     end_in_order()
     console = Console()
     try:
-        with in_one_line(folder), held(folder):
-            _make_room(folder)
-            _run(folder, timeout, console)
+        with in_one_line(folder), holding(folder):
+            make_room(folder)
+            _run(folder, timeout, console, keep=keep)
     except KeyboardInterrupt:
         raise click.Abort from None
 
 
-def _run(folder: Path, timeout: int, console: Console) -> None:
+def _run(folder: Path, timeout: int, console: Console, *, keep: bool) -> None:
     """Run the demo, and print its progress and its summary."""
     began = time.monotonic()
     console.print("Starting the three functions and the stand-ins for W&B and Google Cloud …")
     with Stack(folder, Ports.free(), DEMO_SETTINGS, every=1.5) as stack:
+        record = Record.of(stack)
+        record.write()
         up_after = time.monotonic() - began
         console.print(f"Up after {up_after:.1f} s. W&B's page: {stack.ports.url('wandb')}")
         run = Demo(stack)
@@ -75,16 +83,18 @@ def _run(folder: Path, timeout: int, console: Console) -> None:
         _observe(run, began + timeout, console)
         if run.errors:
             raise NotStartedError(run.errors[0])
-        summary(run.rows, console)
-    wrong = sum(not row.right for row in run.rows)
-    if wrong:
-        problem = f"{wrong} of {len(CASES)} jobs did not end as expected"
-        raise click.ClickException(f"after {timeout} s, {problem}: see {folder}/*.log")
-    if not run.settled:
-        problem = "status has not closed every launch"
-        raise click.ClickException(f"after {timeout} s, {problem}: see {folder}/*.log")
-    ended = f"{len(CASES)} jobs ended as expected in {time.monotonic() - began:.0f} s."
-    console.print(f"{ended} Logs: {folder}/*.log", markup=False, soft_wrap=True)
+        _conclude(run, folder, console, KEPT_LINES if keep else 0)
+        if problem := run.problem:
+            problem = f"after {timeout} s, {problem}: see {folder}/*.log"
+        else:
+            ended = f"{len(CASES)} jobs ended as expected in {time.monotonic() - began:.0f} s."
+            console.print(f"{ended} See {folder}/{SUMMARY}.", markup=False, soft_wrap=True)
+        if keep:
+            with suppress(KeyboardInterrupt):
+                _keep(record, console)
+                serve(stack)
+    if problem:
+        raise click.ClickException(problem)
 
 
 def _observe(run: Demo, deadline: float, console: Console) -> None:
@@ -99,41 +109,74 @@ def _observe(run: Demo, deadline: float, console: Console) -> None:
             shown |= lines
             time.sleep(0.4)
         return
-    with Live(table(run.look()), console=console, auto_refresh=False, transient=True) as live:
+
+    def drawn() -> Text:
+        return table(run.look(), console.width, console.height - LINES_AROUND)
+
+    with Live(drawn(), console=console, auto_refresh=False, transient=True) as live:
         while not run.settled and time.monotonic() < deadline:
             time.sleep(0.4)
-            live.update(table(run.look()), refresh=True)
+            live.update(drawn(), refresh=True)
 
 
-@click.command()
-@_folder_option(".stack")
-@click.option(
-    "--every", default=2.0, show_default=True, help="Seconds between calls of poll and status."
-)
-@click.option(
-    "--build", is_flag=True, help="Build images of code jobs, as a deployment with a builder does."
-)
-def up(folder: Path, every: float, build: bool) -> None:
-    """Keep the stack running for your own `wandb launch`.
+def _conclude(run: Demo, folder: Path, console: Console, after: int) -> None:
+    """Write the summary to the folder; print it, or on a terminal the last table.
 
-    It listens on fixed ports and prints the variables to export; `no_proxy` is one of them, since
-    a proxy cannot reach this machine's ports. Ctrl-C ends every process.
+    `after` lines follow it on the terminal.
     """
-    end_in_order()
-    console = Console()
-    try:
-        with in_one_line(folder), held(folder):
-            _check_ports(Ports(), build)
-            _make_room(folder)
-            console.print("Starting …")
-            settings = DEMO_SETTINGS | (BUILDING if build else {})
-            with Stack(folder, settings=settings, every=every) as stack:
-                _instruct(stack, console)
-                while (gone := stack.processes.ended()) is None:
-                    time.sleep(0.5)
-                raise click.ClickException(stack.processes.end_of(gone))
-    except KeyboardInterrupt:
-        console.print("Ended.")
+    with (folder / SUMMARY).open("w", encoding="utf-8") as file:
+        summary(run.rows, Console(file=file, width=console.width))
+    if console.is_terminal:
+        height = console.height - LINES_AROUND - after
+        console.print(table(run.rows, console.width, height, ended=True), soft_wrap=True)
+    else:
+        summary(run.rows, console)
+
+
+def _keep(record: Record, console: Console) -> None:
+    pages = "   ".join(f"{name}: {address}" for name, address in record.pages.items())
+    lines = [
+        pages,
+        f"To use it in another terminal: . {_shown(record)}/{SCRIPT}",
+        "Ctrl-C ends every process.",
+    ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def _shown(record: Record) -> str:
+    """Return the folder of a stack, relative if it is below the current one."""
+    folder = Path(record.folder)
+    here = Path.cwd()
+    return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
+
+
+def instruct(record: Record, console: Console) -> None:
+    """Print how to use a stack from another terminal, and its pages: the board is the first."""
+    folder = _shown(record)
+    lines = [
+        f"The stack is up (process {record.pid}). In another terminal, in this folder:",
+        "",
+        f"  . {folder}/{SCRIPT}",
+        f"  wandb launch --queue {QUEUE} --entity {ENTITY} --project cats \\",
+        "    --docker-image local/train:latest",
+        "",
+        *(f"{name + ':':13}{address}" for name, address in record.pages.items()),
+        f"{'Logs:':13}{folder}/*.log",
+        "The image local/NAME is the folder deploy/local/images/NAME.",
+        "Ctrl-C ends every process.",
+    ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def serve(stack: Stack, problems: Sequence[str] = ()) -> None:
+    """Wait until a process ends by itself or somebody adds a problem.
+
+    Raises:
+        click.ClickException: names the process or the problem.
+    """
+    while (gone := stack.processes.ended()) is None and not problems:
+        time.sleep(0.5)
+    raise click.ClickException(stack.processes.end_of(gone) if gone else problems[0])
 
 
 @contextmanager
@@ -155,39 +198,22 @@ def in_one_line(folder: Path) -> Iterator[None]:
         raise click.ClickException(f"{reason}: see {folder / TRACEBACK}") from exc
 
 
-def _check_ports(ports: Ports, build: bool) -> None:
-    """Check that every port is free, before anything is deleted or started."""
-    if found := taken(ports.by_name(build)):
-        raise click.ClickException(
-            f"these ports are taken: {', '.join(found)}. End that process, then try again."
-        )
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Lock the folder of this run; if a stack is up in it, report that one instead."""
+    try:
+        with held(folder):
+            yield
+    except HeldError as exc:
+        record = running(folder)
+        raise click.ClickException(already_up(record)) if record else exc from None
 
 
-def _make_room(folder: Path) -> None:
+def make_room(folder: Path) -> None:
+    """Delete an earlier run's files; refuse a disk that is too full."""
     clear(folder)
     if lack := lack_of_room(folder):
         raise click.ClickException(lack)
-
-
-def _instruct(stack: Stack, console: Console) -> None:
-    wandb = Path(sys.executable).parent / "wandb"
-    shown = os.path.relpath(wandb) if wandb.exists() else "wandb"
-    exports = [f"  export {name}={value}" for name, value in stack.user_settings().items()]
-    no_proxy = f'"{LOOPBACK}${{no_proxy:+,$no_proxy}}"'
-    launch = f"--queue {QUEUE} --entity {ENTITY} --project cats --docker-image local/train:latest"
-    lines = [
-        "The stack is up. In another terminal:",
-        "",
-        *exports,
-        f'  export no_proxy={no_proxy}; export NO_PROXY="$no_proxy"',
-        f"  {shown} launch {launch}",
-        "",
-        f"W&B's page:      {stack.ports.url('wandb')}/",
-        f"Vertex's page:   {stack.ports.url('vertex')}/",
-        f"Logs:            {stack.folder}/*.log",
-        "The image local/NAME is the folder deploy/local/images/NAME. Ctrl-C ends every process.",
-    ]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False)
 
 
 def end_in_order() -> None:

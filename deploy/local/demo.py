@@ -1,14 +1,13 @@
 """The demo on a running stack: enqueue its jobs, then observe them until nothing moves."""
 
-import json
-import sys
 from typing import Any
 
 import requests
 
 from deploy.local.cases import CASES, Case
-from deploy.local.environment import clean
-from deploy.local.project import DEFAULT_CONFIG, ENTITY, PROJECT, QUEUE, TOPIC
+from deploy.local.enqueue import Job, enqueue
+from deploy.local.processes import NotStartedError
+from deploy.local.project import DEFAULT_CONFIG, ENTITY, PROJECT, TOPIC
 from deploy.local.rows import Row as Row
 from deploy.local.run_folder import lack_of_room
 from deploy.local.stack import Stack
@@ -42,6 +41,13 @@ class Demo:
         ended = all(row.right for row in self.rows) and self._closed >= len(CASES)
         return ended or bool(self.errors)
 
+    @property
+    def problem(self) -> str:
+        """Return what did not happen; empty if every job ended as expected and is closed."""
+        if wrong := sum(not row.right for row in self.rows):
+            return f"{wrong} of {len(CASES)} jobs did not end as expected"
+        return "" if self.settled else "status has not closed every launch"
+
     def enqueue_all(self) -> None:
         """Enqueue all cases with W&B's own command, and publish one as another system would.
 
@@ -52,6 +58,8 @@ class Demo:
             for case in CASES:
                 if not case.published and not self.errors:
                     self._enqueue(case)
+        except NotStartedError as exc:
+            self.errors.append(str(exc))
         except Exception as exc:  # noqa: BLE001 - nothing above this thread would report it
             self.errors.append(f"the jobs could not be enqueued: {exc}")
 
@@ -76,32 +84,9 @@ class Demo:
         return self.rows
 
     def _enqueue(self, case: Case) -> None:
-        config = {"overrides": {"run_config": {"epochs": 6, "sleep": 0.2, **case.config}}}
-        if case.resource_args:
-            config["resource_args"] = {"gcp-vertex": case.resource_args}
-        path = self._stack.folder / f"{case.name}.json"
-        path.write_text(json.dumps(config), encoding="utf-8")
-        target = ["--entity", ENTITY, "--project", WANDB_PROJECT, "--name", case.name]
-        source = ["--docker-image", f"local/{case.image}:latest"]
-        if case.made_of:
-            self._wandb(case, "job", "create", *target, *case.made_of)
-            source = ["--job", f"{ENTITY}/{WANDB_PROJECT}/{case.name}:latest"]
-        options = [*target, *source, "--config", str(path.resolve())]
-        self._wandb(case, "launch", "--queue", QUEUE, *options)
-
-    def _wandb(self, case: Case, *command: str) -> None:
-        """Run W&B's own command line."""
-        if self.errors:
-            return
-        folder = self._stack.folder.resolve()
-        own = {"WANDB_DIR": str(folder), "WANDB_SILENT": "true"}
-        environ = clean(folder / "home") | self._stack.user_settings() | own
-        wandb = [sys.executable, "-m", "wandb", *command]
-        code = self._stack.processes.run(case.name, wandb, environ, folder)
-        if code:
-            log = self._stack.processes.log(case.name)
-            subject = f"wandb {command[0]} of {case.name}"
-            self.errors.append(f"{subject} ended with exit code {code}: see {log}")
+        config = {"epochs": 6, "sleep": 0.2, **case.config}
+        job = Job(case.name, case.image, case.made_of, config, case.resource_args)
+        enqueue(self._stack, job, WANDB_PROJECT)
 
     def _publish(self, case: Case) -> None:
         spec = {

@@ -17,6 +17,8 @@ KEPT = (  # paths of programs, libraries and time zones; the caller's name; the 
     "PATH", "LD_LIBRARY_PATH", "JAVA_HOME", "TZ", "USER", "LOGNAME", "SHELL",
     "TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI", "MAKELEVEL",
 )  # fmt: skip
+# FOLDER:PID of the run that started a process, in the variables of each of its processes
+MARK = "VERTEX_LAUNCH_STACK"
 _BEGUN = "VERTEX_LAUNCH_BEGUN"  # marks a command that has begun again
 
 
@@ -39,6 +41,11 @@ def clean(
     where = str(home.resolve()) if home else caller.get("HOME", "/")
     python = {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
     return kept | {"HOME": where, "LANG": "C.UTF-8"} | NO_PROXY | python
+
+
+def mark(caller: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return this process's own mark, for a process that gets an environment of its own."""
+    return {MARK: caller[MARK]} if MARK in caller else {}
 
 
 def begin_again(module: str = "deploy") -> None:

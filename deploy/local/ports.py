@@ -14,28 +14,38 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.environment import MARK
+
 HOST = "127.0.0.1"
+BASE = 7000  # of the ports of `make up`
 FIRST, LAST = 20000, 65535  # above the well-known ports and those of `make up`
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of the stack: fixed for `make up`, free ones for tests and the demo."""
+    """The ports of the stack: chosen for `make up`, free ones for tests and the demo."""
 
-    wandb: int = 7001
-    pubsub: int = 7002
-    vertex: int = 7003
-    gcs: int = 7004
-    build: int = 7005
-    poll: int = 7011
-    submit: int = 7012
-    status: int = 7013
+    wandb: int = BASE + 1
+    pubsub: int = BASE + 2
+    vertex: int = BASE + 3
+    gcs: int = BASE + 4
+    build: int = BASE + 5
+    poll: int = BASE + 11
+    submit: int = BASE + 12
+    status: int = BASE + 13
 
     @classmethod
     def free(cls) -> "Ports":
         """Return free ports."""
         return cls(*(free_port() for _ in fields(cls)))
+
+    @classmethod
+    def above(cls, base: int) -> "Ports":
+        """Return the ports from `base` + 1 to `base` + 13, or free ones for 0."""
+        if base == 0:
+            return cls.free()
+        return cls(**{name: port - BASE + base for name, port in asdict(cls()).items()})
 
     def by_name(self, build: bool = True) -> dict[str, int]:
         """Return each port by the name of its server."""
@@ -79,9 +89,34 @@ def in_use(port: int) -> bool:
     return False
 
 
-def taken(ports: Mapping[str, int]) -> list[str]:
-    """Return a phrase for each taken port: its number, its server and the process there."""
-    return [f"{port} ({name}) by {_holder(port)}" for name, port in ports.items() if in_use(port)]
+@dataclass(frozen=True)
+class Holder:
+    """The process that listens at a port; without a `pid`, it belongs to another user."""
+
+    pid: int = 0
+    name: str = ""
+    stack: Path | None = None  # the folder of the stack to which it belongs
+
+    def __str__(self) -> str:
+        """Return a phrase for a message."""
+        if not self.pid:
+            return "a process of another user"
+        of = f", of the stack in {self.stack}" if self.stack else ""
+        return f"{self.name} (process {self.pid}{of})"
+
+
+def taken(ports: Mapping[str, int]) -> dict[str, Holder]:
+    """Return the process at each taken port, by the name of the server that wants it."""
+    wanted = {name: port for name, port in ports.items() if in_use(port)}
+    holders = _holders(frozenset(wanted.values())) if wanted else {}
+    return {name: holders.get(port, Holder()) for name, port in wanted.items()}
+
+
+def free_base() -> int:
+    """Return a base whose ports are all free, for an advice."""
+    bases = (base for base in range(BASE + 1000, FIRST, 1000))
+    free = (base for base in bases if not any(map(in_use, Ports.above(base).by_name().values())))
+    return next(free, 0)
 
 
 _reserved: dict[int, int] = {}  # port → the descriptor of its lock, open until this process ends
@@ -112,11 +147,20 @@ def _outside() -> range:
     return range(high + 1, LAST + 1) if LAST - high >= 1000 else range(FIRST, LAST + 1)
 
 
-def _holder(port: int) -> str:
-    """Return the process that listens at a port, if this user may see it."""
+def _holders(ports: frozenset[int]) -> dict[int, Holder]:
+    """Return the processes that listen at these ports, as far as this user may see them."""
+    holders: dict[int, Holder] = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             for found in process.net_connections("tcp"):
-                if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
-                    return f"{process.name()} (process {process.pid})"
-    return "a process of another user"
+                if found.status == psutil.CONN_LISTEN and found.laddr.port in ports:
+                    holder = Holder(process.pid, process.name(), _stack_of(process))
+                    holders.setdefault(found.laddr.port, holder)
+    return holders
+
+
+def _stack_of(process: psutil.Process) -> Path | None:
+    with suppress(psutil.Error):
+        folder, _, _pid = process.environ().get(MARK, "").rpartition(":")
+        return Path(folder) if folder else None
+    return None

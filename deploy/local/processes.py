@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
+from deploy.local.environment import MARK
 from deploy.local.ports import HOST, free_port
 
 __all__ = ["HOST", "NotStartedError", "Processes", "end_with_parent", "free_port"]
@@ -41,9 +43,12 @@ class Processes:
     ) -> subprocess.Popen[bytes]:
         """Start one in its own process group, so that its children end with it."""
         guard = _guard()
+        mark = f"{self.folder.resolve()}:{os.getpid()}"
+        guard.mark(mark)
+        variables = {**(os.environ if environ is None else environ), MARK: mark}
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
-                command, env=environ, cwd=folder,
+                command, env=variables, cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         guard.watch(process.pid)
@@ -171,6 +176,10 @@ class _Guard:
         )
         atexit.register(self.close)
 
+    def mark(self, mark: str) -> None:
+        """Add a mark: no process that has it, or inherits it, may outlive us."""
+        self._send(f"={quote(os.fsencode(f'{MARK}={mark}'))}\n")
+
     def watch(self, group: int) -> None:
         """Add a process group that must not outlive us."""
         self._send(f"+{group}\n")
@@ -187,7 +196,8 @@ class _Guard:
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        os.write(self._process.stdin.fileno(), line.encode())
+        with suppress(BrokenPipeError):  # somebody killed the guard; the stack goes on without it
+            os.write(self._process.stdin.fileno(), line.encode())
 
 
 @functools.cache

@@ -5,15 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from deploy.local.cases import Case
 
 NO_ITEM = "(topic)"  # in the item's column: the request came through the topic
 WIDTH = 80
+WIDTHS = (10, 9, 12, 12, 12)  # of the columns, with the space behind them
+READS = "what the author reads"
+HEAD = (
+    "  "
+    + "".join(
+        f"{name:{width}}"
+        for name, width in zip(("job", "item", "launch", "CustomJob", "run"), WIDTHS, strict=True)
+    )
+    + READS
+)
 
 
 @dataclass
@@ -87,18 +96,44 @@ class Row:
         return self.job_state == self.case.job or self.interrupted
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Draw the observed states on one line a job, for a terminal of 80 columns."""
-    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
-    for column in ("job", "item", "launch", "CustomJob", "run"):
-        drawn.add_column(column, no_wrap=True)
-    drawn.add_column("what W&B shows", no_wrap=True, overflow="ellipsis", ratio=1)
-    for row in rows:
-        mark = "[green]✓[/]" if row.right else " "
-        cells = [_painted(state) for state in row.states]
-        reason = escape(" ".join(row.reason.split()))
-        drawn.add_row(f"{mark} {row.case.name}", *cells, reason)
+def table(rows: Sequence[Row], width: int, height: int, *, ended: bool = False) -> Text:
+    """Draw the jobs on a terminal of this size: their states, and what the author reads in W&B.
+
+    The last column continues on its own lines if it is narrow. If the lines are too many, the
+    longest texts lose lines from their middle. Once the demo has `ended`, a wrong job says so.
+    """
+    drawn = Text(HEAD, style="bold", end="")
+    column = len(HEAD) - len(READS)
+    beside = width - column >= 2 * len(READS)
+    indent = column if beside else 4
+    texts = [_text(row, ended=ended) for row in rows]
+    room = height - 1 - (0 if beside else len(rows))
+    for row, lines in zip(rows, _fitted(texts, width - indent, room), strict=True):
+        drawn.append("\n")
+        mark, colour = ("✓", "green") if row.right else ("✗", "red") if ended else (" ", "")
+        drawn.append(f"{mark} ", style=colour)
+        cells = [(f"{row.case.name:{WIDTHS[0]}}", ""), *_painted(row.states)]
+        for cell, style in cells:
+            drawn.append(cell, style=style)
+        joined = f"\n{' ' * indent}".join(lines)
+        drawn.append(joined if beside or not lines else f"\n{' ' * indent}{joined}")
     return drawn
+
+
+def _text(row: Row, *, ended: bool) -> str:
+    """Return the reason in one line; of a wrong job, first the expected ending."""
+    words = " ".join(row.reason.split())
+    return f"Not as expected: {row.wanted}. {words}" if ended and not row.right else words
+
+
+def _fitted(texts: Sequence[str], width: int, room: int) -> list[list[str]]:
+    """Wrap texts; while they have more lines than there is room, cut the longest in its middle."""
+    wrapped = [textwrap.wrap(text, width - 2, break_on_hyphens=False) for text in texts]
+    while sum(map(len, wrapped)) > room and (longest := max(wrapped, key=len))[1:]:
+        middle = len(longest) // 2
+        del longest[middle]
+        longest[middle - 1] = longest[middle - 1].removesuffix(" …") + " …"
+    return wrapped
 
 
 def progress(row: Row) -> str:
@@ -147,6 +182,9 @@ _COLOURS = {
 }
 
 
-def _painted(state: str) -> str:
-    colour = _COLOURS.get(state, "dim")
-    return f"[{colour}]{escape(state) or '…'}[/]"
+def _painted(states: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each state in its column, with its colour."""
+    return [
+        (f"{state or '…':{width}}", _COLOURS.get(state, "dim"))
+        for state, width in zip(states, WIDTHS[1:], strict=True)
+    ]

@@ -3,8 +3,9 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -14,12 +15,22 @@ ROOM = 300_000_000  # bytes: logs, copies of images, W&B's caches
 _OLDER = "gcs.log"  # marks a folder of an older version, which has no lock
 
 
+class HeldError(click.ClickException):
+    """Another run holds the folder."""
+
+    def __init__(self, folder: Path, pid: int) -> None:
+        owner = f"process {pid or 'of another user'} already runs a stack in {folder}"
+        super().__init__(f"{owner}: end it first, or choose another --folder")
+        self.pid = pid
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Lock a folder until the context or this process ends.
 
     Raises:
-        click.ClickException: another run holds it, it cannot be written, or no run created it.
+        HeldError: another run holds it.
+        click.ClickException: it cannot be written, or no run created it.
     """
     lock = folder / LOCK
     try:
@@ -40,19 +51,41 @@ def held(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written ({exc.strerror}): choose another --folder"
         ) from exc
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 20).decode() or "of another user"
-            raise click.ClickException(
-                f"process {holder} already runs a stack in {folder}: end it first, "
-                "or choose another --folder"
-            ) from None
+        for seconds in (0.0, 0.1):  # a reader (`holder`) locks it for a moment
+            time.sleep(seconds)
+            if _lock(descriptor):
+                break
+        else:
+            raise HeldError(folder, _pid(descriptor))
         os.truncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         yield
     finally:
         os.close(descriptor)
+
+
+def holder(folder: Path) -> int:
+    """Return the process that holds a folder; 0 if none does."""
+    with suppress(OSError):
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        try:
+            return 0 if _lock(descriptor, fcntl.LOCK_SH) else _pid(descriptor)
+        finally:
+            os.close(descriptor)
+    return 0
+
+
+def _lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _pid(descriptor: int) -> int:
+    written = os.pread(descriptor, 20, 0).decode()
+    return int(written) if written.isdecimal() else 0
 
 
 def clear(folder: Path) -> None:

@@ -3,7 +3,9 @@
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
+from shared.core.errors import KeyRefused
 from shared.core.redaction import redacted
 
 log = logging.getLogger(__name__)
@@ -22,7 +24,30 @@ class Report:
     left: Counter[str] = field(default_factory=Counter)  # per reason: popped, and not ours
     held: dict[str, str] = field(default_factory=dict)  # per queue: why it was not popped
     full: str = ""  # the limits that are reached
+    headroom: int | None = None  # free slots when the last round began; -1: no limit
+    key_refused: bool = False
     errors: list[str] = field(default_factory=list)
+
+    def measured(self) -> dict[str, Any]:
+        """Return the numbers for metrics; a call that did not look has no headroom."""
+        counted = {} if self.headroom is None else {"headroom": self.headroom}
+        return {
+            "function": "poll",
+            **counted,
+            "held": len(self.held),
+            "held_queues": self.held,
+            "launched": self.launched.total(),
+            "refused": self.refused.total(),
+            "key_refused": int(self.key_refused),
+            "problems": len(self.errors),
+        }
+
+    @classmethod
+    def of_refused_key(cls, exc: KeyRefused) -> "Report":
+        """Return the report of a call that ended because W&B refuses the key."""
+        report = cls(polled=False, why_not="W&B refuses the key", key_refused=True)
+        report.failed("key", exc, exc)
+        return report
 
     def failed(self, where: str, problem: object, exc: Exception | None = None) -> None:
         """Note and log a failure; the next call tries again."""

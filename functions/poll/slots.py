@@ -26,7 +26,8 @@ class Slots:
 
     A queue is held while one of its launches waits for capacity, or while a person has paused it:
     its other items stay in W&B, which orders them by priority. `held` gives the reason by queue,
-    `full` the limits that are reached.
+    `full` the limits that are reached, `headroom` how many more launches `max_jobs` allows (-1: any
+    number).
 
     Ended launches and those of requests take no slot. An unreadable record takes one of each kind.
     """
@@ -59,11 +60,25 @@ class Slots:
         self._room = max(min((most - used for _, used, most in limited), default=0), 0)
         reached = [f"{used} of {most} {name}" for name, used, most in limited if used >= most]
         self.full = ", ".join(reached)
+        used = jobs + unreadable
+        self.headroom = max(limits.max_jobs - used, 0) if limits.max_jobs >= 0 else -1
         self.held = {**_held(queues, counted), **_paused(queues, tuple(paused))}
         self._queues = deque(queue for queue in queues if queue not in self.held)
         self._queues.rotate(-first)  # with one slot, the same queue would always come first
+        self._open = frozenset(self._queues)  # those that this round may pop
         self._strikes: Counter[Queue] = Counter()
         self._lock = threading.Lock()
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no slot is free."""
+        with self._lock:
+            return not self._room
+
+    @property
+    def free(self) -> bool:
+        """Tell whether another round could take an item: a slot is free, a queue is not held."""
+        return bool(self._open) and not self.is_full
 
     def next(self) -> Queue | None:
         """Reserve a slot for one item of the next queue; None without a free slot or a queue."""
@@ -87,6 +102,7 @@ class Slots:
         """Remove the queue of this name."""
         with self._lock:
             self._queues = deque(queue for queue in self._queues if queue.name != name)
+            self._open = frozenset(self._queues)
 
     def drop(self, queue: Queue) -> None:
         """Free the reserved slot, and remove this queue."""

@@ -68,6 +68,7 @@ def report_doubled(
 
 
 def _report(job: Job, problem: str, report: Report) -> None:
+    report.doubled.append(job.name)
     report.errors.append(f"doubled: {job.key}: {job.name}: {problem}")
     fields = {"launch_key": job.key, "attempt": job.attempt, "job": job.name, "problem": problem}
     log.critical("status.doubled", extra={"fields": fields})

@@ -6,15 +6,18 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from deploy.local.cases import CASES
-from deploy.local.ports import Ports, taken
+from deploy.local.record import Record, running
 from deploy.local.stack import API_KEY
 from tests.waiting import eventually
 
@@ -49,36 +52,64 @@ HOSTILE = {
 }
 
 
+@dataclass
+class Ended:
+    """A demo that was kept, looked at, and interrupted."""
+
+    folder: Path
+    code: int
+    printed: str
+    record: Record | None  # while it was kept
+    pages: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """Run it once, in the environment of many a shell at once."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Run it once, in the environment of many a shell at once; look at its pages, then press Ctrl-C."""
     folder = tmp_path_factory.mktemp("demo") / "the logs"
-    command = [*PYTHON, "demo", "--folder", str(folder), "--timeout", "400"]
+    with started("demo", "--folder", str(folder), "--timeout", "400", "--keep", beside=folder.parent) as (
+        demo,
+        printed,
+    ):
+        eventually(lambda: "Ctrl-C ends" in printed() or demo.poll() is not None, "the demo has ended", 460)
+        record = running(folder)
+        pages = {name: requests.get(url, timeout=10).text for name, url in (record.pages if record else {}).items()}
+        demo.send_signal(signal.SIGINT)
+        return Ended(folder, demo.wait(60), printed(), record, pages)
+
+
+@contextmanager
+def started(*arguments: str, beside: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+    """Start a command as the Makefile does, in a hostile shell; gives it, and what it has printed."""
+    output = beside / "printed"
     environ = {**os.environ, **HOSTILE, "COLUMNS": "160"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, encoding="utf-8", timeout=460, check=False, umask=0o077
-    )
-    return done, folder
+    with output.open("w") as out:
+        command = subprocess.Popen(
+            [*PYTHON, *arguments], cwd=ROOT, stdout=out, stderr=out, env=environ, umask=0o077, start_new_session=True
+        )
+    try:
+        yield command, lambda: output.read_text(encoding="utf-8")
+    finally:
+        command.kill()
+        command.wait()
 
 
-def test_all_jobs_have_the_right_outcome(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+def test_all_jobs_have_the_right_outcome(demo: Ended) -> None:
     """The exit code says so."""
-    done, _ = demo
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("OK ")] == [
+    assert demo.code == 0, demo.printed[-6000:]
+    assert [line.split()[1] for line in demo.printed.splitlines() if line.startswith("OK ")] == [
         case.name for case in CASES
     ]
 
 
-def test_a_job_without_a_run_shows_the_end_of_its_log(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+def test_a_job_without_a_run_shows_the_end_of_its_log(demo: Ended) -> None:
     """Its author reads there why the item failed."""
-    done, _ = demo
-    assert "The end of its log: loading the cats done, without wandb.init" in re.sub(r"[\s│]+", " ", done.stdout)
+    assert "The end of its log: loading the cats done, without wandb.init" in re.sub(r"[\s│]+", " ", demo.printed)
 
 
-def test_no_call_of_the_scheduler_failed(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+def test_no_call_of_the_scheduler_failed(demo: Ended) -> None:
     """Each tick was answered with 200, and no function logged an error."""
-    _, folder = demo
+    folder = demo.folder
     assert (folder / "scheduler.log").read_text() == ""
     for name in ("poll", "submit", "status"):
         lines = (folder / f"{name}.log").read_text().splitlines()
@@ -89,80 +120,59 @@ def test_no_call_of_the_scheduler_failed(demo: tuple[subprocess.CompletedProcess
         assert len(events) == len(lines), f"{name} printed what is no JSON line: {set(lines)}"
 
 
-def test_no_key_is_in_any_log(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+def test_no_key_is_in_any_log(demo: Ended) -> None:
     """Of the functions or of what stands around them."""
-    _, folder = demo
+    folder = demo.folder
     for path in folder.glob("*.log"):
         assert API_KEY not in path.read_text(errors="replace"), path.name
 
 
-def test_nothing_is_left_behind(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+def test_nothing_is_left_behind(demo: Ended) -> None:
     """No process of the stack, and none of a container's."""
-    _, folder = demo
+    folder = demo.folder
     assert left(folder) == []
 
 
-def test_up_on_its_ports(tmp_path: Path) -> None:
-    """It says what to export; a second one is refused before anything is touched; Ctrl-C ends it."""
-    with up(tmp_path) as (make, process, printed):
-        text = printed.read_text(encoding="utf-8")
-        assert "launch --queue vertex --entity local-team" in text
-        assert 'export no_proxy="127.0.0.1,localhost,::1${no_proxy:+,$no_proxy}"; export NO_PROXY="$no_proxy"' in text
-        holds = f"process {process.pid} already runs a stack in {tmp_path / 'logs'}: end it first"
-        assert refused(tmp_path / "logs") == f"Error: {holds}, or choose another --folder"
-        taken_ports = r"Error: these ports are taken: 7001 \(wandb\) by \S+ \(process \d+\), 7002 .*, then try again\."
-        assert re.fullmatch(taken_ports, refused(tmp_path / "other"))
-        assert (tmp_path / "logs" / "wandb.log").exists()
-        process.send_signal(signal.SIGINT)
-        assert make.wait(30) == 0, printed.read_text(encoding="utf-8")
-    assert "Ended." in printed.read_text(encoding="utf-8")
-    assert left(tmp_path) == []
+def test_the_pages_stay_until_ctrl_c(demo: Ended) -> None:
+    """With the addresses of the record; then the exit code is the demo's own."""
+    assert demo.record
+    assert set(demo.pages) == {"W&B", "Vertex AI"}
+    assert all("train-1" in page for page in demo.pages.values())
+    assert all(address in demo.printed for address in demo.record.pages.values())
+    assert demo.code == 0
+    assert running(demo.folder) is None
 
 
-@pytest.mark.parametrize("ending", ["a closed terminal", "make is killed", "it is killed"])
-def test_up_leaves_nothing(tmp_path: Path, ending: str) -> None:
-    """However it ends."""
-    with up(tmp_path) as (make, process, _):
-        if ending == "make is killed":
-            make.kill()
-        else:
-            process.send_signal(signal.SIGHUP if ending == "a closed terminal" else signal.SIGKILL)
-        eventually(lambda: left(tmp_path) == [], "all processes are gone", 30)
+def test_up_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
+    """A second one touches nothing; `kill -9` ends gunicorn's workers, a job's container and what that has started."""
+    folder = tmp_path / "logs"
+    with started("up", "--folder", str(folder), "--port-base", "0", "--play", "full", beside=tmp_path) as (up, printed):
+        record = eventually(lambda: running(folder) or up.poll(), "it is up")
+        assert isinstance(record, Record), printed()
+        wandb, vertex = record.addresses["wandb"], record.addresses["vertex"]
+        second = subprocess.run(
+            [*PYTHON, "up", "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+        )
+        assert second.returncode == 1
+        assert f"{folder} (process {up.pid}, since {record.started_at})" in second.stderr
+        assert f"{wandb}/" in second.stderr
+        assert running(folder) == record
+        eventually(lambda: "To end the bad day" in printed(), "its items are on the queue")
+        assert all(f"vertex-launch why {item['id']} " in printed() for item in asked(f"{wandb}/standin/items"))
+        states = eventually(lambda: [run["state"] for run in asked(f"{wandb}/standin/runs")], "the job's run begins")
+        assert (states, [job["state"] for job in asked(f"{vertex}/standin/jobs")]) == (
+            ["running"],
+            ["JOB_STATE_RUNNING"],
+        )
+        assert sorted(item["state"] for item in asked(f"{wandb}/standin/items")) == ["CLAIMED", "PENDING", "PENDING"]
+        assert any("wandb-core" in process for process in left(folder))
+        up.kill()
+        eventually(lambda: left(folder) == [], "all processes are gone", 30)
 
 
-@contextmanager
-def up(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], psutil.Process, Path]]:
-    """Keep a stack running on the fixed ports: gives the `make` that started it, its process, and what it printed."""
-    if taken({"wandb": Ports().wandb}):
-        pytest.skip("a stack is running on the fixed ports")
-    printed = folder / "printed"
-    command = ["sh", "-c", '"$@"; exit $?', "make", *PYTHON, "up", "--folder", str(folder / "logs")]
-    environ = {**os.environ, **HOSTILE, "MAKELEVEL": "1"}
-    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup lets all that it starts ignore it
-    with (
-        printed.open("w") as out,
-        subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=environ) as make,
-    ):
-        try:
-            signal.signal(signal.SIGHUP, hang_up)
-            eventually(lambda: "Ctrl-C ends" in printed.read_text(encoding="utf-8"), "up")
-            [process] = psutil.Process(make.pid).children()
-            yield make, process, printed
-        finally:
-            if make.poll() is None:
-                for child in psutil.Process(make.pid).children():
-                    child.kill()
-                make.kill()
-
-
-def refused(folder: Path) -> str:
-    """Start a second stack on the same ports; return the one line that it says."""
-    done = subprocess.run(
-        [*PYTHON, "up", "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
-    )
-    assert done.returncode == 1
-    [line] = done.stderr.splitlines()
-    return line
+def asked(url: str) -> Any:
+    """Ask a stand-in."""
+    return requests.get(url, timeout=10).json()
 
 
 def left(folder: Path) -> list[str]:

@@ -16,13 +16,6 @@ REASON = "resource_args.gcp-vertex.spec.worker_pool_spec: is not an argument of 
 JOB = {"state": "JOB_STATE_FAILED", "error": "The replica exited with a status of 1."}
 
 
-def printed(drawn: Any) -> list[str]:
-    """Print to a terminal of 80 columns; return its lines."""
-    file = io.StringIO()
-    Console(file=file, width=80).print(drawn)
-    return file.getvalue().splitlines()
-
-
 @pytest.mark.parametrize(
     ("item", "run", "reason"),
     [
@@ -38,15 +31,61 @@ def test_the_reason_is_what_wandb_shows(item: dict[str, Any], run: dict[str, Any
     assert Row(CASES[0], item=item, jobs=[JOB], run=run).reason == reason
 
 
-def test_the_table_fits_a_terminal() -> None:
-    """With the longest states and reasons, it leaves half of the 24 lines to the rest."""
-    item = {"state": "CLAIMED", "error": {"message": REASON + "\n" + REASON}}
+LONG = "The job's log: " + " ".join(f"line-{n}" for n in range(200)) + " the-last-word"
+
+
+def drawn(rows: list[Row], width: int = 80, height: int = 19, *, ended: bool = False) -> list[str]:
+    """Return the lines of the table on a terminal."""
+    file = io.StringIO()
+    Console(file=file, width=width).print(table(rows, width, height, ended=ended), soft_wrap=True)
+    return file.getvalue().splitlines()
+
+
+def reports(reason: str) -> list[Row]:
+    """Return all jobs in their longest states; each author reads this."""
+    item = {"state": "CLAIMED", "error": {"message": reason}}
     job = {"state": "JOB_STATE_CANCELLING"}
-    rows = [Row(case, item, "SUBMITTING", [job], {"state": "preempting"}) for case in CASES]
-    lines = printed(table(rows))
-    assert len(lines) <= 12
+    return [Row(case, item, "SUBMITTING", [job], {"state": "preempting"}) for case in CASES]
+
+
+@pytest.mark.parametrize("reason", ["", REASON, f"{REASON}\n{REASON}", LONG])
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_table_fits_a_terminal(reason: str, ended: bool) -> None:
+    """With the longest states and reasons, it has 19 of the 24 lines; each job and its states are whole."""
+    lines = drawn(reports(reason), ended=ended)
+    assert len(lines) <= 19
     assert max(map(len, lines)) <= 80
-    assert all("preempting" in line for line in lines[2:])
+    states = [line.split() for line in lines if "preempting" in line]
+    assert [words[-5:-1] for words in states] == [[case.name, "CLAIMED", "SUBMITTING", "CANCELLING"] for case in CASES]
+
+
+def test_the_author_reads_whole_sentences_where_there_is_room() -> None:
+    """Beside the states on a wide terminal, else below them: the same words, in their order."""
+    rows = reports("")
+    rows[3].item = rows[4].item = {"state": "FAILED", "error": {"message": REASON}}
+    for width in (80, 200):
+        lines = drawn(rows, width)
+        assert lines[0].split()[-4:] == ["what", "the", "author", "reads"]
+        text = " ".join(" ".join(lines).split())
+        assert text.count(REASON) == 2, text
+    assert len(drawn(rows, 200)) == 1 + len(CASES)
+
+
+def test_a_text_loses_its_middle_first() -> None:
+    """Its beginning names the field, its end the fix."""
+    rows = reports("")
+    rows[3].item = {"state": "FAILED", "error": {"message": LONG}}
+    text = " ".join(drawn(rows))
+    assert "The job's log: line-0 " in text
+    assert " … " in text
+    assert "the-last-word" in text
+
+
+def test_a_wrong_end_says_what_was_expected() -> None:
+    """Once nothing more can come."""
+    row = Row(CASES[0], {"state": "FAILED", "error": {"message": "no quota"}}, "closed: FAILED")
+    assert not any("expected" in line for line in drawn([row]))
+    assert drawn([row], ended=True)[2].strip() == "Not as expected: CLAIMED → SUCCEEDED → finished. no quota"
 
 
 def test_the_summary_has_the_whole_reason() -> None:

@@ -1,5 +1,7 @@
 """Poll's agent in W&B: known again, registered anew if W&B forgets it, stopped and started by its operator."""
 
+from typing import Any
+
 import pytest
 
 from shared.core.errors import Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
@@ -22,10 +24,10 @@ def scene() -> Scene:
     ids=["nothing", "W&B", "entity", "queues"],
 )
 def test_an_agent_belongs_to_a_wandb_an_entity_and_queues(
-    scene: Scene, changed: dict[str, object], registered: int
+    scene: Scene, changed: dict[str, Any], registered: int
 ) -> None:
     """Another of them means another agent; the same ones keep it, for any number of calls."""
-    usual: dict[str, object] = {"base_url": "https://one", "queues": (A, B)}
+    usual: dict[str, Any] = {"base_url": "https://one", "queues": (A, B)}
     for limits in (usual, usual, usual | changed, usual | changed):
         assert scene.poll(**limits).errors == []
     assert len(scene.wandb.agents) == registered
@@ -148,3 +150,17 @@ def test_the_note_keeps_what_the_last_call_found(scene: Scene) -> None:
     scene.wandb.stop_polling = True
     scene.poll()
     assert scene.agents.note.why_not.startswith("W&B asks this agent to stop polling")
+
+
+def test_the_note_keeps_the_limits_and_the_error_of_a_call_that_failed(scene: Scene) -> None:
+    """For `vertex-launch why`: the ledger alone says that the key is refused; the next good call clears it."""
+    scene.poll(max_jobs=3, max_queued=7)
+    assert scene.agents.note.limits == {"max_jobs": 3, "max_schedulers": 1, "max_queued": 7}
+    scene.clock.pass_(60)
+    scene.wandb.fail["heartbeat"] = KeyRefused("W&B refuses the key")
+    with pytest.raises(KeyRefused):
+        scene.poll()
+    assert (scene.agents.note.polled_at, scene.agents.note.why_not) == (scene.clock(), "W&B refuses the key")
+    scene.wandb.fail.clear()
+    scene.poll()
+    assert scene.agents.note.why_not == ""

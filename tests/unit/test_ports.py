@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.ports import HOST, Ports, free_port, in_use, taken
+from deploy.local.environment import MARK
+from deploy.local.ports import BASE, HOST, Holder, Ports, free_base, free_port, in_use, taken
 
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LISTEN = f"""
@@ -21,9 +22,10 @@ with socket.create_server(("{HOST}", 0)) as listening:
 
 @pytest.fixture
 def listener() -> Iterator[tuple[int, int]]:
-    """Run somebody else's server; gives its port and its process."""
+    """Run another stack's server; gives its port and its process."""
     command = [sys.executable, "-c", LISTEN]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, MARK: "/home/me/a:b/.stack:77"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdout
         yield int(process.stdout.readline()), process.pid
         process.communicate("\n")
@@ -51,12 +53,13 @@ def test_no_port_is_given_twice() -> None:
 
 
 def test_a_taken_port_names_who_listens(listener: tuple[int, int]) -> None:
-    """With its process, so that its owner can end it."""
+    """With its process and the stack that started it, so that its owner can end it."""
     port, pid = listener
     assert in_use(port)
-    [message] = taken({"wandb": port, "free": free_port()})
-    assert message.startswith(f"{port} (wandb) by ")
-    assert message.endswith(f"(process {pid})")
+    [(name, holder)] = taken({"wandb": port, "free": free_port()}).items()
+    assert (name, holder.pid, holder.stack) == ("wandb", pid, Path("/home/me/a:b/.stack"))
+    assert str(holder).endswith(f" (process {pid}, of the stack in /home/me/a:b/.stack)")
+    assert str(Holder()) == "a process of another user"
 
 
 def test_a_port_that_is_bound_is_taken(listener: tuple[int, int]) -> None:
@@ -66,6 +69,19 @@ def test_a_port_that_is_bound_is_taken(listener: tuple[int, int]) -> None:
 
 
 def test_the_ports_of_up_are_free_of_the_kernels_range() -> None:
-    """Fixed, and below every system's range of outgoing connections."""
+    """Below every system's range of outgoing connections, unless somebody chooses others."""
     assert all(1024 < port < 20000 for port in Ports().by_name().values())
     assert "build" not in Ports().by_name(build=False)
+
+
+def test_the_ports_of_up_move_together() -> None:
+    """Another base moves each port by the same distance; 0 takes free ones, and no advice is a taken base."""
+    assert Ports.above(BASE) == Ports()
+    moved = Ports.above(8000).by_name()
+    assert {name: port - 8000 for name, port in moved.items()} == {
+        name: port - BASE for name, port in Ports().by_name().items()
+    }
+    free = Ports.above(0).by_name().values()
+    assert len({*free, *moved.values()}) == 2 * len(moved)
+    assert free_base() != BASE
+    assert not any(map(in_use, Ports.above(free_base()).by_name().values()))

@@ -99,7 +99,7 @@ def _only(target: Target, fleet: Fleet, text: str) -> Entry:
     if len(found) == 1:
         return found[0]
     if found:
-        raise click.UsageError(_ambiguous(text, found, fleet.now))
+        raise click.UsageError(ambiguous(text, found, fleet.now))
     if unreadable := fleet.unreadable_of(text):
         lines = [f"{key}: {plain(why)}" for key, why in unreadable.items()]
         raise click.ClickException("its record cannot be read:\n" + "\n".join(lines[:SHOWN]))
@@ -124,7 +124,8 @@ def _by_key(target: Target, key: str) -> Entry:
     )
 
 
-def _ambiguous(text: str, found: Sequence[Entry], now: datetime) -> str:
+def ambiguous(text: str, found: Sequence[Entry], now: datetime) -> str:
+    """Return the message about an ID that names several launches: it lists them."""
     lines = [
         f"  {entry.key}  {state_of(entry, now):<10}  {entry.opened_at:%Y-%m-%d %H:%M}  "
         f"{plain(entry.name or entry.run.run_id)}"

@@ -1,6 +1,5 @@
 """The deployment that a command looks at, in the cloud or on this machine, and its options."""
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -8,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
-from pathlib import Path
 from typing import Any
 
 import click
 
 from deploy.cloud.names import Names
 from deploy.exit_codes import CouldNotSee
+from deploy.local.record import FOLDER, find
 from deploy.operate.fleet.permission import VIEWER, WRITER, grant
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.core.console import console_link
@@ -23,7 +22,6 @@ from shared.core.errors import Conflict, Denied, LaunchError, Retry
 from shared.core.launch import Launch
 from shared.core.ports import AgentNote
 
-STACK = Path(".stack/stack.json")  # written by `make up`: {"pid": 1, "environment": {…}}
 CLOUD = "https://api.wandb.ai"
 
 
@@ -95,8 +93,8 @@ class Target:
 def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable[..., None]:
     """Add the options that find a deployment; the command receives a `Target`.
 
-    Without a project, the running stack of `make up` in this folder is the target. Errors of the
-    ledger end the command with their fix; `role` is what the command needs on the bucket.
+    Without a project, or with the local one, the running stack of `make up` is the target. Errors
+    of the ledger end the command with their fix; `role` is what the command needs on the bucket.
     """
 
     @click.option(
@@ -123,14 +121,19 @@ def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable
     def with_target(
         project: str, region: str, name: str, bucket: str, agent_name: str, **others: Any
     ) -> None:
-        stack = running_stack()
-        if project and project != stack.get("GOOGLE_CLOUD_PROJECT"):
-            stack = {}
+        record = find()
+        stack = record.environment if record and project in ("", record.project) else {}
+        if (folder := os.environ.get(FOLDER)) and not stack:
+            why = f"is not {project}" if record else "has ended"
+            raise click.UsageError(
+                f"this shell has the variables of the stack in {folder}, which {why}: "
+                "use another shell"
+            )
         os.environ.update(stack)
         project = project or stack.get("GOOGLE_CLOUD_PROJECT", "")
         if not project:
             raise click.UsageError(
-                "--project is missing, and no stack of `make up` runs in this folder: "
+                "--project is missing, and no stack of `make up` runs here: "
                 "add --project=PROJECT, or run `make up`"
             )
         os.environ.setdefault("GOOGLE_CLOUD_PROJECT", project)  # for Google's clients
@@ -165,16 +168,6 @@ def explained(target: Target, role: str = VIEWER) -> Iterator[None]:
         raise CouldNotSee(str(exc)) from exc
     except LaunchError as exc:
         raise click.ClickException(str(exc)) from exc
-
-
-def running_stack(record: Path = STACK) -> dict[str, str]:
-    """Return the environment of the stack that runs in this folder; empty if none runs."""
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        os.kill(int(found["pid"]), 0)  # raises if no such process runs
-        return {str(name): str(value) for name, value in found["environment"].items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}
 
 
 def _agent_name(name: str, stack: dict[str, str]) -> str:

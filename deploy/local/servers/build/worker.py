@@ -17,6 +17,7 @@ from urllib.parse import quote
 import requests
 
 from deploy.local.archives import unpack
+from deploy.local.environment import mark
 from deploy.local.image_store import ImageStore
 from deploy.local.servers.build.dockerfile import Builder, BuildError
 
@@ -205,7 +206,7 @@ class Worker:
                 process = subprocess.Popen(
                     command,
                     cwd=folder,
-                    env={"HOME": str(self._folder), **env},
+                    env={"HOME": str(self._folder), **mark(), **env},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from deploy.local.environment import mark
 from deploy.local.image_store import search_path
 from deploy.local.servers.vertex.expansion import expanded_variables
 from deploy.local.servers.vertex.state import Job
@@ -19,7 +20,7 @@ _OUTPUTS = {"model": "model", "checkpoint": "checkpoints", "tensorboard_log": "l
 def environment_of(
     job: Job, root: Path, image: Mapping[str, str], container: Any, *, expands: bool
 ) -> dict[str, str]:
-    """Return a container's environment: of this process, it has only the path to Python."""
+    """Return a container's environment: of this process's, the path to Python and the mark."""
     home, scratch = root / "home", root / "tmp"
     for folder in (home, scratch):
         folder.mkdir()
@@ -29,7 +30,7 @@ def environment_of(
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
     }
-    known = base | {"TMPDIR": str(scratch)} | dict(image) | _vertex(job)
+    known = base | mark() | {"TMPDIR": str(scratch)} | dict(image) | _vertex(job)
     own = [(variable.name, variable.value) for variable in container.env]
     return known | (expanded_variables(own, known) if expands else dict(own))
 
