@@ -17,6 +17,7 @@ from deploy.exit_codes import CANCELLED, CouldNotSee
 from shared.adapters.gcs import GcsAgentBook, GcsLedger
 from shared.core.launch import Launch, Outcome, State, Wish
 from shared.core.message import Request, Ticket, encode
+from shared.core.pause import Pause
 from shared.core.retry import retry_key
 from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, RENDERED, REQUEST, emulator_push
@@ -283,15 +284,19 @@ def test_all_queues_are_paused_together(deployed: Deployment) -> None:
     assert deployed.poll()["held"] == {}
 
 
-def test_a_poll_at_work_delays_a_pause(deployed: Deployment) -> None:
-    """It keeps its lease; nothing is changed."""
+def test_a_poll_at_work_keeps_its_lease(deployed: Deployment) -> None:
+    """A pause is recorded beside it, whoever writes the note at the same time; the poll's next round heeds it."""
     now = deployed.ledger.now()
     book = GcsAgentBook(os.environ["LEDGER_BUCKET"], NAME)
     assert book.take("a poll", now, now + timedelta(seconds=150))
-    assert "a poll is running" in run("pause", "--wait=0", code=CouldNotSee.exit_code).output
+    with ThreadPoolExecutor(8) as pool:
+        target = _target()
+        list(pool.map(lambda number: _pause(target, f"q{number}"), range(8)))
     note = book.read()
     assert note
-    assert note.paused == ()
+    assert note.holder == "a poll"
+    assert note.lease_until
+    assert {pause.queue for pause in note.paused} == {f"q{number}" for number in range(8)}
 
 
 def test_a_run_spec_is_published_once(deployed: Deployment, tmp_path: Path) -> None:
@@ -381,6 +386,13 @@ def _target() -> Any:
     from deploy.operate.fleet.target import Target
 
     return Target("p", "", "launch", os.environ["LEDGER_BUCKET"], NAME)
+
+
+def _pause(target: Any, queue: str) -> None:
+    from deploy.operate.steering.agent_note import change_note
+
+    pause = Pause(queue, "ana", target.now())
+    change_note(target, lambda note: replace(note, paused=(*note.paused, pause)))
 
 
 def _wish(target: Any, key: str, by: str) -> Any:
