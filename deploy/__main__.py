@@ -64,6 +64,7 @@ GROUPS = {
         "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {
+        "why": Listed("deploy.operate.why.command", "Tell why a launch, or everything, waits."),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",

@@ -1,7 +1,7 @@
 """Read W&B's run queues with queries only, for commands that must not change them.
 
-The operations are those of the installed `wandb` package, except two: the pages of a queue's items,
-and their run specs. W&B's schema is not public, so we ask first whether it shows run specs.
+The operations are those of the installed `wandb` package, except the pages of a queue's items with
+their run specs and priorities. W&B's schema is not public, so we ask first whether it shows these.
 """
 
 import json
@@ -24,12 +24,15 @@ ITEMS = """query GetRunQueueItems(
 ) {
   project(name: $projectName, entityName: $entityName) {
     runQueue(name: $runQueue) {
+      #mode
       runQueueItems(first: $first, after: $after) {
         edges { node { id state #spec } } pageInfo { endCursor hasNextPage }
       }
     }
   }
 }"""
+BY_PRIORITY = "V0"  # the mode of a queue that offers items by priority
+_SHOWN = {"runSpec", "priority"}  # if W&B's schema has them
 _EXAMPLES = {"integer": 1, "number": 1.0, "boolean": False}
 
 
@@ -68,10 +71,15 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
-    """An item that waits in its queue; `run_spec` is None if W&B hides it until the pop."""
+    """An item that waits in its queue; `run_spec` is None if W&B hides it until the pop.
+
+    `priority` is W&B's number (0: critical, 3: low); None if W&B does not show it, or if the queue
+    ignores it.
+    """
 
     id: str
     run_spec: dict[str, Any] | None = field(repr=False)  # can contain a key
+    priority: int | None = None
 
 
 def viewer(graphql: Graphql) -> Viewer:
@@ -106,29 +114,33 @@ def read_queue(graphql: Graphql, entity: str, name: str) -> QueueView | None:
 
 def pending_items(graphql: Graphql, entity: str, name: str) -> Iterator[PendingItem]:
     """Yield the items that wait in a queue, page by page, in W&B's order, without popping them."""
-    document = ITEMS.replace("#spec", "runSpec" if shows_run_specs(graphql) else "")
+    shown = _SHOWN & _item_fields(graphql)
+    document = ITEMS.replace("#spec", " ".join(sorted(shown)))
+    document = document.replace("#mode", "prioritizationMode" if "priority" in shown else "")
     after = None
     while True:
         queue = _queue(
             graphql.query(document, {**_where(entity, name), "first": PAGE, "after": after})
         )
+        by_priority = (queue or {}).get("prioritizationMode") == BY_PRIORITY
         items = (queue or {}).get("runQueueItems") or {}
         for edge in items.get("edges") or []:
             node = edge["node"]
             if str(node["state"]).upper() == "PENDING":
-                yield PendingItem(
-                    str(node["id"]), _object(node["runSpec"]) if "runSpec" in node else None
-                )
+                spec = _object(node["runSpec"]) if "runSpec" in node else None
+                priority = node.get("priority") if by_priority else None
+                known = priority if type(priority) is int else None
+                yield PendingItem(str(node["id"]), spec, known)
         info = items.get("pageInfo") or {}
         if not info.get("hasNextPage") or info.get("endCursor") in (None, after):
             return
         after = info["endCursor"]
 
 
-def shows_run_specs(graphql: Graphql) -> bool:
-    """Tell whether W&B shows run specs before a pop; its schema says, as for W&B's client."""
+def _item_fields(graphql: Graphql) -> set[str]:
+    """Return the fields that W&B's schema shows of an item, as W&B's client asks for them."""
     found = graphql.query(FIELDS, {"typeName": "RunQueueItem"})["TypeInfo"]
-    return "runSpec" in {each["name"] for each in (found or {}).get("fields") or []}
+    return {each["name"] for each in (found or {}).get("fields") or []}
 
 
 def _where(entity: str, name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ APIS = (
     "eventarc",
     "iam",
     "logging",
+    "monitoring",
     "pubsub",
     "run",
     "secretmanager",

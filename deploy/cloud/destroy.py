@@ -16,11 +16,11 @@ from deploy.cloud import gcloud
 from deploy.cloud.buckets import UNREADABLE, foreign
 from deploy.cloud.deployment import ACCOUNTS, FUNCTIONS, Deployment, deployment_options
 from deploy.cloud.gcloud import Step
-from deploy.cloud.google import Google
+from deploy.cloud.google import Google, words
 from deploy.cloud.iam import table
 from deploy.cloud.marks import of_nobody
 from deploy.cloud.places import Place, check_region, places
-from deploy.cloud.provision import schedule, topics
+from deploy.cloud.provision import monitoring, schedule, topics
 from deploy.cloud.provision.command import with_number
 from deploy.cloud.provision.parts import Change
 from deploy.cloud.waiting import Patience
@@ -37,7 +37,7 @@ _UNREADABLE = "unreadable"
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
-    """List the schedule, functions and topics of a deployment, ask, and delete them.
+    """List the parts of a deployment (schedule, functions, topics, alerts), ask, and delete them.
 
     The command shows the region and the age of what runs, and refuses another --region. It keeps
     resources without the deployment's mark (label, title or description), buckets of other
@@ -64,9 +64,9 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
             part.removal()
             for part in [*schedule.parts(deployment), *topics.parts(deployment)[::-1]]
         ]
-        changes = [change for change in calls if change]
-        strays = list(_scheduled_elsewhere(deployment, found))
         kept: list[str] = []
+        changes = [*(change for change in calls if change), *_monitoring(deployment, kept)]
+        strays = list(_scheduled_elsewhere(deployment, found))
         steps = existing(_functions(deployment), kept)
         later = existing(of_bootstrap(deployment), kept) if bootstrapped else []
         for sentence in kept:
@@ -93,6 +93,16 @@ def destroy(deployment: Deployment, bootstrapped: bool, yes: bool) -> None:
         gcloud.carry_out_all([[step] for step in later], console)
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+def _monitoring(deployment: Deployment, kept: list[str]) -> Iterator[Change]:
+    """Yield the deletions of our metrics, dashboard and alerts; `kept` gets what is not visible."""
+    for collection in monitoring.parts(deployment, Google())[::-1]:
+        try:
+            yield from collection.removals()
+        except google_errors.Forbidden as exc:
+            if exc.reason != "SERVICE_DISABLED":  # then none exists
+                kept.append(f"{collection.kind.title}s of monitoring: {words(exc)}")
 
 
 def _scheduled_elsewhere(deployment: Deployment, found: Iterable[Place]) -> Iterator[Step]:

@@ -40,6 +40,16 @@ class Google:
         """Send a POST; raises as `get` does."""
         return self._json("POST", url, json=body, params=query, timeout=timeout)
 
+    def change(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> Any:
+        """Send a POST, PUT, PATCH or DELETE that changes a resource; raises as `get` does."""
+        return self._json(method, url, json=body, params=query)
+
     def listed(self, url: str, field: str, **query: str | int) -> Iterator[Any]:
         """Yield the members of a collection, page by page.
 

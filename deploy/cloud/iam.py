@@ -15,7 +15,7 @@ from deploy.cloud.deployment import Deployment
 
 TABLE = Path(__file__).with_name("iam.yaml")
 # the build creates and binds these
-AT_BUILD = ("topic", "dead_letters", "trigger", "kept_letters", "function")
+AT_BUILD = ("topic", "dead_letters", "events", "trigger", "kept_letters", "function")
 BUCKETS = ("ledger", "build_sources", "staging", "ladder", "contexts")
 FIRST_DAYS = "first_days"
 SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
@@ -160,6 +160,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "run_as": deployment.run_as,
         "topic": (f"projects/{deployment.project}/topics/{deployment.topic}",),
         "dead_letters": (f"projects/{deployment.project}/topics/{deployment.dead_letters}",),
+        "events": (f"projects/{deployment.project}/topics/{deployment.events}",),
         "trigger": ("",),  # Eventarc names it when submit is deployed
         "kept_letters": (f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}",),
         "function": (deployment.function(which),),
@@ -189,7 +190,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
         case "kms_key" | "ladder_key":
             on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
-        case "topic" | "dead_letters":
+        case "topic" | "dead_letters" | "events":
             on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
         case "trigger" | "kept_letters":
             on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)

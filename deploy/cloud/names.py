@@ -60,6 +60,11 @@ class Names:
         return f"{self.name}-dead-letters"
 
     @property
+    def events(self) -> str:
+        """Return the id of the topic of launches' events."""
+        return f"{self.name}-events"
+
+    @property
     def parent(self) -> str:
         """Return the region as a resource name."""
         return f"projects/{self.project}/locations/{self.region}"

@@ -11,7 +11,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.ports import HOST, Ports
-from deploy.local.project import DEAD_LETTERS, PROJECT, TOPIC
+from deploy.local.project import DEAD_LETTERS, EVENTS, PROJECT, TOPIC
 
 
 def publisher(ports: Ports) -> pubsub_v1.PublisherClient:
@@ -25,12 +25,13 @@ def subscriber(ports: Ports) -> pubsub_v1.SubscriberClient:
 
 
 def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
-    """Create the topic, its push subscription and the dead letters, as the deployment does.
+    """Create the topics, the push subscription and the dead letters, as the deployment does.
 
     After `attempts` deliveries (20 in the cloud) a message is a dead letter.
     """
     publishing, subscribing = publisher(ports), subscriber(ports)
-    topic, dead = (publishing.topic_path(PROJECT, name) for name in (TOPIC, DEAD_LETTERS))
+    names = (TOPIC, DEAD_LETTERS, EVENTS)
+    topic, dead, events = (publishing.topic_path(PROJECT, name) for name in names)
     subscriptions = [
         Subscription(name=subscribing.subscription_path(PROJECT, DEAD_LETTERS), topic=dead),
         Subscription(
@@ -49,7 +50,7 @@ def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
     ]
     retry = Retry(timeout=seconds)
     with subscribing:
-        for name in (dead, topic):
+        for name in (dead, topic, events):
             publishing.create_topic(name=name, retry=retry, timeout=seconds)
         for subscription in subscriptions:
             subscribing.create_subscription(request=subscription, retry=retry, timeout=seconds)

@@ -26,10 +26,13 @@ from shared.core.errors import OutOfTime
 from shared.core.launch import Entry
 from shared.core.message import Queue
 from shared.core.ports import AgentBook, AgentNote, Clock, Ledger, Publisher, RunQueue
+from shared.core.shorten import shown
 
 __all__ = ["Poll", "PollLimits", "Report"]
 
 log = logging.getLogger(__name__)
+
+_REASON = 500  # characters of an error in the note
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,15 @@ class PollLimits:
     interval: timedelta = timedelta(seconds=5)  # between two rounds in the window
     base_url: str = ""  # of W&B
     agent_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Return the limits on open launches, as the note shows them to operators."""
+        return {
+            "max_jobs": self.max_jobs,
+            "max_schedulers": self.max_schedulers,
+            "max_queued": self.max_queued,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,11 @@ class Poll:
                     break
                 slots, runs = self._counted(holder, missing, report, note)
             note = replace(note, polled_at=now, why_not=report.why_not)
+        except Exception as exc:  # the note tells operators
+            note = replace(note, polled_at=now, why_not=shown(words(exc), _REASON))
+            raise
         finally:
+            note = replace(note, limits=self.limits.numbers)
             self.agents.give_back(note)
         return report
 

@@ -17,6 +17,12 @@ KINDS: dict[str, dict[str, str]] = {
         "providers": "workloadIdentityPoolProviders",
         "operations": "operations",
     },
+    "logging": {"metrics": "logMetrics"},
+    "monitoring": {
+        "alertPolicies": "alertPolicies",
+        "dashboards": "dashboards",
+        "notificationChannels": "notificationChannels",
+    },
     "pubsub": {"topics": "topics", "subscriptions": "subscriptions"},
     "run": {"services": "services", "revisions": "revisions", "operations": "operations"},
     "secretmanager": {"secrets": "secrets", "versions": "versions"},

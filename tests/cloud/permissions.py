@@ -85,6 +85,10 @@ def _checked_on(call: Call, segments: list[str], kind: str) -> str:
         "jobs",
         "triggers",
         "customJobs",
+        "metrics",
+        "alertPolicies",
+        "dashboards",
+        "notificationChannels",
     )
     if len(segments) % 2 or has_no_policy or kind == "locations":
         return _project(segments[1])
@@ -164,7 +168,8 @@ def _run(call: Call) -> Iterator[tuple[str, str]]:
 
 def _logging(call: Call) -> Iterator[tuple[str, str]]:
     if call.path != "/v2/entries:list":
-        raise _unknown(call)
+        yield from _named(call)
+        return
     for name in call.body["resourceNames"]:
         yield "logging.logEntries.list", _project(name.split("/")[1])
 

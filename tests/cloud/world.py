@@ -19,6 +19,7 @@ from tests.cloud.functions import CloudFunctions
 from tests.cloud.grpc_calls import serve_grpc
 from tests.cloud.identity import Iam, ResourceManager
 from tests.cloud.messaging import CloudScheduler, PubSub
+from tests.cloud.monitoring import LoggingWithMetrics, Monitoring
 from tests.cloud.names import (
     ArtifactRegistry,
     Credentials,
@@ -34,7 +35,7 @@ from tests.cloud.run import Invocations, Run
 from tests.cloud.service import Service
 from tests.cloud.state import Allow, State
 from tests.cloud.storage import Storage
-from tests.cloud.vertex import Logging, VertexAi
+from tests.cloud.vertex import VertexAi
 
 SERVICES: tuple[type[Service], ...] = (
     ArtifactRegistry,
@@ -46,7 +47,8 @@ SERVICES: tuple[type[Service], ...] = (
     Iam,
     Invocations,
     KeyManagement,
-    Logging,
+    LoggingWithMetrics,
+    Monitoring,
     PubSub,
     ResourceManager,
     Run,

@@ -244,7 +244,9 @@ def deployed(folder: Path, **config: Any) -> Iterator[Deployed]:
             assert done.returncode == 0, done.stderr
             for verb in FUNCTIONS:
                 made.deploy(verb)
-            done = made.run("provision", "--complete")
+            channel = "projects/p1/notificationChannels/1"
+            cloud.resources[f"monitoring.googleapis.com/{channel}"] = {"name": channel}
+            done = made.run("provision", "--complete", f"--notification-channels={channel}")
             assert done.returncode == 0, done.stderr
             made.save()
             yield made

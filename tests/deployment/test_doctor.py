@@ -102,6 +102,23 @@ def only_our_bindings(project: Deployed) -> None:
     policy["bindings"] = [one for one in policy["bindings"] if not one["role"].endswith(".serviceAgent")]
 
 
+def alerts(project: Deployed) -> Iterator[dict[str, Any]]:
+    """Yield the alerts."""
+    yield from (each for full, each in project.cloud.resources.items() if "/alertPolicies/" in full)
+
+
+def break_monitoring(project: Deployed) -> None:
+    """Change one of each kind, delete one, and add one of a former version."""
+    metrics, old = "logging.googleapis.com/projects/p1/metrics", {"description": "vertex-launch launch: old"}
+    project.cloud.resources[f"{metrics}/launch-old"] = project.cloud.resources.pop(f"{metrics}/launch-ticks") | {
+        "name": "launch-old",
+        **old,
+    }
+    project.cloud.resources[f"{metrics}/launch-oldest-seconds"]["filter"] = 'severity="ERROR"'
+    next(alerts(project))["displayName"] = "mine"
+    project.resource("monitoring.googleapis.com/projects/p1/dashboards/vertex-launch-launch")["displayName"] = "mine"
+
+
 BREAKAGES = {
     "a variable is misspelt": Breakage(
         "running",
@@ -512,6 +529,30 @@ BREAKAGES = {
         "W&B does not know it",
         "gcloud logging read 'resource.labels.service_name=\"launch-poll\"'",
     ),
+    "metrics, an alert and the dashboard are not as provisioned": Breakage(
+        "monitoring",
+        break_monitoring,
+        "metrics",
+        "!",
+        "changed by hand: launch-oldest-seconds; missing: launch-ticks; of a former version: launch-old",
+        "vertex-launch provision --project=p1 --region=us-central1 --name=launch",
+    ),
+    "nobody is notified": Breakage(
+        "monitoring",
+        lambda p: next(alerts(p)).pop("notificationChannels"),
+        "notifications",
+        "!",
+        "nobody is notified of: ",
+        "gcloud beta monitoring channels list '--format=value(name,displayName)' --project=p1",
+    ),
+    "an alert is off": Breakage(
+        "monitoring",
+        lambda p: next(alerts(p)).update(enabled=False),
+        "notifications",
+        "!",
+        "the alert is disabled: ",
+        "gcloud alpha monitoring policies update projects/p1/alertPolicies/",
+    ),
     "somebody stopped the agent in W&B": Breakage(
         "running",
         lambda p: p.stop_agents(),
@@ -546,10 +587,13 @@ MENDABLE = [
     "a build was cancelled before it routed all of the traffic",
     "the schedule is paused",
     "the trigger has lost its patience",
+    "metrics, an alert and the dashboard are not as provisioned",
+    "an alert is off",
     "submit may use an account that the policy does not name any more",
     "an account of ours has a role that it does not need",
 ]
 SAME_CAUSE = {
+    "metrics": {"alerts", "dashboards"},
     "staging bucket": {"bucket of queue vertex"},
     "account of queue vertex": {f"account {TRAINER}"},
     "traffic of submit": {"one build"},
@@ -663,7 +707,7 @@ def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> N
     code, lines = project.doctor(identity=GUEST, WANDB_API_KEY=KEY)
     assert code == 4
     seen = {line.name for line in lines if line.sign == "✓"}
-    assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic"}
+    assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic", "topic of events"}
     unseen = {line.name: line.message for line in lines if line.sign == "?"}
     assert len(seen) + len(unseen) == len(lines)
     assert unseen["secret"] == "you may not see this; needs secretmanager.versions.list"

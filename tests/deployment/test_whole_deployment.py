@@ -41,6 +41,7 @@ QUEUE = put(
     put(PAGE_DEFAULT, ("spec", "staging_bucket"), "gs://p1-launch-staging/jobs"), ("run", "service_account"), TRAINER
 )
 LOCATION = "projects/p1/locations/us-central1"
+MONITORING = "monitoring.googleapis.com/projects/p1"
 TOPIC = "projects/p1/topics/launch-requests"
 DEPLOYED = replace(DEPLOYMENT, config=LaunchConfig(policy=AdmissionPolicy(service_accounts=(TRAINER,))))
 DEAD = "launch-dead-letters"
@@ -366,17 +367,32 @@ def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
     topic["labels"], job["schedule"], ledger["lifecycle"] = {}, "0 0 1 1 *", {}
-    command = "vertex-launch provision --complete --project=p1 --region=us-central1"
+    change_monitoring(project)
+    command = "vertex-launch provision --complete --project=p1 --region=us-central1 --notification-channels=1"
     account = DEPLOYMENT.account("build")
     planned = project.run(f"{command} --plan", account)
     assert (planned.returncode, planned.stderr) == (0, "")
-    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "6 to change."):
+    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "19 to change."):
         assert difference in planned.stdout
     assert job["schedule"] == "0 0 1 1 *"
-    assert "6 changed." in project.run(command, account).stdout
+    assert "19 changed." in project.run(command, account).stdout
     job = project.resource("cloudscheduler", "jobs/launch-poll")
     topic, ledger = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"], project.cloud.resources[LEDGER]
     assert (topic["labels"], job["schedule"], ledger["lifecycle"]) == right
+
+
+def change_monitoring(project: Whole) -> None:
+    """Change one resource of each kind, add one of a former version, and make a channel for all eight alerts."""
+    resources = project.cloud.resources
+    resources["monitoring.googleapis.com/projects/p1/notificationChannels/1"] = {"name": "1"}
+    for kind in (
+        "logging.googleapis.com/projects/p1/metrics",
+        *(f"{MONITORING}/{k}" for k in ("alertPolicies", "dashboards")),
+    ):
+        full, there = next((full, each) for full, each in resources.items() if full.startswith(f"{kind}/"))
+        former = {**deepcopy(there), "name": f"{kind.partition('/')[2]}/former"}
+        resources[f"{kind}/former"] = former | ({"name": "former"} if kind.endswith("/metrics") else {})
+        resources[full]["displayName" if "displayName" in there else "filter"] = 'severity="ERROR"'
 
 
 def serving(project: Whole, verb: str) -> str:
@@ -515,7 +531,8 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     assert done.returncode == 0, done.stderr
     gone = before - set(cloud.resources)
     kinds = {full.split("/")[-2] for full in gone}
-    assert kinds == {"functions", "services", "revisions", "jobs", "topics", "subscriptions", "triggers"}
+    shown = {"metrics", "alertPolicies", "dashboards"}
+    assert kinds == {"functions", "services", "revisions", "jobs", "topics", "subscriptions", "triggers", *shown}
     assert all("/launch-b" not in full for full in gone)
     assert f"pubsub.googleapis.com/projects/p1/topics/{DEAD}" in cloud.resources
     done = project.run(f"{all_of_it} --yes")

@@ -148,3 +148,17 @@ def test_the_note_keeps_what_the_last_call_found(scene: Scene) -> None:
     scene.wandb.stop_polling = True
     scene.poll()
     assert scene.agents.note.why_not.startswith("W&B asks this agent to stop polling")
+
+
+def test_the_note_keeps_the_limits_and_the_error_of_a_call_that_failed(scene: Scene) -> None:
+    """For `vertex-launch why`: the ledger alone says that the key is refused; the next good call clears it."""
+    scene.poll(max_jobs=3, max_queued=7)
+    assert scene.agents.note.limits == {"max_jobs": 3, "max_schedulers": 1, "max_queued": 7}
+    scene.clock.pass_(60)
+    scene.wandb.fail["heartbeat"] = KeyRefused("W&B refuses the key")
+    with pytest.raises(KeyRefused):
+        scene.poll()
+    assert (scene.agents.note.polled_at, scene.agents.note.why_not) == (scene.clock(), "W&B refuses the key")
+    scene.wandb.fail.clear()
+    scene.poll()
+    assert scene.agents.note.why_not == ""

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from deploy.cloud.deployment import Deployment, deployment_options
-from deploy.cloud.doctor import access, project, running, wandb
+from deploy.cloud.doctor import access, monitoring, project, running, wandb
 from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.finding import Check, Finding, Outcome
 from deploy.exit_codes import FAILURE, UNKNOWN
@@ -19,6 +19,7 @@ GROUPS: dict[str, tuple[str, Callable[[Case], Iterator[Check]]]] = {
     "access": ("Access: roles and bindings", access.checks),
     "wandb": ("W&B: the key, the queues, their configurations", wandb.checks),
     "running": ("Running: functions, schedule, trigger, agent", running.checks),
+    "monitoring": ("Monitoring: metrics, alerts, dashboard, notifications", monitoring.checks),
 }
 WORDS = {
     Outcome.OK: "OK",
@@ -61,10 +62,11 @@ def doctor(ctx: click.Context, deployment: Deployment, only: tuple[str, ...]) ->
 
     \b
     Groups of checks:
-      project  APIs, buckets and their regions, the secret
-      access   bindings of deploy/cloud/iam.yaml, custom roles, the jobs' accounts
-      wandb    the key, the queues, their configurations, their images
-      running  functions, schedule, topics, the trigger, dead letters, the agent
+      project     APIs, buckets and their regions, the secret
+      access      bindings of deploy/cloud/iam.yaml, custom roles, the jobs' accounts
+      wandb       the key, the queues, their configurations, their images
+      running     functions, schedule, topics, the trigger, dead letters, the agent
+      monitoring  metrics, alerts, the dashboard, notification channels
 
     \b
     Example:

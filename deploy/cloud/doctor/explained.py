@@ -68,7 +68,8 @@ def explained(case: Asking, check: Check, exc: Exception) -> Finding:
         case LaunchError() | NotYet():
             return unknown(check.name, str(exc))
         case click.ClickException():
-            return unknown(check.name, exc.message)
+            message, _, fix = exc.message.partition("\n")
+            return unknown(check.name, message, fix)
     return unknown(check.name, f"this check itself failed: {type(exc).__name__}: {exc}")
 
 

@@ -1,5 +1,6 @@
-"""`vertex-launch provision`: reconcile Pub/Sub, the schedule and the ledger's rule."""
+"""`vertex-launch provision`: reconcile Pub/Sub, the schedule, the ledger's rule, monitoring."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -10,9 +11,10 @@ from google.cloud.resourcemanager_v3 import ProjectsClient
 from rich.console import Console
 
 from deploy.cloud.deployment import Deployment, deployment_options
-from deploy.cloud.google import Google
+from deploy.cloud.gcloud import SOON
+from deploy.cloud.google import Google, words
 from deploy.cloud.places import places_of_a_build, refuse_a_second_region
-from deploy.cloud.provision import schedule, topics
+from deploy.cloud.provision import channels, monitoring, schedule, topics
 from deploy.cloud.provision.ledger import LedgerRule
 from deploy.cloud.provision.parts import NotYet, Part
 from deploy.cloud.waiting import DENIED, LAG, SECONDS, Passing, Patience, passing
@@ -20,18 +22,28 @@ from deploy.cloud.waiting import DENIED, LAG, SECONDS, Passing, Patience, passin
 
 @click.command()
 @deployment_options
+@click.option(
+    channels.OPTION,
+    "channel_names",
+    default="",
+    help="Names or ids of the alerts' notification channels, separated by spaces.  "
+    "[default: each alert keeps its channels]",
+)
 @click.option("--plan", is_flag=True, help="Only print the differences.")
 @click.option(
     "--complete",
     is_flag=True,
     help="Fail if a part still waits for a function to be deployed.",
 )
-def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
-    """Reconcile topics, subscriptions, Scheduler jobs and the ledger's rule.
+def provision(deployment: Deployment, channel_names: str, plan: bool, complete: bool) -> None:
+    """Reconcile topics, subscriptions, Scheduler jobs, the ledger's rule and monitoring.
 
     Creates missing parts and updates parts that differ; leaves the others alone. Parts that need
     a deployed function wait for the first build. Each build runs this command twice: before and
     after it deploys the functions.
+
+    Monitoring consists of log-based metrics, a dashboard and alerts. If Google refuses one of
+    them, the command says so and goes on: a deployment works without monitoring.
 
     Needs the permissions of the account NAME-build, and the resources that `bootstrap` creates.
 
@@ -40,24 +52,33 @@ def provision(deployment: Deployment, plan: bool, complete: bool) -> None:
       vertex-launch provision --plan --project=my-project --region=us-central1
 
     Exit code 1 if Google refuses a change, if the deployment runs in another region, if the
-    ledger's bucket belongs to another project, or if --complete is set and a part waits.
+    ledger's bucket belongs to another project, if a notification channel does not exist, or if
+    --complete is set and a part waits.
     """  # noqa: D301 - \b is click's
     console = Console(highlight=False, soft_wrap=True)
+    notified = channels.named(channel_names, deployment)
+    changed: list[str] = []
     try:
         # the access of a build may be as new as the deployment
         patience = Patience() if plan else Patience(denied=SECONDS)
         deployment = patience.keep(
             partial(with_number, deployment), passing_of, f"project {deployment.project}"
         )
-        refuse_a_second_region(deployment, places_of_a_build(Google(), deployment))
+        google = Google()
+        refuse_a_second_region(deployment, places_of_a_build(google, deployment))
+        channels.check(google, deployment, notified)
+        reconcile = partial(_reconcile, changed=changed, console=console, plan=plan)
         parts = [LedgerRule(deployment), *topics.parts(deployment)]
-        changed, waiting = _reconcile(parts, console, patience, plan=plan)
+        waiting = reconcile(parts, patience=patience)
         if not waiting:  # else no function exists that the schedule could call
-            changed += _reconcile(schedule.parts(deployment), console, patience, plan=plan)[0]
+            reconcile(schedule.parts(deployment), patience=patience)
+        metrics, *users = monitoring.parts(deployment, google, notified)
+        for collection in (metrics,) if waiting else (metrics, *users):
+            _unless_refused(collection, reconcile, console)
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
     if changed:
-        console.print(f"{changed} {'to change' if plan else 'changed'}.")
+        console.print(f"{len(changed)} {'to change' if plan else 'changed'}.")
     else:
         console.print("Nothing to change.")
     for reason in waiting:
@@ -73,18 +94,22 @@ def with_number(deployment: Deployment) -> Deployment:
 
 
 def _reconcile(
-    parts: list[Part], console: Console, patience: Patience, *, plan: bool
-) -> tuple[int, list[str]]:
-    """Print the differences, and end them unless `plan`.
+    parts: Iterable[Part | monitoring.Collection],
+    patience: Patience,
+    changed: list[str],
+    console: Console,
+    *,
+    plan: bool,
+) -> list[str]:
+    """Print the differences, note them in `changed`, and end them unless `plan`.
 
     After an error that passes by itself, looks at the part again: somebody else may have changed
-    it at the same time. Returns the number of differences, and the reasons why parts wait.
+    it at the same time. Returns the reasons why parts wait.
     """
-    changed: list[str] = []
     waiting: list[str] = []
     for part in parts:
 
-        def reconcile(part: Part = part) -> None:
+        def reconcile(part: Part | monitoring.Collection = part) -> None:
             for change in part.changes():
                 if not plan:
                     change.carry_out()
@@ -95,7 +120,18 @@ def _reconcile(
             patience.keep(reconcile, passing_of, type(part).__name__)
         except NotYet as exc:
             waiting.append(str(exc))
-    return len(changed), list(dict.fromkeys(waiting))
+    return list(dict.fromkeys(waiting))
+
+
+def _unless_refused(
+    collection: monitoring.Collection, reconcile: Callable[..., object], console: Console
+) -> None:
+    """Reconcile one kind of monitoring; an error is printed, because launches work without it."""
+    try:
+        reconcile([collection], patience=Patience(denied=SOON))
+    except (google_errors.GoogleAPICallError, click.ClickException) as exc:
+        message = exc.message if isinstance(exc, click.ClickException) else words(exc)
+        console.print(f"Skipped: {collection.kind.title}s: {message}")
 
 
 def passing_of(error: Exception) -> Passing | None:

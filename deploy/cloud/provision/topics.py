@@ -1,4 +1,4 @@
-"""The launch topic, and the dead-letter topic with its subscription."""
+"""The launch topic, the dead-letter topic with its subscription, and the topic of events."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,10 +25,11 @@ def parts(deployment: Deployment) -> list[Part]:
     resources: list[Part] = [
         TopicPart(deployment, deployment.topic, publisher),
         TopicPart(deployment, deployment.dead_letters, publisher),
+        TopicPart(deployment, deployment.events, publisher),
         DeadLetters(deployment, subscriber),
         Trigger(deployment, publisher, subscriber),
     ]
-    clients = {"topic": publisher, "dead_letters": publisher}
+    clients = {"topic": publisher, "dead_letters": publisher, "events": publisher}
     clients |= {"trigger": subscriber, "kept_letters": subscriber}
     policies = [
         IamPolicy(deployment, binding, clients[binding.kind], publisher)

@@ -85,6 +85,8 @@ class AgentNote(Record):
     paused: tuple[Pause, ...] = ()  # by `pause`
     polled_at: datetime | None = None  # the last call of poll
     why_not: str = ""  # why that call popped no item
+    # max_jobs, max_schedulers and max_queued as that call knew them; -1: no limit
+    limits: Mapping[str, int] = field(default_factory=dict)
     lease_until: datetime | None = None
     generation: int = field(default=0, compare=False)
 

@@ -1,0 +1,243 @@
+"""The first part of the road, until the pop: the key, the schedule, poll, the queue, the limits."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from deploy.cloud.doctor.finding import Finding, failed, ok, unknown
+from deploy.operate.why.facts import Facts, Schedule, Unseen, label
+from deploy.planner import LAUNCHED, REFUSED, UNSEEN, Planned
+from deploy.wandb_queues import PendingItem
+from shared.core.entry import Entry
+from shared.core.machine import machines
+from shared.core.shorten import shown
+from shared.core.states import State
+
+RECENTLY = timedelta(minutes=5)  # poll and status are called every minute
+NAMED = 10  # launches that one line names
+DEFAULT_PRIORITY = 2  # W&B's "medium"
+PRIORITIES = {0: "critical", 1: "high", 2: "medium", 3: "low"}
+
+
+def check_key(facts: Facts) -> Finding:
+    """Tell whether W&B accepts the functions' key."""
+    match facts.key:
+        case Unseen(why, fix):
+            return unknown("API key", why, fix)
+        case key if key.problem:
+            message = f"W&B refuses the API key of the functions: {key.problem}"
+            return failed("API key", message, facts.place.new_key())
+        case key:
+            return ok("API key", f"W&B accepts it; it belongs to {key.owner or 'an unnamed user'}")
+
+
+def check_schedule(facts: Facts, verb: str) -> Iterator[Finding]:
+    """Tell whether Cloud Scheduler calls a function. On this machine poll's last call shows it."""
+    found = facts.schedules.get(verb)
+    if found is None:
+        return
+    title, job = f"schedule of {verb}", f"{facts.place.name}-{verb}"
+    if isinstance(found, Unseen):
+        yield unknown(title, found.why, found.fix)
+        return
+    says, fix = _schedule(facts, found, verb, job)
+    yield failed(title, says, fix) if fix else ok(title, says)
+
+
+def _schedule(facts: Facts, found: Schedule, verb: str, job: str) -> tuple[str, str]:
+    """Return what a Scheduler job shows, and the fix of a fault."""
+    place = facts.place
+    if not found.state:
+        where = place.scheduler_region or place.region
+        return f"Cloud Scheduler has no job {job} in {where}: nobody calls {verb}", place.ours(
+            "provision"
+        )
+    if found.state != "ENABLED":
+        message = f"Cloud Scheduler's job {job} is {found.state.lower()}: nobody calls {verb}"
+        return message, place.schedule("resume", verb)
+    if found.last is None:
+        return f"Cloud Scheduler's job {job} has never run", place.schedule("run", verb)
+    if facts.now - found.last > RECENTLY:
+        message = f"Cloud Scheduler called {verb} last {facts.ago(found.last)}, not every minute"
+        return message, place.schedule("run", verb)
+    if found.error:
+        message = f"the last call of {verb}, {facts.ago(found.last)}, failed: {found.error}"
+        return message, place.log(verb)
+    return f"Cloud Scheduler called {verb} {facts.ago(found.last)}, successfully", ""
+
+
+def check_poll(facts: Facts) -> Finding:
+    """Tell whether poll pops items, by the note of its last call."""
+    note, place = facts.note, facts.place
+    if isinstance(note, Unseen):
+        return unknown("poll", note.why, note.fix)
+    start = place.ours("agent", "start")
+    if note.stopped:
+        return failed("poll", "`vertex-launch agent stop` has stopped poll's agent", start)
+    if note.polled_at is None:
+        message = "poll has never finished a call"
+        return failed("poll", message, place.ours("up") if place.local else place.log("poll"))
+    ago = facts.ago(note.polled_at)
+    if facts.now - note.polled_at > RECENTLY:
+        message = f"poll's last call was {ago}, not a minute ago: nobody pops items"
+        run = place.ours("up") if place.local else place.schedule("run", "poll")
+        return failed("poll", message, run)
+    if note.why_not:
+        message = f"poll's last call, {ago}, popped nothing: {note.why_not}"
+        return failed("poll", message, start if "agent start" in message else place.log("poll"))
+    return ok("poll", f"poll asked W&B for items {ago}")
+
+
+def check_calls(facts: Facts) -> Iterator[Finding]:
+    """Tell whether the stack's scheduler calls poll and status: one process calls both."""
+    if not facts.place.local or isinstance(facts.note, Unseen) or facts.note.polled_at is None:
+        return
+    ago = facts.ago(facts.note.polled_at)
+    if facts.now - facts.note.polled_at > RECENTLY:
+        message = f"the last call of poll and status was {ago}: the stack's scheduler is gone"
+        yield failed("schedule", message, facts.place.ours("up"))
+    else:
+        yield ok("schedule", f"the stack's scheduler called poll and status {ago}")
+
+
+def check_queues(facts: Facts) -> Iterator[Finding]:
+    """Tell which queues W&B does not have."""
+    if isinstance(facts.note, Unseen):
+        return
+    for name in facts.note.missing:
+        message = f"{facts.note.entity} has no queue {name} that the functions' key can see"
+        fix = f"Create the queue {name} in W&B, or remove it from queues in launch-config.yaml."
+        yield failed(f"queue {name}", message, fix)
+
+
+def check_hold(facts: Facts, queue: str) -> Finding:
+    """Tell whether a launch that waits for capacity holds a queue, and which."""
+    title = f"hold of {queue}"
+    if isinstance(facts.open, Unseen):
+        return unknown(title, facts.open.why, facts.open.fix)
+    holders = [entry for entry in facts.open if entry.holds_queue and entry.queue_name == queue]
+    if not holders:
+        return ok(title, f"no launch that waits for capacity holds queue {queue}")
+    first = min(holders, key=lambda entry: entry.opened_at)
+    more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+    retry = f"; its next attempt is at {facts.at(first.retry_at)}" if first.retry_at else ""
+    message = (
+        f"queue {queue} is held, because launch {label(first)}{more} waits for capacity "
+        f"({first.short_of}) {facts.since(first.opened_at)}{retry}"
+    )
+    place = facts.place
+    return failed(
+        title, message, f"{place.ours('why', first.key)}\n{place.ours('cancel', first.key)}"
+    )
+
+
+def check_limits(facts: Facts, *, scheduler: bool = False) -> Iterator[Finding]:
+    """Tell which limits of poll are reached, and by which launches."""
+    if isinstance(facts.open, Unseen):
+        yield unknown("limits", facts.open.why, facts.open.fix)
+        return
+    limits = {} if isinstance(facts.note, Unseen) else facts.note.limits
+    if not limits:
+        yield unknown("limits", "poll's note does not show the limits: deploy this version of poll")
+        return
+    for name, taken in _taken(facts.open, scheduler=scheduler).items():
+        most, used = limits.get(name, -1), len(taken) + len(facts.unreadable)
+        if most < 0:
+            yield ok(name, "there is no limit")
+        elif used < most:
+            yield ok(name, f"{used} of {most} slots are taken")
+        else:
+            yield _reached(facts, name, f"{used} of {most}", taken)
+
+
+def _taken(entries: Sequence[Entry], *, scheduler: bool) -> dict[str, list[Entry]]:
+    """Return the launches that take a slot, by limit, as poll counts them."""
+    counted = [entry for entry in entries if entry.from_queue and entry.state is not State.ENDED]
+    queued = [entry for entry in counted if entry.state is State.QUEUED]
+    taken = {
+        "max_jobs": [entry for entry in counted if not entry.scheduler],
+        "max_queued": queued,
+    }
+    if scheduler:
+        taken["max_schedulers"] = [entry for entry in counted if entry.scheduler]
+    return taken
+
+
+def _reached(facts: Facts, name: str, used: str, taken: Sequence[Entry]) -> Finding:
+    names = [label(entry) for entry in sorted(taken, key=lambda entry: entry.opened_at)]
+    names += [f"{key} (unreadable)" for key in facts.unreadable]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    message = f"the limit {name} is reached, because {used} launches are open: "
+    message += f"{', '.join(names[:NAMED])}{more}"
+    raise_it = f"To raise it, change {name} in launch-config.yaml, then build."
+    return failed(name, message, f"{facts.place.ours('ls')}\n{raise_it}")
+
+
+def check_position(facts: Facts, queue: str, item: str) -> Finding:
+    """Tell the place of an item among those that wait in its queue: by priority, then age."""
+    pending = facts.pending.get(queue, Unseen("not asked"))
+    if isinstance(pending, Unseen):
+        return unknown("position", pending.why, pending.fix)
+    ordered = in_order(pending)
+    place = next((number for number, each in enumerate(ordered, 1) if each.id == item), 0)
+    if not place:
+        return unknown("position", f"item {item} is no longer among those that wait in {queue}")
+    priority = ordered[place - 1].priority
+    says = "" if priority is None else f", priority {PRIORITIES.get(priority, priority)}"
+    message = f"item {item} waits as number {place} of {len(ordered)} in queue {queue}{says}"
+    return ok("position", message)
+
+
+def in_order(pending: Sequence[PendingItem]) -> list[PendingItem]:
+    """Return the items of a queue in the order in which W&B offers them."""
+    return sorted(
+        pending,
+        key=lambda each: DEFAULT_PRIORITY if each.priority is None else each.priority,
+    )
+
+
+def check_plan(plan: Planned | Unseen | None) -> Iterator[Finding]:
+    """Tell what submit would do with an item."""
+    if isinstance(plan, Unseen):
+        yield unknown("plan", plan.why, plan.fix)
+    elif plan and plan.outcome == REFUSED:
+        reason = str(plan.document().get("reason"))
+        fix = "Delete the item in W&B, and enqueue it again with another value."
+        yield failed("plan", f"submit would refuse it: {reason}", fix)
+    elif plan and plan.outcome == UNSEEN:
+        yield unknown("plan", "W&B shows the run spec only after the pop")
+    elif plan and plan.outcome == LAUNCHED and plan.call:
+        asked = machines(plan.call.constructor, plan.call.submit)
+        yield ok("plan", f"submit would launch it: {asked or 'no machines named'}")
+
+
+def check_waiting(facts: Facts) -> Iterator[Finding]:
+    """Tell what waits in each queue."""
+    for queue, pending in facts.pending.items():
+        title = f"queue {queue}"
+        if isinstance(pending, Unseen):
+            yield unknown(title, pending.why, pending.fix)
+            continue
+        first = f"; the first is {shown(in_order(pending)[0].id)}" if pending else ""
+        yield ok(title, f"{len(pending)} items wait in queue {queue}{first}")
+
+
+def check_dead_letters(facts: Facts, key: str = "") -> Iterator[Finding]:
+    """Tell which messages submit could not accept; with a key, those about this launch."""
+    letters = facts.dead_letters
+    if isinstance(letters, Unseen):
+        yield unknown("dead letters", letters.why, letters.fix)
+        return
+    found = [letter for letter in letters if not key or letter.launch_key == key]
+    show = facts.place.ours("dead-letters")
+    if not found:
+        yield ok(
+            "dead letters", f"no dead letter is about {f'launch {key}' if key else 'a launch'}"
+        )
+        return
+    ids = ", ".join(letter.id for letter in found[:NAMED])
+    first = min(found, key=lambda letter: letter.dead_since)
+    what = f"the message of launch {key} is a dead letter" if key else "submit could not accept"
+    what = what if key else f"{len(found)} messages that {what} are dead letters"
+    message = f"{what} ({ids}) {facts.since(first.dead_since)}: {first.description}"
+    replay = facts.place.ours("dead-letters", "--replay", *([first.id] if key else []))
+    yield failed("dead letters", message, f"{show}\n{replay}  # after you have fixed the cause")
