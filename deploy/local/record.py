@@ -51,7 +51,7 @@ class Record:
     queues: str  # as in LAUNCH_QUEUES
     agent_name: str  # LAUNCH_AGENT_NAME, which is also the deployment's name
     ledger_bucket: str
-    topics: dict[str, str]  # full names: requests, dead_letters, wake_up
+    topics: dict[str, str]  # full names: requests, dead_letters, events, wake_up
     addresses: dict[str, str]  # URL of each server and function; of pubsub, HOST:PORT
     # the variables with which `vertex-launch`, wandb, gcloud and Google's clients reach the stack
     environment: dict[str, str]
@@ -64,6 +64,7 @@ class Record:
         topics = {
             "requests": settings["LAUNCH_TOPIC"],
             "dead_letters": DEAD_LETTERS,
+            "events": settings["LAUNCH_EVENTS_TOPIC"],
             "wake_up": WAKE_UP,
         }
         return cls(
