@@ -100,7 +100,12 @@ class Record:
     @property
     def pages(self) -> dict[str, str]:
         """Return the addresses for people."""
-        names = {"wandb": "W&B", "vertex": "Vertex AI", "build": "Cloud Build"}
+        names = {
+            "board": "Board",  # first, once the stack serves it
+            "wandb": "W&B",
+            "vertex": "Vertex AI",
+            "build": "Cloud Build",
+        }
         return {
             name: f"{self.addresses[server]}/"
             for server, name in names.items()

@@ -42,6 +42,7 @@ GUIDES = {
     "LAUNCH_POLICY": "limit-launches.md",
     "LAUNCH_REQUESTS": "launch-from-another-system.md",
     "LAUNCH_KEY_SECRET": "keep-the-key-out-of-jobs.md",
+    "LAUNCH_EVENTS_TOPIC": "follow-launches-with-events.md",
     "LAUNCH_LADDER": "run-where-machines-are-rare.md",
     "LAUNCH_BUILDER": "build-images.md",
     "LAUNCH_SCHEDULER_IMAGE": "run-sweeps.md",

@@ -1,21 +1,19 @@
-"""Carry out the decision about one launch, and warn its author.
+"""Carry out the decision about one launch.
 
-The ledger records a decision first; it does not wait for W&B to accept a warning. Every action is
-safe to repeat.
+The ledger records a decision first. Every action is safe to repeat.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from functions.status import decisions
-from functions.status.closing import close
+from functions.status.announce import REFUSED_FOR
 from functions.status.decide import REMOVED, decide
 from functions.status.decisions import Decision, Observed
 from functions.status.excerpt import excerpt, excerpt_of_build
 from functions.status.report import Report
-from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject
+from shared.core.errors import Conflict, Reject
 from shared.core.intake import named, restored
 from shared.core.launch import Entry, Launch, Outcome, State
 from shared.core.ports import Clock, CustomJobs, Job, JobLogs, Ledger, Publisher, RunTracker
@@ -23,8 +21,6 @@ from shared.core.scheduler import schedules_its_sweep
 from shared.core.shortage import Shortage
 
 log = logging.getLogger(__name__)
-
-REFUSED_FOR = timedelta(days=1)  # a report that W&B refuses keeps its launch open this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +42,8 @@ class Actor:
     ) -> tuple[Decision, Launch | None]:
         """Carry out a decision if the launch is as it was listed.
 
-        Returns the decision, or the one that the whole job has led to; and the launch, if it was
-        written and is still open.
+        Returns the decision, or the one that the whole job has led to; and the launch, if its
+        record was read.
 
         Raises:
             Conflict: another process has written since: the next tick decides again.
@@ -75,27 +71,7 @@ class Actor:
             raise Conflict(entry.key)
         return launch
 
-    def warn(self, launch: Launch, *, mark: bool) -> None:
-        """Show a launch's notice at its item; `mark` tells whether to record that W&B has it.
-
-        An ended launch is closed afterwards, even if W&B has refused the warning for a day.
-        """
-        self.in_time("a warning")
-        entry = launch.entry
-        try:
-            self.tracker.warn_item(entry.queue, entry.item_id, entry.notice, _stage(entry))
-        except LaunchError as exc:
-            refused = not isinstance(exc, KeyRefused | OutOfTime)
-            if not (refused and entry.state is State.ENDED and self._old(launch)):
-                raise
-            log.exception("status.never_told", extra=_fields(launch, exc))
-        if entry.state is State.ENDED:
-            close(self.ledger, launch, self.report)
-        elif mark:
-            self.in_time("recording a warning")
-            self.ledger.write(_changed(launch, noticed=True))
-
-    def _write(self, launch: Launch, decision: Decision, seen: Observed) -> Launch | None:
+    def _write(self, launch: Launch, decision: Decision, seen: Observed) -> Launch:
         entry, now = launch.entry, self.clock()
         self.in_time("writing a decision")
         match decision:
@@ -132,7 +108,7 @@ class Actor:
                 return self._finish(launch, decision, seen.job)
         return launch
 
-    def _wait(self, launch: Launch, shortage: Shortage, why: str, job: Job | None) -> Launch | None:
+    def _wait(self, launch: Launch, shortage: Shortage, why: str, job: Job | None) -> Launch:
         """Wait for capacity, or end the launch if every quota is zero."""
         if shortage is Shortage.ZERO and launch.climb.hopeless:
             fix = "Ask Google for a larger quota: the quota is 0, so waiting does not help."
@@ -140,8 +116,8 @@ class Actor:
         backoff = self.timings.backoff
         return self.ledger.write(launch.wait_for_capacity(self.clock(), shortage, why, backoff))
 
-    def _finish(self, launch: Launch, decision: decisions.Finish, job: Job | None) -> Launch | None:
-        """Record the end, report it, and close the launch after W&B has accepted the report.
+    def _finish(self, launch: Launch, decision: decisions.Finish, job: Job | None) -> Launch:
+        """Record the end, and report it.
 
         The record includes the end of the log, so that a repeated report is equal.
         """
@@ -160,10 +136,7 @@ class Actor:
             self._fail_item(launch)
         if _leaves_a_sweep(launch):
             self._cancel_sweep(launch)
-        if unheard(launch.entry):
-            return launch
-        close(self.ledger, launch, self.report)
-        return None
+        return launch
 
     def _end_of_log(self, launch: Launch, job: Job | None) -> str:
         if self.logs and job:
@@ -178,20 +151,21 @@ class Actor:
             self.in_time("cancelling a sweep")
             self.tracker.cancel_sweep(launch.entry.run)
         except Reject as exc:
-            log.exception("status.sweep_not_cancelled", extra=_fields(launch, exc))
+            log.exception("status.sweep_not_cancelled", extra=fields_of(launch, exc))
 
     def _fail_item(self, launch: Launch) -> None:
         """Fail the item. An outage of W&B is repeated without a bound; a refusal, for a day."""
         entry = launch.entry
         try:
             self.in_time("reporting an end")
-            self.tracker.fail_item(entry.queue, entry.item_id, launch.reason, _stage(entry))
+            self.tracker.fail_item(entry.queue, entry.item_id, launch.reason, stage_of(entry))
         except Reject as exc:
-            if not self._old(launch):
+            if not self.old(launch):
                 raise
-            log.exception("status.never_told", extra=_fields(launch, exc))
+            log.exception("status.never_told", extra=fields_of(launch, exc))
 
-    def _old(self, launch: Launch) -> bool:
+    def old(self, launch: Launch) -> bool:
+        """Tell whether a launch ended so long ago that a refusal no longer keeps it open."""
         return not launch.history or launch.history[-1].at + REFUSED_FOR <= self.clock()
 
 
@@ -213,16 +187,6 @@ def _leaves_a_sweep(launch: Launch) -> bool:
     return left and entry.from_queue and schedules_its_sweep(launch.run_spec, entry.queue)
 
 
-def unheard(entry: Entry) -> bool:
-    """Tell whether a notice must be sent.
-
-    Not during a claim: its holder could not record the job after our write. A FAILED item needs no
-    notice.
-    """
-    owed = bool(entry.notice) and not entry.noticed and entry.from_queue and not entry.report_owed
-    return owed and (entry.state is not State.SUBMITTING or entry.unanswered)
-
-
 def _last_word(ended: Launch, decision: decisions.Finish) -> Launch:
     """Return an ended launch with its last notice, which does not say that it waits."""
     entry = ended.entry
@@ -234,11 +198,13 @@ def _last_word(ended: Launch, decision: decisions.Finish) -> Launch:
     return ended.tell(notice)
 
 
-def _fields(launch: Launch, exc: Exception) -> dict[str, dict[str, str]]:
+def fields_of(launch: Launch, exc: Exception) -> dict[str, dict[str, str]]:
+    """Return the fields of a log line about a launch's problem."""
     return {"fields": {"launch_key": launch.key, "problem": str(exc)}}
 
 
-def _stage(entry: Entry) -> str:
+def stage_of(entry: Entry) -> str:
+    """Return the stage that W&B shows beside a report or a warning."""
     if entry.job_name:
         return "run"
     return "build" if entry.build else "agent"

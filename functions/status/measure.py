@@ -1,21 +1,22 @@
 """Count the launches of a tick for metrics."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from functions.status.report import Report
 from shared.core.launch import Entry, State
 
 
-def count(entries: Sequence[Entry], now: datetime, report: Report) -> None:
+def count(entries: Sequence[Entry], paused: Collection[str], now: datetime, report: Report) -> None:
     """Count the launches by state, and note the age of the oldest one that should have a job."""
     states = Counter(entry.state for entry in entries)
     report.queued = states[State.QUEUED]
     report.submitting = states[State.SUBMITTING]
     report.submitted = states[State.SUBMITTED]
     report.ended = states[State.ENDED]
-    ages = [(now - entry.opened_at).total_seconds() for entry in entries if _should_have_job(entry)]
+    waiting = [entry for entry in entries if _should_have_job(entry) and entry.key not in paused]
+    ages = [(now - entry.opened_at).total_seconds() for entry in waiting]
     report.oldest_seconds = max(int(max(ages, default=0)), 0)
 
 

@@ -8,10 +8,11 @@ the launches that need an action.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from functions.status import alarms, measure, observe, pauses
+from functions.status import activity, alarms, measure, observe, pauses
 from functions.status.act import Actor
+from functions.status.announce import Announcer
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
 from functions.status.decisions import Observed, Publish, StatusTimings
@@ -24,6 +25,7 @@ from shared.core.ports import (
     Builds,
     Clock,
     CustomJobs,
+    EventTopic,
     Job,
     JobLogs,
     Ledger,
@@ -50,7 +52,9 @@ class Status:
     timings: StatusTimings = field(default_factory=StatusTimings)
     connections: int = 16
     logs: JobLogs | None = None  # None: reports contain no log excerpt
+    events: EventTopic | None = None  # None: this deployment publishes no events
     agents: AgentBook | None = None  # None: no queue can be paused
+    young: timedelta = timedelta(minutes=10)  # a younger job is looked at more often
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -75,15 +79,16 @@ class Status:
             report,
             self.connections,
         )
-        measure.count(entries, now, report)
         paused = pauses.paused(self.agents, entries, report)
         seen = {**seen, **{key: replace(seen[key], paused=why) for key, why in paused.items()}}
+        measure.count(entries, paused.keys(), now, report)
         decided = list(self._decided(entries, seen, report, now))
         due = [entry for entry, decision in decided if isinstance(decision, Publish)]
         self._publish(due, report)
         living = listing.living()
         doubled = alarms.report_doubled(living, entries, listing.job_of, report)
         self._act(decided, seen, doubled, budget, report)
+        activity.count(entries, seen, now, self.young, report)
         alarms.report_orphans(living, entries, listed.unreadable, now, report)
         return report
 
@@ -131,4 +136,5 @@ class Status:
             report,
             self.logs,
         )
-        Acting(actor, self.connections, report).carry_out(decided, seen, doubled)
+        announcer = Announcer(self.events, report)
+        Acting(actor, announcer, self.connections, report).carry_out(decided, seen, doubled)

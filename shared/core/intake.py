@@ -90,7 +90,8 @@ def from_request(request: Request, now: datetime) -> Launch:
     if problem and queue and not (_fits(queue.entity) and _fits(queue.name)):
         queue = None
     first = _first(request.launch_key, queue, "", spec, now, request.source, problem)
-    return replace(first, idempotency_key=request.idempotency_key)
+    reply = request.reply or {}
+    return replace(first, idempotency_key=request.idempotency_key, reply=reply)
 
 
 def restored(launch: Launch) -> Launch:

@@ -68,6 +68,7 @@ class Launch(Record):
     source: str = "wandb"  # or the name of the publishing system
     idempotency_key: str = ""  # of a request
     digest: str = ""  # of a request's content, as it was first published
+    reply: dict[str, str] = field(default_factory=dict)  # of a request: attributes of its events
     searched: bool = False  # of a request: no job of an earlier record was found
     reason: str = ""
     history: tuple[Attempt, ...] = ()

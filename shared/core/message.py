@@ -15,7 +15,7 @@ import json
 import sys
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.core.bounded_json import check_keys, check_values, one_at_a_time
@@ -29,10 +29,29 @@ _RUN_SPEC = (
     "a W&B Launch run spec: entity, project, docker, …; "
     "template_variables fill in the queue's configuration"
 )
+REPLY_COUNT, REPLY_VALUE = 10, 256  # attributes; bytes of a value
+_REPLY = (
+    "attributes that each event of this launch carries, as reply_NAME: at most 10, each of at most "
+    "256 bytes"
+)
 _QUEUE = (
     "the W&B queue on whose behalf this runs; "
     "its configuration applies if run_spec has no resource_args"
 )
+
+
+def _within(reply: dict[str, str]) -> dict[str, str]:
+    """Refuse a reply that takes more room than its events have."""
+    for name, value in reply.items():
+        if len(value.encode()) > REPLY_VALUE:
+            raise ValueError(f"{name} has more than {REPLY_VALUE} bytes in UTF-8")
+    if len(reply) > REPLY_COUNT:
+        raise ValueError(f"has {len(reply)} attributes; the limit is {REPLY_COUNT}")
+    return reply
+
+
+_ReplyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Reply = Annotated[dict[_ReplyName, str], AfterValidator(_within)]
 
 
 class Queue(BaseModel):
@@ -69,6 +88,7 @@ class Request(BaseModel):
     idempotency_key: Annotated[_Name, Field(description="the publisher's own id of this request")]
     run_spec: Annotated[dict[str, Any], Field(description=_RUN_SPEC)]
     queue: Annotated[Queue | None, Field(description=_QUEUE)] = None
+    reply: Annotated[Reply | None, Field(description=_REPLY)] = None
 
     @property
     def launch_key(self) -> str:
@@ -77,8 +97,8 @@ class Request(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Return a hash of the run spec and the queue; the order of keys does not count."""
-        content = self.model_dump(include={"run_spec", "queue"}, exclude_none=True)
+        """Return a hash of what the request asks for; the order of keys does not count."""
+        content = self.model_dump(include={"run_spec", "queue", "reply"}, exclude_none=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

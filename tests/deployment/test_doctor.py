@@ -707,7 +707,7 @@ def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> N
     code, lines = project.doctor(identity=GUEST, WANDB_API_KEY=KEY)
     assert code == 4
     seen = {line.name for line in lines if line.sign == "✓"}
-    assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic"}
+    assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic", "wake-up topic"}
     unseen = {line.name: line.message for line in lines if line.sign == "?"}
     assert len(seen) + len(unseen) == len(lines)
     assert unseen["secret"] == "you may not see this; needs secretmanager.versions.list"

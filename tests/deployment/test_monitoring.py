@@ -14,11 +14,14 @@ from typing import Any
 
 import click
 import pytest
+import requests
 import yaml
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 
 from deploy.cloud import waiting
 from deploy.cloud.deployment import Deployment
+from deploy.cloud.destroy import _monitoring
 from deploy.cloud.google import Google
 from deploy.cloud.monitoring.files import ALERTS, DASHBOARDS, HERE, METRICS, rendered, text
 from deploy.cloud.provision import monitoring
@@ -71,6 +74,7 @@ def cloud(provisioned: tuple[Cloud, dict[str, Any]]) -> Iterator[Cloud]:
     made.calls.clear()
     yield made
     made.enforce(lambda *_: True)
+    made.faults.clear()
 
 
 def here(cloud: Cloud, *kinds: str) -> dict[str, Any]:
@@ -274,12 +278,55 @@ def test_refused_monitoring_stops_no_deployment(cloud: Cloud, status: int) -> No
     assert provision("--complete").output == "Nothing to change.\n"
 
 
-def test_a_service_that_is_off_stops_no_deployment(cloud: Cloud) -> None:
-    """Not even the look is possible."""
+OFF = "Cloud Monitoring API has not been used in project p1 before or it is disabled. Enable it, then retry."
+
+
+def allow_none(cloud: Cloud, _: pytest.MonkeyPatch) -> None:
+    """Give the build no permission, as bootstrap of an earlier version."""
     cloud.enforce(lambda _, permission, __: not permission.startswith(("monitoring.", "logging.")))
-    refused = provision("--complete", "--notification-channels=1")
+
+
+def turn_off(cloud: Cloud, _: pytest.MonkeyPatch) -> None:
+    """Turn the APIs off; Google's words are those of an API that was turned on a moment ago."""
+    cloud.refuse("GET", f"{REFUSED}|/notificationChannels", 403, OFF, times=1000)
+
+
+def block(_: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a firewall block both hosts."""
+    request = AuthorizedSession.request
+
+    def blocked(self: AuthorizedSession, method: str, url: str, **others: Any) -> Any:
+        if url.startswith((monitoring.MONITORING, monitoring.LOGGING)):
+            raise requests.ConnectionError("connection refused")
+        return request(self, method, url, **others)
+
+    monkeypatch.setattr(AuthorizedSession, "request", blocked)
+
+
+@pytest.mark.parametrize(
+    ("refuse", "says"),
+    [
+        (allow_none, "run it once, then build"),
+        (turn_off, "`bootstrap` turns the API on"),
+        (block, "connection refused"),
+    ],
+)
+def test_monitoring_that_cannot_be_seen_stops_no_deployment(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, refuse: Callable[[Cloud, pytest.MonkeyPatch], None], says: str
+) -> None:
+    """It waits for one permission only, and briefly; `destroy` goes on, too."""
+    pauses: list[float] = []
+    monkeypatch.setattr(waiting, "sleep", lambda _, seconds: pauses.append(seconds))
+    with monkeypatch.context() as patched:
+        refuse(cloud, patched)
+        refused = provision("--complete", "--notification-channels=1")
+        kept: list[str] = []
+        assert list(_monitoring(DEPLOYMENT, kept)) == []
     assert refused.exit_code == 0, refused.output
     assert refused.output.count("Skipped: ") == 3
+    assert says in refused.output
+    assert sum(pauses) < 30
+    assert len(kept) == 3
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer lost"])

@@ -93,11 +93,15 @@ WRITES = (
     ("PUT", "/topics/launch-requests$"),
     ("PUT", "/topics/launch-dead-letters$"),
     ("PUT", "/subscriptions/launch-dead-letters$"),
+    ("PUT", "/topics/launch-wake-up$"),
+    ("PUT", "/subscriptions/launch-wake-up$"),
     ("PATCH", "/subscriptions/eventarc-[^/]*$"),
     ("POST", "/topics/launch-requests:setIamPolicy$"),
     ("POST", "/topics/launch-dead-letters:setIamPolicy$"),
     ("POST", "/subscriptions/eventarc-[^/]*:setIamPolicy$"),
     ("POST", "/subscriptions/launch-dead-letters:setIamPolicy$"),
+    ("POST", "/topics/launch-wake-up:setIamPolicy$"),
+    ("POST", "/subscriptions/launch-wake-up:setIamPolicy$"),
     ("POST", "/jobs$"),
 )
 
@@ -132,6 +136,7 @@ def test_a_run_that_died_is_completed_by_the_next(cloud: Cloud, method: str, pat
     assert {name for name in made if not name.startswith("eventarc-")} == {
         "launch-requests",
         "launch-dead-letters",
+        "launch-wake-up",
         "launch-poll",
         "launch-status",
     }
@@ -141,6 +146,19 @@ def test_a_run_that_died_is_completed_by_the_next(cloud: Cloud, method: str, pat
     assert sorted(publishers) == sorted(
         {f"serviceAccount:{DEPLOYMENT.account(a)}" for a in ("build", "poll", "status")}
     )
+
+
+def test_pub_sub_may_call_poll_as_the_scheduler_does(cloud: Cloud) -> None:
+    """Another account, audience or path would be refused at poll's door; repaired if somebody changes it."""
+    provision()
+    name = "pubsub.googleapis.com/projects/p1/subscriptions/launch-wake-up"
+    url = f"https://launch-poll-{DEPLOYMENT.number}.us-central1.run.app"
+    pushed = cloud.resources[name]["pushConfig"]
+    assert pushed["pushEndpoint"] == f"{url}/wake-up"
+    assert pushed["oidcToken"] == {"serviceAccountEmail": DEPLOYMENT.account("scheduler"), "audience": url}
+    cloud.resources[name]["pushConfig"] = {"pushEndpoint": "https://x.example.com"}
+    assert "launch-wake-up: push_config: " in provision().output
+    assert cloud.resources[name]["pushConfig"] == pushed
 
 
 def test_the_schedule_can_be_in_another_location(cloud: Cloud) -> None:

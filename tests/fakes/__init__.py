@@ -2,6 +2,7 @@
 
 from tests.fakes.builds import FakeBuilds
 from tests.fakes.clock import FakeClock
+from tests.fakes.events import FakeEventTopic
 from tests.fakes.ledger import InMemoryAgentBook, InMemoryLedger, InMemoryPaceBook
 from tests.fakes.vertex import FakeJobLogs, FakeVertex
 from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSweeps, FakeWandb
@@ -9,6 +10,7 @@ from tests.fakes.wandb import FakeJobs, FakePublisher, FakeQueueConfigs, FakeSwe
 __all__ = [
     "FakeBuilds",
     "FakeClock",
+    "FakeEventTopic",
     "FakeJobLogs",
     "FakeJobs",
     "FakePublisher",

@@ -3,16 +3,19 @@
 import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from functions.poll.drain import Poll, Report
 from functions.status.decisions import StatusTimings
 from functions.submit import submit as submit
 from shared.core.budget import Budget
 from shared.core.building import Ensured, Recipe
-from shared.core.errors import Denied, OutcomeUnknown, Reject, Retry
+from shared.core.cadence import Cadence
+from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
-from shared.core.launch import Launch, RunPath, State
+from shared.core.launch import Event, Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import (
     Answers,
@@ -27,7 +30,7 @@ from shared.core.ports import (
     Span,
 )
 from tests.simulation.deployment import BUDGETS, PARENT, TIMEOUTS, Deployment, Parts, StepBudget
-from tests.simulation.ports import CloudBuild, Ledger, Topic, Vertex, Wandb
+from tests.simulation.ports import CloudBuild, Events, Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.wandb import key_of
 from tests.simulation.world import API_KEY, World
@@ -463,6 +466,55 @@ class SeesNewestOnly(Vertex):
         yield from (job for job in jobs if job.attempt == newest[job.key])
 
 
+@dataclass(frozen=True, slots=True)
+class FastForever(Cadence):
+    """Poll and status take a deployment that was ever warm for warm."""
+
+    def is_warm(self, warm_until: datetime | None, now: datetime) -> bool:
+        """Look at no clock."""
+        return warm_until is not None
+
+
+class WaitsForWakeUps(Poll):
+    """A full poll leaves the calls of Cloud Scheduler to the wake-ups."""
+
+    def run(self, holder: str, budget: Budget, *, woken: bool = False) -> Report:
+        """Work if there is a wake-up, or a free slot."""
+        note = self.agents.read()
+        if note and note.full and not woken:
+            return Report(polled=False, why_not="status wakes poll")
+        return super().run(holder, budget, woken=woken)
+
+
+class TakesSilenceForTopic(Events):
+    """Status takes a batch of events for published, whatever Pub/Sub answers."""
+
+    def announce(self, happened: Sequence[tuple[Launch, Event]]) -> None:
+        """Publish events."""
+        with suppress(LaunchError):
+            super().announce(happened)
+
+
+class WritesLaterFacts(Events):
+    """Status publishes an event with what is known by then."""
+
+    def announce(self, happened: Sequence[tuple[Launch, Event]]) -> None:
+        """Publish events."""
+        super().announce([(launch, replace(event, job=launch.entry.job_name)) for launch, event in happened])
+
+
+class AnnouncesAtOnce(Ledger):
+    """Status announces a launch that it lists, whether its item is ours or not."""
+
+    def list_open(self) -> OpenLaunches:
+        """List launches."""
+        listed = super().list_open()
+        for entry in listed.entries:
+            if not entry.attempt and (launch := self.read(entry.key)):
+                Events(self.cross).announce([(launch, launch.events[0])])
+        return listed
+
+
 @dataclass(frozen=True)
 class Bug:
     """A mistake that is planted, the invariant that it breaks, and the scenario in which it is looked for."""
@@ -504,6 +556,15 @@ BUGS = {
         "more launches are open than max_jobs",
         "one at a time",
         Deployment(poll_lease=timedelta(seconds=45), budget=PollsForTwoMinutes),
+    ),
+    "a window that outlives its lease": Bug(
+        "more launches are open than max_jobs",
+        "a poll that goes on asking",
+        Deployment(poll_lease=timedelta(seconds=4)),
+    ),
+    "fast forever": Bug("fast without work", "work comes back", Deployment(cadence=FastForever()), faults=0),
+    "a lost wake-up that nothing replaces": Bug(
+        "the work never ends", "its wake-up is lost", Deployment(poll=WaitsForWakeUps), faults=0
     ),
     "no claim": Bug(_UNCLAIMED, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),
@@ -622,6 +683,20 @@ BUGS = {
         "an older job is shown late",
         _parts(status=Parts(vertex=SeesNewestOnly)),
         faults=0,
+    ),
+    "takes a failed publication for events that are out": Bug(
+        "the events that readers keep are not the history of the launch",
+        "trains",
+        _parts(status=Parts(events=TakesSilenceForTopic)),
+    ),
+    "writes an event by what is known later": Bug(
+        "the events that readers keep are not the history of the launch",
+        "trains",
+        _parts(status=Parts(events=WritesLaterFacts)),
+        faults=0,
+    ),
+    "announces what another agent has": Bug(
+        "an event of a launch that is not ours", "another agent", _parts(status=Parts(ledger=AnnouncesAtOnce))
     ),
     "never cancels": Bug("the work never ends", "stopped", _parts(status=Parts(vertex=NeverCancels)), faults=0),
     "claims a cancelled launch": Bug(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.launch import Entry, Outcome, State
+from shared.core.launch import Entry, Event, Outcome, State
 from shared.core.ports import Job
 from tests.simulation.scripts import AGAIN
 from tests.simulation.wandb import Item
@@ -30,6 +30,7 @@ def always(world: World, max_jobs: int) -> Iterator[Violation]:
     """Yield what is wrong now."""
     yield from _jobs(world)
     yield from _items(world)
+    yield from _events(world)
     opened = {launch.key: launch.entry for launch in world.launches("open") if launch.entry.state is not State.ENDED}
     ours = [item for item in world.wandb.everything() if item.acker == "us" and item.key in opened]
     schedulers = sorted(item.id for item in ours if opened[item.key].scheduler)
@@ -79,6 +80,19 @@ def _items(world: World) -> Iterator[Violation]:
             yield Violation("a report for an item that is not ours", f"{item.id}: {item.error or item.warning}")
         if item.key in owed and item.state != "FAILED" and item.id in world.wandb.items:
             yield Violation("closed before its report", item.id)
+
+
+def _events(world: World) -> Iterator[Violation]:
+    """Yield what is wrong with the events of the topic: a reader keeps one of each id, and it may be any."""
+    told: dict[str, set[Event]] = {}
+    for name, event in world.announced:
+        told.setdefault(name.partition("/")[0], set()).add(event)
+    theirs = {item.key: item.id for item in world.wandb.everything() if item.acker == "them"}
+    for key in told.keys() & theirs:
+        yield Violation("an event of a launch that is not ours", theirs[key])
+    for launch in world.launches("closed"):
+        if told.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
+            yield Violation("the events that readers keep are not the history of the launch", launch.key)
 
 
 def _may_be_followed(world: World, job: Job) -> bool:
@@ -169,6 +183,13 @@ def _needs_slot(world: World, entry: Entry) -> bool:
     ended = [job.updated_at or job.created_at for job in world.vertex.jobs.values() if job.key == entry.key]
     judged = bool(ended) and entry.state is State.SUBMITTED and max(ended) + VERDICT < world.now
     return item is not None and not item.problem and item.state != "PENDING" and not judged
+
+
+def works(world: World) -> bool:
+    """Tell whether work goes on that keeps a deployment warm."""
+    pending = any(job.state in ("JOB_STATE_PENDING", "JOB_STATE_CANCELLING") for job in world.vertex.alive())
+    stopping = any(launch.entry.cancel_reason or launch.entry.stop_seen_at for launch in world.launches("open"))
+    return bool(pending or stopping)
 
 
 def left(world: World) -> str:

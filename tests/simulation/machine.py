@@ -122,7 +122,7 @@ class LongHistory(RuleBasedStateMachine):
         """Somebody does something to an item or its job."""
         self.say(f"{what}:{number}")
 
-    @rule(system=st.sampled_from(["wandb", "vertex", "ledger", "topic", "build"]), minutes=st.integers(1, 12))
+    @rule(system=st.sampled_from(["wandb", "vertex", "ledger", "topic", "events", "build"]), minutes=st.integers(1, 12))
     def outage(self, system: str, minutes: int) -> None:
         """A system is out of order for a while."""
         self.say(f"outage:{system}:{minutes}")

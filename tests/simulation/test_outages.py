@@ -17,7 +17,7 @@ from tests.simulation.world import OF_CODE, START, Happening, World
 
 BEGINS, ENDS = START + timedelta(minutes=10), START + timedelta(minutes=70)
 SOON = timedelta(minutes=30)  # after the outage, when all has caught up: longer than the longest wait before a retry
-SYSTEMS = ("wandb", "vertex", "ledger", "topic", "build")
+SYSTEMS = ("wandb", "vertex", "ledger", "topic", "events", "build")
 FAULTS = (
     *(Fault.UNAVAILABLE, Fault.DENIED, Fault.BUSY),  # denied by W&B: its key is revoked, and later there is another
     *(Fault.LOST, Fault.LATE),  # each answer; each request
@@ -128,6 +128,17 @@ def test_without_the_topic_items_wait_in_the_ledger_and_the_polls_that_took_them
     assert [
         tick for tick in answers(simulation, "status") if isinstance(tick, Report) and "topic: " in "".join(tick.errors)
     ]
+
+
+def test_without_the_topic_of_events_everything_else_goes_on_and_every_event_arrives_later() -> None:
+    """Launches wait as ENDED for their last event, and take no slot."""
+    simulation = simulated(Outage("events", BEGINS, ENDS))
+    ticks = [tick for tick in answers(simulation, "status") if isinstance(tick, Report)]
+    assert ticks[-1].owed > 10
+    assert "events: " in "".join(ticks[-1].errors)
+    assert simulation.world.now < ENDS + SOON
+    polls = [poll for poll in answers(simulation, "poll") if isinstance(poll, drain.Report)]
+    assert sum(poll.launched.total() for poll in polls) > 10
 
 
 @pytest.mark.parametrize(("hours", "given_up"), [(1, False), (4, False), (8, True)])

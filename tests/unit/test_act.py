@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from functions.status import decisions
-from functions.status.act import REFUSED_FOR, Actor
+from functions.status.act import Actor
+from functions.status.announce import REFUSED_FOR
 from functions.status.decide import REMOVED
 from functions.status.decisions import Decision, Finish, Observed
 from functions.status.report import Report
+from functions.status.settle import FollowUp, settle
 from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject, Retry
 from shared.core.intake import from_item
 from shared.core.launch import Launch, Outcome, RunPath, State
@@ -109,6 +111,18 @@ class Stage:
         """Carry out a decision about a job that was listed."""
         return self.actor().act(launch.entry, decision, Observed(job=job))[1]
 
+    def finish(self, launch: Launch, decision: Decision, job: Job | None = None) -> None:
+        """Carry out a decision that ends a launch, and close it."""
+        ended = self.act(launch, decision, job)
+        assert ended
+        self.settle(ended)
+
+    def settle(self, launch: Launch, *, mark: bool = True, events: bool = False, out: bool = False) -> None:
+        """Do the last step of a tick."""
+        over = launch.entry.state is State.ENDED
+        follow_up = FollowUp(launch.entry, decisions.NoAction(), launch, mark, over)
+        settle(self.actor(), launch, follow_up, events=events, out=out)
+
 
 @pytest.fixture
 def stage() -> Stage:
@@ -201,7 +215,7 @@ def test_a_failed_launch_is_reported_and_closed(
     state = State.QUEUED  # the whole job need not be asked for
     launch = stage.ledger.write(replace(launch, entry=replace(launch.entry, state=state)))
     stage.calls.clear()
-    assert stage.act(launch, Finish(Outcome.FAILED, "It failed."), seen) is None
+    stage.finish(launch, Finish(Outcome.FAILED, "It failed."), seen)
     text = "It failed." + ("\nThe end of its log:\nthe last line" if tail else "")
     report = ("fail_item", QUEUE, "item", text, stage_of)
     generation = launch.generation + 1
@@ -219,7 +233,7 @@ def test_an_end_without_a_report_is_recorded_and_closed(stage: Stage) -> None:
     assert (left.entry.notice, left.entry.noticed) == ("Stopped.", False)
     assert stage.calls == [READ, WRITE, "write"]
     stage.calls.clear()
-    stage.actor().warn(left, mark=False)
+    stage.settle(left)
     warning = ("warn_item", QUEUE, "item", "Stopped.", "run")
     assert stage.calls == ["a warning", warning, "close", ("withdraw", left.generation)]
 
@@ -246,7 +260,7 @@ def test_a_failed_scheduler_takes_its_sweep_along(stage: Stage, refused: bool) -
     if refused:
         stage.outside.error, stage.outside.failing = Reject("sweep", "not allowed"), "cancel_sweep"
     launch = stage.launch({**SWEEP, "entity": "team", "project": "cats"}, state=State.QUEUED, scheduler=True)
-    assert stage.act(launch, Finish(Outcome.FAILED, "It failed.")) is None
+    stage.finish(launch, Finish(Outcome.FAILED, "It failed."))
     assert ("cancel_sweep", RunPath("team", "cats", "sw1")) in stage.calls
     assert stage.calls.index("cancelling a sweep") > stage.calls.index("reporting an end")
     assert launch.key in stage.ledger.closed
@@ -265,17 +279,17 @@ def test_what_wandb_refuses_for_a_day_is_given_up(
     stage.outside.error, stage.outside.failing = error, "warn_item"
     gives_up = given_up and not isinstance(error, KeyRefused | OutOfTime)
     if gives_up:
-        stage.actor().warn(quiet, mark=False)
+        stage.settle(quiet)
         assert launch.key in stage.ledger.closed
     else:
         with pytest.raises(type(error)):
-            stage.actor().warn(quiet, mark=False)
+            stage.settle(quiet)
         assert launch.key not in stage.ledger.closed
     stage.ledger.closed.clear()
     stage.ledger.open[launch.key] = ended
     stage.outside.failing = "fail_item"
     if given_up and isinstance(error, Reject):
-        assert stage.act(ended, Finish(Outcome.FAILED, "")) is None
+        stage.finish(ended, Finish(Outcome.FAILED, ""))
         assert launch.key in stage.ledger.closed
     else:
         with pytest.raises(type(error)):
@@ -287,9 +301,9 @@ def test_what_wandb_refuses_for_a_day_is_given_up(
 def test_a_shown_notice_is_marked_if_asked(stage: Stage, mark: bool) -> None:
     """After Publish, a submit may have claimed the launch."""
     launch = stage.launch(notice="a notice", state=State.QUEUED, job_name="")
-    stage.actor().warn(launch, mark=mark)
+    stage.settle(launch, mark=mark)
     shown = ["a warning", ("warn_item", QUEUE, "item", "a notice", "agent")]
-    assert stage.calls == [*shown, *(["recording a warning", "write"] if mark else [])]
+    assert stage.calls == [*shown, *(["recording what was sent", "write"] if mark else [])]
     assert stage.ledger.open[launch.key].entry.noticed is mark
 
 

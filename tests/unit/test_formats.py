@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from shared.adapters.gcs import bucket, index
-from shared.core import message, record
+from shared.core import announcement, message, record
 from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import AgentNote, LearnedPace
 from shared.core.shortage import Shortage
@@ -44,6 +44,7 @@ FORMATS: dict[str, Any] = {
     "pace": shape(TypeAdapter(LearnedPace).json_schema()),
     "note": shape(TypeAdapter(AgentNote).json_schema()),
     "message": shape(json.loads(message.schema())),
+    "event": shape(json.loads(announcement.schema())),
     "labels": sorted(job_labels(a_launch(), "agent")),
 }
 

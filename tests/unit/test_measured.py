@@ -42,8 +42,19 @@ def test_the_oldest_launch_is_one_that_should_have_a_job(changes: dict[str, Any]
     now = FakeClock()()
     entry = from_item("item", QUEUE, {}, now - 11 * MINUTE).entry
     report = Report()
-    measure.count([replace(entry, **{"state": State.QUEUED, **changes})], now, report)
+    waiting = replace(entry, **{"state": State.QUEUED, **changes})
+    measure.count([waiting], (), now, report)
     assert report.oldest_seconds == (660 if counts else 0)
+
+
+def test_a_launch_of_a_paused_queue_is_not_late() -> None:
+    """A person has decided that it waits."""
+    scene = Scene()
+    launch = scene.queued()
+    scene.clock.pass_(700)
+    report = Report()
+    measure.count([launch.entry], {launch.key}, scene.clock(), report)
+    assert report.oldest_seconds == 0
 
 
 def test_a_tick_of_status_counts_launches_by_state() -> None:

@@ -73,6 +73,7 @@ FULL = Launch(
     source="ci",
     idempotency_key="build-7",
     digest="d" * 64,
+    reply={"ticket": "7"},
     searched=False,
     reason="earlier",
     history=(Attempt(2, moment(20), "line"),),

@@ -24,6 +24,7 @@ from deploy.cloud.provision import topics
 from deploy.cloud.provision.parts import CREATED, Part
 from deploy.cloud.provision.schedule import ScheduledCall, job_name
 from deploy.cloud.provision.trigger import Trigger
+from deploy.cloud.provision.wake_up import WakeUps
 from shared.core.ports import AgentNote
 
 RECENTLY = timedelta(minutes=5)
@@ -119,6 +120,11 @@ def _parts() -> dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]]:
             lambda d: topics.DeadLetters(d, _subscriber()),
             (subscription,),
         ),
+        "wake-up topic": (
+            lambda d: topics.TopicPart(d, d.wake_up, _publisher()),
+            (topic,),
+        ),
+        "wake-up subscription": (lambda d: WakeUps(d, _subscriber()), (subscription,)),
         "trigger": (
             lambda d: Trigger(d, _publisher(), _subscriber()),
             (topic, subscription),

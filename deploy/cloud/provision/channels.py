@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import click
+import requests
 from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
@@ -41,7 +42,7 @@ def check(google: Google, deployment: Deployment, channels: Iterable[str]) -> No
     for name in channels:
         try:
             google.get(f"https://monitoring.googleapis.com/v3/{name}")
-        except google_errors.Forbidden:
+        except (google_errors.Forbidden, requests.RequestException):
             return  # a deployment goes on without monitoring, and Google checks an alert's channels
         except (google_errors.NotFound, google_errors.BadRequest) as exc:
             raise click.ClickException(

@@ -1,4 +1,4 @@
-"""The launch topic, and the dead-letter topic with its subscription."""
+"""The topics: of launches, of dead letters and of wake-ups; and the dead letters' subscription."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +15,7 @@ from deploy.cloud.marks import LABEL, require_ours
 from deploy.cloud.provision.parts import CREATED, DELETED, Change, Part
 from deploy.cloud.provision.policies import IamPolicy
 from deploy.cloud.provision.trigger import Trigger, differences
+from deploy.cloud.provision.wake_up import WakeUps
 
 KEEP_DEAD_LETTERS = 31 * 24 * 3600  # seconds, Pub/Sub's maximum
 
@@ -26,10 +27,12 @@ def parts(deployment: Deployment) -> list[Part]:
         TopicPart(deployment, deployment.topic, publisher),
         TopicPart(deployment, deployment.dead_letters, publisher),
         DeadLetters(deployment, subscriber),
+        TopicPart(deployment, deployment.wake_up, publisher),
+        WakeUps(deployment, subscriber),
         Trigger(deployment, publisher, subscriber),
     ]
-    clients = {"topic": publisher, "dead_letters": publisher}
-    clients |= {"trigger": subscriber, "kept_letters": subscriber}
+    clients = dict.fromkeys(("topic", "dead_letters", "wake_up"), publisher)
+    clients |= dict.fromkeys(("trigger", "kept_letters", "wake_up_calls"), subscriber)
     policies = [
         IamPolicy(deployment, binding, clients[binding.kind], publisher)
         for binding in bindings(deployment)

@@ -15,7 +15,7 @@ import click
 from deploy.cloud.names import Names
 from deploy.exit_codes import CouldNotSee
 from deploy.local.record import FOLDER, find
-from deploy.operate.fleet.permission import grant
+from deploy.operate.fleet.permission import VIEWER, WRITER, grant
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.core.console import console_link
 from shared.core.entry import Entry, RunPath
@@ -102,11 +102,11 @@ def run_page(pages: str, run: RunPath) -> str:
     return "/".join([pages, *(quote(part, safe="") for part in path)])
 
 
-def target_options(command: Callable[..., None]) -> Callable[..., None]:
+def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable[..., None]:
     """Add the options that find a deployment; the command receives a `Target`.
 
     Without a project, or with the local one, the running stack of `make up` is the target. Errors
-    of the ledger end the command with their fix.
+    of the ledger end the command with their fix; `role` is what the command needs on the bucket.
     """
 
     @click.option(
@@ -158,19 +158,24 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
             agent_name or stack.get("LAUNCH_AGENT_NAME", "") or _agent_name(name, stack),
             local=bool(stack),
         )
-        with explained(target):
+        with explained(target, role):
             command(target, **others)
 
     return with_target
 
 
+def changing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `target_options` to a command that writes into the ledger."""
+    return target_options(command, WRITER)
+
+
 @contextmanager
-def explained(target: Target) -> Iterator[None]:
+def explained(target: Target, role: str = VIEWER) -> Iterator[None]:
     """Turn errors of the ledger into messages with a fix."""
     try:
         yield
     except Denied as exc:
-        raise click.ClickException(grant(exc, target.bucket_name, target.project)) from exc
+        raise click.ClickException(grant(exc, target.bucket_name, target.project, role)) from exc
     except (Retry, Conflict) as exc:
         raise CouldNotSee(str(exc)) from exc
     except LaunchError as exc:

@@ -9,6 +9,7 @@ from deploy.planner import LAUNCHED, REFUSED, UNSEEN, Planned
 from deploy.wandb_queues import PendingItem
 from shared.core.entry import Entry
 from shared.core.machine import machines
+from shared.core.pause import pause_of
 from shared.core.shorten import shown
 from shared.core.states import State
 
@@ -107,6 +108,15 @@ def check_queues(facts: Facts) -> Iterator[Finding]:
         message = f"{facts.note.entity} has no queue {name} that the functions' key can see"
         fix = f"Create the queue {name} in W&B, or remove it from queues in launch-config.yaml."
         yield failed(f"queue {name}", message, fix)
+
+
+def check_pause(facts: Facts, queue: str) -> Iterator[Finding]:
+    """Tell whether a person has paused a queue."""
+    if isinstance(facts.note, Unseen) or not (pause := pause_of(queue, facts.note.paused)):
+        return
+    which = ("--queue", pause.queue) if pause.queue else ()
+    what = f"queue {queue} is" if pause.queue else "all queues are"
+    yield failed(f"pause of {queue}", f"{what} paused {pause}", facts.place.ours("resume", *which))
 
 
 def check_hold(facts: Facts, queue: str) -> Finding:

@@ -80,6 +80,7 @@ def _of_deployment(facts: Facts) -> Iterator[Finding]:
     yield polling.check_poll(facts)
     yield from polling.check_queues(facts)
     for queue in facts.pending:
+        yield from polling.check_pause(facts, queue)
         yield polling.check_hold(facts, queue)
     yield from polling.check_limits(facts, scheduler=True)
     yield from polling.check_dead_letters(facts)
@@ -91,6 +92,7 @@ def _of_item(facts: Facts, item: Item) -> Iterator[Finding]:
     yield polling.check_key(facts)
     yield from polling.check_schedule(facts, "poll")
     yield polling.check_poll(facts)
+    yield from polling.check_pause(facts, item.queue)
     yield polling.check_hold(facts, item.queue)
     yield from polling.check_limits(facts, scheduler=item.scheduler)
     yield polling.check_position(facts, item.queue, item.id)
@@ -110,6 +112,8 @@ def _of_launch(facts: Facts, entry: Entry) -> Iterator[Finding]:
     yield from polling.check_schedule(facts, "status")
     yield from polling.check_calls(facts)
     if entry.state is State.QUEUED:
+        if entry.from_queue:
+            yield from polling.check_pause(facts, entry.queue_name)
         queued = list(launching.check_queued(facts, entry))
         letters = list(polling.check_dead_letters(facts, entry.key))
         # status publishes a lost ticket again; a launch that nobody claims needs the dead letter

@@ -1,8 +1,10 @@
 """Pub/Sub, and what jobs print into Cloud Logging."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
+
+from shared.core.launch import Event, Launch
 
 
 class Publisher(Protocol):
@@ -13,6 +15,25 @@ class Publisher(Protocol):
 
         Raises:
             Retry, Denied: Pub/Sub has not accepted all of them.
+        """
+
+
+class WakeUps(Protocol):
+    """The topic whose messages call poll."""
+
+    def ring(self) -> None:
+        """Publish one wake-up. Raises Retry, Denied: Pub/Sub has not accepted it."""
+
+
+class EventTopic(Protocol):
+    """The topic of launches' events."""
+
+    def announce(self, happened: Sequence[tuple[Launch, Event]]) -> None:
+        """Publish these events, at most 1,000, in one call.
+
+        Raises:
+            Reject: Pub/Sub refuses one of them, and has accepted none.
+            Retry, Denied: Pub/Sub has not accepted them, or its answer is lost.
         """
 
 
