@@ -16,7 +16,6 @@ from deploy.local.commands import (
     folder_option,
     holding,
     in_one_line,
-    instruct,
     make_room,
     serve,
 )
@@ -26,6 +25,7 @@ from deploy.local.ports import BASE, Ports, free_base, taken
 from deploy.local.processes import NotStartedError
 from deploy.local.project import BUILDING
 from deploy.local.record import Record, already_up, running
+from deploy.local.screen import instruct
 from deploy.local.stack import Stack
 
 PROJECT = "practice"  # in W&B, of the items of a bad day
