@@ -149,7 +149,8 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     if day.items:
-        show(f"\nA bad day: {day.about}\nW&B's page shows {day.shows}.\nTo see the cause:\n")
+        about = f"\nA bad day: {day.about} W&B's page shows {day.shows}. To see the cause:\n"
+        console.print(about, highlight=False, markup=False)
         threading.Thread(target=put, name="items", daemon=True).start()
     return problems
 
