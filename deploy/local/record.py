@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from deploy.local.environment import LOOPBACK, ROOT
 from deploy.local.ports import HOST
-from deploy.local.project import DEAD_LETTERS
+from deploy.local.project import DEAD_LETTERS, WAKE_UP
 from deploy.local.run_folder import holder
 
 if TYPE_CHECKING:  # a command that reads a record need not load Google's SDK
@@ -51,7 +51,7 @@ class Record:
     queues: str  # as in LAUNCH_QUEUES
     agent_name: str  # LAUNCH_AGENT_NAME, which is also the deployment's name
     ledger_bucket: str
-    topics: dict[str, str]  # full names: requests, dead_letters, wake_up, events
+    topics: dict[str, str]  # full names: requests, dead_letters, events, wake_up
     addresses: dict[str, str]  # URL of each server and function; of pubsub, HOST:PORT
     # the variables with which `vertex-launch`, wandb, gcloud and Google's clients reach the stack
     environment: dict[str, str]
@@ -64,8 +64,8 @@ class Record:
         topics = {
             "requests": settings["LAUNCH_TOPIC"],
             "dead_letters": DEAD_LETTERS,
-            "wake_up": settings["LAUNCH_WAKE_UP_TOPIC"],
-            "events": settings.get("LAUNCH_EVENTS_TOPIC", ""),
+            "events": settings["LAUNCH_EVENTS_TOPIC"],
+            "wake_up": WAKE_UP,
         }
         return cls(
             format=FORMAT,
@@ -78,9 +78,7 @@ class Record:
             queues=settings["LAUNCH_QUEUES"],
             agent_name=settings["LAUNCH_AGENT_NAME"],
             ledger_bucket=settings["LEDGER_BUCKET"],
-            topics={
-                role: f"projects/{project}/topics/{name}" for role, name in topics.items() if name
-            },
+            topics={role: f"projects/{project}/topics/{name}" for role, name in topics.items()},
             addresses=_addresses(stack, board=board),
             environment=_environment(stack, settings),
         )
