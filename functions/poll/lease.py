@@ -67,8 +67,6 @@ class Lease:
         with self._lock:
             if self.held:
                 return
-            if self._leased():
-                raise LeaseLost(ANOTHER)
             self.tried = True
             self._change(
                 lambda note: replace(
@@ -119,12 +117,12 @@ class Lease:
     def _change(self, change: Callable[[AgentNote], AgentNote]) -> None:
         """Write a change of the note, again if status or a turned-away call was quicker."""
         for _ in range(TRIES):
+            if not self._ours():
+                raise LeaseLost(ANOTHER)
             try:
                 self.note = self.agents.write(change(self.note))
             except Conflict:
                 self.note = self.agents.read() or AgentNote("")
-                if not self._ours():
-                    raise LeaseLost(ANOTHER) from None
             else:
                 return
         raise Retry("the agent's note is written all the time")

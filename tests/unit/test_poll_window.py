@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.poll.drain import SINCE, Poll, PollLimits
-from functions.poll.lease import ANOTHER, Lease
+from functions.poll.lease import ANOTHER, Lease, LeaseLost
 from functions.poll.report import Report
 from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.errors import Retry
@@ -182,6 +182,19 @@ def test_who_was_overtaken_between_counting_and_its_first_launch_opens_nothing(s
     report = scene.poll(queues=(A,))
     assert (report.launched, report.left) == ({}, {ANOTHER: 1})
     assert not scene.ledger.open
+
+
+def test_who_finds_another_holder_does_not_end_its_lease(scene: Scene) -> None:
+    """Two calls that begin at the same time: the slower one leaves the lease that it has read."""
+    quick, slow = (Lease(scene.agents, name, scene.clock, timedelta(seconds=150)) for name in ("quick", "slow"))
+    assert quick.open()
+    assert slow.open()
+    quick.hold()
+    for _ in range(2):
+        with pytest.raises(LeaseLost):
+            slow.hold()
+        assert not slow.close({})
+        assert (scene.agents.note.holder, scene.agents.note.lease_until is None) == ("quick", False)
 
 
 def test_what_status_writes_meanwhile_costs_no_lease(scene: Scene) -> None:
