@@ -94,7 +94,6 @@ class Lease:
                 self._change(change)
             except LeaseLost:
                 log.warning("agent.lease_lost", extra={"fields": {"holder": self.holder}})
-                self.held = False
             else:
                 self.held = self.note.lease_until is not None
             self.tried = self.held
@@ -118,6 +117,7 @@ class Lease:
         """Write a change of the note, again if status or a turned-away call was quicker."""
         for _ in range(TRIES):
             if not self._ours():
+                self.held = self.tried = False
                 raise LeaseLost(ANOTHER)
             try:
                 self.note = self.agents.write(change(self.note))
