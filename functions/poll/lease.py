@@ -80,14 +80,11 @@ class Lease:
 
         Returns True, and keeps the lease, if a wake-up has come meanwhile and the call can `stay`.
         """
-        warm_until = changes.get("warm_until")
 
         def change(note: AgentNote) -> AgentNote:
             if stay and self.held and note.woken:
                 return replace(note, lease_until=self._until(), woken=False)
-            latest = max(filter(None, (note.warm_until, warm_until)), default=None)
-            note = replace(note, **changes)
-            return replace(note, warm_until=latest, lease_until=None, woken=False)
+            return replace(note, **{**changes, "lease_until": None, "woken": False})
 
         with self._lock:
             try:

@@ -97,6 +97,10 @@ def test_a_warm_time_that_nobody_can_have_written_does_not_count(scene: Scene, a
     scene.agents.note = replace(scene.agents.note, warm_until=scene.clock.now + ahead)
     minutes(scene, 5)
     assert scene.wandb.calls.count("pop") == 5
+    scene.wandb.push("i", A)
+    minutes(scene, 1)
+    assert scene.agents.note.warm_until is not None
+    assert scene.agents.note.warm_until < scene.clock.now + timedelta(minutes=15), "the next work puts it right"
 
 
 def test_an_item_that_comes_in_the_window_is_launched_within_one_interval(scene: Scene) -> None:
