@@ -287,7 +287,9 @@ def test_an_empty_fleet() -> None:
     listing, top = Listing.read(target, Wanted()), Top(target, Fleet.read(target), AgentNote(""))
     assert listing.screen(Terminal(live=True)) == ["No launches."]
     assert len(piped(listing)) == len(piped(top)) == 1
-    assert top.screen(Terminal(live=True))[1].startswith("agent")
+    assert "agent     poll has made no call yet" in top.screen(Terminal(live=True))
+    stopped = Top(target, Fleet.read(target), AgentNote("", stopped=True))
+    assert "agent     stopped; `vertex-launch agent start`" in " ".join(stopped.screen(Terminal(live=True)))
 
 
 class Watched:
