@@ -25,6 +25,7 @@ from shared.core.launch import Launch
 from shared.core.ports import AgentNote
 
 CLOUD = "https://api.wandb.ai"
+PATIENT = 300.0  # seconds: a hundred thousand closed launches are a hundred pages
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Target:
     @cached_property
     def bucket(self) -> Bucket:
         """Return the ledger's bucket."""
-        return Bucket(self.bucket_name)
+        return Bucket(self.bucket_name, longest=PATIENT)
 
     @cached_property
     def ledger(self) -> GcsLedger:
