@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -103,7 +104,8 @@ def test_each_writer_keeps_what_a_listing_shows(
     assert "exit code 1" in ended["reason"]
     story = vertex_launch("show", key[:9])
     assert story["steps"][-1]["step"] == "ended"
-    assert f"/team/{NAME}/runs/" in story["run_url"]
+    assert f"/team/{quote(NAME)}/runs/" in story["run_url"]
+    assert vertex_launch("show", story["run_url"])["launch_key"] == key
     assert [line["text"] for line in vertex_launch("logs", job.name)] == ["epoch 0", "·[2Jepoch 1"]
     assert vertex_launch("top")["queues"][0]["open"] == 0
 
