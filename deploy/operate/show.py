@@ -32,8 +32,8 @@ def show(target: Target, launch_id: str, as_json: bool) -> None:
     attempt with Google's answer, and the places of its ladder that it has tried.
 
     ID is a launch key, a run id, an item id, the address of a run's page in W&B,
-    ENTITY/PROJECT/RUN_ID, SOURCE/IDEMPOTENCY_KEY of a request, the number or resource name of its
-    current job, the address of that job in Google's console, or the beginning of one of these names
+    ENTITY/PROJECT/RUN_ID, SOURCE/IDEMPOTENCY_KEY of a request, the number or resource name of one
+    of its jobs, the address of that job in Google's console, or the beginning of one of these names
     if no other launch has it.
 
     --json prints the fields of `ls --json`, then `run_url`, `job_url`, `idempotency_key`, `steps`,
