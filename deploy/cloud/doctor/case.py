@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from google.api_core import exceptions as google_errors
@@ -23,7 +24,7 @@ from shared.adapters.wandb import Graphql
 from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE
-from shared.config.settings import split_names
+from shared.config.settings import KEY_FILE, split_names
 from shared.core.errors import SettingsError
 from shared.runspec.fields import mapping
 from shared.runspec.macros import OF_A_LAUNCH, substitute
@@ -31,6 +32,7 @@ from shared.runspec.model import RESOURCES
 
 SECRET = "secret"  # noqa: S105 - the title of a check
 SECRETS_KEY, SHELLS_KEY = "key in the secret", "key of this shell"
+STACKS_KEY = "key of the functions"
 NUMBER = "resourcemanager.projects.get"  # the permission that `Case.numbered` needs
 
 
@@ -154,6 +156,8 @@ class Case:
 
     def secret_key(self) -> str:
         """Return the API key that the functions read; raises Google's errors."""
+        if file := self.stack.get(KEY_FILE):
+            return Path(file).read_text(encoding="utf-8").strip()
         if self.stack:
             return self.stack["WANDB_API_KEY"]
 
@@ -172,6 +176,8 @@ class Case:
     @property
     def key_title(self) -> str:
         """Return the title of the check of the key that `api_key` returns."""
+        if self.stack:
+            return STACKS_KEY
         return SHELLS_KEY if self.environ.get("WANDB_API_KEY", "").strip() else SECRETS_KEY
 
     def missing(self, verb: str) -> tuple[str, ...]:
