@@ -156,3 +156,13 @@ def test_a_wrong_table_is_named_before_the_ledger_is_read(tmp_path: Path) -> Non
     result = CliRunner().invoke(main, arguments, env=dict(os.environ))
     assert result.exit_code == 1
     assert f"Error: {path}: currency: " in result.output
+
+
+def test_the_example_of_the_page_is_valid(tmp_path: Path) -> None:
+    """A reader can copy it."""
+    page = Path("docs/how-to/estimate-costs.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "prices.yaml"
+    path.write_text(example, encoding="utf-8")
+    prices = read_prices(path)
+    assert described("2×n1-standard-4 (1×NVIDIA_TESLA_T4)", "europe-west4", prices) == "1.34 USD, prices of 2026-11-01"
