@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,6 +134,7 @@ def test_a_rule_is_a_hazard_if_it_can_delete_a_record_that_is_needed(rule: dict[
 
 def test_findings_with_a_common_cause_are_one() -> None:
     """The worst one stays in its place; causes that one finding joins are one; a finding without a cause stays."""
+    explained = replace(failed("call", "failed", "fix", "call"), because=("nothing", "bucket"))
     findings = [
         unknown("rule", "no bucket", "", "bucket"),
         failed("alone", "x", "fix"),
@@ -142,6 +144,9 @@ def test_findings_with_a_common_cause_are_one() -> None:
         ok("fine", "is there"),
         unknown("alone too", "y"),
         unknown("alone too", "y"),
+        explained,
+        unknown("of the call", "?", "", "call"),
+        replace(warning("late", "late", "fix"), because=("call",)),
     ]
     once = by_cause(findings)
     assert [finding and finding.name for finding in once] == [
@@ -153,7 +158,10 @@ def test_findings_with_a_common_cause_are_one() -> None:
         "fine",
         "alone too",
         "alone too",
+        None,
+        None,
+        None,
     ]
     also = {finding.name: [each.name for each in finding.also] for finding in once if finding}
-    assert also["bucket"] == ["rule", "other"]
+    assert also["bucket"] == ["rule", "other", "call", "of the call", "late"]
     assert also["topic"] == also["alone"] == []

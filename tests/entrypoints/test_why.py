@@ -311,7 +311,7 @@ def test_three_in_the_morning(night: Night, make: Callable[[Night], str], exit_c
     assert re.match(cause, result.output.splitlines()[0])
     assert result.exit_code == exit_code
     blocking = result.output.index("✗")
-    assert re.search("^    (vertex-launch|tail|printf|docs|https|Change)", result.output[blocking:], re.MULTILINE)
+    assert re.search("^    (vertex-launch|tail|printf|docs|http|Change)", result.output[blocking:], re.MULTILINE)
 
 
 def test_the_whole_deployment_is_asked_without_an_id(night: Night) -> None:
@@ -369,8 +369,8 @@ def test_cost_counts_what_the_ledger_shows(night: Night, tmp_path: Path) -> None
     prices = {"date": "2026-11-01", "currency": "USD", "machines": {"n1-standard-4": {"hour": 0.5}}}
     (tmp_path / "prices.yaml").write_text(json.dumps(prices), encoding="utf-8")  # in the current folder
     text = night.command("cost").output.splitlines()
-    assert re.match(r"2\.0 machine-hours of 1 launches since .* UTC, 1\.00 USD, prices of 2026-11-01$", text[0])
-    assert re.search(r"^ *vertex +1 +2\.0 +1\.00$", "\n".join(text), re.MULTILINE)
+    assert re.match(r"2\.00 machine-hours of 1 launches since .* UTC, 1\.00 USD, prices of 2026-11-01$", text[0])
+    assert re.search(r"^ *vertex +1 +2\.00 +1\.00$", "\n".join(text), re.MULTILINE)
     found = json.loads(night.command("cost", "--json", "--since=1h", "--by=author").output)
     assert found["author"] == [{"name": "ann", "launches": 1, "machine_hours": 1.0, "cost": 0.5, "unpriced_hours": 0.0}]
     assert "queue" not in found

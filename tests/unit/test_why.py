@@ -68,7 +68,8 @@ def facts_of(scene: Scene, **changes: Any) -> Facts:
     entry = record.entry
     job = scene.vertex.jobs.get(entry.job_name)
     build = scene.builds.get_build(entry.build) if entry.build else None
-    around = {"open": [entry], "job": job, "build": build, **changes}
+    url = f"https://console/{entry.job_name}" if job else ""
+    around = {"open": [entry], "job": job, "build": build, "job_url": url, **changes}
     return replace(GOOD, now=scene.clock(), entry=entry, record=record, **around)
 
 

@@ -176,9 +176,13 @@ class Case:
     @property
     def key_title(self) -> str:
         """Return the title of the check of the key that `api_key` returns."""
-        if self.stack:
-            return STACKS_KEY
-        return SHELLS_KEY if self.environ.get("WANDB_API_KEY", "").strip() else SECRETS_KEY
+        ours = self.environ.get("WANDB_API_KEY", "").strip() and not self.stack
+        return SHELLS_KEY if ours else self.functions_key
+
+    @property
+    def functions_key(self) -> str:
+        """Return the title of the check of the functions' key."""
+        return STACKS_KEY if self.stack else SECRETS_KEY
 
     def missing(self, verb: str) -> tuple[str, ...]:
         """Return the cause of a function that is not deployed; one cause if none is."""

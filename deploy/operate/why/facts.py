@@ -125,6 +125,7 @@ class Facts:
     build: Build | Unseen | None = None
     item: Item | None = None
     letter: DeadLetter | None = None
+    job_url: str = ""  # the page of its job
     not_found: str = ""  # what an ID names, if a place that may have it could not be searched
     plan: Planned | Unseen | None = None
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from deploy.cloud.doctor.finding import Finding, failed, ok, unknown
 from deploy.operate.why.facts import Facts, Unseen, label
-from shared.core.console import console_link
 from shared.core.duration import span
 from shared.core.entry import Entry
 from shared.core.event import EventType
@@ -80,7 +79,7 @@ def check_job(facts: Facts, entry: Entry) -> Iterator[Finding]:
     """Tell what its job in Vertex AI does."""
     if entry.resumes:
         yield ok("preemptions", f"Vertex AI preempted its run {entry.resumes} times; it goes on")
-    job, link = facts.job, console_link(entry.job_name)
+    job, link = facts.job, facts.job_url
     if isinstance(job, Unseen):
         yield unknown("job", job.why, job.fix)
         began = entry.started_at
@@ -139,7 +138,7 @@ def check_end(facts: Facts, entry: Entry) -> Iterator[Finding]:
         message = "W&B has not accepted the report yet: its author does not see the reason"
         yield failed("report", message, facts.place.log("status"))
     if entry.job_name:
-        yield ok("job", f"its last job: {console_link(entry.job_name)}")
+        yield ok("job", f"its last job: {facts.job_url}")
 
 
 def _build(facts: Facts, entry: Entry) -> Finding:
