@@ -155,8 +155,8 @@ class Case:
             raise SettingsError(f"WANDB_BASE_URL {exc}") from exc
 
     def secret_key(self) -> str:
-        """Return the API key that the functions read; raises Google's errors."""
-        if file := self.stack.get(KEY_FILE):
+        """Return the API key that the functions read; raises Google's errors, or OSError."""
+        if file := self.stack.get(KEY_FILE):  # the other variable has the key of the person
             return Path(file).read_text(encoding="utf-8").strip()
         if self.stack:
             return self.stack["WANDB_API_KEY"]

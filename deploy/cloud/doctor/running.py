@@ -98,6 +98,7 @@ def _parts() -> dict[str, tuple[Callable[[Deployment], Part], tuple[str, ...]]]:
             lambda d: topics.TopicPart(d, d.dead_letters, _publisher()),
             (topic,),
         ),
+        "topic of events": (lambda d: topics.TopicPart(d, d.events, _publisher()), (topic,)),
         "dead-letter subscription": (
             lambda d: topics.DeadLetters(d, _subscriber()),
             (subscription,),
