@@ -15,6 +15,7 @@ from shared.core.states import Outcome, State
 
 SOON = timedelta(minutes=3)  # a due ticket is published, delivered and claimed within this time
 CAPACITY = "Vertex AI has no capacity: "  # begins the reason of each shortage
+REQUESTS = "LAUNCH_MAX_REQUESTS"
 QUOTAS = "https://console.cloud.google.com/iam-admin/quotas?project="
 SHORT = {
     Shortage.RATE: "Vertex AI accepts no more calls this minute",
@@ -30,7 +31,8 @@ def check_arrival(facts: Facts, entry: Entry) -> Finding:
         what = f"poll popped item {entry.item_id} of queue {entry.queue_name}"
     else:
         what = f"the request of {entry.source or 'another system'} arrived"
-    return ok("ledger", f"{what} {facts.ago(entry.opened_at)}; launch {label(entry)}")
+    repeats = f", which repeats {entry.retries}" if entry.retries else ""
+    return ok("ledger", f"{what} {facts.ago(entry.opened_at)}; launch {label(entry)}{repeats}")
 
 
 def check_wish(facts: Facts, entry: Entry) -> Iterator[Finding]:
@@ -173,18 +175,26 @@ def _short(facts: Facts, entry: Entry, reason: str) -> Finding:
 
 
 def _retry(facts: Facts, entry: Entry, reason: str) -> Finding:
+    if not entry.from_queue and REQUESTS in reason:
+        return _crowded(facts, entry, reason)
     message = f"{_attempts(entry)} failed: {reason or 'no reason is recorded'}. "
     message += f"Next attempt: {_when(facts, entry)}"
     if entry.failures:
         message += f"; {entry.failures} failures count against LAUNCH_MAX_FAILURES"
-    if not entry.from_queue and "LAUNCH_MAX_REQUESTS" in reason:
-        running = [
-            label(one)
-            for one in _open(facts)
-            if not one.from_queue and one.state in (State.SUBMITTING, State.SUBMITTED)
-        ]
-        message += f". They are: {', '.join(running[:10]) or 'unknown'}"
     return failed("attempts", message, facts.place.log("submit"))
+
+
+def _crowded(facts: Facts, entry: Entry, reason: str) -> Finding:
+    running = [
+        label(one)
+        for one in _open(facts)
+        if not one.from_queue and one.state in (State.SUBMITTING, State.SUBMITTED)
+    ]
+    more = f" and {len(running) - 10} more" if len(running) > 10 else ""
+    message = f"{reason}: {', '.join(running[:10]) or 'unknown'}{more}. "
+    message += f"Next attempt: {_when(facts, entry)}"
+    raise_it = f"To raise the limit, change {REQUESTS}, then build."
+    return failed("max_requests", message, f"{facts.place.ours('ls')}\n{raise_it}")
 
 
 def _ticket(facts: Facts, entry: Entry) -> Finding:
