@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from deploy.operate.cost.prices import configured_prices
+from deploy.operate.cost.usage import described_use, use_of
 from deploy.operate.fleet import rows
 from deploy.operate.fleet.fleet import find_one, since_of, state_of
 from deploy.operate.fleet.target import Target, target_options
@@ -156,6 +158,9 @@ class Story:
         yield "request", plain(launch.idempotency_key)
         yield "retries", plain(entry.retries)
         yield "machine", plain(entry.machine)
+        prices = configured_prices()
+        use = use_of(entry, launch, self.now, table=prices)
+        yield "used", plain(described_use(use, prices))
         yield "place", plain(climb.place or rows.region(entry))
         yield "next", plain(climb.next_place)
         yield "tried", plain(", ".join(climb.tried))
