@@ -9,6 +9,10 @@ from typing import Any
 
 import uvicorn
 
+# Google's load balancers close an idle connection after 600 s; uvicorn after 5, at which a client
+# that calls every 5 s finds it closed while it sends
+KEEP_ALIVE_SECONDS = 600
+
 
 def listener(port: int = 0) -> socket.socket:
     """Listen on loopback, for asyncio.
@@ -30,7 +34,12 @@ def serving(app: Any, port: int = 0, tls: tuple[Path, Path] | None = None) -> It
     listening = listener(port)
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_level="error", lifespan="off", ssl_certfile=certificate, ssl_keyfile=key
+            app,
+            log_level="error",
+            lifespan="off",
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )
     thread = threading.Thread(target=server.run, args=([listening],))

@@ -26,11 +26,11 @@ def calls(folder: Path, _: int) -> Iterator[Figure]:
     """Calls without work: an idle minute, and a warm one with an empty queue."""
     with full(folder / "idle", 0, NAMES, {"LAUNCH_CADENCE": "adaptive"}) as (stack, wandb, _vertex):
         _minute(stack)  # registers the agent
-        before, cpu, calls_before = operations(stack), _cpu(stack), wandb.requests.total()
+        before, cpu, queries_before = operations(stack), _cpu(stack), wandb.requests.total()
         for _minute_number in range(MINUTES):
             _minute(stack)
         idle = {name: (count - before[name]) / MINUTES for name, count in operations(stack).items()}
-        queries, cpu = (wandb.requests.total() - calls_before) / MINUTES, (_cpu(stack) - cpu) / MINUTES
+        queries, cpu = (wandb.requests.total() - queries_before) / MINUTES, (_cpu(stack) - cpu) / MINUTES
     yield Figure("calls of W&B an hour, idle", queries * 60, 180, "calls")
     yield Figure(
         "operations of class A in the ledger's bucket, an idle minute", idle["A"], 3, "calls", key="idle_class_a"
@@ -38,12 +38,11 @@ def calls(folder: Path, _: int) -> Iterator[Figure]:
     yield Figure("operations of class B, an idle minute", idle["B"], 6, "calls", key="idle_class_b")
     yield Figure("CPU of poll and status, an idle minute", cpu, 0.3, "s", key="idle_cpu_seconds")
     with full(folder / "warm", 0, NAMES, {"LAUNCH_CADENCE": "always"}) as (stack, wandb, _vertex):
-        began, before, calls_before = time.monotonic(), operations(stack), wandb.requests.total()
-        with ThreadPoolExecutor(len(NAMES)) as pool:
-            list(pool.map(lambda name: _call(stack, name), NAMES))
-        lasted = max(time.monotonic() - began, 60.0) / 60  # the next call of Cloud Scheduler comes after a minute
-        warm = {name: (count - before[name]) / lasted for name, count in operations(stack).items()}
-        queries = (wandb.requests.total() - calls_before) / lasted
+        _window(stack)  # registers the agent
+        before, queries_before = operations(stack), wandb.requests.total()
+        _window(stack)
+        warm = {name: count - before[name] for name, count in operations(stack).items()}
+        queries = wandb.requests.total() - queries_before
     yield Figure("calls of W&B an hour, warm with an empty queue", queries * 60, 800, "calls")
     yield Figure("operations of class A, a warm minute", warm["A"], 20, "calls", key="warm_class_a")
     yield Figure("operations of class B, a warm minute", warm["B"], 60, "calls", key="warm_class_b")
@@ -82,6 +81,12 @@ def _minute(stack: Stack) -> None:
     """Make the calls of Cloud Scheduler."""
     for name in NAMES:
         _call(stack, name)
+
+
+def _window(stack: Stack) -> None:
+    """Make the calls of a warm minute, side by side; the next ones come after a minute."""
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        list(pool.map(lambda name: _call(stack, name), NAMES))
 
 
 def _call(stack: Stack, name: str) -> None:

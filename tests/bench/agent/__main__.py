@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -59,30 +59,30 @@ def main(agent_python: str | None, agent_venv: Path | None, quick: bool, output:
 
 def _measured(bench: Bench, agent: Agent) -> list[Row]:
     """Measure each part with the agent, then with us."""
-    ours, cold = Ours(), Ours(cadence="never")
+    ours, cold, size = Ours(), Ours(cadence="never"), bench.size
     systems: tuple[System, System] = (agent, ours)
     warm = [_step(f"enqueue → CustomJob, warm: {each.name}", bench.waits, each, "warm") for each in systems]
     cold_waits = _step("enqueue → CustomJob, cold: ours", bench.waits, cold, "cold", COLD_STRETCH)
     turns = [_step(f"slot turnaround: {each.name}", bench.turns, each) for each in systems]
     burst = [_step(f"items at once: {each.name}", bench.burst, each) for each in systems]
-    traffic = [_step(f"calls: {each.name}", _traffic, bench, each, "calls") for each in systems]
-    settled = _step("calls, cold: ours", _traffic, bench, cold, "settled")
+    traffic = [_step(f"calls: {each.name}", _traffic, bench, each, "calls", size.jobs) for each in systems]
+    settled = _step("calls, cold: ours", _traffic, bench, cold, "settled", size.jobs[-2:-1])
     rows = [
         *waits("enqueue → CustomJob, warm", warm[0], warm[1], WARM_BOUNDS),
         *waits("enqueue → CustomJob, cold", warm[0], cold_waits),
         *waits("slot turnaround, warm", turns[0], turns[1], WARM_BOUNDS),
-        Row(f"{bench.size.burst} items at once, {CREATE_SECONDS:g} s a create", burst[0], burst[1], "s"),
+        Row(f"{size.burst} items at once, {CREATE_SECONDS:g} s a create", burst[0], burst[1], "s"),
     ]
-    for number in bench.size.jobs:
+    for number in size.jobs:
         rows += _traffic_rows(f"{number} running jobs" if number else "idle", traffic[0][number], traffic[1][number])
-    for number in bench.size.jobs[1:]:
+    for number in settled:
         rows += _call_rows(f"{number} running jobs, none young", traffic[0][number], settled[number])
     return rows
 
 
-def _traffic(bench: Bench, system: System, what: str) -> dict[int, Traffic]:
+def _traffic(bench: Bench, system: System, what: str, jobs: Sequence[int]) -> dict[int, Traffic]:
     found = {}
-    for number, traffic in bench.traffic(system, what):
+    for number, traffic in bench.traffic(system, what, jobs):
         console.print(f"  {number} jobs: {traffic}", soft_wrap=True)
         found[number] = traffic
     return found

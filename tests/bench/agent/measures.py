@@ -16,7 +16,6 @@ from tests.bench.agent.world import FOR_EVER, World
 SHORT_JOB, TURNED_JOB = 2.0, 4.0  # seconds
 CREATE_SECONDS = 1.0  # of a create in the burst
 PATIENCE = 300.0
-COUNTED = 60.0  # seconds in which calls are counted
 SETTLING = 5.0  # after the last create, until all jobs run
 
 
@@ -29,10 +28,11 @@ class Size:
     turns: int  # reuses of a slot
     burst: int  # items at once
     jobs: Sequence[int]  # running jobs while calls are counted
+    counted: float  # seconds in which calls are counted, at most
 
 
-FULL = Size(items=24, distance=5.0, turns=10, burst=200, jobs=(0, 20, 50, 200))
-QUICK = Size(items=4, distance=4.0, turns=2, burst=20, jobs=(0,))
+FULL = Size(items=20, distance=4.0, turns=8, burst=200, jobs=(0, 20, 50, 200), counted=60.0)
+QUICK = Size(items=4, distance=4.0, turns=1, burst=10, jobs=(0, 3), counted=10.0)
 
 
 @dataclass(frozen=True)
@@ -101,29 +101,30 @@ class Bench:
                 world.vertex_calls.delays = {}
             return max(world.created.values()) - began
 
-    def traffic(self, system: System, what: str) -> Iterator[tuple[int, Traffic]]:
+    def traffic(self, system: System, what: str, jobs: Sequence[int]) -> Iterator[tuple[int, Traffic]]:
         """Yield the traffic of a minute by the number of running jobs, in ascending order."""
         world = self.world
         with self._started(system, what, max_jobs=-1) as (queue, running):
             world.job_seconds = FOR_EVER
             time.sleep(SETTLING)
-            for number in self.size.jobs:
+            for number in jobs:
                 for more in range(number - len(world.created)):
                     world.push(queue, f"{number}-{more}")
                 self._await(partial(self._has, number), "the jobs run")
                 time.sleep(SETTLING if number else 0)
-                yield number, self._minute(running)
+                yield number, self._minute(running, min(system.cycle, self.size.counted))
 
     def _has(self, number: int) -> bool:
         return len(self.world.created) >= number
 
-    def _minute(self, running: Running) -> Traffic:
+    def _minute(self, running: Running, seconds: float) -> Traffic:
+        """Count for some seconds; return the figures of a minute."""
         world = self.world
         calls = (world.wandb_calls.calls, world.vertex_calls.calls)
         before, cpu, operations = [each.total() for each in calls], running.cpu_seconds(), running.operations()
         began, highest = time.monotonic(), running.megabytes()
-        time.sleep(COUNTED)
-        share = COUNTED / (time.monotonic() - began)
+        time.sleep(seconds)
+        share = 60.0 / (time.monotonic() - began)
         wandb, vertex = ((each.total() - old) * share for each, old in zip(calls, before, strict=True))
         done = {name: (count - operations[name]) * share for name, count in running.operations().items()}
         highest = max(highest, running.megabytes())

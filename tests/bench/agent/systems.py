@@ -52,6 +52,10 @@ class System(Protocol):
     def name(self) -> str:
         """Return its name in the names of queues."""
 
+    @property
+    def cycle(self) -> float:
+        """Return the seconds after which its calls repeat."""
+
     def on(self, world: World, folder: Path, queue: str, max_jobs: int) -> AbstractContextManager[Running]:
         """Start on a queue, with a limit of jobs (-1: none); the processes end with the context."""
 
@@ -62,6 +66,7 @@ class Agent:
 
     python: Path
     name: str = "agent"
+    cycle: float = 30.0
 
     @contextmanager
     def on(self, world: World, folder: Path, queue: str, max_jobs: int) -> Iterator[Running]:
@@ -113,6 +118,7 @@ class Ours:
 
     cadence: str = "adaptive"
     name: str = "ours"
+    cycle: float = MINUTE
 
     @contextmanager
     def on(self, world: World, folder: Path, queue: str, max_jobs: int) -> Iterator[Running]:
