@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy.local.project import NAME
 from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.messages import parse_custom_job
 from deploy.local.servers.vertex.state import VertexState
@@ -74,7 +75,7 @@ def full(
             spec = {"entity": ENTITY, "project": "bench", "name": f"run-{item}", **DEFAULT_CONFIG}
             launch = from_item(f"item-{item}", queue, spec, datetime.now(UTC))
             entry = launch.entry
-            labels = {"launch_key": launch.key, "launch_attempt": "1", "launch_agent": "vertex-launch"}
+            labels = {"launch_key": launch.key, "launch_attempt": "1", "launch_agent": NAME}
             pools = [{"replicaCount": 1, "containerSpec": {"imageUri": "local/train"}}]
             message = parse_custom_job({"displayName": "b", "labels": labels, "jobSpec": {"workerPoolSpecs": pools}})
             job = vertex.add(PARENT, message, "JOB_STATE_RUNNING")

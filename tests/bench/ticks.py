@@ -11,6 +11,7 @@ import click
 import requests
 from requests.adapters import HTTPAdapter
 
+from deploy.local.project import NAME
 from deploy.local.stack import API_KEY, BUCKET, ENTITY, PROJECT, Ports, Stack
 from functions.poll.drain import Poll, PollLimits
 from functions.status.reconcile import Status
@@ -68,7 +69,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
         wandb.requests.clear()
         Status(
             ledger=ledger,
-            custom_jobs=VertexJobs("vertex-launch", stack.ports.url("vertex")),
+            custom_jobs=VertexJobs(NAME, stack.ports.url("vertex")),
             tracker=WandbRunQueue(Graphql(stack.ports.url("wandb"), API_KEY)),
             publisher=PubsubPublisher(f"projects/{PROJECT}/topics/launch-requests"),
             clock=lambda: datetime.now(UTC),
