@@ -50,6 +50,7 @@ class Actor:
             OutOfTime: left to the next tick.
         """
         if isinstance(decision, decisions.Confirm) or _quotes(entry, decision, seen.job):
+            self.in_time("getting a job")
             job = self.custom_jobs.get_job(entry.job_name)
             if job is None and seen.job is not None:  # shown and not shown: no fact yet
                 return decisions.NoAction(), None

@@ -607,6 +607,23 @@ def test_work_beyond_the_budget_waits_for_the_next_tick(scene: Scene) -> None:
     assert scene.tick().done == {"Finish": 1}
 
 
+def test_jobs_that_no_listing_shows_are_got_within_the_budget(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand of them would keep a tick busy far beyond its function's timeout."""
+    for name in ("a", "b", "c"):
+        scene.submitted(name)
+    got = []
+
+    def slow(name: str) -> None:
+        scene.clock.pass_(60)
+        got.append(name)
+
+    monkeypatch.setattr(scene.vertex, "list_jobs", lambda *_: iter(()))
+    monkeypatch.setattr(scene.vertex, "get_job", slow)
+    scene.clock.pass_(600)
+    assert scene.tick().done == {"Postpone": 3}
+    assert len(got) == 1
+
+
 def test_a_launch_that_becomes_overdue_while_wandb_is_asked_is_not_taken_for_removed(scene: Scene) -> None:
     """Its item was not asked for in this tick; the next one publishes its ticket."""
     launch = scene.queued()
