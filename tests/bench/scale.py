@@ -32,14 +32,16 @@ def scale(folder: Path, rounds: int) -> Iterator[Figure]:
         for _ in range(min(rounds, 3)):
             _end(wandb, vertex, FEW_ENDS)
             began, before = time.monotonic(), cpu_seconds(process)
-            acted = _tick(stack).get("Finish", 0)
-            found.append((time.monotonic() - began, cpu_seconds(process) - before, acted))
-        seconds, cpu, acted_on = zip(*found, strict=True)
+            body = _tick(stack)
+            took, used = time.monotonic() - began, cpu_seconds(process) - before
+            found.append((took, used, body["done"].get("Finish", 0), len(body["errors"])))
+        seconds, cpu, acted_on, problems = zip(*found, strict=True)
         peak = max(peak_megabytes(one.pid) for one in [process, *process.children(recursive=True)])
     yield Figure("the tick", min(seconds), 20.0, "s")
     yield Figure("CPU of the tick", min(cpu), 1.2, "s")
     yield Figure("memory of status at its highest", peak, 150.0, "MB")
     yield Figure("jobs that ended before the tick, and are closed in it", min(acted_on), FEW_ENDS, "launches", True)
+    yield Figure("errors of the tick", max(problems), 0, "errors")
 
 
 def ends(folder: Path, _: int) -> Iterator[Figure]:
@@ -67,9 +69,12 @@ def _end(wandb: WandbState, vertex: VertexState, number: int) -> None:
 
 
 def _tick(stack: Stack) -> dict[str, Any]:
+    """Call status; a tick with problems answers 503, and its figures count."""
     answer = requests.post(stack.ports.url("status") + "/", timeout=300)
-    answer.raise_for_status()
-    body = answer.json()
-    if body.get("errors"):
-        raise click.ClickException(f"the tick failed: {body['errors'][:3]}")
-    return dict(body["done"])
+    try:
+        body = dict(answer.json())
+    except ValueError as exc:
+        raise click.ClickException(f"status answered {answer.status_code}: {answer.text[:500]}") from exc
+    for error in body["errors"][:3]:
+        click.echo(f"  {error[:300]}")
+    return body

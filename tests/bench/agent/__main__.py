@@ -36,7 +36,7 @@ console = Console(highlight=False)
 @click.command()
 @click.option("--agent-python", help="A Python with which the agent's environment is made.  [default: python3.10]")
 @click.option("--agent-venv", type=click.Path(exists=True, path_type=Path), help="An environment that has the agent.")
-@click.option("--quick", is_flag=True, help="A few items only: about three minutes; the page stays as it is.")
+@click.option("--quick", is_flag=True, help="A few items only, in about five minutes; the page stays as it is.")
 @click.option("--output", type=click.Path(path_type=Path), default=PAGE, show_default=True)
 def main(agent_python: str | None, agent_venv: Path | None, quick: bool, output: Path) -> None:
     """Measure both systems; the exit code is 1 if a bound does not hold."""
