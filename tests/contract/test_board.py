@@ -32,11 +32,11 @@ DESKTOP, PHONE = (1360, 900), (390, 844)
 REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
 # resolves once the page shows a text; a minute is for a busy machine
 UNTIL = """new Promise((found, never) => {
-  const text = %s, seen = () => document.body.innerText.includes(text);
+  const text = %s, seen = () => document.body.textContent.includes(text);
   if (seen()) return found(true);
   const watch = new MutationObserver(() => { if (seen()) { watch.disconnect(); found(true); } });
   watch.observe(document.documentElement, { subtree: true, childList: true, attributes: true, characterData: true });
-  setTimeout(() => never(new Error(document.body.innerText)), 60000);
+  setTimeout(() => never(new Error(document.body.textContent)), 60000);
 })"""
 
 
@@ -219,7 +219,7 @@ def test_it_says_that_the_board_is_gone(shown: Shown) -> None:
     )
     shown.browser.run(REFRESH)
     shown.until("The board does not answer")
-    assert shown.browser.run("document.body.innerText.includes('train-1')")
+    assert shown.browser.run("document.body.textContent.includes('train-1')")
     shown.browser.call(
         "Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1
     )

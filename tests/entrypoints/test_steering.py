@@ -285,7 +285,7 @@ def test_all_queues_are_paused_together(deployed: Deployment) -> None:
 
 
 def test_a_poll_at_work_keeps_its_lease(deployed: Deployment) -> None:
-    """A pause is recorded beside it, whoever writes the note at the same time; the poll's next round heeds it."""
+    """A pause is recorded beside it, although others write the note too; the poll's next round heeds it."""
     now = deployed.ledger.now()
     book = GcsAgentBook(os.environ["LEDGER_BUCKET"], NAME)
     assert book.take("a poll", now, now + timedelta(seconds=150))

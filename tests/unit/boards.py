@@ -146,6 +146,7 @@ def note(**changes: Any) -> AgentNote:
         entity="team",
         queues=QUEUES,
         polled_at=NOW - timedelta(seconds=40),
+        limits={"max_jobs": 50, "max_schedulers": 1, "max_queued": 100},
     )
     return replace(known, **changes)
 
@@ -234,6 +235,7 @@ def record(one: Entry, events: Sequence[tuple[EventType, float, str, str]] = ())
         for number, (kind, after, why, reason) in enumerate(events, 1)
     ]
     history = (Attempt(1, one.opened_at, f"{one.outcome or one.state}: {one.reason or 'none'}"),)
+    one = replace(one, events=len(listed))
     return Launch(one, {"name": one.name}, reason=one.reason, history=history, events=tuple(listed))
 
 

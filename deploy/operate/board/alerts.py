@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from deploy.operate.board.text import duration
-from deploy.operate.fleet.fleet import Fleet, state_of
+from deploy.operate.fleet.fleet import Fleet, since_of, state_of
+from shared.core.duration import span
 from shared.core.entry import Entry
 from shared.core.ports import AgentNote
 from shared.core.states import State
@@ -41,10 +41,17 @@ def _of_poll(fleet: Fleet, note: AgentNote) -> Iterator[Alert]:
     elif note.polled_at is None:
         yield Alert("bad", "poll has never run in this deployment.", "vertex-launch doctor")
     elif (silence := fleet.now - note.polled_at) > SILENT:
-        text = f"poll has not run for {duration(silence)}: no queue is read."
+        text = f"poll has not run for {span(silence)}: no queue is read."
         yield Alert("bad", text, "vertex-launch doctor")
     elif note.why_not:
         yield Alert("bad", f"poll took nothing off the queues: {note.why_not}", "vertex-launch why")
+    for pause in note.paused:
+        what, option = (
+            (f"Queue {pause.queue} is", f" --queue={pause.queue}")
+            if pause.queue
+            else ("All queues are", "")
+        )
+        yield Alert("warn", f"{what} paused {pause}.", f"vertex-launch resume{option}")
     if note.missing:
         names = ", ".join(note.missing)
         yield Alert("bad", f"W&B has no queue named {names}.", "vertex-launch doctor")
@@ -70,8 +77,8 @@ def _of_launches(fleet: Fleet) -> Iterator[Alert]:
     if late := [entry for entry in fleet.open if _is_late(entry, fleet)]:
         first = min(late, key=lambda one: one.opened_at)
         what = "A launch has" if len(late) == 1 else f"{len(late)} launches have"
-        waited = duration(fleet.now - first.opened_at)
-        text = f"{what} no job after more than {duration(TOO_LONG)}; the oldest waits {waited}."
+        waited = span(fleet.now - first.opened_at)
+        text = f"{what} no job after more than {span(TOO_LONG)}; the oldest waits {waited}."
         yield Alert("bad", text, f"vertex-launch why {first.key}", first.key)
     if failed := _failed(fleet.closed, fleet):
         what = "1 launch" if failed == 1 else f"{failed} launches"
@@ -80,7 +87,8 @@ def _of_launches(fleet: Fleet) -> Iterator[Alert]:
 
 
 def _is_late(entry: Entry, fleet: Fleet) -> bool:
-    if entry.state not in (State.QUEUED, State.SUBMITTING) or entry.short_of or entry.build:
+    waits = entry.state in (State.QUEUED, State.SUBMITTING)
+    if not waits or entry.short_of or entry.build or entry.wish:
         return False
     return fleet.now - entry.opened_at > TOO_LONG
 
@@ -88,6 +96,6 @@ def _is_late(entry: Entry, fleet: Fleet) -> bool:
 def _failed(closed: Sequence[Entry], fleet: Fleet) -> int:
     return sum(
         state_of(entry, fleet.now) in ("failed", "rejected")
-        and fleet.now - (entry.ended_at or entry.opened_at) < RECENT
+        and fleet.now - since_of(entry) < RECENT
         for entry in closed
     )

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from deploy.exit_codes import CouldNotSee
-from deploy.operate.board.listings import Listings
+from deploy.operate.board.listings import Look
 from deploy.operate.board.page import Pages
 from deploy.operate.board.server import PORT, serve
 from deploy.operate.board.view import MOST_ROWS, Choice
+from deploy.operate.fleet.fleet import Fleet
 from deploy.operate.fleet.target import Target, target_options
 
 
@@ -34,7 +34,7 @@ def board(target: Target, port: int, export: Path | None) -> None:
     The page is read-only, and only this machine can open it. Its numbers come from one listing of
     the ledger, at most every four seconds, for any number of tabs. Ctrl-C ends it.
 
-    Needs Storage Object Viewer on the ledger's bucket.
+    Needs roles/storage.objectViewer on the ledger's bucket.
 
     \b
     Example:
@@ -59,9 +59,7 @@ def board(target: Target, port: int, export: Path | None) -> None:
 
 def _export(target: Target, path: Path) -> None:
     """Write the page as one file, without links to this machine and without a script."""
-    look = Listings(target).look()
-    if look.fleet is None:
-        raise (click.ClickException if look.denied else CouldNotSee)(look.problem)
+    look = Look(Fleet.read(target, closed=True), target.note)
     html = Pages(target, alone=True).board(look, Choice(rows=MOST_ROWS), 0)
     if str(path) == "-":
         click.echo(html, nl=False)

@@ -1,30 +1,29 @@
 """The page of one launch: what its record tells on top of its index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from deploy.operate.board.rows import Row, row_of
-from deploy.operate.board.spans import Span, spans_of_events, start_up_of
+from deploy.operate.board.spans import before_start, lengths_of, spans_of
 from deploy.operate.fleet.fleet import Fleet
 from deploy.operate.fleet.target import Target
 from shared.core.entry import Entry
 from shared.core.errors import LaunchError
+from shared.core.event import Event
 from shared.core.launch import Attempt, Launch
+from shared.core.phases import phases_of
 from shared.core.redaction import redacted
-from shared.core.states import State
+
+GONE = "The record is gone: a rule deletes it 30 days after the end."
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One event, and the time since the one before."""
 
-    at: datetime
-    event: str
+    event: Event
     since: timedelta | None
-    attempt: int
-    why: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,7 @@ class Detail:
     """One launch. `problem`: why its record cannot be read; the index is shown nevertheless."""
 
     row: Row
-    spans: Sequence[Span]
-    start_up: timedelta  # of the phases before it ran
+    start_up: timedelta  # until its job ran, or until now
     steps: Sequence[Step]
     attempts: Sequence[Attempt]
     idempotency_key: str = ""
@@ -45,18 +43,23 @@ def detail_of(target: Target, fleet: Fleet, entry: Entry) -> Detail:
     """Read the record of a launch, and return its page."""
     launch, problem = None, ""
     try:
-        launch = _record(target, entry)
-        problem = "" if launch else "The record is gone: a rule deletes it 30 days after the end."
+        launch = target.launch(entry)
+        problem = "" if launch else GONE
     except LaunchError as exc:
         problem = redacted(str(exc))
     entry = launch.entry if launch else entry
-    spans = spans_of_events(launch.events if launch else (), entry, fleet.now)
-    start_up = start_up_of(spans)
+    until = entry.ended_at or fleet.now
+    phases = phases_of(launch, until) if launch else None
+    lengths = (
+        lengths_of(phases)
+        if phases
+        else [(one.phase, one.length) for one in spans_of(entry, fleet.now)]
+    )
+    start_up = before_start(lengths)
     return Detail(
-        row_of(entry, spans, fleet.now, start_up),
-        spans,
+        row_of(entry, lengths, fleet.now, start_up),
         start_up,
-        _steps(launch) if launch else (),
+        list(_steps(launch)) if launch else (),
         launch.history if launch else (),
         launch.idempotency_key if launch else "",
         problem,
@@ -64,16 +67,8 @@ def detail_of(target: Target, fleet: Fleet, entry: Entry) -> Detail:
     )
 
 
-def _record(target: Target, entry: Entry) -> Launch | None:
-    """Read an open or closed record; a launch may have closed since the listing."""
-    if entry.state is State.ENDED and (closed := target.ledger.read_closed(entry.key)):
-        return closed
-    return target.ledger.read(entry.key) or target.ledger.read_closed(entry.key)
-
-
-def _steps(launch: Launch) -> list[Step]:
-    steps: list[Step] = []
+def _steps(launch: Launch) -> Iterator[Step]:
+    before: datetime | None = None
     for event in launch.events:
-        since = event.at - steps[-1].at if steps else None
-        steps.append(Step(event.at, str(event.type), since, event.attempt, event.why, event.reason))
-    return steps
+        yield Step(event, event.at - before if before else None)
+        before = event.at

@@ -10,7 +10,7 @@ from deploy.operate.board.spans import Span
 BINS = 120
 WIDTH, HEIGHT = 960, 160  # of the chart's viewBox
 ROWS = 12  # of the table with the same numbers
-BANDS = ("running", "pending", "queued")  # from the bottom; the other phases of a wait are queued
+BANDS = ("running", "pending", "queued")  # from the bottom
 WINDOWS = {  # by the name in the page's address
     "2m": timedelta(minutes=2),
     "15m": timedelta(minutes=15),
@@ -72,8 +72,7 @@ def history(spans: Iterable[Span], now: datetime, window: str) -> History:
         begin = (span.start - start).total_seconds() / each
         end = (span.end - start).total_seconds() / each
         if end > 0 and begin < BINS:
-            band = counts[span.phase if span.phase in BANDS else "queued"]
-            _add(band, max(begin, 0.0), min(end, float(BINS)))
+            _add(counts[span.phase], max(begin, 0.0), min(end, float(BINS)))
     highest = max(map(sum, zip(*counts.values(), strict=True)), default=0.0)
     top = _round_up(highest)
     below = [0.0] * BINS

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.operate.fleet.fleet import Fleet
+from deploy.operate.fleet.permission import grant
 from deploy.operate.fleet.target import Target
 from shared.core.errors import Denied, LaunchError
 from shared.core.ports import AgentNote
@@ -25,7 +26,6 @@ class Look:
     fleet: Fleet | None
     note: AgentNote
     problem: str = ""
-    denied: bool = False  # a permission is missing, or the bucket is
 
 
 class Listings:
@@ -60,8 +60,10 @@ class Listings:
         try:
             note = self.target.book.read() or AgentNote("")
             return Look(Fleet.read(self.target, closed=True), note)
+        except Denied as exc:
+            problem = grant(exc, self.target.bucket_name, self.target.project)
         except LaunchError as exc:
-            problem, denied = redacted(str(exc)), isinstance(exc, Denied)
-        except Exception as exc:  # noqa: BLE001 - the page must tell it, and stay up
-            problem, denied = redacted(f"{type(exc).__name__}: {exc}"), False
-        return Look(self._look.fleet, self._look.note, problem, denied)
+            problem = str(exc)
+        except Exception as exc:  # noqa: BLE001 - the page must show it, and stay up
+            problem = f"{type(exc).__name__}: {exc}"
+        return Look(self._look.fleet, self._look.note, redacted(problem))

@@ -14,11 +14,12 @@ from markupsafe import Markup
 from deploy.operate.board import text
 from deploy.operate.board.detail import Detail
 from deploy.operate.board.history import HEIGHT, WIDTH, WINDOWS
-from deploy.operate.board.links import job_link, run_link
 from deploy.operate.board.listings import Look
 from deploy.operate.board.rows import clean
 from deploy.operate.board.view import MOST_ROWS, Choice, board_of
-from deploy.operate.fleet.target import Target
+from deploy.operate.fleet.target import Target, run_page, wandb_pages
+from shared.core.duration import span
+from shared.core.entry import Entry
 
 HERE = Path(__file__).parent
 STYLE = (HERE / "static/board.css").read_text(encoding="utf-8")
@@ -26,10 +27,8 @@ SCRIPT = (HERE / "static/board.js").read_text(encoding="utf-8")
 
 
 def _finished(value: Any) -> Any:
-    """Make the invisible characters of a value visible; the template then escapes it."""
-    return (
-        text.visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-    )
+    """Remove what hides or reorders in a text of the page; the template then escapes it."""
+    return value if hasattr(value, "__html__") or not isinstance(value, str) else text.lines(value)
 
 
 def _time(at: datetime, now: datetime) -> Markup:
@@ -50,7 +49,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "ago": _time,
-        "duration": text.duration,
+        "span": span,
         "stamp": text.stamp,
         "machine_time": text.machine_time,
         "clean": clean,
@@ -71,7 +70,7 @@ class Pages:
         """Return the overview, or the page that names what is missing."""
         if look.fleet is None:
             return self._render("problem.html", look, seconds, title="The board")
-        board = board_of(look.fleet, look.note, choice)
+        board = board_of(self._target, look.fleet, look.note, choice)
         return self._render("board.html", look, seconds, board=board)
 
     def launch(self, look: Look, detail: Detail, seconds: float) -> str:
@@ -82,20 +81,28 @@ class Pages:
         """Return the page for a key that the ledger does not have."""
         return self._render("missing.html", look, seconds, key=key)
 
+    def _job_link(self, entry: Entry) -> str:
+        return _link(self._target.job_url(entry.job_name)) if entry.job_name else ""
+
     def _render(self, name: str, look: Look, seconds: float, **values: Any) -> str:
-        base_url = look.note.base_url
+        pages = wandb_pages(look.note.base_url)
         shared: Mapping[str, Any] = {
             "target": self._target,
             "look": look,
             "seconds": round(seconds),
             "alone": self._alone,
             "now": look.fleet.now if look.fleet else None,
-            "run_link": lambda entry: run_link(entry, base_url),
-            "job_link": lambda entry: job_link(entry, local=self._target.local),
+            "run_link": lambda entry: _link(run_page(pages, entry.run)),
+            "job_link": self._job_link,
             "style": Markup(STYLE) if self._alone else "",  # noqa: S704 - our own file
             "style_hash": _hash(STYLE),
         }
         return self._environment.get_template(name).render(**shared, **values)
+
+
+def _link(address: str) -> str:
+    """Return an address of the web; empty for any other, of a damaged record."""
+    return address if address.startswith(("https://", "http://")) else ""
 
 
 def _hash(content: str) -> str:

@@ -1,19 +1,20 @@
 """One launch as a row of the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from statistics import median
 
-from deploy.operate.board.spans import Bar, Span, bar_of, spans_of, start_up_of
-from deploy.operate.board.text import duration, ordinal
-from deploy.operate.fleet.fleet import state_of
+from deploy.operate.board.spans import RUNNING, Bar, Lengths, bar_of, before_start, spans_of
+from deploy.operate.board.text import ordinal
+from deploy.operate.fleet import rows
+from deploy.operate.fleet.fleet import since_of, state_of
+from shared.core.duration import span
 from shared.core.entry import Entry
 from shared.core.redaction import redacted
-from shared.core.states import State
 
-MARKS = {  # before the word of a state: shapes differ, so colour says nothing alone
+MARKS = {  # before the word of a state: shapes differ, so no colour is needed
     "queued": "○",
     "submitting": "◔",
     "building": "◓",
@@ -28,7 +29,6 @@ MARKS = {  # before the word of a state: shapes differ, so colour says nothing a
     "rejected": "⊗",
 }
 LEAST_SCALE = timedelta(minutes=1)
-NO_QUEUE = "requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,9 @@ class Row:
     state: str
     name: str
     why: str
-    since: datetime  # when it entered its phase
-    spans: Sequence[Span]
+    since: datetime  # when it came into its state
+    lengths: Lengths
     bar: Bar
-    to_job: timedelta | None  # from enqueue to job; None before there is one
     position: str = ""  # 2nd of 5
 
     @property
@@ -53,51 +52,46 @@ class Row:
     @property
     def place(self) -> str:
         """Return the region of its job."""
-        parts = (self.entry.job_name or self.entry.parent).split("/")
-        return parts[3] if len(parts) > 3 else ""
+        return rows.region(self.entry)
 
     @property
     def queue(self) -> str:
-        """Return its queue, or the system that published it."""
-        return self.entry.queue_name or self.entry.source or NO_QUEUE
+        """Return its queue, or in brackets the system that published it."""
+        return rows.queue(self.entry)
 
     @property
     def ran(self) -> timedelta | None:
         """Return how long its job ran, or has run."""
-        return next((span.length for span in self.spans if span.phase == "running"), None)
+        return dict(self.lengths).get(RUNNING)
 
     @property
     def start_up(self) -> str:
-        """Return the durations of its phases before it ran: `23s + 1m 30s`."""
-        return " + ".join(duration(one.length) for one in self.spans if one.phase != "running")
+        """Return the durations of its phases before it ran: `23s + 1m30s`."""
+        return " + ".join(span(length) for phase, length in self.lengths if phase != RUNNING)
 
 
-def rows_of(entries: Sequence[Entry], now: datetime, places: dict[str, str]) -> list[Row]:
+def rows_of(entries: Sequence[Entry], now: datetime, places: Mapping[str, str]) -> list[Row]:
     """Return the rows of launches; their bars have one scale, which one long wait does not set."""
-    known = [(entry, spans_of(entry, now)) for entry in entries]
-    waits = [start_up_of(spans).total_seconds() for _, spans in known]
+    known = [(one, _lengths(one, now)) for one in entries]
+    waits = [before_start(lengths).total_seconds() for _, lengths in known]
     middle = timedelta(seconds=median(waits)) if waits else LEAST_SCALE
     longest = timedelta(seconds=max(waits, default=0))
     scale = max(min(longest, middle * 3), LEAST_SCALE)
-    return [row_of(entry, spans, now, scale, places.get(entry.key, "")) for entry, spans in known]
+    return [row_of(one, lengths, now, scale, places.get(one.key, "")) for one, lengths in known]
 
 
 def row_of(
-    entry: Entry, spans: Sequence[Span], now: datetime, scale: timedelta, position: str = ""
+    entry: Entry, lengths: Lengths, now: datetime, scale: timedelta, position: str = ""
 ) -> Row:
     """Return the row of one launch."""
-    before = [span for span in spans if span.phase != "running"]
-    words = ", ".join(f"{span.phase} {duration(span.length)}" for span in before)
-    has_job = bool(entry.submitted_at) and entry.state in (State.SUBMITTED, State.ENDED)
     return Row(
         entry,
         state_of(entry, now),
         clean(entry.name) or entry.run.run_id or entry.key,
-        clean(entry.reason or entry.notice),
-        entry.ended_at or spans[-1].start,
-        spans,
-        bar_of(before, words, scale),
-        spans[0].length if has_job else None,
+        clean(entry.cancel_reason or entry.reason or entry.notice),
+        since_of(entry),
+        lengths,
+        bar_of(lengths, scale),
         position,
     )
 
@@ -105,7 +99,7 @@ def row_of(
 def positions(waiting: Sequence[Entry]) -> dict[str, str]:
     """Return the place of each launch among those of its queue that wait for a job, by key."""
     queues: dict[tuple[str, str], list[str]] = {}
-    for entry in sorted(waiting, key=lambda one: one.opened_at):
+    for entry in sorted(waiting, key=lambda one: (one.opened_at, one.key)):
         queues.setdefault((entry.queue_entity, entry.queue_name), []).append(entry.key)
     return {
         key: f"{ordinal(number)} of {len(keys)}"
@@ -118,3 +112,7 @@ def positions(waiting: Sequence[Entry]) -> dict[str, str]:
 def clean(text: str) -> str:
     """Return a text of other people without secrets."""
     return redacted(text)
+
+
+def _lengths(entry: Entry, now: datetime) -> Lengths:
+    return [(one.phase, one.length) for one in spans_of(entry, now)]

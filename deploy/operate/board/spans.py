@@ -1,33 +1,29 @@
 """The phases of a launch as spans of time, and as the parts of a bar."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
+from shared.core.duration import span as written
 from shared.core.entry import Entry
-from shared.core.event import Event, EventType
+from shared.core.phases import Phases
 from shared.core.states import State
 
-BAR = 100.0  # percent, the width of a bar
-LEAST = 1.0  # width of a phase that is too short to see
-PHASES = {  # the phase that begins with an event
-    EventType.QUEUED: "queued",
-    EventType.BUILDING: "building",
-    EventType.WAITING: "waiting",
-    EventType.SUBMITTED: "pending",
-    EventType.RUNNING: "running",
-    EventType.PREEMPTED: "queued",
-}
+FULL = 100.0  # percent, the width of a bar
+LEAST = 1.0  # of a phase that is too short to see
+RUNNING = "running"  # the phase that belongs to no bar: it ends the wait
+ORDER = ("queued", "build", "quota", "capacity", "pending", RUNNING)
+
+Lengths = Sequence[tuple[str, timedelta]]  # by phase, in the order of the bar
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """One phase; its `end` is now if it goes on."""
 
-    phase: str  # a value of PHASES
+    phase: str  # one of ORDER
     start: datetime
     end: datetime
-    why: str = ""
 
     @property
     def length(self) -> timedelta:
@@ -41,25 +37,8 @@ def spans_of(entry: Entry, now: datetime) -> list[Span]:
     submitted, started = entry.submitted_at, entry.started_at
     if entry.state is not State.ENDED and not entry.job_name:
         submitted = started = None
-    points = [("queued", entry.opened_at), ("pending", submitted), ("running", started)]
-    known = [(phase, at) for phase, at in points if at]
-    return list(_between(known, end))
-
-
-def spans_of_events(events: Sequence[Event], entry: Entry, now: datetime) -> list[Span]:
-    """Return the phases that a record shows; those of its index if it has no events."""
-    if not events:
-        return spans_of(entry, now)
-    ended = next((one.at for one in events if one.type is EventType.ENDED), None)
-    end = max(ended or entry.ended_at or now, entry.opened_at)
-    begun = [(PHASES[one.type], one.at, one.why) for one in events if one.type in PHASES]
-    if begun and begun[0][1] > entry.opened_at:
-        begun.insert(0, ("queued", entry.opened_at, ""))
-    found = list(_between([(phase, at) for phase, at, _ in begun], end))
-    return [
-        Span(span.phase, span.start, span.end, why)
-        for span, (_, _, why) in zip(found, begun, strict=True)
-    ]
+    points = [("queued", entry.opened_at), ("pending", submitted), (RUNNING, started)]
+    return list(_between([(phase, at) for phase, at in points if at], end))
 
 
 def _between(points: Sequence[tuple[str, datetime]], end: datetime) -> Iterator[Span]:
@@ -71,14 +50,20 @@ def _between(points: Sequence[tuple[str, datetime]], end: datetime) -> Iterator[
         yield Span(phase, start, until)
 
 
-def start_up_of(spans: Sequence[Span]) -> timedelta:
+def lengths_of(phases: Phases) -> Lengths:
+    """Return the phases of a record that took any time."""
+    seconds = {each.name: getattr(phases, each.name) for each in fields(phases)}
+    return [(name, timedelta(seconds=seconds[name])) for name in ORDER if seconds[name]]
+
+
+def before_start(lengths: Iterable[tuple[str, timedelta]]) -> timedelta:
     """Return how long a launch took until its job ran."""
-    return sum((span.length for span in spans if span.phase != "running"), timedelta())
+    return sum((length for phase, length in lengths if phase != RUNNING), timedelta())
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A rectangle of a bar."""
+    """A rectangle of a bar; `x` and `width` are percentages."""
 
     phase: str
     x: float
@@ -87,26 +72,26 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Phases side by side. `cut`: the bar is longer than its scale."""
+    """The phases before a job ran, side by side. `cut`: the bar is longer than its scale."""
 
     parts: Sequence[Part]
     words: str  # the same, for people who do not see it
     cut: bool = False
 
 
-def bar_of(spans: Sequence[Span], words: str, scale: timedelta) -> Bar:
-    """Return the bar of some spans; `scale` is the length of a full bar."""
+def bar_of(lengths: Lengths, scale: timedelta) -> Bar:
+    """Return the bar of some phases; `scale` is the length of a full bar."""
     full = max(scale.total_seconds(), 1e-9)
-    parts, x, cut = [], 0.0, False
-    for span in spans:
-        width = span.length.total_seconds() / full * BAR
-        if width <= 0:
+    parts, x, cut, words = [], 0.0, False, []
+    for phase, length in lengths:
+        width = length.total_seconds() / full * FULL
+        if phase == RUNNING:
             continue
-        room = BAR - x
+        words.append(f"{phase} {written(length)}")
+        room = FULL - x
         cut = cut or width > room + 0.01
-        width = min(max(width, LEAST), room)
-        if width <= 0:
-            continue
-        parts.append(Part(span.phase, round(x, 2), round(width, 2)))
-        x += width
-    return Bar(parts, words, cut)
+        if width > 0 and room > 0:
+            width = min(max(width, LEAST), room)
+            parts.append(Part(phase, round(x, 2), round(width, 2)))
+            x += width
+    return Bar(parts, ", ".join(words), cut)

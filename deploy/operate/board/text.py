@@ -1,52 +1,24 @@
-"""Texts of the page: hostile characters made visible, times and durations in a few words."""
+"""Texts and times of the page."""
 
-import re
-import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-_PLAIN = re.compile(r"[\x20-\x7e]*")
-_JOINERS = "\u200c\u200d"  # inside emoji, and in several scripts
-# control, format (bidirectional overrides, tags), halves of pairs, private, unassigned, separators
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+from deploy.operate.plain import one_line
+from shared.core.duration import span
 
 
-def visible(text: str) -> str:
-    r"""Return a text whose invisible characters are written as escapes, such as \u202e."""
-    if _PLAIN.fullmatch(text):
+def lines(text: str) -> str:
+    """Return a text without characters that hide, reorder or pile up; its lines stay lines."""
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(each) if _is_hidden(each) else each for each in text)
-
-
-def _is_hidden(character: str) -> bool:
-    return character not in _JOINERS and unicodedata.category(character) in _HIDDEN
-
-
-def _escape(character: str) -> str:
-    number = ord(character)
-    if number < 0x100:
-        return {"\n": " ", "\t": " "}.get(character, f"\\x{number:02x}")
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
-def duration(length: timedelta) -> str:
-    """Return a duration in at most two units: `4m 12s`, `3d 2h`; a negative one is `0s`."""
-    left = max(int(length.total_seconds()), 0)
-    parts = []
-    for unit, seconds in _UNITS:
-        count, left = divmod(left, seconds)
-        parts.append((count, unit))
-    first = next((place for place, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    two = [f"{count}{unit}" for count, unit in parts[first : first + 2] if count]
-    return " ".join(two) or "0s"
+    return "\n".join(one_line(line) for line in text.splitlines())
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """Return a time as people say it: `4m 12s ago`, `in 30s`, `now`."""
+    """Return a time as people say it: `4m12s ago`, `in 30s`, `now`."""
     seconds = (now - at).total_seconds()
     if abs(seconds) < 1:
         return "now"
-    return f"{duration(now - at)} ago" if seconds > 0 else f"in {duration(at - now)}"
+    return f"{span(now - at)} ago" if seconds > 0 else f"in {span(at - now)}"
 
 
 def stamp(at: datetime) -> str:

@@ -1,28 +1,28 @@
 """Everything that the page shows, from one listing of the ledger and the note of poll's agent."""
 
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from deploy.operate.board.alerts import Alert, alerts_of
 from deploy.operate.board.history import History, history, window_for
-from deploy.operate.board.rows import NO_QUEUE, Row, positions, rows_of
+from deploy.operate.board.rows import Row, positions, rows_of
 from deploy.operate.board.spans import spans_of
-from deploy.operate.fleet.fleet import Fleet, state_of
+from deploy.operate.fleet import rows
+from deploy.operate.fleet.fleet import Fleet, since_of, state_of
+from deploy.operate.fleet.target import Target
+from deploy.operate.top import Top
 from shared.core.entry import Entry
+from shared.core.pause import Pause, pause_of
 from shared.core.ports import AgentNote
 from shared.core.states import State
 
 ROWS = 100  # of each table
 MOST_ROWS = 1_000
 DAY = timedelta(days=1)
-OPEN_STATES = (
-    *("queued", "submitting", "building", "waiting"),
-    *("pending", "running", "stopping", "cancelling"),
-)
-OUTCOMES = ("succeeded", "failed", "cancelled", "rejected")
+OPEN = [state for state in rows.STATES if state not in (*rows.ENDED, rows.UNREADABLE)]
+ROOM = ("max_jobs", "max_queued")  # the limits that keep poll from popping the next item
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue, or the requests of other systems. `held`: the launch that holds it."""
+    """A queue, or the requests of a system. `held`: the launch that holds it."""
 
     name: str
     waiting: int
     jobs: int
+    served: bool  # poll pops its items
     held: Entry | None = None
+    paused: Pause | None = None
     missing: bool = False
-    room: int | None = None  # None: no limit is known here
+    room: int | None = None  # None: unlimited, unknown, or not for requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,11 @@ class Table:
 class Board:
     """The whole page."""
 
-    now: datetime
     alerts: Sequence[Alert]
-    counts: Sequence[tuple[str, int]]  # by state, of the open launches
-    outcomes: Sequence[tuple[str, int]]  # of the last day
+    counts: Mapping[str, int]  # by state, of the open launches
+    outcomes: Mapping[str, int]  # of the last day
     queues: Sequence[QueueRow]
-    max_jobs: int | None
-    jobs: int  # that count against max_jobs
+    slots: Mapping[str, tuple[int, int | None]]  # used, and the limit (-1: none)
     waiting: Table
     running: Table
     ended: Table
@@ -78,23 +78,22 @@ class Board:
 
     @property
     def shown(self) -> int:
-        """Return how many launches the tables have, of all that match."""
+        """Return how many launches match the search."""
         return self.waiting.total + self.running.total + self.ended.total
 
 
-def board_of(fleet: Fleet, note: AgentNote, choice: Choice) -> Board:
+def board_of(target: Target, fleet: Fleet, note: AgentNote, choice: Choice) -> Board:
     """Return the page for a reader's choice."""
-    now = fleet.now
+    now, top = fleet.now, Top(target, fleet, note)
     still = [entry for entry in fleet.open if entry.state is not State.ENDED]
     over = [*(entry for entry in fleet.open if entry.state is State.ENDED), *fleet.closed]
-    waiting = sorted((one for one in still if _has_no_job(one)), key=lambda one: one.opened_at)
+    waiting = sorted(filter(_has_no_job, still), key=lambda one: (one.opened_at, one.key))
     running = [one for one in still if not _has_no_job(one)]
-    running.sort(key=lambda one: one.submitted_at or one.opened_at, reverse=True)
+    running.sort(key=since_of, reverse=True)
     running.sort(key=lambda one: one.started_at is not None)  # those that wait for machines first
-    over.sort(key=lambda one: one.ended_at or one.opened_at, reverse=True)
-    states = Counter(state_of(entry, now) for entry in still)
-    recent = [one for one in over if now - (one.ended_at or one.opened_at) < DAY]
-    endings = Counter(state_of(entry, now) for entry in recent)
+    over.sort(key=since_of, reverse=True)
+    recent = [one for one in over if now - since_of(one) < DAY]
+    states = Counter(state_of(entry, now) for entry in (*still, *recent))
     places = positions(waiting)
     matching = _search(fleet, choice.search)
 
@@ -105,16 +104,12 @@ def board_of(fleet: Fleet, note: AgentNote, choice: Choice) -> Board:
     oldest = min((one.opened_at for one in (*still, *recent)), default=None)
     window = window_for(oldest, now, choice.window)
     spans = (span for one in (*still, *over) for span in spans_of(one, now))
-    counted = [one for one in still if one.from_queue and not one.scheduler]
-    jobs = len(counted) + len(fleet.unreadable)
     return Board(
-        now,
         alerts_of(fleet, note),
-        [(state, states[state]) for state in OPEN_STATES],
-        [(state, endings[state]) for state in OUTCOMES],
-        _queues(still, note, jobs),
-        _max_jobs(),
-        jobs,
+        {state: states[state] for state in OPEN},
+        {state: states[state] for state in rows.ENDED},
+        list(_queues(top)),
+        top.slots,
         table(waiting),
         table(running),
         table(over),
@@ -127,31 +122,26 @@ def _has_no_job(entry: Entry) -> bool:
     return entry.state in (State.QUEUED, State.SUBMITTING)
 
 
-def _max_jobs() -> int | None:
-    """Return the limit of open launches if this shell has poll's setting; None without a limit."""
-    text = os.environ.get("LAUNCH_MAX_JOBS", "")
-    return int(text) if text.isdecimal() else None
-
-
-def _queues(still: Sequence[Entry], note: AgentNote, jobs: int) -> list[QueueRow]:
-    names = [*note.queues, *(one.queue_name for one in still if one.queue_name)]
-    most = _max_jobs()
-    room = None if most is None else max(most - jobs, 0)
-    rows = []
-    for name in dict.fromkeys(names):
-        mine = [one for one in still if one.queue_name == name]
-        held = min((one for one in mine if one.holds_queue), key=_opened, default=None)
-        waiting = sum(map(_has_no_job, mine))
-        free = 0 if held else room
-        rows.append(QueueRow(name, waiting, len(mine) - waiting, held, name in note.missing, free))
-    if others := [one for one in still if not one.queue_name]:
-        waiting = sum(map(_has_no_job, others))
-        rows.append(QueueRow(NO_QUEUE, waiting, len(others) - waiting))
-    return rows
-
-
-def _opened(entry: Entry) -> datetime:
-    return entry.opened_at
+def _queues(top: Top) -> Iterator[QueueRow]:
+    limited = [(used, most) for name, (used, most) in top.slots.items() if name in ROOM]
+    free = [max(most - used, 0) for used, most in limited if most is not None and most >= 0]
+    note = top.note
+    for name, entries in top.queues.items():
+        open_ = [entry for entry in entries if entry.state is not State.ENDED]
+        waiting, served = sum(map(_has_no_job, open_)), name in note.queues
+        held = next((entry for entry in open_ if entry.holds_queue), None)
+        paused = pause_of(name, note.paused) if served else None
+        room = min(free) if served and free else None
+        yield QueueRow(
+            name,
+            waiting,
+            len(open_) - waiting,
+            served,
+            held,
+            paused,
+            name in note.missing,
+            0 if held or paused else room,
+        )
 
 
 def _search(fleet: Fleet, text: str) -> set[str] | None:

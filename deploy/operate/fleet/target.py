@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -73,7 +74,7 @@ class Target:
 
     def run_url(self, run: RunPath) -> str:
         """Return the address of a run's page in W&B."""
-        return f"{self.wandb_url}/{run.entity}/{run.project}/runs/{run.run_id}"
+        return run_page(self.wandb_url, run)
 
     def job_url(self, job_name: str) -> str:
         """Return the address of a job's page: in Google's console, or its log on this machine."""
@@ -85,9 +86,20 @@ class Target:
     @cached_property
     def wandb_url(self) -> str:
         """Return the address of W&B's pages, as W&B's client derives it from that of the API."""
-        url = self.note.base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
-        pages = "://" if "://api.wandb." in url else "://app."
-        return url.rstrip("/").replace("://api.", pages)
+        return wandb_pages(self.note.base_url)
+
+
+def wandb_pages(base_url: str) -> str:
+    """Return the address of W&B's pages from that of its API; empty stands for the default."""
+    url = base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
+    pages = "://" if "://api.wandb." in url else "://app."
+    return url.rstrip("/").replace("://api.", pages)
+
+
+def run_page(pages: str, run: RunPath) -> str:
+    """Return the address of a run's page."""
+    path = (run.entity, run.project, "runs", run.run_id)
+    return "/".join([pages, *(quote(part, safe="") for part in path)])
 
 
 def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable[..., None]:
