@@ -224,6 +224,8 @@ def test_a_failed_item_is_launched_again(deployed: Deployment) -> None:
     assert entry.run.run_id != old.entry.run.run_id
     [_, job] = sorted(deployed.outside.vertex.jobs(), key=lambda one: str(one.labels["launch_key"] == key))
     assert job.labels["launch_key"] == key
+    assert json.loads(run("show", old.key, "--json").stdout)["retried_as"] == [key]
+    assert f"retries   {old.key}" in run("show", key).stdout
     deployed.outside.vertex.force(entry.job_name, "JOB_STATE_FAILED", "exit code 1")
     deployed.status()
     assert "add --again" in run("retry", old.key, code=1).output
