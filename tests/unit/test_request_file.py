@@ -34,7 +34,7 @@ def test_a_run_spec_becomes_a_request() -> None:
 
 def test_a_whole_request_stays_as_it_is() -> None:
     """The same value on the command line changes nothing."""
-    assert read(json.dumps(WHOLE)) == read(json.dumps(WHOLE), Given("ci", "1")) == Request(**WHOLE)  # type: ignore[arg-type]
+    assert read(json.dumps(WHOLE)) == read(json.dumps(WHOLE), Given("ci", "1")) == Request(**WHOLE)
 
 
 @pytest.mark.parametrize(
