@@ -61,14 +61,25 @@ GROUPS = {
             "deploy.operate.show", "Show each step of one launch, its reasons, pages and attempts."
         ),
         "top": Listed("deploy.operate.top", "Show states by queue, slots, held queues, machines."),
+        "board": Listed(
+            "deploy.operate.board.command", "Serve one page of all launches, or write it to a file."
+        ),
         "logs": Listed("deploy.operate.logs", "Print the output of one launch's jobs and builds."),
     },
     "Operate": {
         "why": Listed("deploy.operate.why.command", "Tell why a launch, or everything, waits."),
+        "cost": Listed(
+            "deploy.operate.cost.command", "Show machine-hours, and their cost by your prices."
+        ),
         "doctor": Listed(
             "deploy.cloud.doctor.command",
             "Check a deployment for common faults, and print the fixes.",
         ),
+        "cancel": Listed("deploy.operate.cancel", "Cancel launches and their jobs."),
+        "retry": Listed("deploy.operate.retry", "Launch an ended launch again."),
+        "pause": Listed("deploy.operate.pause", "Hold back the launches of queues."),
+        "resume": Listed("deploy.operate.pause", "Let paused queues go on."),
+        "publish": Listed("deploy.operate.publish", "Publish a request for a launch."),
         "agent": Listed("deploy.operate.agent", "Show, stop or start poll's agent in W&B."),
         "dead-letters": Listed(
             "deploy.operate.dead_letters.command",

@@ -2,11 +2,15 @@
 
 import click
 
+from shared.core.states import Outcome
+
 SUCCESS = 0
 FAILURE = click.ClickException.exit_code
 USAGE = click.UsageError.exit_code
 REJECTED = 3
 UNKNOWN = 4
+FAILED = 5
+CANCELLED = 6
 
 EXIT_CODES = {
     SUCCESS: "success",
@@ -14,6 +18,16 @@ EXIT_CODES = {
     USAGE: "usage: an unknown command, option or value",
     REJECTED: "rejected: a launch is refused, or would be",
     UNKNOWN: "unknown: the result cannot be seen, or did not come in time",
+    FAILED: "failed: a launch that the command waited for has failed",
+    CANCELLED: "cancelled: a launch that the command waited for was cancelled",
+}
+
+
+OF_OUTCOMES = {
+    Outcome.SUCCEEDED: SUCCESS,
+    Outcome.FAILED: FAILED,
+    Outcome.CANCELLED: CANCELLED,
+    Outcome.REJECTED: REJECTED,
 }
 
 

@@ -1,7 +1,7 @@
 """Plan items as submit would launch them: the CustomJob, or the refusal."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,9 @@ from deploy.wandb_queues import PendingItem, QueueView, pending_items, queue_nam
 from shared.adapters.wandb import Graphql, WandbJobs, WandbQueueConfigs, WandbSweeps
 from shared.config.settings import SubmitSettings
 from shared.core.errors import Reject
-from shared.core.intake import check_item, from_item
+from shared.core.intake import check_item, from_item, from_request
 from shared.core.launch import Launch, State
-from shared.core.message import Queue
+from shared.core.message import Queue, Request
 from shared.core.ports import CustomJobCall
 from shared.core.redaction import is_secret, redacted, secrets_in
 from shared.runspec.policy import example_image, example_run
@@ -49,7 +49,7 @@ class Planned:
 
     def document(self) -> dict[str, Any]:
         """Return the printable form, without any key."""
-        shown: dict[str, Any] = {"queue": self.queue}
+        shown: dict[str, Any] = {"queue": self.queue} if self.queue else {}
         if self.item:
             shown["item"] = self.item
         elif self.outcome != MISSING:
@@ -106,20 +106,34 @@ class Planner:
             return Planned(queue.name, item.id, UNSEEN)
         return self._prepared(queue, item.id, item.run_spec)
 
+    def request(self, request: Request) -> Planned:
+        """Return the plan of another system's request; a dry run stores nothing."""
+        queue = request.queue.name if request.queue else ""
+        named = f"{request.source}/{request.idempotency_key}"
+        return self._planned(queue, named, lambda: _first(from_request(request, datetime.now(UTC))))
+
     def _prepared(self, queue: QueueView, item: str, run_spec: dict[str, Any]) -> Planned:
+        its_queue = Queue(entity=queue.entity, name=queue.name)
+
+        def claim() -> Launch:
+            check_item(run_spec, its_queue)
+            return _first(from_item(item or FUTURE, its_queue, run_spec, datetime.now(UTC)))
+
+        return self._planned(queue.name, item, claim)
+
+    def _planned(self, queue: str, item: str, claim: Callable[[], Launch]) -> Planned:
+        """Return the plan of a launch at its first attempt, as submit prepares it."""
         defaults = self.preparation.defaults
         secrets = frozenset({defaults.api_key})
         try:
-            its_queue = Queue(entity=queue.entity, name=queue.name)
-            check_item(run_spec, its_queue)
-            launch = _claimed(its_queue, item, run_spec)
+            launch = claim()
             macros = (value for name, value in defaults.macros.items() if is_secret(name))
             secrets = frozenset({*secrets, *secrets_in(launch.run_spec), *macros})
             job = self.preparation.prepare(launch)
         except Reject as refusal:
-            return Planned(queue.name, item, REFUSED, refusal=refusal, secrets=secrets)
+            return Planned(queue, item, REFUSED, refusal=refusal, secrets=secrets)
         return Planned(
-            queue.name,
+            queue,
             item,
             LAUNCHED,
             job.call,
@@ -169,9 +183,8 @@ def build_planner(
     return Planner(graphql, entity, preparation)
 
 
-def _claimed(queue: Queue, item: str, run_spec: dict[str, Any]) -> Launch:
-    """Return the launch of an item at its first attempt, as submit prepares it."""
-    queued = from_item(item or FUTURE, queue, run_spec, datetime.now(UTC))
+def _first(queued: Launch) -> Launch:
+    """Return a launch at its first attempt."""
     return queued.move(State.SUBMITTING, attempt=1)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import click
+import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 from google.cloud import storage
@@ -103,6 +104,8 @@ def _monitoring(deployment: Deployment, kept: list[str]) -> Iterator[Change]:
         except google_errors.Forbidden as exc:
             if exc.reason != "SERVICE_DISABLED":  # then none exists
                 kept.append(f"{collection.kind.title}s of monitoring: {words(exc)}")
+        except requests.RequestException as exc:
+            kept.append(f"{collection.kind.title}s of monitoring: {exc}")
 
 
 def _scheduled_elsewhere(deployment: Deployment, found: Iterable[Place]) -> Iterator[Step]:

@@ -15,7 +15,10 @@ from deploy.cloud.deployment import Deployment
 
 TABLE = Path(__file__).with_name("iam.yaml")
 # the build creates and binds these
-AT_BUILD = ("topic", "dead_letters", "events", "trigger", "kept_letters", "function")
+AT_BUILD = (
+    *("topic", "dead_letters", "events", "wake_up"),
+    *("trigger", "kept_letters", "wake_up_calls", "function"),
+)
 BUCKETS = ("ledger", "build_sources", "staging", "ladder", "contexts")
 FIRST_DAYS = "first_days"
 SOURCES = 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'
@@ -163,6 +166,8 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "events": (f"projects/{deployment.project}/topics/{deployment.events}",),
         "trigger": ("",),  # Eventarc names it when submit is deployed
         "kept_letters": (f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}",),
+        "wake_up": (f"projects/{deployment.project}/topics/{deployment.wake_up}",),
+        "wake_up_calls": (f"projects/{deployment.project}/subscriptions/{deployment.wake_up}",),
         "function": (deployment.function(which),),
         "kms_key": (deployment.kms_key,),
         "ladder_key": deployment.ladder_keys,
@@ -190,9 +195,9 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
         case "kms_key" | "ladder_key":
             on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
-        case "topic" | "dead_letters" | "events":
+        case "topic" | "dead_letters" | "events" | "wake_up":
             on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
-        case "trigger" | "kept_letters":
+        case "trigger" | "kept_letters" | "wake_up_calls":
             on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)
         case "function":
             on = (

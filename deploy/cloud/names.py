@@ -60,6 +60,11 @@ class Names:
         return f"{self.name}-dead-letters"
 
     @property
+    def wake_up(self) -> str:
+        """Return the id of the topic that wakes poll, which is also the id of its subscription."""
+        return f"{self.name}-wake-up"
+
+    @property
     def events(self) -> str:
         """Return the id of the topic of launches' events."""
         return f"{self.name}-events"

@@ -15,6 +15,7 @@ from deploy.local.project import (
     PROJECT,
     QUEUE,
     TOPIC,
+    WAKE_UP,
 )
 
 
@@ -35,6 +36,24 @@ def platform_variables(name: str, timeout_seconds: int) -> dict[str, str]:
     }
 
 
+def cadence_settings(every: float) -> dict[str, str]:
+    """Return the cadence of a stack whose minute lasts `every` seconds.
+
+    Without a scheduler, a call makes one round; a round needs half a second of a laptop.
+    """
+    minute, fast = every / 60, max(every / 12, 0.5)
+    if fast * 2 > every:
+        return {"LAUNCH_CADENCE": "never"}
+    return {
+        "LAUNCH_WARM_SECONDS": f"{900 * minute:g}",
+        "LAUNCH_ROUND_SECONDS": f"{fast:g}",
+        "LAUNCH_WATCH_SECONDS": f"{fast * 2:g}",
+        "LAUNCH_YOUNG_SECONDS": f"{600 * minute:g}",
+        "POLL_WINDOW_SECONDS": f"{55 * minute:g}",
+        "STATUS_WINDOW_SECONDS": f"{55 * minute:g}",
+    }
+
+
 def local_settings(ports: Ports) -> dict[str, str]:
     """Return the settings of every function: only endpoints and names differ from the cloud."""
     return {
@@ -43,6 +62,7 @@ def local_settings(ports: Ports) -> dict[str, str]:
         "LAUNCH_AGENT_NAME": NAME,
         "LEDGER_BUCKET": BUCKET,
         "LAUNCH_TOPIC": TOPIC,
+        "LAUNCH_WAKE_UP_TOPIC": WAKE_UP,
         "LAUNCH_EVENTS_TOPIC": EVENTS,
         "LAUNCH_ENTITY": ENTITY,
         "LAUNCH_QUEUES": QUEUE,

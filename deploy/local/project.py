@@ -9,6 +9,7 @@ BUCKET = "launch-ledger"
 TOPIC = "launch-requests"
 EVENTS = "launch-events"
 DEAD_LETTERS = "launch-dead-letters"
+WAKE_UP = "launch-wake-up"
 CONTEXTS = "local-contexts"  # the bucket of build contexts
 ENTITY, QUEUE = "local-team", "vertex"
 API_KEY = "local" * 8  # 40 characters, as W&B's clients require; the stand-in accepts any

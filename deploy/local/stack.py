@@ -17,7 +17,12 @@ from google.cloud import pubsub_v1
 
 from deploy.local import topics
 from deploy.local.environment import ROOT, clean
-from deploy.local.functions import function_command, local_settings, platform_variables
+from deploy.local.functions import (
+    cadence_settings,
+    function_command,
+    local_settings,
+    platform_variables,
+)
 from deploy.local.ports import Ports
 from deploy.local.processes import NotStartedError, Processes
 from deploy.local.project import (
@@ -65,7 +70,8 @@ class Stack:
     """All processes of one stack, as a context manager that ends every process when it exits.
 
     `settings` are environment variables of the functions, in addition to the endpoints. `every` is
-    the number of seconds between two calls of poll and status; with 0 nothing calls them.
+    the number of seconds between two calls of poll and status, which their cadence takes for a
+    minute; with 0 nothing calls them.
     """
 
     folder: Path
@@ -138,7 +144,7 @@ class Stack:
 
     def function_settings(self) -> dict[str, str]:
         """Return the settings of the functions: the endpoints, then those of the caller."""
-        return {**local_settings(self.ports), **self.settings}
+        return {**local_settings(self.ports), **cadence_settings(self.every), **self.settings}
 
     def user_settings(self) -> dict[str, str]:
         """Return the variables that a person exports to use this stack with their own wandb."""

@@ -11,7 +11,8 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.ports import HOST, Ports
-from deploy.local.project import DEAD_LETTERS, EVENTS, PROJECT, TOPIC
+from deploy.local.project import DEAD_LETTERS, EVENTS, PROJECT, TOPIC, WAKE_UP
+from shared.core.cadence import WAKE_UP as PATH
 
 
 def publisher(ports: Ports) -> pubsub_v1.PublisherClient:
@@ -25,13 +26,13 @@ def subscriber(ports: Ports) -> pubsub_v1.SubscriberClient:
 
 
 def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
-    """Create the topics, the push subscription and the dead letters, as the deployment does.
+    """Create the topics and their subscriptions, as the deployment does.
 
     After `attempts` deliveries (20 in the cloud) a message is a dead letter.
     """
     publishing, subscribing = publisher(ports), subscriber(ports)
-    names = (TOPIC, DEAD_LETTERS, EVENTS)
-    topic, dead, events = (publishing.topic_path(PROJECT, name) for name in names)
+    names = (TOPIC, DEAD_LETTERS, EVENTS, WAKE_UP)
+    topic, dead, events, wake_up = (publishing.topic_path(PROJECT, name) for name in names)
     subscriptions = [
         Subscription(name=subscribing.subscription_path(PROJECT, DEAD_LETTERS), topic=dead),
         Subscription(
@@ -47,10 +48,20 @@ def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
                 dead_letter_topic=dead, max_delivery_attempts=attempts
             ),
         ),
+        Subscription(
+            name=subscribing.subscription_path(PROJECT, WAKE_UP),
+            topic=wake_up,
+            push_config=PushConfig(push_endpoint=ports.url("poll") + PATH),
+            ack_deadline_seconds=130,
+            message_retention_duration=Duration(seconds=600),
+            retry_policy=RetryPolicy(
+                minimum_backoff=Duration(seconds=1), maximum_backoff=Duration(seconds=10)
+            ),
+        ),
     ]
     retry = Retry(timeout=seconds)
     with subscribing:
-        for name in (dead, topic, events):
+        for name in (dead, topic, events, wake_up):
             publishing.create_topic(name=name, retry=retry, timeout=seconds)
         for subscription in subscriptions:
             subscribing.create_subscription(request=subscription, retry=retry, timeout=seconds)

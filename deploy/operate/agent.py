@@ -1,129 +1,103 @@
 """`vertex-launch agent`: show, stop and start poll's agent in W&B."""
 
-import os
-import time
-import uuid
-from collections.abc import Callable
+import json
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 import click
 
-from deploy.cloud.deployment import Deployment, deployment_options
-from deploy.exit_codes import CouldNotSee
-from shared.adapters.gcs import GcsAgentBook, GcsLedger
-from shared.core.errors import Conflict, LaunchError, Retry
+from deploy.operate.fleet.target import Target, changing_options
+from deploy.operate.plain import plain
+from deploy.operate.steering.agent_note import change_note, replace_agent
 from shared.core.ports import AgentNote
-
-LEASE = timedelta(seconds=60)  # more than this command needs
-EVERY = 1.0  # seconds between two attempts to take the lease
 
 
 @click.command()
-@deployment_options
-@click.option(
-    "--bucket",
-    envvar="LEDGER_BUCKET",
-    default="",
-    help="The ledger's bucket.  [default: PROJECT-NAME-ledger]",
-)
-@click.option(
-    "--agent-name",
-    envvar="LAUNCH_AGENT_NAME",
-    default="",
-    help="Name of the agent's record.  [default: NAME]",
-)
+@changing_options
 @click.option(
     "--wait",
     default=180.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Seconds to wait for a poll that is running.",
+    help="Seconds for which `start` waits for a poll that is running.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the agent as JSON.")
 @click.argument("action", type=click.Choice(["show", "start", "stop"]), default="show")
-def agent(deployment: Deployment, bucket: str, agent_name: str, wait: float, action: str) -> None:
+def agent(target: Target, wait: float, as_json: bool, action: str) -> None:
     """Show, stop or start poll's agent in W&B.
 
     show: prints the agent, its queues and the result of poll's last call.
 
-    stop: poll pops nothing more. status continues to watch running jobs.
+    stop: poll pops nothing more. status continues to watch running jobs. To hold back launches
+    that wait, use `vertex-launch pause`.
 
     start: undoes `stop`, and "stop agent" on W&B's page. W&B cannot undo that for an agent, so
     poll registers another agent at its next call.
 
-    Needs Storage Object User on the ledger's bucket.
+    Needs roles/storage.objectUser on the ledger's bucket; `show` needs roles/storage.objectViewer.
 
     \b
-    Example:
-      vertex-launch agent stop --project=my-project --region=us-central1
-    For the stack of `make up`:
-      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
-      vertex-launch agent --project=local-project --region=us-central1 \\
-        --bucket=launch-ledger --agent-name=vertex-launch
+    Examples:
+      vertex-launch agent --project=my-project
+      vertex-launch agent stop --project=my-project
 
     Exit codes: 1 if the record cannot be read or written; 4 if the bucket does not answer, or if
-    a poll runs for longer than --wait.
+    a poll runs for longer than `start` waits.
     """  # noqa: D301 - \b is click's
-    os.environ.setdefault("GOOGLE_CLOUD_PROJECT", deployment.project)  # for Google's client
-    bucket = bucket or deployment.ledger_bucket
-    book, clock = GcsAgentBook(bucket, agent_name or deployment.name), GcsLedger(bucket).now
-    try:
-        if action == "start":
-            _change(book, clock, wait, agent_id="", stopped=False, failures=0)
-            click.echo("Started: poll registers a new agent at its next call, within a minute.")
-        elif action == "stop":
-            _change(book, clock, wait, stopped=True)
-            click.echo("Stopped: poll pops nothing more. `vertex-launch agent start` undoes it.")
-        else:
-            click.echo(_text(book.read()))
-    except Retry as exc:
-        raise CouldNotSee(str(exc)) from exc
-    except LaunchError as exc:
-        raise click.ClickException(str(exc)) from exc
+    if action == "start":
+        replace_agent(
+            target,
+            wait,
+            lambda note: replace(note, agent_id="", stopped=False, failures=0, why_not=""),
+        )
+        text = "Started: poll registers a new agent at its next call, within a minute."
+    elif action == "stop":
+        change_note(target, lambda note: replace(note, stopped=True))
+        text = "Stopped: poll pops nothing more. `vertex-launch agent start` undoes it."
+    else:
+        text = "" if as_json else _text(target.book.read())
+    click.echo(json.dumps(_document(target.book.read()), indent=2) if as_json else text)
 
 
-def _change(
-    book: GcsAgentBook,
-    clock: Callable[[], datetime],
-    wait: float,
-    **changes: Any,
-) -> None:
-    """Change the note under its lease: a running poll would overwrite it."""
-    holder, deadline = f"command-{uuid.uuid4().hex}", time.monotonic() + wait
-    while True:
-        now = clock()
-        note = book.take(holder, now, now + LEASE)
-        if note:
-            try:
-                book.write(replace(note, **changes, lease_until=None, why_not=""))
-            except Conflict:
-                note = None
-        if note:
-            return
-        if time.monotonic() >= deadline:
-            raise CouldNotSee(
-                "a poll is running, or ended without releasing its lease, which lasts "
-                "POLL_LEASE_SECONDS (150). Try again in three minutes, or with a longer --wait"
-            )
-        time.sleep(EVERY)
+def _document(note: AgentNote | None) -> Mapping[str, Any]:
+    note = note or AgentNote("")
+    return {
+        "agent": note.agent_id or None,
+        "wandb": note.base_url or None,
+        "entity": note.entity or None,
+        "queues": list(note.queues),
+        "missing": list(note.missing),
+        "paused": [
+            {"queue": pause.queue or None, "by": pause.by, "at": pause.at.isoformat()}
+            for pause in note.paused
+        ],
+        "last_call": note.polled_at.isoformat() if note.polled_at else None,
+        "stopped": note.stopped,
+        "why_not": note.why_not or None,
+    }
 
 
 def _text(note: AgentNote | None) -> str:
-    if note is None or not (note.agent_id or note.stopped):
+    if note is None or not (note.agent_id or note.stopped or note.paused):
         return "No agent: poll registers one at its next call."
     lines = [
-        f"agent:     {note.agent_id or 'none'}",
-        f"W&B:       {note.base_url or 'unknown'}",
-        f"entity:    {note.entity or 'unknown'}",
-        f"queues:    {', '.join(note.queues) or 'none'}",
+        f"agent:     {plain(note.agent_id) or 'none'}",
+        f"W&B:       {plain(note.base_url) or 'unknown'}",
+        f"entity:    {plain(note.entity) or 'unknown'}",
+        f"queues:    {plain(', '.join(note.queues)) or 'none'}",
     ]
     if note.missing:
-        lines.append(f"missing:   {', '.join(note.missing)} (when the agent was registered)")
+        missing = plain(", ".join(note.missing))
+        lines.append(f"missing:   {missing} (when the agent was registered)")
+    lines += [
+        f"paused:    {plain(pause.queue) or 'all queues'}, {plain(pause)}" for pause in note.paused
+    ]
     polled = note.polled_at and f"{note.polled_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     lines.append(f"last call: {polled or 'unknown'}")
     if note.stopped:
         lines.append("state:     stopped; `vertex-launch agent start` lets it poll again")
     else:
-        lines.append(f"state:     {note.why_not or 'polls'}")
+        lines.append(f"state:     {plain(note.why_not) or 'polls'}")
     return "\n".join(lines)

@@ -174,7 +174,14 @@ def origins(launch: Launch) -> Iterator[Origin]:
             yield Origin(name, "build" if "/builds/" in name else f"try {attempt}")
 
 
-def _print(log: Log, *, follow: bool, tail: int | None, as_json: bool) -> None:
+def _print(
+    log: Log,
+    *,
+    follow: bool,
+    tail: int | None,
+    as_json: bool,
+    wait: Callable[[float], object] = time.sleep,
+) -> None:
     """Print the lines, and with `follow` those that come."""
     left, some = AFTER, False
     while True:
@@ -192,7 +199,7 @@ def _print(log: Log, *, follow: bool, tail: int | None, as_json: bool) -> None:
         left -= log.over
         if not follow or left < 0:
             break
-        time.sleep(EVERY)
+        wait(EVERY)
     if not some:
         click.echo(_nothing(log), err=True)
 

@@ -18,24 +18,22 @@ def plain(text: object) -> str:
 
 def one_line(text: str) -> str:
     """Return a text of the ledger's index, which was redacted when it was written, as `plain`."""
-    words = " ".join(text.split())
-    return words if words.isascii() and words.isprintable() else _shown(words)
+    return _shown(" ".join(text.split()))
 
 
 def plain_lines(text: str) -> list[str]:
-    """Return the lines of a text, each of them plain; indentation stays."""
-    lines = []
-    for raw in redacted(text).splitlines():
-        line = raw.expandtabs()
-        lines.append(line[: len(line) - len(line.lstrip(" "))] + plain(line))
-    return lines
+    """Return the lines of a text, each of them plain; spaces stay."""
+    return [_shown(line.expandtabs()).rstrip() for line in redacted(text).splitlines()]
 
 
 def _shown(text: str) -> str:
+    """Return a text with a dot for each character that is no letter, digit, sign or space."""
+    if text.isascii() and text.isprintable():
+        return text
     shown: list[str] = []
     marks = 0
     for each in text:
         marks = marks + 1 if unicodedata.combining(each) else 0
         if marks <= _MARKS:
-            shown.append(each if each.isprintable() else HIDDEN)
+            shown.append(each if each.isprintable() else " " if each.isspace() else HIDDEN)
     return "".join(shown)

@@ -10,11 +10,13 @@ import click
 import yaml
 
 from deploy.exit_codes import FAILURE, REJECTED, CouldNotSee
-from deploy.planner import MISSING, REFUSED, Planner, build_planner
+from deploy.operate.cost.prices import PriceTable, described, prices_option
+from deploy.planner import MISSING, REFUSED, Planned, Planner, build_planner
 from shared.adapters.wandb import Graphql
 from shared.config.launch_config import CONFIG_FILE
 from shared.config.settings import PollSettings, SubmitSettings, joined_names, load
 from shared.core.errors import LaunchError, Retry
+from shared.core.machine import machines
 
 
 class PlanSettings(PollSettings, SubmitSettings):
@@ -41,12 +43,20 @@ class PlanSettings(PollSettings, SubmitSettings):
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1), help="Items of each queue."
 )
-def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) -> None:
+@prices_option
+def plan(
+    config: Path | None,
+    queues: tuple[str, ...],
+    item: str,
+    limit: int,
+    prices: PriceTable | None,
+) -> None:
     """Show the outcome of the items that wait in W&B's queues. Pops and changes nothing.
 
     Prints one YAML document for each item: the arguments of its CustomJob and the warnings, or
     the field for which submit would refuse it. If a queue is empty, or W&B shows no item before it
-    is popped, the command checks the queue's configuration. It shows no API key.
+    is popped, the command checks the queue's configuration. It shows no API key. With a price
+    table, it shows the cost of an hour.
 
     The settings are those of the functions: environment variables, then the launch-config. Needs
     WANDB_API_KEY, LAUNCH_ENTITY (entity), LAUNCH_QUEUES (queues), GOOGLE_CLOUD_PROJECT
@@ -71,7 +81,7 @@ def plan(config: Path | None, queues: tuple[str, ...], item: str, limit: int) ->
         plans = (planner.plan(name, item, limit) for name in settings.queues)
         for planned in itertools.chain.from_iterable(plans):
             outcomes[planned.outcome] += 1
-            click.echo("---\n" + _yaml(planned.document()), nl=False)
+            click.echo("---\n" + _yaml(_with_cost(planned, prices)), nl=False)
     except Retry as exc:
         raise CouldNotSee(str(exc)) from exc
     except LaunchError as exc:
@@ -95,6 +105,18 @@ def _planner(settings: PlanSettings) -> Planner:
         click.echo(f"Not set here, and left as they are: the macros {', '.join(unset)}.", err=True)
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
     return build_planner(settings, graphql, settings.entity, macros)
+
+
+def _with_cost(planned: Planned, prices: PriceTable | None) -> dict[str, Any]:
+    """Return a plan's printable form, with the cost of an hour after the outcome."""
+    document = planned.document()
+    if planned.call is None or prices is None:
+        return document
+    asked = machines(planned.call.constructor, planned.call.submit)
+    cost = {"cost of an hour": described(asked, planned.call.location, prices)}
+    known = ("queue", "item", "checked", "outcome")
+    first = {name: document[name] for name in known if name in document}
+    return {**first, **cost, **document}
 
 
 def _yaml(document: dict[str, Any]) -> str:

@@ -52,7 +52,9 @@ class Terminal:
         """Return a text after its head; on a terminal, its other lines begin below the first."""
         if not self.live:
             return [f"{head}{text}".rstrip()]
-        indent = min(cell_len(head), self.width // 2)
+        indent = cell_len(head)
+        if indent > self.width // 2:
+            return [*self.folded(head), *self.folded(text, 2)]
         first, *rest = self.folded(text, indent) or [""]
         return [f"{self.paint(head, colour)}{first[indent:]}".rstrip(), *rest]
 

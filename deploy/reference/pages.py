@@ -9,6 +9,7 @@ from deploy.cloud.iam import markdown as permissions
 from deploy.reference.commands import commands_page
 from deploy.reference.errors import errors_table
 from deploy.reference.launch_config import launch_config_tables
+from deploy.reference.monitoring import monitoring_tables
 from deploy.reference.settings import limits_table, settings_table
 from deploy.reference.values import values_tables
 from shared.config.policy import AdmissionPolicy
@@ -72,6 +73,7 @@ def pages(root: Path = ROOT) -> tuple[Page, ...]:
         Page(docs / "reference/commands.md", commands_page),
         Page(docs / "reference/errors.md", errors_table),
         Page(docs / "reference/values.md", values_tables),
+        Page(docs / "reference/metrics.md", monitoring_tables),
         Page(docs / "reference/message.schema.json", schema),
         Page(docs / "reference/event.schema.json", event_schema),
         Page(docs / "how-to/limit-launches.md", partial(limits_table, AdmissionPolicy)),

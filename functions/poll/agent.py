@@ -2,7 +2,7 @@
 
 import enum
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 3  # consecutive calls in which W&B may not confirm the agent
 SELDOM = 60  # afterwards, one call in this many registers another agent
 START = "`vertex-launch agent start` lets it poll again"
+STOPPED = f"this agent is stopped; {START}"
 
 
 class _Answer(enum.Enum):
@@ -35,8 +36,12 @@ class Agent:
     queues: tuple[str, ...]
     config: Mapping[str, Any]
 
-    def show(self, note: AgentNote, report: Report) -> tuple[AgentNote, frozenset[str]]:
+    def show(
+        self, note: AgentNote, report: Report, hold: Callable[[], None]
+    ) -> tuple[AgentNote, frozenset[str]]:
         """Show the agent as active; return its note, and the queues that W&B does not have.
+
+        Calls `hold` before it registers an agent: one poll at a time does.
 
         Sets `report.polled` (whether to pop) and `report.agent_id`. Registers an agent that W&B
         does not know. If that fails, poll pops without an agent, which W&B allows.
@@ -49,7 +54,7 @@ class Agent:
             note = replace(note, base_url=self.base_url, entity=self.entity, queues=self.queues)
             note = replace(note, agent_id="", missing=(), failures=0)
         if note.stopped:
-            return _not_polled(note, report, f"this agent is stopped; {START}")
+            return _not_polled(note, report, STOPPED)
         answer, silence = self._heartbeat(note, report)
         if answer is _Answer.STOP:
             note = replace(note, failures=0)
@@ -72,7 +77,7 @@ class Agent:
             problem = f"{self.entity} has no queue of this name that our key can see. {fix}"
             report.failed(f"queue {name}", problem)
         note = note if confirmed else replace(note, agent_id="")
-        note = note if known is None else self._registered(note, missing, report)
+        note = note if known is None else self._registered(note, missing, report, hold)
         report.agent_id = note.agent_id
         return note, missing
 
@@ -102,7 +107,13 @@ class Agent:
             report.failed("agent", exc, exc)
             return None
 
-    def _registered(self, note: AgentNote, missing: frozenset[str], report: Report) -> AgentNote:
+    def _registered(
+        self,
+        note: AgentNote,
+        missing: frozenset[str],
+        report: Report,
+        hold: Callable[[], None],
+    ) -> AgentNote:
         """Return the note of an agent for all queues that W&B has; registers one if necessary."""
         if note.agent_id and missing >= frozenset(note.missing):
             return note  # no queue has appeared since it was registered
@@ -113,6 +124,7 @@ class Agent:
         present = tuple(name for name in self.queues if name not in missing)
         if not present:
             return note
+        hold()
         try:
             agent_id = self.run_queue.register(self.entity, present, self.config)
         except (KeyRefused, SettingsError):

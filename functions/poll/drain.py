@@ -1,72 +1,31 @@
-"""Drain W&B run queues: for each item pop → open in the ledger → ack → publish a ticket.
+"""Drain W&B run queues: one round a call, or a round every few seconds while work goes on."""
 
-Poll publishes a ticket only after W&B has accepted the ack. If poll crashes before the ack, the
-item's lease ends, and W&B offers it again, for the same launch. If poll crashes after the ack,
-status publishes the ticket.
-
-A poll can freeze and continue an hour later, while another one is working. It checks its own budget
-immediately before each pop, ledger write and ack.
-"""
-
-import logging
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from functions.poll.agent import Agent
-from functions.poll.intake import Intake, Taken, words
+from functions.poll.agent import STOPPED, Agent
+from functions.poll.intake import words
+from functions.poll.lease import ANOTHER, TRIES, Lease, LeaseLost
 from functions.poll.report import Report
-from functions.poll.runs import OpenRuns
-from functions.poll.slots import Limits, Slots
+from functions.poll.round import PollLimits, Round
+from functions.poll.slots import Slots
 from shared.core.budget import Budget
-from shared.core.errors import OutOfTime
-from shared.core.launch import Entry
-from shared.core.message import Queue
-from shared.core.ports import AgentBook, AgentNote, Clock, Ledger, Publisher, RunQueue
+from shared.core.cadence import Cadence, Intervals
+from shared.core.ports import AgentBook, Clock, Ledger, Publisher, RunQueue
 from shared.core.shorten import shown
 
 __all__ = ["Poll", "PollLimits", "Report"]
 
-log = logging.getLogger(__name__)
-
 _REASON = 500  # characters of an error in the note
-
-
-@dataclass(frozen=True, slots=True)
-class PollLimits:
-    """How many items to take, and for how long.
-
-    `lease` is longer than the invocation's budget plus the timeouts of its calls.
-    """
-
-    queues: tuple[Queue, ...]
-    max_jobs: int = 1  # -1: no limit
-    max_schedulers: int = 1
-    max_queued: int = 100
-    connections: int = 32
-    lease: timedelta = timedelta(seconds=150)
-    overdue_after: timedelta = timedelta(seconds=60)
-    window: timedelta = timedelta(0)  # how long to poll empty queues
-    interval: timedelta = timedelta(seconds=5)  # between two rounds in the window
-    base_url: str = ""  # of W&B
-    agent_config: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """Return the limits on open launches, as the note shows them to operators."""
-        return {
-            "max_jobs": self.max_jobs,
-            "max_schedulers": self.max_schedulers,
-            "max_queued": self.max_queued,
-        }
+SINCE = "a round has begun since this wake-up"
+_OF_THE_AGENT = ("agent_id", "base_url", "entity", "queues", "missing", "failures")
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What draining needs from outside systems, and the operator's limits."""
+    """What draining needs from outside systems, and the operator's choices."""
 
     run_queue: RunQueue
     ledger: Ledger
@@ -75,144 +34,159 @@ class Poll:
     clock: Clock
     limits: PollLimits
     wait: Callable[[float], object]  # sleeps this many seconds
+    cadence: Cadence = field(default_factory=Cadence)
+    intervals: Intervals = field(default_factory=lambda: Intervals(Cadence()))
 
-    def run(self, holder: str, budget: Budget) -> Report:
-        """Drain the queues once, or repeatedly in the window; one poll works at a time.
+    @property
+    def round(self) -> Round:
+        """Return what each round needs."""
+        return Round(self.run_queue, self.ledger, self.publisher, self.clock, self.limits)
+
+    def run(self, holder: str, budget: Budget, *, woken: bool = False) -> Report:
+        """Drain the queues, again while work goes on; one poll launches at a time.
+
+        `woken`: status calls because a launch has ended, not Cloud Scheduler. A call that finds
+        another poll at work asks it for another round.
 
         Raises:
             Retry, Denied: the ledger or W&B cannot be reached, or W&B refuses the key.
         """
-        now, began_with = self.clock(), budget.left
-        note = self.agents.take(holder, now, now + self.limits.lease)
-        if note is None:
-            return Report(polled=False, why_not="another poll is working")
-        report = Report()
-        try:
-            slots, runs = self._counted(holder, frozenset(), report, note)
-            note, missing = self._agent().show(note, report)
-            for name in missing:
-                slots.leave_out(name)
-            while report.polled:
-                self._round(slots, runs, budget, report)
-                window = self.limits.window.total_seconds() - (began_with - budget.left)
-                if self.limits.interval.total_seconds() > min(window, budget.left):
+        lease = Lease(self.agents, holder, self.clock, self.limits.lease)
+        report, began = Report(), self.clock()
+        for _ in range(TRIES):
+            if not lease.open():
+                if lease.mark():
                     break
-                self.wait(self.limits.interval.total_seconds())
-                if budget.left <= 0:  # the wait was longer than asked for
-                    break
-                slots, runs = self._counted(holder, missing, report, note)
-            note = replace(note, polled_at=now, why_not=report.why_not)
-        except Exception as exc:  # the note tells operators
-            note = replace(note, polled_at=now, why_not=shown(words(exc), _REASON))
-            raise
-        finally:
-            note = replace(note, limits=self.limits.numbers)
-            self.agents.give_back(note)
+                continue  # that poll has ended meanwhile
+            if woken and self._answered(lease):
+                report.polled, report.why_not = False, SINCE
+                return report
+            try:
+                _Call(self, lease, budget, woken, report).run()
+            except LeaseLost:
+                continue
+            except Exception as exc:  # the note tells operators
+                why_not = shown(words(exc), _REASON)
+                known = {"polled_at": began, "why_not": why_not, "limits": self.limits.numbers}
+                lease.close(known)
+                raise
+            finally:
+                if lease.tried:
+                    lease.close({})
+            return report
+        report.polled, report.why_not = False, ANOTHER
         return report
 
+    def _answered(self, lease: Lease) -> bool:
+        """Tell whether another call has begun a round since this wake-up came.
+
+        Wake-ups begin at most one round in `fast` seconds, however many come.
+        """
+        came, last = self.clock(), lease.note.woken_at
+        since = (came - last).total_seconds() if last else self.cadence.fast
+        if not 0 <= since < self.cadence.fast:
+            return False
+        self.wait(self.cadence.fast - since)
+        lease.open()
+        return lease.note.polled_at is not None and lease.note.polled_at > came
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call: its rounds, from the first to the last."""
+
+    poll: Poll
+    lease: Lease
+    budget: Budget
+    woken: bool
+    report: Report
+    missing: frozenset[str] | None = None  # queues that W&B does not have; None: not asked yet
+    changes: dict[str, Any] = field(default_factory=dict)  # of the agent's note
+
+    def run(self) -> None:
+        """Make the rounds. Raises LeaseLost, before any launch, if another poll works."""
+        poll, report, began = self.poll, self.report, self.budget.left
+        window = self._window()
+        poll.intervals.begin()
+        if self.woken:  # others that come at the same time find the lease
+            self.changes["woken_at"] = poll.clock()
+            self.lease.hold()
+        while True:
+            left = self.budget.left
+            slots = self._round()
+            took = left - self.budget.left
+            pause = max(poll.intervals.interval(poll.cadence.fast, took) - took, 0.0)
+            room = min(window - (began - self.budget.left), self.budget.left)
+            stay = report.polled and pause + took < room
+            if stay and self._goes_on(slots):
+                self.lease.hold()
+            elif not self.lease.close(self.changes, stay=stay):
+                return
+            poll.wait(pause)
+            if self.budget.left <= 0:  # the wait was longer than asked for
+                self.lease.close(self.changes)
+                return
+
+    def _window(self) -> float:
+        """Return the seconds in which this call may begin rounds.
+
+        A wake-up takes what is left of the window of Cloud Scheduler's last call.
+        """
+        now, whole = self.poll.clock(), self.poll.cadence.window
+        if not self.woken:
+            self.changes["window_until"] = now + timedelta(seconds=whole)
+            return whole
+        until = self.lease.note.window_until or now
+        return min(max((until - now).total_seconds(), 0.0), whole)
+
+    def _round(self) -> Slots:
+        poll, report, began = self.poll, self.report, self.poll.clock()
+        popped = _popped(report)
+        if self.missing is not None:
+            self.lease.look()
+            if self.lease.note.stopped:
+                report.polled, report.why_not = False, STOPPED
+        slots, runs = poll.round.count(self.lease, self.missing or frozenset(), report)
+        if self.missing is None:
+            before = self.lease.note
+            note, self.missing = self._agent().show(before, report, self.lease.hold)
+            # what a person changes meanwhile, such as the agent's id, stays
+            self.changes |= {
+                name: getattr(note, name)
+                for name in _OF_THE_AGENT
+                if getattr(note, name) != getattr(before, name)
+            }
+            for name in self.missing:
+                slots.leave_out(name)
+        if report.polled:
+            poll.round.work(slots, runs, self.lease, self.budget, report)
+        self.changes |= {
+            "polled_at": began,
+            "why_not": report.why_not,
+            "full": slots.is_full,
+            "limits": poll.limits.numbers,
+        }
+        if _popped(report) > popped:
+            warm_until = poll.cadence.extended(self._warm_until, poll.clock())
+            self.changes |= {"warm_until": warm_until} if warm_until else {}
+        return slots
+
+    @property
+    def _warm_until(self) -> datetime | None:
+        return self.changes.get("warm_until") or self.lease.note.warm_until
+
+    def _goes_on(self, slots: Slots) -> bool:
+        cadence = self.poll.cadence
+        warm = cadence.is_warm(self._warm_until, self.poll.clock())
+        return cadence.of_poll(warm=warm, free=slots.free) is not None
+
     def _agent(self) -> Agent:
-        names = tuple(queue.name for queue in self.limits.queues)
-        entity = self.limits.queues[0].entity
-        return Agent(self.run_queue, self.limits.base_url, entity, names, self.limits.agent_config)
+        poll, limits = self.poll, self.poll.limits
+        names = tuple(queue.name for queue in limits.queues)
+        entity = limits.queues[0].entity
+        return Agent(poll.run_queue, limits.base_url, entity, names, limits.agent_config)
 
-    def _counted(
-        self, holder: str, missing: frozenset[str], report: Report, note: AgentNote
-    ) -> tuple[Slots, OpenRuns]:
-        """Count the free slots and the open runs in the ledger, so that no slot leaks."""
-        listing = self.ledger.list_open()
-        report.open_launches = len(listing.entries) + len(listing.unreadable)
-        for key, why in listing.unreadable.items():
-            report.failed(f"ledger: open/{key}", f"cannot be read, and takes a slot: {why}")
-        unacked = self._unacked(listing.entries, report)
-        entries = [entry for entry in listing.entries if entry.key not in unacked]
-        most = Limits(self.limits.max_jobs, self.limits.max_schedulers, self.limits.max_queued)
-        queues = [queue for queue in self.limits.queues if queue.name not in missing]
-        first = zlib.crc32(holder.encode()) % max(len(queues), 1)
-        slots = Slots(queues, entries, len(listing.unreadable), most, first, paused=note.paused)
-        report.held = {queue.name: why for queue, why in slots.held.items()}
-        report.full, report.headroom = slots.full, slots.headroom
-        return slots, OpenRuns(listing.entries)
 
-    def _unacked(self, entries: Sequence[Entry], report: Report) -> set[str]:
-        """Return the keys of the launches whose poll crashed before the ack.
-
-        They take no slot: their items are in W&B's queue again, and need one.
-        """
-        now, after = self.clock(), self.limits.overdue_after
-        stale = [entry for entry in entries if entry.from_queue and entry.overdue(now, after)]
-        if not stale:
-            return set()
-        shown = self.run_queue.item_statuses([(entry.queue, entry.item_id) for entry in stale])
-        for item, exc in shown.failed.items():  # it may be acked: it keeps its slot
-            report.failed(f"item {item}", exc, exc)
-        items = {item for item, status in shown.found.items() if not status.run_name}
-        return {entry.key for entry in stale if entry.item_id in items}
-
-    def _round(self, slots: Slots, runs: OpenRuns, budget: Budget, report: Report) -> None:
-        """Empty the queues once, over several connections, then publish tickets."""
-        if budget.left <= 0:
-            problem = "the budget was spent before the first pop (POLL_BUDGET_SECONDS)"
-            report.failed("time", problem)
-            return
-        taken = self._taken(slots, runs, report.agent_id, budget)
-        for one in taken:
-            if one.error:
-                report.note(one.where, one.error)
-            elif one.left:
-                report.left[one.left] += 1
-            elif one.refused:
-                report.refused[one.queue.name] += 1
-            else:
-                report.launched[one.queue.name] += 1
-        ours = [one.key for one in taken if not (one.error or one.left or one.refused)]
-        if ours:
-            try:
-                # even when the budget is spent: a late ticket changes nothing
-                self.publisher.publish(ours)
-            except Exception as exc:  # noqa: BLE001 - status publishes for an overdue launch
-                report.failed("topic", exc, exc)
-
-    def _taken(self, slots: Slots, runs: OpenRuns, agent_id: str, budget: Budget) -> list[Taken]:
-        """Take items until no item, slot or time is left.
-
-        One worker begins, so that an empty queue costs one pop. Each item found lets two go on.
-        """
-        intake = Intake(self.run_queue, self.ledger, self.clock, slots, runs, budget)
-        taken: list[Taken] = []
-        with ThreadPoolExecutor(self.limits.connections) as pool:
-            working = {pool.submit(self._work, intake, slots, agent_id, budget)}
-            while working:
-                done, working = wait(working, return_when=FIRST_COMPLETED)
-                for future in done:
-                    found, results = future.result()
-                    taken += results
-                    more = min(2, self.limits.connections - len(working)) if found else 0
-                    working |= {
-                        pool.submit(self._work, intake, slots, agent_id, budget)
-                        for _ in range(more)
-                    }
-        return taken
-
-    def _work(
-        self, intake: Intake, slots: Slots, agent_id: str, budget: Budget
-    ) -> tuple[bool, list[Taken]]:
-        """Pop the queues in turn until one has an item; return whether one had, and all results."""
-        taken: list[Taken] = []
-        while budget.left > 0 and (queue := slots.next()):
-            try:
-                budget.require("popping an item")
-                item = self.run_queue.pop(queue, agent_id)
-            except OutOfTime:
-                slots.give_back()
-                break
-            except Exception as exc:  # one queue's failure does not stop the others
-                slots.drop(queue)
-                taken.append(Taken(queue, error=words(exc)))
-                log.exception("poll.pop_failed", extra={"fields": {"queue": queue.name}})
-                continue
-            if item is None:
-                slots.drop(queue)
-                continue
-            taken.append(intake.take(queue, item))
-            return True, taken
-        return False, taken
+def _popped(report: Report) -> int:
+    counters = (report.launched, report.refused, report.left)
+    return sum(counter.total() for counter in counters)

@@ -18,19 +18,24 @@ from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
 from shared.config.settings import PollSettings, load
 from shared.core.budget import Budget
+from shared.core.cadence import WAKE_UP, Cadence, Intervals
 from shared.core.errors import KeyRefused
 from shared.core.message import Queue
 
 
 @functions_framework.http
 def poll(request: flask.Request) -> tuple[dict[str, Any], int]:
-    """Drain the queues, once per call of Cloud Scheduler."""
+    """Drain the queues for a call of Cloud Scheduler, or for a wake-up, which has its own path.
+
+    Neither call's body is read.
+    """
+    woken = request.path.rstrip("/").endswith(WAKE_UP)
 
     def tick() -> Report:
         settings = load(PollSettings)
         budget = Budget(settings.poll_budget_seconds)
         try:
-            return build_poll(settings).run(uuid.uuid4().hex, budget)
+            return build_poll(settings).run(uuid.uuid4().hex, budget, woken=woken)
         except KeyRefused as exc:
             return Report.of_refused_key(exc)
 
@@ -49,13 +54,19 @@ def build_poll(settings: PollSettings) -> Poll:
         connections=settings.poll_connections,
         lease=timedelta(seconds=settings.poll_lease_seconds),
         overdue_after=timedelta(seconds=settings.overdue_seconds),
-        window=timedelta(seconds=settings.poll_window_seconds),
         base_url=settings.wandb_base_url,
         agent_config={
             "entity": settings.entity,
             "queues": list(settings.queues),
             "max_jobs": settings.max_jobs,
         },
+    )
+    cadence = Cadence(
+        mode=settings.cadence,
+        warm=timedelta(seconds=settings.warm_seconds),
+        fast=settings.round_seconds,
+        slowest=settings.slowest_round_seconds,
+        window=settings.poll_window_seconds,
     )
     bucket = Bucket(settings.ledger_bucket, project_number=settings.google_cloud_project_number)
     ledger = GcsLedger(bucket)
@@ -73,4 +84,6 @@ def build_poll(settings: PollSettings) -> Poll:
         clock=ledger.now,
         limits=limits,
         wait=time.sleep,
+        cadence=cadence,
+        intervals=Intervals(cadence, others=[graphql.traffic]),
     )

@@ -7,6 +7,7 @@ failure of one item affects that item only.
 import logging
 from dataclasses import dataclass
 
+from functions.poll.lease import Lease, LeaseLost
 from functions.poll.runs import OpenRuns
 from functions.poll.slots import Slots
 from shared.core.budget import Budget
@@ -58,6 +59,7 @@ class Intake:
     slots: Slots
     runs: OpenRuns
     budget: Budget
+    lease: Lease
 
     def take(self, queue: Queue, item: QueueItem) -> Taken:
         """Take one item; never raises. W&B offers a failed item again after its lease."""
@@ -71,6 +73,9 @@ class Intake:
         except OutOfTime:
             self.slots.give_back()
             taken = Taken(queue, item.id, left="the time is over")
+        except LeaseLost as exc:
+            self.slots.give_back()
+            taken = Taken(queue, item.id, left=str(exc))
         except _Unsettled as exc:  # it may be ours, so it keeps its slot
             log.exception("poll.item_unsettled", extra={"fields": names})
             return Taken(queue, item.id, error=str(exc))
@@ -84,6 +89,8 @@ class Intake:
         return taken
 
     def _take(self, queue: Queue, item: QueueItem) -> Taken:
+        self.budget.require("taking the lease")
+        self.lease.hold()
         launch = self._opened(queue, item)
         if launch.entry.scheduler and not _is_refused(launch) and not self.slots.admits(launch.key):
             self.slots.give_back()

@@ -65,8 +65,20 @@ class Slots:
         self.held = {**_held(queues, counted), **_paused(queues, tuple(paused))}
         self._queues = deque(queue for queue in queues if queue not in self.held)
         self._queues.rotate(-first)  # with one slot, the same queue would always come first
+        self._open = frozenset(self._queues)  # those that this round may pop
         self._strikes: Counter[Queue] = Counter()
         self._lock = threading.Lock()
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no slot is free."""
+        with self._lock:
+            return not self._room
+
+    @property
+    def free(self) -> bool:
+        """Tell whether another round could take an item: a slot is free, a queue is not held."""
+        return bool(self._open) and not self.is_full
 
     def next(self) -> Queue | None:
         """Reserve a slot for one item of the next queue; None without a free slot or a queue."""
@@ -90,6 +102,7 @@ class Slots:
         """Remove the queue of this name."""
         with self._lock:
             self._queues = deque(queue for queue in self._queues if queue.name != name)
+            self._open = frozenset(self._queues)
 
     def drop(self, queue: Queue) -> None:
         """Free the reserved slot, and remove this queue."""

@@ -9,8 +9,9 @@ import flask
 import functions_framework
 
 from functions.status.decisions import StatusTimings
-from functions.status.reconcile import Status
+from functions.status.reconcile import ACTING, Status
 from functions.status.report import Report
+from functions.status.watch import Watch
 from shared import log as logs
 from shared.adapters.build.builds import CloudBuilds
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
@@ -21,24 +22,25 @@ from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.answer import answer
 from shared.config.settings import StatusSettings, load
 from shared.core.budget import Budget
+from shared.core.cadence import Cadence, Intervals
 from shared.core.launch import Backoff
 
 
 @functions_framework.http
 def status(request: flask.Request) -> tuple[dict[str, Any], int]:
-    """Reconcile all open launches, once per call of Cloud Scheduler."""
+    """Reconcile all open launches for a call of Cloud Scheduler: once, or as long as it is warm."""
     began = time.monotonic()  # reading the settings counts too
 
     def tick() -> Report:
         settings = load(StatusSettings)
-        left = settings.status_budget_seconds - (time.monotonic() - began)
+        left = settings.status_budget_seconds + ACTING - (time.monotonic() - began)
         return build_status(settings).run(Budget(left))
 
     return answer(request, tick)
 
 
 @lru_cache(maxsize=1)
-def build_status(settings: StatusSettings) -> Status:
+def build_status(settings: StatusSettings) -> Watch:
     """Build the parts, once for the same settings; none connects before its first use."""
     logs.configure(settings.google_cloud_project, settings.log_level, secrets=[settings.api_key])
     timings = StatusTimings(
@@ -55,10 +57,12 @@ def build_status(settings: StatusSettings) -> Status:
     number = settings.google_cloud_project_number
     bucket = Bucket(settings.ledger_bucket, project_number=number)
     ledger = GcsLedger(bucket)
+    agents = GcsAgentBook(bucket, settings.launch_agent_name)
     graphql = Graphql(settings.wandb_base_url, settings.api_key, ca_file=settings.wandb_ca_file)
-    return Status(
+    custom_jobs = VertexJobs(settings.launch_agent_name, settings.vertex_endpoint)
+    reconciler = Status(
         ledger=ledger,
-        custom_jobs=VertexJobs(settings.launch_agent_name, settings.vertex_endpoint),
+        custom_jobs=custom_jobs,
         tracker=WandbRunQueue(graphql),
         publisher=PubsubPublisher(settings.topic_path),
         builds=CloudBuilds(settings.build_endpoint),
@@ -69,5 +73,24 @@ def build_status(settings: StatusSettings) -> Status:
         events=PubsubEvents(settings.events_path, settings.origin)
         if settings.events_topic
         else None,
-        agents=GcsAgentBook(bucket, settings.launch_agent_name),
+        agents=agents,
+        young=timedelta(seconds=settings.young_seconds),
+    )
+    cadence = Cadence(
+        mode=settings.cadence,
+        warm=timedelta(seconds=settings.warm_seconds),
+        fast=settings.round_seconds,
+        watch=settings.watch_seconds,
+        slowest=settings.slowest_round_seconds,
+        window=settings.status_window_seconds,
+    )
+    return Watch(
+        status=reconciler,
+        agents=agents,
+        wake_ups=PubsubPublisher(settings.wake_up_path),
+        clock=ledger.now,
+        wait=time.sleep,
+        cadence=cadence,
+        intervals=Intervals(cadence, custom_jobs.traffic, [graphql.traffic]),
+        tick=settings.status_budget_seconds,
     )

@@ -8,9 +8,9 @@ the launches that need an action.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from functions.status import alarms, measure, observe, pauses
+from functions.status import activity, alarms, measure, observe, pauses
 from functions.status.act import Actor
 from functions.status.announce import Announcer
 from functions.status.carry_out import Acting, Decided
@@ -54,6 +54,7 @@ class Status:
     logs: JobLogs | None = None  # None: reports contain no log excerpt
     events: EventTopic | None = None  # None: this deployment publishes no events
     agents: AgentBook | None = None  # None: no queue can be paused
+    young: timedelta = timedelta(minutes=10)  # a younger job is looked at more often
 
     def run(self, budget: Budget) -> Report:
         """Do one tick: observe, decide, act. Raises Retry, Denied without a list of the ledger."""
@@ -87,6 +88,7 @@ class Status:
         living = listing.living()
         doubled = alarms.report_doubled(living, entries, listing.job_of, report)
         self._act(decided, seen, doubled, budget, report)
+        activity.count(entries, seen, now, self.young, report)
         alarms.report_orphans(living, entries, listed.unreadable, now, report)
         return report
 

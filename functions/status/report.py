@@ -15,6 +15,11 @@ class Report:
 
     open_launches: int = 0
     jobs_listed: int = 0
+    ticks: int = 1  # of this call
+    pending: int = 0  # jobs at the last tick, as are the next two
+    stopping: int = 0
+    young: int = 0
+    freed: int = 0  # launches that are open no more
     done: Counter[str] = field(default_factory=Counter)  # per decision
     orphans: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -39,6 +44,17 @@ class Report:
             "problems": len(self.errors),
             "doubled": len(self.doubled),
         }
+
+    def followed_by(self, later: "Report") -> "Report":
+        """Return the report of the next tick, with everything that was done and failed before."""
+        later.ticks += self.ticks
+        later.freed += self.freed
+        later.done = self.done + later.done
+        later.closed = [*self.closed, *later.closed]
+        later.orphans = list(dict.fromkeys([*self.orphans, *later.orphans]))
+        later.doubled = list(dict.fromkeys([*self.doubled, *later.doubled]))
+        later.errors = list(dict.fromkeys([*self.errors, *later.errors]))
+        return later
 
     def failed(self, where: str, exc: Exception) -> None:
         """Note and log a failure; the next tick tries again."""

@@ -28,7 +28,10 @@ _REFUSALS = (*REFUSALS, google_errors.NotFound)
 
 
 class PubsubPublisher:
-    """Implements Publisher. `topic` is projects/P/topics/T; `timeout` (seconds) bounds a call."""
+    """Implements Publisher and WakeUps, each for its own topic: projects/P/topics/T.
+
+    `timeout` (seconds) bounds a call.
+    """
 
     def __init__(self, topic: str, timeout: float = TIMEOUT) -> None:
         self._topic = topic
@@ -42,10 +45,17 @@ class PubsubPublisher:
         Raises:
             Retry, Denied: at least one ticket has no answer, or was refused; others may be out.
         """
+        self._send(encode(Ticket(launch_key=key)) for key in keys)
+
+    def ring(self) -> None:
+        """Publish one wake-up; poll reads nothing of it."""
+        self._send([b"wake-up"])
+
+    def _send(self, messages: Iterable[bytes]) -> None:
         budget = Budget(self._timeout)
         try:
             client = self._client.get()
-            futures = [client.publish(self._topic, encode(Ticket(launch_key=key))) for key in keys]
+            futures = [client.publish(self._topic, message) for message in messages]
             for future in futures:
                 future.result(timeout=max(budget.left, 0))
         except TimeoutError as exc:

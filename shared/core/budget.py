@@ -6,6 +6,8 @@ be repeated, the invocation checks its own budget, not a lease or a wall clock.
 
 import time
 from collections.abc import Callable
+from copy import copy
+from typing import Self
 
 from shared.core.errors import OutOfTime
 
@@ -23,6 +25,12 @@ class Budget:
     def left(self) -> float:
         """Return the seconds that are left; negative after the end."""
         return self._ends - self._monotonic()
+
+    def part(self, seconds: float) -> Self:
+        """Return a budget that ends after these seconds, or with this one."""
+        part = copy(self)
+        part._ends = min(self._ends, self._monotonic() + seconds)  # noqa: SLF001 - a copy of its own
+        return part
 
     def require(self, action: str, seconds: float = 0.0) -> None:
         """Return if at least this many seconds are left.

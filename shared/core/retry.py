@@ -18,7 +18,7 @@ def retry_key(key: str, number: int) -> str:
     return launch_key(f"retry:{key}", str(number))
 
 
-def retry_of(old: Launch, number: int, now: datetime) -> Launch:
+def retry_of(old: Launch, number: int, by: str, now: datetime) -> Launch:
     """Return the first record of a launch that repeats an ended one, with a run of its own.
 
     It has no queue item: the old one is over. A place in its record tells that its run spec was
@@ -54,4 +54,5 @@ def retry_of(old: Launch, number: int, now: datetime) -> Launch:
         retries=entry.key,
     )
     launch = Launch(new, spec, source=old.source, idempotency_key=old.idempotency_key)
-    return launch.happened(EventType.QUEUED, now)
+    why = f"Retry of {entry.key} by {by}"
+    return launch.note(now, why).happened(EventType.QUEUED, now, reason=why)

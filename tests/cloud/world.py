@@ -87,6 +87,7 @@ class Cloud:
         self._server = Server(self.state, {service.name: service(self.state).answer for service in SERVICES})
         self.calls: list[Call] = self._server.calls
         self.unknown: list[str] = self._server.unknown
+        self.faults: list[Fault] = self._server.faults
         self._proxy = Proxy(lambda: self._address, lambda: ("127.0.0.1", self._grpc_port))
         self.refused = self._proxy.refused
         self._started = threading.Event()

@@ -21,7 +21,7 @@ from shared.adapters.gcs.index import MOST, entry_of, held_by_record, metadata_o
 from shared.core.entry import BOUNDS
 from shared.core.errors import Conflict
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State, Wish
-from shared.core.ports import AgentBook, Ledger
+from shared.core.ports import Ledger
 from shared.core.shortage import Shortage
 from tests.contract.gcs import fresh_bucket, limited_gcs
 from tests.contract.launches import NOW, a_launch, ended
@@ -42,7 +42,7 @@ def ledger(request: pytest.FixtureRequest, server: str) -> Ledger:
 
 
 @pytest.fixture(params=["memory", "gcs"])
-def book(request: pytest.FixtureRequest, server: str) -> AgentBook:
+def book(request: pytest.FixtureRequest, server: str) -> Any:
     """Return each implementation, empty."""
     return InMemoryAgentBook() if request.param == "memory" else GcsAgentBook(fresh_bucket(server), "vertex-launch")
 
@@ -274,7 +274,7 @@ def test_the_generated_entries_have_every_field() -> None:
     assert {field.name for field in fields(Entry)} - {"unknown"} == set(ENTRIES.wrapped_strategy.kwargs)  # type: ignore[attr-defined]
 
 
-def test_one_poll_holds_the_agents_lease(book: AgentBook) -> None:
+def test_one_poll_holds_the_agents_lease(book: Any) -> None:
     """Until it gives it back or its time is over; what it noted stays."""
     until = NOW + timedelta(seconds=75)
     note = book.take("a", NOW, until)

@@ -179,7 +179,7 @@ def registered(kind: str) -> None:
     if kind == "poll":
         poll.build_poll.__wrapped__(load(PollSettings)).run_queue.register("team", ["vertex"], {})
     else:
-        tracker = status.build_status.__wrapped__(load(StatusSettings)).tracker
+        tracker = status.build_status.__wrapped__(load(StatusSettings)).status.tracker
         for why in tracker.run_statuses([RunPath("team", "cats", "r1")]).failed.values():
             raise why
 

@@ -14,11 +14,14 @@ from typing import Any
 
 import click
 import pytest
+import requests
 import yaml
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 
 from deploy.cloud import waiting
 from deploy.cloud.deployment import Deployment
+from deploy.cloud.destroy import _monitoring
 from deploy.cloud.google import Google
 from deploy.cloud.monitoring.files import ALERTS, DASHBOARDS, HERE, METRICS, rendered, text
 from deploy.cloud.provision import monitoring
@@ -71,6 +74,7 @@ def cloud(provisioned: tuple[Cloud, dict[str, Any]]) -> Iterator[Cloud]:
     made.calls.clear()
     yield made
     made.enforce(lambda *_: True)
+    made.faults.clear()
 
 
 def here(cloud: Cloud, *kinds: str) -> dict[str, Any]:
@@ -167,6 +171,36 @@ BY_HAND: dict[str, tuple[str, Change, str]] = {
 }
 
 
+def of_a_former_version(metric: dict[str, Any]) -> None:
+    """Give a metric a label more."""
+    metric["metricDescriptor"]["labels"] = [*metric["metricDescriptor"].get("labels", ()), {"key": "author"}]
+    metric["labelExtractors"] = {**metric.get("labelExtractors", {}), "author": "EXTRACT(jsonPayload.author)"}
+
+
+FIXED: dict[str, Change] = {
+    "its type": lambda metric: metric["metricDescriptor"].update(valueType="INT64"),
+    "its labels": of_a_former_version,
+}
+
+
+@pytest.mark.parametrize("case", FIXED)
+def test_a_metric_that_google_cannot_change_is_created_again(cloud: Cloud, case: str) -> None:
+    """Google keeps the type of a metric, and its labels."""
+    before = shape(cloud)
+    FIXED[case](named(cloud, "launch-queued-seconds"))
+    assert reconcile() == ["metric launch-queued-seconds: is deleted", "metric launch-queued-seconds: is created"]
+    assert shape(cloud) == before
+    assert reconcile() == []
+
+
+def test_a_label_may_join(cloud: Cloud) -> None:
+    """Of a version that has one more."""
+    metric = named(cloud, "launch-closed")
+    metric["metricDescriptor"]["labels"] = metric["metricDescriptor"]["labels"][:1]
+    metric["labelExtractors"] = {"outcome": metric["labelExtractors"]["outcome"]}
+    assert reconcile() == ["metric launch-closed: changes metricDescriptor, labelExtractors"]
+
+
 @pytest.mark.parametrize("case", BY_HAND)
 def test_a_difference_is_undone(cloud: Cloud, case: str) -> None:
     """It names the difference, makes one change, and finds nothing the next time."""
@@ -256,30 +290,71 @@ def test_two_deployments_share_nothing(cloud: Cloud) -> None:
     assert here(cloud) == before
 
 
-@pytest.mark.parametrize("status", [403, 503])
-def test_refused_monitoring_stops_no_deployment(cloud: Cloud, status: int) -> None:
+def test_refused_monitoring_stops_no_deployment(cloud: Cloud) -> None:
     """It says what is skipped, and goes on; the next run completes it."""
     for full in [*here(cloud), *(full for full in cloud.resources if full.startswith("cloudscheduler."))]:
         del cloud.resources[full]
-    fault = cloud.fail("POST", REFUSED, status=status, times=1000)
+    fault = cloud.fail("POST", REFUSED, status=403, times=1000)
     refused = provision("--complete")
     fault.times = 0
     assert refused.exit_code == 0, refused.output
     assert "jobs/launch-poll: is created" in refused.output
     for kind in ("metrics", "alerts", "dashboards"):
         assert f"Skipped: {kind}: " in refused.output
-    if status == 403:
-        assert "run bootstrap again" in refused.output
+    assert "run bootstrap again" in refused.output
     assert "metric launch-ticks: is created" in provision("--complete").output
     assert provision("--complete").output == "Nothing to change.\n"
 
 
-def test_a_service_that_is_off_stops_no_deployment(cloud: Cloud) -> None:
-    """Not even the look is possible."""
+OFF = "Cloud Monitoring API has not been used in project p1 before or it is disabled. Enable it, then retry."
+
+
+def allow_none(cloud: Cloud, _: pytest.MonkeyPatch) -> None:
+    """Give the build no permission, as bootstrap of an earlier version."""
     cloud.enforce(lambda _, permission, __: not permission.startswith(("monitoring.", "logging.")))
-    refused = provision("--complete", "--notification-channels=1")
+
+
+def turn_off(cloud: Cloud, _: pytest.MonkeyPatch) -> None:
+    """Turn the APIs off; Google's words are those of an API that was turned on a moment ago."""
+    cloud.refuse("GET", f"{REFUSED}|/notificationChannels", 403, OFF, times=1000)
+
+
+def block(_: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a firewall block both hosts."""
+    request = AuthorizedSession.request
+
+    def blocked(self: AuthorizedSession, method: str, url: str, **others: Any) -> Any:
+        if url.startswith((monitoring.MONITORING, monitoring.LOGGING)):
+            raise requests.ConnectionError("connection refused")
+        return request(self, method, url, **others)
+
+    monkeypatch.setattr(AuthorizedSession, "request", blocked)
+
+
+@pytest.mark.parametrize(
+    ("refuse", "says"),
+    [
+        (allow_none, "run it once, then build"),
+        (turn_off, "`bootstrap` turns the API on"),
+        (block, "connection refused"),
+    ],
+)
+def test_monitoring_that_cannot_be_seen_stops_no_deployment(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, refuse: Callable[[Cloud, pytest.MonkeyPatch], None], says: str
+) -> None:
+    """It waits for one permission only, and briefly; `destroy` goes on, too."""
+    pauses: list[float] = []
+    monkeypatch.setattr(waiting, "sleep", lambda _, seconds: pauses.append(seconds))
+    with monkeypatch.context() as patched:
+        refuse(cloud, patched)
+        refused = provision("--complete", "--notification-channels=1")
+        kept: list[str] = []
+        assert list(_monitoring(DEPLOYMENT, kept)) == []
     assert refused.exit_code == 0, refused.output
     assert refused.output.count("Skipped: ") == 3
+    assert says in refused.output
+    assert sum(pauses) < 30
+    assert len(kept) == 3
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer lost"])
@@ -320,6 +395,7 @@ def test_alerts_wait_for_new_metrics(cloud: Cloud) -> None:
         ("1 3", "projects/p1/notificationChannels/3 does not exist"),
         ("me@example.com", "has 'me@example.com': write ids, or names such as projects/p1/notificationChannels/ID"),
         ("projects/p1/alertPolicies/1", "write ids, or names"),
+        ("projects/p2/notificationChannels/1", "belongs to another project. Alerts of p1 use channels of p1"),
     ],
 )
 def test_an_unknown_channel_is_an_error(cloud: Cloud, given: str, says: str) -> None:

@@ -94,12 +94,16 @@ WRITES = (
     ("PUT", "/topics/launch-dead-letters$"),
     ("PUT", "/topics/launch-events$"),
     ("PUT", "/subscriptions/launch-dead-letters$"),
+    ("PUT", "/topics/launch-wake-up$"),
+    ("PUT", "/subscriptions/launch-wake-up$"),
     ("PATCH", "/subscriptions/eventarc-[^/]*$"),
     ("POST", "/topics/launch-requests:setIamPolicy$"),
     ("POST", "/topics/launch-dead-letters:setIamPolicy$"),
     ("POST", "/topics/launch-events:setIamPolicy$"),
     ("POST", "/subscriptions/eventarc-[^/]*:setIamPolicy$"),
     ("POST", "/subscriptions/launch-dead-letters:setIamPolicy$"),
+    ("POST", "/topics/launch-wake-up:setIamPolicy$"),
+    ("POST", "/subscriptions/launch-wake-up:setIamPolicy$"),
     ("POST", "/jobs$"),
 )
 
@@ -134,6 +138,7 @@ def test_a_run_that_died_is_completed_by_the_next(cloud: Cloud, method: str, pat
     assert {name for name in made if not name.startswith("eventarc-")} == {
         "launch-requests",
         "launch-dead-letters",
+        "launch-wake-up",
         "launch-events",
         "launch-poll",
         "launch-status",
@@ -144,6 +149,19 @@ def test_a_run_that_died_is_completed_by_the_next(cloud: Cloud, method: str, pat
     assert sorted(publishers) == sorted(
         {f"serviceAccount:{DEPLOYMENT.account(a)}" for a in ("build", "poll", "status")}
     )
+
+
+def test_pub_sub_may_call_poll_as_the_scheduler_does(cloud: Cloud) -> None:
+    """Another account, audience or path would be refused at poll's door; repaired if somebody changes it."""
+    provision()
+    name = "pubsub.googleapis.com/projects/p1/subscriptions/launch-wake-up"
+    url = f"https://launch-poll-{DEPLOYMENT.number}.us-central1.run.app"
+    pushed = cloud.resources[name]["pushConfig"]
+    assert pushed["pushEndpoint"] == f"{url}/wake-up"
+    assert pushed["oidcToken"] == {"serviceAccountEmail": DEPLOYMENT.account("scheduler"), "audience": url}
+    cloud.resources[name]["pushConfig"] = {"pushEndpoint": "https://x.example.com"}
+    assert "launch-wake-up: push_config: " in provision().output
+    assert cloud.resources[name]["pushConfig"] == pushed
 
 
 def test_the_schedule_can_be_in_another_location(cloud: Cloud) -> None:

@@ -164,7 +164,7 @@ def test_provision_gives_missing_access_again(cloud: Cloud) -> None:
 def test_provision_follows_the_key(cloud: Cloud) -> None:
     """Set, changed, removed: the topics follow."""
     for key in (KEY, OTHER_KEY, ""):
-        assert provision("--complete", f"--kms-key={key}").output.count("encryption key: ") == 3
+        assert provision("--complete", f"--kms-key={key}").output.count("encryption key: ") == 4
         assert [cloud.resources[topic].get("kmsKeyName") or "" for topic in TOPICS] == [key] * 3
         assert provision("--complete", f"--kms-key={key}").output == "Nothing to change.\n"
 

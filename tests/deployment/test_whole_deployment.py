@@ -432,6 +432,8 @@ DONE = (
     LOOK,
     DESTROY,
     ENCRYPTION,
+    "Monitor a deployment",  # it runs doctor, which LOOK has run; so do the pages of the alerts
+    *(name for name in sections() if name.startswith("Alert: ")),
 )
 
 

@@ -25,13 +25,6 @@ LADDER = {
     ],
 }
 RUNS = "import wandb; wandb.init().finish()"
-GOES_ON = """
-import time, wandb
-run = wandb.init()
-if not run.resumed:
-    time.sleep(600)
-run.finish()
-"""
 
 
 def on_spot(script: str) -> dict[str, Any]:
@@ -73,18 +66,3 @@ def test_a_launch_without_machines_climbs_and_its_queue_waits(tmp_path: Path) ->
         assert {job.parent.rpartition("/")[2] for job in ended} == {"europe-west4"}
         folders = {job.message.job_spec.base_output_directory.output_uri_prefix for job in ended}
         assert all(folder.startswith("gs://local-staging-eu/") for folder in folders)
-
-
-def test_a_run_whose_machines_are_taken_away_goes_on(tmp_path: Path) -> None:
-    """W&B has not noticed: Vertex AI says so. The run goes on in another job."""
-    with closing(Runner(IMAGES, tmp_path / "jobs", pending_seconds=0.1)) as runner:
-        wandb, vertex = State(), VertexState(runner.start)
-        with stack(tmp_path, wandb_app(wandb), vertex_app(vertex)) as running:
-            item = wandb.push(ENTITY, QUEUE, on_spot(GOES_ON))
-            eventually(lambda: [run.state for run in wandb.runs.by_id.values()] == ["running"], "the run begins")
-            [job] = vertex.jobs()
-            vertex.preempt(job.name)
-            eventually(lambda: ledger(running, "closed/"), "the launch is closed", 90)
-        [run] = wandb.runs.by_id.values()
-        assert (run.state, len(vertex.jobs()), item.state) == ("finished", 2, "CLAIMED")
-        assert "Preempted; launched again (1 of 5 times)" in str(item.warning)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import requests
 
 from deploy.local.processes import HOST, NotStartedError
 from deploy.local.servers.vertex.app import create_app as vertex_app
-from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.vertex.state import Job, VertexState
 from deploy.local.servers.wandb.app import create_app as wandb_app
 from deploy.local.servers.wandb.state import State
 from deploy.local.serving import serving
 from deploy.local.stack import DEFAULT_CONFIG, ENTITY, LOCATION, PROJECT, QUEUE, TOPIC, Ports, Stack
-from shared.core.message import Request, encode
+from shared.core.message import Request, encode, launch_key
 from tests.waiting import eventually
 
 QUICK = {  # minutes of the cloud as seconds, so that what has to be waited for comes soon
@@ -43,9 +44,14 @@ SPEC = {"entity": ENTITY, "project": "cats", "docker": {"docker_image": "local/x
 class After:
     """Serve an application, and do something after it has done what a request asks for, before it is answered."""
 
-    def __init__(self, app: Any, wanted: Callable[[str, str, bytes], bool], action: Callable[[], None]) -> None:
-        self._app, self._wanted, self._action = app, wanted, action
-        self._once = threading.Lock()
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._wanted: Callable[[str, str, bytes], bool] | None = None
+        self._action: Callable[[], None] = lambda: None
+
+    def arm(self, wanted: Callable[[str, str, bytes], bool], action: Callable[[], None]) -> None:
+        """Act after the next request that is wanted, once."""
+        self._action, self._wanted = action, wanted
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass a request on; hold its answer back where it is the one."""
@@ -67,7 +73,8 @@ class After:
             held.append(message)
 
         await self._app(scope, again, hold)
-        if self._wanted(scope["method"], scope["path"], body) and self._once.acquire(blocking=False):
+        if self._wanted and self._wanted(scope["method"], scope["path"], body):
+            self._wanted = None  # no other request comes between: the server has one thread
             self._action()
         for message in held:
             await send(message)
@@ -110,94 +117,114 @@ def ledger(made: Stack, prefix: str) -> list[str]:
     return [found["name"] for found in listing.get("items", [])]
 
 
-def test_a_killed_submit_between_create_and_record_leaves_one_job(tmp_path: Path) -> None:
-    """The next claim finds the job by its labels; the launch ends as usual."""
-    wandb, vertex = State(), VertexState()
-    killed = threading.Event()
-    made: list[Stack] = []
+@dataclass
+class World:
+    """One stack for all tests of this module: starting it takes longer than a crash."""
 
-    def kill() -> None:
-        made[0].processes.kill("submit")
-        killed.set()
+    wandb: State
+    vertex: VertexState
+    at_wandb: After
+    at_vertex: After
+    running: Stack
+    request: Request  # published behind a message of garbage
 
-    app = After(vertex_app(vertex), lambda method, path, _: method == "POST" and path.endswith("customJobs"), kill)
-    with stack(tmp_path, wandb_app(wandb), app, gcs_options=()) as running:  # with GCS's own limit of writes
-        made.append(running)
-        item = wandb.push(ENTITY, QUEUE, SPEC)
-        eventually(killed.is_set, "submit is killed")
-        restart(running, "submit")
-        [job] = vertex.jobs()
-        eventually(lambda: '"launch.found"' in running.processes.tail("submit", 200), "the job is found by its labels")
-        vertex.force(job.name, "JOB_STATE_FAILED", "out of memory")
-        eventually(lambda: ledger(running, "closed/"), "the launch is closed")
-        assert len(vertex.jobs()) == 1
-        assert (item.state, "out of memory" in str(item.error)) == ("FAILED", True)
+    def jobs(self, key: str) -> list[Job]:
+        """Return the CustomJobs of a launch."""
+        return [job for job in self.vertex.jobs() if job.labels["launch_key"] == key]
 
+    def is_closed(self, key: str) -> bool:
+        """Tell whether a launch is closed."""
+        return f"closed/{key}" in ledger(self.running, "closed/")
 
-def test_a_killed_poll_between_ack_and_publish_leaves_one_job(tmp_path: Path) -> None:
-    """W&B has acked the item to us, nobody rang: status does."""
-    wandb, vertex = State(), VertexState()
-    killed = threading.Event()
-    made: list[Stack] = []
+    @contextmanager
+    def killed(self, at: After, name: str, wanted: Callable[[str, str, bytes], bool]) -> Iterator[None]:
+        """Kill a function after the next request that is wanted, and serve it again."""
+        killed = threading.Event()
 
-    def kill() -> None:
-        made[0].processes.kill("poll")
-        killed.set()
+        def kill() -> None:
+            self.running.processes.kill(name)
+            killed.set()
 
-    app = After(wandb_app(wandb), lambda _method, _path, body: b"ackRunQueueItem" in body, kill)
-    with stack(tmp_path, app, vertex_app(vertex)) as running:
-        made.append(running)
-        item = wandb.push(ENTITY, QUEUE, SPEC)
-        eventually(killed.is_set, "poll is killed")
-        restart(running, "poll")
-        jobs = eventually(vertex.jobs, "the job is created")
-        assert item.state == "CLAIMED"
-        vertex.force(jobs[0].name, "JOB_STATE_FAILED", "out of memory")
-        eventually(lambda: ledger(running, "closed/"), "the launch is closed")
-        assert len(vertex.jobs()) == 1
-        assert item.state == "FAILED"
+        at.arm(wanted, kill)
+        yield
+        eventually(killed.is_set, f"{name} is killed")
+        restart(self.running, name)
+
+    def end(self, key: str) -> None:
+        """Let the only job of a launch fail, and wait until the launch is closed."""
+        [job] = eventually(lambda: self.jobs(key), "the job is created")
+        self.vertex.force(job.name, "JOB_STATE_FAILED", "out of memory")
+        eventually(lambda: self.is_closed(key), "the launch is closed")
+        assert len(self.jobs(key)) == 1
 
 
-def test_a_killed_poll_before_its_ack_leaves_one_job(tmp_path: Path) -> None:
-    """The item's lease ends, and it comes again to the same launch."""
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Run it with GCS's own limit of writes; publish garbage, whose deliveries take a while, and a request."""
     wandb, vertex = State(lease_seconds=2), VertexState()
-    killed = threading.Event()
-    made: list[Stack] = []
+    at_wandb, at_vertex = After(wandb_app(wandb)), After(vertex_app(vertex))
+    with stack(tmp_path_factory.mktemp("crashes"), at_wandb, at_vertex, gcs_options=()) as running:
+        request = Request(source="ci", idempotency_key="1", run_spec={**SPEC, **DEFAULT_CONFIG})
+        client = running.publisher()
+        for content in (b"garbage \xff", encode(request)):
+            client.publish(client.topic_path(PROJECT, TOPIC), content).result(timeout=20)
+        made = World(wandb, vertex, at_wandb, at_vertex, running, request)
+        eventually(lambda: made.jobs(request.launch_key), "the request after the garbage is launched")
+        yield made
 
-    def kill() -> None:
-        made[0].processes.kill("poll")
-        killed.set()
+
+def test_a_killed_submit_between_create_and_record_leaves_one_job(world: World) -> None:
+    """The next claim finds the job by its labels; the launch ends as usual."""
+
+    def a_create(method: str, path: str, _: bytes) -> bool:
+        return method == "POST" and path.endswith("customJobs")
+
+    with world.killed(world.at_vertex, "submit", a_create):
+        item = world.wandb.push(ENTITY, QUEUE, SPEC)
+    key = launch_key("wandb", item.id)
+    eventually(lambda: '"launch.found"' in logged(world, "submit", key), "the job is found by its labels")
+    world.end(key)
+    assert (item.state, "out of memory" in str(item.error)) == ("FAILED", True)
+
+
+def test_a_killed_poll_between_ack_and_publish_leaves_one_job(world: World) -> None:
+    """W&B has acked the item to us, nobody rang: status does."""
+    with world.killed(world.at_wandb, "poll", lambda _method, _path, body: b"ackRunQueueItem" in body):
+        item = world.wandb.push(ENTITY, QUEUE, SPEC)
+    key = launch_key("wandb", item.id)
+    eventually(lambda: world.jobs(key), "the job is created")
+    assert item.state == "CLAIMED"
+    world.end(key)
+    assert item.state == "FAILED"
+
+
+def test_a_killed_poll_before_its_ack_leaves_one_job(world: World) -> None:
+    """The item's lease ends, and it comes again to the same launch."""
+    items: list[Any] = []
 
     def a_full_pop(_method: str, _path: str, body: bytes) -> bool:
-        return b"popFromRunQueue" in body and bool(made) and any(i.state == "LEASED" for i in items)
+        return b"popFromRunQueue" in body and any(item.state == "LEASED" for item in items)
 
-    items: list[Any] = []
-    with stack(tmp_path, After(wandb_app(wandb), a_full_pop, kill), vertex_app(vertex)) as running:
-        made.append(running)
-        items.append(wandb.push(ENTITY, QUEUE, SPEC))
-        eventually(killed.is_set, "poll is killed")
-        restart(running, "poll")
-        eventually(vertex.jobs, "the job is created")
-        assert items[0].state == "CLAIMED"
-        assert len(vertex.jobs()) == 1
+    with world.killed(world.at_wandb, "poll", a_full_pop):
+        items.append(world.wandb.push(ENTITY, QUEUE, SPEC))
+    key = launch_key("wandb", items[0].id)
+    eventually(lambda: world.jobs(key), "the job is created")
+    assert items[0].state == "CLAIMED"
+    world.end(key)
 
 
-def test_garbage_ends_in_the_dead_letters_and_the_next_message_is_served(tmp_path: Path) -> None:
+def test_garbage_ends_in_the_dead_letters_and_the_next_message_is_served(world: World) -> None:
     """A message that is no request is kept where an operator finds it."""
-    wandb, vertex = State(), VertexState()
-    with stack(tmp_path, wandb_app(wandb), vertex_app(vertex)) as running:
-        client = running.publisher()
-        topic = client.topic_path(PROJECT, TOPIC)
-        client.publish(topic, b"garbage \xff").result(timeout=20)
-        request = Request(source="ci", idempotency_key="1", run_spec={**SPEC, **DEFAULT_CONFIG})
-        client.publish(topic, encode(request)).result(timeout=20)
-        eventually(vertex.jobs, "the request after it is launched")
-        [dead] = eventually(lambda: dead_letters(running), "the garbage is a dead letter", 90)
-        assert (dead["kind"], dead["attempts"], dead["subscription"]) == (None, 5, "submit")
-        events = [
-            json.loads(line) for line in running.processes.tail("submit", 200).splitlines() if line.startswith("{")
-        ]
-        assert {e["problem"] for e in events if e["message"] == "submit.not_a_message"}
+    world.end(world.request.launch_key)
+    [dead] = eventually(lambda: dead_letters(world.running), "the garbage is a dead letter", 90)
+    assert (dead["kind"], dead["attempts"], dead["subscription"]) == (None, 5, "submit")
+    assert '"submit.not_a_message"' in world.running.processes.tail("submit", 1000)
+
+
+def logged(world: World, name: str, key: str) -> str:
+    """Return the lines of a function about a launch."""
+    lines = world.running.processes.tail(name, 1000).splitlines()
+    return "\n".join(line for line in lines if key in line)
 
 
 def dead_letters(running: Stack) -> list[dict[str, Any]]:

@@ -249,7 +249,11 @@ def test_an_empty_queue_and_a_missing_one(standin: str, tmp_path: Path) -> None:
         door.make_queue("templates", config, template_variables=variables)
         door.make_queue("page-default", PAGE_DEFAULT)
         queues = ("--queue", "templates", "--queue", "page-default", "--queue", "gone")
+        prices = {"date": "2026-11-01", "currency": "USD", "machines": {"n1-standard-8": {"hour": 0.4}}}
+        (tmp_path / "prices.yaml").write_text(json.dumps(prices))
         code, (good, bad, gone), messages = planned(door, tmp_path, *queues)
+        assert good["cost of an hour"] == "0.40 USD, prices of 2026-11-01"
+        assert "cost of an hour" not in bad
         (shown,) = good["CustomJob"]["worker_pool_specs"]
         assert (shown["machine_spec"]["machine_type"], shown["replica_count"]) == ("n1-standard-8", 1)
         assert good["checked"] == bad["checked"] == FOR_ANY_IMAGE

@@ -1,19 +1,26 @@
-"""A script that W&B's own SDK runs is preempted, on the embedded stack: it goes on as the same run, in another job."""
+"""Runs whose machines are taken away, on the embedded stack: each goes on as the same run, in another job."""
 
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.runner import Runner
-from deploy.local.servers.vertex.state import VertexState
+from deploy.local.servers.vertex.state import Job, VertexState
 from deploy.local.servers.wandb.app import create_app as wandb_app
+from deploy.local.servers.wandb.runs import Run
 from deploy.local.servers.wandb.state import State
 from deploy.local.stack import ENTITY, QUEUE
+from shared.core.message import launch_key
+from tests.e2e.test_capacity import on_spot
 from tests.e2e.test_crashes import SPEC, ledger, stack
 from tests.waiting import eventually
 
 IMAGES = Path("deploy/local/images").resolve()
-SCRIPT = """
+SDK_NOTICES = """
 import pathlib, sys, wandb
 run = wandb.init()
 if not run.resumed:
@@ -23,22 +30,66 @@ if not run.resumed:
 run.log({"went_on": 1})
 run.finish()
 """
+VERTEX_NOTICES = """
+import time, wandb
+run = wandb.init()
+if not run.resumed:
+    time.sleep(600)
+run.finish()
+"""
 
 
-def test_a_preempted_run_goes_on_in_another_job(tmp_path: Path) -> None:
-    """Two jobs of one launch and one run, which ends well; the item gets a warning and does not fail."""
-    with closing(Runner(IMAGES, tmp_path / "jobs", pending_seconds=0.1)) as runner:
+@dataclass
+class Ended:
+    """A launch that is closed: its item, its only run, and its jobs, oldest first."""
+
+    item: Any
+    run: Run
+    jobs: list[Job]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """Launch both on one stack, take the machines of the second away, and wait until both are closed."""
+    folder = tmp_path_factory.mktemp("preempted")
+    with closing(Runner(IMAGES, folder / "jobs", pending_seconds=0.1)) as runner:
         wandb, vertex = State(), VertexState(runner.start)
-        with stack(tmp_path, wandb_app(wandb), vertex_app(vertex)) as running:
-            overrides = {"entry_point": ["python", "-c", SCRIPT]}
-            item = wandb.push(
-                ENTITY, QUEUE, {**SPEC, "docker": {"docker_image": "local/noinit"}, "overrides": overrides}
-            )
-            eventually(lambda: ledger(running, "closed/"), "the launch is closed", 90)
-        first, second = vertex.jobs()[::-1]
-        assert (first.state, second.state) == ("JOB_STATE_FAILED", "JOB_STATE_SUCCEEDED")
-        assert first.labels["launch_key"] == second.labels["launch_key"]
-        assert (first.labels["launch_attempt"], second.labels["launch_attempt"]) == ("1", "2")
-        [run] = wandb.runs.by_id.values()
-        assert (run.state, run.name) == ("finished", first.labels["wandb-run-id"])
-        assert item.state == "CLAIMED"
+
+        def runs(key: str) -> list[Run]:
+            return [run for run in wandb.runs.by_id.values() if run.name == key[1:13]]
+
+        def jobs(key: str) -> list[Job]:
+            return [job for job in vertex.jobs()[::-1] if job.labels["launch_key"] == key]
+
+        with stack(folder, wandb_app(wandb), vertex_app(vertex)) as running:
+            overrides = {"entry_point": ["python", "-c", SDK_NOTICES]}
+            standard = {**SPEC, "docker": {"docker_image": "local/noinit"}, "overrides": overrides}
+            specs = {SDK_NOTICES: standard, VERTEX_NOTICES: on_spot(VERTEX_NOTICES)}
+            items = {script: wandb.push(ENTITY, QUEUE, spec) for script, spec in specs.items()}
+            keys = {script: launch_key("wandb", item.id) for script, item in items.items()}
+            taken = keys[VERTEX_NOTICES]
+            eventually(lambda: [run.state for run in runs(taken)] == ["running"], "the second run begins")
+            vertex.preempt(jobs(taken)[0].name)
+            eventually(lambda: len(ledger(running, "closed/")) == len(items), "both launches are closed", 90)
+    found = {}
+    for script, key in keys.items():
+        [run] = runs(key)
+        found[script] = Ended(items[script], run, jobs(key))
+    return found
+
+
+def test_a_preempted_run_goes_on_in_another_job(ended: dict[str, Ended]) -> None:
+    """Two jobs of one launch and one run, which ends well; the item gets a warning and does not fail."""
+    launch = ended[SDK_NOTICES]
+    first, second = launch.jobs
+    assert (first.state, second.state) == ("JOB_STATE_FAILED", "JOB_STATE_SUCCEEDED")
+    assert (first.labels["launch_attempt"], second.labels["launch_attempt"]) == ("1", "2")
+    assert (launch.run.state, launch.run.name) == ("finished", first.labels["wandb-run-id"])
+    assert launch.item.state == "CLAIMED"
+
+
+def test_a_run_whose_machines_are_taken_away_goes_on(ended: dict[str, Ended]) -> None:
+    """W&B has not noticed: Vertex AI says so."""
+    launch = ended[VERTEX_NOTICES]
+    assert (launch.run.state, len(launch.jobs), launch.item.state) == ("finished", 2, "CLAIMED")
+    assert "Preempted; launched again (1 of 5 times)" in str(launch.item.warning)

@@ -1,6 +1,7 @@
 """Start-up: every wait is bounded, and what did not come up is named in one line, with its log."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -24,21 +25,26 @@ def ports() -> Iterator[Ports]:
         yield made
 
 
-@pytest.mark.parametrize("silent", ["gcs", "pubsub", "wandb"])
-def test_a_server_that_never_answers_is_named(tmp_path: Path, ports: Ports, silent: str) -> None:
+def test_a_server_that_never_answers_is_named(tmp_path: Path, ports: Ports) -> None:
     """In one line; START_SECONDS bound the calls of start-up, too, whose own time limits are ten minutes."""
     order = ("gcs", "pubsub", "wandb")
-    before = order[: order.index(silent)]
-    free = Ports.free()
-    here = Ports(**{name: getattr(free if name in before else ports, name) for name in ports.by_name()})
-    others = frozenset({"gcs", "pubsub", "wandb", "vertex"} - set(before))
-    stack = Stack(tmp_path, here, emulator=False, without=others, functions=(), start_seconds=5, every=0)
-    with pytest.raises(NotStartedError) as failure, stack:
-        pass
-    message = str(failure.value)
-    assert message.startswith(f"{silent} does not answer (")
-    assert message.endswith(f"): see {tmp_path / f'{silent}.log'}")
-    assert "\n" not in message
+
+    def message(silent: str) -> str:
+        before = order[: order.index(silent)]
+        free = Ports.free()
+        here = Ports(**{name: getattr(free if name in before else ports, name) for name in ports.by_name()})
+        others = frozenset({"gcs", "pubsub", "wandb", "vertex"} - set(before))
+        folder = tmp_path / silent
+        stack = Stack(folder, here, emulator=False, without=others, functions=(), start_seconds=5, every=0)
+        with pytest.raises(NotStartedError) as failure, stack:
+            pass
+        return str(failure.value)
+
+    with ThreadPoolExecutor() as pool:  # they wait more than they compute
+        for silent, named in zip(order, pool.map(message, order), strict=True):
+            assert named.startswith(f"{silent} does not answer (")
+            assert named.endswith(f"): see {tmp_path / silent / f'{silent}.log'}")
+            assert "\n" not in named
 
 
 def test_an_error_while_enqueueing_ends_the_demo(tmp_path: Path, ports: Ports) -> None:

@@ -73,6 +73,7 @@ def outside(gcs: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
             "LAUNCH_QUEUES": "vertex",
             "LAUNCH_MAX_JOBS": "10",
             "INIT_GRACE_SECONDS": "0",
+            "LAUNCH_CADENCE": "never",  # a test calls, and goes on after one round
         }
         for variable, value in settings.items():
             monkeypatch.setenv(variable, value)

@@ -7,7 +7,8 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.__main__ import main
+from deploy.local.record import Record
+from deploy.local.run_folder import held
 from deploy.local.servers.vertex.refusals import job_error
 from shared.adapters.gcs import GcsLedger
 from shared.core.message import Ticket, encode
@@ -22,10 +25,12 @@ from tests.entrypoints.conftest import Outside
 from tests.entrypoints.test_functions import ITEM, REQUEST, eventarc
 
 RUN = "run12345"
+FOLDER = Path(".stack")
 KEPT = "projects/p/subscriptions/launch-dead-letters"
 SETTINGS = (
     "WANDB_BASE_URL", "WANDB_API_KEY", "VERTEX_ENDPOINT", "VERTEX_LOCATION", "GOOGLE_CLOUD_PROJECT", "LEDGER_BUCKET",
     "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_ENTITY", "LAUNCH_QUEUES", "LAUNCH_MAX_JOBS",
+    "LAUNCH_AGENT_NAME",
 )  # fmt: skip
 
 
@@ -72,17 +77,26 @@ class Night:
         self.outside.vertex.force(self.outside.vertex.jobs()[0].name, state, error)
 
     def why(self, *arguments: str) -> Result:
-        """Ask as a person does, in the folder of `make up`."""
-        environment = {name: os.environ[name] for name in SETTINGS} | {"LAUNCH_AGENT_NAME": "vertex-launch"}
-        record = {"pid": os.getpid(), "environment": environment}
-        Path(".stack").mkdir(exist_ok=True)
-        Path(".stack/stack.json").write_text(json.dumps(record), encoding="utf-8")
-        return CliRunner().invoke(main, ["why", *arguments], env={"GOOGLE_CLOUD_PROJECT": None}, catch_exceptions=False)
+        """Ask why."""
+        return self.command("why", *arguments)
+
+    def command(self, *arguments: str) -> Result:
+        """Run a command as a person does, in the folder of `make up`."""
+        environment = {name: os.environ[name] for name in SETTINGS}
+        record = dict.fromkeys((field.name for field in fields(Record)), "") | {
+            "folder": str(FOLDER.resolve()),
+            "project": "p",
+            "environment": environment,
+        }
+        with held(FOLDER):
+            (FOLDER / "stack.json").write_text(json.dumps(record), encoding="utf-8")
+            return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
 
 
 @pytest.fixture
 def night(outside: Outside) -> Night:
     """Begin."""
+    outside.monkeypatch.setenv("LAUNCH_AGENT_NAME", "vertex-launch")
     return Night(outside)
 
 
@@ -286,3 +300,94 @@ def test_three_in_the_morning(night: Night, make: Callable[[Night], str], exit_c
     assert result.exit_code == exit_code
     blocking = result.output.index("✗")
     assert re.search("^    (vertex-launch|tail|docs|https|Change)", result.output[blocking:], re.MULTILINE)
+
+
+def test_the_whole_deployment_is_asked_without_an_id(night: Night) -> None:
+    """What waits in each queue is counted; JSON has the same findings."""
+    night.poll()
+    night.push()
+    night.push()
+    result = night.why("--json")
+    found = json.loads(result.output)
+    checks = {each["check"]: each for each in found["checks"]}
+    assert checks["queue vertex"]["message"].startswith("2 items wait in queue vertex; the first is ")
+    assert checks["max_jobs"] == {
+        "check": "max_jobs",
+        "result": "ok",
+        "message": "0 of 10 slots are taken",
+        "fix": [],
+    }
+    assert found["cause"].startswith("Nothing stops launches. But these checks could not be made: dead letters")
+    assert result.exit_code == 4  # this fixture has no dead-letter subscription
+    assert not {"WANDB_API_KEY", os.environ["WANDB_API_KEY"]} & set(result.output.split())
+
+
+def test_an_id_that_names_nothing_or_too_much_says_so(night: Night) -> None:
+    """Where it searched; which launches it may mean; and which place could not be searched."""
+    night.launched(name="first")
+    night.launched(name="second")
+    several = night.why("k")
+    assert several.exit_code == 2
+    assert "Error: 'k' names 2 launches; use the key of one:" in several.output
+    assert re.search(r"^  k\w{26}  (queued|pending) .* second$", several.output, re.MULTILINE)
+    nothing = night.why("no-such-id")
+    assert nothing.exit_code == 4
+    assert "no-such-id names no launch. Searched: gs://" in nothing.output
+    assert "Not searched: dead letters: projects/p/subscriptions/launch-dead-letters does not exist" in nothing.output
+
+
+def test_an_unreadable_ledger_is_a_line(night: Night) -> None:
+    """The other places are still asked."""
+    item = night.push()
+    night.poll()
+    night.outside.monkeypatch.setenv("LEDGER_BUCKET", "no-such-bucket")
+    night.outside.monkeypatch.setenv("LAUNCH_ENTITY", "team")
+    result = night.why(item)
+    assert result.exit_code == 4
+    assert re.search(r"^\? limits: .*no-such-bucket", result.output, re.MULTILINE)
+
+
+def test_cost_counts_what_the_ledger_shows(night: Night, tmp_path: Path) -> None:
+    """Running jobs until now, ended ones to their end; money by the operator's table."""
+    night.launched(author="ann")
+    night.job("JOB_STATE_RUNNING")
+    [job] = night.outside.vertex.jobs()
+    job.start_time = datetime.now(UTC) - timedelta(hours=2)
+    night.status()
+    prices = {"date": "2026-11-01", "currency": "USD", "machines": {"n1-standard-4": {"hour": 0.5}}}
+    (tmp_path / "prices.yaml").write_text(json.dumps(prices), encoding="utf-8")  # in the current folder
+    text = night.command("cost").output.splitlines()
+    assert re.match(r"2\.0 machine-hours of 1 launches since .* UTC, 1\.00 USD, prices of 2026-11-01$", text[0])
+    assert re.search(r"^ *vertex +1 +2\.0 +1\.00$", "\n".join(text), re.MULTILINE)
+    found = json.loads(night.command("cost", "--json", "--since=1h", "--by=author").output)
+    assert found["author"] == [{"name": "ann", "launches": 1, "machine_hours": 1.0, "cost": 0.5, "unpriced_hours": 0.0}]
+    assert "queue" not in found
+
+
+def test_doctor_works_on_this_machine(night: Night) -> None:
+    """It checks what the stack has, counts the rest, asks Google nothing, and reports a refused key once."""
+    from google.cloud import pubsub_v1
+
+    dead = pubsub_v1.PublisherClient().create_topic(name="projects/p/topics/launch-dead-letters").name
+    pubsub_v1.SubscriberClient().create_subscription(name=KEPT, topic=dead)
+    night.outside.wandb.entity = "team"  # of the key's owner
+    night.poll()
+    good = night.command("doctor")
+    last = good.output.splitlines()[-1]
+    assert re.fullmatch(r"4 OK, \d\d checks not made on the local stack", last)
+    assert {line[2:].partition(":")[0] for line in good.output.splitlines() if line.startswith("✓")} == {
+        "key of this shell",
+        "queue vertex",
+        "dead letters",
+        "agent",
+    }
+    assert good.exit_code == 0
+    night.outside.wandb.api_keys = frozenset({"another-key-" * 4})
+    found = json.loads(night.command("doctor", "--json").output)
+    [fault] = [each for each in found["findings"] if each["result"] != "OK"]
+    assert (fault["check"], fault["result"], fault["same_cause"]) == (
+        "key of this shell",
+        "failed",
+        ["queue vertex", "agent"],
+    )
+    assert found["checks_not_made"] == 2

@@ -21,6 +21,7 @@ from shared.config.policy import AdmissionPolicy
 from shared.config.requests import RequestLimits
 from shared.config.settings import PollSettings, Settings, StatusSettings, SubmitSettings, load
 from shared.core.building import GitCredential
+from shared.core.cadence import Cadence, Mode
 from shared.core.launch import Backoff
 from shared.core.message import Queue
 from shared.runspec.prepare import Preparation
@@ -30,7 +31,7 @@ KEY = "k" * 40
 IN_THE_ENTRY = {"poll_budget_seconds", "submit_budget_seconds", "status_budget_seconds"}  # each call begins a budget
 IN_A_PROPERTY = {  # read by `building`, `context_store`, `reserved`, `request_limits`
     *("builder", "build_destination", "build_context_store", "contexts_bucket", "sources_bucket"),
-    *("entity", "queues", "requests"),
+    *("entity", "queues", "requests", "wake_up_topic"),
 }
 COMMON = {
     "WANDB_API_KEY": KEY,
@@ -91,6 +92,10 @@ POLL = {
     "POLL_LEASE_SECONDS": "1001",
     "OVERDUE_SECONDS": "1002",
     "POLL_WINDOW_SECONDS": "1003",
+    "LAUNCH_CADENCE": "always",
+    "LAUNCH_WARM_SECONDS": "1004",
+    "LAUNCH_ROUND_SECONDS": "1005",
+    "LAUNCH_SLOWEST_ROUND_SECONDS": "1006",
     "WANDB_BASE_URL": "https://wandb.example.com",
 }
 SUBMIT = {
@@ -129,6 +134,15 @@ STATUS = {
     "OVERDUE_SECONDS": "1006",
     "LISTING_LAG_SECONDS": "1007",
     "FIRST_RETRY_SECONDS": "1008",
+    "LAUNCH_CADENCE": "never",
+    "LAUNCH_WARM_SECONDS": "1009",
+    "LAUNCH_ROUND_SECONDS": "1010",
+    "LAUNCH_WATCH_SECONDS": "1011",
+    "LAUNCH_SLOWEST_ROUND_SECONDS": "1012",
+    "STATUS_WINDOW_SECONDS": "1013",
+    "LAUNCH_YOUNG_SECONDS": "1014",
+    "STATUS_BUDGET_SECONDS": "1015",
+    "LAUNCH_WAKE_UP_TOPIC": "ours-wake-up",
 }
 
 
@@ -143,10 +157,10 @@ def test_polls_limits_are_its_settings(given: Any) -> None:
         connections=10,
         lease=seconds(1001),
         overdue_after=seconds(1002),
-        window=seconds(1003),
         base_url="https://wandb.example.com",
         agent_config={"entity": "team", "queues": ["a", "b"], "max_jobs": 7},
     )
+    assert poll.cadence == Cadence(Mode.ALWAYS, warm=seconds(1004), fast=1005, slowest=1006, window=1003)
 
 
 def test_submits_timings_are_its_settings(given: Any) -> None:
@@ -194,7 +208,12 @@ def test_a_builder_that_cannot_build_reaches_submits_preparation(given: Any) -> 
 
 def test_status_timings_are_its_settings(given: Any) -> None:
     """Each by its own name; it always lists the deployment's region."""
-    status = build_status.__wrapped__(given(StatusSettings, **STATUS))
+    watch = build_status.__wrapped__(given(StatusSettings, **STATUS))
+    cadence = Cadence(Mode.NEVER, seconds(1009), fast=1010, watch=1011, slowest=1012, window=1013)
+    assert (watch.cadence, watch.tick) == (cadence, 1015)
+    assert vars(watch.wake_ups)["_topic"] == "projects/p/topics/ours-wake-up"
+    status = watch.status
+    assert status.young == seconds(1014)
     assert status.timings == StatusTimings(
         stopped_run_timeout=seconds(1001),
         start_timeout=seconds(1002),
@@ -208,7 +227,7 @@ def test_status_timings_are_its_settings(given: Any) -> None:
     )
     assert status.parents == ("projects/p/locations/r1",)
     assert status.logs
-    assert build_status.__wrapped__(given(StatusSettings, LAUNCH_LOG_EXCERPT="false")).logs is None
+    assert build_status.__wrapped__(given(StatusSettings, LAUNCH_LOG_EXCERPT="false")).status.logs is None
 
 
 @pytest.mark.parametrize(
@@ -279,7 +298,7 @@ def test_polls_adapters_are_those_of_its_settings(given: Any) -> None:
 def test_status_adapters_are_those_of_its_settings(given: Any) -> None:
     """It looks for the jobs of its own deployment."""
     variables = {**STATUS, **ADDRESS, "LAUNCH_EVENTS_TOPIC": "happened"}
-    status: Any = build_status.__wrapped__(given(StatusSettings, **variables))
+    status: Any = build_status.__wrapped__(given(StatusSettings, **variables)).status
     found = parts_of(status, "tracker", "ledger", "publisher", "custom_jobs", "events")
     wanted = {
         **under("tracker", GRAPHQL),
@@ -291,7 +310,8 @@ def test_status_adapters_are_those_of_its_settings(given: Any) -> None:
         "events.origin": "/projects/p/launch/ours",
     }
     assert {name: found.get(name) for name in wanted} == wanted
-    assert build_status.__wrapped__(given(StatusSettings, **{**variables, "LAUNCH_EVENTS_TOPIC": ""})).events is None
+    silent = build_status.__wrapped__(given(StatusSettings, **{**variables, "LAUNCH_EVENTS_TOPIC": ""}))
+    assert silent.status.events is None
     assert status.clock.__self__ is status.ledger
 
 

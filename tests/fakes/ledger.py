@@ -85,25 +85,33 @@ class InMemoryAgentBook:
 
     def __init__(self) -> None:
         self.note = AgentNote("")
+        self.reads = self.writes = 0
         self._lock = threading.Lock()
 
     def read(self) -> AgentNote | None:
         """Return the note."""
-        return self.note if self.note.generation else None
+        self.reads += 1
+        return self.note
+
+    def write(self, note: AgentNote) -> AgentNote:
+        """Write by compare-and-swap; raises Conflict."""
+        with self._lock:
+            self.writes += 1
+            if note.generation != self.note.generation:
+                raise Conflict("agents/vertex-launch.json")
+            self.note = replace(note, generation=note.generation + 1)
+            return self.note
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease; return None if another holder has it."""
-        with self._lock:
-            if self.note.lease_until and self.note.lease_until > now and self.note.holder != holder:
-                return None
-            self.note = replace(self.note, holder=holder, lease_until=until, generation=self.note.generation + 1)
-            return self.note
+        """Take the lease as an operator's command does."""
+        if self.note.leased(now, until, holder):
+            return None
+        return self.write(replace(self.note, holder=holder, lease_until=until))
 
     def give_back(self, note: AgentNote) -> None:
         """End the lease and keep the note."""
-        with self._lock:
-            if note.generation == self.note.generation:
-                self.note = replace(note, lease_until=None, generation=note.generation + 1)
+        with suppress(Conflict):
+            self.write(replace(note, lease_until=None))
 
 
 class InMemoryPaceBook:

@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from functions.poll.drain import Poll, Report
 from functions.status.decisions import StatusTimings
 from functions.submit import submit as submit
 from shared.core.budget import Budget
 from shared.core.building import Ensured, Recipe
+from shared.core.cadence import Cadence
 from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.jobsource import JobSource
 from shared.core.launch import Event, Launch, RunPath, State
@@ -464,6 +466,26 @@ class SeesNewestOnly(Vertex):
         yield from (job for job in jobs if job.attempt == newest[job.key])
 
 
+@dataclass(frozen=True, slots=True)
+class FastForever(Cadence):
+    """Poll and status take a deployment that was ever warm for warm."""
+
+    def is_warm(self, warm_until: datetime | None, now: datetime) -> bool:
+        """Look at no clock."""
+        return warm_until is not None
+
+
+class WaitsForWakeUps(Poll):
+    """A full poll leaves the calls of Cloud Scheduler to the wake-ups."""
+
+    def run(self, holder: str, budget: Budget, *, woken: bool = False) -> Report:
+        """Work if there is a wake-up, or a free slot."""
+        note = self.agents.read()
+        if note and note.full and not woken:
+            return Report(polled=False, why_not="status wakes poll")
+        return super().run(holder, budget, woken=woken)
+
+
 class TakesSilenceForTopic(Events):
     """Status takes a batch of events for published, whatever Pub/Sub answers."""
 
@@ -534,6 +556,15 @@ BUGS = {
         "more launches are open than max_jobs",
         "one at a time",
         Deployment(poll_lease=timedelta(seconds=45), budget=PollsForTwoMinutes),
+    ),
+    "a window that outlives its lease": Bug(
+        "more launches are open than max_jobs",
+        "a poll that goes on asking",
+        Deployment(poll_lease=timedelta(seconds=4)),
+    ),
+    "fast forever": Bug("fast without work", "work comes back", Deployment(cadence=FastForever()), faults=0),
+    "a lost wake-up that nothing replaces": Bug(
+        "the work never ends", "its wake-up is lost", Deployment(poll=WaitsForWakeUps), faults=0
     ),
     "no claim": Bug(_UNCLAIMED, "trains", _parts(submit=Parts(ledger=ClaimsNothing))),
     "no attempts": Bug(_TWO_OF_ATTEMPT, "preempted once", _parts(submit=Parts(ledger=CountsNoAttempts)), faults=0),

@@ -8,10 +8,12 @@ from typing import Any
 from functions.poll import drain
 from functions.status.decisions import StatusTimings
 from functions.status.reconcile import Status
+from functions.status.watch import Watch
 from functions.submit import submit as launch
 from shared.config.ladder import Ladder, Region
 from shared.config.requests import RequestLimits
 from shared.core.budget import Budget
+from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.message import Queue
 from shared.core.ports import Clock
 from shared.runspec.prepare import Preparation
@@ -37,7 +39,7 @@ TIMEOUTS = {  # of the functions, as cloudbuild.yaml deploys them
 }
 
 
-BUDGETS = {"poll": 40.0, "submit": 450.0, "status": 45.0}  # seconds, as in the settings
+BUDGETS = {"poll": 55.0, "submit": 450.0, "status": 75.0}  # seconds, as in the settings
 
 
 class StepBudget(Budget):
@@ -76,7 +78,8 @@ class Deployment:
 
     max_jobs: int = 1
     ladder: Ladder = field(default_factory=Ladder)
-    window: timedelta = timedelta(0)
+    cadence: Cadence = field(default_factory=lambda: Cadence(mode=Mode.NEVER))
+    poll: type[drain.Poll] = drain.Poll
     queues: tuple[Queue, ...] = (QUEUE,)
     poll_lease: timedelta = timedelta(seconds=150)
     submit_timings: launch.SubmitTimings = field(default_factory=launch.SubmitTimings)
@@ -87,7 +90,9 @@ class Deployment:
     own_clocks: bool = False  # they go by these, not by the bucket's
     parts: Mapping[str, Parts] = field(default_factory=dict)  # per verb, where they are not the right ones
 
-    def work(self, verb: str, cross: Cross, clock: Clock, name: str, delivery: Delivery | None) -> Callable[[], Any]:
+    def work(
+        self, verb: str, cross: Cross, clock: Clock, name: str, delivery: Delivery | None, woken: bool = False
+    ) -> Callable[[], Any]:
         """Return what one invocation of a verb does. One connection: so one of its threads works at a time."""
         parts = self.parts.get(verb, Parts())
         budget, own = self.budget(cross, clock, BUDGETS[verb]), self.clocks.get(verb, timedelta(0))
@@ -95,11 +100,10 @@ class Deployment:
         clock = (lambda: ledger.now() + own) if self.own_clocks else ledger.now
         wandb, vertex, topic = parts.wandb(cross), parts.vertex(cross), parts.topic(cross)
         if verb == "poll":
-            limits = drain.PollLimits(
-                self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease, window=self.window
-            )
-            poll = drain.Poll(wandb, ledger, parts.agents(cross), topic, clock, limits, _wait(cross))
-            return lambda: poll.run(name, budget)
+            limits = drain.PollLimits(self.queues, max_jobs=self.max_jobs, connections=1, lease=self.poll_lease)
+            agents, cadence = parts.agents(cross), self.cadence
+            poll = self.poll(wandb, ledger, agents, topic, clock, limits, _wait(cross), cadence, Intervals(cadence))
+            return lambda: poll.run(name, budget, woken=woken)
         if verb == "status":
             status = Status(
                 ledger=ledger,
@@ -114,7 +118,9 @@ class Deployment:
                 connections=1,
                 events=parts.events(cross),
             )
-            return lambda: status.run(budget)
+            cadence = self.cadence
+            watch = Watch(status, parts.agents(cross), topic, clock, _wait(cross), cadence, Intervals(cadence))
+            return lambda: watch.run(budget)
         scheduler = SchedulerDefaults("us-docker.pkg.dev/p/r/wandb:1", "e2-standard-4")
         preparation = Preparation(
             wandb,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.launch import Entry, Launch
-from tests.simulation.world import Delivery, Happening, Tick, World
+from tests.simulation.world import Delivery, Event, Happening, Tick, WakeUp, World
 
 _NAMES = tuple(field.name for field in fields(Entry))
 
@@ -23,7 +23,7 @@ def fingerprint(world: World) -> str:
     launches = {
         name: [ago(getattr(content.entry, field)) for field in _NAMES]
         if isinstance(content, Launch) and name.startswith("open/")
-        else ago(getattr(content, "lease_until", None))
+        else [ago(getattr(content, field, None)) for field in _of_the_note(content)]
         for name, (_, content) in sorted(world.bucket.objects.items())
     }
     items = [(i.id, i.state, ago(i.leased_until), i.acker, i.run_name, bool(i.error)) for i in world.wandb.everything()]
@@ -44,8 +44,16 @@ def fingerprint(world: World) -> str:
     return repr((launches, items, jobs, agenda, rest))
 
 
-def _event(event: Tick | Delivery | Happening) -> str:
+def _of_the_note(content: Any) -> tuple[str, ...]:
+    """Return what decides of an agent's note; without windows, only its lease does."""
+    warm = getattr(content, "warm_until", None) is not None
+    return ("lease_until", *(("warm_until", "full", "woken", "polled_at", "woken_at", "window_until") if warm else ()))
+
+
+def _event(event: Event) -> str:
     match event:
+        case WakeUp(times):
+            return f"wake-up {times}"
         case Tick(verb):
             return verb
         case Delivery():

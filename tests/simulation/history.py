@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.core.cadence import Cadence
 from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.faults import Fault, possible
 from tests.simulation.invariants import Violation
@@ -20,7 +21,7 @@ OUTSIDE = {
 }
 SOON = 80  # steps
 SWEEP = "sweep"
-WINDOW = timedelta(seconds=11)
+CADENCE = Cadence(window=11)
 
 
 class History:
@@ -28,7 +29,7 @@ class History:
 
     def __init__(self, deployment: Deployment, logged: list[Violation]) -> None:
         self.simulation = Simulation(
-            replace(deployment, max_jobs=MAX_JOBS, ladder=LADDER, queues=QUEUES, window=WINDOW), logged=logged
+            replace(deployment, max_jobs=MAX_JOBS, ladder=LADDER, queues=QUEUES, cadence=CADENCE), logged=logged
         )
         self.simulation.world.wandb.sweeps[SWEEP] = "RUNNING"
         self.simulation.begin()

@@ -185,6 +185,13 @@ def _needs_slot(world: World, entry: Entry) -> bool:
     return item is not None and not item.problem and item.state != "PENDING" and not judged
 
 
+def works(world: World) -> bool:
+    """Tell whether work goes on that keeps a deployment warm."""
+    pending = any(job.state in ("JOB_STATE_PENDING", "JOB_STATE_CANCELLING") for job in world.vertex.alive())
+    stopping = any(launch.entry.cancel_reason or launch.entry.stop_seen_at for launch in world.launches("open"))
+    return bool(pending or stopping)
+
+
 def left(world: World) -> str:
     """Say what is still under way in a world that does not come to rest."""
     items = [f"{item.id} {item.state}" for item in world.wandb.items.values()]

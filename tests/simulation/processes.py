@@ -44,6 +44,8 @@ class Process:
     def __init__(self, name: str, verb: str, begun: int, deadline: datetime, delivery: Delivery | None) -> None:
         self.name, self.verb, self.begun, self.deadline, self.delivery = name, verb, begun, deadline, delivery
         self.call: Call | None = None
+        self.woken = 0  # which delivery of a wake-up it answers
+        self.rounds = 0  # of a poll: how often it has counted the open launches
         self.dead = False
         self.timed_out = False  # its caller was answered 504 and has turned to others; the invocation goes on
         self.overslept = False  # it froze for longer than any lease

@@ -1,10 +1,11 @@
 """Small histories: what people, jobs and other agents do, while the functions do their work and things go wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 
 from shared.config.ladder import Ladder
+from shared.core.cadence import Cadence, Mode
 from tests.simulation.deployment import LADDER, Deployment
 from tests.simulation.faults import Fault
 from tests.simulation.invariants import Violation
@@ -20,15 +21,17 @@ class Scenario:
     begin: Callable[[World], None]
     max_jobs: int = 1
     ladder: Ladder = field(default_factory=Ladder)
-    window: timedelta = timedelta(0)  # within which a poll goes on asking
+    cadence: Cadence = field(default_factory=lambda: Cadence(mode=Mode.NEVER))
     outages: tuple[Outage, ...] = ()
     long: bool = False  # too long for a fault at each of its calls
     people: bool = False  # press stop, remove items and delete jobs, before any call
 
     def simulation(self, deployment: Deployment, logged: list[Violation]) -> Simulation:
         """Return a simulation that is about to begin."""
+        kind = type(deployment.cadence)  # a planted bug may have its own
+        cadence = kind(**{each.name: getattr(self.cadence, each.name) for each in fields(self.cadence)})
         simulation = Simulation(
-            replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder, window=self.window),
+            replace(deployment, max_jobs=self.max_jobs, ladder=self.ladder, cadence=cadence),
             outages=self.outages,
             logged=logged,
         )
@@ -59,6 +62,17 @@ def _two_schedulers(world: World) -> None:
 def _many(world: World) -> None:
     for name in "abcdef":
         world.enqueue(name, "trains")
+
+
+def _two_trains(world: World) -> None:
+    for name in "ab":
+        world.enqueue(name, "trains")
+
+
+def _work_comes_back(world: World) -> None:
+    """Let the second item come when the deployment has been cold for a while."""
+    world.enqueue("a", "trains")
+    _at(world, 45 * 60 + 3, "b arrives", lambda w: w.enqueue("b", "trains"))
 
 
 def _while_polled(world: World) -> None:
@@ -174,9 +188,11 @@ def _by_hand(world: World) -> None:
     _at(world, 240, "its record is deleted by hand, and it is published again", World.forget_request)
 
 
+ADAPTIVE = Cadence(window=12)
 LOST_CREATE = Outage("vertex", START, START + timedelta(seconds=30), Fault.LOST, only="vertex.create")
 SLOW_RENDERING = Outage("wandb", START, START + timedelta(minutes=30, seconds=5), Fault.FROZEN, only="wandb.key")
 NO_WARNINGS = Outage("wandb", START, START + timedelta(hours=2), Fault.REFUSED, only="wandb.warn")
+NO_WAKE_UPS = Outage("topic", START, START + timedelta(hours=2), only="topic.ring")
 
 SCENARIOS = {
     "trains": Scenario(_item("trains")),
@@ -205,7 +221,10 @@ SCENARIOS = {
     "request whose record is deleted": Scenario(_by_hand),
     "two items": Scenario(_two, max_jobs=2),
     "one at a time": Scenario(_two),
-    "a poll that goes on asking": Scenario(_while_polled, window=timedelta(seconds=12)),
+    "a poll that goes on asking": Scenario(_while_polled, cadence=Cadence(Mode.ALWAYS, window=12)),
+    "a slot is freed": Scenario(_two_trains, cadence=ADAPTIVE),
+    "its wake-up is lost": Scenario(_two_trains, cadence=ADAPTIVE, outages=(NO_WAKE_UPS,), long=True),
+    "work comes back": Scenario(_work_comes_back, cadence=ADAPTIVE, long=True),
     "six items": Scenario(_many, max_jobs=3),
     "stopped": Scenario(_stop),
     "stopped before it is launched": Scenario(_stop_early),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
+from shared.core.cadence import Mode
 from shared.core.errors import LaunchError
 from shared.core.launch import Launch, State
 from tests.simulation import invariants
@@ -26,10 +27,11 @@ from tests.simulation.invariants import Violation
 from tests.simulation.logs import DOUBLED, LOST_CLAIM, is_mistake
 from tests.simulation.processes import Call, Process
 from tests.simulation.shown import shown
-from tests.simulation.world import EVERY, START, Delivery, Event, Happening, Tick, World
+from tests.simulation.world import EVERY, START, Delivery, Event, Happening, Tick, WakeUp, World
 
 HELD_UP = (Fault.SLOW, Fault.TWIN, Fault.FROZEN, Fault.HOURS, Fault.DIES)  # the call is not sent yet
 ODD = (Fault.PARTLY, Fault.UNREADABLE)  # the answer itself shows the fault
+WARM = timedelta(minutes=20)  # within which poll and status stay for another round after the last work
 TICKS = 3  # within which an item is served: one may have begun before, and one waits for the item's lease
 DELIVERIES = 20  # of a message, before it is a dead letter
 PATIENCE = timedelta(hours=6)  # within which a world has to come to rest when no more faults come
@@ -124,6 +126,13 @@ class Simulation:
 
     def let_time_pass(self) -> None:
         """Let time pass until something happens: an event, a hold that ends, a function's timeout."""
+        works = invariants.works(self.world)
+        self._pass()
+        if works:
+            self.world.worked_at = self.world.now
+        self.check()
+
+    def _pass(self) -> None:
         timed = [(p.deadline, p.begun, p) for p in self.live if not p.timed_out] + [
             (p.wakes, p.begun, p) for p in self.live if p.wakes
         ]
@@ -136,7 +145,6 @@ class Simulation:
                 process.wakes = None
             else:
                 self._time_out(process)
-        self.check()
 
     def step(self) -> None:
         """Do what comes next when nothing goes wrong."""
@@ -198,6 +206,8 @@ class Simulation:
                 self._start(verb)
             case Delivery():
                 self._start("submit", event)
+            case WakeUp(times):
+                self._start("poll", woken=times)
             case Happening(what, happen):
                 happen(self.world)
                 self._tell("", what)
@@ -209,11 +219,12 @@ class Simulation:
         if process.delivery:
             self._deliver_again(process.delivery)
 
-    def _start(self, verb: str, delivery: Delivery | None = None) -> Process:
+    def _start(self, verb: str, delivery: Delivery | None = None, woken: int = 0) -> Process:
         self.begun += 1
         name = f"{verb}-{self.begun}"
         process = Process(name, verb, self.begun, self.world.now + TIMEOUTS[verb], delivery)
-        work = self.deployment.work(verb, process.cross, lambda: self.world.now, name, delivery)
+        process.woken = woken
+        work = self.deployment.work(verb, process.cross, lambda: self.world.now, name, delivery, bool(woken))
         self.live.append(process)
         process.begin(work)
         self._reap()
@@ -223,6 +234,8 @@ class Simulation:
         line = " ".join(f"{call.name} {call.about}".split()) + (f"  !! {fault}" if fault else "")
         if call.name == "vertex.create" and fault not in HELD_UP:
             self._see_claim(call)
+        if call.name == "wait" and not process.overslept:
+            self._see_work()
         match fault:
             case Fault.DIES:
                 process.die()
@@ -236,7 +249,7 @@ class Simulation:
                 self._tell(process.name, line)
             case Fault.TWIN:
                 self._tell(process.name, line)
-                process.held_for = self._start(process.verb, process.delivery)
+                process.held_for = self._start(process.verb, process.delivery, process.woken)
             case Fault.LATE:
                 self.world.plan(LATE, Happening(f"{call.name} {call.about} arrives", _landing(call)))
                 self._tell(process.name, line)
@@ -246,6 +259,12 @@ class Simulation:
                 process.answer(_raiser(error_of(fault, call)))
             case _:
                 self._reach(process, call, fault, line)
+
+    def _see_work(self) -> None:
+        """See that nobody stays for another round long after the last work."""
+        quiet = self.world.now - self.world.worked_at
+        if self.deployment.cadence.mode is Mode.ADAPTIVE and quiet > WARM:
+            self._violated(Violation("fast without work", f"for {quiet}"))
 
     def _see_claim(self, call: Call) -> None:
         """See that a create is sent only while its launch is claimed, and for long enough for the call."""
@@ -278,6 +297,8 @@ class Simulation:
             given: Callable[[], Any] = _raiser(exc)
         else:
             self._tell(process.name, line, answer)
+            if call.name == "ledger.delete" or "as ENDED" in call.about or (call.name == "wandb.pop" and answer):
+                self.world.worked_at = self.world.now
             given = lambda: answer  # noqa: E731
         self.world.vertex.lags = self.world.odd = False
         process.answer(_raiser(error_of(fault, call)) if fault is Fault.LOST else given)
@@ -290,6 +311,8 @@ class Simulation:
                 self._violated(Violation("a function raised an error", repr(process.error)))
             if process.timed_out:
                 continue  # nobody waits for its answer any more
+            if process.woken and (process.dead or process.error) and process.woken < DELIVERIES:
+                self.world.ring(timedelta(seconds=10), process.woken + 1)
             if process.delivery and (process.dead or process.error):
                 self._deliver_again(process.delivery)
             elif not process.dead:

@@ -48,6 +48,13 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeUp:
+    """Pub/Sub calls poll because status has rung, for the nth time."""
+
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """Something else that happens in its time; `what` tells it from others."""
 
@@ -55,7 +62,7 @@ class Happening:
     happen: Callable[["World"], object] = field(repr=False, compare=False)
 
 
-Event = Tick | Delivery | Happening
+Event = Tick | Delivery | WakeUp | Happening
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,6 +91,7 @@ class World:
     dead_letters: tuple[str, ...] = ()
     wrongs: tuple[str, ...] = ()  # jobs that were cancelled while they only waited for quota
     leaks: tuple[str, ...] = ()
+    worked_at: datetime = START  # when something last happened that keeps a deployment warm
     odd: bool = False  # the answer to the call under way shows a fault  # where a key was seen
     planned: int = 0
     announced: tuple[tuple[str, LaunchEvent], ...] = ()  # events with their ids, as the topic got them
@@ -105,6 +113,7 @@ class World:
             self.dead_letters,
             self.wrongs,
             self.leaks,
+            self.worked_at,
             False,
             self.planned,
             self.announced,
@@ -176,6 +185,10 @@ class World:
         """Take a ticket and deliver it."""
         self.search_for_keys("a ticket", key)
         self.plan(after, Delivery(Ticket(launch_key=key), key))
+
+    def ring(self, after: timedelta = timedelta(seconds=1), times: int = 1) -> None:
+        """Take a wake-up and deliver it."""
+        self.plan(after, WakeUp(times))
 
     def stop(self, item_id: str) -> None:
         """Press stop in W&B, where there is a run to press it on."""

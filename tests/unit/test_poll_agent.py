@@ -1,5 +1,7 @@
 """Poll's agent in W&B: known again, registered anew if W&B forgets it, stopped and started by its operator."""
 
+from typing import Any
+
 import pytest
 
 from shared.core.errors import Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
@@ -22,10 +24,10 @@ def scene() -> Scene:
     ids=["nothing", "W&B", "entity", "queues"],
 )
 def test_an_agent_belongs_to_a_wandb_an_entity_and_queues(
-    scene: Scene, changed: dict[str, object], registered: int
+    scene: Scene, changed: dict[str, Any], registered: int
 ) -> None:
     """Another of them means another agent; the same ones keep it, for any number of calls."""
-    usual: dict[str, object] = {"base_url": "https://one", "queues": (A, B)}
+    usual: dict[str, Any] = {"base_url": "https://one", "queues": (A, B)}
     for limits in (usual, usual, usual | changed, usual | changed):
         assert scene.poll(**limits).errors == []
     assert len(scene.wandb.agents) == registered

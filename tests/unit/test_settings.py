@@ -205,7 +205,7 @@ def test_a_file_without_a_key_is_named_with_all_other_mistakes(
         (
             "POLL_LEASE_SECONDS",
             "40",
-            "POLL_LEASE_SECONDS: is 40 seconds, but must be longer than POLL_BUDGET_SECONDS (40)",
+            "POLL_LEASE_SECONDS: is 40 seconds, but must be longer than POLL_BUDGET_SECONDS (55)",
         ),
         (
             "POLL_BUDGET_SECONDS",

@@ -21,6 +21,7 @@ from shared.core.entry import Entry, Wish
 from shared.core.errors import Capacity, Reject, Retry
 from shared.core.launch import Launch, State
 from shared.core.message import Queue
+from shared.core.pause import Pause
 from shared.core.ports import AgentNote, Job
 from shared.core.shortage import Shortage
 from tests.fakes import FakeClock
@@ -180,6 +181,18 @@ CASES: dict[str, tuple[Facts, int, str, str]] = {
         1,
         "Poll's last call, 0s ago, popped nothing: W&B is down.",
         "gcloud logging read",
+    ),
+    "paused by a person": (
+        replace(ITEM, note=replace(NOTE, paused=(Pause("vertex", "ana", NOW),))),
+        1,
+        "Queue vertex is paused by ana since 2026-01-01 00:00 UTC.",
+        "vertex-launch resume --queue vertex --project=my-project",
+    ),
+    "all paused": (
+        replace(waits(), note=replace(NOTE, paused=(Pause("", "ana", NOW),))),
+        1,
+        "All queues are paused by ana since",
+        "vertex-launch resume --project=my-project",
     ),
     "missing queue": (
         replace(GOOD, note=replace(NOTE, missing=("gpu",))),
@@ -353,7 +366,7 @@ def test_hostile_names_reach_the_terminal_as_text() -> None:
     facts = replace(ITEM, open=[taking(key="k1", name=name), taking(key="k2")])
     with redirect_stdout(io.StringIO()) as printed:
         _print(reasons(facts))
-    assert "k1 (·[2J·fake·line" in printed.getvalue()
+    assert "k1 (·[2J fake line" in printed.getvalue()
     assert "\x1b" not in printed.getvalue()
     assert "a1B2a1B2" not in printed.getvalue()
     assert isinstance(reasons(facts), Answer)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import click
+import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 from google.cloud.resourcemanager_v3 import ProjectsClient
@@ -18,6 +19,11 @@ from deploy.cloud.provision import channels, monitoring, schedule, topics
 from deploy.cloud.provision.ledger import LedgerRule
 from deploy.cloud.provision.parts import NotYet, Part
 from deploy.cloud.waiting import DENIED, LAG, SECONDS, Passing, Patience, passing
+
+UNSEEN = (google_errors.GoogleAPICallError, requests.RequestException)
+BOOTSTRAP_OF_MONITORING = (
+    "`bootstrap` turns the API on and gives the build its permissions: run it once, then build"
+)
 
 
 @click.command()
@@ -73,8 +79,7 @@ def provision(deployment: Deployment, channel_names: str, plan: bool, complete: 
         if not waiting:  # else no function exists that the schedule could call
             reconcile(schedule.parts(deployment), patience=patience)
         metrics, *users = monitoring.parts(deployment, google, notified)
-        for collection in (metrics,) if waiting else (metrics, *users):
-            _unless_refused(collection, reconcile, console)
+        _unless_refused([metrics] if waiting else [metrics, *users], reconcile, console)
     except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as exc:
         raise click.ClickException(str(exc)) from exc
     if changed:
@@ -100,6 +105,7 @@ def _reconcile(
     console: Console,
     *,
     plan: bool,
+    classify: Callable[[Exception], Passing | None] | None = None,
 ) -> list[str]:
     """Print the differences, note them in `changed`, and end them unless `plan`.
 
@@ -117,21 +123,43 @@ def _reconcile(
                 console.print(f"  {change.resource}: {change.difference}")
 
         try:
-            patience.keep(reconcile, passing_of, type(part).__name__)
+            patience.keep(reconcile, classify or passing_of, type(part).__name__)
         except NotYet as exc:
             waiting.append(str(exc))
     return list(dict.fromkeys(waiting))
 
 
 def _unless_refused(
-    collection: monitoring.Collection, reconcile: Callable[..., object], console: Console
+    collections: Iterable[monitoring.Collection], reconcile: Callable[..., object], console: Console
 ) -> None:
-    """Reconcile one kind of monitoring; an error is printed, because launches work without it."""
-    try:
-        reconcile([collection], patience=Patience(denied=SOON))
-    except (google_errors.GoogleAPICallError, click.ClickException) as exc:
-        message = exc.message if isinstance(exc, click.ClickException) else words(exc)
-        console.print(f"Skipped: {collection.kind.title}s: {message}")
+    """Reconcile each kind of monitoring; an error is printed, because launches work without it."""
+    patience = Patience(denied=SOON)
+    for collection in collections:
+        try:
+            reconcile([collection], patience=patience, classify=_passing_of_monitoring)
+        except (*UNSEEN, click.ClickException) as exc:
+            console.print(f"Skipped: {collection.kind.title}s: {_reason(exc)}")
+            patience = replace(patience, denied=0)  # one wait for a permission is enough
+
+
+def _reason(exc: Exception) -> str:
+    match exc:
+        case click.ClickException():
+            return exc.message
+        case google_errors.Forbidden():
+            return f"{words(exc)}. {BOOTSTRAP_OF_MONITORING}"
+        case google_errors.GoogleAPICallError():
+            return words(exc)
+    return str(exc)
+
+
+def _passing_of_monitoring(error: Exception) -> Passing | None:
+    """Classify as `passing_of`, but do not wait long for an API that may stay off."""
+    cause = error.__cause__ if isinstance(error, click.ClickException) else error
+    found = passing_of(error)
+    if found and isinstance(cause, google_errors.Forbidden):
+        return replace(found, kind=DENIED)
+    return found
 
 
 def passing_of(error: Exception) -> Passing | None:

@@ -1,4 +1,4 @@
-"""The launch topic, the dead-letter topic with its subscription, and the topic of events."""
+"""The topics: launches, dead letters, events and wake-ups; and the dead letters' subscription."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +15,7 @@ from deploy.cloud.marks import LABEL, require_ours
 from deploy.cloud.provision.parts import CREATED, DELETED, Change, Part
 from deploy.cloud.provision.policies import IamPolicy
 from deploy.cloud.provision.trigger import Trigger, differences
+from deploy.cloud.provision.wake_up import WakeUps
 
 KEEP_DEAD_LETTERS = 31 * 24 * 3600  # seconds, Pub/Sub's maximum
 
@@ -27,10 +28,12 @@ def parts(deployment: Deployment) -> list[Part]:
         TopicPart(deployment, deployment.dead_letters, publisher),
         TopicPart(deployment, deployment.events, publisher),
         DeadLetters(deployment, subscriber),
+        TopicPart(deployment, deployment.wake_up, publisher),
+        WakeUps(deployment, subscriber),
         Trigger(deployment, publisher, subscriber),
     ]
-    clients = {"topic": publisher, "dead_letters": publisher, "events": publisher}
-    clients |= {"trigger": subscriber, "kept_letters": subscriber}
+    clients = dict.fromkeys(("topic", "dead_letters", "events", "wake_up"), publisher)
+    clients |= dict.fromkeys(("trigger", "kept_letters", "wake_up_calls"), subscriber)
     policies = [
         IamPolicy(deployment, binding, clients[binding.kind], publisher)
         for binding in bindings(deployment)

@@ -5,21 +5,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from deploy.cloud.deployment import Deployment, deployment_options
+from deploy.cloud.names import Names
 from deploy.operate.dead_letters.dead_letter import DeadLetter
 from deploy.operate.dead_letters.launch_state import Launches
 from deploy.operate.dead_letters.queue import MAX_DEAD_LETTERS, DeadLetterQueue
-
-COLUMNS = {"message id": 17, "published": 19, "tried": 0, "description": 28}  # a key stays whole
+from deploy.operate.fleet.target import Target, target_options
+from deploy.operate.terminal import Terminal
 
 
 @click.command("dead-letters")
-@deployment_options
+@target_options
 @click.option("--replay", is_flag=True, help="Publish dead letters again: all, or those you name.")
 @click.option("--drop", is_flag=True, help="Delete the dead letters that you name, after asking.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -31,19 +27,15 @@ COLUMNS = {"message id": 17, "published": 19, "tried": 0, "description": 28}  # 
     type=click.FloatRange(0.5),
     help="Seconds to wait for more messages.",
 )
-@click.option(
-    "--ledger", envvar="LEDGER_BUCKET", help="The ledger's bucket.  [default: PROJECT-NAME-ledger]"
-)
 @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
 def dead_letters(
-    deployment: Deployment,
+    target: Target,
     message_ids: tuple[str, ...],
     replay: bool,
     drop: bool,
     yes: bool,
     as_json: bool,
     wait: float,
-    ledger: str | None,
 ) -> None:
     """List the messages that submit could not accept, and publish them again.
 
@@ -63,13 +55,8 @@ def dead_letters(
 
     \b
     Examples:
-      vertex-launch dead-letters --project=my-project --region=us-central1
-      vertex-launch dead-letters --replay --project=my-project --region=us-central1
-    For the stack of `make up`:
-      export PUBSUB_EMULATOR_HOST=127.0.0.1:7002
-      export STORAGE_EMULATOR_HOST=http://127.0.0.1:7004
-      vertex-launch dead-letters --project=local-project --region=us-central1 \\
-        --ledger=launch-ledger
+      vertex-launch dead-letters --project=my-project
+      vertex-launch dead-letters --replay --project=my-project
 
     Exit codes: 1 if a message that you named does not exist or stays, or if a permission or a
     resource is missing; 4 if Pub/Sub or the ledger does not answer.
@@ -83,14 +70,13 @@ def dead_letters(
         raise click.UsageError("--drop needs the MESSAGE_ID of each dead letter to delete")
     if drop and not yes:
         click.confirm(f"Delete {_count(len(named))} for good?", abort=True)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    with DeadLetterQueue(deployment, wait) as queue:
+    with DeadLetterQueue(Names(target.project, target.region, target.name), wait) as queue:
         if replay:
-            settled = _replay(queue, Launches(ledger or deployment.ledger_bucket), named, console)
+            settled = _replay(queue, Launches(target.bucket_name), named)
         elif drop:
-            settled = _drop(queue, named, console)
+            settled = _drop(queue, named)
         else:
-            settled = _list(queue, named, console, as_json=as_json)
+            settled = _list(queue, named, as_json=as_json)
     if not queue.complete:
         click.echo(f"Stopped after {MAX_DEAD_LETTERS} messages; there may be more.", err=True)
     if left := [one for one in dict.fromkeys(message_ids) if one not in settled]:
@@ -108,9 +94,7 @@ def _selected(queue: DeadLetterQueue, named: frozenset[str]) -> Iterator[list[De
             return
 
 
-def _replay(
-    queue: DeadLetterQueue, launches: Launches, named: frozenset[str], console: Console
-) -> set[str]:
+def _replay(queue: DeadLetterQueue, launches: Launches, named: frozenset[str]) -> set[str]:
     """Publish messages again, and delete their dead letters; return the ids of those."""
     replayed: set[str] = set()
     stay = 0
@@ -125,54 +109,52 @@ def _replay(
                     obstacle = f"{launch.text}. Drop it" if launch.done else ""
                 if obstacle:
                     stay += 1
-                    console.print(f"  {letter.id} stays, {letter.description}: {obstacle}.")
+                    click.echo(f"  {letter.id} stays, {letter.description}: {obstacle}.")
                 else:
                     queue.publish(letter)
                     published.append(letter)
-                    console.print(f"  {letter.id} is published again, {letter.description}{state}")
+                    click.echo(f"  {letter.id} is published again, {letter.description}{state}")
         finally:
             queue.acknowledge(published)
         replayed |= {letter.id for letter in published}
-    console.print(f"{_count(len(replayed))} replayed" + (f", {stay} left." if stay else "."))
+    click.echo(f"{_count(len(replayed))} replayed" + (f", {stay} left." if stay else "."))
     return replayed
 
 
-def _drop(queue: DeadLetterQueue, named: frozenset[str], console: Console) -> set[str]:
+def _drop(queue: DeadLetterQueue, named: frozenset[str]) -> set[str]:
     """Delete dead letters for good; return their ids."""
     dropped: set[str] = set()
     for page in _selected(queue, named):
         queue.acknowledge(page)
         for letter in page:
-            console.print(f"  {letter.id} is dropped, {letter.description}")
+            click.echo(f"  {letter.id} is dropped, {letter.description}")
         dropped |= {letter.id for letter in page}
-    console.print(f"{_count(len(dropped))} dropped.")
+    click.echo(f"{_count(len(dropped))} dropped.")
     return dropped
 
 
-def _list(
-    queue: DeadLetterQueue, named: frozenset[str], console: Console, *, as_json: bool
-) -> set[str]:
+def _list(queue: DeadLetterQueue, named: frozenset[str], *, as_json: bool) -> set[str]:
     """Print dead letters, without their contents; return their ids."""
     found = [replace(letter, content=b"") for page in _selected(queue, named) for letter in page]
     if as_json:
         click.echo(json.dumps([letter.document() for letter in found], indent=2))
     else:
-        if found:
-            console.print(_table(found), soft_wrap=False)
-        console.print(f"{_count(len(found))}." if found else "No dead letters.")
+        terminal = Terminal.here()
+        for letter in sorted(found, key=lambda one: one.published):
+            _show(terminal, letter)
+        click.echo(f"{_count(len(found))}." if found else "No dead letters.")
     return {letter.id for letter in found}
 
 
-def _table(found: list[DeadLetter]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, width in COLUMNS.items():
-        table.add_column(name, overflow="fold", min_width=width)
-    for letter in sorted(found, key=lambda one: one.published):
-        tried = f"{letter.attempts or '?'} times by {letter.subscription or '?'}"
-        published = f"{letter.published:%Y-%m-%d %H:%M:%S}"
-        row = (letter.id, published, tried, letter.description)
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+def _show(terminal: Terminal, letter: DeadLetter) -> None:
+    """Print a dead letter: its id, its time and its attempts, and below it what it is."""
+    tried = f"{letter.attempts or '?'} times by {letter.subscription or '?'}"
+    head = f"{letter.id}  {letter.published:%Y-%m-%d %H:%M:%S}  {tried}"
+    if not terminal.live:
+        click.echo(f"{head}  {letter.description}")
+        return
+    lines = (*terminal.folded(head, 2, first=0), *terminal.folded(letter.description, 2))
+    click.echo("\n".join(lines))
 
 
 def _count(number: int) -> str:

@@ -1,32 +1,28 @@
 """The dead-letter subscription, and the launch topic, through Google's clients."""
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import click
-import grpc
 import requests
 from google.api_core import exceptions as google_errors
-from google.auth import exceptions as auth_errors
-from google.pubsub_v1 import PublisherClient, SubscriberClient
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import ReceivedMessage
 
-from deploy.cloud import gcloud
-from deploy.cloud.deployment import Deployment
-from deploy.cloud.google import words
-from deploy.exit_codes import CouldNotSee
+from deploy.cloud.names import Names
 from deploy.operate.dead_letters.dead_letter import DeadLetter, read_dead_letter
+from deploy.operate.messaging import (
+    PUBLISHER,
+    SUBSCRIBER,
+    TIMEOUT,
+    explaining,
+    publisher,
+    subscriber,
+)
 
 PAGE = 100  # dead letters of one pull
 MAX_DEAD_LETTERS = 1000  # of one command
-TIMEOUT = 20  # seconds, of every call but a pull
-SUBSCRIBER, PUBLISHER = "roles/pubsub.subscriber", "roles/pubsub.publisher"
-LOGIN = "gcloud auth application-default login"
 
 
 class DeadLetterQueue:
@@ -36,11 +32,11 @@ class DeadLetterQueue:
     that were not acknowledged.
     """
 
-    def __init__(self, deployment: Deployment, wait: float) -> None:
-        self._deployment = deployment
-        project = f"projects/{deployment.project}"
-        self._subscription = f"{project}/subscriptions/{deployment.dead_letters}"
-        self._topic = f"{project}/topics/{deployment.topic}"
+    def __init__(self, names: Names, wait: float) -> None:
+        self._names = names
+        project = f"projects/{names.project}"
+        self._subscription = f"{project}/subscriptions/{names.dead_letters}"
+        self._topic = f"{project}/topics/{names.topic}"
         self._wait = wait
         self._held: dict[str, str] = {}  # message id: ack id
         self._seen: set[str] = set()
@@ -48,7 +44,7 @@ class DeadLetterQueue:
 
     def __enter__(self) -> Self:
         with self._explaining(SUBSCRIBER, self._subscription):
-            self._publisher, self._subscriber = _clients()
+            self._publisher, self._subscriber = publisher(), subscriber()
         return self
 
     def __exit__(
@@ -109,56 +105,5 @@ class DeadLetterQueue:
                 return []  # Pub/Sub answers an empty subscription late
         return list(answer.received_messages)
 
-    @contextmanager
-    def _explaining(self, role: str, resource: str) -> Iterator[None]:
-        """Turn Google's errors into messages with a fix; the call needs `role` on `resource`."""
-        try:
-            yield
-        except google_errors.NotFound as exc:
-            raise click.ClickException(
-                f"{resource} does not exist. Create it with:\n{self._provision()}"
-            ) from exc
-        except google_errors.Forbidden as exc:
-            raise click.ClickException(
-                f"you lack {role} on {resource}: {words(exc)}. An owner of "
-                f"{self._deployment.project} grants it with:\n{self._grant(role, resource)}"
-            ) from exc
-        except (requests.RequestException, auth_errors.TransportError) as exc:
-            raise CouldNotSee(
-                f"{resource}: Pub/Sub cannot be reached: {type(exc).__name__}"
-            ) from exc
-        except (google_errors.Unauthorized, auth_errors.GoogleAuthError) as exc:
-            first_line = str(exc).splitlines()[0]
-            raise click.ClickException(
-                f"Google does not accept your credentials: {first_line}\n{LOGIN}"
-            ) from exc
-        except (google_errors.ServerError, google_errors.TooManyRequests) as exc:
-            raise CouldNotSee(f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}") from exc
-        except google_errors.GoogleAPICallError as exc:
-            raise click.ClickException(
-                f"{resource}: Pub/Sub answers {exc.code}: {words(exc)}"
-            ) from exc
-
-    def _provision(self) -> str:
-        deployment = self._deployment
-        return (
-            f"vertex-launch provision --project={deployment.project} "
-            f"--region={deployment.region} --name={deployment.name}"
-        )
-
-    def _grant(self, role: str, resource: str) -> str:
-        kind, _, name = resource.rpartition("/")
-        collection = kind.rpartition("/")[2]
-        project = f"--project={self._deployment.project}"
-        bind = ("pubsub", collection, "add-iam-policy-binding", name, project)
-        return gcloud.shown((*bind, f"--role={role}", "--member=user:YOU"))
-
-
-def _clients() -> tuple[Any, Any]:
-    """Return Google's clients; PUBSUB_EMULATOR_HOST connects them with an emulator."""
-    host = os.environ.get("PUBSUB_EMULATOR_HOST")
-    if not host:
-        return PublisherClient(transport="rest"), SubscriberClient(transport="rest")
-    channel = grpc.insecure_channel(host, options=[("grpc.max_receive_message_length", -1)])
-    publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
-    return publisher, SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+    def _explaining(self, role: str, resource: str) -> AbstractContextManager[None]:
+        return explaining(role, resource, self._names.region, self._names.name)

@@ -82,12 +82,24 @@ def find_one(target: Target, text: str) -> Entry:
     """
     if KEY.fullmatch(text.strip()):  # two reads instead of a listing
         return _by_key(target, text.strip())
+    return _only(target, Fleet.read(target, closed=True), text)
+
+
+def find_each(target: Target, texts: Sequence[str]) -> list[Entry]:
+    """Return the launches that IDs name, each launch once, from one listing; raises as find_one."""
+    if len(texts) == 1:
+        return [find_one(target, texts[0])]
     fleet = Fleet.read(target, closed=True)
+    found = [_only(target, fleet, text) for text in texts]
+    return list({entry.key: entry for entry in found}.values())
+
+
+def _only(target: Target, fleet: Fleet, text: str) -> Entry:
     found = fleet.find(text)
     if len(found) == 1:
         return found[0]
     if found:
-        raise click.UsageError(_ambiguous(text, found, fleet.now))
+        raise click.UsageError(ambiguous(text, found, fleet.now))
     if unreadable := fleet.unreadable_of(text):
         lines = [f"{key}: {plain(why)}" for key, why in unreadable.items()]
         raise click.ClickException("its record cannot be read:\n" + "\n".join(lines[:SHOWN]))
@@ -112,7 +124,8 @@ def _by_key(target: Target, key: str) -> Entry:
     )
 
 
-def _ambiguous(text: str, found: Sequence[Entry], now: datetime) -> str:
+def ambiguous(text: str, found: Sequence[Entry], now: datetime) -> str:
+    """Return the message about an ID that names several launches: it lists them."""
     lines = [
         f"  {entry.key}  {state_of(entry, now):<10}  {entry.opened_at:%Y-%m-%d %H:%M}  "
         f"{plain(entry.name or entry.run.run_id)}"

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from deploy.cloud.names import Names
 from deploy.exit_codes import CouldNotSee
 from deploy.local.record import FOLDER, find
-from deploy.operate.fleet.permission import grant
+from deploy.operate.fleet.permission import VIEWER, WRITER, grant
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.core.console import console_link
 from shared.core.entry import Entry, RunPath
@@ -73,7 +74,7 @@ class Target:
 
     def run_url(self, run: RunPath) -> str:
         """Return the address of a run's page in W&B."""
-        return f"{self.wandb_url}/{run.entity}/{run.project}/runs/{run.run_id}"
+        return run_page(self.wandb_url, run)
 
     def job_url(self, job_name: str) -> str:
         """Return the address of a job's page: in Google's console, or its log on this machine."""
@@ -85,16 +86,27 @@ class Target:
     @cached_property
     def wandb_url(self) -> str:
         """Return the address of W&B's pages, as W&B's client derives it from that of the API."""
-        url = self.note.base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
-        pages = "://" if "://api.wandb." in url else "://app."
-        return url.rstrip("/").replace("://api.", pages)
+        return wandb_pages(self.note.base_url)
 
 
-def target_options(command: Callable[..., None]) -> Callable[..., None]:
+def wandb_pages(base_url: str) -> str:
+    """Return the address of W&B's pages from that of its API; empty stands for the default."""
+    url = base_url or os.environ.get("WANDB_BASE_URL") or CLOUD
+    pages = "://" if "://api.wandb." in url else "://app."
+    return url.rstrip("/").replace("://api.", pages)
+
+
+def run_page(pages: str, run: RunPath) -> str:
+    """Return the address of a run's page."""
+    path = (run.entity, run.project, "runs", run.run_id)
+    return "/".join([pages, *(quote(part, safe="") for part in path)])
+
+
+def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable[..., None]:
     """Add the options that find a deployment; the command receives a `Target`.
 
     Without a project, or with the local one, the running stack of `make up` is the target. Errors
-    of the ledger end the command with their fix.
+    of the ledger end the command with their fix; `role` is what the command needs on the bucket.
     """
 
     @click.option(
@@ -146,19 +158,24 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
             agent_name or stack.get("LAUNCH_AGENT_NAME", "") or _agent_name(name, stack),
             local=bool(stack),
         )
-        with explained(target):
+        with explained(target, role):
             command(target, **others)
 
     return with_target
 
 
+def changing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `target_options` to a command that writes into the ledger."""
+    return target_options(command, WRITER)
+
+
 @contextmanager
-def explained(target: Target) -> Iterator[None]:
+def explained(target: Target, role: str = VIEWER) -> Iterator[None]:
     """Turn errors of the ledger into messages with a fix."""
     try:
         yield
     except Denied as exc:
-        raise click.ClickException(grant(exc, target.bucket_name, target.project)) from exc
+        raise click.ClickException(grant(exc, target.bucket_name, target.project, role)) from exc
     except (Retry, Conflict) as exc:
         raise CouldNotSee(str(exc)) from exc
     except LaunchError as exc:

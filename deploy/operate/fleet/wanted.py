@@ -50,13 +50,13 @@ class Wanted:
         """Return them, the oldest first."""
         begin = fleet.now - self.since if isinstance(self.since, timedelta) else self.since
         authors = {_bounded(author) for author in self.authors}
+        over = [entry for entry in fleet.closed if begin is None or _ended(entry) >= begin]
         found = [
             entry
-            for entry in fleet.all
+            for entry in (*fleet.open, *over)
             if (not self.queues or self._in_queue(entry))
             and (not self.states or state_of(entry, fleet.now) in self.states)
             and (not authors or _bounded(entry.author) in authors)
-            and (begin is None or (entry.ended_at or fleet.now) >= begin)
         ]
         return sorted(found, key=lambda entry: (entry.opened_at, entry.key))
 
@@ -69,6 +69,11 @@ class Wanted:
     def _in_queue(self, entry: Entry) -> bool:
         names = {entry.queue_name, f"{entry.queue_entity}/{entry.queue_name}"}
         return bool(entry.queue_name) and not names.isdisjoint(self.queues)
+
+
+def _ended(entry: Entry) -> datetime:
+    """Return when a closed launch ended; an older revision has not kept it."""
+    return entry.ended_at or entry.submitted_at or entry.opened_at
 
 
 def _bounded(author: str) -> str:

@@ -1,6 +1,6 @@
 """Collect the facts about one ID, or about a deployment; each look may fail alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,12 +10,14 @@ from typing import Any
 import click
 
 from deploy.cloud.deployment import SCHEDULED
-from deploy.operate.fleet.fleet import Fleet, state_of
-from deploy.operate.why.facts import Facts, Item, Unseen, label
+from deploy.operate.fleet.fleet import Fleet, ambiguous
+from deploy.operate.fleet.ids import names
+from deploy.operate.plain import plain
+from deploy.operate.why.facts import Facts, Item, Unseen
 from deploy.operate.why.sources import Sources, waits_for_ticket
 from deploy.wandb_queues import PendingItem
 from shared.core.entry import Entry
-from shared.core.message import Queue, launch_key
+from shared.core.message import Queue
 from shared.core.ports import AgentNote
 from shared.core.scheduler import is_scheduler
 from shared.core.states import State
@@ -32,7 +34,7 @@ def collect(sources: Sources, text: str) -> Facts:
         click.ClickException: the ID names nothing, or several launches.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        fleet = pool.submit(sources.seen, lambda: Fleet.read(sources.target, closed=bool(text)))
+        fleet = pool.submit(sources.seen, lambda: sources.fleet(closed=bool(text)))
         note = sources.seen(lambda: sources.target.note)
         facts = _of_ledger(sources, fleet.result(), note)
         if not text:
@@ -40,7 +42,10 @@ def collect(sources: Sources, text: str) -> Facts:
         found = fleet.result()
         entries = [] if isinstance(found, Unseen) else found.find(text)
         if len(entries) > 1:
-            raise click.ClickException(_several(text, entries, facts))
+            raise click.UsageError(ambiguous(text, entries, facts.now))
+        if not isinstance(found, Unseen) and (problems := found.unreadable_of(text)):
+            lines = [f"{key}: {plain(why)}" for key, why in problems.items()]
+            raise click.ClickException("its record cannot be read:\n" + "\n".join(lines[:LISTED]))
         if entries:
             return _filled(pool, replace(facts, entry=entries[0]), _of_launch(sources, entries[0]))
         return _elsewhere(pool, sources, facts, text)
@@ -48,7 +53,9 @@ def collect(sources: Sources, text: str) -> Facts:
 
 def _of_ledger(sources: Sources, fleet: Fleet | Unseen, note: AgentNote | Unseen) -> Facts:
     if isinstance(fleet, Unseen):
-        return Facts(datetime.now(UTC), sources.place, note, open=fleet)
+        # a bucket that does not exist has no note either
+        seen = fleet if note == AgentNote("") else note
+        return Facts(datetime.now(UTC), sources.place, seen, open=fleet)
     unreadable = fleet.unreadable
     return Facts(fleet.now, sources.place, note, open=fleet.open, unreadable=unreadable)
 
@@ -124,12 +131,12 @@ def _elsewhere(pool: ThreadPoolExecutor, sources: Sources, facts: Facts, text: s
     named = named or [pair for pair in items if pair[1].id.startswith(text.strip())]
     if len(named) > 1:
         listed = "\n".join(f"  {each.id} in queue {queue}" for queue, each in named[:LISTED])
-        raise click.ClickException(f"{text} names several items that wait:\n{listed}")
+        raise click.UsageError(f"{plain(text)} names several items that wait:\n{listed}")
     if named:
         queue, item = named[0]
         return _of_item(pool, sources, facts, queue, item)
     letters = () if isinstance(facts.dead_letters, Unseen) else facts.dead_letters
-    keys = {text.strip(), *_key_of_request(text)}
+    keys = names(text).whole
     if letter := next((one for one in letters if {one.launch_key, one.id} & keys), None):
         return replace(facts, letter=letter)
     message, unseen = _nowhere(text, sources, facts, len(items))
@@ -157,20 +164,6 @@ def _note(facts: Facts) -> AgentNote:
     return AgentNote("") if isinstance(facts.note, Unseen) else facts.note
 
 
-def _key_of_request(text: str) -> set[str]:
-    source, slash, key = text.strip().partition("/")
-    return {launch_key(f"request:{source}", key)} if slash else set()
-
-
-def _several(text: str, entries: Sequence[Entry], facts: Facts) -> str:
-    lines = [
-        f"  {label(entry)}: {state_of(entry, facts.now)}, opened {facts.ago(entry.opened_at)}"
-        for entry in sorted(entries, key=lambda entry: entry.opened_at, reverse=True)
-    ]
-    more = [f"  and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
-    return "\n".join([f"{text} names {len(lines)} launches:", *lines[:LISTED], *more])
-
-
 def _nowhere(text: str, sources: Sources, facts: Facts, items: int) -> tuple[str, list[str]]:
     """Return where `why` has searched for an ID that nothing has, and what it could not search."""
     bucket = f"gs://{sources.target.bucket_name}"
@@ -189,4 +182,4 @@ def _nowhere(text: str, sources: Sources, facts: Facts, items: int) -> tuple[str
         unseen.append(f"dead letters: {facts.dead_letters.why}")
     else:
         searched.append(f"{len(facts.dead_letters)} dead letters")
-    return f"{text} names no launch. Searched: {'; '.join(searched) or 'nothing'}.", unseen
+    return f"{plain(text)} names no launch. Searched: {'; '.join(searched) or 'nothing'}.", unseen

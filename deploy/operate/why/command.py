@@ -7,11 +7,11 @@ from rich.console import Console
 
 from deploy.cloud.doctor.finding import Outcome
 from deploy.operate.fleet.target import Target, target_options
+from deploy.operate.plain import plain
 from deploy.operate.why.collect import collect
 from deploy.operate.why.facts import Unseen
 from deploy.operate.why.reasons import Answer, reasons
 from deploy.operate.why.sources import Sources
-from shared.core.redaction import redacted
 
 STYLES = {Outcome.OK: "green", Outcome.FAILED: "red", Outcome.UNKNOWN: "cyan"}
 
@@ -75,8 +75,3 @@ def _print(answer: Answer) -> None:
         console.print(plain(f"{finding.name}: {finding.message}"))
         for line in finding.fix.splitlines():
             console.print(f"    {plain(line)}")
-
-
-def plain(text: str) -> str:
-    """Return a text without secrets and without control characters, on one line."""
-    return "".join(each if each.isprintable() else "·" for each in redacted(text))

@@ -46,13 +46,18 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The deployment, as commands name it. `local`: the stack of `make up`."""
+    """The deployment, as commands name it. `folder`: of the stack, if it runs on this machine."""
 
     project: str
     region: str = ""
     name: str = "launch"
     scheduler_region: str = ""
-    local: bool = False
+    folder: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Tell whether it is the stack of `make up`."""
+        return bool(self.folder)
 
     def ours(self, *words: str) -> str:
         """Return one of our commands for this deployment."""
@@ -72,7 +77,7 @@ class Place:
     def log(self, verb: str) -> str:
         """Return the command that shows a function's last log lines."""
         if self.local:
-            return f"tail -n 20 .stack/{verb}.log"
+            return f"tail -n 20 {self.folder}/{verb}.log"
         lines = f'resource.labels.service_name="{self.name}-{verb}"'
         what = ("logging", "read", lines, f"--project={self.project}")
         return gcloud.shown((*what, "--limit=20", "--freshness=10m"))

@@ -17,8 +17,11 @@ from deploy.cloud.doctor.case import Case
 from deploy.cloud.doctor.explained import explained
 from deploy.cloud.doctor.finding import Check
 from deploy.cloud.doctor.settings import submit_settings
+from deploy.local.record import find
 from deploy.operate.dead_letters.dead_letter import DeadLetter
 from deploy.operate.dead_letters.queue import DeadLetterQueue
+from deploy.operate.fleet.fleet import Fleet
+from deploy.operate.fleet.permission import grant
 from deploy.operate.fleet.target import Target
 from deploy.operate.why.facts import Key, Place, Schedule, Unseen
 from deploy.planner import Planned, build_planner
@@ -63,7 +66,9 @@ class Sources:
         """Return the names of the deployment for commands."""
         target = self.target
         region = target.region or self.config.environment.region
-        return Place(target.project, region, target.name, self.scheduler_region, target.local)
+        record = find(self.environ) if target.local else None
+        folder = record.folder if record else ""
+        return Place(target.project, region, target.name, self.scheduler_region, folder)
 
     @cached_property
     def case(self) -> Case:
@@ -79,10 +84,15 @@ class Sources:
             return look()
         except Exception as exc:  # noqa: BLE001 - every error is shown
             finding = explained(self.case, Check("", lambda: (), needs), exc)
-            fix = finding.fix
-            if isinstance(exc, Denied) and not fix:
-                fix = f"Ask an owner of {self.place.project} for this permission."
-            return Unseen(finding.message, fix)
+            return Unseen(finding.message, finding.fix)
+
+    def fleet(self, *, closed: bool) -> Fleet:
+        """List the ledger; a refusal names the permission and the command that grants it."""
+        try:
+            return Fleet.read(self.target, closed=closed)
+        except Denied as exc:
+            refusal = grant(exc, self.target.bucket_name, self.target.project)
+            raise click.ClickException(refusal) from exc
 
     def key(self) -> Key:
         """Ask W&B about the functions' key."""

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -15,8 +15,8 @@ from shared.core.record import require_readable
 
 log = logging.getLogger(__name__)
 
-TOO_LONG = timedelta(days=2)
 _NOTE = TypeAdapter(AgentNote)
+_TIMES = ("lease_until", "polled_at", "warm_until", "window_until", "woken_at")
 
 
 class GcsAgentBook:
@@ -39,13 +39,9 @@ class GcsAgentBook:
         return replace(self._parsed(content), generation=int(blob.generation))
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease by compare-and-swap; None if another holder has it.
-
-        A lease that ends two days later than a new one was not written by a poll: it has ended.
-        """
+        """Take the lease by compare-and-swap; None if another holder has it."""
         note = self.read() or AgentNote(holder)
-        lease = note.lease_until
-        if lease and now < lease < until + TOO_LONG and note.holder != holder:
+        if note.leased(now, until, holder):
             return None
         try:
             return self.write(replace(note, holder=holder, lease_until=until))
@@ -71,8 +67,9 @@ class GcsAgentBook:
             raw = as_mapping(from_json(content))
             require_readable(raw, self._object)
             note = _NOTE.validate_python(raw)
-            if note.lease_until and note.lease_until.tzinfo is None:
-                raise ValueError("lease_until has no time zone")
+            for name in _TIMES:
+                if (moment := getattr(note, name)) and moment.tzinfo is None:
+                    raise ValueError(f"{name} has no time zone")
         except ValueError as exc:
             problems = (
                 exc.errors(include_input=False)[:3]

@@ -21,6 +21,7 @@ from shared.core.errors import LaunchError, Retry
 from shared.core.jobstate import ENDED_STATES, phase_of
 from shared.core.lazy import Lazy
 from shared.core.ports import Job, Span
+from shared.core.traffic import Traffic
 from shared.core.within import within
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -45,6 +46,7 @@ class VertexJobs:
         self._timeout = timeout
         self._endpoint = endpoint.rstrip("/")
         self._session = Lazy(self._connect)
+        self.traffic = Traffic()
 
     def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
         """Yield our jobs of a region, 100 a call; without a span, all that have not ended.
@@ -116,9 +118,14 @@ class VertexJobs:
             with session.request(
                 method, url, params=query, json=body, timeout=self._timeout, stream=True
             ) as response:
+                self.traffic.answered(response.status_code, {})
                 return response.status_code, _body(response)
 
-        status, content = within(self._timeout, send)
+        try:
+            status, content = within(self._timeout, send)
+        except Exception:
+            self.traffic.unanswered()
+            raise
         if status >= 400:
             raise google_errors.from_http_status(status, _message(content))
         answer = json.loads(content)

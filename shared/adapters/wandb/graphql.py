@@ -26,6 +26,7 @@ from shared.core.errors import KeyRefused, OutcomeUnknown, Retry
 from shared.core.lazy import Lazy
 from shared.core.redaction import redacted, remember
 from shared.core.shorten import shown
+from shared.core.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Graphql:
         self._server = Server(f"{base_url.rstrip('/')}/graphql", api_key, ca_file)
         self._where = f"W&B at {self._server.place}"
         self._session = Lazy(lambda: new_session(connections))
+        self.traffic = Traffic()
 
     def query(
         self, document: str, variables: Mapping[str, Any], budget: Budget | None = None
@@ -118,15 +120,19 @@ class Graphql:
         with Exchange(budget) as exchange:
             try:
                 with closing(self._sent(exchange, request)) as response:
+                    self.traffic.answered(response.status_code, response.headers)
                     taker = body if response.status_code == 200 else Body()
                     _read(response, taker, exchange)
             except requests.ConnectTimeout as exc:
+                self.traffic.unanswered()
                 raise Retry(f"{self._where} cannot be reached: {type(exc).__name__}") from exc
             except (requests.RequestException, HTTPError) as exc:
                 if refused := untrusted(exc):
                     raise self._server.untrusted(self._server.place, refused) from exc
+                self.traffic.unanswered()
                 raise OutcomeUnknown(f"{self._where} did not answer: {type(exc).__name__}") from exc
             if exchange.over:
+                self.traffic.unanswered()
                 raise OutcomeUnknown(f"{self._where} did not answer in time")
         if response.status_code != 200:
             self._refuse(read_answer(response.status_code, bytes(taker.kept)), response.reason)

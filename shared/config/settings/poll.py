@@ -5,13 +5,14 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from shared.config.names import or_file
-from shared.config.settings.base import OverdueSeconds, Settings
+from shared.config.settings.base import OverdueSeconds
+from shared.config.settings.cadence import CadenceSettings
 from shared.config.settings.queues import Entity, QueueNames
 
 LAST_CALLS_SECONDS = 60  # calls that poll begins just before the end of its budget
 
 
-class PollSettings(Settings):
+class PollSettings(CadenceSettings):
     """The settings of poll."""
 
     entity: Annotated[Entity, Field(min_length=1)]
@@ -48,7 +49,7 @@ class PollSettings(Settings):
             description="the time in which one call pops, writes and acks; shorter than the "
             "function's timeout"
         ),
-    ] = 40
+    ] = 55
     # after the budget, which its validator compares
     poll_lease_seconds: Annotated[
         PositiveFloat,
@@ -61,10 +62,10 @@ class PollSettings(Settings):
         float,
         Field(
             ge=0,
-            description="the time in which one call keeps asking W&B every few seconds, for the "
-            "latency of an agent",
+            description="the time in which one call begins rounds while the deployment is warm and "
+            "slots are free; less than a minute, so that the next call finds poll ready",
         ),
-    ] = 0
+    ] = 55
     overdue_seconds: OverdueSeconds = 60
 
     @field_validator("poll_lease_seconds")

@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat
 
 from shared.config.names import or_file
-from shared.config.settings.base import URL, FirstRetrySeconds, OverdueSeconds, Settings
+from shared.config.settings.base import URL, FirstRetrySeconds, OverdueSeconds
+from shared.config.settings.cadence import CadenceSettings
 
 
-class StatusSettings(Settings):
+class StatusSettings(CadenceSettings):
     """The settings of status."""
 
     stopped_run_timeout: Annotated[
@@ -64,6 +65,37 @@ class StatusSettings(Settings):
         PositiveFloat,
         Field(description="the time in which one call works; half of it, at most, lists jobs"),
     ] = 45
+    status_window_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="the time in which one call begins ticks while the deployment is warm",
+        ),
+    ] = 55
+    watch_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias="LAUNCH_WATCH_SECONDS",
+            description="from one tick to the next while slots are free and a job is young or "
+            "stops",
+        ),
+    ] = 10
+    young_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias="LAUNCH_YOUNG_SECONDS",
+            description="a job is young for this time after its create",
+        ),
+    ] = 600
+    wake_up_topic: Annotated[
+        str,
+        Field(
+            max_length=255,
+            pattern=r"^[A-Za-z][A-Za-z0-9._~+%-]+$",
+            validation_alias="LAUNCH_WAKE_UP_TOPIC",
+            description="the topic on which status wakes poll when a launch has freed a slot",
+        ),
+    ] = "launch-wake-up"
     log_excerpt: Annotated[
         bool,
         Field(
@@ -85,6 +117,11 @@ class StatusSettings(Settings):
     logging_endpoint: Annotated[
         str, Field(pattern=URL, description="URL that replaces Cloud Logging; by default Google's")
     ] = ""
+
+    @property
+    def wake_up_path(self) -> str:
+        """Return the resource name of that topic."""
+        return f"projects/{self.google_cloud_project}/topics/{self.wake_up_topic}"
 
     @property
     def events_path(self) -> str:

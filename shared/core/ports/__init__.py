@@ -6,7 +6,7 @@ The adapters implement these protocols, and so do the fakes in the tests.
 from shared.core.ports.answers import Answers
 from shared.core.ports.build import ArtifactFiles, Builds, Images
 from shared.core.ports.ledger import AgentBook, AgentNote, Clock, Ledger, OpenLaunches
-from shared.core.ports.messaging import EventTopic, JobLogs, Publisher
+from shared.core.ports.messaging import EventTopic, JobLogs, Publisher, WakeUps
 from shared.core.ports.pace import LearnedPace, PaceBook
 from shared.core.ports.vertex import Compute, CustomJobCall, CustomJobs, FoundJob, Job, Span
 from shared.core.ports.wandb import (
@@ -49,4 +49,5 @@ __all__ = [
     "RunTracker",
     "Span",
     "Sweeps",
+    "WakeUps",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.core.entry import Entry
@@ -10,6 +10,7 @@ from shared.core.launch import Launch
 from shared.core.pause import Pause
 from shared.core.record import Record
 
+TOO_LONG = timedelta(days=2)
 Clock = Callable[[], datetime]  # the time now, aware, in UTC
 
 
@@ -88,24 +89,34 @@ class AgentNote(Record):
     # max_jobs, max_schedulers and max_queued as that call knew them; -1: no limit
     limits: Mapping[str, int] = field(default_factory=dict)
     lease_until: datetime | None = None
+    full: bool = False  # no slot was free at the end of that call
+    warm_until: datetime | None = None  # work was seen: until then, poll or status is fast
+    window_until: datetime | None = None  # Cloud Scheduler's next call comes soon afterwards
+    woken_at: datetime | None = None  # the last round that a wake-up began
+    woken: bool = False  # a wake-up came while the holder of the lease was working
     generation: int = field(default=0, compare=False)
+
+    def leased(self, now: datetime, until: datetime, holder: str = "") -> bool:
+        """Tell whether another holder has the lease. A new lease would end at `until`.
+
+        A lease that ends two days later than that was not written by a poll: it has ended.
+        """
+        lease = self.lease_until
+        return bool(lease and now < lease < until + TOO_LONG and self.holder != holder)
 
 
 class AgentBook(Protocol):
-    """The agent's note, and the lease that keeps two polls from working at the same time.
+    """The agent's note.
 
-    Every method raises Retry if the bucket cannot be reached, and Denied without permission.
+    Both methods raise Retry if the bucket cannot be reached, and Denied without permission.
     """
 
     def read(self) -> AgentNote | None:
-        """Return the note, or None; an unreadable note counts as an empty one.
+        """Return the note, or None. Raises NewerRecord for a newer poll's."""
+
+    def write(self, note: AgentNote) -> AgentNote:
+        """Write the note if it is unchanged since it was read; return it as written.
 
         Raises:
-            NewerRecord: this version may not read it.
+            Conflict: another process has written it since.
         """
-
-    def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
-        """Take the lease and return the note; None if another poll holds the lease."""
-
-    def give_back(self, note: AgentNote) -> None:
-        """End the lease and store the note."""

@@ -18,6 +18,13 @@ class Publisher(Protocol):
         """
 
 
+class WakeUps(Protocol):
+    """The topic whose messages call poll."""
+
+    def ring(self) -> None:
+        """Publish one wake-up. Raises Retry, Denied: Pub/Sub has not accepted it."""
+
+
 class EventTopic(Protocol):
     """The topic of launches' events."""
 

@@ -1,0 +1,1 @@
+"""The board: one read-only page on loopback that shows the launches of a deployment."""
