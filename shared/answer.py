@@ -30,5 +30,6 @@ def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, A
         return {"error": redacted(str(exc))}, status
     # asdict() cannot copy a Counter
     done = redacted({field.name: getattr(report, field.name) for field in fields(report)})
-    log.info("tick.done", extra={"fields": {**done, **report.measured()}})
+    known = {name: value for name, value in done.items() if value is not None}
+    log.info("tick.done", extra={"fields": {**known, **report.measured()}})
     return done, 503 if report.errors else 200

@@ -67,7 +67,7 @@ LINES = {
     "submit.not_a_message": "ERROR event problem +",
     "tick.done": "INFO open_launches errors polled? why_not? agent_id? launched? refused? left? held? full?"
     " jobs_listed? done? orphans? function problems queued? submitting? submitted? ended? oldest_seconds? owed?"
-    " doubled? closed? headroom? key_refused? held_queues?",
+    " doubled? closed? headroom? key_refused? held_queues? ticks? pending? stopping? young? freed?",
     "tick.failed": "ERROR +",
     "vertex.error_after_create": "WARNING job error",
     "wandb.ack_refused": "INFO item because",

@@ -12,6 +12,7 @@ import click
 
 from deploy.cloud.inputs import check_folder, problems
 from deploy.cloud.names import Names
+from deploy.local.record import find
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
 from shared.core.building import repository_of
 from shared.core.errors import SettingsError
@@ -21,6 +22,7 @@ FUNCTIONS = ("poll", "submit", "status")
 SCHEDULED = ("poll", "status")
 # without the launch-config, both would miss accounts of jobs
 IN_THE_CLONE = ("bootstrap", "doctor")
+ON_THE_STACK = ("doctor",)  # without --project, these look at the stack of `make up`
 ACCOUNTS = (*FUNCTIONS, "scheduler", "build", "test", "images")  # "images" only with a builder
 
 
@@ -131,6 +133,13 @@ class Deployment(Names):
             yield f"builder.build-context-store {problem}. Leave it out, or write another bucket"
 
 
+def _of_stack() -> str | None:
+    """Return the project of the running stack of `make up`, for a command that can examine it."""
+    context = click.get_current_context(silent=True)
+    record = find() if context and context.info_name in ON_THE_STACK else None
+    return record.project if record else None
+
+
 def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that identify a deployment; the command receives a `Deployment`."""
 
@@ -138,6 +147,7 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         "--project",
         envvar=["GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"],
         required=True,
+        default=_of_stack,
         help="Id of the Google Cloud project.",
     )
     @click.option(
@@ -195,13 +205,14 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         config: Path,
         **others: Any,
     ) -> None:
-        if click.get_current_context().info_name in IN_THE_CLONE:
+        stack = find() if project == _of_stack() else None
+        if click.get_current_context().info_name in IN_THE_CLONE and not stack:
             check_folder(config)
         try:
             launch_config = read_launch_config(config) if config.exists() else LaunchConfig()
         except SettingsError as exc:
             raise click.ClickException(str(exc)) from exc
-        where = region or launch_config.environment.region
+        where = region or launch_config.environment.region or (stack.region if stack else "")
         if not where:
             raise click.UsageError(
                 f"--region is missing, and {config} has no environment.region: add --region=REGION"
@@ -217,7 +228,7 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
             other_build_region=build_region,
             config=launch_config,
         )
-        if problems := list(deployment.problems()):
+        if not stack and (problems := list(deployment.problems())):
             raise click.ClickException("; ".join(problems))
         for unusable in launch_config.unusable(where, project):
             click.echo(f"Warning: {config}: {unusable}.", err=True)

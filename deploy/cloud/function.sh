@@ -39,6 +39,7 @@ settings+=";GOOGLE_CLOUD_PROJECT_NUMBER=${PROJECT_NUMBER}"
 settings+=";LEDGER_BUCKET=${bucket_prefix}-ledger;SOURCES_BUCKET=${bucket_prefix}-sources"
 settings+=";CONTEXTS_BUCKET=${bucket_prefix}-contexts;LAUNCH_TOPIC=${_NAME}-requests"
 settings+=";LAUNCH_WAKE_UP_TOPIC=${_NAME}-wake-up"
+settings+=";LAUNCH_EVENTS_TOPIC=${_NAME}-events"
 settings+=";LAUNCH_AGENT_NAME=${_NAME};LAUNCH_CONFIG=${_LAUNCH_CONFIG:-launch-config.yaml}"
 # A mounted file always contains the newest version; a variable keeps its value as long as the
 # instance lives.

@@ -16,7 +16,8 @@ from deploy.cloud.deployment import Deployment
 TABLE = Path(__file__).with_name("iam.yaml")
 # the build creates and binds these
 AT_BUILD = (
-    *("topic", "dead_letters", "trigger", "kept_letters", "wake_up", "wake_up_calls", "function"),
+    *("topic", "dead_letters", "events", "wake_up"),
+    *("trigger", "kept_letters", "wake_up_calls", "function"),
 )
 BUCKETS = ("ledger", "build_sources", "staging", "ladder", "contexts")
 FIRST_DAYS = "first_days"
@@ -162,6 +163,7 @@ def _resources(on: str, deployment: Deployment) -> tuple[str, ...]:
         "run_as": deployment.run_as,
         "topic": (f"projects/{deployment.project}/topics/{deployment.topic}",),
         "dead_letters": (f"projects/{deployment.project}/topics/{deployment.dead_letters}",),
+        "events": (f"projects/{deployment.project}/topics/{deployment.events}",),
         "trigger": ("",),  # Eventarc names it when submit is deployed
         "kept_letters": (f"projects/{deployment.project}/subscriptions/{deployment.dead_letters}",),
         "wake_up": (f"projects/{deployment.project}/topics/{deployment.wake_up}",),
@@ -193,7 +195,7 @@ def bind_command(binding: Binding, deployment: Deployment) -> tuple[str, ...]:
             on = ("iam", "service-accounts", "add-iam-policy-binding", binding.resource, project)
         case "kms_key" | "ladder_key":
             on = ("kms", "keys", "add-iam-policy-binding", binding.resource)
-        case "topic" | "dead_letters" | "wake_up":
+        case "topic" | "dead_letters" | "events" | "wake_up":
             on = ("pubsub", "topics", "add-iam-policy-binding", binding.resource)
         case "trigger" | "kept_letters" | "wake_up_calls":
             on = ("pubsub", "subscriptions", "add-iam-policy-binding", binding.resource)

@@ -65,6 +65,11 @@ class Names:
         return f"{self.name}-wake-up"
 
     @property
+    def events(self) -> str:
+        """Return the id of the topic of launches' events."""
+        return f"{self.name}-events"
+
+    @property
     def parent(self) -> str:
         """Return the region as a resource name."""
         return f"projects/{self.project}/locations/{self.region}"

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from deploy.local.board import serve_board
 from deploy.local.cases import CASES
 from deploy.local.demo import Demo
 from deploy.local.processes import NotStartedError, end_with_parent
@@ -62,7 +63,7 @@ def demo(folder: Path, timeout: int, keep: bool) -> None:
     end_in_order()
     console = Console()
     try:
-        with in_one_line(folder), holding(folder):
+        with in_one_line(folder), holding(folder, 'make demo ARGS="--folder FOLDER"'):
             make_room(folder)
             _run(folder, timeout, console, keep=keep)
     except KeyboardInterrupt:
@@ -74,8 +75,7 @@ def _run(folder: Path, timeout: int, console: Console, *, keep: bool) -> None:
     began = time.monotonic()
     console.print("Starting the three functions and the stand-ins for W&B and Google Cloud …")
     with Stack(folder, Ports.free(), DEMO_SETTINGS, every=1.5) as stack:
-        record = Record.of(stack)
-        record.write()
+        Record.of(stack).write()
         up_after = time.monotonic() - began
         console.print(f"Up after {up_after:.1f} s. W&B's page: {stack.ports.url('wandb')}")
         run = Demo(stack)
@@ -91,6 +91,9 @@ def _run(folder: Path, timeout: int, console: Console, *, keep: bool) -> None:
             console.print(f"{ended} See {folder}/{SUMMARY}.", markup=False, soft_wrap=True)
         if keep:
             with suppress(KeyboardInterrupt):
+                record = Record.of(stack, board=True)
+                record.write()
+                serve_board(stack, record)
                 _keep(record, console)
                 serve(stack)
     if problem:
@@ -134,12 +137,9 @@ def _conclude(run: Demo, folder: Path, console: Console, after: int) -> None:
 
 
 def _keep(record: Record, console: Console) -> None:
-    pages = "   ".join(f"{name}: {address}" for name, address in record.pages.items())
-    lines = [
-        pages,
-        f"To use it in another terminal: . {_shown(record)}/{SCRIPT}",
-        "Ctrl-C ends every process.",
-    ]
+    pages = [f"{name}: {address}" for name, address in record.pages.items()]
+    use = f"Ctrl-C ends it. To use it in another terminal: . {_shown(record)}/{SCRIPT}"
+    lines = ["   ".join(pages[:2]), "   ".join(pages[2:]), use]
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
@@ -151,7 +151,7 @@ def _shown(record: Record) -> str:
 
 
 def instruct(record: Record, console: Console) -> None:
-    """Print how to use a stack from another terminal, and its pages: the board is the first."""
+    """Print how to use a stack from another terminal, and its pages."""
     folder = _shown(record)
     lines = [
         f"The stack is up (process {record.pid}). In another terminal, in this folder:",
@@ -199,14 +199,14 @@ def in_one_line(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def holding(folder: Path, another: str) -> Iterator[None]:
     """Lock the folder of this run; if a stack is up in it, report that one instead."""
     try:
         with held(folder):
             yield
     except HeldError as exc:
         record = running(folder)
-        raise click.ClickException(already_up(record)) if record else exc from None
+        raise click.ClickException(already_up(record, another)) if record else exc from None
 
 
 def make_room(folder: Path) -> None:

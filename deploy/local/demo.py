@@ -55,9 +55,8 @@ class Demo:
         """
         try:
             self._publish(next(case for case in CASES if case.published))
-            for case in CASES:
-                if not case.published and not self.errors:
-                    self._enqueue(case)
+            jobs = [_job(case) for case in CASES if not case.published]
+            enqueue(self._stack, jobs, WANDB_PROJECT)
         except NotStartedError as exc:
             self.errors.append(str(exc))
         except Exception as exc:  # noqa: BLE001 - nothing above this thread would report it
@@ -82,11 +81,6 @@ class Demo:
             self.errors.append(lack)
         self._closed = sum(state.startswith("closed") for state in launches.values())
         return self.rows
-
-    def _enqueue(self, case: Case) -> None:
-        config = {"epochs": 6, "sleep": 0.2, **case.config}
-        job = Job(case.name, case.image, case.made_of, config, case.resource_args)
-        enqueue(self._stack, job, WANDB_PROJECT)
 
     def _publish(self, case: Case) -> None:
         spec = {
@@ -132,3 +126,8 @@ class Demo:
 
     def _get(self, server: str, path: str) -> Any:
         return requests.get(f"{self._stack.ports.url(server)}/{path}", timeout=10).json()
+
+
+def _job(case: Case) -> Job:
+    config = {"epochs": 6, "sleep": 0.2, **case.config}
+    return Job(case.name, case.image, case.made_of, config, case.resource_args)

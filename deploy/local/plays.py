@@ -46,6 +46,7 @@ class Play:
     end: str  # the command that ends the bad day, with {vertex}, {folder} and {NAME OF AN ITEM}
     settings: Mapping[str, str] = field(default_factory=dict)  # of the functions
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the stand-ins
+    later: tuple[Job, ...] = ()  # items for the time after somebody has read a warning
 
     @property
     def builds(self) -> bool:
@@ -56,12 +57,13 @@ class Play:
         """Return the settings, with paths inside this folder."""
         return {name: _inside(folder, value) for name, value in self.settings.items()}
 
-    def items_in(self, folder: Path) -> tuple[Job, ...]:
-        """Return the items, with code inside this folder."""
-        return tuple(
-            replace(job, made_of=tuple(_inside(folder, word) for word in job.made_of))
-            for job in self.items
-        )
+    def groups_in(self, folder: Path) -> list[list[Job]]:
+        """Return the items and the later items, with code inside this folder."""
+        return [
+            [replace(job, made_of=tuple(_inside(folder, word) for word in job.made_of))
+             for job in group]
+            for group in (self.items, self.later) if group
+        ]  # fmt: skip
 
     def end_in(self, folder: Path, vertex: str, ids: Mapping[str, str]) -> str:
         """Return the command that ends the bad day; `ids` are those of the items, by name."""
@@ -102,11 +104,12 @@ def _jobs(name: str, number: int, config: Mapping[str, Any]) -> tuple[Job, ...]:
 PLAYS = {
     "no-capacity": Play(
         f"{LOCATION} has no machines: Vertex AI accepts each job, then fails it.",
-        _jobs("no-capacity", 3, _SHORT),
-        "a warning with the reason; later items stay PENDING",
+        _jobs("no-capacity", 2, _SHORT),
+        "a warning with the reason; a later item stays PENDING",
         _END_SHORTAGE,
-        {"FIRST_RETRY_SECONDS": "5"},
+        {"FIRST_RETRY_SECONDS": "10"},
         _shortage("stockout"),
+        later=(Job("no-capacity-3", config=_SHORT),),
     ),
     "quota-zero": Play(
         f"The project's quota in {LOCATION} is zero: no waiting helps.",

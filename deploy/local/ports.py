@@ -31,6 +31,7 @@ class Ports:
     vertex: int = BASE + 3
     gcs: int = BASE + 4
     build: int = BASE + 5
+    board: int = BASE + 6
     poll: int = BASE + 11
     submit: int = BASE + 12
     status: int = BASE + 13

@@ -33,6 +33,7 @@ class Processes:
 
     folder: Path
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _commands: set[str] = field(default_factory=set)  # those that end by themselves
 
     def start(
         self,
@@ -59,6 +60,7 @@ class Processes:
         self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path
     ) -> int:
         """Run one in a folder until it ends; return its exit code."""
+        self._commands.add(name)
         process = self.start(name, command, environ, folder)
         code = process.wait()
         _guard().forget(process.pid)
@@ -94,10 +96,9 @@ class Processes:
         return f"{name} ended with exit code {code} ({last}): see {self.log(name)}"
 
     def ended(self) -> str | None:
-        """Return the name of a process that has ended by itself, or None."""
-        return next(
-            (name for name, process in self._running.items() if process.poll() is not None), None
-        )
+        """Return the name of a process that has ended by itself and should not, or None."""
+        servers = self._running.keys() - self._commands
+        return next((name for name in servers if self._running[name].poll() is not None), None)
 
     def kill(self, name: str) -> None:
         """Kill one, as a crash does."""

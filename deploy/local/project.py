@@ -7,6 +7,7 @@ NAME = "launch"  # of the deployment
 LOCATION = "us-central1"
 BUCKET = "launch-ledger"
 TOPIC = "launch-requests"
+EVENTS = "launch-events"
 DEAD_LETTERS = "launch-dead-letters"
 WAKE_UP = "launch-wake-up"
 CONTEXTS = "local-contexts"  # the bucket of build contexts

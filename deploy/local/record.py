@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from deploy.local.environment import LOOPBACK, ROOT
 from deploy.local.ports import HOST
-from deploy.local.project import DEAD_LETTERS
+from deploy.local.project import DEAD_LETTERS, WAKE_UP
 from deploy.local.run_folder import holder
 
 if TYPE_CHECKING:  # a command that reads a record need not load Google's SDK
@@ -51,17 +51,22 @@ class Record:
     queues: str  # as in LAUNCH_QUEUES
     agent_name: str  # LAUNCH_AGENT_NAME, which is also the deployment's name
     ledger_bucket: str
-    topics: dict[str, str]  # full names: requests, dead_letters
+    topics: dict[str, str]  # full names: requests, dead_letters, events, wake_up
     addresses: dict[str, str]  # URL of each server and function; of pubsub, HOST:PORT
     # the variables with which `vertex-launch`, wandb, gcloud and Google's clients reach the stack
     environment: dict[str, str]
 
     @classmethod
-    def of(cls, stack: Stack) -> Record:
-        """Describe a stack that this process runs."""
+    def of(cls, stack: Stack, *, board: bool = False) -> Record:
+        """Describe a stack that this process runs, and whether it serves the board."""
         settings = stack.function_settings()
         project = settings["GOOGLE_CLOUD_PROJECT"]
-        topics = {"requests": settings["LAUNCH_TOPIC"], "dead_letters": DEAD_LETTERS}
+        topics = {
+            "requests": settings["LAUNCH_TOPIC"],
+            "dead_letters": DEAD_LETTERS,
+            "events": settings["LAUNCH_EVENTS_TOPIC"],
+            "wake_up": WAKE_UP,
+        }
         return cls(
             format=FORMAT,
             pid=os.getpid(),
@@ -74,7 +79,7 @@ class Record:
             agent_name=settings["LAUNCH_AGENT_NAME"],
             ledger_bucket=settings["LEDGER_BUCKET"],
             topics={role: f"projects/{project}/topics/{name}" for role, name in topics.items()},
-            addresses=_addresses(stack),
+            addresses=_addresses(stack, board=board),
             environment=_environment(stack, settings),
         )
 
@@ -101,7 +106,7 @@ class Record:
     def pages(self) -> dict[str, str]:
         """Return the addresses for people."""
         names = {
-            "board": "Board",  # first, once the stack serves it
+            "board": "Board",
             "wandb": "W&B",
             "vertex": "Vertex AI",
             "build": "Cloud Build",
@@ -125,8 +130,11 @@ def running(folder: Path) -> Record | None:
         return None
 
 
-def already_up(record: Record, beside: str = "--folder FOLDER --port-base BASE") -> str:
-    """Return what to tell somebody who starts a second stack: the first one, and what to do."""
+def already_up(record: Record, another: str) -> str:
+    """Return the message for somebody who starts a second stack: the first one, and what to do.
+
+    `another` is the command that starts one beside it.
+    """
     folder = shlex.quote(record.folder)
     lines = [
         f"a stack is up already in {record.folder} (process {record.pid}, since "
@@ -134,7 +142,7 @@ def already_up(record: Record, beside: str = "--folder FOLDER --port-base BASE")
         *(f"  {name}: {address}" for name, address in record.pages.items()),
         f"Use it:        . {folder}/{SCRIPT}",
         f"End it:        kill {record.pid}",
-        f'Start another: make up ARGS="{beside}"',
+        f"Start another: {another}",
     ]
     return "\n".join(lines)
 
@@ -146,9 +154,9 @@ def find(environ: Mapping[str, str] = os.environ) -> Record | None:
     return next((record for folder in folders if (record := running(folder))), None)
 
 
-def _addresses(stack: Stack) -> dict[str, str]:
+def _addresses(stack: Stack, *, board: bool) -> dict[str, str]:
     names = stack.ports.by_name(build=stack.builds)
-    addresses = {name: stack.ports.url(name) for name in names}
+    addresses = {name: stack.ports.url(name) for name in names if board or name != "board"}
     return addresses | {"wandb": stack.wandb_url, "pubsub": f"{HOST}:{stack.ports.pubsub}"}
 
 

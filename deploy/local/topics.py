@@ -11,7 +11,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, RetryPolicy, Subscription
 
 from deploy.local.ports import HOST, Ports
-from deploy.local.project import DEAD_LETTERS, PROJECT, TOPIC, WAKE_UP
+from deploy.local.project import DEAD_LETTERS, EVENTS, PROJECT, TOPIC, WAKE_UP
 from shared.core.cadence import WAKE_UP as PATH
 
 
@@ -31,9 +31,8 @@ def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
     After `attempts` deliveries (20 in the cloud) a message is a dead letter.
     """
     publishing, subscribing = publisher(ports), subscriber(ports)
-    topic, dead, wake_up = (
-        publishing.topic_path(PROJECT, name) for name in (TOPIC, DEAD_LETTERS, WAKE_UP)
-    )
+    names = (TOPIC, DEAD_LETTERS, EVENTS, WAKE_UP)
+    topic, dead, events, wake_up = (publishing.topic_path(PROJECT, name) for name in names)
     subscriptions = [
         Subscription(name=subscribing.subscription_path(PROJECT, DEAD_LETTERS), topic=dead),
         Subscription(
@@ -62,7 +61,7 @@ def create_topics(ports: Ports, seconds: float, attempts: int = 5) -> None:
     ]
     retry = Retry(timeout=seconds)
     with subscribing:
-        for name in (dead, topic, wake_up):
+        for name in (dead, topic, events, wake_up):
             publishing.create_topic(name=name, retry=retry, timeout=seconds)
         for subscription in subscriptions:
             subscribing.create_subscription(request=subscription, retry=retry, timeout=seconds)

@@ -1,12 +1,15 @@
 """`vertex-launch up`: keep the stack for your own jobs, or practise on a bad day."""
 
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 import requests
 from rich.console import Console
 
+from deploy.local.board import serve_board
 from deploy.local.commands import (
     DEMO_SETTINGS,
     end_in_order,
@@ -74,21 +77,23 @@ def up(folder: Path, port_base: int, every: float, build: bool, play: str | None
     day = PLAYS[play] if play else GOOD_DAY
     settings = DEMO_SETTINGS | (BUILDING if build else {}) | day.settings_in(folder)
     try:
-        with in_one_line(folder), holding(folder):
+        with in_one_line(folder):
             ports = Ports.above(port_base)
             _check_ports(ports, build or day.builds)
-            make_room(folder)
-            console.print("Starting …")
-            day.prepare(folder)
-            wandb, vertex = (day.options.get(server, ()) for server in ("wandb", "vertex"))
-            stack = Stack(
-                folder, ports, settings, every, wandb_options=wandb, vertex_options=vertex
-            )
-            with stack:
-                record = Record.of(stack)
-                record.write()
-                instruct(record, console)
-                serve(stack, _begin(day, stack, console))
+            with holding(folder, _another()):
+                make_room(folder)
+                console.print("Starting …")
+                day.prepare(folder)
+                wandb, vertex = (day.options.get(server, ()) for server in ("wandb", "vertex"))
+                stack = Stack(
+                    folder, ports, settings, every, wandb_options=wandb, vertex_options=vertex
+                )
+                with stack:
+                    record = Record.of(stack, board=True)
+                    record.write()
+                    serve_board(stack, record)
+                    instruct(record, console)
+                    serve(stack, _begin(day, stack, console))
     except KeyboardInterrupt:
         console.print("Ended.")
 
@@ -103,16 +108,20 @@ def _check_ports(ports: Ports, build: bool) -> None:
     found = taken(numbers)
     if not found:
         return
-    fix = f"--port-base {free_base()}"
     stacks = {holder.stack for holder in found.values()}
     other = stacks.pop() if len(stacks) == 1 else None
     if other and (record := running(other)):
-        raise click.ClickException(already_up(record, f"--folder FOLDER {fix}"))
+        raise click.ClickException(already_up(record, _another()))
     named = ", ".join(f"{numbers[name]} ({name}) by {holder}" for name, holder in found.items())
     raise click.ClickException(
         f"these ports are taken: {named}. Nothing was changed. End that process, or choose other "
-        f'ports: make up ARGS="{fix}"'
+        f'ports: make up ARGS="--port-base {free_base()}"'
     )
+
+
+def _another() -> str:
+    """Return the command that starts another stack beside a running one."""
+    return f'make up ARGS="--folder FOLDER --port-base {free_base()}"'
 
 
 def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
@@ -120,12 +129,17 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
     problems: list[str] = []
 
     def put() -> None:
-        ids = {}
+        ids: dict[str, str] = {}
         try:
-            for job in day.items_in(stack.folder):
-                enqueue(stack, job, PROJECT)
-                ids[job.name] = _item_of(stack, job.name)
-                show(f"  vertex-launch why {ids[job.name]}   # {job.name}")
+            for group in day.groups_in(stack.folder):
+                while ids and not any(item["warning"] for item in _items(stack)):
+                    time.sleep(0.5)
+                enqueue(stack, group, PROJECT)
+                names = {item["id"]: item["run_spec"].get("name") for item in _items(stack)}
+                for item, name in names.items():
+                    if name not in ids:
+                        ids[name] = item
+                        show(f"  vertex-launch why {item}   # {name}")
             end = day.end_in(stack.folder, stack.ports.url("vertex"), ids)
             show(f"\nTo end the bad day:\n\n  {end}")
         except (NotStartedError, requests.RequestException, OSError) as exc:
@@ -140,7 +154,7 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
     return problems
 
 
-def _item_of(stack: Stack, name: str) -> str:
-    """Return the id of an item in W&B."""
-    found = requests.get(f"{stack.ports.url('wandb')}/standin/items", timeout=10).json()
-    return next(str(item["id"]) for item in found if item["run_spec"].get("name") == name)
+def _items(stack: Stack) -> list[dict[str, Any]]:
+    """Return the items of W&B's queues."""
+    found = requests.get(f"{stack.ports.url('wandb')}/standin/items", timeout=10)
+    return list(found.json())

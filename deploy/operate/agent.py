@@ -10,7 +10,7 @@ import click
 
 from deploy.operate.fleet.target import Target, changing_options
 from deploy.operate.plain import plain
-from deploy.operate.steering.agent_note import change_note
+from deploy.operate.steering.agent_note import change_note, replace_agent
 from shared.core.ports import AgentNote
 
 
@@ -21,7 +21,7 @@ from shared.core.ports import AgentNote
     default=180.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Seconds to wait for a poll that is running.",
+    help="Seconds for which `start` waits for a poll that is running.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the agent as JSON.")
 @click.argument("action", type=click.Choice(["show", "start", "stop"]), default="show")
@@ -44,21 +44,21 @@ def agent(target: Target, wait: float, as_json: bool, action: str) -> None:
       vertex-launch agent stop --project=my-project
 
     Exit codes: 1 if the record cannot be read or written; 4 if the bucket does not answer, or if
-    a poll runs for longer than --wait.
+    a poll runs for longer than `start` waits.
     """  # noqa: D301 - \b is click's
     if action == "start":
-        _change(target, wait, agent_id="", stopped=False, failures=0)
-        said = "Started: poll registers a new agent at its next call, within a minute."
+        replace_agent(
+            target,
+            wait,
+            lambda note: replace(note, agent_id="", stopped=False, failures=0, why_not=""),
+        )
+        text = "Started: poll registers a new agent at its next call, within a minute."
     elif action == "stop":
-        _change(target, wait, stopped=True)
-        said = "Stopped: poll pops nothing more. `vertex-launch agent start` undoes it."
+        change_note(target, lambda note: replace(note, stopped=True))
+        text = "Stopped: poll pops nothing more. `vertex-launch agent start` undoes it."
     else:
-        said = "" if as_json else _text(target.book.read())
-    click.echo(json.dumps(_document(target.book.read()), indent=2) if as_json else said)
-
-
-def _change(target: Target, wait: float, **changes: Any) -> None:
-    change_note(target, wait, lambda note: replace(note, **changes, why_not=""))
+        text = "" if as_json else _text(target.book.read())
+    click.echo(json.dumps(_document(target.book.read()), indent=2) if as_json else text)
 
 
 def _document(note: AgentNote | None) -> Mapping[str, Any]:

@@ -66,8 +66,8 @@ def ls(
     does not return the priority of a popped item. A record that cannot be read is listed with its
     problem.
 
-    --json prints one object: `now`, `launches`, and `unreadable` (the problem by launch key). Times
-    are in ISO 8601 and UTC.
+    --json prints one object: `now`, `launches`, and `unreadable` (the problem by launch key). The
+    reference lists the fields of a launch.
 
     Needs roles/storage.objectViewer on the ledger's bucket.
 

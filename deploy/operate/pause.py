@@ -22,13 +22,6 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
-            "--wait",
-            default=180.0,
-            show_default=True,
-            type=click.FloatRange(0),
-            help="Seconds to wait for a poll that is running.",
-        ),
-        click.option(
             "--queue",
             "queues",
             multiple=True,
@@ -44,7 +37,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @changing_options
 @as_option
 @_options
-def pause(target: Target, by: str, queues: tuple[str, ...], wait: float, as_json: bool) -> None:
+def pause(target: Target, by: str, queues: tuple[str, ...], as_json: bool) -> None:
     """Pause queues: poll pops nothing from them, and their waiting launches wait.
 
     A running job goes on, as does a launch that submit is working on. The items of launches that
@@ -77,13 +70,13 @@ def pause(target: Target, by: str, queues: tuple[str, ...], wait: float, as_json
             lines.append(f"{_name(queue)}: paused. `vertex-launch resume` lets it go on")
         return replace(note, paused=tuple(paused))
 
-    _show(target, wait, change, lines, as_json=as_json)
+    _show(target, change, lines, as_json=as_json)
 
 
 @click.command()
 @changing_options
 @_options
-def resume(target: Target, queues: tuple[str, ...], wait: float, as_json: bool) -> None:
+def resume(target: Target, queues: tuple[str, ...], as_json: bool) -> None:
     """Let paused queues go on: poll pops again, and status starts what waits within a minute.
 
     Without --queue, all queues go on, each paused one too. --json prints what is still paused, as
@@ -97,8 +90,7 @@ def resume(target: Target, queues: tuple[str, ...], wait: float, as_json: bool) 
       vertex-launch resume --queue=vertex --project=my-project
 
     Exit codes: 1 if all queues are paused together and you name one, there is no such queue, or
-    the record cannot be written; 4 if the bucket does not answer, or if a poll runs for longer than
-    --wait.
+    the record cannot be written; 4 if the bucket does not answer.
     """  # noqa: D301 - \b is click's
     lines: list[str] = []
 
@@ -116,28 +108,23 @@ def resume(target: Target, queues: tuple[str, ...], wait: float, as_json: bool) 
             lines.append(f"{_name(queue)}: {state}")
         return replace(note, paused=tuple(paused))
 
-    _show(target, wait, change, lines, as_json=as_json)
+    _show(target, change, lines, as_json=as_json)
 
 
 def _show(
     target: Target,
-    wait: float,
     change: Callable[[AgentNote], AgentNote],
     lines: list[str],
     *,
     as_json: bool,
 ) -> None:
     """Change the note, and print what has changed or what is paused."""
-    paused: tuple[Pause, ...] = ()
 
     def changed(note: AgentNote) -> AgentNote:
-        nonlocal paused
         lines.clear()  # of a try that another process was quicker than
-        after = change(note)
-        paused = after.paused
-        return after
+        return change(note)
 
-    change_note(target, wait, changed)
+    paused = change_note(target, changed).paused
     if as_json:
         click.echo(json.dumps({"paused": [_document(pause) for pause in paused]}, indent=2))
     else:

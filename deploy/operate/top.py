@@ -1,7 +1,7 @@
 """`vertex-launch top`: the fleet at a glance."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from deploy.operate.plain import one_line, plain
 from deploy.operate.terminal import Terminal, columns
 from shared.core.duration import span
 from shared.core.entry import Entry
+from shared.core.pause import pause_of
 from shared.core.ports import AgentNote
 from shared.core.states import State
 
@@ -87,8 +88,7 @@ class Top:
             "max_queued": sum(entry.state is State.QUEUED for entry in counted) + lost,
             "max_schedulers": sum(entry.scheduler for entry in counted) + lost,
         }
-        limits: Mapping[str, int] = getattr(self.note, "limits", {})
-        return {name: (number, limits.get(name)) for name, number in used.items()}
+        return {name: (number, self.note.limits.get(name)) for name, number in used.items()}
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -109,6 +109,7 @@ class Top:
                     "queue": name,
                     "open": len(entries),
                     "states": self._states(entries),
+                    "paused": _paused(self.note, name) or None,
                     "held_by": [entry.key for entry in entries if entry.holds_queue],
                     "oldest": rows.document(oldest, self.fleet.now) if oldest else None,
                 }
@@ -128,6 +129,7 @@ class Top:
             age = span(self.fleet.now - oldest.opened_at) if oldest else ""
             counts = [str(states[state]) if states[state] else "" for state in _OPEN]
             by = f"{held.short_of} {held.key}" if held else ""
+            by = "; ".join(each for each in (_paused(self.note, name), by) if each)
             cells.append((one_line(name), *counts, age, oldest.key if oldest else "", by))
             changes[name] = (states, oldest and oldest.key, by)
         names = [state.upper() for state in _OPEN]
@@ -147,6 +149,8 @@ class Top:
                 lines += terminal.field(f"{name:<{_LABEL}}", value, "dim")
         for name, entries in self.queues.items():
             lines += ["", *terminal.folded(terminal.paint(one_line(name), "bold"))]
+            if paused := _paused(self.note, name):
+                lines += terminal.folded(terminal.paint(f"  {paused}", "yellow"), 2)
             for text, colour in self._queue(entries):
                 folded = terminal.folded(text, 2)
                 lines += [terminal.paint(line, colour) for line in folded]
@@ -203,6 +207,12 @@ def _oldest(entries: Sequence[Entry]) -> Entry | None:
 
 def _short(entry: Entry) -> str:
     return f"{entry.key[: rows.SHORTEST]} ({rows.title(entry)})"
+
+
+def _paused(note: AgentNote, queue: str) -> str:
+    """Return who paused a queue; empty if nobody did, and for launches without a queue."""
+    pause = None if queue.startswith("(") else pause_of(queue, note.paused)
+    return plain(f"paused {pause}") if pause else ""
 
 
 def _launches(number: int) -> str:

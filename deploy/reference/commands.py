@@ -2,15 +2,23 @@
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 
 from deploy.__main__ import EXIT_CODES, GROUPS, main
+from deploy.operate.fleet.fields import OF_A_LAUNCH, OF_A_STORY
 from deploy.reference.markdown import code, table
 
 SHARED_BY = 3  # commands that make an option a shared one
 PROGRAM = "vertex-launch"
+JSON = """## JSON of a launch
+
+`ls --json` prints these fields for each launch. Null stands for what is unknown or does not
+apply. Times are in ISO 8601 and UTC.
+
+"""
+MORE = "`show --json` prints the whole `reason`, and adds:\n\n"
 Option = tuple[str, str]
 
 
@@ -27,9 +35,15 @@ def commands_page() -> str:
     parts = [_overview(contexts)]
     parts += [_section(name, context, shared) for name, context in contexts.items()]
     parts.append("## Options of a deployment\n\n" + _table_of(shared))
+    parts.append(JSON + table(("field", "meaning"), _fields(OF_A_LAUNCH)))
+    parts.append(MORE + table(("field", "meaning"), _fields(OF_A_STORY)))
     codes = [(str(number), meaning) for number, meaning in EXIT_CODES.items()]
     parts.append("## Exit codes\n\n" + table(("code", "meaning"), codes))
     return "\n".join(parts)
+
+
+def _fields(fields: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(code(name), meaning) for name, meaning in fields.items()]
 
 
 def _overview(contexts: dict[str, click.Context]) -> str:

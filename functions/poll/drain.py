@@ -82,13 +82,13 @@ class Poll:
 
         Wake-ups begin at most one round in `fast` seconds, however many come.
         """
-        came, polled_at = self.clock(), lease.note.polled_at
-        since = (came - polled_at).total_seconds() if polled_at else self.cadence.fast
+        came, last = self.clock(), lease.note.woken_at
+        since = (came - last).total_seconds() if last else self.cadence.fast
         if not 0 <= since < self.cadence.fast:
             return False
         self.wait(self.cadence.fast - since)
         lease.open()
-        return lease.note.polled_at is not None and lease.note.polled_at >= came
+        return lease.note.polled_at is not None and lease.note.polled_at > came
 
 
 @dataclass(slots=True)
@@ -109,6 +109,7 @@ class _Call:
         window = self._window()
         poll.intervals.begin()
         if self.woken:  # others that come at the same time find the lease
+            self.changes["woken_at"] = poll.clock()
             self.lease.hold()
         while True:
             left = self.budget.left
@@ -140,15 +141,21 @@ class _Call:
 
     def _round(self) -> Slots:
         poll, report, began = self.poll, self.report, self.poll.clock()
-        before = _popped(report)
+        popped = _popped(report)
         if self.missing is not None:
             self.lease.look()
             if self.lease.note.stopped:
                 report.polled, report.why_not = False, STOPPED
         slots, runs = poll.round.count(self.lease, self.missing or frozenset(), report)
         if self.missing is None:
-            note, self.missing = self._agent().show(self.lease.note, report, self.lease.hold)
-            self.changes |= {name: getattr(note, name) for name in _OF_THE_AGENT}
+            before = self.lease.note
+            note, self.missing = self._agent().show(before, report, self.lease.hold)
+            # what a person changes meanwhile, such as the agent's id, stays
+            self.changes |= {
+                name: getattr(note, name)
+                for name in _OF_THE_AGENT
+                if getattr(note, name) != getattr(before, name)
+            }
             for name in self.missing:
                 slots.leave_out(name)
         if report.polled:
@@ -159,7 +166,7 @@ class _Call:
             "full": slots.is_full,
             "limits": poll.limits.numbers,
         }
-        if _popped(report) > before:
+        if _popped(report) > popped:
             warm_until = poll.cadence.extended(self._warm_until, poll.clock())
             self.changes |= {"warm_until": warm_until} if warm_until else {}
         return slots

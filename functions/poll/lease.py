@@ -67,6 +67,8 @@ class Lease:
         with self._lock:
             if self.held:
                 return
+            if self._leased():
+                raise LeaseLost(ANOTHER)
             self.tried = True
             self._change(
                 lambda note: replace(

@@ -7,7 +7,6 @@ from functions.status.decisions import Observed
 from functions.status.report import Report
 from shared.core.launch import Entry, State
 
-ENDINGS = ("Finish", "Withdraw")  # decisions that free a slot
 _STOPPING = "JOB_STATE_CANCELLING"
 # a job in JOB_STATE_QUEUED waits for quota, perhaps for days: like a held queue, it is not warm
 _PENDING = "JOB_STATE_PENDING"
@@ -30,4 +29,4 @@ def count(
         report.stopping += bool(entry.cancel_reason or entry.stop_seen_at or state == _STOPPING)
         since = entry.submitted_at or entry.opened_at
         report.young += now - since < young
-    report.freed = sum(report.done[name] for name in ENDINGS)
+    report.freed = len(report.closed) + report.done["Withdraw"]

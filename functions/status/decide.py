@@ -99,8 +99,8 @@ def _not_ours(entry: Entry, seen: Observed) -> Decision | None:
 
 def _paused(entry: Entry, notice: str) -> Decision:
     """Withhold the ticket of a launch whose queue is paused, and tell its author once."""
-    told = entry.notice == shortened(notice, NOTICE_BYTES)
-    return NoAction() if told and not entry.build else Note({"build": ""}, notice=notice)
+    shown = entry.notice == shortened(notice, NOTICE_BYTES)
+    return NoAction() if shown and not entry.build else Note({"build": ""}, notice=notice)
 
 
 def _building(build: Build | None) -> Decision:

@@ -19,7 +19,7 @@ class Report:
     pending: int = 0  # jobs at the last tick, as are the next two
     stopping: int = 0
     young: int = 0
-    freed: int = 0  # slots, by launches that ended
+    freed: int = 0  # launches that are open no more
     done: Counter[str] = field(default_factory=Counter)  # per decision
     orphans: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)

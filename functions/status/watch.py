@@ -56,6 +56,7 @@ class Watch:
                 raise
             report = Report()
             report.failed("tick", exc)
+            self.intervals.failed()
             return report
 
     def _noted(self, last: Report) -> AgentNote | None:

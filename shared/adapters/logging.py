@@ -4,6 +4,7 @@ Status reads the end of a job's or a build's log. No report waits for an excerpt
 and briefly; after a failure it asks for none for a while. A command reads whole logs.
 """
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -150,8 +151,9 @@ def _request(
 
 
 def _log_line(entry: Any) -> LogLine | None:
-    """Return an entry; None if it has no text or no time."""
-    text = _line(entry)
+    """Return an entry; None if it has no text or no time. Fields without a message are JSON."""
+    fields = as_mapping(as_mapping(entry).get("jsonPayload"))
+    text = _line(entry) or (json.dumps(fields, ensure_ascii=False) if fields else "")
     try:
         at = datetime.fromisoformat(str(as_mapping(entry).get("timestamp")))
     except ValueError:

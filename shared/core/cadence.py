@@ -85,6 +85,11 @@ class Intervals:
         self._paged = paged
         self._others = others
         self._refusals = 0
+        self._failed = False
+
+    def failed(self) -> None:
+        """Count the round under way as refused: the ledger gave no answer."""
+        self._failed = True
 
     def begin(self) -> None:
         """Forget the calls of earlier rounds."""
@@ -99,7 +104,8 @@ class Intervals:
         """
         paged = self._paged.seen() if self._paged else None
         seen = [each.seen() for each in self._others] + ([paged] if paged else [])
-        self._refusals = self._refusals + 1 if any(each.refused for each in seen) else 0
+        refused = self._failed or any(each.refused for each in seen)
+        self._refusals, self._failed = self._refusals + 1 if refused else 0, False
         reset = max((each.reset for each in seen), default=0.0)
         pages = paged.calls if paged else 0
         return self._cadence.interval(base, took, pages, self._refusals, reset)

@@ -18,11 +18,14 @@ from tests.bench.board import board
 from tests.bench.cold import cold_starts
 from tests.bench.demo import demo
 from tests.bench.figures import Figure
+from tests.bench.seeing import listing
 from tests.bench.sizes import sizes
 from tests.bench.ticks import drain, memory, tick
 
 Part = Callable[[Path, int], Iterator[Figure]]
-PARTS: dict[str, Part] = {part.__name__: part for part in (cold_starts, drain, tick, memory, board, demo, sizes)}
+PARTS: dict[str, Part] = {
+    part.__name__: part for part in (cold_starts, drain, tick, memory, listing, board, demo, sizes)
+}
 INTRO = """# Benchmarks
 
 `make bench` writes this page; everything runs on loopback. A cold start is the median of several rounds, each

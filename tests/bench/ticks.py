@@ -20,6 +20,7 @@ from shared.adapters.pubsub import PubsubPublisher
 from shared.adapters.vertex.jobs import VertexJobs
 from shared.adapters.wandb import Graphql, WandbRunQueue
 from shared.core.budget import Budget
+from shared.core.cadence import Cadence, Mode
 from shared.core.message import Queue
 from tests.bench.cold import megabytes
 from tests.bench.figures import Figure
@@ -51,7 +52,8 @@ def _drain_once(stack: Stack, connections: int) -> float:
     topic = PubsubPublisher(f"projects/{PROJECT}/topics/launch-requests")
     parts = (queue, GcsLedger(BUCKET), GcsAgentBook(BUCKET, name), topic, lambda: datetime.now(UTC))
     began = time.monotonic()
-    report = Poll(*parts, limits, wait=time.sleep).run(name, Budget(300))
+    once = Cadence(mode=Mode.NEVER)
+    report = Poll(*parts, limits, wait=time.sleep, cadence=once).run(name, Budget(300))
     if report.launched[name] != 200:
         raise click.ClickException(f"poll did not drain all of 200 items: {report}")
     return time.monotonic() - began

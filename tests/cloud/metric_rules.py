@@ -79,6 +79,16 @@ def checked_metric(body: Json) -> Json:
     return checked
 
 
+def check_replacement(there: Json, body: Json) -> None:
+    """Refuse what Google cannot change: the kind, the type, and labels of a metric."""
+    before, after = (each.get("metricDescriptor", {}) for each in (there, body))
+    for name in ("metricKind", "valueType"):
+        if before.get(name) != after.get(name):
+            raise Refusal(400, f"{name} cannot be changed.")
+    if not {each["key"] for each in before.get("labels", ())} <= {each["key"] for each in after.get("labels", ())}:
+        raise Refusal(400, "A label cannot be removed.")
+
+
 def checked_alert(body: Json, state: State) -> Json:
     """Return an alert policy as Google answers it; raises Refusal."""
     policy = _normal(body, AlertPolicy.pb()())

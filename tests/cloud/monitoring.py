@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 from tests.cloud.calls import Answer, Call, Json, Refusal
-from tests.cloud.metric_rules import checked_alert, checked_dashboard, checked_metric
+from tests.cloud.metric_rules import check_replacement, checked_alert, checked_dashboard, checked_metric
 from tests.cloud.service import Service, parse_path, unknown
 from tests.cloud.state import now
 from tests.cloud.vertex import Logging
@@ -76,6 +76,7 @@ class LoggingWithMetrics(Logging):
                 return {"metrics": self.state.children(self.full(name))}
             return self.state.add(self.full(f"{name}/{call.document.get('name')}"), self.described(call.document))
         if call.method == "PUT":  # replaces, or creates
+            check_replacement(self.state.resources.get(self.full(name), call.document), call.document)
             self.state.resources[self.full(name)] = self.described(call.document)
             return self.state.resources[self.full(name)]
         if call.method == "DELETE":

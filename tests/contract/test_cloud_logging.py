@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,13 +12,14 @@ from google.auth import exceptions as auth_errors
 from google.cloud.aiplatform_v1.types import CustomJob
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from deploy.local.servers.vertex.app import create_app
 from deploy.local.servers.vertex.state import Job, VertexState
 from deploy.local.serving import serving
-from shared.adapters.logging import ENTRIES, CloudLoggingJobLogs
+from shared.adapters.logging import ENTRIES, PAGE, CloudLogging, CloudLoggingJobLogs
+from shared.core.errors import Denied, Retry
 
 PARENT = "projects/p/locations/us-central1"
 
@@ -141,3 +143,69 @@ def test_without_credentials_there_is_no_excerpt(
 def test_a_server_that_is_not_there_holds_nothing_up() -> None:
     """One attempt."""
     assert CloudLoggingJobLogs("http://127.0.0.1:9").tail(f"{PARENT}/customJobs/1", datetime.now(UTC)) == ""
+
+
+def test_a_whole_log_is_read_page_by_page(vertex: VertexState, url: str, tmp_path: Path) -> None:
+    """From the first line on, with the time and the id of each."""
+    lines = [f"line {n}" for n in range(PAGE + 5)]
+    job = printing(vertex, tmp_path, *lines)
+    printing(vertex, tmp_path, "of another job")
+    read = list(CloudLogging(url).lines("p", job.name, job.create_time))
+    assert [line.text for line in read] == lines
+    assert [line.at for line in read] == sorted(line.at for line in read)
+    assert len({line.id for line in read}) == len(lines)
+    assert {line.task for line in read} == {"workerpool0-0"}
+    assert not list(CloudLogging(url).lines("p", job.name, datetime.now(UTC) + timedelta(hours=1)))
+
+
+FIELDS = {"timestamp": "2026-01-01T00:00:01Z", "jsonPayload": {"loss": 1}}
+
+
+def test_an_empty_page_does_not_end_a_log() -> None:
+    """Cloud Logging answers so while it searches. A token that comes again ends the reading; an odd entry does not."""
+    pages: list[dict[str, Any]] = [
+        {"nextPageToken": "1"},
+        {"entries": [1, {}, {"textPayload": "no time"}, {"timestamp": "2026-01-01T00:00:00.123456789Z"}]},
+    ]
+    pages[1]["nextPageToken"] = "2"
+    last = {
+        "entries": [{"timestamp": "2026-01-01T00:00:00.123456789Z", "textPayload": "a\n"}, FIELDS],
+        "nextPageToken": "2",
+    }
+    asked: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append((await request.json())["pageToken"])
+        return JSONResponse(pages[len(asked) - 1] if len(asked) <= len(pages) else last)
+
+    with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
+        read = list(CloudLogging(address).lines("p", f"{PARENT}/customJobs/1", datetime.now(UTC)))
+    assert ([line.text for line in read], asked) == (["a", '{"loss": 1}'], ["", "1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "words"),
+    [
+        (
+            403,
+            '{"error": {"message": "bob may not"}}',
+            Denied,
+            "403: bob may not. The function's account needs roles/log",
+        ),
+        (401, "<html>", Denied, "Cloud Logging answers 401. The function's"),
+        (429, "{}", Retry, "60 reads a minute"),
+        (500, "{}", Retry, "500"),
+    ],
+)
+def test_a_log_that_cannot_be_read_says_why(status: int, body: str, error: type[Exception], words: str) -> None:
+    """To the person who asks for it."""
+
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse(body, status)
+
+    with serving(Starlette(routes=[Route("/v2/entries:list", answer, methods=["POST"])])) as address:
+        logs = CloudLogging(address).lines("p", f"{PARENT}/builds/b-1", datetime.now(UTC))
+        with pytest.raises(error, match=words):
+            next(logs)
+    with pytest.raises(Retry):
+        next(CloudLogging("http://127.0.0.1:9").lines("p", f"{PARENT}/builds/b-1", datetime.now(UTC)))

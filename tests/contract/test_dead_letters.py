@@ -58,7 +58,7 @@ class Letters:
     def run(self, *arguments: str, answer: str = "", code: int = 0) -> Result:
         """Run the command; it ends with this exit code, and no run spec's key is ever in its words."""
         options = ["--project=contract", "--region=us-central1", f"--name={self.name}", "--wait=0.5", *arguments]
-        options.append(f"--ledger={self.bucket}")
+        options.append(f"--bucket={self.bucket}")
         environ = {"PUBSUB_EMULATOR_HOST": self.place.host, "COLUMNS": "200"}
         done = CliRunner().invoke(dead_letters, options, input=answer, env=environ)
         assert done.exit_code == code, done.output
@@ -134,10 +134,13 @@ def test_all_are_replayed_but_what_is_no_message(letters: Letters) -> None:
 def test_only_what_is_named_is_replayed(letters: Letters) -> None:
     """A name that is not there, and one that stays, make the exit code 1; what can be replayed is, all the same."""
     ticket, other, garbage = letters.bury(TICKET, TICKET, GARBAGE)
-    assert f"not found, or not replayed: 7, {garbage}" in letters.run("--replay", ticket, "7", garbage, code=1).output
+    assert (
+        f"not found, or not replayed: none, {garbage}"
+        in letters.run("--replay", ticket, "none", garbage, code=1).output
+    )
     assert until(letters.replayed) == [TICKET]
     assert {letter["message_id"] for letter in letters.listed()} == {other, garbage}
-    assert not re.search(rf"(?m)^ *{ticket} ", letters.run(other).stdout)
+    assert not re.search(rf"(?m)^ *{ticket}  ", letters.run(other).stdout)
     letters.run(ticket, code=1)
 
 
@@ -229,7 +232,7 @@ def test_a_publisher_moves_no_cursor(letters: Letters) -> None:
     """Any content of a message is shown as plain text."""
     names = {"source": "\x1b[2J[red]ci", "idempotency_key": "a\nb"}
     letters.bury(encode(Request(**names, run_spec={})))
-    assert "·[2J[red]ci: a·b" in letters.run().stdout
+    assert "·[2J[red]ci: a b" in letters.run().stdout
 
 
 def test_the_largest_message_is_replayed(letters: Letters) -> None:
@@ -243,3 +246,15 @@ def test_the_largest_message_is_replayed(letters: Letters) -> None:
     subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
     [received] = subscriber.pull(subscription=letters.requests, max_messages=1, timeout=20).received_messages
     assert received.message.data == largest
+
+
+def test_a_terminal_shows_every_word_whole(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns, with names of any length."""
+    from deploy.operate.terminal import Terminal
+
+    key = " ".join(f"word{number}" for number in range(30))
+    letters.bury(encode(Request(source="nightly", idempotency_key=key, run_spec={})), TICKET)
+    monkeypatch.setattr(Terminal, "here", lambda: Terminal(live=True))
+    shown = letters.run().stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert set(key.split()) | {KEY} <= set(shown.split())

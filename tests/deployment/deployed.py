@@ -50,6 +50,12 @@ class Line:
     name: str
     message: str
     fixes: list[str] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)  # the other checks of the same cause
+
+    @property
+    def names(self) -> list[str]:
+        """Return all checks that the line stands for."""
+        return [self.name, *self.also]
 
 
 @dataclass
@@ -103,6 +109,8 @@ class Deployed:
                 lines.append(Line(found[1], found[2], found[3]))
             elif text.startswith("    "):
                 lines[-1].fixes.append(text.strip())
+            elif text.startswith("  (the same cause: "):
+                lines[-1].also = text.removeprefix("  (the same cause: ").removesuffix(")").split(", ")
         return done.exit_code, lines
 
     def configure(self, **config: Any) -> None:

@@ -348,7 +348,7 @@ BREAKAGES = {
     "submit may not let jobs run as the account": Breakage(
         "access",
         lambda p: p.unbind(f"iam.googleapis.com/projects/p1/serviceAccounts/{TRAINER}", "roles/iam.serviceAccountUser"),
-        "account of queue vertex",
+        f"account {TRAINER}",
         "✗",
         "launch-submit@p1.iam.gserviceaccount.com lacks iam.serviceAccountUser",
         f"gcloud iam service-accounts add-iam-policy-binding {TRAINER} --project=p1",
@@ -451,9 +451,9 @@ BREAKAGES = {
     "a build is routing": Breakage(
         "running",
         lambda p: [p.deploy(verb, "b2", "WORKING", serves=verb != "poll") for verb in FUNCTIONS],
-        "one build",
+        "traffic of submit",
         "!",
-        "a build is at work: poll serves commit cb1 of build b1, submit serves commit cb2 of build b2",
+        "/builds/b2 is WORKING",
         "run doctor again",
     ),
     "a function is behind its newest revision": Breakage(
@@ -595,10 +595,6 @@ MENDABLE = [
 SAME_CAUSE = {
     "metrics": {"alerts", "dashboards"},
     "staging bucket": {"bucket of queue vertex"},
-    "account of queue vertex": {f"account {TRAINER}"},
-    "traffic of submit": {"one build"},
-    "traffic of poll": {"traffic of submit", "traffic of status"},
-    "one build": {"traffic of submit", "traffic of status"},
 }
 
 
@@ -622,6 +618,54 @@ def test_a_breakage_is_named_with_its_fix(project: Deployed, breakage: Breakage)
     assert breakage.fix in "\n".join(named.fixes)
     assert {line.name for line in wrong} - {named.name} <= SAME_CAUSE.get(named.name, set())
     assert code == (1 if breakage.sign == "✗" else 0)
+
+
+def lose_bucket(project: Deployed) -> None:
+    """Delete the ledger's bucket, with all that is in it."""
+    project.cloud.resources.pop("storage.googleapis.com/projects/_/buckets/p1-launch-ledger")
+    project.cloud.state.objects.clear()
+
+
+def never_built(project: Deployed) -> None:
+    """Let no build have deployed the functions."""
+    for name in [each for each in project.cloud.resources if each.startswith(("cloudfunctions.", "run."))]:
+        del project.cloud.resources[name]
+
+
+ROOTS: list[tuple[Callable[[Deployed], object], str, set[str]]] = [
+    (
+        BREAKAGES["the key is wrong"].make,
+        "key in the secret",
+        {"bucket of queue vertex", "account of queue vertex", "queue vertex", "agent"},
+    ),
+    (
+        BREAKAGES["the key was never put in"].make,
+        "secret",
+        {"bucket of queue vertex", "account of queue vertex", "queue vertex", "agent", "key in the secret"},
+    ),
+    (lose_bucket, "ledger bucket", {"ledger's rule", "ledger p1-launch-ledger", "agent"}),
+    (
+        lambda p: p.cloud.resources.pop("pubsub.googleapis.com/projects/p1/topics/launch-requests"),
+        "topic launch-requests",
+        {"trigger's subscription", "topic", "trigger"},
+    ),
+    (
+        never_built,
+        "function launch-poll",
+        {f"function {name}" for name in (*FUNCTIONS, "launch-submit", "launch-status")},
+    ),
+]
+
+
+def test_each_cause_is_reported_once(project: Deployed) -> None:
+    """One thing at fault is one line in the whole report; the checks that need that thing stand below it."""
+    for make, name, also in ROOTS:
+        project.heal()
+        make(project)
+        code, lines = project.doctor()
+        wrong = [line for line in lines if line.sign != "✓"]
+        assert [(line.name, line.sign, set(line.also)) for line in wrong] == [(name, "✗", also)]
+        assert code == 1
 
 
 def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:
@@ -707,9 +751,11 @@ def test_checks_without_permission_are_unknown_and_named(project: Deployed) -> N
     code, lines = project.doctor(identity=GUEST, WANDB_API_KEY=KEY)
     assert code == 4
     seen = {line.name for line in lines if line.sign == "✓"}
-    assert seen == {"APIs", "key of this shell", "queue vertex", "topic", "dead-letter topic", "wake-up topic"}
-    unseen = {line.name: line.message for line in lines if line.sign == "?"}
-    assert len(seen) + len(unseen) == len(lines)
+    seen_topics = {"topic", "dead-letter topic", "topic of events", "wake-up topic"}
+    assert seen == {"APIs", "key of this shell", "queue vertex", *seen_topics}
+    unseen = {name: line.message for line in lines if line.sign == "?" for name in line.names}
+    assert {line.sign for line in lines} == {"✓", "?"}
+    assert len({line.message for line in lines if line.sign == "?"}) == len([li for li in lines if li.sign == "?"])
     assert unseen["secret"] == "you may not see this; needs secretmanager.versions.list"
     assert unseen["project p1"] == "you may not see this; needs resourcemanager.projects.getIamPolicy"
     assert unseen["trigger"] == "you may not see this; needs pubsub.subscriptions.get"
@@ -735,7 +781,7 @@ def test_no_check_hangs_on_another(project: Deployed) -> None:
     """W&B is away and Google fails once: two lines are unknown, and the others say what they see."""
     project.cloud.fail("GET", "/b/p1-launch-staging$", status=500)
     code, lines = project.doctor("project", "wandb", WANDB_BASE_URL="http://127.0.0.1:9", WANDB_API_KEY=OTHER_KEY)
-    signs = {line.name: line.sign for line in lines}
+    signs = {name: line.sign for line in lines for name in line.names}
     assert signs["APIs"] == signs["secret"] == signs["ledger's rule"] == "✓"
     assert signs["key in the secret"] == signs["queue vertex"] == "?"
     [failed] = [line for line in lines if "Google answers 500" in line.message]  # whichever check asks first

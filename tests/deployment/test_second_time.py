@@ -34,7 +34,8 @@ KEY = "projects/p1/locations/us-central1/keyRings/k/cryptoKeys/c"
 OTHER_KEY = f"{KEY}2"
 CONNECTOR = "projects/p1/locations/us-central1/connectors/wandb"
 JOB = f"cloudscheduler.googleapis.com/{DEPLOYMENT.parent}/jobs/launch-poll"
-TOPIC, DEAD = (f"pubsub.googleapis.com/projects/p1/topics/launch-{name}" for name in ("requests", "dead-letters"))
+TOPICS = [f"pubsub.googleapis.com/projects/p1/topics/launch-{name}" for name in ("requests", "dead-letters", "events")]
+TOPIC, DEAD, _ = TOPICS
 KEPT = "pubsub.googleapis.com/projects/p1/subscriptions/launch-dead-letters"
 TRIGGER = "pubsub.googleapis.com/projects/p1/subscriptions/eventarc-"
 LEDGER = "storage.googleapis.com/projects/_/buckets/p1-launch-ledger"
@@ -163,8 +164,8 @@ def test_provision_gives_missing_access_again(cloud: Cloud) -> None:
 def test_provision_follows_the_key(cloud: Cloud) -> None:
     """Set, changed, removed: the topics follow."""
     for key in (KEY, OTHER_KEY, ""):
-        assert provision("--complete", f"--kms-key={key}").output.count("encryption key: ") == 3
-        assert [cloud.resources[topic].get("kmsKeyName") or "" for topic in (TOPIC, DEAD)] == [key, key]
+        assert provision("--complete", f"--kms-key={key}").output.count("encryption key: ") == 4
+        assert [cloud.resources[topic].get("kmsKeyName") or "" for topic in TOPICS] == [key] * 3
         assert provision("--complete", f"--kms-key={key}").output == "Nothing to change.\n"
 
 

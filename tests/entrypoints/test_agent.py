@@ -66,7 +66,7 @@ def test_the_command_waits_for_a_poll_at_work(outside: Outside) -> None:
     """If that takes too long, the message says so; the poll's lease stays."""
     now = datetime.now(UTC)
     assert book().take("a poll", now, now + timedelta(seconds=150))
-    result = agent("stop", "--wait=0")
+    result = agent("start", "--wait=0")
     assert result.exit_code == 4
     assert "a poll is running" in result.output
     note = book().read()

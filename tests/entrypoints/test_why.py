@@ -362,3 +362,32 @@ def test_cost_counts_what_the_ledger_shows(night: Night, tmp_path: Path) -> None
     found = json.loads(night.command("cost", "--json", "--since=1h", "--by=author").output)
     assert found["author"] == [{"name": "ann", "launches": 1, "machine_hours": 1.0, "cost": 0.5, "unpriced_hours": 0.0}]
     assert "queue" not in found
+
+
+def test_doctor_works_on_this_machine(night: Night) -> None:
+    """It checks what the stack has, counts the rest, asks Google nothing, and reports a refused key once."""
+    from google.cloud import pubsub_v1
+
+    dead = pubsub_v1.PublisherClient().create_topic(name="projects/p/topics/launch-dead-letters").name
+    pubsub_v1.SubscriberClient().create_subscription(name=KEPT, topic=dead)
+    night.outside.wandb.entity = "team"  # of the key's owner
+    night.poll()
+    good = night.command("doctor")
+    last = good.output.splitlines()[-1]
+    assert re.fullmatch(r"4 OK, \d\d checks not made on the local stack", last)
+    assert {line[2:].partition(":")[0] for line in good.output.splitlines() if line.startswith("✓")} == {
+        "key of this shell",
+        "queue vertex",
+        "dead letters",
+        "agent",
+    }
+    assert good.exit_code == 0
+    night.outside.wandb.api_keys = frozenset({"another-key-" * 4})
+    found = json.loads(night.command("doctor", "--json").output)
+    [fault] = [each for each in found["findings"] if each["result"] != "OK"]
+    assert (fault["check"], fault["result"], fault["same_cause"]) == (
+        "key of this shell",
+        "failed",
+        ["queue vertex", "agent"],
+    )
+    assert found["checks_not_made"] == 2

@@ -297,16 +297,21 @@ def test_polls_adapters_are_those_of_its_settings(given: Any) -> None:
 
 def test_status_adapters_are_those_of_its_settings(given: Any) -> None:
     """It looks for the jobs of its own deployment."""
-    status: Any = build_status.__wrapped__(given(StatusSettings, **{**STATUS, **ADDRESS})).status
-    found = parts_of(status, "tracker", "ledger", "publisher", "custom_jobs")
+    variables = {**STATUS, **ADDRESS, "LAUNCH_EVENTS_TOPIC": "happened"}
+    status: Any = build_status.__wrapped__(given(StatusSettings, **variables)).status
+    found = parts_of(status, "tracker", "ledger", "publisher", "custom_jobs", "events")
     wanted = {
         **under("tracker", GRAPHQL),
         **under("ledger", BUCKET),
         **under("publisher", TOPIC),
         "custom_jobs.agent": "ours",
         "custom_jobs.endpoint": "",
+        "events.topic": "projects/p/topics/happened",
+        "events.origin": "/projects/p/launch/ours",
     }
     assert {name: found.get(name) for name in wanted} == wanted
+    silent = build_status.__wrapped__(given(StatusSettings, **{**variables, "LAUNCH_EVENTS_TOPIC": ""}))
+    assert silent.status.events is None
     assert status.clock.__self__ is status.ledger
 
 

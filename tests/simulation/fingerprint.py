@@ -47,7 +47,7 @@ def fingerprint(world: World) -> str:
 def _of_the_note(content: Any) -> tuple[str, ...]:
     """Return what decides of an agent's note; without windows, only its lease does."""
     warm = getattr(content, "warm_until", None) is not None
-    return ("lease_until", *(("warm_until", "full", "woken", "polled_at", "window_until") if warm else ()))
+    return ("lease_until", *(("warm_until", "full", "woken", "polled_at", "woken_at", "window_until") if warm else ()))
 
 
 def _event(event: Event) -> str:

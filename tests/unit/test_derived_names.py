@@ -187,6 +187,7 @@ def test_the_names_of_a_deployment() -> None:
         "topic": "my-launch-requests",
         "dead_letters": "my-launch-dead-letters",
         "wake_up": "my-launch-wake-up",
+        "events": "my-launch-events",
         "parent": "projects/my-project/locations/us-central1",
         "repository": "projects/my-project/locations/us-central1/repositories/my-launch",
         "images": "",

@@ -11,18 +11,20 @@ import click
 import pytest
 from rich.cells import cell_len
 
-from deploy.operate.fleet import rows
+from deploy.operate.fleet import fields, rows
 from deploy.operate.fleet.fleet import Fleet, state_of
 from deploy.operate.fleet.wanted import Since, Wanted
 from deploy.operate.fleet.watching import Output
 from deploy.operate.ls import Listing
 from deploy.operate.plain import plain, plain_lines
+from deploy.operate.show import Story
 from deploy.operate.terminal import Terminal
 from deploy.operate.top import Top
 from shared.core.errors import Denied, Retry
 from shared.core.intake import from_request
 from shared.core.launch import Backoff, Launch, Outcome, State, Wish
 from shared.core.message import Queue, Request
+from shared.core.pause import Pause
 from shared.core.ports import AgentNote
 from shared.core.shortage import Shortage
 from tests.fakes.fleet import NOW, PARENT, FakeTarget, changed, launch, running, submitted
@@ -223,6 +225,16 @@ def test_the_document_of_a_launch() -> None:
     assert found.items() >= wanted.items()
 
 
+def test_each_field_of_json_is_described() -> None:
+    """In this order; a wish has a person and a time."""
+    target = fleet(STATES["cancelling"])
+    [found] = Listing.read(target, Wanted()).document()["launches"]
+    assert [*found] == [*fields.OF_A_LAUNCH]
+    assert found["wish"] == {"kind": "cancel", "by": "bob@example.com", "at": "2026-11-26T03:00:00.000Z"}
+    story = Story(target, STATES["cancelling"], NOW).document()
+    assert [*story] == [*fields.OF_A_LAUNCH, *fields.OF_A_STORY]
+
+
 def test_short_keys_are_unique() -> None:
     """As long as they have to be, and eight characters at least."""
     keys = ["k" + "a" * 26, "k" + "a" * 10 + "b" * 16, "kb" + "a" * 25]
@@ -235,7 +247,14 @@ def test_the_fleet_at_a_glance() -> None:
     sweep = changed(launch("sweep"), scheduler=True)
     target = fleet(*STATES.values(), sweep, running(launch("b")))
     target.memory.unreadable[UNREADABLE] = "damaged"
-    note = AgentNote("", entity="team", queues=("vertex", "idle"), polled_at=NOW - timedelta(seconds=7))
+    note = AgentNote(
+        "",
+        entity="team",
+        queues=("vertex", "idle"),
+        polled_at=NOW - timedelta(seconds=7),
+        limits={"max_jobs": 8, "max_queued": -1},
+        paused=(Pause("idle", "bob@example.com", NOW),),
+    )
     top = Top(target, Fleet.read(target), note)
     document = top.document()
     vertex, idle = document["queues"]
@@ -244,7 +263,7 @@ def test_the_fleet_at_a_glance() -> None:
         "running": 2, "waiting": 1, "failed": 1,
     }  # fmt: skip
     assert vertex["held_by"] == [launch("waiting").key]
-    assert document["slots"]["max_jobs"]["used"] == 10, "without the sweep's scheduler, with the unreadable record"
+    assert document["slots"]["max_jobs"] == {"used": 10, "limit": 8}, "without the scheduler, with the unreadable one"
     assert document["slots"]["max_schedulers"]["used"] == 2
     assert document["machines"] == {"1×a2-highgpu-1g (1×NVIDIA_TESLA_A100) SPOT": 2}
     screen = top.screen(Terminal(live=True))
@@ -252,6 +271,10 @@ def test_the_fleet_at_a_glance() -> None:
     assert "polls; last call 7s ago" in shown
     assert f"held by 1 launch, the first is {launch('waiting').key[:8]} (job waiting): STOCKOUT: {LACK}" in shown
     assert "SPOT: 2 launches" in shown
+    assert "max_jobs 10 of 8; max_queued 6, no limit; max_schedulers 2 (limit unknown)" in shown
+    paused = "paused by bob@example.com since 2026-11-26 03:00 UTC"
+    assert f"idle {paused} no open launch" in shown
+    assert (idle["paused"], vertex["paused"]) == (paused, None)
     assert f"the record {UNREADABLE} cannot be read: damaged" in shown
     assert max(map(cell_len, screen)) <= 80
     assert len(piped(top)) == 3

@@ -1,5 +1,7 @@
 """The contract of the topic: what is read, what is refused, and the schema that publishers rely on."""
 
+import base64
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -125,3 +127,59 @@ def test_the_first_example_is_a_request() -> None:
     text = PAGE.read_text(encoding="utf-8")
     example: Any = re.search(r"```json\n(.*?)```", text, re.DOTALL)
     assert isinstance(decode(example[1].encode()), Request)
+
+
+EVENTS = DOCS / "how-to" / "follow-launches-with-events.md"
+
+
+def _rows() -> list[tuple[str, str, str, str]]:
+    text = EVENTS.read_text(encoding="utf-8").partition("## The launch key")[2]
+    return re.findall(r"^\| `?([^`|]+)`? \| `(.+)` \| `(.+)` \| `(k\w+)` \|$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("source", "identity", "content", "key"), _rows())
+def test_the_page_defines_the_launch_key_byte_for_byte(source: str, identity: str, content: str, key: str) -> None:
+    """Each test vector: by our code, and by the page's own steps from its bytes on."""
+    owner = "wandb" if source == "item of a queue" else f"request:{source}"
+    assert launch_key(owner, identity) == key
+    assert json.loads(content) == [owner, identity]
+    digest = hashlib.sha256(content.encode("ascii")).digest()
+    assert f"k{base64.b32encode(digest).decode().lower()}"[:27] == key
+
+
+def test_the_page_has_test_vectors() -> None:
+    """One of a queue's item, one with characters that must be escaped."""
+    assert len(_rows()) == 4
+    assert "\\ud83d" in "".join(content for _, _, content, _ in _rows())
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ({"ticket": "7"}, ""),
+        ({f"n{number}": "" for number in range(10)}, ""),
+        ({f"n{number}": "" for number in range(11)}, "reply: Value error, has 11 attributes; the limit is 10"),
+        ({"ticket": "ä" * 128}, ""),
+        ({"ticket": "ä" * 129}, "reply: Value error, ticket has more than 256 bytes in UTF-8"),
+        ({"ce-id": "x"}, "reply.ce-id.[key]: String should match pattern '^[a-z][a-z0-9_]{0,62}$'"),
+        ({"goog id": "x"}, "reply.goog id.[key]: String should match pattern"),
+        ({"ticket": 7}, "reply.ticket: Input should be a valid string"),
+        (["ticket"], "reply: Input should be an object"),
+    ],
+)
+def test_a_reply_is_small_and_cannot_replace_our_attributes(reply: Any, problem: str) -> None:
+    """Its refusal names the field."""
+    request = {"kind": "request", "source": "ci", "idempotency_key": "1", "run_spec": {}, "reply": reply}
+    if problem:
+        with pytest.raises(NotAMessage, match=re.escape(problem)):
+            decode(json.dumps(request).encode())
+    else:
+        message = decode(json.dumps(request).encode())
+        assert isinstance(message, Request)
+        assert message.reply == reply
+        assert message.digest != replace_reply(request).digest
+
+
+def replace_reply(request: dict[str, Any]) -> Request:
+    """Return a request without its reply, which was another one."""
+    return Request(**{**request, "reply": None})

@@ -245,6 +245,15 @@ def test_what_does_not_pass_by_itself_is_an_error() -> None:
     assert {LINES[event].split()[0] for event in named} == {"ERROR"}
 
 
+def test_the_page_counts_the_conditions() -> None:
+    """Google may charge for each."""
+    count = sum(len(alert["conditions"]) for alert in rendered(ALERTS, DEPLOYMENT))
+    page = (PAGES / "monitor-a-deployment.md").read_text(encoding="utf-8")
+    assert f"this version has {count} conditions" in page
+    pages = {path.stem for path in HERE.glob(ALERTS)}
+    assert set(re.findall(r"^\| \[.+\]\(alert-([a-z-]+)\.md\)", page, re.MULTILINE)) == pages
+
+
 def test_each_metric_is_used() -> None:
     """On the dashboard or by an alert: an unused one only costs money."""
     text = json.dumps([*rendered(DASHBOARDS, DEPLOYMENT), *rendered(ALERTS, DEPLOYMENT)])

@@ -202,6 +202,23 @@ def test_what_status_writes_meanwhile_costs_no_lease(scene: Scene) -> None:
     assert scene.agents.note.agent_id == "agent-1"
 
 
+def test_what_a_person_changes_meanwhile_stays_and_counts_at_the_next_round(scene: Scene) -> None:
+    """`agent start` forgets the agent, `agent stop` ends the window: neither waits for poll, nor is overwritten."""
+    scene.cadence = replace(scene.cadence, mode=Mode.ALWAYS)
+    scene.poll(queues=(A,))
+
+    def stop() -> None:
+        scene.agents.write(replace(scene.agents.note, stopped=True, agent_id="", failures=0))
+
+    during(scene, 12, stop)
+    began, pops = scene.clock.now, scene.wandb.calls.count("pop")
+    report = scene.poll(queues=(A,))
+    assert scene.clock.now - began == timedelta(seconds=15)
+    assert scene.wandb.calls.count("pop") == pops + 3
+    assert (report.polled, scene.agents.note.stopped, scene.agents.note.agent_id) == (False, True, "")
+    assert scene.agents.note.lease_until is None
+
+
 def test_a_call_that_is_turned_away_asks_for_another_round_once(scene: Scene) -> None:
     """A hundred of them write the note once; the holder makes one round more, no sooner than in a window."""
     scene.wandb.push("i", A)
@@ -238,11 +255,25 @@ def test_a_thousand_wake_ups_one_after_the_other_make_a_round_every_five_seconds
 
 def test_a_wake_up_whose_round_another_call_has_made_makes_none(scene: Scene) -> None:
     """It waits for its turn, and finds that a round has begun since it came."""
-    scene.poll(queues=(A,))
+    scene.poll(queues=(A,), woken=True)
     during(scene, 1, lambda: scene.poll(queues=(A,)))
     pops = scene.wandb.calls.count("pop")
     assert scene.poll(queues=(A,), woken=True).why_not == SINCE
     assert scene.wandb.calls.count("pop") == pops + 1
+
+
+def test_a_wake_up_that_finds_another_poll_at_work_after_its_wait_leaves_it_the_lease(scene: Scene) -> None:
+    """And asks it for a round, because that poll may have counted before the wake-up came."""
+    scene.poll(queues=(A,), woken=True)
+    other = Lease(scene.agents, "another", scene.clock, timedelta(seconds=150))
+
+    def begin() -> None:
+        other.open()
+        other.hold()
+
+    during(scene, 1, begin)
+    assert scene.poll(queues=(A,), woken=True).why_not == ANOTHER
+    assert other.close({}, stay=True), "it stays for the mark"
 
 
 def test_a_wake_up_goes_on_until_the_scheduler_calls_again(scene: Scene) -> None:

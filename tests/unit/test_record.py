@@ -31,7 +31,8 @@ def test_the_record_names_what_commands_need(tmp_path: Path) -> None:
     assert record.topics["requests"] == "projects/local-project/topics/launch-requests"
     assert record.addresses["pubsub"] == record.environment["PUBSUB_EMULATOR_HOST"] == "127.0.0.1:8002"
     assert record.addresses["wandb"] == record.environment["WANDB_BASE_URL"] == "http://127.0.0.1:8001"
-    assert {name for name in record.addresses if name not in Ports().by_name(build=False)} == set()
+    assert record.addresses.keys() == Ports().by_name(build=False).keys() - {"board"}
+    assert list(record.pages) == ["W&B", "Vertex AI"]
     assert (record.environment["WANDB_API_KEY"], record.environment["LAUNCH_MAX_JOBS"]) == (API_KEY, "3")
 
 
@@ -79,17 +80,17 @@ def test_the_script_makes_a_shell_use_the_stack(tmp_path: Path) -> None:
 
 def test_a_second_run_reports_the_first(tmp_path: Path) -> None:
     """Its process, its pages and how to go on; nothing of it is touched."""
-    with holding(tmp_path):
+    with holding(tmp_path, ""):
         record = made(tmp_path)
         record.write()
-        with pytest.raises(click.ClickException) as refused, holding(tmp_path):
+        with pytest.raises(click.ClickException) as refused, holding(tmp_path, 'make up ARGS="--port-base 9000"'):
             pass
         assert running(tmp_path) == record
     first, wandb, vertex, use, end, another = refused.value.message.splitlines()
     assert first.startswith(f"a stack is up already in {tmp_path} (process {record.pid}, since 20")
     assert (wandb, vertex) == ("  W&B: http://127.0.0.1:8001/", "  Vertex AI: http://127.0.0.1:8003/")
     assert (use.split()[-1], end.split()[-1]) == (f"{tmp_path}/{SCRIPT}", str(record.pid))
-    assert "--port-base" in another
+    assert another == 'Start another: make up ARGS="--port-base 9000"'
 
 
 @pytest.mark.parametrize(

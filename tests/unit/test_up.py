@@ -94,8 +94,10 @@ def test_nothing_of_an_earlier_run_is_deleted(tmp_path: Path) -> None:
     base = next(port for port in (free_port() for _ in range(99)) if port < 32000)
     hang_up = signal.getsignal(signal.SIGHUP)
     with closing(socket.create_server((HOST, base + 1))):
-        done = CliRunner().invoke(up, ["--folder", str(tmp_path), "--port-base", str(base)])
+        folders = (tmp_path, tmp_path / "none")
+        done = [CliRunner().invoke(up, ["--folder", str(folder), "--port-base", str(base)]) for folder in folders]
     signal.signal(signal.SIGHUP, hang_up)  # the command has its own
-    assert done.exit_code == 1
-    assert f"{base + 1} (wandb) by " in done.output
+    assert [result.exit_code for result in done] == [1, 1]
+    assert f"{base + 1} (wandb) by " in done[0].output
     assert (tmp_path / "gcs.log").read_text() == "earlier"
+    assert not (tmp_path / "none").exists()

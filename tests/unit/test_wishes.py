@@ -209,7 +209,7 @@ def test_the_item_says_who_cancelled(entry: Entry, seen: Observed, report: bool,
     assert decision.warning in ("", decision.reason)
 
 
-def test_a_removed_item_is_told_nothing() -> None:
+def test_a_removed_item_gets_no_notice() -> None:
     """It does not exist any more."""
     decision = decide(TRIED, Observed(), NOW, StatusTimings())
     assert decision == Finish(Outcome.CANCELLED, REMOVED, report=False)
@@ -241,7 +241,7 @@ def test_a_paused_queue(entry: Entry, seen: Observed, wanted: Decision) -> None:
 
 
 def test_a_resumed_queue_goes_on() -> None:
-    """Whatever the item said before."""
+    """Whatever notice the item had before."""
     assert decide(replace(DUE, notice=PAUSED), Observed(item=OURS), NOW, StatusTimings()) == Publish()
     built = Observed(build=Build("b", "SUCCESS"))
     assert decide(replace(BUILDING, notice=PAUSED), built, NOW, StatusTimings()) == Built()

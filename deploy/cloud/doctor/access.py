@@ -11,7 +11,7 @@ from google.pubsub_v1 import PublisherClient
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap import submit_command
 from deploy.cloud.doctor import agents, roles, surplus
-from deploy.cloud.doctor.case import NUMBER, Case
+from deploy.cloud.doctor.case import NUMBER, SECRET, Case
 from deploy.cloud.doctor.explained import UNSEEN
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
 from deploy.cloud.doctor.project import BY_HAND, differs
@@ -39,6 +39,7 @@ _NEEDS = {
     "dead_letters": "pubsub.topics.getIamPolicy",
     "wake_up": "pubsub.topics.getIamPolicy",
     "wake_up_calls": "pubsub.subscriptions.getIamPolicy",
+    "events": "pubsub.topics.getIamPolicy",
     "trigger": "pubsub.subscriptions.getIamPolicy",
     "kept_letters": "pubsub.subscriptions.getIamPolicy",
     "function": "run.services.getIamPolicy",
@@ -73,7 +74,9 @@ def _resource(case: Case, kind: str, resource: str) -> Iterator[Finding]:
             new = ("secrets", "create", resource.rpartition("/")[2], "--data-file=-")
             owner = f"--project={resource.split('/')[1]}"
             create = f'printf %s "$LOGIN" | {gcloud.shown((*new, owner))}\n{create}'
-        yield failed(title, "it does not exist", create)
+        causes = case.missing(resource.partition("-")[2]) if kind == "function" else (resource,)
+        causes = (SECRET,) if kind == "secret" else causes
+        yield failed(title, "it does not exist", create, *causes)
         return
     found = [_bound(case, title, binding, policy) for binding in wanted]
     wrong = [finding for finding in found if finding]
@@ -98,7 +101,7 @@ def _bound(case: Case, title: str, binding: Binding, policy: Any) -> Finding | N
     if has(_of_project(case), replace(binding, condition="")):
         message = f"{who} has {role} on the whole project instead, which is more than it needs"
         return warning(title, message, f"{bind}\nThen remove the binding on the project.")
-    return failed(title, f"{who} lacks {role}: {binding.why}", bind)
+    return failed(title, f"{who} lacks {role}: {binding.why}", bind, bind)
 
 
 def _for_ever(title: str, binding: Binding, policy: Any) -> Finding | None:
@@ -138,6 +141,7 @@ def _policy(case: Case, kind: str, resource: str) -> Any:
         "dead_letters": f"pubsub.googleapis.com/v1/{resource}",
         "wake_up": f"pubsub.googleapis.com/v1/{resource}",
         "wake_up_calls": f"pubsub.googleapis.com/v1/{resource}",
+        "events": f"pubsub.googleapis.com/v1/{resource}",
         "trigger": f"pubsub.googleapis.com/v1/{resource}",
         "kept_letters": f"pubsub.googleapis.com/v1/{resource}",
         "function": f"run.googleapis.com/v2/{deployment.parent}/services/{resource}",
@@ -165,7 +169,8 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
     run, spec = (mapping(settings.get(part), part) for part in ("run", "spec"))
     account = text(run.get("service_account") or spec.get("service_account"), "service_account", "")
     if not settings:
-        yield unknown(title, "the queue has no configuration for Vertex AI")
+        message = "the queue has no configuration for Vertex AI"
+        yield unknown(title, message, "", f"queue {name}")
         return
     if differs(account):
         yield warning(title, f"{account} is another account for each launch", BY_HAND)
@@ -181,7 +186,7 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
         wrong = _bound(case, title, binding, _policy(case, "run_as", account))
     except google_errors.NotFound:
         edit = "Name another account in the queue's configuration."
-        wrong = failed(title, f"{account} does not exist", edit)
+        wrong = failed(title, f"{account} does not exist", edit, account)
     if wrong:
         yield wrong
     elif account not in case.deployment.run_as:

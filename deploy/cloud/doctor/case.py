@@ -5,28 +5,33 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from google.api_core import exceptions as google_errors
 
-from deploy.cloud.deployment import Deployment
-from deploy.cloud.doctor.explained import UNSEEN, explained
-from deploy.cloud.doctor.finding import Check, Finding
+from deploy.cloud import gcloud
+from deploy.cloud.deployment import FUNCTIONS, Deployment
+from deploy.cloud.doctor.explained import NO_FUNCTION, UNSEEN, explained
+from deploy.cloud.doctor.finding import Check, Finding, Unusable
 from deploy.cloud.doctor.revisions import Revision, serving
-from deploy.cloud.google import Google
+from deploy.cloud.google import Google, words
 from deploy.cloud.once import Once
 from deploy.cloud.provision.command import with_number
+from deploy.local.record import FOLDER
 from deploy.wandb_queues import QueueView, read_queue
 from shared.adapters.wandb import Graphql
 from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE
-from shared.config.settings import split_names
+from shared.config.settings import KEY_FILE, split_names
 from shared.core.errors import SettingsError
 from shared.runspec.fields import mapping
 from shared.runspec.macros import OF_A_LAUNCH, substitute
 from shared.runspec.model import RESOURCES
 
+SECRET = "secret"  # noqa: S105 - the title of a check
+SECRETS_KEY, SHELLS_KEY = "key in the secret", "key of this shell"
 NUMBER = "resourcemanager.projects.get"  # the permission that `Case.numbered` needs
 
 
@@ -53,6 +58,8 @@ class Case:
 
     def command(self, name: str) -> str:
         """Return the command line of another of our commands, for this deployment."""
+        if self.stack:
+            return f"vertex-launch {name}"
         options = {
             "project": self.deployment.project,
             "region": self.deployment.region,
@@ -66,6 +73,14 @@ class Case:
         given = [f"--{option}={value}" for option, value in options.items() if value]
         given += [f"--ladder-kms-key={key}" for key in self.deployment.ladder_keys]
         return shlex.join(["vertex-launch", *name.split(), *given])
+
+    def log(self, verb: str) -> str:
+        """Return the command that shows a function's last log lines."""
+        if self.stack:
+            return f"tail -n 20 {self.stack[FOLDER]}/{verb}.log"
+        lines = f'resource.labels.service_name="{self.deployment.function(verb)}"'
+        project = f"--project={self.deployment.project}"
+        return gcloud.shown(("logging", "read", lines, project, "--limit=20", "--freshness=10m"))
 
     def settings(self) -> Mapping[str, str]:
         """Return the variables of submit's revision that serves; empty if it cannot be seen.
@@ -139,18 +154,36 @@ class Case:
             raise SettingsError(f"WANDB_BASE_URL {exc}") from exc
 
     def secret_key(self) -> str:
-        """Return the API key that the functions read; raises Google's errors."""
+        """Return the API key that the functions read; raises Google's errors, or OSError."""
+        if file := self.stack.get(KEY_FILE):  # the other variable has the key of the person
+            return Path(file).read_text(encoding="utf-8").strip()
         if self.stack:
             return self.stack["WANDB_API_KEY"]
 
         def read() -> str:
             secret = f"projects/{self.deployment.project}/secrets/{self.deployment.secret}"
             url = f"https://secretmanager.googleapis.com/v1/{secret}/versions/latest:access"
-            answer = self.google.get(url)
+            try:
+                answer = self.google.get(url)
+            except (google_errors.NotFound, google_errors.BadRequest) as exc:
+                raise Unusable(f"the key cannot be read: {words(exc)}", SECRET) from exc
             return base64.b64decode(answer["payload"]["data"]).decode().strip()
 
         key: str = self.once("secret", read)
         return key
+
+    @property
+    def key_title(self) -> str:
+        """Return the title of the check of the key that `api_key` returns."""
+        return SHELLS_KEY if self.environ.get("WANDB_API_KEY", "").strip() else SECRETS_KEY
+
+    def missing(self, verb: str) -> tuple[str, ...]:
+        """Return the cause of a function that is not deployed; one cause if none is."""
+        try:
+            none = not any(self.serving(each) for each in FUNCTIONS)
+        except UNSEEN:
+            none = False
+        return (NO_FUNCTION if none else f"function {self.deployment.function(verb)}",)
 
     def api_key(self) -> str:
         """Return the API key for our queries: WANDB_API_KEY, else the key of the functions."""

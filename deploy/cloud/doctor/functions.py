@@ -34,7 +34,8 @@ def _function(case: Case, verb: str) -> Iterator[Finding]:
     try:
         there = case.function(verb)
     except google_errors.NotFound:
-        yield failed(title, f"{name} is not deployed", submit_command(case.deployment))
+        build = submit_command(case.deployment)
+        yield failed(title, f"{name} is not deployed", build, *case.missing(verb))
         return
     if there["state"] != "ACTIVE":
         messages = [each.get("message", "") for each in there.get("stateMessages", ())]
@@ -54,11 +55,11 @@ def _traffic(case: Case, verb: str) -> Iterator[Finding]:
         status = _status(case, revision)
         if status in AT_WORK:
             message = f"{revision.name} serves, but its build {revision.build} is {status}"
-            yield warning(title, message, WAIT)
+            yield warning(title, message, WAIT, revision.build)
         elif status != SUCCESS:
             message = f"{revision.name} serves, but its build {revision.build} is {status}: "
             message += "the smoke test has not passed"
-            yield failed(title, message, _restore(case, verb, revision))
+            yield failed(title, message, _restore(case, verb, revision), revision.build)
         else:
             yield ok(title, f"{revision.name} serves {revision.percent} %, {revision.version}")
     if found == ():
@@ -78,8 +79,9 @@ def _one_build(case: Case) -> Iterator[Finding]:
         yield ok(title, f"all three functions serve {all_of_them[0][1].version}")
         return
     message = ", ".join(f"{verb} serves {each.version}" for verb, each in all_of_them)
-    if any(_status(case, each) in AT_WORK for _, each in all_of_them):
-        yield warning(title, f"a build is at work: {message}", WAIT)
+    at_work = {each.build for _, each in all_of_them if _status(case, each) in AT_WORK}
+    if at_work:
+        yield warning(title, f"a build is at work: {message}", WAIT, *sorted(at_work))
         return
     good = [each for _, each in all_of_them if _status(case, each) == SUCCESS]
     wanted = max(good or [each for _, each in all_of_them], key=lambda each: each.created)
@@ -97,7 +99,8 @@ def _one_build(case: Case) -> Iterator[Finding]:
     if len(fixes) < len(behind):
         fixes = [submit_command(case.deployment)]
     says = f"{', '.join(behind)} {'differs' if len(behind) == 1 else 'differ'} from the others: "
-    yield failed(title, f"{says}{message}", "\n".join(dict.fromkeys(fixes)))
+    bad = sorted({each.build for _, each in all_of_them if each not in good})
+    yield failed(title, f"{says}{message}", "\n".join(dict.fromkeys(fixes)), *bad)
 
 
 def _status(case: Case, revision: Revision) -> str:

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from functools import partial
 
+import click
 from google.api_core import exceptions as google_errors
 
 from deploy.cloud import gcloud
 from deploy.cloud.bootstrap_services import APIS
 from deploy.cloud.buckets import STORAGE, foreign, own_buckets, refusal
 from deploy.cloud.doctor import hazards
-from deploy.cloud.doctor.case import NUMBER, Case
-from deploy.cloud.doctor.finding import Check, Finding, failed, ok, unknown, warning
+from deploy.cloud.doctor.case import NUMBER, SECRET, Case
+from deploy.cloud.doctor.finding import Check, Finding, Unusable, failed, ok, unknown, warning
 from deploy.cloud.iam import repository_flags
 from deploy.cloud.lifecycle import CONTEXTS, rule_of
 from deploy.cloud.places import MOVE, Elsewhere, check_region, places
@@ -62,7 +63,7 @@ def _apis(case: Case) -> Iterator[Finding]:
     off = [name for name in (f"{api}.googleapis.com" for api in APIS) if name not in on]
     if off:
         enable = gcloud.shown(("services", "enable", *off, _in(project)))
-        yield failed("APIs", f"off: {', '.join(off)}", enable)
+        yield failed("APIs", f"off: {', '.join(off)}", enable, *(f"API {each}" for each in off))
     else:
         yield ok("APIs", f"all {len(APIS)} are on")
 
@@ -99,7 +100,7 @@ def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iter
     try:
         bucket = case.google.get(f"{STORAGE}/{name}")
     except google_errors.NotFound:
-        yield failed(title, f"{address} does not exist", create)
+        yield failed(title, f"{address} does not exist", create, address)
         return
     where = str(bucket["location"]).lower()
     if where != region:
@@ -129,7 +130,10 @@ def _bucket(case: Case, title: str, name: str, region: str, create: str) -> Iter
 
 
 def _rule(case: Case) -> Iterator[Finding]:
-    changes = list(LedgerRule(case.numbered).changes())
+    try:
+        changes = list(LedgerRule(case.numbered).changes())
+    except click.ClickException as exc:
+        raise Unusable(exc.message, f"gs://{case.deployment.ledger_bucket}") from exc
     for change in changes:
         message = f"is missing: {change.difference}; without it {change.resource} grows for ever"
         yield warning("ledger's rule", message, case.command("provision"))
@@ -153,12 +157,13 @@ def _secret(case: Case) -> Iterator[Finding]:
         url = f"{SECRETS}/projects/{deployment.project}/secrets/{deployment.secret}/versions"
         versions = list(case.google.listed(url, "versions"))
     except google_errors.NotFound:
-        yield failed("secret", f"{deployment.secret} does not exist", case.command("bootstrap"))
+        message = f"{deployment.secret} does not exist"
+        yield failed("secret", message, case.command("bootstrap"), SECRET)
         return
     newest = max(versions, key=lambda version: _number(version["name"]), default=None)
     if newest is None:
         message = f"{deployment.secret} has no version: nobody has added the key"
-        yield failed("secret", message, add)
+        yield failed("secret", message, add, SECRET)
         return
     number = _number(newest["name"])
     if newest["state"] == "ENABLED":
@@ -169,7 +174,7 @@ def _secret(case: Case) -> Iterator[Finding]:
     message += "the functions read the newest version"
     which = (str(number), f"--secret={deployment.secret}", _in(deployment.project))
     enable = gcloud.shown(("secrets", "versions", "enable", *which))
-    yield failed("secret", message, enable if state == "DISABLED" else add)
+    yield failed("secret", message, enable if state == "DISABLED" else add, SECRET)
 
 
 def _images(case: Case, create: str) -> Iterator[Finding]:
@@ -209,7 +214,8 @@ def _of_queue(case: Case, name: str) -> Iterator[Finding]:
     spec = mapping(case.vertex(name).get("spec"), "spec")
     address = text(spec.get("staging_bucket"), "staging_bucket", "")
     if not address:
-        yield unknown(title, "the queue's configuration names no staging_bucket")
+        message = "the queue's configuration names no staging_bucket"
+        yield unknown(title, message, "", f"queue {name}")
         return
     if differs(address):
         yield warning(title, f"{address} is another bucket for each launch", BY_HAND)

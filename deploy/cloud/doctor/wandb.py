@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from deploy.cloud.bootstrap import submit_command
-from deploy.cloud.doctor.case import Case
+from deploy.cloud.doctor.case import SECRETS_KEY, SHELLS_KEY, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import add_key, differs
 from deploy.cloud.doctor.settings import submit_settings
@@ -20,11 +20,13 @@ from shared.runspec.registries import refusal
 
 def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks."""
-    look = partial(_key, case, "key in the secret", case.secret_key)
-    yield Check("key in the secret", look, ("secretmanager.versions.access",))
-    if case.environ.get("WANDB_API_KEY"):
-        yield Check("key of this shell", partial(_key, case, "key of this shell", case.api_key))
-    yield Check("queues", partial(_queues, case), ("secretmanager.versions.access",))
+    title = SHELLS_KEY if case.stack else SECRETS_KEY
+    look = partial(_key, case, title, case.secret_key)
+    yield Check(title, look, ("secretmanager.versions.access",), on_stack=True)
+    if case.environ.get("WANDB_API_KEY") and not case.stack:
+        yield Check(SHELLS_KEY, partial(_key, case, SHELLS_KEY, case.api_key))
+    look = partial(_queues, case)
+    yield Check("queues", look, ("secretmanager.versions.access",), on_stack=True)
 
 
 def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
@@ -39,7 +41,8 @@ def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
         return
     except Denied as exc:
         export = "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
-        yield failed(title, str(exc), add_key(case) if key == case.secret_key else export)
+        fix = add_key(case) if title == SECRETS_KEY else export
+        yield failed(title, str(exc), fix, title)
         return
     of = ", ".join(dict.fromkeys((whose.entity, *whose.teams)))
     if case.entity in (whose.entity, *whose.teams):
@@ -69,12 +72,12 @@ def _queue(case: Case, name: str) -> Iterator[Finding]:
         names = ", ".join(sorted(queue_names(case.wandb(), case.entity)))
         message = f"{case.entity} has no such queue. Its queues: {names or 'none visible'}"
         fix = f"Name one of them under queues in {case.config}, or create the queue in W&B."
-        yield failed(title, message, fix)
+        yield failed(title, message, fix, title)
         return
     if queue.resource and queue.resource not in RESOURCES:
         message = f"is of type {queue.resource}; the functions serve GCP Vertex queues only"
         fix = "Create a queue of type GCP Vertex in W&B, and name it under queues in "
-        yield failed(title, message, f"{fix}{case.config}.")
+        yield failed(title, message, f"{fix}{case.config}.", title)
         return
     edit = f"In W&B, under Launch, edit the configuration of queue {name}."
     shown = _planned(case, name).document()  # without any key

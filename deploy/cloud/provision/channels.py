@@ -37,9 +37,14 @@ def check(google: Google, deployment: Deployment, channels: Iterable[str]) -> No
     """Look at each channel, as far as the caller may.
 
     Raises:
-        ClickException: one does not exist.
+        ClickException: one does not exist, or belongs to another project.
     """
     for name in channels:
+        if name.split("/")[1] not in (deployment.project, deployment.number):
+            raise click.ClickException(
+                f"{OPTION}: {name} belongs to another project. Alerts of {deployment.project} use "
+                f"channels of {deployment.project}. List them with: {listing(deployment)}"
+            )
         try:
             google.get(f"https://monitoring.googleapis.com/v3/{name}")
         except (google_errors.Forbidden, requests.RequestException):

@@ -7,6 +7,7 @@ stay as an operator has set them: a disabled alert stays disabled.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 from urllib.parse import quote
 
@@ -26,13 +27,20 @@ LOGGING = "https://logging.googleapis.com"
 _DESCRIPTION = re.compile(rf"vertex-launch ({DEPLOYMENT}): ")  # a metric has no label of its own
 
 
+class Update(Enum):
+    """How a resource is changed: as a whole, merged with what is there, or by named fields."""
+
+    REPLACE = auto()
+    MERGE = auto()
+    MASK = auto()
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of resource: where it is, and what identifies one of them.
 
     `key` identifies a resource; `mark` returns the fields that `marks` reads; `listed_by` is the
-    permission that a look needs. With `replaced`, an update sends the whole resource; otherwise a
-    mask names the fields.
+    permission that a look needs.
     """
 
     title: str
@@ -42,8 +50,7 @@ class Kind:
     key: Callable[[Document], str]
     mark: Callable[[Document], Document]
     listed_by: str
-    method: str = "PATCH"
-    replaced: bool = True
+    update: Update
 
 
 def _last(resource: Document) -> str:
@@ -69,7 +76,7 @@ KINDS = (
         _last,
         _label_of,
         "logging.logMetrics.list",
-        method="PUT",
+        Update.REPLACE,
     ),
     Kind(
         "alert",
@@ -79,7 +86,7 @@ KINDS = (
         _alert,
         lambda policy: {"labels": policy.get("userLabels")},
         "monitoring.alertPolicies.list",
-        replaced=False,
+        Update.MASK,
     ),
     Kind(
         "dashboard",
@@ -89,6 +96,7 @@ KINDS = (
         _last,
         lambda dashboard: {"labels": dashboard.get("labels")},
         "monitoring.dashboards.list",
+        Update.MERGE,
     ),
 )
 
@@ -159,13 +167,19 @@ class Collection:
         differing = [name for name in wanted if _differs(name, wanted[name], there.get(name))]
         if not differing:
             return
-        if self.kind.replaced:
-            call = self._call(self.kind.method, self._address(there), _merged(there, wanted))
-        else:
-            masked = {name: _merged(there.get(name), wanted[name]) for name in differing}
-            call = self._call(
-                self.kind.method, self._address(there), masked, updateMask=",".join(differing)
-            )
+        if self.kind.update is Update.REPLACE and not _replaceable(there, wanted):
+            yield self._deletion(there)
+            yield Change(self._title(key), CREATED, self._call("POST", self._url, wanted))
+            return
+        address = self._address(there)
+        match self.kind.update:
+            case Update.REPLACE:
+                call = self._call("PUT", address, wanted)
+            case Update.MERGE:
+                call = self._call("PATCH", address, _merged(there, wanted))
+            case Update.MASK:
+                body = {name: _merged(there.get(name), wanted[name]) for name in differing}
+                call = self._call("PATCH", address, body, updateMask=",".join(differing))
         yield Change(self._title(key), f"changes {', '.join(differing)}", call)
 
     def _deletion(self, there: Document) -> Change:
@@ -185,6 +199,14 @@ class Collection:
         self, method: str, url: str, body: Document | None = None, **query: str
     ) -> Callable[[], Any]:
         return lambda: self._google.change(method, url, body, query)
+
+
+def _replaceable(there: Document, wanted: Document) -> bool:
+    """Tell whether Google can change a metric: it keeps kind, type and labels; labels may join."""
+    before, after = (each.get("metricDescriptor", {}) for each in (there, wanted))
+    labels, kept = ({one["key"] for one in each.get("labels", ())} for each in (after, before))
+    fixed = ("metricKind", "valueType")
+    return kept <= labels and all(before.get(name) == after.get(name) for name in fixed)
 
 
 def _differs(name: str, wanted: Any, there: Any) -> bool:

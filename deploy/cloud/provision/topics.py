@@ -1,4 +1,4 @@
-"""The topics: of launches, of dead letters and of wake-ups; and the dead letters' subscription."""
+"""The topics: launches, dead letters, events and wake-ups; and the dead letters' subscription."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,12 +26,13 @@ def parts(deployment: Deployment) -> list[Part]:
     resources: list[Part] = [
         TopicPart(deployment, deployment.topic, publisher),
         TopicPart(deployment, deployment.dead_letters, publisher),
+        TopicPart(deployment, deployment.events, publisher),
         DeadLetters(deployment, subscriber),
         TopicPart(deployment, deployment.wake_up, publisher),
         WakeUps(deployment, subscriber),
         Trigger(deployment, publisher, subscriber),
     ]
-    clients = dict.fromkeys(("topic", "dead_letters", "wake_up"), publisher)
+    clients = dict.fromkeys(("topic", "dead_letters", "events", "wake_up"), publisher)
     clients |= dict.fromkeys(("trigger", "kept_letters", "wake_up_calls"), subscriber)
     policies = [
         IamPolicy(deployment, binding, clients[binding.kind], publisher)

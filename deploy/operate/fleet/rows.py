@@ -31,7 +31,7 @@ SHORTEST = 8  # characters of a key on a terminal
 
 
 def document(entry: Entry, now: datetime) -> dict[str, Any]:
-    """Return a launch as JSON; null for what is unknown or does not apply."""
+    """Return a launch as JSON with all fields of fields.py; null for what does not apply."""
     values = {
         "launch_key": entry.key,
         "state": state_of(entry, now),
@@ -62,9 +62,14 @@ def document(entry: Entry, now: datetime) -> dict[str, Any]:
         "reason": entry.reason,
         "notice": entry.notice,
         "retries": entry.retries,
-        "wish": entry.wish and {"kind": entry.wish.kind, "by": entry.wish.by},
+        "wish": _wish(entry),
     }
     return {name: None if value == "" else value for name, value in values.items()}
+
+
+def _wish(entry: Entry) -> dict[str, Any] | None:
+    wish = entry.wish
+    return {"kind": wish.kind, "by": wish.by, "at": moment(wish.at)} if wish else None
 
 
 def moment(at: datetime | None) -> str | None:

@@ -10,7 +10,7 @@ from deploy.operate.fleet.target import Target
 from shared.core.errors import Retry
 from shared.core.launch import Launch, State
 
-EVERY = 5.0  # seconds between two looks
+FIRST, EVERY = 0.5, 5.0  # seconds between the first two looks, and between two looks at most
 PATIENCE = 12  # looks in a row that may fail
 
 
@@ -21,7 +21,6 @@ class Follow:
     target: Target
     timeout: float
     tell: Callable[[str], object]  # shows each change
-    every: float = EVERY
 
     def until_ended(self, keys: Sequence[str]) -> dict[str, Launch]:
         """Return the launches when all have ended, by key; those that are not there yet count.
@@ -32,7 +31,7 @@ class Follow:
         """
         ended: dict[str, Launch] = {}
         states: dict[str, str] = {}
-        deadline, failures = time.monotonic() + self.timeout, 0
+        deadline, failures, pause = time.monotonic() + self.timeout, 0, FIRST
         while True:
             left = [key for key in keys if key not in ended]
             try:
@@ -48,7 +47,8 @@ class Follow:
             if self.timeout and time.monotonic() >= deadline:
                 named = ", ".join(f"{key} ({states.get(key, 'not in the ledger')})" for key in left)
                 raise CouldNotSee(f"not ended after {self.timeout:g} s: {named}")
-            time.sleep(self.every)
+            time.sleep(pause)
+            pause = min(pause * 2, EVERY)
 
     def _look(self, keys: Iterable[str], states: dict[str, str]) -> dict[str, Launch]:
         """Read launches, tell what has changed, and return those that have ended."""

@@ -49,7 +49,7 @@ class Wishing:
             Retry, Denied: the ledger cannot be reached, or may not be written.
             UnreadableRecord: this version cannot read the record.
         """
-        ledger, told = self.target.ledger, False
+        ledger, waits = self.target.ledger, False
         until = self.target.now() + self.patience
         while True:
             launch = ledger.read(key)
@@ -67,9 +67,9 @@ class Wishing:
                     continue  # read and decide again
             if now >= until:
                 raise CouldNotSee(f"{key}: {_busy(entry.lease_until)}: nothing is recorded")
-            if not told:
+            if not waits:
                 self.tell(f"{key}: {_busy(entry.lease_until)}; waiting …")
-                told = True
+                waits = True
             self.sleep(EVERY)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.cloud.doctor.finding import Finding, Outcome, unknown
 from deploy.exit_codes import FAILURE, REJECTED, SUCCESS, UNKNOWN
-from deploy.operate.why import launching, polling
+from deploy.operate.why import launching, polling, waiting
 from deploy.operate.why.facts import Facts, Item
 from shared.core import states
 from shared.core.entry import Entry
@@ -66,7 +66,7 @@ def _road(facts: Facts) -> Iterator[Finding]:
     elif facts.item:
         yield from _of_item(facts, facts.item)
     elif facts.letter:
-        yield from polling.check_dead_letters(facts, facts.letter.launch_key)
+        yield from waiting.check_dead_letters(facts, facts.letter.launch_key)
     else:
         if facts.not_found:
             yield unknown("ID", facts.not_found)
@@ -83,8 +83,8 @@ def _of_deployment(facts: Facts) -> Iterator[Finding]:
         yield from polling.check_pause(facts, queue)
         yield polling.check_hold(facts, queue)
     yield from polling.check_limits(facts, scheduler=True)
-    yield from polling.check_dead_letters(facts)
-    yield from polling.check_waiting(facts)
+    yield from waiting.check_dead_letters(facts)
+    yield from waiting.check_waiting(facts)
 
 
 def _of_item(facts: Facts, item: Item) -> Iterator[Finding]:
@@ -95,8 +95,8 @@ def _of_item(facts: Facts, item: Item) -> Iterator[Finding]:
     yield from polling.check_pause(facts, item.queue)
     yield polling.check_hold(facts, item.queue)
     yield from polling.check_limits(facts, scheduler=item.scheduler)
-    yield polling.check_position(facts, item.queue, item.id)
-    yield from polling.check_plan(facts.plan)
+    yield waiting.check_position(facts, item.queue, item.id)
+    yield from waiting.check_plan(facts.plan)
 
 
 def _of_launch(facts: Facts, entry: Entry) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _of_launch(facts: Facts, entry: Entry) -> Iterator[Finding]:
         if entry.from_queue:
             yield from polling.check_pause(facts, entry.queue_name)
         queued = list(launching.check_queued(facts, entry))
-        letters = list(polling.check_dead_letters(facts, entry.key))
+        letters = list(waiting.check_dead_letters(facts, entry.key))
         # status publishes a lost ticket again; a launch that nobody claims needs the dead letter
         unclaimed = queued[-1].name == "ticket"
         yield from letters + queued if unclaimed else queued + letters

@@ -16,7 +16,7 @@ from shared.core.record import require_readable
 log = logging.getLogger(__name__)
 
 _NOTE = TypeAdapter(AgentNote)
-_TIMES = ("lease_until", "polled_at", "warm_until", "window_until")
+_TIMES = ("lease_until", "polled_at", "warm_until", "window_until", "woken_at")
 
 
 class GcsAgentBook:

@@ -92,6 +92,7 @@ class AgentNote(Record):
     full: bool = False  # no slot was free at the end of that call
     warm_until: datetime | None = None  # work was seen: until then, poll or status is fast
     window_until: datetime | None = None  # Cloud Scheduler's next call comes soon afterwards
+    woken_at: datetime | None = None  # the last round that a wake-up began
     woken: bool = False  # a wake-up came while the holder of the lease was working
     generation: int = field(default=0, compare=False)
 
