@@ -59,11 +59,14 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """Serve one board whose every page lists the ledger anew."""
+    """Serve one board whose every page lists the ledger anew: its clock stands still, so no listing takes time."""
     answers = Answers()
     target = target_of(answers)
     folder = tmp_path_factory.mktemp("chromium")
-    with serving(create_app(target, Listings(target, least_seconds=0))) as url, chromium(folder) as browser:
+    with (
+        serving(create_app(target, Listings(target, lambda: 0.0, least_seconds=0))) as url,
+        chromium(folder) as browser,
+    ):
         yield Shown(url, answers, browser)
 
 
@@ -233,7 +236,7 @@ def test_a_page_of_a_problem_becomes_the_board_again(shown: Shown) -> None:
     """As soon as the ledger can be read; the tab stays open all night."""
     shown.show(Answers(problem=Denied("gs://b: permission denied"), note=note()))
     target = target_of(shown.answers)
-    with serving(create_app(target, Listings(target, least_seconds=0))) as url:
+    with serving(create_app(target, Listings(target, lambda: 0.0, least_seconds=0))) as url:
         shown.browser.open(f"{url}/")
         shown.until("The ledger cannot be read")
         shown.show(Answers([entry(2, name="the new one")], note=note()))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deploy.operate.board import alerts, command, listings
 from deploy.operate.board.app import HEADERS, create_app
@@ -177,6 +179,13 @@ def test_a_search_finds_names_states_and_ids() -> None:
     ):
         page = browser.get("/", q=text).text
         assert [number for number in (1, 2, 3) if f'id="l-{entry(number).key}"' in page] == keys, text
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=60)
+def test_any_search_has_a_page(text: str) -> None:
+    """Whatever somebody types or links to."""
+    assert client(Answers([running(1)], [ended(2)], note=note())).get("/", q=text, window=text, rows=text).status == 200
 
 
 def test_tables_are_short_until_more_is_asked_for() -> None:
@@ -414,6 +423,19 @@ def test_every_answer_has_the_headers(path: str) -> None:
     for host in ("127.0.0.1", "evil.example"):
         answer = client(Answers(note=note())).get(path, host=host.encode())
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+
+
+def test_an_unforeseen_error_shows_no_detail() -> None:
+    """A bug in a page: the answer has the headers and no traceback, and the next page works."""
+    answers = Answers([entry(1)], note=note())
+    browser = client(answers)
+    browser.get("/")
+    answers.problem = RuntimeError("s3cret")
+    answer = browser.get(f"/launches/{entry(1).key}")
+    assert (answer.status, answer.text) == (500, "Internal Server Error")
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    answers.problem = None
+    assert browser.get("/").status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

@@ -28,7 +28,7 @@ MARKS = {  # before the word of a state: shapes differ, so no colour is needed
     "cancelled": "⊘",
     "rejected": "⊗",
 }
-LEAST_SCALE = timedelta(minutes=1)
+LEAST_SCALE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
