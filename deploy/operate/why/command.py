@@ -55,7 +55,7 @@ def why(target: Target, scheduler_region: str, as_json: bool, id: str) -> None: 
     something does, if it failed, or if ID names nothing or several launches; 3 if it is refused;
     4 if a check that could not be made may hide the cause.
     """  # noqa: D301 - \b is click's
-    facts = collect(Sources(target, scheduler_region), id)
+    facts = collect(Sources(target, scheduler_region), id.strip())
     answer = reasons(facts)
     if as_json:
         click.echo(json.dumps(answer.document(facts), indent=2, ensure_ascii=False))
