@@ -124,9 +124,9 @@ class Client:
         return Page(sent[0]["status"], Headers(raw=sent[0]["headers"]), body.decode())
 
 
-def target_of(answers: Answers, *, local: bool = False) -> Target:
+def target_of(answers: Answers, *, local: bool = False, name: str = "launch") -> Target:
     """Return a deployment whose ledger gives these answers."""
-    made = Target("my-project", "us-central1", "launch", "my-project-launch-ledger", "launch", local)
+    made = Target("my-project", "us-central1", name, "my-project-launch-ledger", "launch", local)
     ledger = SimpleNamespace(
         now=answers.now,
         list_open=answers.list_open,

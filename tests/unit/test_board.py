@@ -114,6 +114,12 @@ def test_a_limit_that_is_not_known_is_not_invented() -> None:
         assert "vertex 0 1 \u2013 ● open" in text
 
 
+def test_a_launch_without_a_name_has_one_on_the_page() -> None:
+    """Its link needs a text: the run, else the key."""
+    some = [running(1, name=""), running(2, name=" \u2003"), running(3, name="", run=RunPath("", "", ""))]
+    assert [row.name for row in rows_of(some, NOW, {})] == ["run1", "run2", running(3).key]
+
+
 def test_a_position_counts_the_launches_of_its_queue() -> None:
     """The oldest is the first."""
     old = entry(1, opened_at=NOW - timedelta(hours=1))
@@ -153,15 +159,27 @@ def test_each_cause_is_named(changes: dict[str, Any], level: str, text: str) -> 
     assert alert.level == level
     page = words(client(answers).get("/").text)
     assert text in page
-    assert alert.command.startswith("vertex-launch ")
+    assert " ".join(["vertex-launch", *alert.command, "--project=my-project"]) in page
     assert ("All is well" in page) == (level == "warn")
 
 
 def test_a_launch_that_waits_for_something_known_is_not_late() -> None:
     """Capacity and builds take as long as they take."""
     old: dict[str, Any] = {"opened_at": NOW - timedelta(hours=5)}
-    known = [entry(1, short_of=Shortage.RATE, **old), entry(2, build="b", **old)]
-    assert alerts.alerts_of(Fleet(NOW, known), note()) == []
+    known = [entry(1, short_of=Shortage.RATE, **old), entry(2, build="b", **old), entry(3, queue_name="quiet", **old)]
+    paused = note(paused=(Pause("quiet", "ana@example.com", NOW),))
+    assert [alert.level for alert in alerts.alerts_of(Fleet(NOW, known), paused)] == ["warn"]
+
+
+def test_a_command_can_be_copied() -> None:
+    """It names the deployment, and no name in it is read by the shell; `make up` needs no option."""
+    odd = Answers(note=note(paused=(Pause("a; reboot", "ana@example.com", NOW),)))
+    target = replace(target_of(odd), name="second")
+    target.__dict__.update(target_of(odd).__dict__ | {"name": "second"})
+    assert "vertex-launch resume '--queue=a; reboot' --project=my-project --region=us-central1 --name=second" in words(
+        Client(create_app(target)).get("/").text
+    )
+    assert "vertex-launch resume '--queue=a; reboot' Open now" in words(client(odd, local=True).get("/").text)
 
 
 def test_a_search_finds_names_states_and_ids() -> None:

@@ -87,7 +87,7 @@ def row_of(
     return Row(
         entry,
         state_of(entry, now),
-        clean(entry.name) or entry.run.run_id or entry.key,
+        clean(entry.name).strip() or entry.run.run_id or entry.key,
         clean(entry.cancel_reason or entry.reason or entry.notice),
         since_of(entry),
         lengths,
