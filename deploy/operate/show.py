@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from deploy.operate.cost.prices import configured_prices
+from deploy.operate.cost.usage import described_use, use_of
 from deploy.operate.fleet import rows
 from deploy.operate.fleet.fleet import find_one, since_of, state_of
 from deploy.operate.fleet.target import Target, target_options
@@ -33,8 +35,8 @@ def show(target: Target, launch_id: str, as_json: bool) -> None:
     attempt with Google's answer, and the places of its ladder that it has tried.
 
     ID is a launch key, a run id, an item id, the address of a run's page in W&B,
-    ENTITY/PROJECT/RUN_ID, SOURCE/IDEMPOTENCY_KEY of a request, the number or resource name of its
-    current job, the address of that job in Google's console, or the beginning of one of these names
+    ENTITY/PROJECT/RUN_ID, SOURCE/IDEMPOTENCY_KEY of a request, the number or resource name of one
+    of its jobs, the address of that job in Google's console, or the beginning of one of these names
     if no other launch has it.
 
     --json prints the fields of `ls --json`, then `run_url`, `job_url`, `idempotency_key`,
@@ -162,6 +164,9 @@ class Story:
         yield "retries", plain(entry.retries)
         yield "retry", ", ".join(self.retries)
         yield "machine", plain(entry.machine)
+        prices = configured_prices()
+        use = use_of(entry, launch, self.now, table=prices)
+        yield "used", plain(described_use(use, prices))
         yield "place", plain(climb.place or rows.region(entry))
         yield "next", plain(climb.next_place)
         yield "tried", plain(", ".join(climb.tried))

@@ -87,14 +87,14 @@ def _items(world: World) -> Iterator[Violation]:
 
 def _events(world: World) -> Iterator[Violation]:
     """Yield what is wrong with the events of the topic: a reader keeps one of each id, and it may be any."""
-    told: dict[str, set[Event]] = {}
+    kept: dict[str, set[Event]] = {}
     for name, event in world.announced:
-        told.setdefault(name.partition("/")[0], set()).add(event)
+        kept.setdefault(name.partition("/")[0], set()).add(event)
     theirs = {item.key: item.id for item in world.wandb.everything() if item.acker == "them"}
-    for key in told.keys() & theirs:
+    for key in kept.keys() & theirs:
         yield Violation("an event of a launch that is not ours", theirs[key])
     for launch in world.launches("closed"):
-        if told.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
+        if kept.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
             yield Violation("the events that readers keep are not the history of the launch", launch.key)
 
 

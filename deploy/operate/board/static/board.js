@@ -74,6 +74,6 @@
     pause.textContent = paused ? "Paused" : "Pause";
     if (!paused) refresh();
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) refresh(); });
+  document.addEventListener("visibilitychange", refresh);
   plan();
 })();
