@@ -67,11 +67,9 @@
   }
 
   pause.hidden = false;
-  pause.setAttribute("aria-pressed", "false");
   pause.addEventListener("click", () => {
     paused = !paused;
-    pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Paused" : "Pause";
+    pause.textContent = paused ? "Refresh again" : "Pause";
     if (!paused) refresh();
   });
   document.addEventListener("visibilitychange", refresh);
