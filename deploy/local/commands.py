@@ -1,7 +1,6 @@
 """`vertex-launch demo` runs nine jobs; what it shares with `up` stands here, too."""
 
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -14,17 +13,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from deploy.local.board import serve_board
 from deploy.local.cases import CASES
 from deploy.local.demo import Demo
 from deploy.local.processes import NotStartedError, end_with_parent
-from deploy.local.project import ENTITY, QUEUE
-from deploy.local.record import SCRIPT, Record, already_up, running
-from deploy.local.rows import progress, summary, table
+from deploy.local.record import Record, already_up, running
 from deploy.local.run_folder import HeldError, clear, held, lack_of_room
+from deploy.local.screen import SUMMARY, conclude, instruct_briefly, observe
 from deploy.local.stack import Ports, Stack
 
 DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
@@ -34,9 +30,6 @@ DEMO_SETTINGS = {  # the cloud's minutes as a laptop's seconds
     "LISTING_LAG_SECONDS": "5",
 }
 TRACEBACK = "traceback.log"
-SUMMARY = "summary.txt"
-LINES_AROUND = 4  # on the terminal: two before the table, one after it, the cursor's
-KEPT_LINES = 3  # that --keep adds
 
 
 def folder_option(default: str) -> Callable[[Any], Any]:
@@ -80,13 +73,14 @@ def _run(folder: Path, timeout: int, console: Console, *, keep: bool) -> None:
         console.print(f"Up after {up_after:.1f} s. W&B's page: {stack.ports.url('wandb')}")
         run = Demo(stack)
         threading.Thread(target=run.enqueue_all, daemon=True).start()
-        _observe(run, began + timeout, console)
+        observe(run, began + timeout, console)
         if run.errors:
             raise NotStartedError(run.errors[0])
-        _conclude(run, folder, console, KEPT_LINES if keep else 0)
-        if problem := run.problem:
-            problem = f"after {timeout} s, {problem}: see {folder}/*.log"
-        else:
+        conclude(run, folder, console, kept=keep)
+        problem = run.problem and f"after {timeout} s, {run.problem}: see {folder}/*.log"
+        if keep and problem:
+            console.print(problem, markup=False, soft_wrap=True)
+        elif not problem:
             ended = f"{len(CASES)} jobs ended as expected in {time.monotonic() - began:.0f} s."
             console.print(f"{ended} See {folder}/{SUMMARY}.", markup=False, soft_wrap=True)
         if keep:
@@ -94,78 +88,10 @@ def _run(folder: Path, timeout: int, console: Console, *, keep: bool) -> None:
                 record = Record.of(stack, board=True)
                 record.write()
                 serve_board(stack, record)
-                _keep(record, console)
+                instruct_briefly(record, console)
                 serve(stack)
     if problem:
         raise click.ClickException(problem)
-
-
-def _observe(run: Demo, deadline: float, console: Console) -> None:
-    """Show the jobs until they have ended: as one table on a terminal, else as lines."""
-    if not console.is_terminal:
-        shown: dict[str, str] = {}
-        while not run.settled and time.monotonic() < deadline:
-            lines = {row.case.name: progress(row) for row in run.look() if any(row.states)}
-            for name, line in lines.items():
-                if shown.get(name) != line:
-                    console.print(line, highlight=False, soft_wrap=True)
-            shown |= lines
-            time.sleep(0.4)
-        return
-
-    def drawn() -> Text:
-        return table(run.look(), console.width, console.height - LINES_AROUND)
-
-    with Live(drawn(), console=console, auto_refresh=False, transient=True) as live:
-        while not run.settled and time.monotonic() < deadline:
-            time.sleep(0.4)
-            live.update(drawn(), refresh=True)
-
-
-def _conclude(run: Demo, folder: Path, console: Console, after: int) -> None:
-    """Write the summary to the folder; print it, or on a terminal the last table.
-
-    `after` lines follow it on the terminal.
-    """
-    with (folder / SUMMARY).open("w", encoding="utf-8") as file:
-        summary(run.rows, Console(file=file, width=console.width))
-    if console.is_terminal:
-        height = console.height - LINES_AROUND - after
-        console.print(table(run.rows, console.width, height, ended=True), soft_wrap=True)
-    else:
-        summary(run.rows, console)
-
-
-def _keep(record: Record, console: Console) -> None:
-    pages = [f"{name}: {address}" for name, address in record.pages.items()]
-    use = f"Ctrl-C ends it. To use it in another terminal: . {_shown(record)}/{SCRIPT}"
-    lines = ["   ".join(pages[:2]), "   ".join(pages[2:]), use]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
-
-
-def _shown(record: Record) -> str:
-    """Return the folder of a stack, relative if it is below the current one."""
-    folder = Path(record.folder)
-    here = Path.cwd()
-    return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
-
-
-def instruct(record: Record, console: Console) -> None:
-    """Print how to use a stack from another terminal, and its pages."""
-    folder = _shown(record)
-    lines = [
-        f"The stack is up (process {record.pid}). In another terminal, in this folder:",
-        "",
-        f"  . {folder}/{SCRIPT}",
-        f"  wandb launch --queue {QUEUE} --entity {ENTITY} --project cats \\",
-        "    --docker-image local/train:latest",
-        "",
-        *(f"{name + ':':13}{address}" for name, address in record.pages.items()),
-        f"{'Logs:':13}{folder}/*.log",
-        "The image local/NAME is the folder deploy/local/images/NAME.",
-        "Ctrl-C ends every process.",
-    ]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
 def serve(stack: Stack, problems: Sequence[str] = ()) -> None:

@@ -16,7 +16,6 @@ from deploy.local.commands import (
     folder_option,
     holding,
     in_one_line,
-    instruct,
     make_room,
     serve,
 )
@@ -26,6 +25,7 @@ from deploy.local.ports import BASE, Ports, free_base, taken
 from deploy.local.processes import NotStartedError
 from deploy.local.project import BUILDING
 from deploy.local.record import Record, already_up, running
+from deploy.local.screen import instruct
 from deploy.local.stack import Stack
 
 PROJECT = "practice"  # in W&B, of the items of a bad day
@@ -149,7 +149,8 @@ def _begin(day: Play, stack: Stack, console: Console) -> list[str]:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     if day.items:
-        show(f"\nA bad day: {day.about}\nW&B's page shows {day.shows}.\nTo see the cause:\n")
+        about = f"\nA bad day: {day.about} W&B's page shows {day.shows}. To see the cause:\n"
+        console.print(about, highlight=False, markup=False)
         threading.Thread(target=put, name="items", daemon=True).start()
     return problems
 

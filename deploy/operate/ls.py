@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from rich.cells import cell_len
 
 from deploy.operate.fleet import rows
 from deploy.operate.fleet.fleet import Fleet, since_of, state_of
@@ -126,18 +127,13 @@ class Listing:
         short = rows.short_keys([*(entry.key for entry in self.entries), *self.unreadable])
         wide = max(map(len, short.values()), default=rows.SHORTEST)
         queues = [rows.queue(entry) for entry in self.entries]
-        widths = (
-            wide,
-            11,
-            7,
-            max((len(name) for name in queues if len(name) <= WIDEST), default=5),
-        )
+        widths = (wide, 11, 7, _widest(["QUEUE", *queues]))
         lines = _line(HEAD, widths, terminal, "dim")
         for entry, queue in zip(self.entries, queues, strict=True):
             state = state_of(entry, self.now)
             lasts = span(self.now - since_of(entry))
             cells = (short[entry.key], state, lasts, queue, one_line(entry.author))
-            lines += _line(cells, widths, terminal, rows.STATES[state])
+            lines += _line(cells, widths, terminal, rows.STATES.get(state, ""))
             names = (rows.title(entry), one_line(entry.machine), rows.region(entry))
             parts = (*names, rows.progress(entry, self.now))
             lines += terminal.folded(" · ".join(part for part in parts if part), wide + 2)
@@ -181,6 +177,11 @@ class Listing:
             return f"{key}  is no longer listed"
         entry = closed.entry
         return f"{key}  closed: {state_of(entry, self.now)}  {rows.reason(entry)}".rstrip()
+
+
+def _widest(names: Sequence[str]) -> int:
+    """Return the width of a column, without names that are too long for one."""
+    return max((size for name in names if (size := cell_len(name)) <= WIDEST), default=0)
 
 
 def _line(

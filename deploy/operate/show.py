@@ -8,15 +8,18 @@ from typing import Any
 
 import click
 
+from deploy.operate.cost.prices import configured_prices
+from deploy.operate.cost.usage import described_use, use_of
 from deploy.operate.fleet import rows
 from deploy.operate.fleet.fleet import find_one, since_of, state_of
 from deploy.operate.fleet.target import Target, target_options
 from deploy.operate.plain import plain, plain_lines
+from deploy.operate.steering.retries import retries_of
 from deploy.operate.terminal import Terminal
 from shared.core.console import build_link
 from shared.core.duration import span
 from shared.core.event import EventType
-from shared.core.launch import Event, Launch
+from shared.core.launch import Event, Launch, State
 
 _LABEL = 10  # cells of a field's name
 
@@ -32,12 +35,12 @@ def show(target: Target, launch_id: str, as_json: bool) -> None:
     attempt with Google's answer, and the places of its ladder that it has tried.
 
     ID is a launch key, a run id, an item id, the address of a run's page in W&B,
-    ENTITY/PROJECT/RUN_ID, SOURCE/IDEMPOTENCY_KEY of a request, the number or resource name of its
-    current job, the address of that job in Google's console, or the beginning of one of these names
+    ENTITY/PROJECT/RUN_ID, SOURCE/IDEMPOTENCY_KEY of a request, the number or resource name of one
+    of its jobs, the address of that job in Google's console, or the beginning of one of these names
     if no other launch has it.
 
-    --json prints the fields of `ls --json`, then `run_url`, `job_url`, `idempotency_key`, `steps`,
-    `attempts` and `places`.
+    --json prints the fields of `ls --json`, then `run_url`, `job_url`, `idempotency_key`,
+    `retried_as`, `steps`, `attempts` and `places`.
 
     Needs roles/storage.objectViewer on the ledger's bucket.
 
@@ -52,7 +55,9 @@ def show(target: Target, launch_id: str, as_json: bool) -> None:
     launch = target.launch(entry)
     if launch is None:
         raise click.ClickException(f"the launch {entry.key} was deleted while it was read")
-    story = Story(target, launch, target.now())
+    over = entry.state is State.ENDED
+    retries = tuple(each.key for each in retries_of(target, entry.key)) if over else ()
+    story = Story(target, launch, target.now(), retries)
     if as_json:
         click.echo(json.dumps(story.document(), indent=2))
     else:
@@ -74,6 +79,7 @@ class Story:
     target: Target
     launch: Launch
     now: datetime
+    retries: tuple[str, ...] = ()  # the keys of the launches that repeat it
 
     @property
     def steps(self) -> Iterator[Step]:
@@ -93,6 +99,7 @@ class Story:
             if launch.entry.job_name
             else None,
             "idempotency_key": launch.idempotency_key or None,
+            "retried_as": list(self.retries),
             "reason": launch.reason or launch.entry.reason or None,
             "steps": [
                 {
@@ -155,7 +162,11 @@ class Story:
         yield "source", plain(entry.source or launch.source)
         yield "request", plain(launch.idempotency_key)
         yield "retries", plain(entry.retries)
+        yield "retry", ", ".join(self.retries)
         yield "machine", plain(entry.machine)
+        prices = configured_prices()
+        use = use_of(entry, launch, self.now, table=prices)
+        yield "used", plain(described_use(use, prices))
         yield "place", plain(climb.place or rows.region(entry))
         yield "next", plain(climb.next_place)
         yield "tried", plain(", ".join(climb.tried))

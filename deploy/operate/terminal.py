@@ -1,5 +1,6 @@
 """Where a command prints: its width, whether it shows colours, and how lines fold there."""
 
+import io
 import os
 import shutil
 import sys
@@ -57,6 +58,13 @@ class Terminal:
             return [*self.folded(head), *self.folded(text, 2)]
         first, *rest = self.folded(text, indent) or [""]
         return [f"{self.paint(head, colour)}{first[indent:]}".rstrip(), *rest]
+
+
+def show_any_text() -> None:
+    """Let a terminal with another encoding show an escape instead of each character it lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def padded(text: str, width: int) -> str:

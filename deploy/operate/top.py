@@ -148,22 +148,21 @@ class Top:
             if value:
                 lines += terminal.field(f"{name:<{_LABEL}}", value, "dim")
         for name, entries in self.queues.items():
-            lines += ["", *terminal.folded(terminal.paint(one_line(name), "bold"))]
-            if paused := _paused(self.note, name):
-                lines += terminal.folded(terminal.paint(f"  {paused}", "yellow"), 2)
-            for text, colour in self._queue(entries):
-                folded = terminal.folded(text, 2)
-                lines += [terminal.paint(line, colour) for line in folded]
+            heading = terminal.folded(one_line(name))
+            lines += ["", *(terminal.paint(line, "bold") for line in heading)]
+            about = [(_paused(self.note, name), "yellow"), *self._queue(entries)]
+            for text, colour in about:
+                lines += [terminal.paint(line, colour) for line in terminal.folded(text, 2)]
         return lines
 
     def _summary(self) -> Iterator[tuple[str, str]]:
         now, note = self.fleet.now, self.note
         yield "now", f"{rows.clock(now)} UTC, {self.target.name} in {self.target.project}"
-        polled = f"last call {span(now - note.polled_at)} ago" if note.polled_at else "no call yet"
-        doing = note.why_not or ("polls" if note.polled_at else "no call that popped")
+        doing = (note.why_not or "polls") if note.polled_at else "poll has made no call yet"
         if note.stopped:
             doing = "stopped; `vertex-launch agent start` lets it poll again"
-        yield "agent", plain(f"{doing}; {polled}")
+        ago = f"; last call {span(now - note.polled_at)} ago" if note.polled_at else ""
+        yield "agent", plain(f"{doing}{ago}")
         yield "slots", "; ".join(_slot(name, *each) for name, each in self.slots.items())
         if oldest := _oldest([entry for entry in self.fleet.open if not entry.holds_queue]):
             age = span(now - oldest.opened_at)

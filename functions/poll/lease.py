@@ -67,8 +67,6 @@ class Lease:
         with self._lock:
             if self.held:
                 return
-            if self._leased():
-                raise LeaseLost(ANOTHER)
             self.tried = True
             self._change(
                 lambda note: replace(
@@ -82,21 +80,17 @@ class Lease:
 
         Returns True, and keeps the lease, if a wake-up has come meanwhile and the call can `stay`.
         """
-        warm_until = changes.get("warm_until")
 
         def change(note: AgentNote) -> AgentNote:
             if stay and self.held and note.woken:
                 return replace(note, lease_until=self._until(), woken=False)
-            latest = max(filter(None, (note.warm_until, warm_until)), default=None)
-            note = replace(note, **changes)
-            return replace(note, warm_until=latest, lease_until=None, woken=False)
+            return replace(note, **{**changes, "lease_until": None, "woken": False})
 
         with self._lock:
             try:
                 self._change(change)
             except LeaseLost:
                 log.warning("agent.lease_lost", extra={"fields": {"holder": self.holder}})
-                self.held = False
             else:
                 self.held = self.note.lease_until is not None
             self.tried = self.held
@@ -119,12 +113,13 @@ class Lease:
     def _change(self, change: Callable[[AgentNote], AgentNote]) -> None:
         """Write a change of the note, again if status or a turned-away call was quicker."""
         for _ in range(TRIES):
+            if not self._ours():
+                self.held = self.tried = False
+                raise LeaseLost(ANOTHER)
             try:
                 self.note = self.agents.write(change(self.note))
             except Conflict:
                 self.note = self.agents.read() or AgentNote("")
-                if not self._ours():
-                    raise LeaseLost(ANOTHER) from None
             else:
                 return
         raise Retry("the agent's note is written all the time")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from google.auth import exceptions as auth_errors
 from deploy.cloud.deployment import Deployment
 from deploy.cloud.doctor import hazards
 from deploy.cloud.doctor.case import Case
-from deploy.cloud.doctor.finding import Check, Finding, ok
+from deploy.cloud.doctor.finding import Check, Finding, by_cause, failed, ok, unknown, warning
 from deploy.cloud.google import Google
 from deploy.cloud.lifecycle import LEDGER, rule_of
 from shared.core.errors import Retry
@@ -129,3 +130,38 @@ def test_a_rule_is_a_hazard_if_it_can_delete_a_record_that_is_needed(rule: dict[
     """A rule that only deletes closed records, later than ours, or old versions is the owner's own business."""
     found = list(hazards.rules("ledger", "b", {"lifecycle": {"rule": [rule]}}))
     assert bool(found) == takes
+
+
+def test_findings_with_a_common_cause_are_one() -> None:
+    """The worst one stays in its place; causes that one finding joins are one; a finding without a cause stays."""
+    explained = replace(failed("call", "failed", "fix", "call"), because=("nothing", "bucket"))
+    findings = [
+        unknown("rule", "no bucket", "", "bucket"),
+        failed("alone", "x", "fix"),
+        unknown("other", "also no bucket", "", "bucket", "topic"),
+        warning("topic", "odd", "fix", "topic"),
+        failed("bucket", "does not exist", "fix", "bucket"),
+        ok("fine", "is there"),
+        unknown("alone too", "y"),
+        unknown("alone too", "y"),
+        explained,
+        unknown("of the call", "?", "", "call"),
+        replace(warning("late", "late", "fix"), because=("call",)),
+    ]
+    once = by_cause(findings)
+    assert [finding and finding.name for finding in once] == [
+        None,
+        "alone",
+        None,
+        "topic",
+        "bucket",
+        "fine",
+        "alone too",
+        "alone too",
+        None,
+        None,
+        None,
+    ]
+    also = {finding.name: [each.name for each in finding.also] for finding in once if finding}
+    assert also["bucket"] == ["rule", "other", "call", "of the call", "late"]
+    assert also["topic"] == also["alone"] == []

@@ -535,7 +535,7 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     kinds = {full.split("/")[-2] for full in gone}
     shown = {"metrics", "alertPolicies", "dashboards"}
     assert kinds == {"functions", "services", "revisions", "jobs", "topics", "subscriptions", "triggers", *shown}
-    assert all("/launch-b" not in full for full in gone)
+    assert all("/launch-b-" not in full for full in gone)
     assert f"pubsub.googleapis.com/projects/p1/topics/{DEAD}" in cloud.resources
     done = project.run(f"{all_of_it} --yes")
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,8 @@
 """Runs whose machines are taken away, on the embedded stack: each goes on as the same run, in another job."""
 
+import json
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,7 @@ from deploy.local.servers.vertex.state import Job, VertexState
 from deploy.local.servers.wandb.app import create_app as wandb_app
 from deploy.local.servers.wandb.runs import Run
 from deploy.local.servers.wandb.state import State
-from deploy.local.stack import ENTITY, QUEUE
+from deploy.local.stack import ENTITY, QUEUE, Stack
 from shared.core.message import launch_key
 from tests.e2e.test_capacity import on_spot
 from tests.e2e.test_crashes import SPEC, ledger, stack
@@ -46,6 +49,20 @@ class Ended:
     item: Any
     run: Run
     jobs: list[Job]
+    seen: dict[str, Any]  # by operators: the JSON of commands
+
+
+def commands(running: Stack, key: str) -> dict[str, Any]:
+    """Return what the commands about a launch print, each in a process of its own with the stack's settings."""
+    run_id = key[1:13]
+    asked = {"ls": ["ls", "--since=1h"], "show": ["show", key[:10]], "logs": ["logs", run_id], "top": ["top"]}
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "deploy", *words, "--json"], env=running.function_environ(), stdout=subprocess.PIPE
+        )
+        for name, words in asked.items()
+    }
+    return {name: json.loads(process.communicate(timeout=60)[0]) for name, process in processes.items()}
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +88,11 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
             eventually(lambda: [run.state for run in runs(taken)] == ["running"], "the second run begins")
             vertex.preempt(jobs(taken)[0].name)
             eventually(lambda: len(ledger(running, "closed/")) == len(items), "both launches are closed", 90)
+            seen = {script: commands(running, key) for script, key in keys.items()}
     found = {}
     for script, key in keys.items():
         [run] = runs(key)
-        found[script] = Ended(items[script], run, jobs(key))
+        found[script] = Ended(items[script], run, jobs(key), seen[script])
     return found
 
 
@@ -93,3 +111,20 @@ def test_a_run_whose_machines_are_taken_away_goes_on(ended: dict[str, Ended]) ->
     launch = ended[VERTEX_NOTICES]
     assert (launch.run.state, len(launch.jobs), launch.item.state) == ("finished", 2, "CLAIMED")
     assert "Preempted; launched again (1 of 5 times)" in str(launch.item.warning)
+
+
+def test_operators_see_all_of_it(ended: dict[str, Ended]) -> None:
+    """In the list, in the story of the launch, in its log of both attempts, and in the fleet at a glance."""
+    launch = ended[VERTEX_NOTICES]
+    key = launch.jobs[0].labels["launch_key"]
+    [listed] = [each for each in launch.seen["ls"]["launches"] if each["launch_key"] == key]
+    assert (listed["state"], listed["preempted"], listed["tries"]) == ("succeeded", 1, 2)
+    assert listed["machine"] == "1×n1-standard-4 SPOT"
+    assert listed["ended_at"] >= listed["started_at"] >= listed["opened_at"]
+    steps = [step["step"] for step in launch.seen["show"]["steps"]]
+    assert steps == ["queued", "submitted", "running", "preempted", "submitted", "running", "ended"]
+    printed = [(line["origin"], line["text"]) for line in launch.seen["logs"] if "run one" in line["text"]]
+    assert printed[:2] == [("try 1", "wandb: Syncing run one"), ("try 2", "wandb: Resuming run one")]
+    assert launch.seen["show"]["run_url"].endswith(f"/{launch.run.name}")
+    [queue] = [each for each in launch.seen["top"]["queues"] if each["queue"] == QUEUE]
+    assert (queue["open"], launch.seen["top"]["slots"]["max_jobs"]["limit"]) == (0, 8)

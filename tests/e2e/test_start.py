@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.cases import CASES
 from deploy.local.demo import Demo, Row
+from deploy.local.enqueue import Job, enqueue
 from deploy.local.ports import Ports
 from deploy.local.processes import NotStartedError
 from deploy.local.serving import listener
@@ -59,6 +60,17 @@ def test_an_error_while_enqueueing_ends_the_demo(tmp_path: Path, ports: Ports) -
     [error] = run.errors
     assert error.startswith("the jobs could not be enqueued: ")
     assert run.settled
+
+
+def test_a_command_of_wandb_that_fails_is_one_line(tmp_path: Path) -> None:
+    """Its log names the command, and has wandb's own words; no server has ended."""
+    stack = Stack(tmp_path, Ports.free(), functions=())
+    with pytest.raises(NotStartedError, match=r"a command of wandb ended with exit code 1: see .*enqueue\.log"):
+        enqueue(stack, [Job("odd", made_of=("nonsense", "path"))], "cats")
+    log = stack.processes.tail("enqueue", 100)
+    assert "wandb job create --entity local-team --project cats --name odd nonsense path" in log
+    assert "'nonsense' is not one of" in log
+    assert stack.processes.ended() is None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -103,7 +104,8 @@ def test_each_writer_keeps_what_a_listing_shows(
     assert "exit code 1" in ended["reason"]
     story = vertex_launch("show", key[:9])
     assert story["steps"][-1]["step"] == "ended"
-    assert f"/team/{NAME}/runs/" in story["run_url"]
+    assert f"/team/{quote(NAME)}/runs/" in story["run_url"]
+    assert vertex_launch("show", story["run_url"])["launch_key"] == key
     assert [line["text"] for line in vertex_launch("logs", job.name)] == ["epoch 0", "·[2Jepoch 1"]
     assert vertex_launch("top")["queues"][0]["open"] == 0
 
@@ -133,6 +135,23 @@ def test_an_unreadable_record_is_listed_with_its_problem(outside: Outside) -> No
     assert vertex_launch("top")["unreadable"].keys() == {key}
     result = CliRunner().invoke(main, ["show", "kuuu", "--project=p"])
     assert (result.exit_code, "needs version 9" in result.stderr) == (1, True)
+
+
+def test_a_damaged_record_is_named_by_commands_that_read_it(outside: Outside) -> None:
+    """Its index is listed as before; exit code 1, because it stays so."""
+    outside.wandb.push("team", "vertex", ITEM)
+    outside.client("poll").post("/")
+    server, bucket = os.environ["STORAGE_EMULATOR_HOST"], os.environ["LEDGER_BUCKET"]
+    [found] = vertex_launch("ls")["launches"]
+    name = f"open/{found['launch_key']}"
+    metadata = requests.get(f"{server}/storage/v1/b/{bucket}/o/{name.replace('/', '%2F')}", timeout=5).json()[
+        "metadata"
+    ]
+    put(server, bucket, name, metadata, b"{")
+    assert vertex_launch("ls")["launches"][0].keys() == found.keys()
+    for command in ("show", "logs"):
+        result = CliRunner().invoke(main, [command, found["launch_key"][:9], "--project=p"])
+        assert (result.exit_code, "cannot read the record" in result.stderr) == (1, True)
 
 
 def refusing(status: int, message: str) -> Starlette:
@@ -184,10 +203,3 @@ def test_logs_that_may_not_be_read_name_the_permission(outside: Outside) -> None
         outside.monkeypatch.setenv("LOGGING_ENDPOINT", url)
         result = CliRunner().invoke(main, ["logs", found["launch_key"], "--project=p"])
     assert (result.exit_code, "60 reads a minute" in result.stderr) == (4, True)
-
-
-def test_without_a_project_and_a_stack_the_options_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong usage; `make up` or --project helps."""
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(main, ["ls"], env={"GOOGLE_CLOUD_PROJECT": "", "CLOUDSDK_CORE_PROJECT": ""})
-    assert (result.exit_code, "no stack of `make up` runs in this folder" in result.stderr) == (2, True)

@@ -30,7 +30,7 @@ KEPT = "projects/p/subscriptions/launch-dead-letters"
 SETTINGS = (
     "WANDB_BASE_URL", "WANDB_API_KEY", "VERTEX_ENDPOINT", "VERTEX_LOCATION", "GOOGLE_CLOUD_PROJECT", "LEDGER_BUCKET",
     "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST", "LAUNCH_ENTITY", "LAUNCH_QUEUES", "LAUNCH_MAX_JOBS",
-    "LAUNCH_AGENT_NAME",
+    "LAUNCH_AGENT_NAME", "WANDB_API_KEY_FILE",
 )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ class Night:
 
     def command(self, *arguments: str) -> Result:
         """Run a command as a person does, in the folder of `make up`."""
-        environment = {name: os.environ[name] for name in SETTINGS}
+        environment = {name: os.environ[name] for name in SETTINGS if name in os.environ}
         record = dict.fromkeys((field.name for field in fields(Record)), "") | {
             "folder": str(FOLDER.resolve()),
             "project": "p",
@@ -141,6 +141,17 @@ def key_revoked_after_the_pop(night: Night) -> str:
     night.poll()
     night.outside.wandb.api_keys = frozenset({"another-key-" * 4})
     night.submit()
+    return item
+
+
+def key_file_revoked(night: Night) -> str:
+    """The functions read the key from a file, as from a secret; the operator's own key is good."""
+    file = Path("key").resolve()
+    file.write_text(os.environ["WANDB_API_KEY"], encoding="utf-8")
+    night.outside.monkeypatch.setenv("WANDB_API_KEY_FILE", str(file))
+    item = night.push()
+    file.write_text("revoked-key-" * 4, encoding="utf-8")
+    night.outside.monkeypatch.setenv("LAUNCH_ENTITY", "team")
     return item
 
 
@@ -276,6 +287,7 @@ CASES: list[tuple[Callable[[Night], str], int, str]] = [
     (held_queue, 1, r"Queue vertex is held, because launch k\w+ \(one\) waits for capacity \(STOCKOUT\)"),
     (key_revoked_before_the_pop, 1, r"W&B refuses the API key of the functions"),
     (key_revoked_after_the_pop, 1, r"W&B refuses the API key of the functions"),
+    (key_file_revoked, 1, r"W&B refuses the API key of the functions"),
     (max_jobs, 1, r"The limit max_jobs is reached, because 1 of 1 launches are open: k\w+ \(the-first\)"),
     (stopped_agent, 1, r"`vertex-launch agent stop` has stopped poll's agent"),
     (stopped_in_wandb, 1, r"Poll's last call, \d+s ago, popped nothing: W&B asks this agent to stop polling"),
@@ -299,7 +311,7 @@ def test_three_in_the_morning(night: Night, make: Callable[[Night], str], exit_c
     assert re.match(cause, result.output.splitlines()[0])
     assert result.exit_code == exit_code
     blocking = result.output.index("✗")
-    assert re.search("^    (vertex-launch|tail|docs|https|Change)", result.output[blocking:], re.MULTILINE)
+    assert re.search("^    (vertex-launch|tail|printf|docs|http|Change)", result.output[blocking:], re.MULTILINE)
 
 
 def test_the_whole_deployment_is_asked_without_an_id(night: Night) -> None:
@@ -357,8 +369,8 @@ def test_cost_counts_what_the_ledger_shows(night: Night, tmp_path: Path) -> None
     prices = {"date": "2026-11-01", "currency": "USD", "machines": {"n1-standard-4": {"hour": 0.5}}}
     (tmp_path / "prices.yaml").write_text(json.dumps(prices), encoding="utf-8")  # in the current folder
     text = night.command("cost").output.splitlines()
-    assert re.match(r"2\.0 machine-hours of 1 launches since .* UTC, 1\.00 USD, prices of 2026-11-01$", text[0])
-    assert re.search(r"^ *vertex +1 +2\.0 +1\.00$", "\n".join(text), re.MULTILINE)
+    assert re.match(r"2\.00 machine-hours of 1 launches since .* UTC, 1\.00 USD, prices of 2026-11-01$", text[0])
+    assert re.search(r"^ *vertex +1 +2\.00 +1\.00$", "\n".join(text), re.MULTILINE)
     found = json.loads(night.command("cost", "--json", "--since=1h", "--by=author").output)
     assert found["author"] == [{"name": "ann", "launches": 1, "machine_hours": 1.0, "cost": 0.5, "unpriced_hours": 0.0}]
     assert "queue" not in found
@@ -376,7 +388,7 @@ def test_doctor_works_on_this_machine(night: Night) -> None:
     last = good.output.splitlines()[-1]
     assert re.fullmatch(r"4 OK, \d\d checks not made on the local stack", last)
     assert {line[2:].partition(":")[0] for line in good.output.splitlines() if line.startswith("✓")} == {
-        "key of this shell",
+        "key of the functions",
         "queue vertex",
         "dead letters",
         "agent",
@@ -386,7 +398,7 @@ def test_doctor_works_on_this_machine(night: Night) -> None:
     found = json.loads(night.command("doctor", "--json").output)
     [fault] = [each for each in found["findings"] if each["result"] != "OK"]
     assert (fault["check"], fault["result"], fault["same_cause"]) == (
-        "key of this shell",
+        "key of the functions",
         "failed",
         ["queue vertex", "agent"],
     )

@@ -64,6 +64,9 @@ def _jobs(world: World) -> Iterator[Violation]:
         job = world.vertex.jobs[name]
         if job.state == "JOB_STATE_RUNNING" and job.created_at + UNASKED < world.now:
             yield Violation("an older job lives beside a newer one", name)
+    if world.paused_at:
+        for job in (job for job in jobs if job.created_at > world.paused_at + LEFT_OVER):
+            yield Violation("launched while its queue was paused", job.name)
     for key, at in world.stopped_at.items():
         if any(job.key == key and job.attempt > 1 and job.created_at > at + LEFT_OVER for job in jobs):
             yield Violation("launched again after a stop", key)
@@ -169,7 +172,7 @@ def room(world: World, max_jobs: int) -> int:
 def waiting(world: World) -> list[str]:
     """Return the items that wait for nothing but a poll."""
     held = {launch.entry.queue for launch in world.launches("open") if launch.entry.holds_queue}
-    items = world.wandb.items.values()
+    items = () if world.paused_at else world.wandb.items.values()
     return [i.id for i in items if i.state == "PENDING" and i.queue not in held and "uri" not in i.run_spec]
 
 

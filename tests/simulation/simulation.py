@@ -325,7 +325,8 @@ class Simulation:
             return
         took = process.verb == "poll" and (process.result.launched or process.result.refused)
         could_go = invariants.waiting(self.world) and invariants.room(self.world, self.deployment.max_jobs) > 0
-        asked = process.verb == "status" or (process.verb == "poll" and process.result.polled)
+        late = any(error.startswith("time: ") for error in process.result.errors)  # its budget was spent: it says so
+        asked = process.verb == "status" or (process.result.polled and not late)
         if took or not could_go:
             self.idle.clear()
             self.idle_since = self.world.now

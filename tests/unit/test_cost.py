@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from deploy.__main__ import main
 from deploy.operate.cost.prices import described, hourly_cost, pools_of, read_prices
-from deploy.operate.cost.usage import DIMENSIONS, spans, total, totals, use_of
+from deploy.operate.cost.usage import DIMENSIONS, described_use, spans, total, totals, use_of
 from shared.core.errors import SettingsError
 from shared.core.intake import from_item
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
@@ -149,6 +149,17 @@ def test_totals_are_by_queue_author_machine_and_region(tmp_path: Path) -> None:
     assert sums.cost == Decimal("1.0")  # 2 × 0.30 in europe-west4, and 2 × 0.20
 
 
+def test_one_launch_is_described(tmp_path: Path) -> None:
+    """For `show`: hours always, money only by a table that has all of its prices."""
+    prices, now = read_prices(table(tmp_path)), START + HOUR
+    assert described_use(use_of(entry(), None, now), None) == "2.00 machine-hours"
+    priced = use_of(entry(), None, now, table=prices)
+    assert described_use(priced, prices) == "2.00 machine-hours, 0.60 USD, prices of 2026-11-01"
+    other = use_of(entry(machine="1×a3-highgpu-8g"), None, now, table=prices)
+    assert described_use(other, prices) == "1.00 machine-hours; the price table has no price for a3-highgpu-8g"
+    assert described_use(use_of(entry(started_at=None), None, now), prices) == ""
+
+
 def test_a_wrong_table_is_named_before_the_ledger_is_read(tmp_path: Path) -> None:
     """In one line, with the exit code of a failure."""
     path = table(tmp_path, currency="€")
@@ -156,3 +167,13 @@ def test_a_wrong_table_is_named_before_the_ledger_is_read(tmp_path: Path) -> Non
     result = CliRunner().invoke(main, arguments, env=dict(os.environ))
     assert result.exit_code == 1
     assert f"Error: {path}: currency: " in result.output
+
+
+def test_the_example_of_the_page_is_valid(tmp_path: Path) -> None:
+    """A reader can copy it."""
+    page = Path("docs/how-to/estimate-costs.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "prices.yaml"
+    path.write_text(example, encoding="utf-8")
+    prices = read_prices(path)
+    assert described("2×n1-standard-4 (1×NVIDIA_TESLA_T4)", "europe-west4", prices) == "1.34 USD, prices of 2026-11-01"

@@ -1,6 +1,7 @@
 """The demo's output: what W&B shows of each job, in a terminal of 80 × 24, and errors in one line."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from deploy.local.cases import CASES
 from deploy.local.commands import TRACEBACK, in_one_line
 from deploy.local.rows import Row, progress, summary, table
+from deploy.local.screen import is_screen
 
 REASON = "resource_args.gcp-vertex.spec.worker_pool_spec: is not an argument of [CustomJob]. Did you mean …?"
 JOB = {"state": "JOB_STATE_FAILED", "error": "The replica exited with a status of 1."}
@@ -103,6 +105,16 @@ def test_progress_names_only_the_known_states() -> None:
     """A job without a run yet has no run in its line."""
     row = Row(CASES[0], {"state": "CLAIMED"}, "SUBMITTED", [{"state": "JOB_STATE_RUNNING"}])
     assert progress(row) == "train-1: item CLAIMED, launch SUBMITTED, CustomJob RUNNING"
+
+
+def test_a_pipe_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if a CI asks for colours; so does a terminal that cannot move its cursor."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert not is_screen(Console(file=io.StringIO()))
+    with os.fdopen(os.openpty()[1], "w") as terminal:
+        assert is_screen(Console(file=terminal))
+        monkeypatch.setenv("TERM", "dumb")
+        assert not is_screen(Console(file=terminal))
 
 
 def test_an_unforeseen_error_is_one_line(tmp_path: Path) -> None:

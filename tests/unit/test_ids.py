@@ -10,7 +10,7 @@ from deploy.operate.fleet.fleet import Fleet, find_one
 from shared.core.console import console_link
 from shared.core.errors import Denied, UnreadableRecord
 from shared.core.intake import from_request
-from shared.core.launch import Outcome
+from shared.core.launch import EventType, Outcome
 from shared.core.message import Request
 from tests.fakes.fleet import NOW, PARENT, FakeTarget, changed, launch, running, submitted
 
@@ -139,6 +139,19 @@ def test_an_unreadable_record_is_named_with_its_problem(target: FakeTarget, text
     """By the beginning of its key, and by the whole."""
     with pytest.raises(click.ClickException, match="needs version 9"):
         find_one(target, text)
+
+
+def test_the_job_of_an_earlier_attempt_is_found_in_the_records() -> None:
+    """Its author reads its number in a warning; other IDs read no record."""
+    target = FakeTarget()
+    first = submitted(launch("one"), "81").happened(EventType.SUBMITTED, NOW)
+    target.put(submitted(first.resume(NOW, 5), "82"), running(launch("two"), "83"))
+    found = [find_one(target, text).item_id for text in ("81", f"{PARENT}/customJobs/81", "82")]
+    assert found == ["one"] * 3
+    reads = target.memory.reads
+    with pytest.raises(click.ClickException, match="no launch has the ID 'x81'"):
+        find_one(target, "x81")
+    assert target.memory.reads == reads
 
 
 def test_a_launch_that_is_closing_counts_once() -> None:

@@ -1,5 +1,6 @@
 """`ls` and `top` on a fleet in memory: nothing is lost at any width, in a pipe, in JSON, and while it is watched."""
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from deploy.operate.fleet.watching import Output
 from deploy.operate.ls import Listing
 from deploy.operate.plain import plain, plain_lines
 from deploy.operate.show import Story
-from deploy.operate.terminal import Terminal
+from deploy.operate.terminal import Terminal, show_any_text
 from deploy.operate.top import Top
 from shared.core.errors import Denied, Retry
 from shared.core.intake import from_request
@@ -286,7 +287,9 @@ def test_an_empty_fleet() -> None:
     listing, top = Listing.read(target, Wanted()), Top(target, Fleet.read(target), AgentNote(""))
     assert listing.screen(Terminal(live=True)) == ["No launches."]
     assert len(piped(listing)) == len(piped(top)) == 1
-    assert top.screen(Terminal(live=True))[1].startswith("agent")
+    assert "agent     poll has made no call yet" in top.screen(Terminal(live=True))
+    stopped = Top(target, Fleet.read(target), AgentNote("", stopped=True))
+    assert "agent     stopped; `vertex-launch agent start`" in " ".join(stopped.screen(Terminal(live=True)))
 
 
 class Watched:
@@ -394,3 +397,12 @@ def test_colours_are_for_terminals(
     terminal = Terminal.here()
     assert (terminal.live, terminal.colours) == (live, colours)
     assert terminal.paint("x", "red") == ("\x1b[31mx\x1b[0m" if colours else "x")
+
+
+def test_a_terminal_of_another_encoding_shows_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of an error of Python's."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "iso-8859-1"))
+    show_any_text()
+    click.echo("1×日本 · x")
+    assert written.getvalue() == b"1\xd7\\u65e5\\u672c \xb7 x\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.poll.drain import SINCE, Poll, PollLimits
-from functions.poll.lease import ANOTHER, Lease
+from functions.poll.lease import ANOTHER, Lease, LeaseLost
 from functions.poll.report import Report
 from shared.core.cadence import Cadence, Intervals, Mode
 from shared.core.errors import Retry
@@ -97,6 +97,10 @@ def test_a_warm_time_that_nobody_can_have_written_does_not_count(scene: Scene, a
     scene.agents.note = replace(scene.agents.note, warm_until=scene.clock.now + ahead)
     minutes(scene, 5)
     assert scene.wandb.calls.count("pop") == 5
+    scene.wandb.push("i", A)
+    minutes(scene, 1)
+    assert scene.agents.note.warm_until is not None
+    assert scene.agents.note.warm_until < scene.clock.now + timedelta(minutes=15), "the next work puts it right"
 
 
 def test_an_item_that_comes_in_the_window_is_launched_within_one_interval(scene: Scene) -> None:
@@ -182,6 +186,19 @@ def test_who_was_overtaken_between_counting_and_its_first_launch_opens_nothing(s
     report = scene.poll(queues=(A,))
     assert (report.launched, report.left) == ({}, {ANOTHER: 1})
     assert not scene.ledger.open
+
+
+def test_who_finds_another_holder_does_not_end_its_lease(scene: Scene) -> None:
+    """Two calls that begin at the same time: the slower one leaves the lease that it has read."""
+    quick, slow = (Lease(scene.agents, name, scene.clock, timedelta(seconds=150)) for name in ("quick", "slow"))
+    assert quick.open()
+    assert slow.open()
+    quick.hold()
+    for _ in range(2):
+        with pytest.raises(LeaseLost):
+            slow.hold()
+        assert not slow.close({})
+        assert (scene.agents.note.holder, scene.agents.note.lease_until is None) == ("quick", False)
 
 
 def test_what_status_writes_meanwhile_costs_no_lease(scene: Scene) -> None:

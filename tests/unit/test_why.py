@@ -16,11 +16,12 @@ from deploy.operate.why.reasons import Answer, reasons
 from deploy.planner import REFUSED, Planned
 from deploy.wandb_queues import PendingItem
 from functions.poll.slots import Limits, Slots
+from functions.submit.submit import SubmitTimings
 from shared.core.building import Build, Recipe
 from shared.core.entry import Entry, Wish
 from shared.core.errors import Capacity, Reject, Retry
 from shared.core.launch import Launch, State
-from shared.core.message import Queue
+from shared.core.message import Queue, Request
 from shared.core.pause import Pause
 from shared.core.ports import AgentNote, Job
 from shared.core.shortage import Shortage
@@ -68,7 +69,8 @@ def facts_of(scene: Scene, **changes: Any) -> Facts:
     entry = record.entry
     job = scene.vertex.jobs.get(entry.job_name)
     build = scene.builds.get_build(entry.build) if entry.build else None
-    around = {"open": [entry], "job": job, "build": build, **changes}
+    url = f"https://console/{entry.job_name}" if job else ""
+    around = {"open": [entry], "job": job, "build": build, "job_url": url, **changes}
     return replace(GOOD, now=scene.clock(), entry=entry, record=record, **around)
 
 
@@ -131,6 +133,19 @@ def holding() -> Entry:
     """Return the entry of a launch that holds its queue."""
     [launch] = launched(Capacity("none", Shortage.AMOUNT), name="train").ledger.open.values()
     return launch.entry
+
+
+def crowded() -> Facts:
+    """A request waits, because another one runs, and one is allowed."""
+    scene = Scene()
+    running = taking(key="k1", item_id="", state=State.SUBMITTED)
+    scene.ledger.write(Launch(running, {}))
+    scene.submit = replace(scene.submit, timings=SubmitTimings(max_requests=1), pause=lambda _: None)
+    spec = {"entity": "team", "project": "cats", "docker": {"docker_image": "x"}, "resource_args": {"vertex": {}}}
+    request = Request(source="ci", idempotency_key="1", run_spec=spec)
+    scene.deliver(request)
+    entry = scene.ledger.open.pop(request.launch_key)
+    return replace(GOOD, now=scene.clock(), entry=entry.entry, record=entry, open=[running, entry.entry])
 
 
 PLANNED = Planned("vertex", "item", REFUSED, refusal=Reject("spec.region", "is x", "Write y."))
@@ -239,6 +254,12 @@ CASES: dict[str, tuple[Facts, int, str, str]] = {
         "1 attempt failed: W&B answers 503. Next attempt: ",
         "gcloud logging read",
     ),
+    "too many requests": (
+        crowded(),
+        1,
+        "1 launches of other systems are running (LAUNCH_MAX_REQUESTS): k1 (train). Next attempt: ",
+        "change LAUNCH_MAX_REQUESTS, then build",
+    ),
     "cancelled by a person": (
         entry_of(facts_of(launched(Retry("x"))), wish=Wish("cancel", "a@b.c", NOW)),
         1,
@@ -305,7 +326,9 @@ def test_a_job_that_runs_or_has_succeeded_is_no_fault(state: str) -> None:
     [name] = scene.vertex.jobs
     scene.vertex.put(name, f"JOB_STATE_{state}", started_at=scene.clock())
     assert reasons(facts_of(scene)).exit_code == 0
-    assert "refuses the API key" in reasons(replace(facts_of(scene), key=Key(problem="401"))).cause
+    refused = reasons(replace(facts_of(scene), key=Key(problem="401")))
+    assert refused.cause.startswith("Its job ")
+    assert refused.cause.endswith("But: W&B refuses the API key of the functions: 401.")
 
 
 FIELDS = {

@@ -1,6 +1,7 @@
 """Poll's agent in W&B: does W&B show it, and may it poll?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from google.api_core import exceptions as google_errors
 from pydantic import TypeAdapter
 
 from deploy.cloud.buckets import STORAGE
-from deploy.cloud.doctor.case import Case
+from deploy.cloud.doctor.case import SECRET, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from shared.adapters.gcs import GcsAgentBook
 from shared.core.ports import AgentNote
@@ -51,7 +52,8 @@ def _agent(case: Case) -> Iterator[Finding]:
     if not note.agent_id:
         ledger = f"gs://{case.deployment.ledger_bucket}"  # without the bucket there is no note
         message = "poll has never registered an agent in W&B"
-        yield failed("agent", message, case.log("poll"), ledger)
+        never = failed("agent", message, case.log("poll"))
+        yield replace(never, because=(ledger, case.functions_key, SECRET, *case.missing("poll")))
         return
     agent = case.wandb().query(AGENT, {"agentId": note.agent_id})["launchAgent"]
     if not agent:

@@ -32,6 +32,7 @@ from shared.runspec.model import RESOURCES
 
 SECRET = "secret"  # noqa: S105 - the title of a check
 SECRETS_KEY, SHELLS_KEY = "key in the secret", "key of this shell"
+STACKS_KEY = "key of the functions"
 NUMBER = "resourcemanager.projects.get"  # the permission that `Case.numbered` needs
 
 
@@ -175,7 +176,13 @@ class Case:
     @property
     def key_title(self) -> str:
         """Return the title of the check of the key that `api_key` returns."""
-        return SHELLS_KEY if self.environ.get("WANDB_API_KEY", "").strip() else SECRETS_KEY
+        ours = self.environ.get("WANDB_API_KEY", "").strip() and not self.stack
+        return SHELLS_KEY if ours else self.functions_key
+
+    @property
+    def functions_key(self) -> str:
+        """Return the title of the check of the functions' key."""
+        return STACKS_KEY if self.stack else SECRETS_KEY
 
     def missing(self, verb: str) -> tuple[str, ...]:
         """Return the cause of a function that is not deployed; one cause if none is."""

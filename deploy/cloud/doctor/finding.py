@@ -22,7 +22,8 @@ class Finding:
     """One line of the report: the thing that was checked, the result, and the fix.
 
     `fix` consists of lines to copy: whole commands, or a sentence if no command can do it. `causes`
-    name what is at fault: findings with one in common are one fault. `also` are the others then.
+    name what is at fault: findings with one in common are one fault. `because` names what would
+    explain this finding, if another one reports it. `also` are the others of the same fault.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Finding:
     message: str
     fix: str = ""
     causes: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
     also: tuple["Finding", ...] = ()
 
 
@@ -90,6 +92,11 @@ def by_cause(findings: Sequence[Finding]) -> list[Finding | None]:
             also[chief].append(findings[place])
         for cause in causes:
             chiefs.setdefault(cause, chief)
+    for place in list(also):
+        why = (chiefs[cause] for cause in findings[place].because if cause in chiefs)
+        if (chief := next(why, place)) != place:
+            also[chief] += [findings[place], *also.pop(place)]
+            chiefs = {cause: chief if at == place else at for cause, at in chiefs.items()}
     return [
         replace(finding, also=tuple(also[place])) if place in also else None
         for place, finding in enumerate(findings)

@@ -16,6 +16,7 @@ from deploy.cloud.iam import repository_flags
 from deploy.cloud.lifecycle import CONTEXTS, rule_of
 from deploy.cloud.places import MOVE, Elsewhere, check_region, places
 from deploy.cloud.provision.ledger import LedgerRule
+from shared.config.settings import KEY_FILE
 from shared.runspec.buckets import staging_bucket
 from shared.runspec.fields import mapping, text
 
@@ -195,6 +196,9 @@ def _images(case: Case, create: str) -> Iterator[Finding]:
 
 def add_key(case: Case) -> str:
     """Return the command that adds a key to the secret without showing it."""
+    if case.stack:
+        file = case.stack.get(KEY_FILE)
+        return f'printf %s "$WANDB_API_KEY" > {file}' if file else case.command("up")
     deployment = case.deployment
     add = gcloud.shown(
         ("secrets", "versions", "add", deployment.secret, "--data-file=-", _in(deployment.project))

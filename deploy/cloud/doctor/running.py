@@ -1,6 +1,7 @@
 """The running parts: functions, schedule, topics, trigger, dead letters, the agent in W&B."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from deploy.cloud import gcloud
 from deploy.cloud.deployment import SCHEDULED, Deployment
 from deploy.cloud.doctor import agent, dead_letters, functions
 from deploy.cloud.doctor.agent import RECENTLY, ago
-from deploy.cloud.doctor.case import NUMBER, Case
+from deploy.cloud.doctor.case import NUMBER, SECRET, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok
 from deploy.cloud.doctor.names import check_names
 from deploy.cloud.provision import topics
@@ -75,7 +76,8 @@ def _scheduled(case: Case, verb: str) -> Iterator[Finding]:
         yield failed(title, f"{message}, but its schedule is every minute", run)
     elif job.status.code:
         answer = f"code {job.status.code} {job.status.message}".strip()
-        yield failed(title, f"{job_id}'s last call failed: {answer}", case.log(verb))
+        wrong = failed(title, f"{job_id}'s last call failed: {answer}", case.log(verb))
+        yield replace(wrong, because=(case.functions_key, SECRET, *case.missing(verb)))
     else:
         yield ok(title, f"called {ago(job.last_attempt_time)}, successfully")
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from deploy.cloud.bootstrap import submit_command
-from deploy.cloud.doctor.case import SECRETS_KEY, SHELLS_KEY, Case
+from deploy.cloud.doctor.case import SHELLS_KEY, Case
 from deploy.cloud.doctor.finding import Check, Finding, failed, ok, warning
 from deploy.cloud.doctor.project import add_key, differs
 from deploy.cloud.doctor.settings import submit_settings
@@ -20,7 +20,7 @@ from shared.runspec.registries import refusal
 
 def checks(case: Case) -> Iterator[Check]:
     """Yield this group's checks."""
-    title = SHELLS_KEY if case.stack else SECRETS_KEY
+    title = case.functions_key
     look = partial(_key, case, title, case.secret_key)
     yield Check(title, look, ("secretmanager.versions.access",), on_stack=True)
     if case.environ.get("WANDB_API_KEY") and not case.stack:
@@ -41,11 +41,11 @@ def _key(case: Case, title: str, key: Callable[[], str]) -> Iterator[Finding]:
         return
     except Denied as exc:
         export = "export WANDB_API_KEY=…  # https://wandb.ai/authorize"
-        fix = add_key(case) if title == SECRETS_KEY else export
+        fix = export if title == SHELLS_KEY else add_key(case)
         yield failed(title, str(exc), fix, title)
         return
     of = ", ".join(dict.fromkeys((whose.entity, *whose.teams)))
-    if case.entity in (whose.entity, *whose.teams):
+    if case.stack or case.entity in (whose.entity, *whose.teams):
         yield ok(title, f"belongs to {whose.username} of {of}")
     else:
         entity = case.entity or "the launch-config's entity, which is missing"

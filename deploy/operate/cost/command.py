@@ -57,6 +57,13 @@ def cost(
     traffic and discounts. The price table is a YAML file of your own, with a date, a currency, and
     prices by machine type and accelerator type. See docs/how-to/estimate-costs.md.
 
+    --json prints one object: `since`, `until`, `total`, `missing_prices`, `unreadable`, and a list
+    for each of queue, author, machine and region, with `name`, `launches` and `machine_hours`. With
+    a price table, `currency`, `prices_of`, and each entry's `cost` and `unpriced_hours` have
+    values.
+
+    Needs roles/storage.objectViewer on the ledger's bucket.
+
     \b
     Examples:
       vertex-launch cost --since=7d --project=my-project
@@ -140,7 +147,7 @@ def _print(
     sums = total(uses)
     money = f", {sums.cost:.2f} {prices.says}" if prices else ""
     console.print(
-        f"{sums.machine_hours:.1f} machine-hours of {sums.launches} launches since "
+        f"{sums.machine_hours:.2f} machine-hours of {sums.launches} launches since "
         f"{begin.astimezone(UTC):%Y-%m-%d %H:%M} UTC{money}"
     )
     for name in by or DIMENSIONS:
@@ -152,14 +159,14 @@ def _print(
     if missing := _missing(uses):
         console.print(
             f"\nThe price table has no price for {', '.join(map(plain, missing))}: "
-            f"{sums.unpriced_hours:.1f} machine-hours have only a part of their cost (+)."
+            f"{sums.unpriced_hours:.2f} machine-hours have only a part of their cost (+)."
         )
     if fleet.unreadable:
         console.print(f"\nNot counted: {len(fleet.unreadable)} records that cannot be read.")
 
 
 def _row(name: str, one: Total, prices: PriceTable | None) -> tuple[str, ...]:
-    row = (plain(name), str(one.launches), f"{one.machine_hours:.1f}")
+    row = (plain(name), str(one.launches), f"{one.machine_hours:.2f}")
     if prices is None:
         return row
     return (*row, f"{one.cost:.2f}{' +' if one.unpriced_hours else ''}")

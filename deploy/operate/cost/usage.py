@@ -100,6 +100,18 @@ def use_of(
     return Use(entry, count * seconds / HOUR, cost, hourly.missing)
 
 
+def described_use(use: Use, table: PriceTable | None) -> str:
+    """Return the machine-hours and the cost of one launch, for people; empty if nothing ran."""
+    if not use.machine_hours:
+        return ""
+    hours = f"{use.machine_hours:.2f} machine-hours"
+    if table is None or use.cost is None:
+        return hours
+    if use.missing:
+        return f"{hours}; the price table has no price for {', '.join(use.missing)}"
+    return f"{hours}, {use.cost:.2f} {table.says}"
+
+
 def totals(uses: Iterable[Use], dimension: str) -> dict[str, Total]:
     """Return the totals by a dimension, the largest first."""
     by_name: dict[str, Total] = defaultdict(Total)

@@ -15,6 +15,8 @@ from shared.core.errors import UnreadableRecord
 from shared.core.states import State
 
 SHOWN = 20  # launches of an ambiguous ID
+RECORDS = 300  # that are read to find the job of an earlier attempt
+AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def find_each(target: Target, texts: Sequence[str]) -> list[Entry]:
 
 
 def _only(target: Target, fleet: Fleet, text: str) -> Entry:
-    found = fleet.find(text)
+    found = fleet.find(text) or _of_earlier_jobs(target, fleet, text)
     if len(found) == 1:
         return found[0]
     if found:
@@ -106,9 +108,27 @@ def _only(target: Target, fleet: Fleet, text: str) -> Entry:
     raise click.ClickException(
         f"no launch has the ID {plain(text)!r}. Searched: {len(fleet.open)} open launches, and "
         f"{len(fleet.closed)} that were closed in the last 30 days, in gs://{target.bucket_name}, "
-        "by launch key, run id, item id, current job and source/idempotency_key. An item that poll "
-        "has not popped is in W&B only."
+        "by launch key, run id, item id, job and source/idempotency_key. An item that poll has not "
+        "popped is in W&B only."
     )
+
+
+def _of_earlier_jobs(target: Target, fleet: Fleet, text: str) -> list[Entry]:
+    """Return the launches that had this job in an earlier attempt: only their records name it."""
+    numbers = {name for name in names(text).whole if name.isdecimal()}
+    again = [entry for entry in fleet.all if numbers and entry.attempt > 1]
+    newest = sorted(again, key=lambda entry: entry.opened_at, reverse=True)[:RECORDS]
+
+    def had(entry: Entry) -> bool:
+        try:
+            launch = target.launch(entry)
+        except UnreadableRecord:
+            return False
+        jobs = [event.job for event in launch.events] if launch else []
+        return any(job.rpartition("/")[2] in numbers for job in jobs)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [entry for entry, found in zip(newest, pool.map(had, newest), strict=True) if found]
 
 
 def _by_key(target: Target, key: str) -> Entry:

@@ -16,14 +16,16 @@ from deploy.cloud.names import Names
 from deploy.exit_codes import CouldNotSee
 from deploy.local.record import FOLDER, find
 from deploy.operate.fleet.permission import VIEWER, WRITER, grant
+from deploy.operate.terminal import show_any_text
 from shared.adapters.gcs import Bucket, GcsAgentBook, GcsLedger
 from shared.core.console import console_link
 from shared.core.entry import Entry, RunPath
-from shared.core.errors import Conflict, Denied, LaunchError, Retry
+from shared.core.errors import Conflict, Denied, LaunchError, Retry, UnreadableRecord
 from shared.core.launch import Launch
 from shared.core.ports import AgentNote
 
 CLOUD = "https://api.wandb.ai"
+PATIENT = 300.0  # seconds: a hundred thousand closed launches are a hundred pages
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Target:
     @cached_property
     def bucket(self) -> Bucket:
         """Return the ledger's bucket."""
-        return Bucket(self.bucket_name)
+        return Bucket(self.bucket_name, longest=PATIENT)
 
     @cached_property
     def ledger(self) -> GcsLedger:
@@ -150,6 +152,7 @@ def target_options(command: Callable[..., None], role: str = VIEWER) -> Callable
             )
         os.environ.setdefault("GOOGLE_CLOUD_PROJECT", project)  # for Google's clients
         logging.getLogger().addHandler(logging.NullHandler())  # the functions' lines are for logs
+        show_any_text()
         target = Target(
             project,
             region or stack.get("VERTEX_LOCATION", ""),
@@ -174,6 +177,8 @@ def explained(target: Target, role: str = VIEWER) -> Iterator[None]:
     """Turn errors of the ledger into messages with a fix."""
     try:
         yield
+    except UnreadableRecord as exc:  # it stays so
+        raise click.ClickException(str(exc)) from exc
     except Denied as exc:
         raise click.ClickException(grant(exc, target.bucket_name, target.project, role)) from exc
     except (Retry, Conflict) as exc:

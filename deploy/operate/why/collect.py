@@ -15,6 +15,7 @@ from deploy.operate.fleet.ids import names
 from deploy.operate.plain import plain
 from deploy.operate.why.facts import Facts, Item, Unseen
 from deploy.operate.why.sources import Sources, waits_for_ticket
+from deploy.planner import UNSEEN, Planned
 from deploy.wandb_queues import PendingItem
 from shared.core.entry import Entry
 from shared.core.message import Queue
@@ -47,7 +48,10 @@ def collect(sources: Sources, text: str) -> Facts:
             lines = [f"{key}: {plain(why)}" for key, why in problems.items()]
             raise click.ClickException("its record cannot be read:\n" + "\n".join(lines[:LISTED]))
         if entries:
-            return _filled(pool, replace(facts, entry=entries[0]), _of_launch(sources, entries[0]))
+            entry = entries[0]
+            url = sources.target.job_url(entry.job_name) if entry.job_name else ""
+            facts = replace(facts, entry=entry, job_url=url)
+            return _filled(pool, facts, _of_launch(sources, entry))
         return _elsewhere(pool, sources, facts, text)
 
 
@@ -156,8 +160,11 @@ def _of_item(
         spec, Queue(entity=sources.entity(note) or "-", name=queue)
     )
     looks = _around(sources, facts, "poll")
+    facts = replace(facts, item=Item(item.id, queue, of_sweep))
+    if spec is None:  # the planner takes seconds to load
+        return _filled(pool, replace(facts, plan=Planned(queue, item.id, UNSEEN)), looks)
     looks["plan"] = lambda: sources.seen(lambda: sources.plan(note, queue, item.id), SECRET)
-    return _filled(pool, replace(facts, item=Item(item.id, queue, of_sweep)), looks)
+    return _filled(pool, facts, looks)
 
 
 def _note(facts: Facts) -> AgentNote:

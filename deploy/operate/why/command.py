@@ -39,6 +39,9 @@ def why(target: Target, scheduler_region: str, as_json: bool, id: str) -> None: 
     request, the number of a CustomJob, or a prefix that only one launch has. It can also name an
     item that still waits in W&B's queue.
 
+    --json prints one object: `launch_key` and `item` (null if they do not apply), `cause`, and
+    `checks`, a list of objects with `check`, `result` (ok, blocks or unseen), `message` and `fix`.
+
     The command changes nothing. It reads the ledger, and asks W&B with WANDB_API_KEY, or with the
     key in the deployment's own secret. It asks Google with your application-default credentials.
     A permission that you lack costs only its own line.
@@ -55,7 +58,7 @@ def why(target: Target, scheduler_region: str, as_json: bool, id: str) -> None: 
     something does, if it failed, or if ID names nothing or several launches; 3 if it is refused;
     4 if a check that could not be made may hide the cause.
     """  # noqa: D301 - \b is click's
-    facts = collect(Sources(target, scheduler_region), id)
+    facts = collect(Sources(target, scheduler_region), id.strip())
     answer = reasons(facts)
     if as_json:
         click.echo(json.dumps(answer.document(facts), indent=2, ensure_ascii=False))

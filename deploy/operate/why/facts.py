@@ -53,6 +53,7 @@ class Place:
     name: str = "launch"
     scheduler_region: str = ""
     folder: str = ""
+    key_file: str = ""  # of that stack: the file from which its functions read W&B's API key
 
     @property
     def local(self) -> bool:
@@ -84,6 +85,8 @@ class Place:
 
     def new_key(self) -> str:
         """Return the command that replaces the functions' API key."""
+        if self.key_file:
+            return f'printf %s "$WANDB_API_KEY" > {self.key_file}'
         if self.local:
             return self.ours("up")
         add = ("secrets", "versions", "add", f"{self.name}-wandb-api-key", "--data-file=-")
@@ -122,6 +125,7 @@ class Facts:
     build: Build | Unseen | None = None
     item: Item | None = None
     letter: DeadLetter | None = None
+    job_url: str = ""  # the page of its job
     not_found: str = ""  # what an ID names, if a place that may have it could not be searched
     plan: Planned | Unseen | None = None
 

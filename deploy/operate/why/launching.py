@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from deploy.cloud.doctor.finding import Finding, failed, ok, unknown
 from deploy.operate.why.facts import Facts, Unseen, label
-from shared.core.console import console_link
 from shared.core.duration import span
 from shared.core.entry import Entry
 from shared.core.event import EventType
@@ -16,6 +15,7 @@ from shared.core.states import Outcome, State
 
 SOON = timedelta(minutes=3)  # a due ticket is published, delivered and claimed within this time
 CAPACITY = "Vertex AI has no capacity: "  # begins the reason of each shortage
+REQUESTS = "LAUNCH_MAX_REQUESTS"
 QUOTAS = "https://console.cloud.google.com/iam-admin/quotas?project="
 SHORT = {
     Shortage.RATE: "Vertex AI accepts no more calls this minute",
@@ -31,7 +31,8 @@ def check_arrival(facts: Facts, entry: Entry) -> Finding:
         what = f"poll popped item {entry.item_id} of queue {entry.queue_name}"
     else:
         what = f"the request of {entry.source or 'another system'} arrived"
-    return ok("ledger", f"{what} {facts.ago(entry.opened_at)}; launch {label(entry)}")
+    repeats = f", which repeats {entry.retries}" if entry.retries else ""
+    return ok("ledger", f"{what} {facts.ago(entry.opened_at)}; launch {label(entry)}{repeats}")
 
 
 def check_wish(facts: Facts, entry: Entry) -> Iterator[Finding]:
@@ -80,7 +81,7 @@ def check_job(facts: Facts, entry: Entry) -> Iterator[Finding]:
     """Tell what its job in Vertex AI does."""
     if entry.resumes:
         yield ok("preemptions", f"Vertex AI preempted its run {entry.resumes} times; it goes on")
-    job, link = facts.job, console_link(entry.job_name)
+    job, link = facts.job, facts.job_url
     if isinstance(job, Unseen):
         yield unknown("job", job.why, job.fix)
         began = entry.started_at
@@ -139,7 +140,7 @@ def check_end(facts: Facts, entry: Entry) -> Iterator[Finding]:
         message = "W&B has not accepted the report yet: its author does not see the reason"
         yield failed("report", message, facts.place.log("status"))
     if entry.job_name:
-        yield ok("job", f"its last job: {console_link(entry.job_name)}")
+        yield ok("job", f"its last job: {facts.job_url}")
 
 
 def _build(facts: Facts, entry: Entry) -> Finding:
@@ -174,18 +175,26 @@ def _short(facts: Facts, entry: Entry, reason: str) -> Finding:
 
 
 def _retry(facts: Facts, entry: Entry, reason: str) -> Finding:
+    if not entry.from_queue and REQUESTS in reason:
+        return _crowded(facts, entry, reason)
     message = f"{_attempts(entry)} failed: {reason or 'no reason is recorded'}. "
     message += f"Next attempt: {_when(facts, entry)}"
     if entry.failures:
         message += f"; {entry.failures} failures count against LAUNCH_MAX_FAILURES"
-    if not entry.from_queue and "LAUNCH_MAX_REQUESTS" in reason:
-        running = [
-            label(one)
-            for one in _open(facts)
-            if not one.from_queue and one.state in (State.SUBMITTING, State.SUBMITTED)
-        ]
-        message += f". They are: {', '.join(running[:10]) or 'unknown'}"
     return failed("attempts", message, facts.place.log("submit"))
+
+
+def _crowded(facts: Facts, entry: Entry, reason: str) -> Finding:
+    running = [
+        label(one)
+        for one in _open(facts)
+        if not one.from_queue and one.state in (State.SUBMITTING, State.SUBMITTED)
+    ]
+    more = f" and {len(running) - 10} more" if len(running) > 10 else ""
+    message = f"{reason}: {', '.join(running[:10]) or 'unknown'}{more}. "
+    message += f"Next attempt: {_when(facts, entry)}"
+    raise_it = f"To raise the limit, change {REQUESTS}, then build."
+    return failed("max_requests", message, f"{facts.place.ours('ls')}\n{raise_it}")
 
 
 def _ticket(facts: Facts, entry: Entry) -> Finding:

@@ -122,11 +122,11 @@ def check_hold(facts: Facts, queue: str) -> Finding:
     if not holders:
         return ok(title, f"no launch that waits for capacity holds queue {queue}")
     first = min(holders, key=lambda entry: entry.opened_at)
-    more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
     retry = f"; its next attempt is at {facts.at(first.retry_at)}" if first.retry_at else ""
+    more = f"; {len(holders) - 1} more launches of the queue wait too" if len(holders) > 1 else ""
     message = (
-        f"queue {queue} is held, because launch {label(first)}{more} waits for capacity "
-        f"({first.short_of}) {facts.since(first.opened_at)}{retry}"
+        f"queue {queue} is held, because launch {label(first)} waits for capacity "
+        f"({first.short_of}) {facts.since(first.opened_at)}{retry}{more}"
     )
     place = facts.place
     return failed(

@@ -53,7 +53,10 @@ def reasons(facts: Facts) -> Answer:
     if blocking:
         rejected = facts.entry and facts.entry.outcome is states.Outcome.REJECTED
         refused = rejected or blocking.name == "plan"
-        return Answer(_sentence(blocking.message), findings, REJECTED if refused else FAILURE)
+        says = _sentence(blocking.message)
+        if runs := next((one.message for one in findings if _is_good_job(facts, one)), ""):
+            says = f"{_sentence(runs)} But: {says}"
+        return Answer(says, findings, REJECTED if refused else FAILURE)
     says = _sentence(_goes_on(facts, findings))
     if unseen:
         says += f" But these checks could not be made: {', '.join(unseen)}."
@@ -136,6 +139,12 @@ def _goes_on(facts: Facts, findings: Sequence[Finding]) -> str:
     telling = ("end", "claim", "ticket", "build", "job", "ledger's view")
     good = [one for one in findings if one.name in telling and one.outcome is Outcome.OK]
     return good[0].message if good else "nothing blocks it"
+
+
+def _is_good_job(facts: Facts, finding: Finding) -> bool:
+    """Tell whether a finding says that the job of an open launch runs or has succeeded."""
+    open_launch = facts.entry is not None and facts.entry.state is State.SUBMITTED
+    return open_launch and finding.name == "job" and finding.outcome is Outcome.OK
 
 
 def _settled(facts: Facts) -> bool:

@@ -32,7 +32,7 @@ from shared.adapters.wandb import Graphql
 from shared.config.base_url import CLOUD, base_url
 from shared.config.certificates import certificates
 from shared.config.launch_config import CONFIG_FILE, LaunchConfig, read_launch_config
-from shared.config.settings import split_names
+from shared.config.settings import KEY_FILE, split_names
 from shared.core.building import Build
 from shared.core.entry import Entry
 from shared.core.errors import Denied, Retry, SettingsError
@@ -67,8 +67,14 @@ class Sources:
         target = self.target
         region = target.region or self.config.environment.region
         record = find(self.environ) if target.local else None
-        folder = record.folder if record else ""
-        return Place(target.project, region, target.name, self.scheduler_region, folder)
+        return Place(
+            target.project,
+            region,
+            target.name,
+            self.scheduler_region,
+            record.folder if record else "",
+            self.environ.get(KEY_FILE, "") if record else "",
+        )
 
     @cached_property
     def case(self) -> Case:
