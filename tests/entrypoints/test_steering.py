@@ -117,7 +117,8 @@ def test_a_running_job_is_cancelled(deployed: Deployment) -> None:
     """By its run id; a second command says who was first, and nothing is written."""
     item, launch = deployed.launched()
     run("cancel", launch.entry.run.run_id, "--yes")
-    again = run("cancel", launch.key, "--yes", "--as=bob")
+    again = run("cancel", launch.key, "--yes", "--as=\x1b[2Jbob\n")
+    assert "\x1b" not in again.output
     assert "is being cancelled already, by ana@example.com since" in again.output
     assert deployed.status() == {"Cancel": 1}
     [job] = deployed.outside.vertex.jobs()
