@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.cloud.iam import markdown as permissions
 from deploy.reference.commands import commands_page
+from deploy.reference.costs import costs_tables
 from deploy.reference.errors import errors_table
 from deploy.reference.launch_config import launch_config_tables
 from deploy.reference.monitoring import monitoring_tables
@@ -71,6 +72,7 @@ def pages(root: Path = ROOT) -> tuple[Page, ...]:
         Page(docs / "reference/launch-config.md", launch_config_tables),
         Page(docs / "reference/permissions.md", permissions),
         Page(docs / "reference/commands.md", commands_page),
+        Page(docs / "reference/costs.md", costs_tables),
         Page(docs / "reference/errors.md", errors_table),
         Page(docs / "reference/values.md", values_tables),
         Page(docs / "reference/metrics.md", monitoring_tables),

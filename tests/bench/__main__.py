@@ -11,20 +11,41 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import yaml
 from rich.console import Console
 
 from deploy.local.stack import PROJECT, ROOT
+from deploy.reference.costs import MEASURED
+from deploy.reference.pages import pages, update
 from tests.bench.board import board
+from tests.bench.cadence import calls, launches
 from tests.bench.cold import cold_starts
 from tests.bench.demo import demo
 from tests.bench.figures import Figure
+from tests.bench.pacing import pacing
+from tests.bench.scale import ends, scale
 from tests.bench.seeing import listing
 from tests.bench.sizes import sizes
 from tests.bench.ticks import drain, memory, tick
 
 Part = Callable[[Path, int], Iterator[Figure]]
 PARTS: dict[str, Part] = {
-    part.__name__: part for part in (cold_starts, drain, tick, memory, listing, board, demo, sizes)
+    part.__name__: part
+    for part in (
+        cold_starts,
+        drain,
+        tick,
+        memory,
+        scale,
+        ends,
+        calls,
+        launches,
+        pacing,
+        listing,
+        board,
+        demo,
+        sizes,
+    )
 }
 INTRO = """# Benchmarks
 
@@ -63,8 +84,21 @@ def main(rounds: int, output: Path, only: tuple[str, ...]) -> None:
                 measured[name].append(figure)
     output.write_text(_page(measured, rounds, _sections(output)), encoding="utf-8")
     console.print(f"Written to {output}.")
+    _store([figure for figures in measured.values() for figure in figures if figure.key])
     if broken := [figure.what for figures in measured.values() for figure in figures if not figure.kept]:
         raise click.ClickException("out of bounds: " + "; ".join(broken))
+
+
+def _store(figures: list[Figure]) -> None:
+    """Store the figures from which the page of costs is made, and write that page."""
+    if not figures:
+        return
+    stored = yaml.safe_load(MEASURED.read_text(encoding="utf-8"))
+    stored |= {"date": datetime.now(UTC).date(), **{figure.key: round(figure.measured, 3) for figure in figures}}
+    text = "# Measured by `make bench`; docs/reference/costs.md is made from it.\n"
+    MEASURED.write_text(text + yaml.safe_dump(stored, sort_keys=False), encoding="utf-8")
+    for line in update(pages(), check=False):
+        console.print(line)
 
 
 def _sections(output: Path) -> dict[str, str]:
@@ -81,7 +115,9 @@ def _page(measured: Mapping[str, list[Figure]], rounds: int, before: Mapping[str
         section = _section(heading, measured[name], rounds) if name in measured else before.get(heading)
         if section is not None:
             page += f"\n## {section.rstrip()}\n"
-    return page
+    headings = {str(part.__doc__).removesuffix(".") for part in PARTS.values()}
+    others = [section for heading, section in before.items() if heading not in headings]
+    return page + "".join(f"\n## {section.rstrip()}\n" for section in others)
 
 
 def _section(heading: str, figures: list[Figure], rounds: int) -> str:

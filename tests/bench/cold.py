@@ -50,9 +50,9 @@ def cold_starts(folder: Path, rounds: int) -> Iterator[Figure]:
         name: statistics.median(t / e for t, e in zip(found[1:], seconds["empty"][1:], strict=True))
         for name, found in seconds.items()
     }
-    for name, bound in (("poll", 3.0), ("status", 5.5), ("submit", 11.0)):
+    for name, bound in (("poll", 2.5), ("status", 2.5), ("submit", 11.0)):
         yield Figure(f"cold start of {name}, against an empty function", ratio[name], bound, "×")
-    for name, bound in (("poll", 110.0), ("status", 140.0), ("submit", 256.0)):
+    for name, bound in (("poll", 90.0), ("status", 100.0), ("submit", 256.0)):
         yield Figure(f"{name}, resident after its first request", statistics.median(resident[name][1:]), bound, "MB")
 
 

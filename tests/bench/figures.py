@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table, with its bound."""
+    """One line of the table, with its bound; `key` names it for the page of costs."""
 
     what: str
     measured: float
     bound: float
     unit: str
     at_least: bool = False
+    key: str = ""
 
     @property
     def kept(self) -> bool:

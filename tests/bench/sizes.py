@@ -52,7 +52,7 @@ def sizes(folder: Path, rounds: int) -> Iterator[Figure]:
         # gunicorn's default is four threads per CPU; the cloud sends at most `concurrency` calls at a time
         settings = {"THREADS": deployed(case.verb, "concurrency"), "LAUNCH_MAX_QUEUED": "100000"}
         first = []
-        with full(folder / case.verb, case.open_launches, (), **settings) as (stack, _wandb, vertex):
+        with full(folder / case.verb, case.open_launches, (), settings) as (stack, _wandb, vertex):
             for _ in range(rounds):
                 with _served(stack, case.verb) as process:
                     first.append(cpu_seconds(process))

@@ -1,7 +1,7 @@
 """Stacks for measurements: with running launches, and with this process as a client."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -30,23 +30,42 @@ from shared.adapters.wandb import Graphql
 from shared.core.intake import from_item
 from shared.core.launch import State
 from shared.core.message import Queue
+from tests.bench.counted import Counted
 
 PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
 
 
 @contextmanager
 def full(
-    folder: Path, number: int, functions: tuple[str, ...] = FUNCTIONS, **more: str
+    folder: Path,
+    number: int,
+    functions: tuple[str, ...] = FUNCTIONS,
+    settings: Mapping[str, str] | None = None,
+    *,
+    page_seconds: float = 0.0,
+    query_seconds: float = 0.0,
 ) -> Iterator[tuple[Stack, WandbState, VertexState]]:
-    """Run a stack with `number` running launches in ledger, Vertex AI and W&B; `more` are settings."""
+    """Run a stack with `number` running launches in ledger, Vertex AI and W&B.
+
+    Vertex AI takes `page_seconds` for each page and each get, W&B `query_seconds` for each query.
+    """
     ports, wandb, vertex = Ports.free(), WandbState(), VertexState()
-    settings = {"LAUNCH_MAX_JOBS": "-1", "STATUS_BUDGET_SECONDS": "100"} | more
+    settings = {"LAUNCH_MAX_JOBS": "-1", "STATUS_BUDGET_SECONDS": "100", **(settings or {})}
     with ExitStack() as all_:
-        all_.enter_context(serving(wandb_app(wandb), ports.wandb))
-        all_.enter_context(serving(vertex_app(vertex), ports.vertex))
+        all_.enter_context(serving(Counted(wandb_app(wandb), {"POST": query_seconds}), ports.wandb))
+        all_.enter_context(serving(Counted(vertex_app(vertex), {"GET": page_seconds}), ports.vertex))
         unlimited = ("--write-seconds", "0")
         without = frozenset({"wandb", "vertex"})
-        stack = Stack(folder, ports, settings, every=0, without=without, functions=functions, gcs_options=unlimited)
+        stack = Stack(
+            folder,
+            ports,
+            settings,
+            every=0,
+            emulator=False,  # Google's pushes two messages at a time
+            without=without,
+            functions=functions,
+            gcs_options=unlimited,
+        )
         all_.enter_context(stack)
         all_.enter_context(clients_of(stack))
         ledger, queue = GcsLedger(BUCKET), Queue(entity=ENTITY, name=QUEUE)

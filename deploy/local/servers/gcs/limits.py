@@ -42,6 +42,7 @@ class Limits:
     shift: float = 0.0
     write_seconds: float = WRITE_SECONDS
     refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by reason
+    operations: dict[str, int] = field(default_factory=lambda: {"A": 0, "B": 0, "free": 0})
     written: dict[str, float] = field(default_factory=dict)  # monotonic time by bucket/object
     locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
@@ -88,6 +89,18 @@ def write_of(
     name = name or str(document.get("name", ""))
     metadata = document.get("metadata")
     return Write(f"{bucket}/{name}", metadata if isinstance(metadata, dict) else {})
+
+
+def operation_class(method: str, path: str) -> str:
+    """Return the class by which Google bills a call of the JSON API: A, B or free.
+
+    The source is the table "Operations by class" of Cloud Storage's prices.
+    """
+    if method == "DELETE":
+        return "free"
+    found = _OBJECT.fullmatch(path)
+    reads = found is None or found[2]  # without an object's name, GET lists
+    return "B" if method in {"GET", "HEAD"} and reads else "A"
 
 
 def metadata_bytes(metadata: Mapping[str, str]) -> int:

@@ -23,6 +23,7 @@ from deploy.local.servers.gcs.limits import (
     Limits,
     Write,
     metadata_bytes,
+    operation_class,
     write_of,
 )
 
@@ -46,6 +47,7 @@ class Proxy:
         body = await request.body()
         query = parse_qs(request.scope["query_string"].decode("ascii"))
         path = request.scope["raw_path"].decode("ascii")
+        self.limits.operations[operation_class(request.method, path)] += 1
         write = write_of(request.method, path, query, request.headers.get("content-type", ""), body)
         if write is None:
             return await self._pass_on(request, body)
@@ -53,10 +55,12 @@ class Proxy:
             return await self._write(request, body, write, query)
 
     async def control(self, request: Request) -> Response:
-        """Return the count of refusals by reason; POST {"shift": SECONDS} sets the clock."""
+        """Return the counts of refusals and operations; POST {"shift": SECONDS} sets the clock."""
         if request.method == "POST":
             self.limits.shift = float((await request.json())["shift"])
-        return JSONResponse({"shift": self.limits.shift, "refused": dict(self.limits.refused)})
+        limits = self.limits
+        counts = {"refused": dict(limits.refused), "operations": limits.operations}
+        return JSONResponse({"shift": limits.shift, **counts})
 
     async def close(self) -> None:
         """Close the connections."""

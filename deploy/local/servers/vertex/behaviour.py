@@ -23,6 +23,7 @@ class Behaviour:
     # the end of a FLEX_START job that found no machines; or JOB_STATE_FAILED
     flex_ends: str = "JOB_STATE_CANCELLED"
     internal_errors: int = 0  # number of next jobs that fail before their container runs
+    creates_a_minute: int = 0  # quota of creates by project and region; 0: no quota
     machines: dict[str, int] = field(default_factory=dict)  # quota of replicas, by region
     projects: tuple[str, ...] = ()  # the existing projects; empty: any
     service_accounts: tuple[str, ...] = ()  # accounts that jobs may act as; empty: any

@@ -48,17 +48,21 @@ _RATE = (
     "'Job submission requests per minute per region' of service 'aiplatform.googleapis.com' "
     "for consumer 'project_number:123456789012'."
 )
-_RATE_DETAILS = (
-    _info(
+
+
+def rate_details(creates_a_minute: int) -> tuple[Detail, ...]:
+    """Return the details of a create beyond the quota of a minute."""
+    quota = _info(
         "RATE_LIMIT_EXCEEDED",
         consumer="projects/123456789012",
         quota_metric="aiplatform.googleapis.com/job_submission_requests",
         quota_limit="JobSubmissionRequestsPerMinutePerProjectPerRegion",
-        quota_limit_value="60",
+        quota_limit_value=str(creates_a_minute),
         quota_unit="1/min/{project}/{region}",
-    ),
-    {"@type": f"{TYPE}RetryInfo", "retryDelay": "1s"},
-)
+    )
+    return (quota, {"@type": f"{TYPE}RetryInfo", "retryDelay": "1s"})
+
+
 _ACT_AS = (
     "You do not have permission to act as service_account: {service_account}. "
     "(or it may not exist)."
@@ -100,7 +104,7 @@ REFUSALS: dict[str, Refusal] = {
             "UNAUTHENTICATED",
             "Request had invalid authentication credentials.",
         ),
-        Refusal("rate", 429, "RESOURCE_EXHAUSTED", _RATE, details=_RATE_DETAILS),
+        Refusal("rate", 429, "RESOURCE_EXHAUSTED", _RATE, details=rate_details(60)),
         Refusal("quota-metrics", 429, "RESOURCE_EXHAUSTED", _METRICS),
         Refusal(
             "quotas-exceeded",

@@ -16,6 +16,7 @@ from deploy.local.servers.vertex.jobs import ENDED as ENDED
 from deploy.local.servers.vertex.jobs import Job as Job
 from deploy.local.servers.vertex.jobs import location
 from deploy.local.servers.vertex.machines import Machines
+from deploy.local.servers.vertex.quota import CreateQuota
 from deploy.local.servers.vertex.rules import check
 from deploy.local.servers.vertex.shortages import Shortages, stockout
 
@@ -30,6 +31,7 @@ class VertexState:
     def __init__(self, start: Callable[["VertexState", Job], None] | None = None) -> None:
         self.behaviour = Behaviour()
         self.machines = Machines(self.behaviour)
+        self.quota = CreateQuota(self.behaviour)
         self.build_logs: Path | None = None  # the folder of Cloud Build's build logs
         self.faults = Faults()
         self.shortages = Shortages()
@@ -45,6 +47,7 @@ class VertexState:
         """Accept a job and start it, or raise ApiError."""
         check(parent, message, self.behaviour)
         self.shortages.check(parent, message)
+        self.quota.take(parent)
         job = self.add(parent, message)
         if self._start:
             job.runs = True

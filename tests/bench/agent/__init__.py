@@ -1,0 +1,1 @@
+"""The real `wandb launch-agent` beside us, measured by `make bench-agent`."""
