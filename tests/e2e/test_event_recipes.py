@@ -74,7 +74,7 @@ def run(
 def test_the_commands_of_the_shell(deployment: SmallDeployment, tmp_path: Path) -> None:
     """Subscribe, publish, pull: all events of the launch, with the reply attributes."""
     request_file(tmp_path, "shell")
-    *first, pull = block("From a shell", "sh").strip().splitlines()
+    *first, pull = block("From a shell", "bash").strip().splitlines()
     for line in first:
         done = run(deployment, ["bash", "-euc", line], tmp_path, PROJECT=PROJECT)
         assert done.returncode == 0, done.stderr
