@@ -6,7 +6,7 @@ RUN := "$(VENV)/bin/python" -E -X utf8
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help ready setup demo up chaos test long simulate upgrade-test quick check pins reference bench bench-agent fuzz mutate clean
+.PHONY: help ready setup demo up chaos test long simulate upgrade-test quick check pins reference bench bench-agent screenshot fuzz mutate clean
 # Also with `make -j`, one command runs at a time: they share the virtual environment and the terminal.
 .NOTPARALLEL:
 
@@ -67,6 +67,9 @@ reference: ready ## Write the generated parts of docs/ from the code
 
 bench: ready ## Measure speed and memory; writes docs/reference/benchmarks.md
 	@$(RUN) -m tests.bench
+
+screenshot: ready ## Run the demo's jobs, and take the README's pictures of the board
+	@$(RUN) -m tests.screenshot $(ARGS)
 
 bench-agent: ready ## Measure beside the real `wandb launch-agent`; 25 minutes
 	@$(RUN) -m tests.bench.agent $(ARGS)

@@ -2,8 +2,6 @@
 
 import click
 
-from shared.core.states import Outcome
-
 SUCCESS = 0
 FAILURE = click.ClickException.exit_code
 USAGE = click.UsageError.exit_code
@@ -22,12 +20,12 @@ EXIT_CODES = {
     CANCELLED: "cancelled: a launch that the command waited for was cancelled",
 }
 
-
+# by the value of shared.core.states.Outcome, which `--help` does not import
 OF_OUTCOMES = {
-    Outcome.SUCCEEDED: SUCCESS,
-    Outcome.FAILED: FAILED,
-    Outcome.CANCELLED: CANCELLED,
-    Outcome.REJECTED: REJECTED,
+    "SUCCEEDED": SUCCESS,
+    "FAILED": FAILED,
+    "CANCELLED": CANCELLED,
+    "REJECTED": REJECTED,
 }
 
 

@@ -43,6 +43,7 @@ LINES = {
     "poll.item_failed": "ERROR queue item +",
     "poll.item_unreadable": "ERROR queue item +",
     "poll.item_unsettled": "ERROR queue item +",
+    "poll.not_counted": "ERROR queue +",
     "poll.not_written": "ERROR queue item +",
     "poll.pop_failed": "ERROR queue +",
     "poll.refused": "WARNING launch_key why",

@@ -9,9 +9,10 @@ from deploy.operate.fleet.fleet import find_one, state_of
 from deploy.operate.fleet.target import Target, changing_options
 from deploy.operate.steering.follow import Follow
 from deploy.operate.steering.person import as_option
+from deploy.operate.steering.retries import retries_of
 from shared.core.errors import Conflict
 from shared.core.launch import Launch, Outcome, State
-from shared.core.retry import retry_key, retry_of
+from shared.core.retry import retry_of
 
 
 @click.command()
@@ -62,10 +63,10 @@ def retry(
     succeeded, 3 rejected, 5 failed, 6 cancelled.
     """  # noqa: D301 - \b is click's
     old = _ended(target, launch_id)
-    number, known = _latest(target, old.key)
-    new = False
+    retries = list(retries_of(target, old.key))
+    known, new = retries[-1] if retries else None, False
     if known is None or again:
-        launch = retry_of(old, number + 1, by, target.now())
+        launch = retry_of(old, len(retries) + 1, by, target.now())
         try:
             known, new = target.ledger.write(launch), True
         except Conflict:  # the same command, a moment ago
@@ -102,14 +103,3 @@ def _ended(target: Target, launch_id: str) -> Launch:
     if launch is None:
         raise click.ClickException(f"{entry.key} is no longer in the ledger")
     return launch
-
-
-def _latest(target: Target, key: str) -> tuple[int, Launch | None]:
-    """Return the number of a launch's last retry, and that retry; 0 and None without one."""
-    number, latest = 0, None
-    while True:
-        following = retry_key(key, number + 1)
-        found = target.ledger.read(following) or target.ledger.read_closed(following)
-        if found is None:
-            return number, latest
-        number, latest = number + 1, found

@@ -14,11 +14,12 @@ from deploy.operate.fleet import rows
 from deploy.operate.fleet.fleet import find_one, since_of, state_of
 from deploy.operate.fleet.target import Target, target_options
 from deploy.operate.plain import plain, plain_lines
+from deploy.operate.steering.retries import retries_of
 from deploy.operate.terminal import Terminal
 from shared.core.console import build_link
 from shared.core.duration import span
 from shared.core.event import EventType
-from shared.core.launch import Event, Launch
+from shared.core.launch import Event, Launch, State
 
 _LABEL = 10  # cells of a field's name
 
@@ -38,8 +39,8 @@ def show(target: Target, launch_id: str, as_json: bool) -> None:
     of its jobs, the address of that job in Google's console, or the beginning of one of these names
     if no other launch has it.
 
-    --json prints the fields of `ls --json`, then `run_url`, `job_url`, `idempotency_key`, `steps`,
-    `attempts` and `places`.
+    --json prints the fields of `ls --json`, then `run_url`, `job_url`, `idempotency_key`,
+    `retried_as`, `steps`, `attempts` and `places`.
 
     Needs roles/storage.objectViewer on the ledger's bucket.
 
@@ -54,7 +55,9 @@ def show(target: Target, launch_id: str, as_json: bool) -> None:
     launch = target.launch(entry)
     if launch is None:
         raise click.ClickException(f"the launch {entry.key} was deleted while it was read")
-    story = Story(target, launch, target.now())
+    over = entry.state is State.ENDED
+    retries = tuple(each.key for each in retries_of(target, entry.key)) if over else ()
+    story = Story(target, launch, target.now(), retries)
     if as_json:
         click.echo(json.dumps(story.document(), indent=2))
     else:
@@ -76,6 +79,7 @@ class Story:
     target: Target
     launch: Launch
     now: datetime
+    retries: tuple[str, ...] = ()  # the keys of the launches that repeat it
 
     @property
     def steps(self) -> Iterator[Step]:
@@ -95,6 +99,7 @@ class Story:
             if launch.entry.job_name
             else None,
             "idempotency_key": launch.idempotency_key or None,
+            "retried_as": list(self.retries),
             "reason": launch.reason or launch.entry.reason or None,
             "steps": [
                 {
@@ -157,6 +162,7 @@ class Story:
         yield "source", plain(entry.source or launch.source)
         yield "request", plain(launch.idempotency_key)
         yield "retries", plain(entry.retries)
+        yield "retry", ", ".join(self.retries)
         yield "machine", plain(entry.machine)
         prices = configured_prices()
         use = use_of(entry, launch, self.now, table=prices)

@@ -19,6 +19,7 @@ from shared.core.shorten import shown
 __all__ = ["Poll", "PollLimits", "Report"]
 
 _REASON = 500  # characters of an error in the note
+COUNT_EVERY = 300  # seconds
 SINCE = "a round has begun since this wake-up"
 _OF_THE_AGENT = ("agent_id", "base_url", "entity", "queues", "missing", "failures")
 
@@ -160,6 +161,10 @@ class _Call:
                 slots.leave_out(name)
         if report.polled:
             poll.round.work(slots, runs, self.lease, self.budget, report)
+            if not (slots.is_full or slots.held):
+                report.pending = None if report.errors else 0  # each queue was popped until empty
+            elif self._counts(began) and self.budget.left > 0:
+                poll.round.count_waiting(report)
         self.changes |= {
             "polled_at": began,
             "why_not": report.why_not,
@@ -170,6 +175,11 @@ class _Call:
             warm_until = poll.cadence.extended(self._warm_until, poll.clock())
             self.changes |= {"warm_until": warm_until} if warm_until else {}
         return slots
+
+    def _counts(self, now: datetime) -> bool:
+        """Tell whether to count the items that wait: once in five minutes, to save W&B's calls."""
+        last = self.lease.note.polled_at
+        return last is None or now.timestamp() // COUNT_EVERY != last.timestamp() // COUNT_EVERY
 
     @property
     def _warm_until(self) -> datetime | None:

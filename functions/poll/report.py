@@ -25,15 +25,16 @@ class Report:
     held: dict[str, str] = field(default_factory=dict)  # per queue: why it was not popped
     full: str = ""  # the limits that are reached
     headroom: int | None = None  # free slots when the last round began; -1: no limit
+    pending: int | None = None  # items that wait in W&B; counted rarely
     key_refused: bool = False
     errors: list[str] = field(default_factory=list)
 
     def measured(self) -> dict[str, Any]:
-        """Return the numbers for metrics; a call that did not look has no headroom."""
-        counted = {} if self.headroom is None else {"headroom": self.headroom}
+        """Return the numbers for metrics, without those that this call has not counted."""
+        counted = {"headroom": self.headroom, "pending": self.pending}
         return {
             "function": "poll",
-            **counted,
+            **{name: number for name, number in counted.items() if number is not None},
             "held": len(self.held),
             "held_queues": self.held,
             "launched": self.launched.total(),

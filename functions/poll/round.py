@@ -102,6 +102,18 @@ class Round:
         items = {item for item, status in shown.found.items() if not status.run_name}
         return {entry.key for entry in stale if entry.item_id in items}
 
+    def count_waiting(self, report: Report) -> None:
+        """Count the items that wait in W&B, for operators; no call depends on the number."""
+        counts = []
+        for queue in self.limits.queues:
+            try:
+                counts.append(self.run_queue.count_waiting(queue))
+            except Exception:
+                log.exception("poll.not_counted", extra={"fields": {"queue": queue.name}})
+                counts.append(None)
+        known = [count for count in counts if count is not None]
+        report.pending = sum(known) if len(known) == len(counts) else None
+
     def work(
         self, slots: Slots, runs: OpenRuns, lease: Lease, budget: Budget, report: Report
     ) -> None:

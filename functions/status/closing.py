@@ -24,10 +24,9 @@ def _log_closed(launch: Launch, now: datetime) -> None:
     A launch of an earlier version, without all events, has only the total.
     """
     entry, phases = launch.entry, phases_of(launch, now)
-    seconds = {"total_seconds": round(total_seconds(launch, now), 3)}
+    seconds = {"total_seconds": phases.total if phases else total_seconds(launch, now)}
     if phases:
-        parts = {f"{name}_seconds": getattr(phases, name) for name in phases.__slots__}
-        seconds |= {name: round(value, 3) for name, value in parts.items()}
+        seconds |= {f"{name}_seconds": getattr(phases, name) for name in phases.__slots__}
     fields = {
         "launch_key": launch.key,
         "outcome": str(entry.outcome or ""),
@@ -35,4 +34,5 @@ def _log_closed(launch: Launch, now: datetime) -> None:
         "source": launch.source,
         "attempts": entry.attempt,
     }
-    log.info("launch.closed", extra={"fields": {**fields, **seconds}})
+    rounded = {name: round(value, 3) for name, value in seconds.items()}
+    log.info("launch.closed", extra={"fields": {**fields, **rounded}})

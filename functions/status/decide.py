@@ -81,7 +81,7 @@ def _queued(entry: Entry, seen: Observed, now: datetime, timings: StatusTimings)
     if entry.wish:
         return ended_by_wish(entry.wish, seen)
     decision = _building(seen.build) if entry.build else Publish()
-    if seen.paused and isinstance(decision, Built | Publish):
+    if seen.paused is not None and isinstance(decision, Built | Publish):
         return _paused(entry, seen.paused)
     return decision if entry.build or entry.claimable(now) else NoAction()
 
@@ -99,6 +99,8 @@ def _not_ours(entry: Entry, seen: Observed) -> Decision | None:
 
 def _paused(entry: Entry, notice: str) -> Decision:
     """Withhold the ticket of a launch whose queue is paused, and tell its author once."""
+    if not notice:
+        return NoAction()
     shown = entry.notice == shortened(notice, NOTICE_BYTES)
     return NoAction() if shown and not entry.build else Note({"build": ""}, notice=notice)
 

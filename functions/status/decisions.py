@@ -60,7 +60,8 @@ class Observed:
     item: ItemStatus | None = None
     item_failure: LaunchError | None = None
     build: Build | None = None  # of its image
-    paused: str = ""  # a notice, if its queue is paused: no ticket may go out
+    # a notice, maybe empty, if its queue is or may be paused: no ticket may go out
+    paused: str | None = None
 
 
 def unsure(

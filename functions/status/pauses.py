@@ -7,7 +7,7 @@ from shared.core.launch import Entry, State
 from shared.core.pause import pause_of
 from shared.core.ports import AgentBook, AgentNote
 
-UNKNOWN = "Waiting: it cannot be read whether the queue is paused."
+UNKNOWN = ""  # no notice: the next tick reads the note again
 
 
 def paused(agents: AgentBook | None, entries: Sequence[Entry], report: Report) -> Mapping[str, str]:

@@ -42,7 +42,7 @@ class Watch:
         while True:
             left = budget.left
             last = self._tick(budget, first=not report.ticks)
-            note = self._noted(last)
+            note = self._noted(last, budget)
             report = report.followed_by(last)
             window = self.cadence.window - (began - budget.left)
             if not self._next(last, note, left - budget.left, budget, budget.left - window):
@@ -59,12 +59,13 @@ class Watch:
             self.intervals.failed()
             return report
 
-    def _noted(self, last: Report) -> AgentNote | None:
+    def _noted(self, last: Report, budget: Budget) -> AgentNote | None:
         """Keep the deployment warm after work, and wake poll if a slot was freed; return the note.
 
-        A failure changes only the speed: Cloud Scheduler calls poll and status in any case.
+        A failure changes only the speed: Cloud Scheduler calls poll and status in any case. What an
+        invocation saw before it froze is no reason to be fast now.
         """
-        if self.cadence.mode is Mode.NEVER:
+        if self.cadence.mode is Mode.NEVER or budget.left <= 0:
             return None
         try:
             note = self._kept_warm(last)

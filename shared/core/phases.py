@@ -41,9 +41,10 @@ class Phases:
     running: float = 0.0
 
     @property
-    def before_job(self) -> float:
-        """Return the seconds without a job, over all attempts."""
-        return self.capacity + self.quota + self.build + self.queued
+    def total(self) -> float:
+        """Return all seconds."""
+        waited = self.capacity + self.quota + self.build + self.queued
+        return waited + self.pending + self.running
 
 
 def phases_of(launch: Launch, until: datetime) -> Phases | None:

@@ -141,10 +141,10 @@ class Deployed:
         self.configure()
         self.remember_agent(WandbRunQueue(Graphql(self.wandb, KEY)).register("team", ["vertex"], {}))
 
-    def remember_agent(self, agent_id: str, *, stopped: bool = False) -> None:
+    def remember_agent(self, agent_id: str, **more: Any) -> None:
         """Write poll's record of its agent."""
         known = {"holder": "h", "agent_id": agent_id, "queues": ["vertex"], "lease_until": None}
-        note = json.dumps(known | ({"stopped": True} if stopped else {}))
+        note = json.dumps(known | more)
         self.cloud.state.objects["p1-launch-ledger", "agents/launch.json"] = StoredObject(note.encode(), 1)
 
     def stop_agents(self) -> None:

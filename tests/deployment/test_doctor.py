@@ -3,22 +3,26 @@
 Each test breaks one thing that breaks in practice. Doctor has to name it, with its fix.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from click.testing import CliRunner, Result
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.__main__ import main
 from deploy.cloud.deployment import FUNCTIONS
 from deploy.local.serving import serving
 from tests.cloud.messaging import PubSub
-from tests.deployment.deployed import DEPLOYMENT, KEY, TRAINER, VERTEX, Deployed, deployed
+from tests.deployment.deployed import DEPLOYMENT, KEY, OWNER, TRAINER, VERTEX, Deployed, deployed
 from tests.unit.specs import PAGE_DEFAULT, POOL, put
 
 GUEST = "guest@example.com"
@@ -666,6 +670,35 @@ def test_each_cause_is_reported_once(project: Deployed) -> None:
         wrong = [line for line in lines if line.sign != "✓"]
         assert [(line.name, line.sign, set(line.also)) for line in wrong] == [(name, "✗", also)]
         assert code == 1
+
+
+def test_why_asks_google_and_w_and_b_as_an_operator_does(project: Deployed) -> None:
+    """The schedules, the secret, the queues and the dead letters; a guest's missing permissions are lines."""
+    where = ["--project=p1", "--region=us-central1"]
+
+    def why(identity: str = OWNER) -> Result:
+        with patch.dict(os.environ, project.environ(identity), clear=True):
+            return CliRunner().invoke(main, ["why", *where], catch_exceptions=False)
+
+    project.remember_agent("TGF1bmNoQWdlbnQ6MQ==", entity="team", polled_at=datetime.now(UTC).isoformat())
+    found = why()
+    assert found.output.startswith("Nothing stops launches. But these checks could not be made: limits.")
+    assert "✓ API key: W&B accepts it" in found.output
+    assert "✓ schedule of status: Cloud Scheduler called status" in found.output
+    assert "✓ queue vertex: 0 items wait in queue vertex" in found.output
+    assert "✓ dead letters: no dead letter" in found.output
+    project.job("poll").update(state="PAUSED")
+    paused = why()
+    assert paused.output.startswith("Cloud Scheduler's job launch-poll is paused: nobody calls poll.")
+    assert "    gcloud scheduler jobs resume launch-poll --location=us-central1 --project=p1\n" in paused.output
+    assert paused.exit_code == 1
+    project.cloud.enforce(lambda who, *_: who != GUEST)
+    blind = why(GUEST)
+    assert "? API key: you may not see this; needs secretmanager.versions.access" in blind.output
+    assert "? schedule of poll: you may not see this; needs cloudscheduler.jobs.get" in blind.output
+    assert "\n    gcloud storage buckets add-iam-policy-binding gs://p1-launch-ledger" in blind.output
+    assert blind.exit_code == 4
+    assert KEY not in found.output + paused.output + blind.output
 
 
 def test_dead_letters_are_left_where_they_are(project: Deployed) -> None:

@@ -51,7 +51,7 @@ def allowing(*permissions: str) -> Callable[[str, str, str], bool]:
     )
 
 
-def test_an_account_that_only_reads_is_told_what_it_lacks(cloud: Cloud, launch: Launch) -> None:
+def test_an_account_that_only_reads_learns_what_it_lacks(cloud: Cloud, launch: Launch) -> None:
     """Each command names the role on the bucket, and nothing is changed."""
     cloud.enforce(allowing(*READ))
     bind = f"gcloud storage buckets add-iam-policy-binding gs://{BUCKET} --role=roles/storage.objectUser"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,11 +17,15 @@ from unittest.mock import patch
 import pytest
 import yaml
 
-from shared.core.message import decode, launch_key
+from shared.core.announcement import announcement
+from shared.core.intake import from_request
+from shared.core.launch import Outcome
+from shared.core.message import Request, decode, launch_key
 from tests.cloud.warm import warm_gcloud
 from tests.e2e.small_deployment import FAILS, PROJECT, SmallDeployment, small_deployment
 from tests.unit.specs import run_spec
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = Path(__file__).parents[2] / "docs/how-to/follow-launches-with-events.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 needs_gcloud = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
@@ -69,7 +74,7 @@ def run(
 def test_the_commands_of_the_shell(deployment: SmallDeployment, tmp_path: Path) -> None:
     """Subscribe, publish, pull: all events of the launch, with the reply attributes."""
     request_file(tmp_path, "shell")
-    *first, pull = block("From a shell", "sh").strip().splitlines()
+    *first, pull = block("From a shell", "bash").strip().splitlines()
     for line in first:
         done = run(deployment, ["bash", "-euc", line], tmp_path, PROJECT=PROJECT)
         assert done.returncode == 0, done.stderr
@@ -183,6 +188,18 @@ def test_the_github_action(deployment: SmallDeployment, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "summary").read_text() == "outcome=SUCCEEDED\n"
     assert not [name for name in subscriptions(deployment) if "github" in name]
+
+
+def test_the_filters_name_attributes_that_events_have() -> None:
+    """Google's emulator applies no filter, so that the recipes above do not show it."""
+    filters = set(re.findall(r"attributes\.(\w+) = ", TEXT)) | set(re.findall(r"attributes\[(\w+)\]", TEXT))
+    request = json.loads(block("Find your answers", "json"))
+    launch = from_request(Request.model_validate({**request, "run_spec": {}}), NOW)
+    ended = launch.end(Outcome.FAILED, "why", NOW)
+    attributes = announcement(ended, ended.events[-1], "/").attributes
+    assert filters == {"source", "idempotency_key", "event", "outcome"}
+    assert filters <= attributes.keys()
+    assert {name for name in attributes if name.startswith("reply_")} == {"reply_team", "reply_ticket"}
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="no Go toolchain is installed: this recipe was not run here")

@@ -371,7 +371,9 @@ def test_a_key_that_was_revoked_is_replaced_without_a_deploy(
     for function in (poll, status):
         answer = function.post("/")
         assert (answer.status_code, "401: check the API key" in answer.text) == (503, True)
-    denied = [e for e in events(capsys.readouterr().out) if e["message"] == "launch.denied"]
+    lines = events(capsys.readouterr().out)
+    assert [e["key_refused"] for e in lines if e["message"] == "tick.done" and e["function"] == "poll"] == [1]
+    denied = [e for e in lines if e["message"] == "launch.denied"]
     assert {(e["severity"], e["launch_key"]) for e in denied} == {("ERROR", one.launch_key) for one in (naming, other)}
     assert (first.state, second.state, len(outside.vertex.jobs())) == ("CLAIMED", "PENDING", 1)
 

@@ -115,6 +115,11 @@ class FakeWandb:
         pushed = {"a", "b"} | {item.queue.name for item in self.items.values()}
         return frozenset((pushed | self.other_queues) - self.missing_queues)
 
+    def count_waiting(self, queue: Queue) -> int | None:
+        """Count the items that wait."""
+        self._before("count_waiting")
+        return len([item for item in self.items.values() if item.queue == queue and item.state == "PENDING"])
+
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent."""
         self._before("register")

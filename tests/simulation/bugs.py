@@ -18,6 +18,7 @@ from shared.core.jobsource import JobSource
 from shared.core.launch import Event, Launch, RunPath, State
 from shared.core.message import Queue, Request, Ticket
 from shared.core.ports import (
+    AgentNote,
     Answers,
     Clock,
     CustomJobCall,
@@ -30,7 +31,7 @@ from shared.core.ports import (
     Span,
 )
 from tests.simulation.deployment import BUDGETS, PARENT, TIMEOUTS, Deployment, Parts, StepBudget
-from tests.simulation.ports import CloudBuild, Events, Ledger, Topic, Vertex, Wandb
+from tests.simulation.ports import Agents, CloudBuild, Events, Ledger, Topic, Vertex, Wandb
 from tests.simulation.processes import Call, Cross, nothing
 from tests.simulation.wandb import key_of
 from tests.simulation.world import API_KEY, World
@@ -318,6 +319,15 @@ class OverlooksWishes(Ledger):
         """List them so."""
         listed = super().list_open()
         return replace(listed, entries=[replace(entry, wish=None) for entry in listed.entries])
+
+
+class OverlooksPauses(Agents):
+    """Status publishes tickets for launches of a paused queue."""
+
+    def read(self) -> AgentNote | None:
+        """Read the note as if nobody had paused a queue."""
+        note = super().read()
+        return note and replace(note, paused=())
 
 
 class LeavesSweep(Wandb):
@@ -706,6 +716,9 @@ BUGS = {
     ),
     "forgets a cancel": Bug(
         "a cancel was lost", "cancelled while it trains", _parts(status=Parts(ledger=OverlooksWishes)), faults=0
+    ),
+    "overlooks a pause": Bug(
+        "launched while its queue was paused", "paused", _parts(status=Parts(agents=OverlooksPauses)), faults=0
     ),
     "resumes a stopped run": Bug(
         "launched again after a stop", "stopped and then preempted", _parts(status=Parts(wandb=OverlooksStop)), faults=0

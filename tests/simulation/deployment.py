@@ -116,6 +116,7 @@ class Deployment:
                 logs=parts.logs(cross),
                 timings=self.status_timings,
                 connections=1,
+                agents=parts.agents(cross),
                 events=parts.events(cross),
             )
             cadence = self.cadence

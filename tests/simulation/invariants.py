@@ -64,6 +64,9 @@ def _jobs(world: World) -> Iterator[Violation]:
         job = world.vertex.jobs[name]
         if job.state == "JOB_STATE_RUNNING" and job.created_at + UNASKED < world.now:
             yield Violation("an older job lives beside a newer one", name)
+    if world.paused_at:
+        for job in (job for job in jobs if job.created_at > world.paused_at + LEFT_OVER):
+            yield Violation("launched while its queue was paused", job.name)
     for key, at in world.stopped_at.items():
         if any(job.key == key and job.attempt > 1 and job.created_at > at + LEFT_OVER for job in jobs):
             yield Violation("launched again after a stop", key)
@@ -84,14 +87,14 @@ def _items(world: World) -> Iterator[Violation]:
 
 def _events(world: World) -> Iterator[Violation]:
     """Yield what is wrong with the events of the topic: a reader keeps one of each id, and it may be any."""
-    told: dict[str, set[Event]] = {}
+    kept: dict[str, set[Event]] = {}
     for name, event in world.announced:
-        told.setdefault(name.partition("/")[0], set()).add(event)
+        kept.setdefault(name.partition("/")[0], set()).add(event)
     theirs = {item.key: item.id for item in world.wandb.everything() if item.acker == "them"}
-    for key in told.keys() & theirs:
+    for key in kept.keys() & theirs:
         yield Violation("an event of a launch that is not ours", theirs[key])
     for launch in world.launches("closed"):
-        if told.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
+        if kept.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
             yield Violation("the events that readers keep are not the history of the launch", launch.key)
 
 
@@ -169,7 +172,7 @@ def room(world: World, max_jobs: int) -> int:
 def waiting(world: World) -> list[str]:
     """Return the items that wait for nothing but a poll."""
     held = {launch.entry.queue for launch in world.launches("open") if launch.entry.holds_queue}
-    items = world.wandb.items.values()
+    items = () if world.paused_at else world.wandb.items.values()
     return [i.id for i in items if i.state == "PENDING" and i.queue not in held and "uri" not in i.run_spec]
 
 

@@ -196,6 +196,15 @@ class Wandb:
         self.cross(Call("wandb", "wandb.queues", entity, lambda _: None))
         return frozenset((QUEUE.name, OTHER_QUEUE.name))
 
+    def count_waiting(self, queue: Queue) -> int | None:
+        """Count the items that wait."""
+
+        def effect(world: World) -> int:
+            items = world.wandb.items.values()
+            return len([item for item in items if item.queue == queue and item.state == "PENDING"])
+
+        return int(self.cross(Call("wandb", "wandb.waiting", queue.name, effect)))
+
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent."""
         self.cross(Call("wandb", "wandb.queues", entity, lambda _: None))

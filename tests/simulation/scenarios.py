@@ -108,6 +108,12 @@ def _cancel_now(world: World) -> None:
         _at(world, 5, "the command tries again", _cancel_now)
 
 
+def _pause(world: World) -> None:
+    """Pause the queues while a launch waits for machines."""
+    world.enqueue("a", "finds machines at last")
+    _at(world, 100, "the queues are paused with the command", World.pause)
+
+
 def _stop_early(world: World) -> None:
     world.enqueue("a", "goes on")
     world.prepare_run("a")
@@ -235,6 +241,7 @@ SCENARIOS = {
     "cancelled and then preempted": Scenario(_cancel("preempted once", 40)),
     "cancelled on a ladder": Scenario(_cancel("finds machines elsewhere", 40), ladder=LADDER),
     "cancelled without an answer": Scenario(_cancel("goes on", 45), outages=(LOST_CREATE,)),
+    "paused": Scenario(_pause, long=True),  # a ticket of a frozen status may come later
     "people at any time": Scenario(_sweep_s_run, people=True),
     "another agent": Scenario(_compete),
     "removed": Scenario(_remove),

@@ -234,7 +234,7 @@ class Simulation:
         line = " ".join(f"{call.name} {call.about}".split()) + (f"  !! {fault}" if fault else "")
         if call.name == "vertex.create" and fault not in HELD_UP:
             self._see_claim(call)
-        if call.name == "wait" and not process.overslept:
+        if call.name == "wait" and not (process.overslept or process.timed_out):
             self._see_work()
         match fault:
             case Fault.DIES:

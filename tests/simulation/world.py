@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from shared.core.jobstate import phase_of
 from shared.core.launch import Event as LaunchEvent
 from shared.core.launch import Launch, RunPath, State, Wish
 from shared.core.message import Queue, Request, Ticket
+from shared.core.pause import Pause
 from shared.core.ports import AgentNote
 from shared.core.scheduler import SCHEDULER_URI
 from tests.simulation.bucket import Bucket
@@ -87,6 +88,7 @@ class World:
     requests: dict[str, Request] = field(default_factory=dict)  # by launch key
     scripts: dict[str, str] = field(default_factory=dict)  # by launch key
     stopped_at: dict[str, datetime] = field(default_factory=dict)  # by launch key
+    paused_at: datetime | None = None  # since when the queues are paused with the command
     cancelled: frozenset[str] = frozenset()  # launch keys that a person has cancelled with the command
     dead_letters: tuple[str, ...] = ()
     wrongs: tuple[str, ...] = ()  # jobs that were cancelled while they only waited for quota
@@ -109,6 +111,7 @@ class World:
             dict(self.requests),
             dict(self.scripts),
             dict(self.stopped_at),
+            self.paused_at,
             self.cancelled,
             self.dead_letters,
             self.wrongs,
@@ -237,6 +240,23 @@ class World:
             if content.entry.state is not State.ENDED and not content.entry.claimed(self.now):
                 self.bucket.write(name, content.asked(Wish("cancel", "ana", self.now)), generation)
                 self.cancelled |= {content.key}
+
+    def pause(self) -> None:
+        """Pause all queues with the command, beside a poll at work, for ten minutes."""
+        self._write_note((Pause("", "ana", self.now),))
+        self.paused_at = self.now
+        self.plan(timedelta(minutes=10), Happening("the queues go on", World.resume))
+
+    def resume(self) -> None:
+        """Let all queues go on."""
+        self._write_note(())
+        self.paused_at = None
+
+    def _write_note(self, paused: tuple[Pause, ...]) -> None:
+        name = "agents/vertex-launch.json"
+        generation, content = self.bucket.objects.get(name, (0, AgentNote("")))
+        if isinstance(content, AgentNote):
+            self.bucket.write(name, replace(content, paused=paused), generation)
 
     def stop_all(self) -> None:
         """Press stop on every run that there is."""

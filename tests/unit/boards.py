@@ -3,14 +3,15 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp
 
 from deploy.operate.fleet.target import Target
 from shared.core.errors import LaunchError
@@ -91,11 +92,11 @@ class Page:
 class Client:
     """Asks the board without a socket."""
 
-    app: Starlette
+    app: ASGIApp
 
     def get(self, path: str, host: bytes = b"127.0.0.1:7020", method: str = "GET", **query: str) -> Page:
         """Return the answer to one request."""
-        return asyncio.run(self._ask(path, host, method, urlencode(query).encode()))
+        return asyncio.run(self._ask(path, host, method, urlencode(query, errors="replace").encode()))
 
     async def _ask(self, path: str, host: bytes, method: str, query: bytes) -> Page:
         path, _, more = path.partition("?")
@@ -117,14 +118,15 @@ class Client:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self.app(scope, receive, send)
+        with suppress(RuntimeError):  # a server logs it, and goes on
+            await self.app(scope, receive, send)
         body = b"".join(message.get("body", b"") for message in sent)
         return Page(sent[0]["status"], Headers(raw=sent[0]["headers"]), body.decode())
 
 
-def target_of(answers: Answers, *, local: bool = False) -> Target:
+def target_of(answers: Answers, *, local: bool = False, name: str = "launch") -> Target:
     """Return a deployment whose ledger gives these answers."""
-    made = Target("my-project", "us-central1", "launch", "my-project-launch-ledger", "launch", local)
+    made = Target("my-project", "us-central1", name, "my-project-launch-ledger", "launch", local)
     ledger = SimpleNamespace(
         now=answers.now,
         list_open=answers.list_open,

@@ -255,7 +255,7 @@ NOT_YET: dict[str, Callable[[Scene], Launch]] = {
 
 @pytest.mark.parametrize("opened", NOT_YET.values(), ids=NOT_YET)
 def test_a_launch_that_may_not_be_ours_is_not_announced(scene: Scene, opened: Callable[[Scene], Launch]) -> None:
-    """Nor is a record changed that somebody else is about to write."""
+    """And its record, which somebody else is about to write, stays as it is."""
     launch = opened(scene)
     scene.tick()
     assert scene.events.ids == []

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deploy.operate.board import alerts, command, listings
 from deploy.operate.board.app import HEADERS, create_app
@@ -112,6 +114,12 @@ def test_a_limit_that_is_not_known_is_not_invented() -> None:
         assert "vertex 0 1 \u2013 ● open" in text
 
 
+def test_a_launch_without_a_name_has_one_on_the_page() -> None:
+    """Its link needs a text: the run, else the key."""
+    some = [running(1, name=""), running(2, name=" \u2003"), running(3, name="", run=RunPath("", "", ""))]
+    assert [row.name for row in rows_of(some, NOW, {})] == ["run1", "run2", running(3).key]
+
+
 def test_a_position_counts_the_launches_of_its_queue() -> None:
     """The oldest is the first."""
     old = entry(1, opened_at=NOW - timedelta(hours=1))
@@ -151,15 +159,27 @@ def test_each_cause_is_named(changes: dict[str, Any], level: str, text: str) -> 
     assert alert.level == level
     page = words(client(answers).get("/").text)
     assert text in page
-    assert alert.command.startswith("vertex-launch ")
+    assert " ".join(["vertex-launch", *alert.command, "--project=my-project"]) in page
     assert ("All is well" in page) == (level == "warn")
 
 
 def test_a_launch_that_waits_for_something_known_is_not_late() -> None:
     """Capacity and builds take as long as they take."""
     old: dict[str, Any] = {"opened_at": NOW - timedelta(hours=5)}
-    known = [entry(1, short_of=Shortage.RATE, **old), entry(2, build="b", **old)]
-    assert alerts.alerts_of(Fleet(NOW, known), note()) == []
+    known = [entry(1, short_of=Shortage.RATE, **old), entry(2, build="b", **old), entry(3, queue_name="quiet", **old)]
+    paused = note(paused=(Pause("quiet", "ana@example.com", NOW),))
+    assert [alert.level for alert in alerts.alerts_of(Fleet(NOW, known), paused)] == ["warn"]
+
+
+def test_a_command_can_be_copied() -> None:
+    """It names the deployment, and no name in it is read by the shell; `make up` needs no option."""
+    odd = Answers(note=note(paused=(Pause("a; reboot", "ana@example.com", NOW),)))
+    target = replace(target_of(odd), name="second")
+    target.__dict__.update(target_of(odd).__dict__ | {"name": "second"})
+    assert "vertex-launch resume '--queue=a; reboot' --project=my-project --region=us-central1 --name=second" in words(
+        Client(create_app(target)).get("/").text
+    )
+    assert "vertex-launch resume '--queue=a; reboot' Open now" in words(client(odd, local=True).get("/").text)
 
 
 def test_a_search_finds_names_states_and_ids() -> None:
@@ -177,6 +197,13 @@ def test_a_search_finds_names_states_and_ids() -> None:
     ):
         page = browser.get("/", q=text).text
         assert [number for number in (1, 2, 3) if f'id="l-{entry(number).key}"' in page] == keys, text
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=60)
+def test_any_search_has_a_page(text: str) -> None:
+    """Whatever somebody types or links to."""
+    assert client(Answers([running(1)], [ended(2)], note=note())).get("/", q=text, window=text, rows=text).status == 200
 
 
 def test_tables_are_short_until_more_is_asked_for() -> None:
@@ -414,6 +441,19 @@ def test_every_answer_has_the_headers(path: str) -> None:
     for host in ("127.0.0.1", "evil.example"):
         answer = client(Answers(note=note())).get(path, host=host.encode())
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+
+
+def test_an_unforeseen_error_shows_no_detail() -> None:
+    """A bug in a page: the answer has the headers and no traceback, and the next page works."""
+    answers = Answers([entry(1)], note=note())
+    browser = client(answers)
+    browser.get("/")
+    answers.problem = RuntimeError("s3cret")
+    answer = browser.get(f"/launches/{entry(1).key}")
+    assert (answer.status, answer.text) == (500, "Internal Server Error")
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    answers.problem = None
+    assert browser.get("/").status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

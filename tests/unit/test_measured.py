@@ -90,7 +90,7 @@ def test_a_poll_counts_what_it_took_and_what_is_left() -> None:
         scene.wandb.push(f"i{number}", A)
     scene.wandb.push("bad", A, entity="x" * 300)
     report = scene.poll(max_jobs=7)
-    numbers = {"headroom": 7, "held": 0, "held_queues": {}, "launched": 3, "refused": 1, "key_refused": 0}
+    numbers = {"headroom": 7, "pending": 0, "held": 0, "held_queues": {}, "launched": 3, "refused": 1, "key_refused": 0}
     assert report.measured() == {"function": "poll", **numbers, "problems": 0}
     assert scene.poll(max_jobs=7).measured()["headroom"] == 4
     assert scene.poll(max_jobs=-1).measured()["headroom"] == -1
@@ -116,3 +116,35 @@ def test_a_refused_key_is_a_number() -> None:
     report = PollReport.of_refused_key(KeyRefused("W&B answers 401"))
     assert (report.measured()["key_refused"], report.measured()["problems"]) == (1, 1)
     assert report.errors == ["key: W&B answers 401"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "minutes", "pending"),
+    [
+        ({"max_jobs": -1}, 0, 0),  # each queue was popped until empty: no further call
+        ({"max_jobs": 1}, 0, 2),
+        ({"max_jobs": 1}, 2, None),  # counted within the same five minutes
+        ({"max_jobs": 1}, 5, 2),
+    ],
+)
+def test_the_items_that_wait_are_counted_rarely(limits: dict[str, Any], minutes: int, pending: int | None) -> None:
+    """Only if poll leaves items in W&B, and once in five minutes: an idle queue costs no further call."""
+    scene = Polling()
+    for number in range(3):
+        scene.wandb.push(f"i{number}", A)
+    first = scene.poll(**limits)
+    if minutes:
+        scene.clock.pass_(60 * minutes)
+        calls = scene.wandb.calls.count("count_waiting")
+        first = scene.poll(**limits)
+        assert scene.wandb.calls.count("count_waiting") - calls == (0 if pending is None else 2)
+    assert first.measured().get("pending") == pending
+
+
+def test_a_count_that_fails_fails_nothing_else() -> None:
+    """Metrics are not worth a 503."""
+    scene = Polling()
+    scene.wandb.push("i", A)
+    scene.wandb.fail["count_waiting"] = Retry("503")
+    report = scene.poll(max_jobs=1)
+    assert (report.launched, report.errors, report.pending) == ({"a": 1}, [], None)

@@ -76,6 +76,7 @@ def test_each_second_of_a_launch_belongs_to_one_phase(steps: list[Step], seconds
     found = {name: getattr(phases, name) for name in phases.__slots__}
     assert {name: value for name, value in found.items() if value} == seconds
     assert min(found.values()) >= 0
+    assert phases.total == sum(found.values())
 
 
 INCOMPLETE: dict[str, Launch] = {

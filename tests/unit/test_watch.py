@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -65,11 +66,14 @@ class Scene:
         """Let poll write the note."""
         self.agents.write(replace(self.agents.note, **changes))  # type: ignore[arg-type]
 
+    def parts(self) -> Any:
+        """Return the arguments of a watch."""
+        return self.ticks, self.agents, self, self.clock, self.clock.pass_, self.cadence, self.allowed
+
     def minute(self) -> Report:
         """Let Cloud Scheduler call once, a minute before the next call."""
-        due, cadence = self.clock.now + MINUTE, self.cadence
-        parts = (self.ticks, self.agents, self, self.clock, self.clock.pass_, cadence, self.allowed)
-        report = Watch(*parts).run(Budget(75, lambda: self.clock().timestamp()))  # type: ignore[arg-type]
+        due = self.clock.now + MINUTE
+        report = Watch(*self.parts()).run(Budget(75, lambda: self.clock().timestamp()))
         assert self.clock.now < due, "the next call finds status ready"
         self.clock.now = due
         return report
@@ -234,6 +238,15 @@ def test_without_the_note_or_the_topic_status_does_its_tick(scene: Scene, method
     report = scene.minute()
     assert report.errors == ["agent: Retry: 503"]
     assert scene.ticks.times
+
+
+def test_a_tick_that_froze_warms_nothing_and_wakes_nobody(scene: Scene) -> None:
+    """What it saw is long ago; the calls that came meanwhile have seen more."""
+    scene.know(full=True)
+    scene.ticks.facts = lambda: {**IDLE, "freed": 1}
+    scene.ticks.takes = 1200
+    Watch(*scene.parts()).run(Budget(75, lambda: scene.clock().timestamp()))
+    assert (scene.agents.note.warm_until, scene.rung) == (None, 0)
 
 
 def test_without_a_note_status_looks_once(scene: Scene) -> None:

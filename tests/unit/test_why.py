@@ -227,6 +227,18 @@ CASES: dict[str, tuple[Facts, int, str, str]] = {
         "The limit max_jobs is reached, because 2 of 2 launches are open: k1 (train), k2 (eval).",
         "vertex-launch ls --project=my-project --region=us-central1",
     ),
+    "full, and nothing waits": (
+        replace(GOOD, open=[taking(key="k1"), taking(key="k2")], pending={"vertex": []}),
+        0,
+        "Nothing stops launches.",
+        "",
+    ),
+    "full, and something waits": (
+        replace(GOOD, open=[taking(key="k1"), taking(key="k2")]),
+        1,
+        "The limit max_jobs is reached, because 2 of 2 launches are open: k1",
+        "vertex-launch ls",
+    ),
     "unreadable records take slots": (
         replace(ITEM, open=[taking(key="k1")], unreadable={"k2": "?"}),
         1,

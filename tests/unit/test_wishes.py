@@ -19,11 +19,15 @@ from functions.status.decisions import (
     StatusTimings,
     Withdraw,
 )
+from functions.status.pauses import paused
+from functions.status.report import Report
 from shared.core.building import Build
 from shared.core.errors import Denied, Retry
 from shared.core.launch import Entry, Outcome, State, Wish
-from shared.core.ports import RunStatus
+from shared.core.pause import Pause
+from shared.core.ports import AgentNote, RunStatus
 from shared.core.shortage import Shortage
+from tests.fakes import InMemoryAgentBook
 from tests.unit.test_decide import (
     BUILDING,
     FRESH,
@@ -240,6 +244,13 @@ def test_a_paused_queue(entry: Entry, seen: Observed, wanted: Decision) -> None:
     assert decide(entry, replace(seen, paused=PAUSED), NOW, StatusTimings()) == wanted
 
 
+@pytest.mark.parametrize("build", [None, Build("b", "SUCCESS")])
+def test_a_queue_that_may_be_paused(build: Build | None) -> None:
+    """Its launches wait without a notice: the next tick knows more."""
+    entry = BUILDING if build else DUE
+    assert decide(entry, Observed(item=OURS, build=build, paused=""), NOW, StatusTimings()) == NoAction()
+
+
 def test_a_resumed_queue_goes_on() -> None:
     """Whatever notice the item had before."""
     assert decide(replace(DUE, notice=PAUSED), Observed(item=OURS), NOW, StatusTimings()) == Publish()
@@ -252,3 +263,29 @@ def test_a_retry_needs_no_wait_for_a_ticket() -> None:
     retry = replace(FRESH, item_id="", retries="k1")
     assert decide(retry, Observed(), NOW, StatusTimings()) == Publish()
     assert decide(replace(retry, retries=""), Observed(), NOW, StatusTimings()) == NoAction()
+
+
+class Unreadable:
+    """A note that cannot be read."""
+
+    def read(self) -> AgentNote | None:
+        """Fail."""
+        raise Retry("gs://b: read agents/a.json: 503")
+
+
+def test_a_note_that_cannot_be_read_withholds_tickets() -> None:
+    """It may contain a pause. Requests without a queue go on, and the report names the failure."""
+    request = replace(DUE, key="r", item_id="", queue_entity="", queue_name="")
+    report = Report()
+    assert paused(Unreadable(), [DUE, request, SUBMITTED], report) == {"k": ""}  # type: ignore[arg-type]
+    assert report.errors == ["the agent's note: Retry: gs://b: read agents/a.json: 503"]
+
+
+def test_only_queues_of_the_deployments_entity_are_paused() -> None:
+    """Another entity's queue of the same name, in a request, is not."""
+    book = InMemoryAgentBook()
+    book.note = AgentNote("", entity="team", paused=(Pause("vertex", "ana", NOW),), generation=1)
+    other = replace(DUE, key="o", queue_entity="others")
+    assert paused(book, [DUE, other], Report()) == {"k": "Waiting: Paused by ana since 2026-01-01 12:00 UTC."}
+    assert paused(book, [SUBMITTED], Report()) == {}
+    assert paused(None, [DUE], Report()) == {}

@@ -51,6 +51,9 @@ def doctor(
     (`gcloud auth application-default login`). It calls W&B with WANDB_API_KEY, or else with the
     key in the deployment's own secret.
 
+    --json prints one object: `findings`, a list of objects with `group`, `check`, `result`,
+    `message`, `fix` and `same_cause`; then `checks_not_made` and `checks_not_made_on_stack`.
+
     The stack of `make up` is checked if it runs here and --project is missing. It has no roles,
     buckets and schedules, so most checks are not made; the last line counts them.
 

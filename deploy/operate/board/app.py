@@ -37,7 +37,7 @@ HEADERS = {
 }
 
 
-def create_app(target: Target, listings: Listings | None = None) -> Starlette:
+def create_app(target: Target, listings: Listings | None = None) -> ASGIApp:
     """Return the board of a deployment."""
     listings, pages = listings or Listings(target), Pages(target)
 
@@ -69,9 +69,7 @@ def create_app(target: Target, listings: Listings | None = None) -> Starlette:
         Route("/board.css", style),
         Route("/board.js", script),
     ]
-    app = Starlette(routes=routes)
-    app.add_middleware(OnlyOurs)
-    return app
+    return OnlyOurs(Starlette(routes=routes))  # around its answers to errors too
 
 
 def choice_of(query: QueryParams) -> Choice:

@@ -18,6 +18,7 @@ from deploy.operate.board.listings import Look
 from deploy.operate.board.rows import clean
 from deploy.operate.board.view import MOST_ROWS, Choice, board_of
 from deploy.operate.fleet.target import Target, run_page, wandb_pages
+from deploy.operate.why.facts import Place
 from shared.core.duration import span
 from shared.core.entry import Entry
 
@@ -65,6 +66,8 @@ class Pages:
         self._target = target
         self._environment = _environment()
         self._alone = alone
+        here = "." if target.local else ""  # such a command needs no option
+        self._place = Place(target.project, target.region, target.name, folder=here)
 
     def board(self, look: Look, choice: Choice, seconds: float) -> str:
         """Return the overview, or the page that names what is missing."""
@@ -94,6 +97,7 @@ class Pages:
             "now": look.fleet.now if look.fleet else None,
             "run_link": lambda entry: _link(run_page(pages, entry.run)),
             "job_link": self._job_link,
+            "ours": self._place.ours,
             "style": Markup(STYLE) if self._alone else "",  # noqa: S704 - our own file
             "style_hash": _hash(STYLE),
         }

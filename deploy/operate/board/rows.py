@@ -28,7 +28,7 @@ MARKS = {  # before the word of a state: shapes differ, so no colour is needed
     "cancelled": "⊘",
     "rejected": "⊗",
 }
-LEAST_SCALE = timedelta(minutes=1)
+LEAST_SCALE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def row_of(
     return Row(
         entry,
         state_of(entry, now),
-        clean(entry.name) or entry.run.run_id or entry.key,
+        clean(entry.name).strip() or entry.run.run_id or entry.key,
         clean(entry.cancel_reason or entry.reason or entry.notice),
         since_of(entry),
         lengths,

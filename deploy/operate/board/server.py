@@ -24,6 +24,7 @@ def serve(target: Target, port: int = PORT, ready: Callable[[str], object] = pri
             create_app(target),
             log_level="warning",
             lifespan="off",
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=GRACE,
         )

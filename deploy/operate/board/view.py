@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from deploy.operate.board.alerts import Alert, alerts_of
-from deploy.operate.board.history import History, history, window_for
+from deploy.operate.board.history import WINDOWS, History, history, window_for
 from deploy.operate.board.rows import Row, positions, rows_of
 from deploy.operate.board.spans import spans_of
 from deploy.operate.fleet import rows
@@ -103,7 +103,9 @@ def board_of(target: Target, fleet: Fleet, note: AgentNote, choice: Choice) -> B
 
     oldest = min((one.opened_at for one in (*still, *recent)), default=None)
     window = window_for(oldest, now, choice.window)
-    spans = (span for one in (*still, *over) for span in spans_of(one, now))
+    begin = now - WINDOWS[window]
+    lately = (one for one in over if since_of(one) > begin)
+    spans = (span for one in (*still, *lately) for span in spans_of(one, now))
     return Board(
         alerts_of(fleet, note),
         {state: states[state] for state in OPEN},

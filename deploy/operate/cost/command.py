@@ -57,6 +57,13 @@ def cost(
     traffic and discounts. The price table is a YAML file of your own, with a date, a currency, and
     prices by machine type and accelerator type. See docs/how-to/estimate-costs.md.
 
+    --json prints one object: `since`, `until`, `total`, `missing_prices`, `unreadable`, and a list
+    for each of queue, author, machine and region, with `name`, `launches` and `machine_hours`. With
+    a price table, `currency`, `prices_of`, and each entry's `cost` and `unpriced_hours` have
+    values.
+
+    Needs roles/storage.objectViewer on the ledger's bucket.
+
     \b
     Examples:
       vertex-launch cost --since=7d --project=my-project

@@ -36,6 +36,7 @@ OF_A_STORY = {
     "run_url": "the run's page in W&B",
     "job_url": "the job's page in Google's console; on a laptop, its log",
     "idempotency_key": "of a request",
+    "retried_as": "the keys of the launches that repeat it; the last one is the newest",
     "steps": "`number`, `at`, `step`, `why`, `seconds_since_previous`, `attempt`, `job`, `reason`",
     "attempts": "`attempt`, `at` and `result`: the answers of Vertex AI, the last 50",
     "places": "`current`, `next`, `tried`, `barred` and `left_out` of the ladder",

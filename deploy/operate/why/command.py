@@ -39,6 +39,9 @@ def why(target: Target, scheduler_region: str, as_json: bool, id: str) -> None: 
     request, the number of a CustomJob, or a prefix that only one launch has. It can also name an
     item that still waits in W&B's queue.
 
+    --json prints one object: `launch_key` and `item` (null if they do not apply), `cause`, and
+    `checks`, a list of objects with `check`, `result` (ok, blocks or unseen), `message` and `fix`.
+
     The command changes nothing. It reads the ledger, and asks W&B with WANDB_API_KEY, or with the
     key in the deployment's own secret. It asks Google with your application-default credentials.
     A permission that you lack costs only its own line.

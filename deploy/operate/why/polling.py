@@ -149,8 +149,15 @@ def check_limits(facts: Facts, *, scheduler: bool = False) -> Iterator[Finding]:
             yield ok(name, "there is no limit")
         elif used < most:
             yield ok(name, f"{used} of {most} slots are taken")
-        else:
+        elif facts.item or _anything_waits(facts):
             yield _reached(facts, name, f"{used} of {most}", taken)
+        else:
+            yield ok(name, f"{used} of {most} slots are taken, and nothing waits for one")
+
+
+def _anything_waits(facts: Facts) -> bool:
+    """Tell whether an item may wait in a queue of W&B."""
+    return any(isinstance(pending, Unseen) or pending for pending in facts.pending.values())
 
 
 def _taken(entries: Sequence[Entry], *, scheduler: bool) -> dict[str, list[Entry]]:

@@ -46,6 +46,17 @@ WARN = """mutation updateRunQueueItemWarning(
 QUEUES = """query ProjectRunQueues($entity: String!, $projectName: String!) {
   project(entityName: $entity, name: $projectName) { runQueues { id name createdBy access } }
 }"""
+QUEUE_ITEMS = """query GetRunQueueItems(
+  $projectName: String!, $entityName: String!, $runQueue: String!, $first: Int!, $after: String
+) {
+  project(name: $projectName, entityName: $entityName) {
+    runQueue(name: $runQueue) {
+      runQueueItems(first: $first, after: $after) {
+        edges { node { state } } pageInfo { endCursor hasNextPage }
+      }
+    }
+  }
+}"""
 QUEUE = """query GetRunQueueMetadata(
   $projectName: String!, $entityName: String!, $runQueue: String!
 ) {

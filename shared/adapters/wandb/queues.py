@@ -20,6 +20,7 @@ from shared.adapters.wandb.item_statuses import item_statuses
 from shared.adapters.wandb.popping import Popped, read_item
 from shared.adapters.wandb.reports import report
 from shared.adapters.wandb.run_statuses import ask_runs
+from shared.adapters.wandb.waiting import count_waiting
 from shared.core.budget import Budget
 from shared.core.errors import Reject, Retry
 from shared.core.launch import RunPath
@@ -73,6 +74,10 @@ class WandbRunQueue:
     def known_queues(self, entity: str) -> frozenset[str]:
         """Return the names of an entity's queues that our key can see."""
         return frozenset(self._queue_ids(entity, Budget(CALL_SECONDS)) or {})
+
+    def count_waiting(self, queue: Queue) -> int | None:
+        """Return how many items wait in a queue; None if it has too many items to count."""
+        return count_waiting(self._graphql, queue, Budget(CALL_SECONDS))
 
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent; if the answer is lost, an agent without heartbeats stays behind."""

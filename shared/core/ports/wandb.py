@@ -46,6 +46,9 @@ class RunQueue(Protocol):
     def known_queues(self, entity: str) -> frozenset[str]:
         """Return the names of an entity's run queues that our key can see."""
 
+    def count_waiting(self, queue: Queue) -> int | None:
+        """Return how many items wait in a queue; None if it has too many items to count."""
+
     def register(self, entity: str, queues: Sequence[str], config: Mapping[str, Any]) -> str:
         """Register an agent for these queues and return its id.
 

@@ -67,13 +67,11 @@
   }
 
   pause.hidden = false;
-  pause.setAttribute("aria-pressed", "false");
   pause.addEventListener("click", () => {
     paused = !paused;
-    pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Paused" : "Pause";
+    pause.textContent = paused ? "Refresh again" : "Pause";
     if (!paused) refresh();
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && !paused) refresh(); });
+  document.addEventListener("visibilitychange", refresh);
   plan();
 })();
