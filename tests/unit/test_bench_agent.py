@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tests.bench.__main__ import _page
 from tests.bench.agent.figures import HEADING, Row, percentile, section, waits, with_section
 
 
@@ -63,3 +64,10 @@ def test_only_its_own_section_of_the_page_is_replaced() -> None:
     assert once == f"# Benchmarks\n\nintro\n\n## Cold starts\n\ncold\n\n## {new}\n"
     assert with_section(once, new) == once
     assert with_section("# Benchmarks\n", new) == f"# Benchmarks\n\n## {new}\n"
+
+
+def test_make_bench_keeps_the_section() -> None:
+    """And a section of its own that it has not measured this time."""
+    new = section([Row("a", 2.0, 1.0)], ["note"])
+    page = _page({}, 5, {HEADING: new, "The board": "of another name", "Pacing": "of another name too"})
+    assert page.endswith(f"\n## {new}\n\n## of another name\n\n## of another name too\n")

@@ -66,7 +66,7 @@ def _measured(bench: Bench, agent: Agent) -> list[Row]:
     turns = [_step(f"slot turnaround: {each.name}", bench.turns, each) for each in systems]
     burst = [_step(f"items at once: {each.name}", bench.burst, each) for each in systems]
     traffic = [_step(f"calls: {each.name}", _traffic, bench, each, "calls", size.jobs) for each in systems]
-    settled = _step("calls, cold: ours", _traffic, bench, cold, "settled", size.jobs[-2:-1])
+    settled = _step("calls, cold: ours", _traffic, bench, cold, "settled", size.jobs[len(size.jobs) // 2 :][:1])
     rows = [
         *waits("enqueue → CustomJob, warm", warm[0], warm[1], WARM_BOUNDS),
         *waits("enqueue → CustomJob, cold", warm[0], cold_waits),
