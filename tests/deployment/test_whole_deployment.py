@@ -6,6 +6,7 @@ else, each by its own account.
 """
 
 import io
+import json
 import re
 import shutil
 import zipfile
@@ -129,12 +130,15 @@ COMMON = {
         "serviceAccount": "projects/p1/serviceAccounts/launch-build@p1.iam.gserviceaccount.com",
     },
     "serviceConfig": {
-        "availableCpu": "1",
         "ingressSettings": "ALLOW_INTERNAL_ONLY",
     },
 }
-SIZES = ("availableMemory", "timeoutSeconds", "maxInstanceCount", "maxInstanceRequestConcurrency")
-FUNCTIONS = {"poll": ("256Mi", 120, 1, 1), "submit": ("512Mi", 540, 5, 4), "status": ("512Mi", 120, 1, 1)}
+SIZES = ("availableCpu", "availableMemory", "timeoutSeconds", "maxInstanceCount", "maxInstanceRequestConcurrency")
+FUNCTIONS = {
+    "poll": ("0.25", "256Mi", 120, 1, 1),
+    "submit": ("1", "512Mi", 540, 5, 4),
+    "status": ("0.25", "512Mi", 120, 1, 1),
+}
 
 
 @pytest.mark.parametrize("verb", FUNCTIONS)
@@ -237,6 +241,9 @@ def test_a_launch_goes_all_the_way(project: Whole, build: Build) -> None:
     """From W&B's queue to a job that runs as the queue's account, and back to W&B."""
     item, job = project.launch("one")
     assert job.message.job_spec.service_account == TRAINER
+    name, objects = ("p1-launch-ledger", "agents/launch.json"), project.cloud.state.objects
+    full = json.dumps({**json.loads(objects[name].content), "full": True}).encode()  # so its end wakes poll
+    objects[name] = replace(objects[name], content=full)
     project.vertex.force(job.name, "JOB_STATE_FAILED", "out of memory")
     project.until(lambda: item.state == "FAILED", "the item has failed")
     assert "out of memory" in str(item.error)
@@ -364,6 +371,10 @@ def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
     kept = project.cloud.resources[f"pubsub.googleapis.com/projects/p1/subscriptions/{DEAD}"]
     [trigger] = PubSub(project.cloud.state).subscriptions(TOPIC)
     dead["labels"], kept["ackDeadlineSeconds"], trigger["ackDeadlineSeconds"] = {}, 10, 10
+    pubsub = "pubsub.googleapis.com/projects/p1"
+    for name in ("events", "wake-up"):
+        project.cloud.resources[f"{pubsub}/topics/launch-{name}"]["labels"] = {}
+    project.cloud.resources[f"{pubsub}/subscriptions/launch-wake-up"]["ackDeadlineSeconds"] = 17
     job, ledger = project.resource("cloudscheduler", "jobs/launch-poll"), project.cloud.resources[LEDGER]
     right = deepcopy((topic["labels"], job["schedule"], ledger["lifecycle"]))
     topic["labels"], job["schedule"], ledger["lifecycle"] = {}, "0 0 1 1 *", {}
@@ -372,10 +383,10 @@ def test_changes_by_hand_are_undone(project: Whole, build: Build) -> None:
     account = DEPLOYMENT.account("build")
     planned = project.run(f"{command} --plan", account)
     assert (planned.returncode, planned.stderr) == (0, "")
-    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "19 to change."):
+    for difference in ("gets the label vertex-launch", "schedule: 0 0 1 1 * → * * * * *", "22 to change."):
         assert difference in planned.stdout
     assert job["schedule"] == "0 0 1 1 *"
-    assert "19 changed." in project.run(command, account).stdout
+    assert "22 changed." in project.run(command, account).stdout
     job = project.resource("cloudscheduler", "jobs/launch-poll")
     topic, ledger = project.cloud.resources[f"pubsub.googleapis.com/{TOPIC}"], project.cloud.resources[LEDGER]
     assert (topic["labels"], job["schedule"], ledger["lifecycle"]) == right
