@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from deploy.local.servers.vertex.app import create_app as vertex_app
 from deploy.local.servers.vertex.state import VertexState
 from deploy.local.servers.wandb.app import create_app as wandb_app
@@ -17,6 +19,7 @@ from tests.waiting import eventually
 OURS = 3
 
 
+@pytest.mark.long
 def test_each_item_goes_to_one_of_two_agents(tmp_path: Path) -> None:
     """We take as many as we may have open; the agent takes the rest, and no launch of ours is left behind for them."""
     wandb, vertex = State(), VertexState()

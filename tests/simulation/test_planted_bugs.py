@@ -12,8 +12,18 @@ from tests.simulation.invariants import Violation
 from tests.simulation.machine import run_at_random
 from tests.simulation.systematic import explore, read_plan, replay
 
+SEARCHED_FOR = (  # hundreds of histories come before the one that shows it: `make long`
+    "looks up in its own region",
+    "one look-up only",
+    "takes a failed publication for events that are out",
+    "deletes before the close",
+)
+PLANTED = [
+    pytest.param(bug, id=name, marks=pytest.mark.long if name in SEARCHED_FOR else ()) for name, bug in BUGS.items()
+]
 
-@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
+
+@pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug: Bug) -> None:
     """Within a few hundred histories of a single fault at the most; and the same history shows it again."""
     result = explore(bug.scenario, bug.faults, bug.deployment)
