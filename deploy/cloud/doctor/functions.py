@@ -59,7 +59,8 @@ def _traffic(case: Case, verb: str) -> Iterator[Finding]:
         elif status != SUCCESS:
             message = f"{revision.name} serves, but its build {revision.build} is {status}: "
             message += "the smoke test has not passed"
-            yield failed(title, message, _restore(case, verb, revision), revision.build)
+            # without the build as cause: each function needs its own command
+            yield failed(title, message, _restore(case, verb, revision))
         else:
             yield ok(title, f"{revision.name} serves {revision.percent} %, {revision.version}")
     if found == ():
