@@ -76,6 +76,16 @@ def _nobody_s_secrets() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _nobody_s_environment() -> Iterator[None]:
+    """Take back the variables that a test's command has set for its process, such as the project of Google's clients."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def _lines_and_errors_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
     """Look at each log line and each error of the product that a test causes; other parts cause too many."""
     if request.path.relative_to(HERE).parts[0] not in ("unit", "contract", "entrypoints"):

@@ -6,7 +6,13 @@ from tests.model.ledger_protocol import ITEM, REQUEST, Bug, check, found_from, m
 from tests.model.world import World
 
 
-@pytest.mark.parametrize(("start", "states"), [(ITEM, 86_823), (REQUEST, 84_311)], ids=["item", "request"])
+@pytest.mark.parametrize(
+    ("start", "states"),
+    [
+        pytest.param(ITEM, 86_823, id="item"),
+        pytest.param(REQUEST, 84_311, id="request", marks=pytest.mark.long),
+    ],
+)
 def test_the_protocol_never_doubles_loses_or_sticks(start: World, states: int) -> None:
     """Every interleaving of processes that freeze and go on keeps the invariants, and can come to an end.
 
