@@ -77,7 +77,7 @@ def _nobody_s_secrets() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nobody_s_environment() -> Iterator[None]:
-    """Take back the variables that a test's command has set for its process, such as the project of Google's clients."""
+    """Take back the variables that a command has set for its process, such as the project of Google's clients."""
     before = dict(os.environ)
     yield
     if dict(os.environ) != before:
