@@ -59,8 +59,9 @@ def _traffic(case: Case, verb: str) -> Iterator[Finding]:
         elif status != SUCCESS:
             message = f"{revision.name} serves, but its build {revision.build} is {status}: "
             message += "the smoke test has not passed"
-            # without the build as cause: each function needs its own command
-            yield failed(title, message, _restore(case, verb, revision))
+            # a cause of each function: each needs its own command
+            fix = _restore(case, verb, revision)
+            yield failed(title, message, fix, f"{verb} of {revision.build}")
         else:
             yield ok(title, f"{revision.name} serves {revision.percent} %, {revision.version}")
     if found == ():
@@ -100,7 +101,7 @@ def _one_build(case: Case) -> Iterator[Finding]:
     if len(fixes) < len(behind):
         fixes = [submit_command(case.deployment)]
     says = f"{', '.join(behind)} {'differs' if len(behind) == 1 else 'differ'} from the others: "
-    bad = sorted({each.build for _, each in all_of_them if each not in good})
+    bad = sorted({f"{verb} of {each.build}" for verb, each in all_of_them if each not in good})
     yield failed(title, f"{says}{message}", "\n".join(dict.fromkeys(fixes)), *bad)
 
 
