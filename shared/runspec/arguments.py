@@ -95,5 +95,5 @@ def _check_request_timeout(given: dict[str, Any], path: str) -> None:
     if isinstance(value, str):
         value = value.strip().removesuffix("s")
     timeout = given["create_request_timeout"] = decimal(value, path)
-    if timeout <= 0:
-        raise Reject(path, f"is {timeout}", "Write a number of seconds above zero.")
+    if timeout < 1:  # the job would be created, and its answer lost, each time
+        raise Reject(path, f"is {timeout}", "Write a number of seconds from 1.")

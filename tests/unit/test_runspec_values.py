@@ -130,7 +130,12 @@ REFUSED: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*RUN, "timeout"), -1, "run.timeout: is -1 seconds"),
     ((*RUN, "timeout"), 10**14, "run.timeout: is 100000000000000 seconds"),
     ((*RUN, "timeout"), [1], "run.timeout: should be a number, but is a list"),
-    ((*RUN, "create_request_timeout"), 0, "run.create_request_timeout: is 0. Write a number of seconds above zero."),
+    ((*RUN, "create_request_timeout"), 0, "run.create_request_timeout: is 0. Write a number of seconds from 1."),
+    (
+        (*RUN, "create_request_timeout"),
+        1e-308,
+        "run.create_request_timeout: is 1e-308. Write a number of seconds from 1.",
+    ),
     ((*RUN, "create_request_timeout"), "x", "run.create_request_timeout: should be a number, but is 'x'"),
     ((*RUN, "enable_web_access"), "maybe", "run.enable_web_access: should be true or false, but is a text"),
     ((*RUN, "network"), 5, "run.network: should be a text, but is a number"),

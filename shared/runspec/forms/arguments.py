@@ -114,7 +114,7 @@ ARGUMENTS = (
         "day.",
         least=0,
     ),
-    Form("run.create_request_timeout", "a number of seconds above zero", "30", RUN),
+    Form("run.create_request_timeout", "a number of seconds from 1", "30", RUN),
     Form("run.restart_job_on_worker_restart", "true or false", "true", SCHEDULING),
     Form("run.disable_retries", "true or false", "true", SCHEDULING),
     Form("run.enable_web_access", "true or false", "false", f"{JOB}#FIELDS.enable_web_access"),
