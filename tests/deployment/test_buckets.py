@@ -29,7 +29,10 @@ from tests.deployment.deployed import DEPLOYMENT, OWNER, TRAINER, VERTEX, Deploy
 from tests.deployment.enforcement import Enforcement
 from tests.unit.specs import put
 
-pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: bootstrap needs it")
+pytestmark = [
+    pytest.mark.long,  # a deployment of its own
+    pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: bootstrap needs it"),
+]
 
 BUILDER = {"type": "cloud-build", "destination": "us-central1-docker.pkg.dev/p1/launch-jobs/code"}
 LEDGER, STAGING, SOURCES, CONTEXTS = (f"p1-launch-{role}" for role in ("ledger", "staging", "sources", "contexts"))
