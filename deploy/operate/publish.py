@@ -13,7 +13,7 @@ from deploy.exit_codes import OF_OUTCOMES, REJECTED
 from deploy.operate.fleet.target import Target, target_options
 from deploy.operate.plain import plain
 from deploy.operate.request_file import Given, read_request
-from deploy.operate.steering.follow import Follow
+from deploy.operate.steering.follow import Follow, wait_options
 from shared.config.settings import SubmitSettings, load
 from shared.core.errors import NotAMessage
 from shared.core.launch import Outcome
@@ -43,14 +43,7 @@ class DryRunSettings(SubmitSettings):
     "--topic", envvar="LAUNCH_TOPIC", default="", help="The topic.  [default: NAME-requests]"
 )
 @click.option("--dry-run", is_flag=True, help="Show the CustomJob; publish nothing.")
-@click.option("--wait", is_flag=True, help="Wait until the launch has ended.")
-@click.option(
-    "--timeout",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Seconds to wait for the end; 0: without a bound.",
-)
+@wait_options
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -7,7 +7,7 @@ import click
 from deploy.exit_codes import OF_OUTCOMES
 from deploy.operate.fleet.fleet import find_one, state_of
 from deploy.operate.fleet.target import Target, changing_options
-from deploy.operate.steering.follow import Follow
+from deploy.operate.steering.follow import Follow, wait_options
 from deploy.operate.steering.person import as_option
 from deploy.operate.steering.retries import retries_of
 from shared.core.errors import Conflict
@@ -19,14 +19,7 @@ from shared.core.retry import retry_of
 @changing_options
 @as_option
 @click.option("--again", is_flag=True, help="Even if the launch was retried before.")
-@click.option("--wait", is_flag=True, help="Wait until the new launch has ended.")
-@click.option(
-    "--timeout",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Seconds to wait for the end; 0: without a bound.",
-)
+@wait_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("launch_id", metavar="ID")
 def retry(

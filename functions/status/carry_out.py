@@ -30,7 +30,7 @@ class Acting:
     connections: int
     report: Report
     _followed: list[FollowUp] = field(default_factory=list)
-    _over: list[str] = field(default_factory=list)  # keys of launches that end, or have ended
+    _over: set[str] = field(default_factory=set)  # keys of launches that end, or have ended
 
     def carry_out(
         self, decided: Sequence[Decided], seen: Mapping[str, Observed], doubled: Sequence[Job]
@@ -63,7 +63,7 @@ class Acting:
             done += self._each(pool, settle_one, followed, _last_step)
         self.report.done.update(name for name in done if name)
         owing = {each.entry.key for each in followed if self._owes(each)} - out
-        self.report.owed = len((set(self._over) | owing) - set(self.report.closed))
+        self.report.owed = len((self._over | owing) - set(self.report.closed))
         if postponed := self.report.done["Postpone"]:
             problem = f"{postponed} actions are left to the next tick: the budget is spent"
             self.report.errors.append(problem)
@@ -92,7 +92,7 @@ class Acting:
 
     def _act(self, entry: Entry, decision: Decision, seen: Observed) -> str:
         if isinstance(decision, Finish):
-            self._over.append(entry.key)
+            self._over.add(entry.key)
         try:
             decision, launch = self.actor.act(entry, decision, seen)
         except Conflict:
@@ -103,7 +103,7 @@ class Acting:
             self._follow(FollowUp(entry, decision))  # events do not wait for W&B
             raise
         if isinstance(decision, Finish):
-            self._over.append(entry.key)
+            self._over.add(entry.key)
         if launch or isinstance(decision, NoAction):
             now = launch.entry if launch else entry
             over = launch is not None and now.state is State.ENDED

@@ -114,12 +114,14 @@ class Entry(Record):
     # how many events the record has had, and how many of them were published
     events: int = 0
     announced: int = 0
+    # the key of an ended launch that this one repeats
+    retries: str = ""
+    # wandb, or the name of the publishing system
+    source: str = ""
     # the rest is for people, and decides nothing
     name: str = ""
     author: str = ""
-    source: str = ""  # wandb, or the name of the publishing system
     machine: str = ""  # 1×a2-highgpu-1g SPOT
-    retries: str = ""  # the key of an ended launch that this one repeats
     started_at: datetime | None = None  # when its job first ran
     ended_at: datetime | None = None
     reason: str = ""  # of its state

@@ -85,11 +85,12 @@ class Launch(Record):
     def needs(self) -> int:
         """Return the lowest `record.READS` of a version that may claim or write this record.
 
-        A version without wishes would launch a cancelled launch. One without builds, ladders,
+        A version without wishes would launch a cancelled launch. One without retries would take
+        that of an item for a request, which its limits could refuse. One without builds, ladders,
         schedulers or resumes would launch it again and again.
         """
         entry, climb = self.entry, self.climb
-        if entry.wish:
+        if entry.wish or entry.retries:
             return 2
         climbs = entry.climbs or climb.elsewhere or climb.tried or climb.barred
         return 1 if entry.build or entry.scheduler or entry.resumes or climbs else 0

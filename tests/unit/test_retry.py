@@ -104,6 +104,15 @@ def test_the_limits_of_requests(old: Launch, limits: dict[str, Any], admits: boo
     assert admitted(again, **limits) is admits
 
 
+@pytest.mark.parametrize("old", [of_item(), of_request()], ids=["item", "request"])
+def test_an_older_revision_leaves_a_retry_alone(old: Launch) -> None:
+    """It does not know that the launch repeats an item, and would apply the limits of requests."""
+    new = retry_of(old, 1, "ana", NOW)
+    claimed = new.move(State.SUBMITTING, attempt=1)
+    assert old.needs < 2
+    assert [launch.needs for launch in (new, claimed)] == [2, 2]
+
+
 def test_a_retry_counts_where_the_old_launch_did() -> None:
     """The retry of an item takes a slot, and never waits for room; that of a request has room of its own."""
     item, request = (retry_of(old, 1, "ana", NOW) for old in (of_item(), of_request()))

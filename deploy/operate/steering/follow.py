@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
 
 from deploy.exit_codes import CouldNotSee
 from deploy.operate.fleet.fleet import state_of
@@ -10,8 +13,23 @@ from deploy.operate.fleet.target import Target
 from shared.core.errors import Retry
 from shared.core.launch import Launch, State
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 FIRST, EVERY = 0.5, 5.0  # seconds between the first two looks, and between two looks at most
 PATIENCE = 12  # looks in a row that may fail
+
+
+def wait_options(command: Command) -> Command:
+    """Add the options of a command that can wait for its launch: `wait` and `timeout`."""
+    timeout = click.option(
+        "--timeout",
+        default=0.0,
+        show_default=True,
+        type=click.FloatRange(0),
+        help="Seconds to wait for the end; 0: without a bound.",
+    )
+    wait = click.option("--wait", is_flag=True, help="Wait until the launch has ended.")
+    return wait(timeout(command))
 
 
 @dataclass(frozen=True, slots=True)
