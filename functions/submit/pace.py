@@ -54,7 +54,7 @@ class Pace:
                 if wait <= timedelta(0):
                     return None
                 if wait > PATIENCE or wait.total_seconds() >= budget.left:
-                    return earliest
+                    return min(earliest, now + FORGOTTEN)
                 self.pause(wait.total_seconds())
         except LaunchError as exc:
             log.warning("submit.unpaced", extra={"fields": _fields(entry, exc)})
@@ -74,13 +74,15 @@ class Pace:
             limit = why.limit or busy
             if known and busy < SHARED * known.limit:
                 limit = min(limit, busy)
-            self.book.learn(entry.parent, LearnedPace(limit, now, now + why.at_least))
+            # one refusal holds the others for a window at most, however long its own wait is
+            not_before = now + min(why.at_least, WINDOW)
+            self.book.learn(entry.parent, LearnedPace(limit, now, not_before))
         except LaunchError as exc:
             log.warning("submit.unpaced", extra={"fields": _fields(entry, exc)})
 
     def _pace(self, parent: str, now: datetime) -> LearnedPace | None:
         pace = self.book.pace_of(parent)
-        return pace if pace and pace.learned_at + FORGOTTEN > now else None
+        return pace if pace and -WINDOW <= now - pace.learned_at < FORGOTTEN else None
 
 
 def ahead(

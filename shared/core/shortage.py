@@ -101,6 +101,7 @@ _RATE_LIMIT = re.compile(
 _PER_MINUTE = re.compile(r"PerMinute|\d/min\b")
 _MOST = 1_000_000  # calls a minute
 _ZERO = re.compile(r"0(\.0+)?")
+LONGEST_DELAY = 86_400  # seconds; an odd answer must not hold a launch for years
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 
 
@@ -161,10 +162,10 @@ def is_internal(error: str) -> bool:
 
 
 def retry_delay(details: Sequence[Any]) -> timedelta:
-    """Return the least wait that Google asks for (RetryInfo)."""
+    """Return the least wait that Google asks for (RetryInfo), at most a day."""
     for detail in _details(details, "RetryInfo"):
         if delay := _DURATION.fullmatch(str(detail.get("retryDelay"))):
-            return timedelta(seconds=float(delay[1]))
+            return timedelta(seconds=min(float(delay[1]), LONGEST_DELAY))
     return timedelta(0)
 
 

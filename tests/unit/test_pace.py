@@ -13,7 +13,7 @@ from shared.core.errors import Capacity, Denied, Retry
 from shared.core.launch import State
 from shared.core.message import Ticket
 from shared.core.ports import CustomJobCall, LearnedPace
-from shared.core.shortage import Shortage, rate_of
+from shared.core.shortage import Shortage, rate_of, retry_delay
 from tests.fakes import FakeVertex
 from tests.unit.submitting import Scene
 
@@ -183,6 +183,30 @@ def test_a_wait_that_google_asks_for_holds_for_all() -> None:
     assert scene.deliver(scene.open("1")) == "launch.waiting"
     assert scene.deliver(scene.open("2")) == "launch.paced"
     assert len(scene.vertex.jobs) == 0
+
+
+def test_one_odd_refusal_holds_nobody_for_long() -> None:
+    """Its own launch waits as Google asks; the others, a minute. A pace from the future is none."""
+    scene = Scene()
+    scene.vertex.next_errors = [Capacity("Quota exceeded per minute", Shortage.RATE, timedelta(days=1), 60)]
+    assert scene.deliver(scene.open("1")) == "launch.waiting"
+    second = scene.open("2")
+    assert scene.deliver(second) == "launch.paced"
+    assert scene.launch(second).entry.retry_at == scene.clock() + WINDOW
+    scene.paces.paces[PARENT] = LearnedPace(1, scene.clock() + timedelta(days=9), scene.clock() + timedelta(days=9))
+    assert scene.deliver(scene.open("3")) == "launch.submitted"
+    delay = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "999999999s"}]
+    assert retry_delay(delay) == timedelta(days=1)
+
+
+def test_a_slot_is_no_farther_away_than_the_pace_is_known() -> None:
+    """After an hour Google is asked again."""
+    scene = Scene()
+    scene.paces.paces[PARENT] = LearnedPace(1, scene.clock(), scene.clock())
+    tickets = [scene.open(str(number)) for number in range(90)]
+    assert {scene.deliver(ticket) for ticket in tickets} == {"launch.submitted", "launch.paced"}
+    slots = [retry_at for ticket in tickets if (retry_at := scene.launch(ticket).entry.retry_at)]
+    assert max(slots) == scene.clock() + FORGOTTEN
 
 
 def test_a_quota_that_others_use_too_is_shared() -> None:
