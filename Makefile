@@ -25,7 +25,7 @@ chaos: ready ## Launch 1,000 items while services fail; audit each one
 	@exec $(RUN) -m tests.chaos $(ARGS)
 
 PYTEST := $(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
-test: ready ## Run the tests; at most ten minutes on two cores
+test: ready ## Run the tests; about eleven minutes on two cores
 	@exec $(PYTEST) -m "not long" $(ARGS)
 
 long: ready ## Run the tests that repeat a rule at full size, for minutes

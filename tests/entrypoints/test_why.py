@@ -200,9 +200,9 @@ def image_pull(night: Night) -> str:
     return item
 
 
-def preempted(night: Night) -> str:
+def preempted(night: Night, resumes: int = 0) -> str:
     """Vertex AI took the machines of a job that ran."""
-    item = night.launched(run_id=RUN)
+    item = night.launched(run_id=RUN, _resume_count=resumes)
     night.outside.wandb.upsert_run("team", "cats", RUN, {"state": "running"})
     night.job("JOB_STATE_RUNNING")
     [run] = night.outside.wandb.runs.all()
@@ -214,14 +214,7 @@ def preempted(night: Night) -> str:
 
 def exhausted_budget(night: Night) -> str:
     """Vertex AI took them too often."""
-    item = night.launched(run_id=RUN, _resume_count=5)
-    night.outside.wandb.upsert_run("team", "cats", RUN, {"state": "running"})
-    night.job("JOB_STATE_RUNNING")
-    [run] = night.outside.wandb.runs.all()
-    run.state = "preempted"
-    night.outside.vertex.preempt(night.outside.vertex.jobs()[0].name)
-    night.status()
-    return item
+    return preempted(night, resumes=5)
 
 
 def stopped(night: Night) -> str:
