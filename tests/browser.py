@@ -1,6 +1,7 @@
 """Debian's Chromium, driven over its own pipe (Chrome DevTools Protocol): no driver, no port, no further package."""
 
 import base64
+import fcntl
 import itertools
 import json
 import os
@@ -128,7 +129,8 @@ def chromium(folder: Path) -> Iterator[Browser]:
     """Start Chromium with an empty profile in this folder; end it with all its processes."""
     read_commands, commands = os.pipe()
     answers, write_answers = os.pipe()
-    high = [os.dup2(each, 60 + number) for number, each in enumerate((read_commands, write_answers))]
+    # numbers above those that Chromium reads and writes, and that nobody in this process has
+    high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in (read_commands, write_answers)]
     root = ("--no-sandbox",) if os.geteuid() == 0 else ()
     words = [CHROMIUM, *FLAGS, *root, f"--user-data-dir={folder / 'profile'}", "about:blank"]
     environ = {**os.environ, "HOME": str(folder)}
