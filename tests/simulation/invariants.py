@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.core.launch import Entry, Event, Outcome, State
+from shared.core.launch import Entry, Outcome, State
 from shared.core.ports import Job
 from tests.simulation.scripts import AGAIN
 from tests.simulation.wandb import Item
@@ -87,14 +87,11 @@ def _items(world: World) -> Iterator[Violation]:
 
 def _events(world: World) -> Iterator[Violation]:
     """Yield what is wrong with the events of the topic: a reader keeps one of each id, and it may be any."""
-    kept: dict[str, set[Event]] = {}
-    for name, event in world.announced:
-        kept.setdefault(name.partition("/")[0], set()).add(event)
     theirs = {item.key: item.id for item in world.wandb.everything() if item.acker == "them"}
-    for key in kept.keys() & theirs:
+    for key in world.kept.keys() & theirs:
         yield Violation("an event of a launch that is not ours", theirs[key])
     for launch in world.launches("closed"):
-        if kept.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
+        if world.kept.get(launch.key, set()) != set(launch.events) and launch.key not in world.forgotten:
             yield Violation("the events that readers keep are not the history of the launch", launch.key)
 
 

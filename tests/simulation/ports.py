@@ -426,6 +426,7 @@ class Events:
         def effect(world: World) -> None:
             for each in made:
                 world.search_for_keys("an event", each.data.decode())
-            world.announced += tuple(zip(ids, (event for _, event in happened), strict=True))
+            for name, (_, event) in zip(ids, happened, strict=True):
+                world.announce(name, event)
 
         self.cross(Call("events", "events.announce", " ".join(ids), effect, changes=True))

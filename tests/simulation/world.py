@@ -97,6 +97,7 @@ class World:
     odd: bool = False  # the answer to the call under way shows a fault  # where a key was seen
     planned: int = 0
     announced: tuple[tuple[str, LaunchEvent], ...] = ()  # events with their ids, as the topic got them
+    kept: dict[str, frozenset[LaunchEvent]] = field(default_factory=dict)  # the same, once each, by launch
     forgotten: frozenset[str] = frozenset()  # keys of launches whose records somebody deleted
 
     def fork(self) -> "World":
@@ -120,8 +121,15 @@ class World:
             False,
             self.planned,
             self.announced,
+            dict(self.kept),
             self.forgotten,
         )
+
+    def announce(self, name: str, event: LaunchEvent) -> None:
+        """Let the topic have an event, perhaps again."""
+        self.announced += ((name, event),)
+        key = name.partition("/")[0]
+        self.kept[key] = self.kept.get(key, frozenset()) | {event}
 
     def plan(self, after: timedelta, event: Event) -> None:
         """Let something happen later."""
