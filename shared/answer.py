@@ -29,7 +29,8 @@ def answer(request: flask.Request, tick: Callable[[], Any]) -> tuple[dict[str, A
         status = 500 if isinstance(exc, SettingsError | Reject) else 503
         return {"error": redacted(str(exc))}, status
     # asdict() cannot copy a Counter
-    done = redacted({field.name: getattr(report, field.name) for field in fields(report)})
+    shown = [field.name for field in fields(report) if field.metadata.get("shown", True)]
+    done = redacted({name: getattr(report, name) for name in shown})
     known = {name: value for name, value in done.items() if value is not None}
     log.info("tick.done", extra={"fields": {**known, **report.measured()}})
     return done, 503 if report.errors else 200

@@ -69,7 +69,7 @@ class Setting:
             meaning += f". Example: {code(str(self.info.examples[0]))}"
         if guide := GUIDES.get(self.variable):
             meaning += f" ([how to](../how-to/{guide}))"
-        return names, functions, _default(self.info.default), meaning
+        return names, functions, _default(self.info.get_default(call_default_factory=True)), meaning
 
 
 def settings() -> list[Setting]:

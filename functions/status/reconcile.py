@@ -15,7 +15,7 @@ from functions.status.act import Actor
 from functions.status.announce import Announcer
 from functions.status.carry_out import Acting, Decided
 from functions.status.decide import decide
-from functions.status.decisions import Observed, Publish, StatusTimings
+from functions.status.decisions import NoAction, Observed, Publish, StatusTimings
 from functions.status.listing import list_jobs
 from functions.status.report import Report
 from shared.core.budget import Budget
@@ -32,6 +32,7 @@ from shared.core.ports import (
     Publisher,
     RunTracker,
 )
+from shared.core.shortage import Shortage
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,8 @@ class Status:
         seen = {**seen, **{key: replace(seen[key], paused=why) for key, why in paused.items()}}
         measure.count(entries, paused.keys(), now, report)
         decided = list(self._decided(entries, seen, report, now))
-        due = [entry for entry, decision in decided if isinstance(decision, Publish)]
-        self._publish(due, report)
+        self.publish([entry.key for entry, what in decided if isinstance(what, Publish)], report)
+        report.slots = sorted(self._slots(decided, seen))
         living = listing.living()
         doubled = alarms.report_doubled(living, entries, listing.job_of, report)
         self._act(decided, seen, doubled, budget, report)
@@ -102,12 +103,24 @@ class Status:
             except Exception as exc:  # noqa: BLE001 - one launch's failure does not stop the others
                 report.failed(entry.key, exc)
 
-    def _publish(self, due: Sequence[Entry], report: Report) -> None:
-        if not due:
+    def _slots(
+        self, decided: Sequence[Decided], seen: Mapping[str, Observed]
+    ) -> Iterator[tuple[datetime, str]]:
+        """Yield the launches that wait for nothing but their slot in the quota of creates."""
+        for entry, decision in decided:
+            slot = entry.retry_at if entry.short_of is Shortage.RATE else None
+            if slot and isinstance(decision, NoAction):
+                then = decide(entry, seen[entry.key], slot, self.timings)
+                if isinstance(then, Publish):
+                    yield slot, entry.key
+
+    def publish(self, keys: Sequence[str], report: Report) -> None:
+        """Publish tickets of these launches; a failure goes into the report."""
+        if not keys:
             return
         try:
-            self.publisher.publish(entry.key for entry in due)
-            report.done["Publish"] += len(due)
+            self.publisher.publish(keys)
+            report.done["Publish"] += len(keys)
         except Exception as exc:  # noqa: BLE001 - a failure of the topic does not stop the actions
             report.failed("topic", exc)
 

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.core.redaction import redacted
 
@@ -11,7 +12,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Report:
-    """The result of one tick; its JSON is the answer to Cloud Scheduler."""
+    """The result of one tick; its JSON is the answer to Cloud Scheduler.
+
+    `slots` has the later times at which paced launches may be created, and their keys, in order.
+    """
 
     open_launches: int = 0
     jobs_listed: int = 0
@@ -31,6 +35,7 @@ class Report:
     oldest_seconds: int = 0  # of the oldest launch that is not held and never had a job
     owed: int = 0  # launches with a report, warning or event that was not delivered
     errors: list[str] = field(default_factory=list)
+    slots: list[tuple[datetime, str]] = field(default_factory=list, metadata={"shown": False})
 
     def measured(self) -> dict[str, str | int]:
         """Return the numbers for metrics."""

@@ -7,15 +7,21 @@ and reads the agent's note, because poll may fill the last slot at any time.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.cadence import Cadence, Intervals, Mode
+from shared.core.entry import PACED_AHEAD
 from shared.core.errors import Conflict, LaunchError
 from shared.core.ports import AgentBook, AgentNote, Clock, WakeUps
 
 TRIES = 3  # of a write that poll overtakes
+LEAD = timedelta(
+    seconds=5
+)  # before its slot, a launch gets its ticket, and submit waits for the slot
+TOGETHER = timedelta(seconds=1)  # tickets of one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,10 @@ class Watch:
             report = report.followed_by(last)
             window = self.cadence.window - (began - budget.left)
             if not self._next(last, note, left - budget.left, budget, budget.left - window):
+                if last.slots and self._is_warm(note):
+                    self._pause(min(window, budget.left), last)
+                # the next call comes before later ones are due
+                self._publish_slots(last, self.clock() + PACED_AHEAD)
                 return report
 
     def _tick(self, budget: Budget, *, first: bool) -> Report:
@@ -102,7 +112,7 @@ class Watch:
         interval = self.intervals.interval(base or cadence.fast, took)
         pause = max(interval - took, 0.0)
         while warm and budget.left - pause - took > max(end, 0.0):
-            self.wait(pause)
+            self._pause(pause, last)
             if base is not None:
                 return budget.left > 0
             try:
@@ -114,6 +124,20 @@ class Watch:
                 return budget.left > 0
             warm, pause = self._is_warm(note), interval
         return False
+
+    def _pause(self, seconds: float, last: Report) -> None:
+        """Wait, and publish each paced launch shortly before its slot."""
+        end = self.clock() + timedelta(seconds=seconds)
+        while last.slots and (due := last.slots[0][0] - LEAD) < end:
+            self.wait(max((due - self.clock()).total_seconds(), 0.0))
+            self._publish_slots(last, self.clock() + LEAD + TOGETHER)
+        if (left := (end - self.clock()).total_seconds()) > 0:
+            self.wait(left)
+
+    def _publish_slots(self, last: Report, until: datetime) -> None:
+        due = [key for slot, key in last.slots if slot <= until]
+        del last.slots[: len(due)]
+        self.status.publish(due, last)
 
     def _is_warm(self, note: AgentNote | None) -> bool:
         return note is not None and self.cadence.is_warm(note.warm_until, self.clock())

@@ -1,19 +1,17 @@
 """What the adapters of Google's services share: credentials, clients, and the meaning of errors.
 
-It imports only libraries that every function imports anyway, so that poll starts fast.
+It imports little at first, so that poll starts fast: google.api_core would import gRPC, and an
+authorized session cryptography.
 """
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import google.auth
 import requests
-from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
-from google.auth.credentials import AnonymousCredentials
-from google.auth.transport.requests import AuthorizedSession
 
 from shared.core.errors import Denied, LaunchError, Retry
 from shared.core.redaction import redacted
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 Client = TypeVar("Client")
 
-REFUSALS = (google_errors.Unauthorized, google_errors.Forbidden)
+REFUSALS = (401, 403)  # HTTP status
 LONGEST = 1000  # characters of a reason
 OWNER_TIMEOUT = 10  # seconds
 OWNER_NEEDS = "the permission storage.buckets.get on this bucket: run `vertex-launch bootstrap`"
@@ -57,6 +55,8 @@ def rest_client(kind: Callable[..., Client], endpoint: str = "", regional: str =
     host = endpoint or regional
     arguments: dict[str, Any] = {"client_options": {"api_endpoint": host}} if host else {}
     if endpoint:
+        from google.auth.credentials import AnonymousCredentials
+
         arguments["credentials"] = AnonymousCredentials()
     client = kind(transport="rest", **arguments)
     without_redirections(session_of(client))
@@ -67,6 +67,8 @@ def rest_session(endpoint: str, scope: str) -> requests.Session:
     """Return a session for calls without a client; with an `endpoint`, one without credentials."""
     session = requests.Session()
     if not endpoint:
+        from google.auth.transport.requests import AuthorizedSession
+
         credentials, _ = google.auth.default(scopes=[scope])
         session = AuthorizedSession(credentials)
     return without_redirections(session)
@@ -82,48 +84,57 @@ def storage_client() -> "storage.Client":
     return client
 
 
-def require_owner(client: "storage.Client", bucket: str, project_number: str, retry: Any) -> None:
+def require_owner(bucket: str, project_number: str, owner: Callable[[], object]) -> None:
     """Require that a project owns a bucket; without a number, make no call.
 
     Names of buckets are predictable: somebody else can have created this one, to receive what we
     write (the class of CVE-2026-2473). Therefore a bucket that we may not read counts as theirs.
+    `owner` asks for the number of the project that owns it.
 
     Raises:
         Denied: another project owns the bucket, or the function may not see whose it is.
         Retry: the answer does not say it.
-        NotFound, and each other error of the client.
+        Any other error of `owner`.
     """
     if not project_number:
         return
     try:
-        found = client.get_bucket(bucket, timeout=OWNER_TIMEOUT, retry=retry)
-    except google_errors.Forbidden as exc:
-        raise meaning(exc, f"gs://{bucket}: read whose it is", OWNER_NEEDS) from exc
-    if found.project_number is None:
+        found = owner()
+    except Exception as exc:
+        if code_of(exc) == 403:
+            raise meaning(exc, f"gs://{bucket}: read whose it is", OWNER_NEEDS) from exc
+        raise
+    if found is None:
         raise Retry(f"gs://{bucket}: the answer does not say whose it is")
-    if str(found.project_number) != project_number:
+    if str(found) != project_number:
         raise Denied(
-            f"gs://{bucket} belongs to the project number {found.project_number}, not to "
-            f"{project_number}: this function neither reads nor writes it. Bootstrap and deploy "
-            "under another --name"
+            f"gs://{bucket} belongs to the project number {found}, not to {project_number}: this "
+            "function neither reads nor writes it. Bootstrap and deploy under another --name"
         )
+
+
+def code_of(exc: Exception) -> int:
+    """Return the HTTP status of an error of Google's clients, or of a Refusal; 0 for any other."""
+    code = getattr(exc, "code", None)
+    return int(code) if isinstance(code, int) else 0
 
 
 def meaning(
     exc: Exception,
     call: str,
     needs: str,
-    refusals: tuple[type[Exception], ...] = REFUSALS,
+    refusals: Container[int] = REFUSALS,
 ) -> LaunchError:
     """Return what an exception of Google's libraries means; a LaunchError means itself.
 
     `call` names the call and its resource; `needs` names the permission or role that it requires.
+    `refusals` are the HTTP statuses that say it is missing.
     """
     if isinstance(exc, LaunchError):
         return exc
     if error := credentials_error(exc):
         return error
-    if isinstance(exc, refusals):
+    if code_of(exc) in refusals:
         return Denied(f"{call}: {reason(exc)}. The function's account needs {needs}")
     return Retry(f"{call}: {reason(exc)}")
 

@@ -7,10 +7,7 @@ publish nothing.
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from google.api_core import exceptions as google_errors
-from google.auth import exceptions as auth_errors
-
-from shared.adapters.google import REFUSALS, meaning, reason
+from shared.adapters.google import REFUSALS, code_of, meaning, reason
 from shared.core.announcement import announcement
 from shared.core.budget import Budget
 from shared.core.errors import Reject, Retry
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0  # seconds for all tickets of one call
 EVENTS_TIMEOUT = 10.0  # seconds for the events of a tick: warnings and closes come after them
 ROLE = "the role Pub/Sub Publisher on this topic"
-_REFUSALS = (*REFUSALS, google_errors.NotFound)
+_REFUSALS = (*REFUSALS, 404)
 
 
 class PubsubPublisher:
@@ -60,7 +57,7 @@ class PubsubPublisher:
                 future.result(timeout=max(budget.left, 0))
         except TimeoutError as exc:
             raise Retry(f"{self._failure}: no answer within {self._timeout:g} seconds") from exc
-        except (google_errors.GoogleAPIError, auth_errors.GoogleAuthError) as exc:
+        except Exception as exc:
             raise meaning(exc, self._failure, ROLE, _REFUSALS) from exc
 
 
@@ -91,11 +88,11 @@ class PubsubEvents:
             publish = PublisherClient.publish
             client = self._client.get()
             publish(client, topic=self._topic, messages=messages, retry=None, timeout=self._timeout)
-        except google_errors.InvalidArgument as exc:
-            raise Reject("event", f"{failure}: {reason(exc)}") from exc
         except (ValueError, TypeError) as exc:  # such as of a record that somebody has changed
             raise Reject("event", f"has no form as a message ({type(exc).__name__})") from exc
-        except (google_errors.GoogleAPIError, auth_errors.GoogleAuthError) as exc:
+        except Exception as exc:
+            if code_of(exc) == 400:
+                raise Reject("event", f"{failure}: {reason(exc)}") from exc
             raise meaning(exc, failure, ROLE, _REFUSALS) from exc
 
 

@@ -12,7 +12,7 @@ Strategy = Literal["SPOT", "FLEX_START", "STANDARD"]
 class Region(BaseModel):
     """A region, and the staging bucket of its jobs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
     staging_bucket: Annotated[str, Field(pattern=rf"^gs://{BUCKET}(/.*)?$")]
@@ -21,7 +21,7 @@ class Region(BaseModel):
 class Ladder(BaseModel):
     """The places that launches can move to; without any, each stays in its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     strategies: tuple[Strategy, ...] = ()
     regions: tuple[Region, ...] = ()

@@ -110,13 +110,13 @@ class LaunchConfig(Section):
     max_schedulers: Annotated[int, Field(ge=-1)] = 1
     secure_mode: bool = False
     stopped_run_timeout: Annotated[float, Field(ge=0)] = 60
-    environment: Environment = Environment()
-    builder: Builder = Builder()
-    registry: Registry = Registry()
-    scheduler: Scheduler = Scheduler()
-    policy: AdmissionPolicy = AdmissionPolicy()
-    requests: RequestLimits = RequestLimits()
-    ladder: Ladder = Ladder()
+    environment: Environment = Field(default_factory=Environment)
+    builder: Builder = Field(default_factory=Builder)
+    registry: Registry = Field(default_factory=Registry)
+    scheduler: Scheduler = Field(default_factory=Scheduler)
+    policy: AdmissionPolicy = Field(default_factory=AdmissionPolicy)
+    requests: RequestLimits = Field(default_factory=RequestLimits)
+    ladder: Ladder = Field(default_factory=Ladder)
     key_secret: KeySecret = ""
 
     def building(self, region: str = "", project: str = "") -> Building:

@@ -49,7 +49,7 @@ class AdmissionPolicy(BaseModel):
     docs/how-to/limit-launches.md is generated from the fields.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     service_accounts: Annotated[
         tuple[_Account, ...] | None,

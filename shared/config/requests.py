@@ -51,7 +51,7 @@ class RequestLimits(BaseModel):
     generated from the fields.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     sources: Annotated[
         tuple[_Name, ...] | None,

@@ -20,7 +20,7 @@ AnyText = Annotated[str, BeforeValidator(_as_text)]
 class Section(BaseModel):
     """Keys and their values. A key without a value counts as absent, as in W&B's agent."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", populate_by_name=True)
 
     @model_validator(mode="before")
     @classmethod

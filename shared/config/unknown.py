@@ -149,4 +149,6 @@ def _edits(one: str, other: str, most: int) -> int:
             row.append(min(cost, before[j] + 1, row[j - 1] + 1))
             if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == another:
                 row[j] = min(row[j], older[j - 2] + 1)
+        if min(row) > most < min(before):  # no later row is nearer
+            return most + 1
     return min(row[-1], most + 1)

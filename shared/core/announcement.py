@@ -29,6 +29,8 @@ REPLY = "reply_"  # before the names of a request's reply attributes
 class Run(BaseModel):
     """The names by which W&B finds a run."""
 
+    model_config = ConfigDict(defer_build=True)
+
     entity: str
     project: str
     run_id: str
@@ -37,7 +39,7 @@ class Run(BaseModel):
 class LaunchEvent(BaseModel):
     """One event of a launch. A field without a value is absent."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     version: Literal[1] = 1
     launch_key: str

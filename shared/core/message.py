@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from shared.core.bounded_json import check_keys, check_values, one_at_a_time
 from shared.core.errors import NotAMessage, Reject
+from shared.core.lazy import Lazy
 from shared.core.shorten import shown
 from shared.core.spelling import nearest, same
 
@@ -57,7 +58,7 @@ Reply = Annotated[dict[_ReplyName, str], AfterValidator(_within)]
 class Queue(BaseModel):
     """A W&B run queue: the entity that owns it and its name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     entity: _Name
     name: _Name
@@ -66,7 +67,7 @@ class Queue(BaseModel):
 class Ticket(BaseModel):
     """Asks submit to look at this launch."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     version: Literal[1] = 1
     kind: Literal["ticket"] = "ticket"
@@ -80,7 +81,9 @@ class Request(BaseModel):
     """
 
     # NaN must not become null, which is another value
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", ser_json_inf_nan="constants"
+    )
 
     version: Literal[1] = 1
     kind: Literal["request"] = "request"
@@ -105,7 +108,7 @@ class Request(BaseModel):
 _FIELDS, _QUEUE_FIELDS = tuple(Request.model_fields), tuple(Queue.model_fields)
 _IN_RUN_SPEC = ("docker", "entity", "job", "name", "overrides", "project", "resource_args")
 Message = Annotated[Ticket | Request, Field(discriminator="kind")]
-_MESSAGE: TypeAdapter[Ticket | Request] = TypeAdapter(Message)
+_MESSAGE: Lazy[TypeAdapter[Ticket | Request]] = Lazy(lambda: TypeAdapter(Message))
 
 
 def decode(data: bytes) -> Ticket | Request:
@@ -128,7 +131,7 @@ def decode(data: bytes) -> Ticket | Request:
 
 def _validated(data: bytes) -> Ticket | Request:
     try:
-        return _MESSAGE.validate_json(data)
+        return _MESSAGE.get().validate_json(data)
     except ValidationError as exc:
         problems = [
             f"{'.'.join(shown(str(step)) for step in e['loc']) or 'message'}: {_problem(e)}"
@@ -173,7 +176,7 @@ def launch_key(source: str, identity: str) -> str:
 
 def schema() -> str:
     """Return the messages as JSON Schema, as docs/reference/message.schema.json contains it."""
-    return json.dumps(_MESSAGE.json_schema(), indent=2) + "\n"
+    return json.dumps(_MESSAGE.get().json_schema(), indent=2) + "\n"
 
 
 if __name__ == "__main__":

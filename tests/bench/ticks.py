@@ -64,7 +64,7 @@ def tick(folder: Path, _: int) -> Iterator[Figure]:
     """One tick of status with 1,000 open launches: calls, not seconds."""
     with full(folder, 1000) as (stack, wandb, vertex):
         ledger, counted = GcsLedger(BUCKET), Counter[str]()
-        ledger._bucket.handle().client._http.mount("http://", _Counting(counted))  # noqa: SLF001 - counts HTTP requests
+        ledger._bucket._objects.rest.session.get().mount("http://", _Counting(counted))  # noqa: SLF001 - counts HTTP requests
         vertex.requests.update(dict.fromkeys(vertex.requests, 0))
         wandb.requests.clear()
         Status(

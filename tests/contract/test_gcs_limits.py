@@ -79,7 +79,7 @@ def test_a_busy_object_is_tried_again_soon(server: str, monkeypatch: pytest.Monk
             pauses.append(seconds)
 
     own = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
-    monkeypatch.setattr("google.api_core.retry.retry_unary.time", own)
+    monkeypatch.setattr("shared.adapters.gcs.bucket.time", own)
     GcsLedger(bucket).write(launch.move(State.SUBMITTING, attempt=1))
     assert len(pauses) > 2
     assert max(pauses) <= 2

@@ -62,8 +62,8 @@ class Wire(HTTPAdapter):
 
 
 def wired(ledger: GcsLedger, wire: Wire) -> Wire:
-    """Put a wire under Google's client."""
-    ledger._bucket.handle().client._http.mount("http://", wire)  # noqa: SLF001 - the wire is what is looked at
+    """Put a wire under the bucket's session."""
+    ledger._bucket._objects.rest.session.get().mount("http://", wire)  # noqa: SLF001 - the wire is what is looked at
     return wire
 
 
@@ -71,14 +71,14 @@ def refusal(request: requests.PreparedRequest, code: int) -> requests.Response:
     """Return an answer of Google's."""
     response = requests.Response()
     response.status_code, response.request, response.url = code, request, str(request.url)
-    response._content = b'{"error": {"message": "no"}}'  # noqa: SLF001 - as requests' own adapter does
+    vars(response).update(_content=b'{"error": {"message": "no"}}', _content_consumed=True)  # no public way
     return response
 
 
 def test_a_write_whose_answer_was_lost_is_known_for_our_own(server: str) -> None:
     """Google's client repeats it and gets a 412: the echo of our own success, recognised by its writer's token."""
     ledger = GcsLedger(fresh_bucket(server))
-    ledger._bucket.handle().client._http.mount("http://", Losing(1))  # noqa: SLF001 - the wire is what breaks
+    ledger._bucket._objects.rest.session.get().mount("http://", Losing(1))  # noqa: SLF001 - the wire is what breaks
     written = ledger.write(a_launch())
     assert ledger.read(written.key) == written
     with pytest.raises(Conflict):
@@ -96,7 +96,7 @@ def test_a_listing_whose_second_page_fails_is_no_listing(server: str) -> None:
     def after(response: requests.Response) -> None:
         if "prefix=open" in str(response.url) and response.ok:
             page = {**response.json(), "nextPageToken": "more"}
-            response._content = json.dumps(page).encode()  # noqa: SLF001 - as requests' own adapter does
+            vars(response).update(_content=json.dumps(page).encode(), _content_consumed=True)  # no public way
 
     wire = wired(ledger, Wire(before, after))
     with pytest.raises(Retry, match="list open/"):
@@ -203,7 +203,7 @@ def test_an_answer_that_nobody_foresaw_is_tried_again_later(server: str) -> None
     def after(response: requests.Response) -> None:
         response.headers["X-Goog-Hash"] = "crc32c=AAAAAA=="
         if "alt=media" not in str(response.url):
-            response._content = b"<html>"  # noqa: SLF001
+            vars(response).update(_content=b"<html>", _content_consumed=True)
 
     wired(ledger, Wire(after=after))
     for call in (lambda: ledger.read(written.key), ledger.list_open, lambda: ledger.write(written)):

@@ -1,7 +1,10 @@
 """A deployment that is well: made by bootstrap and provision in the loopback cloud, with W&B's stand-in beside it."""
 
+import hashlib
+import itertools
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -128,6 +131,16 @@ class Deployed:
         """Keep the state that `heal` goes back to."""
         self.saved = {name: deepcopy(getattr(self.cloud.state, name)) for name in KEPT}
 
+    def saved_as_bytes(self) -> bytes:
+        """Return the kept state, for `restore` in another process of the same test run."""
+        return pickle.dumps((self.saved, next(self.cloud.state.numbers)))
+
+    def restore(self, saved: bytes) -> None:
+        """Let a new cloud have a kept state."""
+        self.saved, number = pickle.loads(saved)  # noqa: S301 - our own file
+        self.cloud.state.numbers = itertools.count(number)
+        self.heal()
+
     def heal(self) -> None:
         """Go back to how all is well, with the schedule just called and the agent just seen."""
         for name, saved in self.saved.items():
@@ -230,11 +243,30 @@ class Deployed:
         return self.serves(verb)
 
 
+def _make(made: Deployed) -> None:
+    done = made.run("bootstrap", WANDB_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    for verb in FUNCTIONS:
+        made.deploy(verb)
+    channel = "projects/p1/notificationChannels/1"
+    made.cloud.resources[f"monitoring.googleapis.com/{channel}"] = {"name": channel}
+    done = made.run("provision", "--complete", f"--notification-channels={channel}")
+    assert done.returncode == 0, done.stderr
+    made.save()
+
+
+def _of_this_run(folder: Path, config: Mapping[str, Any]) -> Path:
+    """Return the file with such a deployment, which all workers of one test run share."""
+    run = folder.parent.parent if "PYTEST_XDIST_WORKER" in os.environ else folder.parent
+    named = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
+    return run / f"deployed-{named}.pickle"
+
+
 @contextmanager
 def deployed(folder: Path, **config: Any) -> Iterator[Deployed]:
     """Bootstrap a project by the real gcloud, deploy, provision; W&B's stand-in beside it.
 
-    The launch-config has these keys, too.
+    The launch-config has these keys, too. The first module of a test run makes it, and others go on from there.
     """
     port = free_port()
     processes = Processes(folder)
@@ -248,15 +280,14 @@ def deployed(folder: Path, **config: Any) -> Iterator[Deployed]:
             made = Deployed(cloud, f"http://127.0.0.1:{port}", folder, config)
             made.configure()
             made.make_queue("vertex", VERTEX)
-            done = made.run("bootstrap", WANDB_API_KEY=KEY)
-            assert done.returncode == 0, done.stderr
-            for verb in FUNCTIONS:
-                made.deploy(verb)
-            channel = "projects/p1/notificationChannels/1"
-            cloud.resources[f"monitoring.googleapis.com/{channel}"] = {"name": channel}
-            done = made.run("provision", "--complete", f"--notification-channels={channel}")
-            assert done.returncode == 0, done.stderr
-            made.save()
+            kept = _of_this_run(folder, config)
+            if kept.exists():
+                made.restore(kept.read_bytes())
+            else:
+                _make(made)
+                written = kept.with_suffix(f".{os.getpid()}")
+                written.write_bytes(made.saved_as_bytes())
+                written.replace(kept)
             yield made
     finally:
         processes.stop()

@@ -40,7 +40,7 @@ def test_an_error_has_one_meaning_for_all_adapters(error: Exception, expected: t
 
 def test_an_adapter_chooses_what_is_a_refusal() -> None:
     """A topic that does not exist is an operator's affair."""
-    found = meaning(google_errors.NotFound("no topic"), CALL, NEEDS, (google_errors.NotFound,))
+    found = meaning(google_errors.NotFound("no topic"), CALL, NEEDS, (401, 403, 404))
     assert isinstance(found, Denied)
 
 

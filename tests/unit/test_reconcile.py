@@ -15,6 +15,7 @@ from shared.core.intake import from_item, from_request
 from shared.core.launch import Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.ports import Answers, CustomJobCall, RunStatus
+from shared.core.shortage import Shortage
 from tests.fakes import FakeBuilds, FakeClock, FakeJobLogs, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 from tests.fakes.clock import PLENTY
 
@@ -1116,3 +1117,20 @@ def test_a_failed_build_shows_the_end_of_its_log(scene: Scene) -> None:
     assert (item.state, item.stage) == ("FAILED", "build")
     assert item.error.endswith("No matching distribution found for torch==9\nkey [redacted]")
     assert logs.asked == [(launch.entry.build, launch.entry.opened_at)]
+
+
+def test_the_report_has_the_slots_of_launches_that_wait_for_nothing_else(scene: Scene) -> None:
+    """In their order. Neither those that are due now, nor one whose run was stopped, nor one that lacks machines."""
+    now = scene.clock()
+
+    def waiting(item: str, seconds: float, short_of: Shortage = Shortage.RATE) -> Launch:
+        queued = scene.queued(item).move(State.SUBMITTING, attempt=1)
+        return scene.ledger.write(queued.again(now, timedelta(seconds=seconds), "x", "x", short_of=short_of))
+
+    later, sooner = waiting("later", 40), waiting("sooner", 20)
+    due, stopped = waiting("due", 9), waiting("stopped", 30)
+    waiting("other", 30, Shortage.AMOUNT)
+    scene.run(stopped, stopped=True)
+    report = scene.tick()
+    assert report.slots == [(now + timedelta(seconds=wait), key) for wait, key in ((20, sooner.key), (40, later.key))]
+    assert scene.publisher.published == [due.key]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from functions.status.report import Report
 from functions.status.watch import Watch
 from shared.core.budget import Budget
 from shared.core.cadence import Cadence, Intervals, Mode
+from shared.core.entry import PACED_AHEAD
 from shared.core.errors import Retry
 from shared.core.ports import AgentNote
 from shared.core.traffic import Traffic
@@ -33,6 +34,13 @@ class Ticks:
     times: list[float] = field(default_factory=list)
     fails: Callable[[], bool] = lambda: False
     traffic: Traffic = field(default_factory=Traffic)
+    slots: list[tuple[datetime, str]] = field(default_factory=list)  # of paced launches, as the ledger has them
+    published: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def publish(self, keys: list[str], _: Report) -> None:
+        """Publish tickets; these launches get their jobs."""
+        self.published += [(self.clock(), key) for key in keys]
+        self.slots = [each for each in self.slots if each[1] not in keys]
 
     def run(self, budget: Budget) -> Report:
         """Do one tick."""
@@ -42,7 +50,9 @@ class Ticks:
         self.clock.pass_(self.takes)
         if self.fails():
             raise Retry("503")
-        return Report(**self.facts())  # type: ignore[arg-type]
+        near = [key for slot, key in self.slots if slot <= self.clock() + PACED_AHEAD]
+        self.publish(near, Report())
+        return Report(**self.facts(), slots=list(self.slots))  # type: ignore[arg-type]
 
 
 @dataclass
@@ -266,3 +276,28 @@ def test_vertex_that_refuses_slows_status_down_and_recovers(scene: Scene) -> Non
     scene.ticks.answer = 200
     scene.minute()
     assert scene.intervals[-1] == 5
+
+
+@pytest.mark.parametrize("takes", [0.0, 3.0])
+def test_a_paced_launch_gets_its_ticket_just_before_its_slot(scene: Scene, takes: float) -> None:
+    """Neither too early, because submit waits for the slot, nor after it, because the quota would stay unused."""
+    scene.know(warm_until=scene.clock.now + timedelta(minutes=14))
+    scene.ticks.takes, scene.ticks.facts = takes, lambda: {**IDLE, "young": 1}
+    began = scene.clock.now
+    slots = [(began + timedelta(seconds=second), f"k{second}") for second in range(12, 240, 3)]
+    scene.ticks.slots = list(slots)
+    for _ in range(4):
+        scene.minute()
+    due = {key: slot for slot, key in slots}
+    ahead = [(due[key] - at).total_seconds() for at, key in scene.ticks.published]
+    assert len(ahead) == len(slots)
+    assert min(ahead) >= 5 - takes
+    assert max(ahead) <= PACED_AHEAD.total_seconds()
+
+
+def test_without_paced_launches_nothing_is_published(scene: Scene) -> None:
+    """A pause is one wait."""
+    scene.know(warm_until=scene.clock.now + timedelta(minutes=14))
+    scene.ticks.facts = lambda: {**IDLE, "young": 1}
+    scene.minute()
+    assert scene.ticks.published == []

@@ -3,10 +3,9 @@
 import logging
 from dataclasses import replace
 
-from google.api_core import exceptions as google_errors
-
 from shared.adapters.build.calls import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.registry import Registry
+from shared.adapters.google import code_of
 from shared.core.building import GONE, Build
 from shared.core.errors import Denied
 from shared.core.within import within
@@ -33,8 +32,10 @@ class CloudBuilds:
             try:
                 client = self._client.get()
                 message = within(self._timeout, lambda: client.get_build(**request))
-            except google_errors.NotFound:
-                return Build(name, GONE)
+            except Exception as exc:
+                if code_of(exc) == 404:
+                    return Build(name, GONE)
+                raise
         build = build_of(message)
         return replace(build, has_image=build.failed and any(map(self._exists, message.images)))
 

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from google.api_core import exceptions as google_errors
-
-from shared.adapters.google import meaning, reason, rest_client
+from shared.adapters.google import code_of, meaning, reason, rest_client
 from shared.core.building import Build
 from shared.core.errors import Capacity, Retry
 from shared.core.lazy import Lazy
@@ -14,7 +12,7 @@ from shared.core.shortage import Shortage
 
 TIMEOUT = 30.0  # seconds a call
 # A 400 or 404 names a missing account, bucket or region: an operator has to fix that as well.
-_REFUSALS = (google_errors.ClientError,)
+_REFUSALS = range(400, 500)
 
 
 def lazy_client(endpoint: str = "") -> Lazy[Any]:
@@ -46,10 +44,9 @@ def translated(call: str, needs: str) -> Iterator[None]:
     """
     try:
         yield
-    except google_errors.TooManyRequests as exc:
-        # a quota of Cloud Build, not of Vertex AI's machines
-        raise Capacity(f"Cloud Build: {reason(exc)}", Shortage.RATE) from exc
-    except google_errors.Conflict as exc:  # ABORTED: Google asks to try again
-        raise Retry(f"{call}: {reason(exc)}") from exc
     except Exception as exc:
+        if code_of(exc) == 429:  # a quota of Cloud Build, not of Vertex AI's machines
+            raise Capacity(f"Cloud Build: {reason(exc)}", Shortage.RATE) from exc
+        if code_of(exc) == 409:  # ABORTED: Google asks to try again
+            raise Retry(f"{call}: {reason(exc)}") from exc
         raise meaning(exc, call, needs, _REFUSALS) from exc

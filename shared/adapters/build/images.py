@@ -18,7 +18,7 @@ from shared.adapters.build.builders import DOCKER, GIT
 from shared.adapters.build.calls import TIMEOUT, build_of, lazy_client, translated
 from shared.adapters.build.context import DOCKERFILE, upload
 from shared.adapters.build.registry import Registry
-from shared.adapters.google import require_owner, storage_client
+from shared.adapters.google import OWNER_TIMEOUT, require_owner, storage_client
 from shared.core.budget import Budget
 from shared.core.building import LEFT_OUT, Ensured, GitCredential, Recipe
 from shared.core.errors import Retry
@@ -101,7 +101,12 @@ class CloudBuildImages:
             return within(self._timeout, listed)
 
     def _require_ours(self, project_number: str, bucket: str) -> None:
-        require_owner(self._storage.get(), bucket, project_number, DEFAULT_RETRY)
+        def owner() -> object:
+            storage = self._storage.get()
+            found = storage.get_bucket(bucket, timeout=OWNER_TIMEOUT, retry=DEFAULT_RETRY)
+            return found.project_number
+
+        require_owner(bucket, project_number, owner)
 
     def _begin(self, recipe: Recipe, budget: Budget) -> str:
         with translated(self._call(recipe), f"the role Storage Object User on {recipe.store}"):

@@ -10,12 +10,13 @@ from pydantic_core import from_json
 from shared.adapters.gcs.bucket import Bucket
 from shared.core.asjson import as_mapping
 from shared.core.errors import Conflict
+from shared.core.lazy import Lazy
 from shared.core.ports import AgentNote
 from shared.core.record import require_readable
 
 log = logging.getLogger(__name__)
 
-_NOTE = TypeAdapter(AgentNote)
+_NOTE = Lazy(lambda: TypeAdapter(AgentNote))
 _TIMES = ("lease_until", "polled_at", "warm_until", "window_until", "woken_at")
 
 
@@ -35,8 +36,8 @@ class GcsAgentBook:
         found = self._bucket.read(self._object)
         if found is None:
             return None
-        blob, content = found
-        return replace(self._parsed(content), generation=int(blob.generation))
+        generation, content = found
+        return replace(self._parsed(content), generation=generation)
 
     def take(self, holder: str, now: datetime, until: datetime) -> AgentNote | None:
         """Take the lease by compare-and-swap; None if another holder has it."""
@@ -58,7 +59,7 @@ class GcsAgentBook:
     def write(self, note: AgentNote) -> AgentNote:
         """Write the note; raises Conflict if another process has written since it was read."""
         generation = self._bucket.write(
-            self._object, _NOTE.dump_json(note, exclude={"generation"}), {}, note.generation
+            self._object, _NOTE.get().dump_json(note, exclude={"generation"}), {}, note.generation
         )
         return replace(note, generation=generation)
 
@@ -66,7 +67,7 @@ class GcsAgentBook:
         try:
             raw = as_mapping(from_json(content))
             require_readable(raw, self._object)
-            note = _NOTE.validate_python(raw)
+            note = _NOTE.get().validate_python(raw)
             for name in _TIMES:
                 if (moment := getattr(note, name)) and moment.tzinfo is None:
                     raise ValueError(f"{name} has no time zone")

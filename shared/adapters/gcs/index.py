@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 from pydantic import TypeAdapter, ValidationError
 
 from shared.core.launch import Entry
+from shared.core.lazy import Lazy
 from shared.core.record import NEEDS
 from shared.core.shorten import shown
 
@@ -29,7 +30,7 @@ UNPACKED_BYTES = 100_000
 NESTED = {"run", "wish"}  # objects, written as JSON
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_ENTRY = TypeAdapter(Entry)
+_ENTRY = Lazy(lambda: TypeAdapter(Entry))
 
 
 def metadata_of(entry: Entry, needs: int = 0) -> dict[str, str]:
@@ -38,7 +39,7 @@ def metadata_of(entry: Entry, needs: int = 0) -> dict[str, str]:
     `needs` is the version that may write the record; 0 if any version may.
     """
     also = {NEEDS: str(needs)} if needs else {}
-    values: dict[str, Any] = _ENTRY.dump_python(entry, mode="json", exclude_defaults=True)
+    values: dict[str, Any] = _ENTRY.get().dump_python(entry, mode="json", exclude_defaults=True)
     metadata = {
         name: _plain(value) if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()
@@ -89,7 +90,7 @@ def entry_of(metadata: dict[str, str]) -> Entry:
     """
     try:
         packed = metadata.get(PACKED)
-        entry = _ENTRY.validate_python(_unpacked(packed) if packed else _texts(metadata))
+        entry = _ENTRY.get().validate_python(_unpacked(packed) if packed else _texts(metadata))
     except ValidationError as exc:
         raise ValueError(problem_of(exc)) from None
     check(entry)

@@ -13,18 +13,20 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from shared.adapters.gcs.bucket import PATIENCE, Bucket, TooLarge
+from shared.adapters.gcs.bucket import PATIENCE, Bucket
 from shared.adapters.gcs.index import check, entry_of, held_by_record, metadata_of, problem_of
+from shared.adapters.rest import TooLarge
 from shared.core.asjson import as_mapping
 from shared.core.errors import Conflict, UnreadableRecord
 from shared.core.launch import Entry, Launch
+from shared.core.lazy import Lazy
 from shared.core.ports import OpenLaunches
 from shared.core.record import NEEDS, require_readable
 from shared.core.redaction import hide, secrets_in
 
 log = logging.getLogger(__name__)
 
-_LAUNCH = TypeAdapter(Launch)
+_LAUNCH = Lazy(lambda: TypeAdapter(Launch))
 INDENTED = 100_000  # bytes; spaces can multiply nested JSON by twenty
 ANOTHER = "key: it is the record of another launch"
 
@@ -54,11 +56,11 @@ class GcsLedger:
             raise _unreadable(folder, key, str(exc)) from exc
         if found is None:
             return None
-        blob, content = found
+        generation, content = found
         try:
             raw = from_json(content)
             require_readable(as_mapping(raw), f"{folder}/{key}")
-            launch = _LAUNCH.validate_python(raw)
+            launch = _LAUNCH.get().validate_python(raw)
             check(launch.entry)
             if launch.key != key:
                 raise ValueError(ANOTHER)
@@ -66,7 +68,7 @@ class GcsLedger:
             problem = problem_of(exc) if isinstance(exc, ValidationError) else str(exc)
             raise _unreadable(folder, key, problem) from None
         hide(secrets_in(launch.run_spec))
-        return replace(launch, generation=int(blob.generation))
+        return replace(launch, generation=generation)
 
     def write(self, launch: Launch) -> Launch:
         """Write by compare-and-swap; return the launch as written. Raises Conflict."""
@@ -143,14 +145,14 @@ def _content(launch: Launch, needs: int = 0) -> tuple[Launch, bytes]:
     try:
         return launch, _json(launch, needs)
     except PydanticSerializationError:
-        text = json.dumps(_LAUNCH.dump_python(launch), default=str, ensure_ascii=False)
-        clean = _LAUNCH.validate_json(text.encode("utf-8", "replace"))
+        text = json.dumps(_LAUNCH.get().dump_python(launch), default=str, ensure_ascii=False)
+        clean = _LAUNCH.get().validate_json(text.encode("utf-8", "replace"))
         return clean, _json(clean, needs)
 
 
 def _json(launch: Launch, needs: int) -> bytes:
     """Return a launch as JSON; a large one without the spaces that help a person read it."""
-    values = _LAUNCH.dump_python(launch, mode="json", exclude={"generation"})
+    values = _LAUNCH.get().dump_python(launch, mode="json", exclude={"generation"})
     if needs:
         values = {NEEDS: needs, **values}
     content = to_json(values)

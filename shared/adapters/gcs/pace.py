@@ -6,11 +6,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.adapters.gcs.bucket import Bucket
 from shared.core.errors import Conflict
+from shared.core.lazy import Lazy
 from shared.core.ports import LearnedPace
 
 log = logging.getLogger(__name__)
 
-_PACE = TypeAdapter(LearnedPace)
+_PACE = Lazy(lambda: TypeAdapter(LearnedPace))
 
 
 class GcsPaceBook:
@@ -25,7 +26,7 @@ class GcsPaceBook:
         if found is None:
             return None
         try:
-            pace = _PACE.validate_json(found[1])
+            pace = _PACE.get().validate_json(found[1])
             return pace if pace.limit > 0 and _aware(pace) else None
         except ValidationError:
             log.warning("pace.unreadable", extra={"fields": {"object": _name(parent)}})
@@ -35,9 +36,9 @@ class GcsPaceBook:
         """Replace the pace, unless another submit replaces it now."""
         name = _name(parent)
         found = self._bucket.read(name)
-        generation = int(found[0].generation) if found else 0
+        generation = found[0] if found else 0
         try:
-            self._bucket.write(name, _PACE.dump_json(pace), {}, generation)
+            self._bucket.write(name, _PACE.get().dump_json(pace), {}, generation)
         except Conflict:
             log.info("pace.learned_elsewhere", extra={"fields": {"object": name}})
 

@@ -4,22 +4,17 @@ The generated client takes nine times the CPU and 35 MB more. A listing asks for
 the fields that decisions need, without the jobs' specs.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 
-import requests
-from google.api_core import exceptions as google_errors
-from requests.adapters import HTTPAdapter
-
-from shared.adapters.google import meaning, rest_session
+from shared.adapters.google import code_of, meaning, rest_session
+from shared.adapters.rest import Answer, Refusal, Rest
 from shared.adapters.vertex.job import job_of
 from shared.core.errors import LaunchError, Retry
 from shared.core.jobstate import ENDED_STATES, phase_of
-from shared.core.lazy import Lazy
 from shared.core.ports import Job, Span
 from shared.core.traffic import Traffic
 from shared.core.within import within
@@ -45,8 +40,12 @@ class VertexJobs:
         self._agent = agent
         self._timeout = timeout
         self._endpoint = endpoint.rstrip("/")
-        self._session = Lazy(self._connect)
         self.traffic = Traffic()
+        self._rest = Rest(
+            lambda: rest_session(self._endpoint, SCOPE),
+            connections=CONNECTIONS,
+            answered=lambda status: self.traffic.answered(status, {}),
+        )
 
     def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
         """Yield our jobs of a region, 100 a call; without a span, all that have not ended.
@@ -83,55 +82,42 @@ class VertexJobs:
         """Return one job; None if it was deleted."""
         try:
             return job_of(self._call("GET", name))
-        except google_errors.NotFound:
-            return None
         except Exception as exc:
+            if code_of(exc) == 404:
+                return None
             raise _error(exc, "get", name) from exc
 
     def cancel_job(self, name: str) -> None:
         """Cancel a job; does nothing if it has ended meanwhile, or was deleted."""
         try:
             self._call("POST", f"{name}:cancel")
-        except google_errors.NotFound:
-            return
-        except google_errors.BadRequest as exc:
-            # REST answers 400, without more, for a job that has ended
-            job = self.get_job(name)
-            if job and not phase_of(job.state).ended:
-                raise _error(exc, "cancel", name) from exc
         except Exception as exc:
+            if code_of(exc) == 404:
+                return
+            if code_of(exc) == 400:  # without more, for a job that has ended
+                job = self.get_job(name)
+                if not job or phase_of(job.state).ended:
+                    return
             raise _error(exc, "cancel", name) from exc
 
-    def _connect(self) -> requests.Session:
-        session = rest_session(self._endpoint, SCOPE)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
-        return session
-
     def _call(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """Make a call; return the object that answers it. Raises GoogleAPICallError, Retry."""
+        """Make a call; return the object that answers it. Raises Refusal, Retry."""
         url = f"{self._endpoint or _host(path)}/v1/{quote(path, safe='/:')}"
-        session = self._session.get()
+        body: dict[str, str] | None = {} if method == "POST" else None
 
-        def send() -> tuple[int, bytes]:
-            body: dict[str, str] | None = {} if method == "POST" else None
-            with session.request(
-                method, url, params=query, json=body, timeout=self._timeout, stream=True
-            ) as response:
-                self.traffic.answered(response.status_code, {})
-                return response.status_code, _body(response)
+        def send() -> Answer:
+            return self._rest.call(
+                method, url, timeout=self._timeout, largest=LARGEST, params=query, json=body
+            )
 
         try:
-            status, content = within(self._timeout, send)
+            answer = within(self._timeout, send)
+        except Refusal:
+            raise
         except Exception:
             self.traffic.unanswered()
             raise
-        if status >= 400:
-            raise google_errors.from_http_status(status, _message(content))
-        answer = json.loads(content)
-        if not isinstance(answer, dict):
-            raise Retry("the answer is not a JSON object")
-        return answer
+        return answer.fields()
 
 
 def _host(path: str) -> str:
@@ -140,23 +126,6 @@ def _host(path: str) -> str:
     if not _REGION.fullmatch(region):
         raise Retry(f"{region!r} is no region")
     return f"https://{region}-aiplatform.googleapis.com"
-
-
-def _body(response: requests.Response) -> bytes:
-    content = bytearray()
-    for piece in response.iter_content(1 << 16):
-        content += piece
-        if len(content) > LARGEST:
-            raise Retry(f"the answer has more than {LARGEST:,} bytes")
-    return bytes(content)
-
-
-def _message(content: bytes) -> str:
-    """Return the message of an error's answer; all of it if it is not Google's JSON."""
-    try:
-        return str(json.loads(content)["error"]["message"])
-    except (ValueError, RecursionError, LookupError, TypeError):
-        return content.decode("utf-8", "replace")
 
 
 def _error(exc: Exception, method: str, name: str) -> LaunchError:

@@ -82,7 +82,9 @@ FirstRetrySeconds = Annotated[
 class Settings(BaseSettings):
     """The settings of every function. Durations are in seconds."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        defer_build=True, frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     wandb_api_key: SecretStr = Field(
         validation_alias=AliasChoices("WANDB_API_KEY", f"{KEY_FILE}:"),

@@ -50,7 +50,7 @@ class PlaceSettings(Settings):
             description="other places where a launch can look for machines; the variable as JSON",
             examples=['{"strategies": ["SPOT", "STANDARD"]}'],
         ),
-    ] = Ladder()
+    ] = Field(default_factory=Ladder)
 
     @field_validator("sources_bucket", "contexts_bucket")
     @classmethod

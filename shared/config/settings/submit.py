@@ -47,7 +47,7 @@ class SubmitSettings(PlaceSettings):
             description="the limits of a launch; the variable as JSON",
             examples=['{"regions": ["us-central1"]}'],
         ),
-    ] = AdmissionPolicy()
+    ] = Field(default_factory=AdmissionPolicy)
     requests: Annotated[
         RequestLimits,
         NoDecode,
@@ -58,7 +58,7 @@ class SubmitSettings(PlaceSettings):
             "the deployment's own queues and entity",
             examples=['{"sources": ["nightly-pipeline"]}'],
         ),
-    ] = RequestLimits()
+    ] = Field(default_factory=RequestLimits)
     key_secret: Annotated[
         KeySecret,
         Field(
