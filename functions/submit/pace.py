@@ -20,6 +20,7 @@ from shared.core.shortage import Shortage
 log = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=1)  # of the quota
+COUNTED = WINDOW + timedelta(seconds=0.5)  # the clocks of two processes differ by less
 FORGOTTEN = timedelta(hours=1)
 PATIENCE = PACED_AHEAD + timedelta(seconds=5)  # a later slot is waited for in the ledger
 LOOKS = 5  # listings before a launch waits in the ledger
@@ -34,6 +35,7 @@ class Pace:
     book: PaceBook
     clock: Clock
     pause: Callable[[float], object]
+    heard: dict[str, LearnedPace]  # by this process: all its threads know it at once
 
     def slot(self, claimed: Launch, due: datetime | None, budget: Budget) -> datetime | None:
         """Wait for a free slot if it is near; return the time of a later one, or None to go on.
@@ -68,21 +70,26 @@ class Pace:
         entry = refused.entry
         try:
             now = self.clock()
+            # one refusal holds the others for a window at most, however long its own wait is
+            not_before = now + min(why.at_least, WINDOW)
+            if why.limit:  # the book takes a moment, in which other threads would be refused, too
+                self.heard[entry.parent] = LearnedPace(why.limit, now, not_before)
             sent = ahead(entry, None, self.ledger.list_open().entries, now)
             busy = max(1, sum(now - WINDOW < each <= now for each in sent))
-            known = self._pace(entry.parent, now)
+            known = _current(self.book.pace_of(entry.parent), now)
             limit = why.limit or busy
             if known and busy < SHARED * known.limit:
                 limit = min(limit, busy)
-            # one refusal holds the others for a window at most, however long its own wait is
-            not_before = now + min(why.at_least, WINDOW)
             self.book.learn(entry.parent, LearnedPace(limit, now, not_before))
         except LaunchError as exc:
             log.warning("submit.unpaced", extra={"fields": _fields(entry, exc)})
 
     def _pace(self, parent: str, now: datetime) -> LearnedPace | None:
-        pace = self.book.pace_of(parent)
-        return pace if pace and -WINDOW <= now - pace.learned_at < FORGOTTEN else None
+        noted = _current(self.book.pace_of(parent), now)
+        heard = _current(self.heard.get(parent), now)
+        if noted and heard:
+            return heard if heard.learned_at > noted.learned_at else noted
+        return noted or heard
 
 
 def ahead(
@@ -109,11 +116,17 @@ def ahead(
 
 def free_slot(earliest: datetime, times: Sequence[datetime], limit: int) -> datetime:
     """Return the first time at which fewer than `limit` creates are in the minute before it."""
-    candidates = sorted({earliest, *(each + WINDOW for each in times if each + WINDOW > earliest)})
+    ends = (each + COUNTED for each in times)
+    candidates = sorted({earliest, *(end for end in ends if end > earliest)})
     for candidate in candidates:
-        if sum(candidate - WINDOW < each <= candidate for each in times) < limit:
+        if sum(candidate - COUNTED < each <= candidate for each in times) < limit:
             return candidate
     return candidates[-1]
+
+
+def _current(pace: LearnedPace | None, now: datetime) -> LearnedPace | None:
+    """Return a pace that is not forgotten yet; one from the future is not ours."""
+    return pace if pace and -WINDOW <= now - pace.learned_at < FORGOTTEN else None
 
 
 def _fields(entry: Entry, exc: LaunchError) -> dict[str, str]:

@@ -31,7 +31,7 @@ from shared.core.intake import restored
 from shared.core.launch import Launch, State
 from shared.core.machine import machines
 from shared.core.message import Request, Ticket
-from shared.core.ports import Clock, Compute, CustomJobCall, Images, Ledger, PaceBook
+from shared.core.ports import Clock, Compute, CustomJobCall, Images, LearnedPace, Ledger, PaceBook
 from shared.runspec.prepare import PreparedJob
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Submit:
     timings: SubmitTimings = field(default_factory=SubmitTimings)
     images: Images | None = None  # None: this deployment builds no images
     pause: Callable[[float], object] = time.sleep
+    heard: dict[str, LearnedPace] = field(default_factory=dict)  # by region: paces of this process
 
     def launch(self, message: Ticket | Request, budget: Budget) -> str:
         """Do what a message asks for; return the name of the logged event.
@@ -203,7 +204,7 @@ class Submit:
 
     @property
     def _pace(self) -> Pace:
-        return Pace(self.ledger, self.paces, self.clock, self.pause)
+        return Pace(self.ledger, self.paces, self.clock, self.pause, self.heard)
 
     @property
     def _outcomes(self) -> Outcomes:

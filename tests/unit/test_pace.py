@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.submit.pace import FORGOTTEN, PATIENCE, WINDOW, ahead, free_slot
+from functions.submit.pace import COUNTED, FORGOTTEN, PATIENCE, WINDOW, ahead, free_slot
 from shared.core.budget import Budget
 from shared.core.entry import PACED_AHEAD, Entry, RunPath
 from shared.core.errors import Capacity, Denied, Retry
@@ -67,17 +67,17 @@ def test_an_overdue_slot_comes_before_a_later_one_only() -> None:
     ("times", "limit", "slot"),
     [
         ([], 1, NOW),
-        ([after(-59)], 1, after(1)),
-        ([after(-60)], 1, NOW),
-        ([after(-59), after(-30)], 2, after(1)),
-        ([after(-59), after(-30), after(0.5)], 2, after(30)),
-        ([after(-59), after(-30), after(1)], 2, after(30)),
+        ([after(-59)], 1, after(1.5)),
+        ([after(-60.5)], 1, NOW),
+        ([after(-59), after(-30)], 2, after(1.5)),
+        ([after(-59), after(-30), after(0.5)], 2, after(30.5)),
+        ([after(-59), after(-30), after(1)], 2, after(30.5)),
         ([after(40)], 1, NOW),
-        ([NOW] * 5, 3, after(60)),
+        ([NOW] * 5, 3, after(60.5)),
     ],
 )
 def test_the_first_free_slot(times: list[datetime], limit: int, slot: datetime) -> None:
-    """Never more than the limit in any minute."""
+    """Never more than the limit in any minute, by clocks that differ a little."""
     assert free_slot(NOW, times, limit) == slot
 
 
@@ -141,6 +141,18 @@ def test_three_hundred_items_use_the_quota_and_are_rarely_refused(names_it: bool
     assert 240 / (vertex.quota * seconds / 60) >= 0.95, seconds
 
 
+def test_a_refusal_holds_the_other_threads_at_once() -> None:
+    """Before the book has it: each call until then would be refused, too."""
+    scene = Scene()
+    vertex = Limited(scene.clock, quota=1)
+    scene.submit = replace(scene.submit, compute=vertex)
+    first, second, third = (scene.open(str(number)) for number in range(3))
+    scene.deliver(first)
+    scene.paces.learn = lambda *_: scene.deliver(third)  # type: ignore[method-assign, assignment]
+    assert scene.deliver(second) == "launch.waiting"
+    assert (vertex.refused, scene.launch(third).entry.short_of) == (1, Shortage.RATE)
+
+
 def test_a_pace_is_forgotten_after_an_hour() -> None:
     """Google may have raised the quota."""
     scene = Scene()
@@ -166,13 +178,13 @@ def test_a_near_slot_is_waited_for_and_a_later_one_in_the_ledger() -> None:
     waiting = scene.launch(second).entry
     slot = scene.launch(first).entry.submitted_at
     assert slot
-    assert (waiting.state, waiting.retry_at, waiting.failures) == (State.QUEUED, slot + WINDOW, 0)
+    assert (waiting.state, waiting.retry_at, waiting.failures) == (State.QUEUED, slot + COUNTED, 0)
     assert "creates a minute in us-central1" in waiting.notice
-    scene.clock.now = slot + WINDOW - PACED_AHEAD - timedelta(seconds=1)
+    scene.clock.now = slot + COUNTED - PACED_AHEAD - timedelta(seconds=1)
     assert scene.deliver(second) == "launch.nothing_to_do"
     scene.clock.pass_(1)
     assert scene.deliver(second) == "launch.submitted"
-    assert scene.launch(second).entry.submitted_at == slot + WINDOW
+    assert scene.launch(second).entry.submitted_at == slot + COUNTED
     assert PATIENCE > PACED_AHEAD
 
 
@@ -186,13 +198,18 @@ def test_a_wait_that_google_asks_for_holds_for_all() -> None:
 
 
 def test_one_odd_refusal_holds_nobody_for_long() -> None:
-    """Its own launch waits as Google asks; the others, a minute. A pace from the future is none."""
+    """Its own launch waits as Google asks; the others, a minute."""
     scene = Scene()
     scene.vertex.next_errors = [Capacity("Quota exceeded per minute", Shortage.RATE, timedelta(days=1), 60)]
     assert scene.deliver(scene.open("1")) == "launch.waiting"
     second = scene.open("2")
     assert scene.deliver(second) == "launch.paced"
     assert scene.launch(second).entry.retry_at == scene.clock() + WINDOW
+
+
+def test_a_pace_from_the_future_is_none() -> None:
+    """A clock that was wrong stops nothing."""
+    scene = Scene()
     scene.paces.paces[PARENT] = LearnedPace(1, scene.clock() + timedelta(days=9), scene.clock() + timedelta(days=9))
     assert scene.deliver(scene.open("3")) == "launch.submitted"
     delay = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "999999999s"}]
