@@ -15,7 +15,7 @@ from starlette.routing import Route
 from deploy.local.serving import listener, serving
 from shared.adapters.wandb import Graphql
 from shared.adapters.wandb.answers import Lost
-from shared.adapters.wandb.transport import origin
+from shared.adapters.wandb.transport import new_session, origin
 from shared.core.budget import Budget
 from shared.core.errors import LaunchError, OutcomeUnknown, OutOfTime, Retry
 from tests.contract.test_wandb_adapter import answering
@@ -191,3 +191,11 @@ def test_redirections_in_a_circle_end() -> None:
     with files(lambda request: RedirectResponse(str(request.url))) as (url, shown), pytest.raises(Retry):
         Graphql(url, KEY).download("/file", 100)
     assert len(shown) <= 5
+
+
+def test_both_schemes_have_the_same_pool_and_repetitions() -> None:
+    """W&B in the cloud is reached by https, its stand-ins by http."""
+    session = new_session(17)
+    secure, plain = (session.get_adapter(f"{scheme}://api.wandb.ai") for scheme in ("https", "http"))
+    assert secure is plain
+    assert (secure._pool_maxsize, secure.max_retries.connect) == (17, 2)  # type: ignore[attr-defined]  # noqa: SLF001

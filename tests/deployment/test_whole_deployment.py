@@ -446,7 +446,17 @@ DONE = (
 )
 
 
-@pytest.mark.parametrize("section", [name for name in sections() if blocks(name) and name not in DONE])
+OF_MINUTES = ("Run several deployments in one project",)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in OF_MINUTES else ())
+        for name in sections()
+        if blocks(name) and name not in DONE
+    ],
+)
 def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -> None:
     """Every command of its other sections, in a project in which the sections before have been followed."""
     (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())
@@ -560,6 +570,7 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
     assert "Nothing of launch is left" in project.run(f"{all_of_it} --yes").stdout
 
 
+@pytest.mark.long
 def test_a_destroyed_deployment_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
     """Within the week, too, in which Google keeps deleted roles; and this time with a key of one's own."""
     key = f"{LOCATION}/keyRings/launch/cryptoKeys/launch"

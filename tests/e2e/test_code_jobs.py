@@ -30,6 +30,8 @@ from tests.contract.test_install import wheel
 from tests.e2e.test_crashes import ledger, stack
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.long  # twelve jobs with what pip installs for each
+
 IMAGES = Path("deploy/local/images").resolve()
 LOG = "import wandb\nwith wandb.init() as run:\n    run.log({'loss': 1})\n"
 PARTS = "import tiny_part, picky\nassert (tiny_part.VERSION, picky.VERSION) == ('1.0', '1.0')\n"

@@ -5,10 +5,21 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pydantic import TypeAdapter
+
 from shared.adapters.gcs.index import MOST, metadata_of, weight
+from shared.adapters.gcs.ledger import content_of
 from shared.core.errors import Conflict, NewerRecord, Retry, UnreadableRecord
 from shared.core.launch import Launch
 from shared.core.ports import AgentNote, Clock, LearnedPace, OpenLaunches
+
+_LAUNCH = TypeAdapter(Launch)
+
+
+def readable(launch: Launch) -> None:
+    """Require that a record in GCS would be read as it was written: a value of a wrong type is not."""
+    written, content = content_of(launch)
+    assert replace(_LAUNCH.validate_json(content), generation=launch.generation) == written
 
 
 class InMemoryLedger:
@@ -36,6 +47,7 @@ class InMemoryLedger:
         """Write by compare-and-swap; raises Conflict."""
         if weight(metadata_of(launch.entry)) > MOST:
             raise Retry(f"write open/{launch.key}: BadRequest")
+        readable(launch)
         with self._lock:
             there = self.open.get(launch.key)
             if launch.generation != (there.generation if there else 0):
@@ -50,6 +62,7 @@ class InMemoryLedger:
 
     def close(self, launch: Launch) -> None:
         """Write `closed/<key>`, then delete `open/<key>` unless another writer has changed it."""
+        readable(launch)
         self.closed.setdefault(launch.key, launch)
         with suppress(Conflict):
             self.withdraw(launch.key, launch.generation)

@@ -220,6 +220,7 @@ def test_four_requests_of_nine_megabytes_at_once(world: World) -> None:
     assert len(world.vertex.jobs()) == 1
 
 
+@pytest.mark.long
 def test_four_requests_that_grow_when_they_are_parsed(world: World) -> None:
     """Each is within the size, and refused for the number of its values."""
     bodies = [BODIES[name](1_300_000) for name in ("lists", "an envelope of lists", "attributes", "deep")]
@@ -340,6 +341,7 @@ def refusals(submit: Function) -> list[str]:
     return [line["why"] for line in submit.lines("launch.rejected")]
 
 
+@pytest.mark.long
 def test_a_job_with_two_hundred_thousand_files(world: World) -> None:
     """Submit stops at its limit, before it has them all, and says so to the author."""
     answer = json.dumps({"data": {"project": {"artifactCollectionMembership": MEMBERSHIP}}}).encode()
@@ -364,6 +366,7 @@ ANSWERS: dict[str, tuple[int, Callable[[], bytes]]] = {
 }
 
 
+@pytest.mark.long
 def test_answers_of_w_and_b_of_any_size(world: World) -> None:
     """Four launches ask for their jobs at once; each is retried."""
     with world.serving("submit") as submit:

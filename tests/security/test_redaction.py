@@ -194,9 +194,7 @@ def test_a_jobs_log_shows_secrets_of_others(scene: Scene, tmp_path: Path, text: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "status", [200, pytest.param(400, marks=pytest.mark.long), 403, pytest.param(500, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("status", [200, *(pytest.param(status, marks=pytest.mark.long) for status in (400, 403, 500))])
 def test_wandb_shows_secrets_of_others(scene: Scene, status: int) -> None:
     """As the reason of any refusal: in the answers of poll and status, and in the logs."""
     for text, secrets in ERRORS:

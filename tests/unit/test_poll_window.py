@@ -382,3 +382,14 @@ def test_an_hour_of_429_slows_the_rounds_and_ends_with_it(scene: Scene) -> None:
     assert [call() for _ in range(60)][1:] == [1] * 59
     scene.busy = False
     assert call() >= 10
+
+
+def test_a_call_that_freezes_while_it_waits_ends_with_its_note_and_without_a_lease(scene: Scene) -> None:
+    """An hour later, it knows nothing of now: it asks no queue again."""
+    scene.cadence = replace(scene.cadence, mode=Mode.ALWAYS)
+    began = scene.clock.now
+    during(scene, 1, lambda: scene.clock.pass_(3600))
+    scene.poll(queues=(A,))
+    assert Counter(scene.wandb.calls)["pop"] == 1
+    assert (scene.agents.note.lease_until, scene.agents.note.polled_at) == (None, began)
+    assert scene.agents.note.window_until == began + timedelta(seconds=scene.cadence.window)

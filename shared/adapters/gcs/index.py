@@ -50,7 +50,7 @@ def metadata_of(entry: Entry, needs: int = 0) -> dict[str, str]:
 
 def _packed(values: dict[str, Any]) -> str:
     """Pack values into a text of safe characters, a third longer than their bytes at most."""
-    content = zlib.compress(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"), 9)
+    content = zlib.compress(json.dumps(values, ensure_ascii=False).encode(), 9)
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 

@@ -72,7 +72,7 @@ class GcsLedger:
 
     def write(self, launch: Launch) -> Launch:
         """Write by compare-and-swap; return the launch as written. Raises Conflict."""
-        written, content = _content(launch, launch.needs)
+        written, content = content_of(launch, launch.needs)
         metadata = metadata_of(written.entry, launch.needs)
         generation = self._bucket.write(f"open/{launch.key}", content, metadata, launch.generation)
         return replace(written, generation=generation)
@@ -86,7 +86,7 @@ class GcsLedger:
 
         The open record is deleted only if the closed one exists. Any version may read that one.
         """
-        written, content = _content(launch)
+        written, content = content_of(launch)
         try:
             self._bucket.write(f"closed/{launch.key}", content, metadata_of(written.entry), 0)
         except Conflict:
@@ -140,7 +140,7 @@ class GcsLedger:
         return entry
 
 
-def _content(launch: Launch, needs: int = 0) -> tuple[Launch, bytes]:
+def content_of(launch: Launch, needs: int = 0) -> tuple[Launch, bytes]:
     """Return a launch as JSON can hold it, without lone surrogates; and that JSON."""
     try:
         return launch, _json(launch, needs)
