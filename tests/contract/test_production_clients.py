@@ -128,7 +128,7 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
         "https://logging.googleapis.com/v2/entries:list",
     ),
     "list the ledger": (
-        lambda: Bucket("b").list_metadata("open/"),
+        lambda: Bucket("b").list_metadata("open/", lambda *each: each),
         "https://storage.googleapis.com/storage/v1/b/b/o",
     ),
     "read the ledger": (
@@ -197,7 +197,7 @@ def test_a_call_without_a_client_asks_for_its_scope(
 
 def test_a_listing_asks_for_the_next_page(sent: list[requests.PreparedRequest]) -> None:
     """Of the ledger: without `nextPageToken` in its fields, launches after the first 1,000 would vanish."""
-    Bucket("b").list_metadata("open/")
+    Bucket("b").list_metadata("open/", lambda *each: each)
     query = parse_qs(urlsplit(str(sent[0].url)).query)
     assert (query["fields"], query["prefix"]) == (["items(name,metadata),nextPageToken"], ["open/"])
 

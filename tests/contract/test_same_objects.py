@@ -60,7 +60,7 @@ def test_we_read_what_the_client_writes(both: tuple[Bucket, storage.Bucket], nam
     blob.metadata = METADATA[1]
     blob.upload_from_string(content)
     assert ours.read(name) == (blob.generation, content)
-    assert ours.list_metadata(name[:1]) == [(name, METADATA[1])]
+    assert ours.list_metadata(name[:1], lambda *each: each) == [(name, METADATA[1])]
     assert ours.exists(name)
     with pytest.raises(Conflict):
         ours.write(name, b"{}", {}, blob.generation + 1)
@@ -69,7 +69,7 @@ def test_we_read_what_the_client_writes(both: tuple[Bucket, storage.Bucket], nam
         ours.delete(name, blob.generation)
     ours.delete(name, replaced)
     assert theirs.get_blob(name) is None
-    assert (ours.exists(name), ours.read(name), ours.list_metadata("")) == (False, None, [])
+    assert (ours.exists(name), ours.read(name), ours.list_metadata("", lambda *each: each)) == (False, None, [])
 
 
 def test_both_list_the_same_over_all_pages(both: tuple[Bucket, storage.Bucket]) -> None:
@@ -78,7 +78,7 @@ def test_both_list_the_same_over_all_pages(both: tuple[Bucket, storage.Bucket]) 
     for number in range(25):
         ours.write(f"open/{number}", b"{}", {"n": str(number)}, 0)
     ours.write("opened", b"{}", {}, 0)
-    listed = ours.list_metadata("open/")
+    listed = ours.list_metadata("open/", lambda *each: each)
     assert [name for name, _ in listed] == [blob.name for blob in theirs.list_blobs(prefix="open/", page_size=7)]
     assert len(listed) == 25
 
@@ -98,6 +98,6 @@ def test_we_repeat_what_the_client_repeats(server: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(HTTPAdapter, "send", send)
     monkeypatch.setattr("random.uniform", lambda *_: 0.7)
     with pytest.raises(LaunchError):
-        ours.list_metadata("")
+        ours.list_metadata("", lambda *each: each)
     repeats = DEFAULT_RETRY._predicate(google_errors.from_http_status(code, "no"))  # noqa: SLF001 - it has no public name
     assert (len(asked) > 1) == repeats

@@ -25,6 +25,7 @@ FIRST_PAUSE = 0.5  # seconds before a call is repeated, at most; each further pa
 LONGEST_PAUSE = 2  # seconds between two tries; a busy object takes one write per second
 PATIENCE = 20  # seconds after which no failed call is repeated
 LONGEST = 45  # seconds that a method takes at most, on any network
+PAGE = "1000"  # objects; GCS returns no more, and another server may return all
 READS = 5  # of an object that is replaced while it is read
 WRITER = "writer"  # metadata: the token of the process that wrote this generation
 ROLE = "the role Storage Object User on this bucket"
@@ -130,16 +131,20 @@ class Bucket:
 
         return self._call(f"read {name}", look)
 
-    def list_metadata(self, prefix: str) -> list[tuple[str, dict[str, str]]]:
-        """Return the names and metadata of all objects below a prefix: one call per 1,000."""
-        query = {"prefix": prefix, "fields": "items(name,metadata),nextPageToken"}
+    def list_metadata(self, prefix: str, read: Callable[[str, dict[str, str]], T]) -> list[T]:
+        """Return what `read` makes of the name and metadata of each object below a prefix.
 
-        def pages() -> list[tuple[str, dict[str, str]]]:
-            found: list[tuple[str, dict[str, str]]] = []
+        It makes one call per 1,000 objects, and holds the metadata of as many in memory.
+        """
+        fields = "items(name,metadata),nextPageToken"
+        query = {"prefix": prefix, "fields": fields, "maxResults": PAGE}
+
+        def pages() -> list[T]:
+            found: list[T] = []
             while True:
                 page = self._repeated(lambda: self._objects.page(query))
                 items = page.get("items") or ()
-                found += ((item["name"], item.get("metadata") or {}) for item in items)
+                found += [read(item["name"], item.get("metadata") or {}) for item in items]
                 if not (token := page.get("nextPageToken")):
                     return found
                 if token == query.get("pageToken"):  # it would never end

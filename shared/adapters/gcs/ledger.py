@@ -111,22 +111,20 @@ class GcsLedger:
         return self._list("closed")
 
     def _list(self, folder: str) -> OpenLaunches:
-        entries: list[Entry] = []
         unreadable: dict[str, str] = {}
-        for name, metadata in self._bucket.list_metadata(f"{folder}/"):
+
+        def read(name: str, metadata: dict[str, str]) -> Entry | None:
             key = name.removeprefix(f"{folder}/")
             try:
-                entry = self._entry(folder, key, metadata)
+                return self._entry(folder, key, metadata)
             except (ValueError, UnreadableRecord) as exc:
                 unreadable[key] = str(exc)
-                log.error(
-                    "ledger.unreadable_entry",
-                    extra={"fields": {"object": name, "problem": str(exc)}},
-                )
-                continue
-            if entry:
-                entries.append(entry)
-        return OpenLaunches(entries, unreadable)
+                fields = {"object": name, "problem": str(exc)}
+                log.error("ledger.unreadable_entry", extra={"fields": fields})
+                return None
+
+        found = self._bucket.list_metadata(f"{folder}/", read)
+        return OpenLaunches([entry for entry in found if entry], unreadable)
 
     def _entry(self, folder: str, key: str, metadata: dict[str, str]) -> Entry | None:
         """Return the entry of a listed object; None if the object is gone meanwhile."""
