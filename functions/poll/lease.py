@@ -87,10 +87,12 @@ class Lease:
             return replace(note, **{**changes, "lease_until": None, "woken": False})
 
         with self._lock:
+            had = self.held or self.tried
             try:
                 self._change(change)
             except LeaseLost:
-                log.warning("agent.lease_lost", extra={"fields": {"holder": self.holder}})
+                if had:  # else it has lost nothing: a call that found nothing to do never takes it
+                    log.warning("agent.lease_lost", extra={"fields": {"holder": self.holder}})
             else:
                 self.held = self.note.lease_until is not None
             self.tried = self.held

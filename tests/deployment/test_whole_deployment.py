@@ -446,17 +446,7 @@ DONE = (
 )
 
 
-OF_MINUTES = ("Run several deployments in one project",)
-
-
-@pytest.mark.parametrize(
-    "section",
-    [
-        pytest.param(name, marks=pytest.mark.long if name in OF_MINUTES else ())
-        for name in sections()
-        if blocks(name) and name not in DONE
-    ],
-)
+@pytest.mark.parametrize("section", [name for name in sections() if blocks(name) and name not in DONE])
 def test_the_guide_can_be_followed(project: Whole, build: Build, section: str) -> None:
     """Every command of its other sections, in a project in which the sections before have been followed."""
     (project.source / "research.yaml").write_bytes((project.source / "launch-config.yaml").read_bytes())

@@ -393,3 +393,17 @@ def test_a_call_that_freezes_while_it_waits_ends_with_its_note_and_without_a_lea
     assert Counter(scene.wandb.calls)["pop"] == 1
     assert (scene.agents.note.lease_until, scene.agents.note.polled_at) == (None, began)
     assert scene.agents.note.window_until == began + timedelta(seconds=scene.cadence.window)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_only_who_had_the_lease_has_lost_it(scene: Scene, caplog: pytest.LogCaptureFixture, held: bool) -> None:
+    """A call that found nothing to do, and whose last write comes too late, is nothing to look at."""
+    slow, other = (Lease(scene.agents, name, scene.clock, timedelta(seconds=150)) for name in ("slow", "other"))
+    assert slow.open()
+    if held:
+        slow.hold()
+        scene.clock.pass_(3600)
+    assert other.open()
+    other.hold()
+    assert not slow.close({})
+    assert [record.message for record in caplog.records] == ["agent.lease_lost"] * held
