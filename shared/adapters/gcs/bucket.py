@@ -22,7 +22,8 @@ from shared.core.within import within
 T = TypeVar("T")
 
 FIRST_PAUSE = 0.5  # seconds before a call is repeated, at most; each further pause is twice as long
-LONGEST_PAUSE = 2  # seconds between two tries; a busy object takes one write per second
+LONGEST_PAUSE = 2  # seconds between two tries
+BUSY_PAUSE = (0.8, 1.0)  # seconds after a 429: an object takes one write per second
 PATIENCE = 20  # seconds after which no failed call is repeated
 LONGEST = 45  # seconds that a method takes at most, on any network
 PAGE = "1000"  # objects; GCS returns no more, and another server may return all
@@ -182,7 +183,9 @@ class Bucket:
             try:
                 return call()
             except (Refusal, requests.RequestException, auth_errors.TransportError) as exc:
-                wait = random.uniform(0, pause)  # noqa: S311 - no secret: it separates callers
+                busy = isinstance(exc, Refusal) and exc.code == 429
+                bounds = BUSY_PAUSE if busy else (0, pause)
+                wait = random.uniform(*bounds)  # noqa: S311 - no secret: it separates callers
                 if not _passes(exc) or time.monotonic() + wait > until:
                     raise
             time.sleep(wait)

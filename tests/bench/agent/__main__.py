@@ -29,7 +29,7 @@ SEES_ENDS = (3, 10)  # the newest Python on which str(JobState.X) is "JobState.X
 WARM_BOUNDS = (0.5, 0.8)  # of p50 and p95, against the agent
 P = ParamSpec("P")
 T = TypeVar("T")
-COLD_STRETCH = 1.5  # spreads the items over three minutes
+COLD_STRETCH = 3.0  # spreads the items over three minutes
 console = Console(highlight=False)
 
 
@@ -125,9 +125,10 @@ def _notes(version: tuple[int, int, int], bench: Bench, seconds: float) -> list[
         f"Measured on {datetime.now(UTC):%Y-%m-%d} in {seconds / 60:.0f} minutes: {os.cpu_count()} cores, Python "
         f"{sys.version.split()[0]}, load {os.getloadavg()[2]:.1f}.",
         "",
-        f"- Waits: {size.items} items at random distances, {size.distance:g} s on average. Warm means within 15 "
-        "minutes of the last work. The agent is always warm. Cold, we begin one round a minute; the start of a "
-        "container, which the cloud adds, is not in the figures.",
+        f"- Waits: {size.items} items, as a person launches one after the other: each comes within "
+        f"{2 * size.distance:g} s of the create before it. Warm means within 15 minutes of the last work. The agent is "
+        "always warm. Cold, we begin one round a minute, and the items come at random over two minutes; the start of "
+        "a container, which the cloud adds, is not in the figures.",
         f"- Turnaround: from the end of a job of {TURNED_JOB:g} s to the next create, with `max_jobs: 1`, "
         f"{size.turns} times.",
         "- Calls: all HTTP requests of one minute. Jobs are young for ten minutes after their create; then status "

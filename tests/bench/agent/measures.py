@@ -24,15 +24,15 @@ class Size:
     """How much is measured."""
 
     items: int  # of which each waits for its CustomJob
-    distance: float  # mean seconds between two of them
+    distance: float  # mean seconds from a create to the next item
     turns: int  # reuses of a slot
     burst: int  # items at once
     jobs: Sequence[int]  # running jobs while calls are counted
     counted: float  # seconds in which calls are counted, at most
 
 
-FULL = Size(items=20, distance=4.0, turns=8, burst=200, jobs=(0, 20, 50, 200), counted=60.0)
-QUICK = Size(items=4, distance=4.0, turns=1, burst=10, jobs=(0, 3), counted=10.0)
+FULL = Size(items=20, distance=2.0, turns=8, burst=200, jobs=(0, 20, 50, 200), counted=60.0)
+QUICK = Size(items=4, distance=2.0, turns=1, burst=10, jobs=(0, 3), counted=10.0)
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ class Bench:
     size: Size
     dice: random.Random = field(default_factory=lambda: random.Random(19))  # noqa: S311 - the same distances each time
 
-    def waits(self, system: System, what: str, stretch: float = 1.0) -> list[float]:
-        """Return the seconds from the enqueue to the create, of items at random distances.
+    def waits(self, system: System, what: str, stretch: float = 0.0) -> list[float]:
+        """Return the seconds from the enqueue to the create, of items that a person launches one after the other.
 
-        `stretch` multiplies the distances.
+        Each item comes at a random distance from the create before it. With a `stretch`, which multiplies the
+        distances, it comes whether or not the item before it has its job.
         """
         world, names = self.world, [f"{what}-{number}" for number in range(self.size.items)]
         with self._started(system, what, max_jobs=-1) as (queue, _):
@@ -66,8 +67,10 @@ class Bench:
             self._warmed(queue)
             pushed = {}
             for name in names:
-                time.sleep(self.dice.uniform(0, 2 * self.size.distance * stretch))
+                time.sleep(self.dice.uniform(0, 2 * self.size.distance * (stretch or 1.0)))
                 pushed[name] = world.push(queue, name)
+                if not stretch:
+                    self._await(partial(self._is_created, name), "the item has a CustomJob")
             self._await(lambda: world.created.keys() >= pushed.keys(), "every item has a CustomJob")
             return [world.created[name] - pushed[name] for name in names]
 
@@ -113,6 +116,9 @@ class Bench:
                 self._await(partial(self._has, number), "the jobs run")
                 time.sleep(SETTLING if number else 0)
                 yield number, self._minute(running, min(system.cycle, self.size.counted))
+
+    def _is_created(self, name: str) -> bool:
+        return name in self.world.created
 
     def _has(self, number: int) -> bool:
         return len(self.world.created) >= number
