@@ -56,10 +56,10 @@ def speaks_http2(hello: bytes) -> bool:
 async def _copy(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, acknowledged: asyncio.StreamWriter | None = None
 ) -> None:
-    """Copy until the end. `acknowledged` belongs to the reader, whose client is told at once what has come.
+    """Copy until the end. What comes over `acknowledged` is acknowledged at once.
 
-    urllib3 has Nagle's algorithm on for a proxy: a body waits until the head was acknowledged, which Linux delays by
-    40 ms.
+    urllib3 uses Nagle's algorithm for a proxy: a body waits for the acknowledgement of its head, which Linux delays
+    by 40 ms.
     """
     try:
         while True:

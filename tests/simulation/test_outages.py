@@ -70,7 +70,13 @@ def in_order(simulation: Simulation) -> None:
     assert world.now < ENDS + SOON
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# `make long` takes the others too
+EACH_TIME = (Fault.UNAVAILABLE, Fault.DENIED, Fault.LOST, Fault.DIES)
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=() if fault in EACH_TIME else pytest.mark.long) for fault in FAULTS]
+)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_after_an_hour_s_outage_all_is_launched_and_reported(system: str, fault: Fault) -> None:
     """Each call to a system meets a fault for an hour: each item and request is launched once, within half an hour."""

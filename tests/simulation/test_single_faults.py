@@ -10,8 +10,6 @@ LEFT_TO_SIMULATE = ("six items", "always preempted", "two of one build")  # a fi
 EACH_TIME = (  # one of each kind; `make long` takes the others too
     "trains",
     "says nothing",
-    "preempted once",
-    "finds machines elsewhere",
     "create without an answer",
     "stopped",
     "cancelled",
