@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from typing import Any
 
 import google_crc32c
 import pytest
@@ -86,9 +87,12 @@ def test_both_list_the_same_over_all_pages(both: tuple[Bucket, storage.Bucket]) 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 408, 409, 412, 429, 499, *range(500, 506)])
 def test_we_repeat_what_the_client_repeats(server: str, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """And report at once what it reports at once."""
-    ours, asked = Bucket(fresh_bucket(server), patience=2), []
+    name = fresh_bucket(server)
+    ours, asked, really = Bucket(name, patience=2), [], HTTPAdapter.send
 
-    def send(_: HTTPAdapter, request: requests.PreparedRequest, **__: object) -> requests.Response:
+    def send(adapter: HTTPAdapter, request: requests.PreparedRequest, **more: Any) -> requests.Response:
+        if name not in str(request.url):  # a thread that an earlier test has left behind
+            return really(adapter, request, **more)
         asked.append(request)
         response = requests.Response()
         response.status_code, response.url, response.request = code, str(request.url), request

@@ -14,7 +14,6 @@ EACH_TIME = (  # one of each kind; `make long` takes the others too
     "stopped",
     "cancelled",
     "cancelled before it is launched",
-    "two schedulers",
     "request",
     "built",
 )
