@@ -24,7 +24,7 @@ up: ready ## Keep the stack running for your own `wandb launch`
 chaos: ready ## Launch 1,000 items while services fail; audit each one
 	@exec $(RUN) -m tests.chaos $(ARGS)
 
-PYTEST := $(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(RUN) -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 test: ready ## Run the tests; about eight minutes on two cores
 	@exec $(PYTEST) -m "not long" $(ARGS)
 

@@ -9,7 +9,8 @@ from tests.model.world import World
 @pytest.mark.parametrize(
     ("start", "states"),
     [
-        pytest.param(ITEM, 86_823, id="item"),
+        pytest.param(ITEM._replace(hands=1), 41_226, id="item that nobody cancels"),
+        pytest.param(ITEM, 86_823, id="item", marks=pytest.mark.long),
         pytest.param(REQUEST, 84_311, id="request", marks=pytest.mark.long),
     ],
 )

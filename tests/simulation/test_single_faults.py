@@ -9,7 +9,6 @@ from tests.simulation.systematic import explore, replay
 LEFT_TO_SIMULATE = ("six items", "always preempted", "two of one build")  # a fifth of the time
 EACH_TIME = (  # one of each kind; `make long` takes the others too
     "trains",
-    "says nothing",
     "create without an answer",
     "stopped",
     "cancelled",
