@@ -154,5 +154,5 @@ def test_make_passes_the_folder_and_runs_nothing_side_by_side() -> None:
     assert lines == [
         'sh deploy/local/setup.sh "python3" "/tmp/a b"',
         'exec "/tmp/a b/bin/python" -E -X utf8 -m deploy demo ',
-        'exec "/tmp/a b/bin/python" -E -X utf8 -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long" ',
+        'exec "/tmp/a b/bin/python" -E -X utf8 -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not long" ',
     ]
