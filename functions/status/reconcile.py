@@ -85,7 +85,7 @@ class Status:
         measure.count(entries, paused.keys(), now, report)
         decided = list(self._decided(entries, seen, report, now))
         self.publish([entry.key for entry, what in decided if isinstance(what, Publish)], report)
-        report.slots = sorted(self._slots(decided, seen))
+        report.slots = sorted(self._slots(decided, seen, report))
         living = listing.living()
         doubled = alarms.report_doubled(living, entries, listing.job_of, report)
         self._act(decided, seen, doubled, budget, report)
@@ -104,15 +104,20 @@ class Status:
                 report.failed(entry.key, exc)
 
     def _slots(
-        self, decided: Sequence[Decided], seen: Mapping[str, Observed]
+        self, decided: Sequence[Decided], seen: Mapping[str, Observed], report: Report
     ) -> Iterator[tuple[datetime, str]]:
         """Yield the launches that wait for nothing but their slot in the quota of creates."""
         for entry, decision in decided:
             slot = entry.retry_at if entry.short_of is Shortage.RATE else None
-            if slot and isinstance(decision, NoAction):
+            if not slot or not isinstance(decision, NoAction):
+                continue
+            try:
                 then = decide(entry, seen[entry.key], slot, self.timings)
-                if isinstance(then, Publish):
-                    yield slot, entry.key
+            except Exception as exc:  # noqa: BLE001 - one launch's failure does not stop the others
+                report.failed(entry.key, exc)
+                continue
+            if isinstance(then, Publish):
+                yield slot, entry.key
 
     def publish(self, keys: Sequence[str], report: Report) -> None:
         """Publish tickets of these launches; a failure goes into the report."""

@@ -18,9 +18,7 @@ from shared.core.errors import Conflict, LaunchError
 from shared.core.ports import AgentBook, AgentNote, Clock, WakeUps
 
 TRIES = 3  # of a write that poll overtakes
-LEAD = timedelta(
-    seconds=5
-)  # before its slot, a launch gets its ticket, and submit waits for the slot
+LEAD = timedelta(seconds=5)  # from a launch's ticket to its slot, for which submit waits
 TOGETHER = timedelta(seconds=1)  # tickets of one call
 
 

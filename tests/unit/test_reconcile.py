@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from functions.status.decide import decide
+from functions.status.decisions import Decision
 from functions.status.reconcile import Status
 from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.building import Recipe
 from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.intake import from_item, from_request
-from shared.core.launch import Launch, Outcome, RunPath, State
+from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
 from shared.core.ports import Answers, CustomJobCall, RunStatus
 from shared.core.shortage import Shortage
@@ -1134,3 +1137,24 @@ def test_the_report_has_the_slots_of_launches_that_wait_for_nothing_else(scene: 
     report = scene.tick()
     assert report.slots == [(now + timedelta(seconds=wait), key) for wait, key in ((20, sooner.key), (40, later.key))]
     assert scene.publisher.published == [due.key]
+
+
+def test_a_launch_whose_slot_cannot_be_decided_stops_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported; the slots of the others are known, and what ends is closed."""
+    now = scene.clock()
+
+    def paced(item: str) -> Launch:
+        queued = scene.queued(item).move(State.SUBMITTING, attempt=1)
+        return scene.ledger.write(queued.again(now, timedelta(seconds=30), "x", "x", short_of=Shortage.RATE))
+
+    odd, other = paced("odd"), paced("other")
+
+    def fails_later(entry: Entry, *rest: Any) -> Decision:
+        if entry.key == odd.key and rest[1] > now:
+            raise ValueError("odd")
+        return decide(entry, *rest)
+
+    monkeypatch.setattr("functions.status.reconcile.decide", fails_later)
+    report = scene.tick()
+    assert [key for _, key in report.slots] == [other.key]
+    assert [odd.key in error for error in report.errors] == [True]
