@@ -36,7 +36,7 @@ OTHERS = (
         "path of the agent's configuration file, if it exists",
     ),
     ("PUBSUB_EMULATOR_HOST", "none", "`HOST:PORT` that replaces Pub/Sub; Google's client reads it"),
-    ("STORAGE_EMULATOR_HOST", "none", "URL that replaces GCS; Google's client reads it"),
+    ("STORAGE_EMULATOR_HOST", "none", "URL that replaces GCS; Google's clients read it, too"),
 )
 GUIDES = {
     "LAUNCH_POLICY": "limit-launches.md",

@@ -1,4 +1,4 @@
-"""Plain calls of Google's REST APIs, by requests and google-auth (ADR 22).
+"""Plain calls of Google's REST APIs, by requests and google-auth (ADR 22, 24).
 
 Google's clients for the same calls take several times the CPU and the memory, and import gRPC.
 """

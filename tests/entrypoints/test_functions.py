@@ -413,15 +413,22 @@ def test_a_key_file_that_cannot_be_read_is_named(outside: Outside, name: str, ca
 @pytest.mark.parametrize("name", ["poll", "submit", "status"])
 def test_each_function_imports_only_its_own(name: str) -> None:
     """No function pays for another's imports: the SDK is submit's alone."""
-    code = f"import os, sys; os.environ['FUNCTION_TARGET'] = {name!r}; import main; print(*sorted(sys.modules))"
+    code = (
+        f"import gc, os, sys; os.environ['FUNCTION_TARGET'] = {name!r}; import main; "
+        "print(*sorted(sys.modules)); print(gc.isenabled() and gc.get_freeze_count() > 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=MAIN.parent, capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
+    *modules, collects_again = done.stdout.split()
+    loaded = set(modules)
+    assert collects_again == "True"
     assert f"functions.{name}.handler" in loaded
     others = {"poll", "submit", "status"} - {name}
     assert not {f"functions.{other}" for other in others} & loaded
     assert ("google.cloud.aiplatform" in loaded) == (name == "submit")
     assert ("google.cloud.aiplatform_v1" in loaded) == (name == "submit")
     assert "wandb" not in loaded
+    heavy = {"cryptography", "google.api_core", "google.cloud.storage", "grpc"}
+    assert heavy & loaded == (heavy if name == "submit" else set())
 
 
 def test_an_unknown_target_says_what_there_is() -> None:
