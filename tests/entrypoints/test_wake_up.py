@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.gcs import GcsAgentBook
+from shared.config.settings import PollSettings, load
 from tests.entrypoints.conftest import Outside
 from tests.unit.specs import run_spec
 
@@ -31,6 +33,16 @@ def test_a_call_with_any_body_takes_the_item(outside: Outside, path: str, body: 
     outside.wandb.push("team", "vertex", run_spec())
     answer = outside.client("poll").post(path, **body)
     assert (answer.status_code, answer.json["launched"]) == (200, {"vertex": 1}), answer.json
+
+
+@pytest.mark.parametrize(("path", "woken"), [("/", False), ("/wake-up", True), ("/wake-up/", True)])
+def test_the_path_says_which_call_it_is(outside: Outside, path: str, woken: bool) -> None:
+    """Cloud Scheduler's call opens a window of rounds; a wake-up takes what is left of one."""
+    assert outside.client("poll").post(path).status_code == 200
+    settings = load(PollSettings)
+    note = GcsAgentBook(settings.ledger_bucket, settings.launch_agent_name).read()
+    assert note is not None
+    assert (note.woken_at is not None, note.window_until is None) == (woken, woken)
 
 
 def test_many_wake_ups_at_once_make_few_rounds(outside: Outside) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import certifi
 import pytest
 
 from functions.poll.drain import PollLimits
@@ -14,7 +13,6 @@ from functions.status.decisions import StatusTimings
 from functions.status.handler import build_status
 from functions.submit.handler import build_submit
 from functions.submit.submit import SubmitTimings
-from shared.adapters.gcs import LONGEST
 from shared.adapters.wandb import WandbKey
 from shared.config.ladder import Ladder
 from shared.config.policy import AdmissionPolicy
@@ -245,94 +243,13 @@ def test_every_setting_of_a_function_is_read(
     assert own - read.names == set()
 
 
-def facts(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the plain values of a wired part and of the parts inside it, by their path."""
-    if isinstance(part, str | int | float | timedelta | None):
-        yield path, part
-    elif isinstance(part, tuple | list):
-        yield path, tuple(dict(facts(each)) or each for each in part)
-    elif type(part).__module__.startswith(("shared.adapters", "functions.")):
-        names = vars(part) if hasattr(part, "__dict__") else getattr(part, "__slots__", ())
-        for name in names:
-            yield from facts(getattr(part, name), f"{path}.{name.strip('_')}".strip("."))
-
-
-ADDRESS = {"WANDB_BASE_URL": "https://wandb.example.com", "WANDB_CA_FILE": certifi.where(), "LAUNCH_TOPIC": "tickets"}
-GRAPHQL = {
-    "graphql.server.url": "https://wandb.example.com/graphql",
-    "graphql.server.api_key": KEY,
-    "graphql.server.ca_file": certifi.where(),
-}
-BUCKET = {"bucket.name": "ledger", "bucket.longest": LONGEST}
-TOPIC = {"topic": "projects/p/topics/tickets"}
-GIT = {"host": "github.com", "secret": "projects/p/secrets/git/versions/latest"}
-
-
-def under(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return these values as those of a part."""
-    return {f"{name}.{each}": value for each, value in values.items()}
-
-
-def parts_of(built: Any, *names: str) -> dict[str, Any]:
-    """Return the facts of these parts."""
-    return {path: value for name in names for path, value in facts(getattr(built, name), name)}
-
-
-def test_polls_adapters_are_those_of_its_settings(given: Any) -> None:
-    """In the cloud, where no endpoint is set: its ledger, its agent's note, its topic and W&B."""
-    poll: Any = build_poll.__wrapped__(given(PollSettings, **{**POLL, **ADDRESS}))
-    found = parts_of(poll, "run_queue", "ledger", "agents", "publisher")
-    wanted = {
-        **under("run_queue", GRAPHQL),
-        **under("ledger", BUCKET),
-        **under("agents", BUCKET),
-        "agents.object": "agents/ours.json",
-        **under("publisher", TOPIC),
-    }
-    assert {name: found.get(name) for name in wanted} == wanted
-    assert poll.clock.__self__ is poll.ledger
-    session = poll.run_queue._graphql._session.get()  # noqa: SLF001 - a connection for each thread
+def test_a_poll_has_a_connection_for_each_of_its_threads(given: Any) -> None:
+    """So that no pop waits for another."""
+    poll: Any = build_poll.__wrapped__(given(PollSettings, **POLL))
+    session = poll.run_queue._graphql._session.get()  # noqa: SLF001
     assert session.get_adapter("https://")._pool_maxsize == 10  # noqa: SLF001
 
 
-def test_status_adapters_are_those_of_its_settings(given: Any) -> None:
-    """It looks for the jobs of its own deployment."""
-    variables = {**STATUS, **ADDRESS, "LAUNCH_EVENTS_TOPIC": "happened"}
-    status: Any = build_status.__wrapped__(given(StatusSettings, **variables)).status
-    found = parts_of(status, "tracker", "ledger", "publisher", "custom_jobs", "events")
-    wanted = {
-        **under("tracker", GRAPHQL),
-        **under("ledger", BUCKET),
-        **under("publisher", TOPIC),
-        "custom_jobs.agent": "ours",
-        "custom_jobs.endpoint": "",
-        "events.topic": "projects/p/topics/happened",
-        "events.origin": "/projects/p/launch/ours",
-    }
-    assert {name: found.get(name) for name in wanted} == wanted
-    silent = build_status.__wrapped__(given(StatusSettings, **{**variables, "LAUNCH_EVENTS_TOPIC": ""}))
-    assert silent.status.events is None
-    assert status.clock.__self__ is status.ledger
-
-
-def test_submits_adapters_are_those_of_its_settings(given: Any) -> None:
-    """Builds run in the deployment's region, as the account that bootstrap made for them."""
-    variables = {**SUBMIT, **ADDRESS, "SUBMIT_CREATE_SECONDS": "33"}
-    submit: Any = build_submit.__wrapped__(given(SubmitSettings, **variables))
-    found = parts_of(submit, "ledger", "compute", "images")
-    wanted = {
-        **under("ledger", BUCKET),
-        "compute.endpoint": "",
-        "compute.create_seconds": 33.0,
-        "images.parent": "projects/p/locations/r1",
-        "images.account": "ours-images@p.iam.gserviceaccount.com",
-        "images.agent": "ours",
-        **under("images.files", GRAPHQL),
-    }
-    assert {name: found.get(name) for name in wanted} == wanted
-    assert submit.images._credentials == (GitCredential(**GIT),)  # noqa: SLF001 - what it was given
-    assert submit.labels.keywords == {"agent": "ours"}
-    assert submit.clock.__self__ is submit.ledger
-    of_queues, of_jobs = submit.prepare.__self__.queues, submit.prepare.__self__.job_artifacts
-    assert dict(facts(of_queues)).items() >= GRAPHQL.items()
-    assert dict(facts(of_jobs)).items() >= GRAPHQL.items()
+def test_without_a_topic_status_announces_nothing(given: Any) -> None:
+    """Events are an option."""
+    assert build_status.__wrapped__(given(StatusSettings, **STATUS)).status.events is None

@@ -13,10 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import libcst as cst
 from mutmut import __main__ as mutmut
 from mutmut.configuration import config
-from mutmut.mutation import mutators
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
@@ -25,6 +23,7 @@ from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir, setup_so
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from mutmut.workers.isolation import MutantRunner, get_mutant_runner
 
+from tests.mutation import operators
 from tests.mutation.nearest import nearest
 
 FOLDER = Path("mutants")  # mutmut knows no other
@@ -37,7 +36,7 @@ class Mutants:
     def __init__(self, workers: int, say: Callable[[str], None]) -> None:
         """Plant the mutants, and find out which test calls which function."""
         self._workers = workers
-        _leave_out_texts()
+        operators.choose()
         FOLDER.mkdir(exist_ok=True)
         shutil.rmtree(FOLDER / "tests", ignore_errors=True)  # a deleted test would be run again
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
@@ -125,18 +124,3 @@ def _remove_unfinished() -> None:
             written_last = path.with_name(f"{path.name}.spans")
             if not written_last.exists() or written_last.stat().st_mtime < path.stat().st_mtime:
                 path.unlink()
-
-
-def _leave_out_texts() -> None:
-    """Leave sentences as they are: a changed word in a message breaks no rule."""
-    operators = [
-        (node, _strings_but_texts if operator is mutators.operator_string else operator)
-        for node, operator in mutators.mutation_operators
-    ]
-    mutators.mutation_operators[:] = operators
-
-
-def _strings_but_texts(node: cst.BaseString) -> Iterable[cst.BaseString]:
-    if isinstance(node, cst.SimpleString) and " " in node.value:
-        return
-    yield from mutators.operator_string(node)
