@@ -11,7 +11,7 @@ immediately before each pop, ledger write and ack.
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from shared.core.errors import OutOfTime
 from shared.core.launch import Entry
 from shared.core.message import Queue
 from shared.core.ports import Clock, Ledger, Publisher, RunQueue
+from shared.core.threads import threads
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Round:
         """
         intake = Intake(self.run_queue, self.ledger, self.clock, slots, runs, budget, lease)
         taken: list[Taken] = []
-        with ThreadPoolExecutor(self.limits.connections) as pool:
+        with threads(self.limits.connections) as pool:
             working = {pool.submit(self._work, intake, slots, agent_id, budget)}
             while working:
                 done, working = wait(working, return_when=FIRST_COMPLETED)

@@ -15,6 +15,7 @@ from shared.core.errors import Conflict, OutOfTime
 from shared.core.launch import Entry, State
 from shared.core.ports import Job
 from shared.core.redaction import hiding
+from shared.core.threads import threads
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Acting:
             entry, decision = pair
             return self._act(entry, decision, seen[entry.key])
 
-        with ThreadPoolExecutor(self.connections) as pool:
+        with threads(self.connections) as pool:
             done = [
                 *self._each(pool, self._cancel, doubled, lambda job: job.name),
                 *self._each(pool, act, busy, lambda pair: pair[0].key),

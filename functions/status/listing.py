@@ -3,7 +3,6 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -14,6 +13,7 @@ from shared.core.budget import Budget
 from shared.core.jobstate import PHASES, phase_of
 from shared.core.launch import Entry, State
 from shared.core.ports import CustomJobs, Job, Span
+from shared.core.threads import threads
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def list_jobs(
             report.failed(f"{parent}: jobs that have ended", exc)
 
     parts = [(parent, span) for parent in submitted for span in _spans(submitted[parent])]
-    with ThreadPoolExecutor(connections) as pool:
+    with threads(connections) as pool:
         list(pool.map(list_part, parts))
         list(pool.map(list_ended, submitted))
     for parent, exc in sorted(listing.unlisted.items()):

@@ -19,6 +19,7 @@ from shared.core.errors import LaunchError, Retry
 from shared.core.launch import Entry, RunPath, State
 from shared.core.message import Queue
 from shared.core.ports import Answers, Builds, RunTracker
+from shared.core.threads import threads
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def observe(
     """Return the observations of each launch, by key."""
     living = [entry for entry in entries if entry.state in (State.QUEUED, State.SUBMITTED)]
     asked = [entry for entry in entries if entry.from_queue and _asks(entry, now, overdue_after)]
-    with ThreadPoolExecutor(connections) as pool:
+    with threads(connections) as pool:
         runs = _answers(pool, tracker.run_statuses, [entry.run for entry in living], _itself)
         pairs = [(entry.queue, entry.item_id) for entry in asked]
         items = _answers(pool, tracker.item_statuses, pairs, _item_id)

@@ -67,7 +67,7 @@ def polled(capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_launch_goes_all_the_way(outside: Outside, shape: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Popped, written down, acked, published, created, ended and reported; no key in any line."""
     item = outside.wandb.push("team", "vertex", ITEM)
-    answer = outside.client("poll").post("/", headers={"X-Cloud-Trace-Context": "abc/1;o=1"})
+    answer = outside.client("poll").post("/")
     assert (answer.status_code, answer.json["launched"]) == (200, {"vertex": 1})
     key = next(e["launch_key"] for e in events(capsys.readouterr().out) if e["message"] == "poll.item")
     submit = outside.client("submit")
@@ -84,6 +84,27 @@ def test_a_launch_goes_all_the_way(outside: Outside, shape: Any, capsys: pytest.
     printed = capsys.readouterr().out
     assert KEY not in printed
     assert {"launch.submitted", "launch.nothing_to_do", "tick.done"} <= {e["message"] for e in events(printed)}
+
+
+def test_each_line_belongs_to_the_trace_of_its_call(outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cloud Logging shows a call's lines together; a call without a header has no trace."""
+
+    def traces() -> set[str | None]:
+        return {event.get("logging.googleapis.com/trace") for event in events(capsys.readouterr().out)}
+
+    outside.wandb.push("team", "vertex", ITEM)
+    outside.client("poll").post("/", headers={"X-Cloud-Trace-Context": "abc/1;o=1"})
+    printed = capsys.readouterr().out
+    assert {event.get("logging.googleapis.com/trace") for event in events(printed)} == {"projects/p/traces/abc"}
+    [key] = [event["launch_key"] for event in events(printed) if event["message"] == "poll.item"]
+    delivery = eventarc(encode(Ticket(launch_key=key)))
+    delivery["headers"]["X-Cloud-Trace-Context"] = "def/2"
+    outside.client("submit").post(**delivery)
+    assert traces() == {"projects/p/traces/def"}
+    outside.client("status").post("/", headers={"X-Cloud-Trace-Context": "ghi"})
+    assert traces() == {"projects/p/traces/ghi"}
+    outside.client("status").post("/")
+    assert traces() == {None}
 
 
 @pytest.mark.parametrize(("wanted", "shown"), [("true", True), ("false", False)])
