@@ -14,7 +14,8 @@ from hypothesis import settings
 from deploy.local.environment import clean
 from deploy.local.processes import end_with_parent
 from shared.core import redaction
-from tests import error_texts, log_lines
+from shared.core.errors import LaunchError, Reject
+from tests import bounded_calls, error_texts, log_lines
 
 # Nothing of the caller's shell reaches a test or what it starts. The workers of xdist are children of a clean process.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -86,10 +87,14 @@ def _nobody_s_environment() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _lines_and_errors_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Look at each log line and each error of the product that a test causes; other parts cause too many."""
-    if request.path.relative_to(HERE).parts[0] not in ("unit", "contract", "entrypoints"):
+def _lines_errors_and_calls_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Look at each log line, error and HTTP call of the product that a test causes; other parts cause too many."""
+    part = request.path.relative_to(HERE).parts[0]
+    if part not in ("unit", "contract", "entrypoints"):
         yield
         return
-    with log_lines.compared(), error_texts.compared():
+    kind: type[LaunchError] | None = LaunchError if part == "unit" else Reject  # servers' words and ports vary
+    if getattr(request.function, "is_hypothesis_test", False):  # makes up the values of an error
+        kind = None
+    with log_lines.compared(), error_texts.compared(kind=kind), bounded_calls.compared():
         yield

@@ -114,6 +114,6 @@ class _Comparing(logging.Handler):
         needed = {word for word in words if not word.endswith("?")}
         shown = {*(fields or ()), *("+" if traced else "")}
         known = {word.removesuffix("?") for word in words}
-        empty = {name for name in shown - {"+", "date"} if fields[name] is None}
+        empty = {name for name in shown - {"+", "date"} if fields[name] in (None, "None")}
         if level != record.levelname or not needed <= shown <= known or empty:
             self._odd.append(f"{record.levelname} {record.msg}: {' '.join(sorted(shown))}, empty: {sorted(empty)}")

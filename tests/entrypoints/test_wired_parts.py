@@ -105,18 +105,18 @@ def page() -> str:
     """Return the whole text: for each function, what it tells the logs, and its parts."""
     lines = []
     for name, (kind, build, variables) in BUILT.items():
-        told: list[Any] = []
+        logged: list[Any] = []
         with (
             mock.patch.dict(os.environ, {**COMMON, **variables, **MORE}, clear=True),
-            mock.patch.object(logs, "configure", lambda *args, told=told, **named: told.extend([args, named])),
+            mock.patch.object(logs, "configure", lambda *args, logged=logged, **named: logged.extend([args, named])),
         ):
             built = build.__wrapped__(load(kind))  # type: ignore[arg-type]
-        lines += [f"# {name}", *shown(told, "logs", {}), *shown(built, name, {}), ""]
+        lines += [f"# {name}", *shown(logged, "logs", {}), *shown(built, name, {}), ""]
     return "\n".join(lines).replace(certifi.where(), "(certifi's file)")
 
 
 def test_each_part_is_wired_as_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No two settings have the same value, so that one in the place of another changes a line."""
+    """No two settings have the same value, so that one instead of another changes a line."""
     monkeypatch.chdir(tmp_path)  # no launch-config.yaml
     assert page().splitlines() == PAGE.read_text(encoding="utf-8").splitlines()
 
