@@ -1,4 +1,4 @@
-"""What a launch may name: requests and sweeps, and references to secrets."""
+"""What a launch may name: requests, and references to secrets."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +11,8 @@ from shared.core.errors import Reject
 from shared.core.intake import from_request
 from shared.core.message import Request
 from shared.runspec.expansion import check_filled, check_references, inert_json
-from shared.runspec.model import Draft, RunSpec
+from shared.runspec.model import Draft
 from shared.runspec.requests import admit_request
-from shared.runspec.sweep import check_sweep
-from tests.fakes import FakeSweeps
 from tests.unit.specs import run_spec
 
 
@@ -64,20 +62,3 @@ def test_a_long_name_of_a_request_is_shown_whole() -> None:
     """Its author sees the whole name beside the allowed ones."""
     shown = refusal(admit_request, asked(entity="e" * 120), RequestLimits(entities=("team",)), [])
     assert shown.startswith(f"entity: is '{'e' * 120}', which requests.entities does not allow. Allowed: team.")
-
-
-@pytest.mark.parametrize(
-    ("state", "why"),
-    [
-        ("RUNNING", ""),
-        ("PAUSED", ""),
-        ("FINISHED", "is FINISHED. Resume it, or leave sweep_id out: it must be RUNNING or PAUSED to launch a run."),
-        ("", "was not found in W&B. Give this deployment's API key access to its project, or leave sweep_id out."),
-    ],
-)
-def test_a_sweep_takes_runs_while_it_is_active(state: str, why: str) -> None:
-    """The refusal names it by its project."""
-    sweeps = FakeSweeps(states={("team", "Cats", "sw1"): state} if state else {})
-    wanted = f"sweep_id: the sweep sw1 of team/Cats {why}" if why else ""
-    assert refusal(check_sweep, RunSpec("team", "Cats", sweep_id="sw1"), sweeps) == wanted
-    assert refusal(check_sweep, RunSpec("team", "Cats"), sweeps) == ""
