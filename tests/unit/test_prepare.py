@@ -114,7 +114,7 @@ def test_a_scheduler_gets_the_machine_of_the_settings() -> None:
     made = prepared(launch, scheduler=SchedulerDefaults("gcr.io/p/wandb:1", "e2-standard-4"))
     [pool] = made.call.constructor["worker_pool_specs"]
     assert pool["machine_spec"] == {"machine_type": "e2-standard-4"}
-    with pytest.raises(Reject, match="^uri: is a sweep's scheduler"):
+    with pytest.raises(Reject, match=r"^uri: is a sweep's scheduler"):
         prepared(launch)
 
 
