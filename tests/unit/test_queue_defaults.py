@@ -154,12 +154,23 @@ IMAGE = "LAUNCH_SCHEDULER_IMAGE (scheduler.image in the launch-config)"
 @pytest.mark.parametrize(
     ("settings", "changes", "why"),
     [
-        (SchedulerDefaults(), {}, f"{MACHINE} and {IMAGE} are not set. {ASK} them, or write resource: gcp-vertex with "
-         "resource_args and docker_image under scheduler in the sweep."),
-        (SchedulerDefaults("i:1"), {}, f"{MACHINE} is not set. {ASK} it, or write resource: gcp-vertex with resource_args "
-         "under scheduler in the sweep."),
-        (SchedulerDefaults(machine_type="m"), {}, f"{IMAGE} is not set. {ASK} it, or write docker_image under scheduler in "
-         "the sweep."),
+        (
+            SchedulerDefaults(),
+            {},
+            f"{MACHINE} and {IMAGE} are not set. {ASK} them, or write resource: gcp-vertex with "
+            "resource_args and docker_image under scheduler in the sweep.",
+        ),
+        (
+            SchedulerDefaults("i:1"),
+            {},
+            f"{MACHINE} is not set. {ASK} it, or write resource: gcp-vertex with resource_args "
+            "under scheduler in the sweep.",
+        ),
+        (
+            SchedulerDefaults(machine_type="m"),
+            {},
+            f"{IMAGE} is not set. {ASK} it, or write docker_image under scheduler in the sweep.",
+        ),
         (SchedulerDefaults(), {"job": "a/b/c:v1"}, f"{MACHINE} is not set."),
         (SchedulerDefaults(), {"image_uri": "i"}, f"{MACHINE} is not set."),
         (SchedulerDefaults(), {"resource": "vertex", "resource_args": {"vertex": VERTEX}}, f"{IMAGE} is not set."),
@@ -168,7 +179,7 @@ IMAGE = "LAUNCH_SCHEDULER_IMAGE (scheduler.image in the launch-config)"
         (SchedulerDefaults(), {"resource": "vertex", "resource_args": {"vertex": VERTEX}, "image_uri": "i"}, ""),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_scheduler_without_a_setting_is_refused(
     settings: SchedulerDefaults, changes: dict[str, Any], why: str
 ) -> None:
