@@ -44,10 +44,10 @@ def test_an_authors_words_refer_to_no_secret() -> None:
 
 @pytest.mark.parametrize(
     ("attempt", "retries", "placed", "refused"),
-    [(0, 0, False, True), (1, 1, False, True), (1, 0, True, True), (1, 1, True, False), (2, 0, False, False)],
+    [(0, "", False, True), (1, "k1", False, True), (1, "", True, True), (1, "k1", True, False), (2, "", False, False)],
 )
 def test_a_request_is_its_authors_own_until_it_was_prepared(
-    attempt: int, retries: int, placed: bool, refused: bool
+    attempt: int, retries: str, placed: bool, refused: bool
 ) -> None:
     """Later, the ledger holds it with its queue's configuration."""
     draft = asked(run_id="r1")
