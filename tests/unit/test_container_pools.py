@@ -194,3 +194,21 @@ def test_each_replaced_variable_has_one_warning() -> None:
         "the variable WANDB_PROJECT is W&B's; its value was replaced",
     ]
     assert replaced(None, AT, OURS) == []
+
+
+@pytest.mark.parametrize(
+    ("pools", "at"),
+    [
+        ("x", AT),
+        (["x"], AT),
+        ([{}, {"container_spec": "x"}], AT),
+        ([{}, {"container_spec": {"env": "x"}}], f"{AT}[1].container_spec.env"),
+        ([{}, {"container_spec": {"env": [{"name": "A"}, {"name": "-"}]}}], f"{AT}[1].container_spec.env[1].name"),
+    ],
+    ids=str,
+)
+def test_a_warning_is_not_guessed_from_a_wrong_pool(pools: Any, at: str) -> None:
+    """It is refused by its path."""
+    with pytest.raises(Reject) as refused:
+        replaced(pools, AT, OURS)
+    assert refused.value.field == at

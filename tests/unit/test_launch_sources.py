@@ -67,7 +67,7 @@ def test_the_run_gives_what_a_job_leaves_out(asked: RunSpec, path: str) -> None:
 def test_an_image_runs_its_own_or_the_launchs_command(
     asked: RunSpec, job: JobSource | None, bases: dict[str, str], builder: Builder, source: Source
 ) -> None:
-    """The run is told the image."""
+    """The run gets the name of the image."""
     assert source_of(asked, job, bases, builder) == source
 
 

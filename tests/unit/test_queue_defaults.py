@@ -103,7 +103,7 @@ def test_a_request_gets_the_configuration_of_its_queue(
 
 
 def test_a_request_names_a_queue_that_exists() -> None:
-    """Else it is told which is missing."""
+    """The refusal names the queue that is missing."""
     with pytest.raises(Reject) as refused:
         complete(asked(), FakeQueueConfigs({}))
     wanted = f"queue: W&B has no queue vertex of team. Name a queue that this deployment's API key can see, {OR}"
