@@ -200,8 +200,8 @@ def test_each_replaced_variable_has_one_warning() -> None:
     ("pools", "at"),
     [
         ("x", AT),
-        (["x"], AT),
-        ([{}, {"container_spec": "x"}], AT),
+        ([{}, "x"], f"{AT}[1]"),
+        ([{}, {"container_spec": "x"}], f"{AT}[1].container_spec"),
         ([{}, {"container_spec": {"env": "x"}}], f"{AT}[1].container_spec.env"),
         ([{}, {"container_spec": {"env": [{"name": "A"}, {"name": "-"}]}}], f"{AT}[1].container_spec.env[1].name"),
     ],
