@@ -123,16 +123,3 @@ def test_an_item_of_a_queue_has_no_limits() -> None:
     """W&B has already checked what its author may do."""
     nothing = RequestLimits(sources=(), queues=())
     assert refused(draft_of(run_spec(entity="research", run_id="r1")), nothing) == ""
-
-
-@pytest.mark.parametrize(
-    "named", [{"queue_name": "vertex", "queue_entity": ""}, {"queue_entity": "team", "queue_name": ""}]
-)
-def test_half_a_queue_is_none_that_a_request_may_name(named: dict[str, str]) -> None:
-    """No limit is passed by leaving out a part."""
-    asked = draft(Queue(entity="team", name="vertex"))
-    half = replace(asked.launch, entry=replace(asked.launch.entry, **named))  # type: ignore[arg-type]
-    shown = refused(replace(asked, launch=half))
-    assert shown.startswith(
-        f"queue: is '{named['queue_entity']}/{named['queue_name']}', which requests.queues does not"
-    )
