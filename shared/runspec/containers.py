@@ -62,9 +62,9 @@ def replaced(pools: object, path: str, ours: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable of the pools whose value ours replaces."""
     names: set[str] = set()
     for number, pool in enumerate(items(pools, path)):
-        container = mapping(pool, path).get("container_spec")
-        at = f"{path}[{number}].container_spec.env"
-        users = _variables(mapping(container, path).get("env"), at)
+        at = f"{path}[{number}].container_spec"
+        container = mapping(mapping(pool, f"{path}[{number}]").get("container_spec"), at)
+        users = _variables(container.get("env"), f"{at}.env")
         names |= {name for name, value in users.items() if ours.get(name, value) != value}
     return [f"the variable {name} is W&B's; its value was replaced" for name in sorted(names)]
 

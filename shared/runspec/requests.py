@@ -27,7 +27,7 @@ def admit_request(draft: Draft, limits: RequestLimits, macros: Collection[str]) 
     if not entry.of_request:
         return
     _among("sources", limits.sources, {"source": launch.source})
-    if entry.queue_name or entry.queue_entity:
+    if entry.queue_name:
         _check_queue(entry.queue, limits)
     if spec.is_scheduler:
         fix = "Enqueue the sweep on a queue with `wandb launch-sweep`."

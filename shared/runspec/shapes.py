@@ -84,8 +84,7 @@ def decimal(value: object, path: str) -> float | int:
 def _flag(value: object, path: str) -> bool:
     if isinstance(value, bool):
         return value
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word not in _FLAGS:
+    if not isinstance(value, str) or (word := value.strip().lower()) not in _FLAGS:
         raise wrong(path, "true or false", value)
     return _FLAGS[word]
 

@@ -55,6 +55,47 @@ def test_an_image_of_its_own_dockerfile_keeps_its_python(written: list[str], rig
     assert started(written, "job", own_image=True) == right
 
 
+@pytest.mark.parametrize(
+    ("written", "right", "own"),
+    [
+        (["pyw3.11.exe", "x.py"], ["python3", "x.py"], ["python3.11", "x.py"]),
+        (["py", "-2.7-32", "x.py"], ["python3", "x.py"], ["python", "x.py"]),
+        (["py", "x.py", "-3"], ["python3", "x.py", "-3"], ["python", "x.py", "-3"]),
+        ([r"C:\W\PY.exe", "-3"], ["python3"], ["python"]),
+        (["py.exe"], ["python3"], ["python"]),
+        (["py", "-4", "x.py"], ["python3", "-4", "x.py"], ["python", "-4", "x.py"]),
+        (["python", "-3", "x.py"], ["python3", "-3", "x.py"], ["python", "-3", "x.py"]),
+        (["pypy.exe", "-3", "x.py"], ["pypy", "-3", "x.py"], ["pypy", "-3", "x.py"]),
+        (["pythonX.exe", "x.py"], ["pythonx", "x.py"], ["pythonx", "x.py"]),
+        (["X.exe", r"a\X.py"], ["x", "a/X.py"], ["x", "a/X.py"]),
+        (["python", "-c", r"a\b.py"], ["python3", "-c", r"a\b.py"], ["python", "-c", r"a\b.py"]),
+        (
+            ["python", "-X", r"a\b.py", r"c\d.py"],
+            ["python3", "-X", r"a\b.py", "c/d.py"],
+            ["python", "-X", r"a\b.py", "c/d.py"],
+        ),
+        (["bash", "-W", r"a\b.sh"], ["bash", "-W", "a/b.sh"], ["bash", "-W", "a/b.sh"]),
+        (
+            ["torchrun", "train", r"b\c.PY", "d.ipynb"],
+            ["torchrun", "train", "b/c.PY", "d.ipynb"],
+            ["torchrun", "train", "b/c.PY", "d.ipynb"],
+        ),
+        (["bash", r"n\x.ipynb"], ["bash", "n/x.ipynb"], ["bash", "n/x.ipynb"]),
+        ([r"n\x.ipynb", "a"], [*NB, "n/x.ipynb", "a"], [*NB, "n/x.ipynb", "a"]),
+        (["python", "n.ipynb", r"o\x.py"], [*NB, "n.ipynb", r"o\x.py"], [*NB, "n.ipynb", r"o\x.py"]),
+        (["python3.11", "-m", "x.ipynb"], ["python3", "-m", "x.ipynb"], ["python3.11", "-m", "x.ipynb"]),
+        (["sh", "run", r"x\y"], ["sh", "run", r"x\y"], ["sh", "run", r"x\y"]),
+    ],
+    ids=str,
+)
+def test_a_command_with_and_without_the_codes_own_dockerfile(
+    written: list[str], right: list[str], own: list[str]
+) -> None:
+    """Only the script's own path is changed, and only Windows' launcher chooses a version."""
+    assert started(written, "job", own_image=False) == right
+    assert started(written, "job", own_image=True) == own
+
+
 @pytest.mark.parametrize("script", [r"C:\me\train.py", r"\\share\train.py", "D:/me/train.py"])
 def test_a_script_of_another_machine_is_refused(script: str) -> None:
     """The refusal names the field, the path and the fix."""

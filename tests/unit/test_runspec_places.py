@@ -94,3 +94,45 @@ def test_a_location_that_the_sdk_does_not_know_is_refused(named: str, message: s
     with pytest.raises(Reject) as refused:
         location(named, "spec.location", "us-east3", {"us-east1", "europe-west4", "global"})
     assert message in str(refused.value)
+
+
+REGIONS = {"us-central1", "us-east1", "europe-west4", "europe-west12", "global", "us"}
+VALID = "Valid: europe-west12, europe-west4, us-central1, us-east1."
+
+
+@pytest.mark.parametrize(
+    ("named", "fix"),
+    [
+        ("us_central1", "Did you mean us-central1?"),
+        ("US Central1", "Did you mean us-central1?"),
+        ("us-central-1", "Did you mean us-central1?"),
+        ("eu-west-4", "Did you mean europe-west4?"),
+        ("eu-west-12", "Did you mean europe-west12?"),
+        ("projects/p/locations/us-east1", "Did you mean us-east1?"),
+        ("asia-east1", "Did you mean us-east1?"),
+        ("us-central1-a", "Did you mean us-central1?"),
+        ("global", VALID),
+        ("us", VALID),
+        ("x" * 100_000, VALID),
+    ],
+)
+def test_the_region_that_was_meant_is_suggested(named: str, fix: str) -> None:
+    """In the spelling of another cloud, too; without a near one, all of the SDK's."""
+    with pytest.raises(Reject) as refused:
+        location(named, "spec.location", "us-east1", REGIONS)
+    assert str(refused.value).endswith(f". {fix}")
+
+
+def test_without_the_sdks_regions_the_form_is_shown() -> None:
+    """Nothing near is known."""
+    with pytest.raises(Reject) as refused:
+        location("US", "spec.location", "us-east1")
+    wanted = "spec.location: is 'US', which is not a region of Vertex AI. Write a region such as us-central1."
+    assert str(refused.value) == wanted
+
+
+@pytest.mark.parametrize("default", ["global", "test region", "us-central1-a"])
+def test_a_default_in_another_form_stays(default: str) -> None:
+    """The settings have checked it."""
+    assert location("", "spec.location", default, REGIONS) == location(default, "spec.location", default) == default
+    assert project(None, PATH, "My Default") == project("My Default", PATH, "My Default") == "My Default"

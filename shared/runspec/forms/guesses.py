@@ -29,7 +29,7 @@ def account(value: str, call: CustomJobCall) -> str:
 def machine(value: str, call: CustomJobCall) -> str:
     """Guess a machine type from a name of Cloud TPU's own API, or from another spelling."""
     plain = lower(value.rpartition("/")[2], call)
-    names = {"ct5lp": "v5e", "ct6e": "v6e", "tpu7x": "7x"}
+    names = {"ct5lp": "v5e", "ct6e": "v6e"}
     tpu = hardware.tpu_machine(names.get(plain, plain))
     return tpu or (plain if _SERIES.match(plain) else "")
 

@@ -33,7 +33,9 @@ def check_machine(spec: Mapping[str, Any], path: str) -> None:
 
 def check_generation(machine_spec: object, path: str) -> None:
     """Refuse a TPU generation as an accelerator type, which the SDK's enum does not know."""
-    named = str(machine_spec.get("accelerator_type")) if isinstance(machine_spec, dict) else ""
+    if not isinstance(machine_spec, dict):
+        return
+    named = str(machine_spec.get("accelerator_type"))
     known = re.fullmatch(r"tpu[-_ ]v(2|3|5[-_ ]litepod)", named.strip().lower())
     machine = "" if known else hardware.tpu_machine(named)
     if machine in hardware.TOPOLOGIES:
