@@ -33,7 +33,7 @@ class Session(requests.Session):
         self.status, self.body = status, Body(content)
         self.asked: list[tuple[tuple[object, ...], dict[str, Any]]] = []
 
-    def request(self, *arguments: Any, **named: Any) -> requests.Response:  # type: ignore[override]
+    def request(self, *arguments: Any, **named: Any) -> requests.Response:
         """Note the request, and answer it."""
         self.asked.append((arguments, named))
         response = requests.Response()
