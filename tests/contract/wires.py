@@ -47,7 +47,7 @@ class Sent:
 def answer(body: Any = b"{}", status: int = 200, headers: Mapping[str, str] | None = None) -> requests.Response:
     """Return an answer of these bytes, or of this JSON."""
     response = requests.Response()
-    response.status_code = status
+    response.status_code, response.reason = status, "Bad Day"
     response.headers.update({"Content-Type": "application/json", **(headers or {})})
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     vars(response).update(_content=content, _content_consumed=True)  # requests has no public way
