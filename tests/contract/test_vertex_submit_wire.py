@@ -11,8 +11,9 @@ from google.cloud import aiplatform
 from shared.adapters.vertex.submit import VertexCompute, compute
 from shared.adapters.vertex.submit.compute import _experiment, _unsent
 from shared.core.budget import Budget
-from shared.core.errors import Denied, LaunchError, OutcomeUnknown, Reject, Retry
+from shared.core.errors import Capacity, Denied, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.ports import FoundJob
+from shared.core.redaction import hiding
 from tests.contract.test_production_clients import CALL, PARENT
 from tests.contract.wires import Given, Wire, answer, connected, refusal
 from tests.fakes.clock import PLENTY
@@ -157,3 +158,91 @@ def test_the_look_ups_of_an_experiment_share_a_minute(
     with pytest.raises(Retry, match=r"^the look-up of the experiment failed: too late$"):
         _experiment(replace(CALL, submit={"experiment": "e"}), Budget(left, lambda: 0.0))
     assert bounds == [seconds]
+
+
+QUOTA = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "21s"}
+LIMIT = {
+    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+    "metadata": {"quota_limit": "JobSubmissionRequestsPerMinutePerProjectPerRegion", "quota_limit_value": "60"},
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "at_least", "limit"),
+    [
+        ({"details": [QUOTA, LIMIT]}, 21, 60),
+        ({"details": [LIMIT]}, 0, 60),
+        ({}, 0, 0),
+    ],
+    ids=range(3),
+)
+def test_the_details_of_a_refusal_count(
+    monkeypatch: pytest.MonkeyPatch, error: dict[str, Any], at_least: int, limit: int
+) -> None:
+    """How long Google asks to wait, and the quota that it names."""
+    message = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded per minute"}
+    wire = connected(monkeypatch, Wire(answer({"error": {**message, **error}}, 429)))
+    with pytest.raises(Capacity) as raised:
+        VertexCompute("p9", "us-central1").create(CALL, PLENTY)
+    assert (raised.value.at_least.total_seconds(), raised.value.limit, len(wire.sent)) == (at_least, limit, 1)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"error": {}}'])
+def test_a_refusal_of_another_form_is_one(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Its status counts."""
+    connected(monkeypatch, Wire(answer(body, 403)))
+    with pytest.raises(Denied):
+        VertexCompute("p9", "us-central1").create(CALL, PLENTY)
+
+
+@pytest.mark.parametrize(("own", "kind"), [("p1", Denied), ("p9", Reject)])
+def test_an_unknown_project_is_whose_it_is(monkeypatch: pytest.MonkeyPatch, own: str, kind: type[LaunchError]) -> None:
+    """The author's, if the launch names another than the deployment's."""
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "CONSUMER_INVALID"}]
+    error = {"code": 403, "status": "PERMISSION_DENIED", "message": "no such project", "details": details}
+    connected(monkeypatch, Wire(answer({"error": error}, 403)))
+    with pytest.raises(kind) as raised:
+        VertexCompute(own, "us-central1").create(CALL, PLENTY)
+    assert type(raised.value) is kind
+    if kind is Reject:
+        assert str(raised.value).startswith("spec.project: p1 cannot be used: no such project.")
+
+
+def test_an_error_of_the_library_after_the_answer_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The job exists, and has a name."""
+    connected(monkeypatch, Wire(answer(job())))
+    really = aiplatform.CustomJob.submit
+
+    def submit(made: Any, **named: Any) -> None:
+        really(made, **named)
+        raise ValueError("odd")
+
+    monkeypatch.setattr(aiplatform.CustomJob, "submit", submit)
+    assert VertexCompute("p9", "us-central1").create(CALL, PLENTY) == JOB
+    logged = [vars(line)["fields"] for line in caplog.records if line.message == "vertex.error_after_create"]
+    assert logged == [{"job": JOB, "error": "odd"}]
+
+
+def test_a_value_that_vertex_quotes_is_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the key of a variable."""
+    key = "planted-key-" * 4
+    env = [{"name": "WANDB_API_KEY", "value": key}]
+    pool = {**CALL.constructor["worker_pool_specs"][0], "container_spec": {"image_uri": "x", "env": env}}
+    call = replace(CALL, constructor={**CALL.constructor, "worker_pool_specs": [pool]})
+    connected(monkeypatch, Wire(refusal(400, f"{key} is wrong")))
+    with hiding(), pytest.raises(Reject) as raised:
+        VertexCompute("p9", "us-central1").create(call, PLENTY)
+    assert "[redacted] is wrong" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("label", "attempt"), [("2", 2), ("0", 0), ("", 0), ("two", 0), ("-1", 0), ("²", 0), ("٣", 0), (None, 0)]
+)
+def test_an_attempt_is_a_plain_number(monkeypatch: pytest.MonkeyPatch, label: str | None, attempt: int) -> None:
+    """Else there is none: a person has changed the label."""
+    labels = {} if label is None else {"launch_attempt": label}
+    connected(monkeypatch, Wire(answer({"customJobs": [job(labels=labels)]})))
+    found = VertexCompute("p9", "us-central1").find(PARENT, {"launch_key": "k1"})
+    assert found == FoundJob(JOB, attempt)
