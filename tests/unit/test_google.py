@@ -2,18 +2,23 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
 from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 from google.auth.credentials import AnonymousCredentials
+from grpc import StatusCode
 
-from shared.adapters.google import meaning, reason, rest_client, rest_session
+from shared.adapters.google import code_of, meaning, reason, require_owner, rest_client, rest_session
+from shared.adapters.rest import Refusal
 from shared.core.errors import Conflict, Denied, Retry
 from shared.core.lazy import Lazy, LazyMap
+from shared.core.redaction import remember
 
 CALL, NEEDS = "jobs.list on projects/p", "the permission jobs.list"
 
@@ -50,6 +55,17 @@ def test_an_error_of_ours_means_itself() -> None:
     assert meaning(error, CALL, NEEDS) is error
 
 
+class Unprintable(Exception):
+    """An error that quotes an integer with more digits than Python prints."""
+
+    def __str__(self) -> str:
+        """Raise, as Python does then."""
+        raise ValueError("Exceeds the limit")
+
+
+KEY = "planted-key-" * 4
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -57,12 +73,67 @@ def test_an_error_of_ours_means_itself() -> None:
         (ValueError(" two\nlines. "), "two lines"),
         (KeyError(), "KeyError"),
         (ValueError("x" * 5000), "x" * 500 + "…" + "x" * 500),
+        (Refusal(502, "<html>"), "HTTP 502 without a reason"),
+        (ValueError("<html>"), "HTTP  without a reason"),
+        (Refusal(400, "POST https://x/y?z: no.."), "no"),
+        (ValueError("see GET https://x/y: no"), "see GET https://x/y: no"),
+        (Refusal(400, ""), "400:"),
+        (Unprintable(), "Unprintable"),
+        (ValueError(f"{KEY} is wrong"), "[redacted] is wrong"),
     ],
-    ids=["page", "lines", "nothing", "long"],
+    ids=[
+        "page",
+        "lines",
+        "nothing",
+        "long",
+        "refusal",
+        "page of a library",
+        "request",
+        "in between",
+        "empty",
+        "odd",
+        "key",
+    ],
 )
 def test_a_reason_is_one_short_line(error: Exception, text: str) -> None:
     """Whatever a server or a library writes."""
+    remember([KEY])
     assert reason(error) == text
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(403, 403), (0, 0), (None, 0), ("403", 0), (HTTPStatus.NOT_FOUND, 404), (StatusCode.ABORTED, 0)],
+)
+def test_the_code_of_an_error(code: object, expected: int) -> None:
+    """It is an HTTP status; 0 for an error of gRPC or without a code."""
+    error = Exception("x")
+    assert code_of(error) == 0
+    vars(error)["code"] = code
+    assert code_of(error) == expected
+
+
+def test_a_bucket_without_an_expected_owner_is_not_asked_about() -> None:
+    """Nobody has said whose it is."""
+
+    def owner() -> object:
+        raise AssertionError
+
+    require_owner("b", "", owner)
+    require_owner("b", "77", lambda: 77)
+    require_owner("b", "77", lambda: "77")
+    with pytest.raises(Denied, match=r"^gs://b belongs to the project number 0, not to 77: this function"):
+        require_owner("b", "77", lambda: 0)
+    with pytest.raises(Retry, match=r"^gs://b: the answer does not say whose it is$"):
+        require_owner("b", "77", lambda: None)
+    for error in (google_errors.NotFound("x"), google_errors.Unauthorized("x"), OSError("x")):
+        with pytest.raises(type(error)) as raised:
+            require_owner("b", "77", Mock(side_effect=error))
+        assert raised.value is error
+    with pytest.raises(Denied) as denied:
+        require_owner("b", "77", Mock(side_effect=google_errors.Forbidden("no")))
+    needs = "the permission storage.buckets.get on this bucket: run `vertex-launch bootstrap`"
+    assert str(denied.value) == f"gs://b: read whose it is: no. The function's account needs {needs}"
 
 
 class Client:

@@ -53,7 +53,7 @@ class WandbJobs:
         if source.kind is Kind.REPO:
             return source
         if source.code_id:
-            code, _, digest = _by_id(graphql, source, budget)
+            code, digest = _by_id(graphql, source, budget)
         else:
             code, _, digest = _membership(graphql, source.code, budget)
         return replace(source, code=code, digest=digest)
@@ -113,14 +113,14 @@ def _membership(graphql: Graphql, path: str, budget: Budget) -> tuple[str, str, 
     return version, str(at(artifact, "artifactType").get("name")), str(artifact.get("digest"))
 
 
-def _by_id(graphql: Graphql, source: JobSource, budget: Budget) -> tuple[str, str, str]:
-    """Find the code of a job by its id; returns the same as `_membership`."""
+def _by_id(graphql: Graphql, source: JobSource, budget: Budget) -> tuple[str, str]:
+    """Find the code of a job by its id; return its version's name and its digest."""
     found = at(graphql.query(documents.CODE, {"id": source.code_id}, budget), "artifact")
     if not found or found.get("state") == "DELETED":
         gone = "was deleted" if found else "was not found"
         raise Reject("job", f"{source.path} has code that {gone} in W&B", CREATE_AGAIN)
     version = _version(at(found, "artifactSequence"), found.get("versionIndex"))
-    return version, "code", str(found.get("digest"))
+    return version, str(found.get("digest"))
 
 
 def _version(collection: Mapping[str, Any], index: object) -> str:
