@@ -26,7 +26,7 @@ def push(data: bytes) -> bytes:
 
 def request_of(body: bytes, **headers: str) -> flask.Request:
     """Return the request that the framework hands to submit."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
     return flask.Request(EnvironBuilder(method="POST", data=body, headers=named).get_environ())
 
 
