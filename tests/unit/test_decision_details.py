@@ -173,6 +173,7 @@ FAILED = job("FAILED", error="boom")
         (replace(SUBMITTED, stuck_since=NOW), Observed(job=job("PAUSED")), NOW, 809, Note),
         (SUBMITTED, Observed(job=job("SUCCEEDED", ended_at=NOW), run_failure=REFUSED), NOW, 907, Finish),
         (SUBMITTED, Observed(gone=True, run_failure=REFUSED), SUBMITTED.submitted_at, 907, Finish),
+        (SUBMITTED, Observed(job=job("PENDING", created_at=NOW), run_failure=REFUSED), NOW, 211 + 907, Cancel),
         (replace(LATE, attempt=1, retry_at=NOW), Observed(run_failure=REFUSED), NOW, 907, Publish),
     ],
 )

@@ -1,5 +1,6 @@
 """The numbers of `tick.done`, of which metrics are made."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -81,6 +82,18 @@ def test_a_doubled_job_is_counted() -> None:
     scene.submit(replace(launch, entry=replace(launch.entry, state=State.QUEUED)), attempt=1)
     found = scene.tick().measured()
     assert (found["doubled"], found["problems"]) == (1, 1)
+
+
+def test_the_report_of_a_call_has_all_of_its_ticks() -> None:
+    """What was done and failed adds up, each error once; the states are those of the last tick."""
+    first = Report(4, 5, 1, 6, 7, 8, 2, Counter(Finish=1, Cancel=1), ["o"], ["d"], ["c1"], errors=["e1", "e2"])
+    second = Report(3, 2, 1, 1, 2, 3, 1, Counter(Finish=2), ["o", "p"], ["d", "f"], ["c2"], 1, 2, 3, 4, 5, 6)
+    second.errors = ["e2", "e3"]
+    assert first.followed_by(second) is second
+    assert second == Report(
+        3, 2, 2, 1, 2, 3, 3, Counter(Finish=3, Cancel=1), ["o", "p"], ["d", "f"], ["c1", "c2"], 1, 2, 3, 4, 5, 6,
+        errors=["e1", "e2", "e3"],
+    )  # fmt: skip
 
 
 def test_a_poll_counts_what_it_took_and_what_is_left() -> None:
