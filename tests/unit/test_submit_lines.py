@@ -1,6 +1,5 @@
 """The log lines of submit, with their fields: for a request, they are the only report of its end."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,8 +7,16 @@ from typing import Any
 import pytest
 
 from functions.submit.submit import SubmitTimings
-from shared.core.errors import Capacity, Denied, KeyRefused, KeyReused, NotAMessage, OutcomeUnknown, Reject, Retry
-from shared.core.launch import Launch, Outcome, State
+from shared.core.errors import (
+    Capacity,
+    Denied,
+    KeyRefused,
+    KeyReused,
+    NotAMessage,
+    OutcomeUnknown,
+    Reject,
+    Retry,
+)
 from shared.core.message import Request, Ticket
 from shared.core.ports import LearnedPace
 from shared.core.shortage import Shortage
@@ -149,51 +156,3 @@ def test_the_line_of_a_request_beyond_the_headroom(scene: Scene, caplog: pytest.
     scene.deliver(REQUEST)
     why = "0 launches of other systems are running (LAUNCH_MAX_REQUESTS)"
     assert lines(caplog) == attempted("launch.waiting", why, "WARNING")
-
-
-def closed(scene: Scene, **changes: Any) -> Launch:
-    """Close the request's launch, and bring a late duplicate of its record back."""
-    scene.deliver(REQUEST)
-    done = scene.launch(TICKET)
-    scene.ledger.close(done.end(Outcome.SUCCEEDED, "", scene.clock()))
-    late = replace(done, generation=0, entry=replace(done.entry, job_name="", submitted_at=None, **changes))
-    return scene.ledger.write(late)
-
-
-def refuse(scene: Scene) -> None:
-    """Let the rendering refuse each job."""
-    scene.refusal = Reject("spec", "is odd")
-
-
-LATE: dict[str, tuple[State, Callable[[Scene], None]]] = {
-    "at its claim": (State.QUEUED, lambda _: None),
-    "before its claim": (State.QUEUED, refuse),
-    "after another's claim": (State.SUBMITTING, lambda _: None),
-}
-
-
-@pytest.mark.parametrize("moment", LATE)
-def test_a_late_duplicate_is_deleted_wherever_it_is_noticed(
-    scene: Scene, moment: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nothing is sent or recorded, and the closed launch stays as it is."""
-    state, arrange = LATE[moment]
-    closed(scene, state=state)
-    before, jobs = dict(scene.ledger.closed), len(scene.vertex.jobs)
-    arrange(scene)
-    lines(caplog)
-    assert scene.deliver(TICKET) == "launch.late_duplicate"
-    assert lines(caplog) == [line("launch.late_duplicate")]
-    assert (scene.ledger.open, scene.ledger.closed, len(scene.vertex.jobs)) == ({}, before, jobs)
-
-
-@pytest.mark.parametrize("moment", LATE)
-def test_a_late_duplicate_with_other_content_is_an_error(scene: Scene, moment: str) -> None:
-    """As while the first launch was open; its record is deleted all the same."""
-    state, arrange = LATE[moment]
-    late = closed(scene, state=state)
-    scene.ledger.write(replace(late, digest=""))  # of an older version: the open record is not compared
-    arrange(scene)
-    with pytest.raises(KeyReused):
-        scene.deliver(OTHER)
-    assert scene.ledger.open == {}
