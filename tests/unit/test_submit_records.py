@@ -42,6 +42,13 @@ def claim(climb: Placement | None = None, **changes: Any) -> Launch:
     return replace(launch.move(State.SUBMITTING, **full), climb=climb or Placement())
 
 
+def claim_after(result: str, tries: int = 1) -> Launch:
+    """Return a claim that waited, after a first job that ended 100 seconds ago."""
+    first = claim(attempt=1).note(NOW - timedelta(seconds=100), result)
+    waited = first.note(NOW - timedelta(seconds=50), "paced").tell("Waiting: x")
+    return waited.move(State.SUBMITTING, attempt=1 + tries)
+
+
 def without_job(why: Exception, climb: Placement | None = None, **changes: Any) -> Settled:
     """Settle an attempt that created no job."""
     launch = claim(climb, **changes)
@@ -80,6 +87,9 @@ CASES: dict[str, Callable[[], Settled]] = {
     "submitted": lambda: (OUTCOMES.submitted(claim(failures=2), JOB, 3, ("a", "b")), ""),
     "submitted elsewhere": lambda: (OUTCOMES.submitted(claim(replace(FAR, because="no T4")), JOB, 2), ""),
     "submitted, after a wait": lambda: (OUTCOMES.submitted(claim(notice="Waiting: x"), JOB, 2), ""),
+    "submitted, after a build": lambda: (OUTCOMES.submitted(claim(notice="Building the image x."), JOB, 2), ""),
+    "submitted, after a preemption": lambda: (OUTCOMES.submitted(claim_after("Preempted; launched again"), JOB, 2), ""),
+    "submitted, after another job": lambda: (OUTCOMES.submitted(claim_after("created jobs/1", 3), JOB, 4), ""),
     "found": lambda: OUTCOMES.found(claim(), FoundJob(JOB, 4), 4),
     "refused": lambda: without_job(Reject("spec", "is odd")),
     "refused elsewhere": lambda: without_job(Reject("spec", "is odd"), replace(FAR, tried=("here",))),
