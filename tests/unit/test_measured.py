@@ -154,6 +154,19 @@ def test_the_items_that_wait_are_counted_rarely(limits: dict[str, Any], minutes:
     assert first.measured().get("pending") == pending
 
 
+@pytest.mark.parametrize(("passed", "counts"), [(0, 0), (292, 0), (293, 2), (593, 2)])
+def test_five_minutes_are_those_of_the_clock(passed: float, counts: int) -> None:
+    """A count at 4:59 and another at 5:00 belong to different ones."""
+    scene = Polling()
+    scene.clock.pass_(7)
+    scene.wandb.push("i", A)
+    scene.poll(max_jobs=0)
+    scene.clock.pass_(passed)
+    scene.wandb.calls.clear()
+    scene.poll(max_jobs=0)
+    assert scene.wandb.calls.count("count_waiting") == counts
+
+
 def test_a_count_that_fails_fails_nothing_else() -> None:
     """Metrics are not worth a 503."""
     scene = Polling()

@@ -161,6 +161,11 @@ def test_the_note_keeps_the_limits_and_the_error_of_a_call_that_failed(scene: Sc
     with pytest.raises(KeyRefused):
         scene.poll()
     assert (scene.agents.note.polled_at, scene.agents.note.why_not) == (scene.clock(), "W&B refuses the key")
+    scene.wandb.fail["heartbeat"] = KeyRefused("x" * 600)
+    with pytest.raises(KeyRefused):
+        scene.poll()
+    assert len(scene.agents.note.why_not) == 501
+    assert scene.agents.note.limits == {"max_jobs": -1, "max_schedulers": 1, "max_queued": 100}
     scene.wandb.fail.clear()
     scene.poll()
     assert scene.agents.note.why_not == ""

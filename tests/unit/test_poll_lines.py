@@ -147,6 +147,8 @@ def test_each_failure_has_its_line(scene: Scene, failure: str, caplog: pytest.Lo
     caplog.clear()
     scene.poll()
     assert lines(caplog) == expected
+    for launch in scene.ledger.open.values():
+        assert launch.entry.queue == A
 
 
 def test_the_lines_of_queues_that_are_missing(caplog: pytest.LogCaptureFixture) -> None:
