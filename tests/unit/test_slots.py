@@ -116,17 +116,14 @@ def test_schedulers_have_slots_of_their_own() -> None:
     assert not Slots([A], [], 0, Limits(9, 0)).admits("t")
 
 
-WAITS = {"state": State.QUEUED, "short_of": Shortage.STOCKOUT}
-
-
 def test_a_held_queue_is_not_popped() -> None:
     """The reason counts its launches and names what each lacks; a pause comes before it."""
     entries = [
-        entry("1", **WAITS),
+        entry("1", short_of=Shortage.STOCKOUT),
         entry("2", short_of=Shortage.AMOUNT),
         entry("3", short_of=Shortage.AMOUNT),
         entry("4", queue=B, short_of=Shortage.RATE),
-        entry("5", queue=C, **WAITS),
+        entry("5", queue=C, short_of=Shortage.STOCKOUT),
         entry("6", State.ENDED, B, short_of=Shortage.STOCKOUT),
     ]
     slots = Slots(ALL, entries, 0, Limits(99))
