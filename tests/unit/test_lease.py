@@ -10,6 +10,7 @@ from functions.poll.lease import TRIES, Lease, LeaseLost
 from shared.core.errors import Conflict, Retry
 from shared.core.ports import AgentNote
 from tests.fakes import FakeClock, InMemoryAgentBook
+from tests.unit.polling import A, Scene
 
 LASTS = timedelta(seconds=150)
 
@@ -139,3 +140,41 @@ def test_a_mark_is_not_needed_once_the_holder_has_ended(book: InMemoryAgentBook)
     book.note = replace(book.note, lease_until=FakeClock()() + LASTS)
     book.write = busy  # type: ignore[method-assign]
     assert not mine.mark()
+
+
+def test_a_call_whose_predecessor_ends_meanwhile_polls_itself() -> None:
+    """Nobody else would see its mark."""
+    scene = Scene()
+    scene.agents.take("other", scene.clock(), scene.clock() + LASTS)
+
+    def ends() -> None:
+        book = scene.agents
+        book.note = replace(book.note, lease_until=None, generation=book.note.generation + 1)
+
+    meanwhile(scene.agents, ends)
+    scene.wandb.push("i", A)
+    assert scene.poll().launched == {"a": 1}
+    assert (scene.agents.note.woken, scene.agents.note.lease_until) == (False, None)
+
+
+def test_a_call_that_is_turned_away_marks_once() -> None:
+    """One read, one write."""
+    scene = Scene()
+    scene.agents.take("other", scene.clock(), scene.clock() + LASTS)
+    scene.agents.reads = scene.agents.writes = 0
+    assert not scene.poll().polled
+    assert (scene.agents.reads, scene.agents.writes, scene.agents.note.woken) == (1, 1, True)
+
+
+def test_a_process_that_is_ended_gives_its_lease_back() -> None:
+    """Cloud Run sends SIGTERM: the next call need not wait for the lease's end."""
+    scene = Scene()
+    scene.wandb.push("i", A)
+
+    def ended(keys: object) -> None:
+        raise KeyboardInterrupt
+
+    scene.publisher.publish = ended  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        scene.poll()
+    assert (scene.agents.note.holder, scene.agents.note.lease_until) == ("poll-1", None)

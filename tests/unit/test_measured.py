@@ -101,9 +101,10 @@ def test_a_poll_counts_what_it_took_and_what_is_left() -> None:
     scene = Polling()
     for number in range(3):
         scene.wandb.push(f"i{number}", A)
-    scene.wandb.push("bad", A, entity="x" * 300)
+    for name in ("bad", "worse"):
+        scene.wandb.push(name, A, entity="x" * 300)
     report = scene.poll(max_jobs=7)
-    numbers = {"headroom": 7, "pending": 0, "held": 0, "held_queues": {}, "launched": 3, "refused": 1, "key_refused": 0}
+    numbers = {"headroom": 7, "pending": 0, "held": 0, "held_queues": {}, "launched": 3, "refused": 2, "key_refused": 0}
     assert report.measured() == {"function": "poll", **numbers, "problems": 0}
     assert scene.poll(max_jobs=7).measured()["headroom"] == 4
     assert scene.poll(max_jobs=-1).measured()["headroom"] == -1

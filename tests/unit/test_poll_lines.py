@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.poll.intake import words
 from functions.poll.report import Report
 from shared.core.errors import Denied, KeyRefused, OutcomeUnknown, Retry
 from shared.core.intake import from_item
@@ -214,3 +215,17 @@ def test_the_report_of_a_refused_key(caplog: pytest.LogCaptureFixture) -> None:
     assert (report.polled, report.why_not, report.key_refused) == (False, "W&B refuses the key", True)
     assert report.errors == ["key: W&B answers 401"]
     assert lines(caplog) == [failed("key", "W&B answers 401", traced=True)]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Retry("503: password=hunter2"), "503: password=[redacted]"),
+        (Retry(""), "Retry"),
+        (KeyError(), "KeyError"),
+        (ValueError("password=hunter2"), "ValueError: password=[redacted]"),
+    ],
+)
+def test_an_error_in_words(error: Exception, text: str) -> None:
+    """Ours speak for themselves; others need their names. None shows a secret."""
+    assert words(error) == text

@@ -1,6 +1,6 @@
 """The record that each outcome of an attempt leaves: history, reason, notice, waits and counts, word for word.
 
-After a wanted change, `python -m tests.unit.test_submit_records` writes records.txt; read its diff.
+After a wanted change, `python -m tests.unit.test_submit_records` writes submit_records.txt; read its diff.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,9 @@ from shared.core.placement import Placement
 from shared.core.ports import FoundJob
 from shared.core.shortage import Shortage
 from tests.fakes import FakeClock
+from tests.unit.records import page, shown
 
-PAGE = Path(__file__).with_name("records.txt")
+PAGE = Path(__file__).with_name("submit_records.txt")
 PARENT = "projects/p/locations/us-central1"
 JOB = f"{PARENT}/customJobs/7"
 CLOCK = FakeClock()
@@ -53,33 +54,6 @@ def without_job(why: Exception, climb: Placement | None = None, **changes: Any) 
     """Settle an attempt that created no job."""
     launch = claim(climb, **changes)
     return OUTCOMES.without_job(launch, why, sent_elsewhere=launch.climb.elsewhere)
-
-
-def shown(settled: Settled) -> dict[str, Any]:
-    """Return what a record and its event say; what is empty is left out."""
-    launch, event = settled
-    entry = launch.entry
-    told = {
-        "event": event,
-        "state": str(entry.state),
-        "history": [f"{line.number}: {line.result}" for line in launch.history if line.at == NOW],
-        "reason": launch.reason,
-        "notice": entry.notice,
-        "outcome": str(entry.outcome or ""),
-        "retry": (entry.retry_at - NOW).total_seconds() if entry.retry_at else None,
-        "lease": (entry.lease_until - NOW).total_seconds() if entry.lease_until else None,
-        "looked": entry.looked_at == NOW,
-        "failures": entry.failures,
-        "waits": entry.waits,
-        "unanswered": entry.unanswered,
-        "short of": str(entry.short_of or ""),
-        "build": entry.build,
-        "job": entry.job_name,
-        "submitted": entry.submitted_at == NOW,
-        "searched": launch.searched,
-        "announced": [f"{one.type} {one.why} {one.reason}".strip() for one in launch.events[1:] if one.at == NOW],
-    }
-    return {name: value for name, value in told.items() if value or (name in ("retry", "lease") and value is not None)}
 
 
 NEAR, FAR = Placement("here", "here"), Placement("here", "there")
@@ -121,16 +95,15 @@ CASES: dict[str, Callable[[], Settled]] = {
 }
 
 
-def page() -> str:
-    """Return each case with what its record says."""
-    blocks = [[name, *(f"    {key}: {value}" for key, value in shown(case()).items())] for name, case in CASES.items()]
-    return "\n".join(line for block in blocks for line in block) + "\n"
+def outcomes() -> dict[str, dict[str, Any]]:
+    """Return what the record of each case says."""
+    return {name: shown(*case()) for name, case in CASES.items()}
 
 
 def test_each_outcome_leaves_this_record() -> None:
     """Authors, operators and the next attempt read it."""
-    assert page().splitlines() == PAGE.read_text(encoding="utf-8").splitlines()
+    assert page(outcomes()).splitlines() == PAGE.read_text(encoding="utf-8").splitlines()
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(outcomes()), encoding="utf-8")
