@@ -167,7 +167,7 @@ def test_a_call_that_is_turned_away_marks_once() -> None:
 
 
 def test_a_process_that_is_ended_gives_its_lease_back() -> None:
-    """Cloud Run sends SIGTERM: the next call need not wait for the lease's end."""
+    """The next call need not wait for the lease to run out."""
     scene = Scene()
     scene.wandb.push("i", A)
 

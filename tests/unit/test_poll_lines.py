@@ -1,13 +1,12 @@
 """The log lines of poll, with their fields: operators read there which queue, item or launch failed, and why."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from functions.poll.intake import words
-from functions.poll.report import Report
-from shared.core.errors import Denied, KeyRefused, OutcomeUnknown, Retry
+from shared.core.errors import Denied, OutcomeUnknown, Retry
 from shared.core.intake import from_item
 from shared.core.launch import Launch
 from shared.core.message import launch_key
@@ -83,6 +82,32 @@ def taken_run(scene: Scene) -> None:
     scene.wandb.items["i"].run_spec["run_id"] = "run1"
 
 
+def unacked(happen: Callable[[Scene], object]) -> Callable[[Scene], None]:
+    """Let something happen to the item before its ack, which fails."""
+
+    def arrange(scene: Scene) -> None:
+        scene.wandb.ack = lambda *_: bool(happen(scene)) and False  # type: ignore[method-assign]
+
+    return arrange
+
+
+def slow(scene: Scene) -> None:
+    """Take all of the time for the pop."""
+    pop = scene.wandb.pop
+    scene.wandb.pop = lambda *a: scene.clock.pass_(60) or pop(*a)  # type: ignore[method-assign, func-returns-value]
+
+
+def overtaken(scene: Scene) -> None:
+    """Let another poll work between the count and the pop."""
+    pop, note = scene.wandb.pop, scene.agents.note
+
+    def later(*arguments: Any) -> Any:
+        scene.agents.note = replace(note, holder="other", generation=note.generation + 9)
+        return pop(*arguments)
+
+    scene.wandb.pop = later  # type: ignore[method-assign]
+
+
 def item(left: str = "", key: str = KEY) -> Line:
     """Return the line of the item."""
     return "INFO", "poll.item", {"launch_key": key, **ITEM, "left": left}
@@ -116,6 +141,14 @@ FAILURES: dict[str, tuple[Callable[[Scene], Any], list[Line]]] = {
     ),
     "ack": (unsettled, [("ERROR", "poll.item_unsettled +", ITEM)]),
     "an earlier poll": (again, [("INFO", "poll.again", {"launch_key": KEY}), item()]),
+    "a lease of the item that ended": (unacked(lambda _: None), [item("lease ended")]),
+    "an item that is gone": (unacked(lambda scene: scene.wandb.delete("i")), [item("the item is gone")]),
+    "an item of another agent": (
+        unacked(lambda scene: setattr(scene.wandb.items["i"], "run_name", "theirs")),
+        [item("another agent has it")],
+    ),
+    "the time": (slow, [item("the time is over", "")]),
+    "another poll": (overtaken, [item("another poll is working", "")]),
     "a problem of the item": (
         lambda scene: scene.wandb.push_unreadable("i", A, "run_spec: is odd"),
         refused("run_spec: is odd"),
@@ -197,35 +230,3 @@ def test_the_line_of_a_scheduler_without_a_slot(scene: Scene, caplog: pytest.Log
     caplog.clear()
     scene.poll(max_schedulers=0)
     assert lines(caplog) == [item("max_schedulers are open")]
-
-
-def test_a_repeated_failure_has_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    """Each round of a call finds it again."""
-    report = Report()
-    for problem in ("503", "503", "504"):
-        report.failed("agent", problem)
-    assert lines(caplog) == [failed("agent", "503"), failed("agent", "504")]
-    assert report.errors == ["agent: 503", "agent: 504"]
-    assert (report.note("agent", "503"), report.note("topic", "503")) == (False, True)
-
-
-def test_the_report_of_a_refused_key(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing was polled; the response and the metrics say why."""
-    report = Report.of_refused_key(KeyRefused("W&B answers 401"))
-    assert (report.polled, report.why_not, report.key_refused) == (False, "W&B refuses the key", True)
-    assert report.errors == ["key: W&B answers 401"]
-    assert lines(caplog) == [failed("key", "W&B answers 401", traced=True)]
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (Retry("503: password=hunter2"), "503: password=[redacted]"),
-        (Retry(""), "Retry"),
-        (KeyError(), "KeyError"),
-        (ValueError("password=hunter2"), "ValueError: password=[redacted]"),
-    ],
-)
-def test_an_error_in_words(error: Exception, text: str) -> None:
-    """Ours speak for themselves; others need their names. None shows a secret."""
-    assert words(error) == text
