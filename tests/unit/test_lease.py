@@ -10,6 +10,7 @@ from functions.poll.lease import TRIES, Lease, LeaseLost
 from shared.core.errors import Conflict, Retry
 from shared.core.ports import AgentNote
 from tests.fakes import FakeClock, InMemoryAgentBook
+from tests.unit.lines import lines
 from tests.unit.polling import A, Scene
 
 LASTS = timedelta(seconds=150)
@@ -98,6 +99,37 @@ def test_another_holder_between_two_tries_has_the_lease(book: InMemoryAgentBook)
     with pytest.raises(LeaseLost, match=r"^another poll is working$"):
         mine.hold()
     assert (mine.held, mine.tried, other.open()) == (False, False, True)
+
+
+def test_a_lease_answers_the_wake_ups_before_it(book: InMemoryAgentBook) -> None:
+    """The round that follows is the round that they ask for."""
+    book.note = replace(book.note, woken=True)
+    mine = lease(book)
+    mine.open()
+    mine.hold()
+    assert not book.note.woken
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_only_a_lease_that_was_asked_for_is_lost(
+    book: InMemoryAgentBook, tried: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if the answer to that write was lost, and another poll has worked since."""
+    mine, write = lease(book), book.write
+    mine.open()
+
+    def unanswered(_: AgentNote) -> AgentNote:
+        raise Retry("timed out")
+
+    if tried:
+        book.write = unanswered  # type: ignore[method-assign]
+        with pytest.raises(Retry):
+            mine.hold()
+    book.write = write  # type: ignore[method-assign]
+    book.note = replace(book.note, holder="other", generation=book.note.generation + 1)
+    assert not mine.close({"why_not": "x"})
+    assert lines(caplog) == [("WARNING", "agent.lease_lost", {"holder": "me"})] * tried
+    assert (book.note.why_not, mine.held, mine.tried) == ("", False, False)
 
 
 @pytest.mark.parametrize("stay", [True, False])

@@ -147,6 +147,17 @@ def test_a_wandb_that_forgets_every_agent_is_not_flooded_with_them(scene: Scene)
     assert scene.wandb.calls.count("register") == 4 + 2
 
 
+@pytest.mark.parametrize(
+    ("error", "raised"), [(Retry("503"), "503"), (Denied("403"), "403"), (KeyError("stop"), "agent: KeyError")]
+)
+def test_a_wandb_without_any_answer_ends_the_call(scene: Scene, error: Exception, raised: str) -> None:
+    """The first error is the answer to Cloud Scheduler."""
+    scene.poll()
+    scene.wandb.fail |= {"heartbeat": error, "known_queues": Retry("another")}
+    with pytest.raises(LaunchError, match=f"^{raised}$"):
+        scene.poll()
+
+
 def test_the_note_keeps_what_the_last_call_found(scene: Scene) -> None:
     """For `vertex-launch agent`."""
     scene.poll()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.budget import Budget
 from shared.core.cadence import Cadence
 from shared.core.errors import OutOfTime, Retry
 from shared.core.message import launch_key
@@ -119,3 +120,37 @@ def test_a_round_begins_only_if_it_ends_in_the_window(takes: float, rounds: int,
     scene.agents.note = AgentNote("", warm_until=scene.clock() + timedelta(minutes=10))
     scene.poll()
     assert (scene.ledger.listings, (scene.clock() - began).total_seconds()) == (rounds, ends)
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(55.0, 11), (55.5, 12), (60.0, 12)])
+def test_the_budget_ends_a_call_before_its_window(seconds: float, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round may begin in its last second."""
+    scene = Scene(cadence=Cadence(window=100))
+    monkeypatch.setattr(scene, "budget", lambda: Budget(seconds, lambda: scene.clock().timestamp()))
+    scene.agents.note = AgentNote("", warm_until=scene.clock() + timedelta(minutes=10))
+    scene.poll()
+    assert scene.ledger.listings == rounds
+
+
+def test_what_waits_is_unknown_after_an_error(scene: Scene) -> None:
+    """One queue could not be popped until it was empty."""
+    scene.poll()
+    scene.wandb.fail["pop"] = Retry("503")
+    report = scene.poll()
+    assert (report.pending, "pending" in report.measured()) == (None, False)
+
+
+@pytest.mark.parametrize(("takes", "launched"), [(54.5, {"a": 1}), (55.0, {})])
+def test_a_slow_listing_leaves_its_time_to_the_items(takes: float, launched: dict[str, int]) -> None:
+    """Down to the end of the budget."""
+    scene = Scene()
+    scene.poll()
+    scene.wandb.push("i", A)
+
+    class Slow(InMemoryLedger):
+        def list_open(self) -> OpenLaunches:
+            scene.clock.pass_(takes)
+            return super().list_open()
+
+    scene.ledger = Slow()
+    assert scene.poll().launched == launched

@@ -105,7 +105,7 @@ def overtaken(scene: Scene) -> None:
         scene.agents.note = replace(note, holder="other", generation=note.generation + 9)
         return pop(*arguments)
 
-    scene.wandb.pop = later  # type: ignore[method-assign]
+    scene.wandb.pop = later  # type: ignore[method-assign, assignment]
 
 
 def item(left: str = "", key: str = KEY) -> Line:
