@@ -122,7 +122,7 @@ def test_only_a_lease_that_was_asked_for_is_lost(
         raise Retry("timed out")
 
     if tried:
-        book.write = unanswered  # type: ignore[method-assign]
+        book.write = unanswered  # type: ignore[method-assign, assignment]
         with pytest.raises(Retry):
             mine.hold()
     book.write = write  # type: ignore[method-assign]
@@ -206,7 +206,7 @@ def test_a_process_that_is_ended_gives_its_lease_back() -> None:
     def ended(keys: object) -> None:
         raise KeyboardInterrupt
 
-    scene.publisher.publish = ended  # type: ignore[method-assign, assignment]
+    scene.publisher.publish = ended  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         scene.poll()
     assert (scene.agents.note.holder, scene.agents.note.lease_until) == ("poll-1", None)
