@@ -48,6 +48,19 @@ def test_the_oldest_launch_is_one_that_should_have_a_job(changes: dict[str, Any]
     assert report.oldest_seconds == (660 if counts else 0)
 
 
+def test_the_oldest_of_several_counts() -> None:
+    """In whole seconds; a launch from the future, by another clock, has no age."""
+    now = FakeClock()()
+    ages = {"a": 5.9, "b": 7.9, "c": 6.0, "held": 900.0, "paused": 901.0}
+    entries = [from_item(name, QUEUE, {}, now - timedelta(seconds=age)).entry for name, age in ages.items()]
+    entries[3] = replace(entries[3], short_of=Shortage.STOCKOUT)
+    report = Report()
+    measure.count(entries, {entries[4].key}, now, report)
+    assert (report.oldest_seconds, report.queued) == (7, 5)
+    measure.count(entries[:1], (), now - MINUTE, report)
+    assert report.oldest_seconds == 0
+
+
 def test_a_launch_of_a_paused_queue_is_not_late() -> None:
     """A person has decided that it waits."""
     scene = Scene()

@@ -1,21 +1,18 @@
 """The log lines of status, with their fields, and the errors of its report: operators read there what failed."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from functions.status.reconcile import Status
 from shared.core.errors import Conflict, Denied, Reject, Retry
 from shared.core.intake import from_item
 from shared.core.launch import Launch, Outcome, State
 from shared.core.message import launch_key
-from shared.core.ports import AgentNote
-from tests.fakes import FakeWandb, InMemoryAgentBook
+from tests.fakes import FakeWandb
 from tests.unit import test_announce as announcing
 from tests.unit.lines import Line, lines
-from tests.unit.test_reconcile import PARENT, QUEUE, SCHEDULER, Scene, budget, building
+from tests.unit.test_reconcile import PARENT, QUEUE, SCHEDULER, Scene, building
 
 KEY = launch_key("wandb", "item")
 JOB = f"{PARENT}/customJobs/1"
@@ -80,6 +77,21 @@ def test_a_decision_has_a_line_with_its_job(scene: Scene, caplog: pytest.LogCapt
     assert closed == ("INFO", "launch.closed", {**names, **seconds})
 
 
+def test_the_line_of_a_closed_launch_has_milliseconds(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """One of an earlier version, without all events, has only the total."""
+    launch = scene.submitted()
+    scene.run(launch, "finished")
+    scene.clock.pass_(1.23456)
+    scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
+    scene.ledger.write(replace(launch, events=()))
+    scene.tick()
+    _, (_, event, fields) = lines(caplog)
+    assert event == "launch.closed"
+    seconds = {name: value for name, value in fields.items() if name.endswith("_seconds")}
+    assert seconds == {"total_seconds": 1.235}
+    assert (fields["outcome"], fields["attempts"]) == ("SUCCEEDED", 1)
+
+
 def test_a_launch_without_a_job_has_a_line_of_its_decision(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     """Of a ticket there is none: submit has its own."""
     launch = building(scene)
@@ -118,125 +130,6 @@ def test_a_launch_that_changes_before_its_warning_is_marked_is_counted(
     setattr(scene.ledger, call, changed)
     report = scene.tick()
     assert (report.done, report.errors, lines(caplog)) == ({"Changed": 1}, [], [])
-
-
-def region(scene: Scene) -> None:
-    """Refuse the listing of jobs."""
-    scene.vertex.unreachable = Denied("needs customJobs.list")
-
-
-def run(scene: Scene) -> None:
-    """Refuse to show a run."""
-    scene.wandb.failed[stopped(scene).entry.run] = Denied("not yours")
-
-
-def overdue(scene: Scene) -> None:
-    """Open a launch whose ticket was lost."""
-    scene.queued()
-    scene.clock.pass_(61)
-
-
-def item(scene: Scene) -> None:
-    """Refuse to show the item of an overdue launch."""
-    overdue(scene)
-    scene.wandb.failed["item"] = Retry("503")
-
-
-def report(scene: Scene) -> None:
-    """Take no report."""
-    ended(scene)
-    scene.wandb.fail["fail_item"] = Retry("down")
-
-
-def noticed(scene: Scene) -> None:
-    """Open a launch with a notice."""
-    scene.ledger.write(scene.queued().tell("Waiting: no room"))
-
-
-def warning(scene: Scene) -> None:
-    """Take no warning."""
-    noticed(scene)
-    scene.wandb.fail["warn_item"] = Retry("down")
-
-
-def record(scene: Scene) -> None:
-    """Show no record of a launch with a notice."""
-    noticed(scene)
-    scene.ledger.read = lambda key: int(f"{key[:0]}x")  # type: ignore[method-assign, assignment, return-value]
-
-
-def closing(scene: Scene) -> None:
-    """Close no launch."""
-    ended(scene)
-    scene.ledger.close = lambda _: int("x")  # type: ignore[method-assign, assignment]
-
-
-def topic(scene: Scene) -> None:
-    """Take no ticket of an overdue launch."""
-    overdue(scene)
-    scene.publisher.unreachable = TypeError("odd")
-
-
-def build(scene: Scene) -> None:
-    """Show no build."""
-    building(scene)
-    scene.builds.unreachable = Denied("needs builds.get")
-
-
-ODD = "ValueError: invalid literal for int() with base 10: 'x'"
-FAILURES: dict[str, tuple[Callable[[Scene], None], str, str]] = {
-    "region": (region, PARENT, "Denied: needs customJobs.list"),
-    "run": (run, f"W&B: {KEY}", "Denied: not yours"),
-    "item": (item, f"W&B: {KEY}", "Retry: 503"),
-    "report": (report, KEY, "Retry: down"),
-    "warning": (warning, f"{KEY}: warning", "Retry: down"),
-    "record": (record, KEY, ODD),
-    "close": (closing, f"{KEY}: mark or close", ODD),
-    "topic": (topic, "topic", "TypeError: odd"),
-    "build": (build, f"{PARENT}/builds/1", "Denied: needs builds.get"),
-}
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-def test_each_failure_has_its_line_and_its_error(scene: Scene, failure: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Both name the same place."""
-    arrange, where, problem = FAILURES[failure]
-    arrange(scene)
-    lines(caplog)
-    errors = scene.tick().errors
-    assert failed(where) in lines(caplog)
-    assert errors == [f"{where}: {problem}"]
-
-
-def test_a_decision_that_fails_stops_no_other(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is the mistake of ours; the launch stays as it is."""
-    stopped(scene)
-
-    def odd(*_: object) -> None:
-        raise ValueError("odd")
-
-    monkeypatch.setattr("functions.status.reconcile.decide", odd)
-    report = scene.tick()
-    assert (report.done, report.errors) == ({}, [f"{KEY}: ValueError: odd"])
-    assert lines(caplog) == [failed(KEY)]
-
-
-def test_the_agents_note_that_cannot_be_read_has_its_line(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    """It may contain a pause, so no ticket goes out."""
-    scene.queued()
-    scene.clock.pass_(61)
-    agents = InMemoryAgentBook()
-
-    def odd() -> AgentNote | None:
-        raise Retry("503")
-
-    agents.read = odd  # type: ignore[method-assign]
-    parts = (scene.ledger, scene.vertex, scene.wandb, scene.publisher, scene.clock, scene.builds)
-    report = Status(*parts, parents=(PARENT,), connections=1, agents=agents).run(budget(scene.clock))
-    assert (report.done, report.errors) == ({}, ["the agent's note: Retry: 503"])
-    assert lines(caplog) == [failed("the agent's note")]
 
 
 def test_work_that_is_left_has_one_line(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

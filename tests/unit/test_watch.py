@@ -277,6 +277,14 @@ def test_without_a_note_status_looks_once(scene: Scene) -> None:
     assert len(scene.ticks.times) == 1
 
 
+def test_what_another_call_was_refused_slows_no_tick(scene: Scene) -> None:
+    """Its process counts the calls since this one began."""
+    scene.know(full=True, warm_until=scene.clock.now + timedelta(minutes=14))
+    scene.ticks.traffic.answered(429, {})
+    scene.minute()
+    assert scene.intervals == [5] * 10
+
+
 def test_vertex_that_refuses_slows_status_down_and_recovers(scene: Scene) -> None:
     """It doubles the interval, and the first good answer ends that."""
     scene.know(full=True, warm_until=scene.clock.now + timedelta(minutes=14))
