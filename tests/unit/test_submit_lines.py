@@ -128,6 +128,23 @@ def test_the_lines_of_an_unforeseen_error(scene: Scene, caplog: pytest.LogCaptur
     assert lines(caplog)[1][2]["why"].endswith("log: ValueError: two lines")
 
 
+class Speechless(Exception):
+    """An error that has no text."""
+
+    def __str__(self) -> str:
+        """Fail, as the text of an integer with very many digits does."""
+        raise ValueError("Exceeds the limit (4300 digits)")
+
+
+@pytest.mark.parametrize("error", [Speechless(), ValueError(), ValueError(" \n")])
+def test_an_unforeseen_error_without_a_text_is_its_class(scene: Scene, error: Exception) -> None:
+    """Nothing follows it."""
+    scene.vertex.unreachable = error
+    scene.deliver(REQUEST)
+    details = "unexpected error; its details are in this deployment's log"
+    assert scene.launch(TICKET).reason == f"{details}: {type(error).__name__}"
+
+
 @pytest.mark.parametrize("error", [Retry("503"), Denied("needs x")])
 def test_the_line_of_a_pace_that_cannot_be_read_or_learned(
     scene: Scene, error: Exception, caplog: pytest.LogCaptureFixture

@@ -148,3 +148,25 @@ def test_each_look_up_asks_for_the_right_jobs(scene: Scene, monkeypatch: pytest.
         scene.deliver(message)
     mine = [{"launch_key": key, "launch_attempt": "1"} for key in (REQUEST.launch_key, item.launch_key)]
     assert asked == [(PARENT, {"launch_key": REQUEST.launch_key}), *((PARENT, labels) for labels in mine)]
+
+
+def test_a_request_that_ended_while_it_was_opened_is_unknown_or_reused(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another delivery opened it, and status has closed it since."""
+    scene.deliver(REQUEST)
+    done = scene.launch(TICKET)
+    write = scene.ledger.write
+
+    def closed_meanwhile(launch: Launch) -> Launch:
+        scene.ledger.close(done.end(Outcome.SUCCEEDED, "", scene.clock()))
+        raise Conflict(launch.key)
+
+    scene.ledger.write = closed_meanwhile  # type: ignore[method-assign]
+    lines(caplog)
+    assert scene.deliver(REQUEST) == "launch.unknown"
+    assert lines(caplog) == [line("launch.unknown")]
+    with pytest.raises(KeyReused):
+        scene.deliver(OTHER)
+    scene.ledger.write = write  # type: ignore[method-assign]
+    assert (scene.ledger.open, len(scene.vertex.jobs)) == ({}, 1)
