@@ -29,8 +29,6 @@ def received(request: flask.Request) -> Ticket | Request:
     body = _body(request)
     with one_at_a_time(len(body)):
         envelope, flaw = parsed_bytes(body, whole=ENVELOPE, most=MOST)
-        if flaw:
-            raise NotAMessage(flaw)
         if content := _of(envelope, "data_base64"):  # of a structured CloudEvent
             envelope, flaw = parsed_bytes(_decoded(content, "data_base64"), whole=ENVELOPE)
         if flaw:

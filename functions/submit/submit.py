@@ -91,7 +91,7 @@ class Submit:
             key = message.launch_key
             raise _Done(_log("launch.needs_newer", key, problem=str(exc))) from exc
         if found is None:
-            raise _Done(_log("launch.unknown", str(getattr(message, "launch_key", ""))))
+            raise _Done(_log("launch.unknown", message.launch_key))
         if found.entry.state is State.ENDED and not found.entry.attempt:
             # refused at intake; a request has no item that would show the reason
             raise _Done(_log_outcome(found, "launch.rejected"))

@@ -307,6 +307,21 @@ def test_a_shown_notice_is_marked_if_asked(stage: Stage, mark: bool) -> None:
     assert stage.ledger.open[launch.key].entry.noticed is mark
 
 
+def test_an_end_that_owes_events_is_not_shown_again(stage: Stage) -> None:
+    """Its launch stays open for a day, for the events alone."""
+    launch = stage.launch(notice="a notice", events=2, announced=1)
+    ended = stage.ledger.write(launch.end(Outcome.FAILED, "why", stage.clock(), report=False))
+    stage.settle(ended, events=True)
+    left = stage.ledger.open[launch.key]
+    assert (left.entry.noticed, left.entry.report_owed, left.entry.announced) == (True, False, 1)
+    stage.settle(left, events=True)
+    assert stage.calls.count(("warn_item", QUEUE, "item", "a notice", "run")) == 1
+    assert stage.calls.count("a warning") == 1
+    stage.settle(left, events=True, out=True)
+    closed = stage.ledger.closed[launch.key].entry
+    assert (closed.announced, closed.events) == (closed.events, left.entry.events)
+
+
 def test_a_changed_launch_is_left_to_the_next_tick(stage: Stage) -> None:
     """Also one that was closed meanwhile."""
     launch = stage.launch()

@@ -1,14 +1,20 @@
 """Which launches and jobs keep a deployment warm, and which do not."""
 
+from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from functions.status import activity
+from functions.status.decisions import Observed
 from functions.status.report import Report
+from shared.core.entry import Entry, RunPath
 from shared.core.errors import Retry
 from shared.core.launch import State
+from shared.core.ports import Job
 from shared.core.shortage import Shortage
+from tests.fakes import FakeClock
 from tests.unit.test_reconcile import Scene
 
 
@@ -80,3 +86,35 @@ def test_a_launch_that_waits_for_capacity_warms_nothing() -> None:
     scene.ledger.write(replace(launch, entry=entry))
     scene.clock.pass_(700)
     assert counted(scene.tick()) == (0, 0, 0, 0)
+
+
+def test_each_launch_is_counted_alone() -> None:
+    """Those without a job before it, between them or after it do not count."""
+    now, young = FakeClock()(), timedelta(seconds=600)
+    old = now - young
+
+    def launch(key: str, state: State = State.SUBMITTED, at: datetime = old, **changed: object) -> Entry:
+        made = Entry(key, state, old, RunPath("e", "p", key), submitted_at=at)
+        return replace(made, **changed)  # type: ignore[arg-type]
+
+    entries = [
+        launch("queued", State.QUEUED, now, cancel_reason="x"),
+        launch("pending"),
+        launch("queued for quota"),
+        launch("stopping"),
+        launch("ended", State.ENDED, now, stop_seen_at=now),
+        launch("cancelled", cancel_reason="x"),
+        launch("stopped", stop_seen_at=now),
+        launch("young", at=old + timedelta(seconds=1)),
+        launch("not seen"),
+        launch("without a time", submitted_at=None, opened_at=now),
+    ]
+    states = {"pending": "PENDING", "stopping": "CANCELLING", "queued for quota": "QUEUED", "queued": "PENDING"}
+    seen = {
+        entry.key: Observed(job=Job("j", entry.key, 1, f"JOB_STATE_{states.get(entry.key, 'RUNNING')}", now))
+        for entry in entries
+        if entry.key != "not seen"
+    }
+    report = Report(done=Counter(Withdraw=2, Finish=5), closed=["a", "b", "c"])
+    activity.count(entries, {**seen, "stopped": Observed()}, now, young, report)
+    assert counted(report) == (1, 3, 2, 5)

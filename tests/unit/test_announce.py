@@ -109,6 +109,7 @@ def test_a_batch_has_no_more_messages_than_a_request_may_have(scene: Scene) -> N
     scene.tick()
     assert [len(batch) for batch in scene.events.batches] == [20 * 48, 10 * 48]
     assert BATCH < 21 * 48
+    assert {launch.entry.announced for launch in scene.ledger.open.values()} == {48}
 
 
 FAILURES = [Denied("the topic does not exist"), Retry("503"), ValueError("odd")]

@@ -59,6 +59,9 @@ EARLY = RunStatus("pending", True)
 WAITED = replace(SUBMITTED, notice="Waiting: no room", queued_since=ago(hours=1))
 BUILT_BADLY = Build("b", "FAILURE", detail="Step 2 failed.", log_url="https://log")
 
+LONG_PENDING = job("PENDING", created_at=ago(hours=2))
+RESUMED = replace(SUBMITTED, resumes=1)
+
 MORE: list[tuple[str, Entry, Observed]] = [
     ("an end to report", ENDED, Observed()),
     ("a refused item that is ours", REFUSED_ITEM, Observed(item=OURS)),
@@ -114,6 +117,13 @@ MORE: list[tuple[str, Entry, Observed]] = [
      Observed(job=job("SUCCEEDED", ended_at=ago(hours=1)), run=EARLY)),
     ("stopped, and it had a reason to be cancelled", replace(GAVE_UP, stop_seen_at=NOW),
      Observed(job=job("CANCELLED", ended_at=ago(hours=1)))),
+    ("pending for too long, and its run runs", SUBMITTED, Observed(job=LONG_PENDING, run=RUNNING)),
+    ("pending for too long, and its run was made in advance", SUBMITTED, Observed(job=LONG_PENDING, run=PENDING)),
+    ("pending for too long, resumed, and its run runs", RESUMED, Observed(job=LONG_PENDING, run=RUNNING)),
+    ("pending for too long, resumed, and its run is of the job before", RESUMED,
+     Observed(job=LONG_PENDING, run=CRASHED)),
+    ("pending for a short time, after it was queued", replace(SUBMITTED, pending_since=ago(minutes=5)),
+     Observed(job=LONG_PENDING)),
     ("a run made in advance, and the job succeeded", SUBMITTED,
      Observed(job=job("SUCCEEDED", ended_at=ago(hours=1)), run=PENDING)),
 ]  # fmt: skip
@@ -173,6 +183,7 @@ FAILED = job("FAILED", error="boom")
         (replace(SUBMITTED, stuck_since=NOW), Observed(job=job("PAUSED")), NOW, 809, Note),
         (SUBMITTED, Observed(job=job("SUCCEEDED", ended_at=NOW), run_failure=REFUSED), NOW, 907, Finish),
         (SUBMITTED, Observed(gone=True, run_failure=REFUSED), SUBMITTED.submitted_at, 907, Finish),
+        (SUBMITTED, Observed(job=job("PENDING", created_at=NOW), run_failure=REFUSED), NOW, 211 + 907, Cancel),
         (replace(LATE, attempt=1, retry_at=NOW), Observed(run_failure=REFUSED), NOW, 907, Publish),
     ],
 )

@@ -246,7 +246,8 @@ def test_stop_polling_stops_popping_and_nothing_else(scene: Scene) -> None:
 def test_two_polls_do_not_work_at_the_same_time(scene: Scene) -> None:
     """The second one leaves at once, until the first one's lease has ended."""
     scene.agents.take("other", scene.clock(), scene.clock() + timedelta(seconds=75))
-    assert scene.poll().why_not == "another poll is working"
+    report = scene.poll()
+    assert (report.polled, report.why_not) == (False, "another poll is working")
     assert scene.wandb.calls == []
     scene.clock.pass_(76)
     assert scene.poll().polled

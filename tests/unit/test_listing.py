@@ -8,6 +8,7 @@ import pytest
 
 from functions.status.listing import PART, list_jobs
 from functions.status.report import Report
+from shared.core.budget import Budget
 from shared.core.errors import Denied, OutOfTime, Retry
 from shared.core.intake import from_item
 from shared.core.launch import Entry, RunPath, State
@@ -91,6 +92,36 @@ def test_a_hundred_ended_jobs_are_got_by_name_and_more_are_listed(
         scene.vertex.put(launch.entry.job_name, "JOB_STATE_SUCCEEDED")
     assert scene.tick().done == {"Finish": ended}
     assert (scene.vertex.listings, scene.vertex.gets) == (listings, gets)
+
+
+def test_the_listing_of_ended_jobs_begins_with_the_oldest_launch() -> None:
+    """Five minutes earlier, because Vertex AI's clock may be slow."""
+    clock = FakeClock()
+    vertex, began = Counting(clock), clock()
+    entries = [submitted(vertex, number, began - timedelta(seconds=number)) for number in range(101)]
+    vertex.jobs.clear()
+    listing = list_jobs(vertex, (HERE,), entries, Report(), PLENTY, 1)
+    ended = Span(began - timedelta(seconds=100 + 300), ended=True)
+    assert vertex.spans == [(HERE, None), (HERE, ended)]
+    assert not listing.unlisted
+
+
+def test_a_listing_that_no_time_is_left_for_is_named() -> None:
+    """The first region takes more than half of the time; the second one's listing does not begin."""
+    clock = FakeClock()
+
+    class Slow(Counting):
+        def list_jobs(self, parent: str, span: Span | None = None) -> Iterator[Job]:
+            clock.pass_(23)
+            return super().list_jobs(parent, span)
+
+    vertex, report = Slow(clock), Report()
+    entries = [submitted(vertex, 1, clock())]
+    budget = Budget(45, lambda: clock().timestamp())
+    listing = list_jobs(vertex, (HERE, THERE), entries, report, budget, 1)
+    late = "OutOfTime: the time of this invocation is over: listing {} is left to a later one"
+    assert report.errors == [f"{place}: {late.format(place)}" for place in (THERE, HERE)]
+    assert (len(listing.jobs), report.jobs_listed, len(vertex.spans)) == (1, 1, 1)
 
 
 def test_ended_jobs_that_another_listing_does_not_show_are_got_by_name(scene: Scene) -> None:

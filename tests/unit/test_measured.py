@@ -1,5 +1,6 @@
 """The numbers of `tick.done`, of which metrics are made."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -47,6 +48,19 @@ def test_the_oldest_launch_is_one_that_should_have_a_job(changes: dict[str, Any]
     assert report.oldest_seconds == (660 if counts else 0)
 
 
+def test_the_oldest_of_several_counts() -> None:
+    """In whole seconds; a launch from the future, by another clock, has no age."""
+    now = FakeClock()()
+    ages = {"a": 5.9, "b": 7.9, "c": 6.0, "held": 900.0, "paused": 901.0}
+    entries = [from_item(name, QUEUE, {}, now - timedelta(seconds=age)).entry for name, age in ages.items()]
+    entries[3] = replace(entries[3], short_of=Shortage.STOCKOUT)
+    report = Report()
+    measure.count(entries, {entries[4].key}, now, report)
+    assert (report.oldest_seconds, report.queued) == (7, 5)
+    measure.count(entries[:1], (), now - MINUTE, report)
+    assert report.oldest_seconds == 0
+
+
 def test_a_launch_of_a_paused_queue_is_not_late() -> None:
     """A person has decided that it waits."""
     scene = Scene()
@@ -83,14 +97,27 @@ def test_a_doubled_job_is_counted() -> None:
     assert (found["doubled"], found["problems"]) == (1, 1)
 
 
+def test_the_report_of_a_call_has_all_of_its_ticks() -> None:
+    """What was done and failed adds up, each error once; the states are those of the last tick."""
+    first = Report(4, 5, 1, 6, 7, 8, 2, Counter(Finish=1, Cancel=1), ["o"], ["d"], ["c1"], errors=["e1", "e2"])
+    second = Report(3, 2, 1, 1, 2, 3, 1, Counter(Finish=2), ["o", "p"], ["d", "f"], ["c2"], 1, 2, 3, 4, 5, 6)
+    second.errors = ["e2", "e3"]
+    assert first.followed_by(second) is second
+    assert second == Report(
+        3, 2, 2, 1, 2, 3, 3, Counter(Finish=3, Cancel=1), ["o", "p"], ["d", "f"], ["c1", "c2"], 1, 2, 3, 4, 5, 6,
+        errors=["e1", "e2", "e3"],
+    )  # fmt: skip
+
+
 def test_a_poll_counts_what_it_took_and_what_is_left() -> None:
     """Headroom is what `max_jobs` allowed before the round."""
     scene = Polling()
     for number in range(3):
         scene.wandb.push(f"i{number}", A)
-    scene.wandb.push("bad", A, entity="x" * 300)
+    for name in ("bad", "worse"):
+        scene.wandb.push(name, A, entity="x" * 300)
     report = scene.poll(max_jobs=7)
-    numbers = {"headroom": 7, "pending": 0, "held": 0, "held_queues": {}, "launched": 3, "refused": 1, "key_refused": 0}
+    numbers = {"headroom": 7, "pending": 0, "held": 0, "held_queues": {}, "launched": 3, "refused": 2, "key_refused": 0}
     assert report.measured() == {"function": "poll", **numbers, "problems": 0}
     assert scene.poll(max_jobs=7).measured()["headroom"] == 4
     assert scene.poll(max_jobs=-1).measured()["headroom"] == -1
@@ -139,6 +166,19 @@ def test_the_items_that_wait_are_counted_rarely(limits: dict[str, Any], minutes:
         first = scene.poll(**limits)
         assert scene.wandb.calls.count("count_waiting") - calls == (0 if pending is None else 2)
     assert first.measured().get("pending") == pending
+
+
+@pytest.mark.parametrize(("passed", "counts"), [(0, 0), (292, 0), (293, 2), (593, 2)])
+def test_five_minutes_are_those_of_the_clock(passed: float, counts: int) -> None:
+    """A count at 4:59 and another at 5:00 belong to different ones."""
+    scene = Polling()
+    scene.clock.pass_(7)
+    scene.wandb.push("i", A)
+    scene.poll(max_jobs=0)
+    scene.clock.pass_(passed)
+    scene.wandb.calls.clear()
+    scene.poll(max_jobs=0)
+    assert scene.wandb.calls.count("count_waiting") == counts
 
 
 def test_a_count_that_fails_fails_nothing_else() -> None:

@@ -44,7 +44,13 @@ AHEAD = [
     (entry("z", State.SUBMITTING, lease_until=after(900), unanswered=True), [NOW]),
     (entry("a", State.QUEUED, short_of=Shortage.RATE, retry_at=after(20)), [after(20)]),
     (entry("a", State.QUEUED, short_of=Shortage.RATE, retry_at=after(-20)), [NOW]),
+    (entry("a", State.QUEUED, short_of=Shortage.RATE, retry_at=NOW), []),
+    (entry("a", State.QUEUED, short_of=Shortage.RATE), []),
     (entry("a", State.QUEUED, short_of=Shortage.STOCKOUT, retry_at=after(20)), []),
+    (entry("a", State.QUEUED, unanswered=True, lease_until=after(9)), []),
+    (entry("a", State.SUBMITTING, unanswered=True), []),
+    (entry("a", State.SUBMITTING), []),
+    (entry("a", State.SUBMITTED), []),
     (entry("a", State.QUEUED), []),
     (entry("m", State.SUBMITTED, submitted_at=after(-5)), []),
     (entry("a", State.ENDED, submitted_at=after(-5)), []),
@@ -61,6 +67,44 @@ def test_an_overdue_slot_comes_before_a_later_one_only() -> None:
     """Of many overdue launches, the earliest go on; the others do not wait for each other."""
     others = [entry(str(second), State.QUEUED, short_of=Shortage.RATE, retry_at=after(-second)) for second in (1, 2, 3)]
     assert ahead(MINE, after(-2), others, NOW) == [NOW]
+
+
+def test_a_launch_with_a_slot_comes_after_all_earlier_ones_and_counts_the_later_ones() -> None:
+    """A later slot that is near may be within its minute."""
+    others = [
+        entry(str(second), State.QUEUED, short_of=Shortage.RATE, retry_at=after(second)) for second in (-5, 5, 15)
+    ]
+    assert ahead(MINE, after(10), others, NOW) == [NOW, after(5), after(15)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "known", "named", "learned"),
+    [
+        (0, None, 60, 60),
+        (0, None, 0, 1),
+        (3, None, 0, 3),
+        (8, 10, 60, 60),
+        (7, 10, 60, 7),
+        (7, 10, 5, 5),
+        (7, 10, 0, 7),
+        (0, 10, 60, 1),
+    ],
+)
+def test_a_refusal_teaches_the_smaller_of_what_it_names_and_what_was_sent(
+    sent: int, known: int | None, named: int, learned: int
+) -> None:
+    """What was sent counts only far below a known quota; a create of a minute ago is not of this minute."""
+    scene = Scene()
+    scene.deliver(scene.open("old"))
+    scene.clock.pass_(60)
+    for number in range(sent):
+        scene.deliver(scene.open(str(number)))
+    if known:
+        scene.paces.paces[PARENT] = LearnedPace(known, scene.clock(), scene.clock())
+    scene.vertex.next_errors = [Capacity("a minute", Shortage.RATE, timedelta(seconds=21), named)]
+    assert scene.deliver(scene.open("refused")) == "launch.waiting"
+    later = scene.clock() + timedelta(seconds=21)
+    assert scene.paces.paces[PARENT] == LearnedPace(learned, scene.clock(), later)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """Poll's agent in W&B: known again, registered anew if W&B forgets it, stopped and started by its operator."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.core.cadence import Cadence
 from shared.core.errors import Denied, KeyRefused, LaunchError, OutcomeUnknown, Reject, Retry
 from shared.core.message import Queue
+from shared.core.pause import Pause
 from shared.core.ports import AgentNote
 from tests.unit.polling import A, B, Scene
 
@@ -143,6 +147,17 @@ def test_a_wandb_that_forgets_every_agent_is_not_flooded_with_them(scene: Scene)
     assert scene.wandb.calls.count("register") == 4 + 2
 
 
+@pytest.mark.parametrize(
+    ("error", "raised"), [(Retry("503"), "503"), (Denied("403"), "403"), (KeyError("stop"), "agent: KeyError")]
+)
+def test_a_wandb_without_any_answer_ends_the_call(scene: Scene, error: Exception, raised: str) -> None:
+    """The first error is the answer to Cloud Scheduler."""
+    scene.poll()
+    scene.wandb.fail |= {"heartbeat": error, "known_queues": Retry("another")}
+    with pytest.raises(LaunchError, match=f"^{raised}$"):
+        scene.poll()
+
+
 def test_the_note_keeps_what_the_last_call_found(scene: Scene) -> None:
     """For `vertex-launch agent`."""
     scene.poll()
@@ -161,6 +176,58 @@ def test_the_note_keeps_the_limits_and_the_error_of_a_call_that_failed(scene: Sc
     with pytest.raises(KeyRefused):
         scene.poll()
     assert (scene.agents.note.polled_at, scene.agents.note.why_not) == (scene.clock(), "W&B refuses the key")
+    scene.wandb.fail["heartbeat"] = KeyRefused("x" * 600)
+    with pytest.raises(KeyRefused):
+        scene.poll()
+    assert len(scene.agents.note.why_not) == 501
+    assert scene.agents.note.limits == {"max_jobs": -1, "max_schedulers": 1, "max_queued": 100}
     scene.wandb.fail.clear()
     scene.poll()
     assert scene.agents.note.why_not == ""
+
+
+def test_the_whole_note_after_each_kind_of_call() -> None:
+    """Status, wake-ups and commands read it; what a person has written stays."""
+    scene = Scene(cadence=Cadence())
+    pause = Pause("other", "ana@example.com", scene.clock())
+    scene.agents.note = AgentNote("", paused=(pause,))
+    limits: dict[str, Any] = {"max_jobs": 1, "max_schedulers": 2, "max_queued": 3}
+    idle = AgentNote(
+        "",
+        agent_id="agent-1",
+        base_url="https://one",
+        entity="team",
+        queues=("a", "b"),
+        missing=("b",),
+        paused=(pause,),
+        polled_at=scene.clock(),
+        limits=limits,
+        window_until=scene.clock() + timedelta(seconds=55),
+    )
+    scene.wandb.missing_queues = {"b"}
+    scene.poll(base_url="https://one", **limits)
+    assert scene.agents.note == replace(idle, holder="poll-1")  # who registers an agent takes the lease
+    scene.clock.pass_(60)
+    scene.wandb.missing_queues, scene.wandb.stop_polling = set(), True
+    scene.agents.note = replace(scene.agents.note, failures=2)
+    scene.poll(base_url="https://one", **limits)
+    why = "W&B asks this agent to stop polling; `vertex-launch agent start` lets it poll again"
+    now = scene.clock()
+    stopped = replace(idle, holder="poll-1", why_not=why, polled_at=now, window_until=now + timedelta(seconds=55))
+    assert scene.agents.note == stopped
+    scene.clock.pass_(60)
+    scene.wandb.stop_polling = False
+    scene.wandb.push("i", A)
+    scene.poll(base_url="https://one", woken=True, **limits)
+    now = scene.clock()
+    assert scene.agents.note == replace(
+        stopped,
+        holder="poll-3",
+        agent_id="agent-2",
+        missing=(),
+        why_not="",
+        full=True,
+        polled_at=now,
+        woken_at=now,
+        warm_until=now + timedelta(minutes=15),
+    )

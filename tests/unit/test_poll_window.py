@@ -377,6 +377,7 @@ def test_an_hour_of_429_slows_the_rounds_and_ends_with_it(scene: Scene) -> None:
         scene.clock.now = due
         return scene.wandb.calls.count("pop") - before
 
+    scene.traffic.answered(429, {})  # before this call
     assert call() == 11
     scene.busy = True
     assert [call() for _ in range(60)][1:] == [1] * 59

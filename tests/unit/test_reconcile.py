@@ -17,7 +17,7 @@ from shared.core.errors import Denied, KeyRefused, LaunchError, Reject, Retry
 from shared.core.intake import from_item, from_request
 from shared.core.launch import Entry, Launch, Outcome, RunPath, State
 from shared.core.message import Queue, Request, launch_key
-from shared.core.ports import Answers, CustomJobCall, RunStatus
+from shared.core.ports import Answers, CustomJobCall, ItemStatus, RunStatus
 from shared.core.shortage import Shortage
 from tests.fakes import FakeBuilds, FakeClock, FakeJobLogs, FakePublisher, FakeVertex, FakeWandb, InMemoryLedger
 from tests.fakes.clock import PLENTY
@@ -1089,6 +1089,31 @@ def test_looking_for_longer_than_the_time_leaves_some_for_acting(scene: Scene, s
     assert report.done == {"Finish": 3}
     assert [error.startswith(f"{PARENT}: OutOfTime: ") for error in report.errors] == [True]
     assert list(scene.ledger.open) == [living.key]
+
+
+@pytest.mark.parametrize(
+    ("looking", "acting", "finished"),
+    [(0, 44.5, 2), (0, 45.5, 1), (25, 29.5, 2), (25, 30.5, 1), (74.5, 0, 2), (75.5, 0, 0), (60, 14, 2), (60, 16, 1)],
+)
+def test_acting_has_the_budget_and_at_least_thirty_seconds(
+    scene: Scene, looking: float, acting: float, finished: int
+) -> None:
+    """Not beyond thirty seconds after the budget: the function's timeout is near."""
+    for number in range(2):
+        scene.ledger.write(scene.queued(f"item{number}").end(Outcome.REJECTED, "no", scene.clock()))
+
+    class Slow(FakeWandb):
+        def item_statuses(self, items: Sequence[tuple[Queue, str]]) -> Answers[str, ItemStatus]:
+            scene.clock.pass_(looking)
+            return super().item_statuses(items)
+
+        def fail_item(self, queue: Queue, item_id: str, message: str, stage: str) -> None:
+            scene.clock.pass_(acting)
+            super().fail_item(queue, item_id, message, stage)
+
+    scene.wandb = Slow(items=scene.wandb.items)
+    done = {"Finish": finished, "Postpone": 2 - finished}
+    assert scene.tick().done == {name: count for name, count in done.items() if count}
 
 
 def test_an_invocation_that_froze_while_looking_does_nothing(scene: Scene) -> None:

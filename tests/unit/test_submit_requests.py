@@ -119,6 +119,18 @@ def test_a_claim_whose_elder_does_not_give_way_is_given_back(scene: Scene) -> No
     assert scene.ledger.open[dead.key].entry.state is State.SUBMITTING
 
 
+def test_a_claim_waits_four_seconds_for_a_younger_one_to_give_way(scene: Scene) -> None:
+    """Not longer: the other process may be dead."""
+    limited(scene, 1)
+    older = _opened(scene, "1")
+    scene.clock.pass_(60)
+    scene.ledger.write(_opened(scene, "2").move(State.SUBMITTING, attempt=1))
+    pauses, scene.ledger.listings = list[float](), 0
+    scene.submit = replace(scene.submit, pause=pauses.append)
+    assert scene.deliver(Ticket(launch_key=older.key)) == "launch.waiting"
+    assert (pauses, scene.ledger.listings) == ([1.0] * 4, 5)
+
+
 def test_a_record_that_cannot_be_read_takes_a_place(scene: Scene) -> None:
     """It may be of a request that runs."""
     limited(scene, 1)

@@ -118,6 +118,16 @@ def test_a_full_and_warm_deployment_is_looked_at_every_five_seconds(scene: Scene
     assert scene.ticks.times[:11] == [scene.ticks.times[0] + 5 * number for number in range(11)]
 
 
+@pytest.mark.parametrize("fact", ["young", "stopping", "pending"])
+def test_a_full_deployment_is_the_faster_one(scene: Scene, fact: str) -> None:
+    """Whatever its jobs do; the note is read once a tick."""
+    scene.know(full=True, warm_until=scene.clock.now + timedelta(minutes=14))
+    scene.ticks.facts = lambda: {**IDLE, fact: 1}
+    scene.minute()
+    assert scene.intervals == [5] * 10
+    assert scene.agents.reads == len(scene.ticks.times)
+
+
 def test_a_full_deployment_gets_cold_and_warm_again_with_the_first_end(scene: Scene) -> None:
     """A job that runs for hours costs one look a minute."""
     scene.know(full=True)
@@ -265,6 +275,14 @@ def test_without_a_note_status_looks_once(scene: Scene) -> None:
     scene.ticks.facts = lambda: {**IDLE, "freed": 1}
     assert scene.minute().errors == []
     assert len(scene.ticks.times) == 1
+
+
+def test_what_another_call_was_refused_slows_no_tick(scene: Scene) -> None:
+    """Its process counts the calls since this one began."""
+    scene.know(full=True, warm_until=scene.clock.now + timedelta(minutes=14))
+    scene.ticks.traffic.answered(429, {})
+    scene.minute()
+    assert scene.intervals == [5] * 10
 
 
 def test_vertex_that_refuses_slows_status_down_and_recovers(scene: Scene) -> None:

@@ -1,0 +1,172 @@
+"""A launch that another submit, or its own end, has overtaken: its events, its lines and its look-ups."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.submit.submit import SubmitTimings
+from shared.core.errors import Conflict, KeyReused, OutcomeUnknown, Reject
+from shared.core.launch import Launch, Outcome, State
+from shared.core.ports import FoundJob
+from tests.unit.lines import lines
+from tests.unit.submitting import Scene
+from tests.unit.test_submit_lines import OTHER, PARENT, REQUEST, TICKET, line
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a fresh scene."""
+    return Scene()
+
+
+def closed(scene: Scene, **changes: Any) -> Launch:
+    """Close the request's launch, and bring a late duplicate of its record back."""
+    scene.deliver(REQUEST)
+    done = scene.launch(TICKET)
+    scene.ledger.close(done.end(Outcome.SUCCEEDED, "", scene.clock()))
+    late = replace(done, generation=0, entry=replace(done.entry, job_name="", submitted_at=None, **changes))
+    return scene.ledger.write(late)
+
+
+def refuse(scene: Scene) -> None:
+    """Let the rendering refuse each job."""
+    scene.refusal = Reject("spec", "is odd")
+
+
+def unwritable(scene: Scene) -> None:
+    """Let each claim fail in an odd way."""
+    write = scene.ledger.write
+
+    def odd(launch: Launch) -> Launch:
+        if launch.entry.lease_until:
+            raise TypeError("odd")
+        return write(launch)
+
+    scene.ledger.write = odd  # type: ignore[method-assign]
+
+
+LATE: dict[str, tuple[State, Callable[[Scene], None]]] = {
+    "at its claim": (State.QUEUED, lambda _: None),
+    "before its claim": (State.QUEUED, refuse),
+    "at a claim that cannot be written": (State.QUEUED, unwritable),
+    "after another's claim": (State.SUBMITTING, lambda _: None),
+}
+
+
+@pytest.mark.parametrize("moment", LATE)
+def test_a_late_duplicate_is_deleted_wherever_it_is_noticed(
+    scene: Scene, moment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is sent or recorded, and the closed launch stays as it is."""
+    state, arrange = LATE[moment]
+    closed(scene, state=state)
+    before, jobs = dict(scene.ledger.closed), len(scene.vertex.jobs)
+    arrange(scene)
+    lines(caplog)
+    assert scene.deliver(TICKET) == "launch.late_duplicate"
+    assert lines(caplog) == [line("launch.late_duplicate")]
+    assert (scene.ledger.open, scene.ledger.closed, len(scene.vertex.jobs)) == ({}, before, jobs)
+
+
+@pytest.mark.parametrize("moment", LATE)
+def test_a_late_duplicate_with_other_content_is_an_error(scene: Scene, moment: str) -> None:
+    """As while the first launch was open; its record is deleted all the same."""
+    state, arrange = LATE[moment]
+    late = closed(scene, state=state)
+    scene.ledger.write(replace(late, digest=""))  # of an older version: the open record is not compared
+    arrange(scene)
+    with pytest.raises(KeyReused):
+        scene.deliver(OTHER)
+    assert scene.ledger.open == {}
+
+
+CONFLICTS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
+    "its claim": (lambda _: None, 1, "launch.claimed_elsewhere"),
+    "its job": (lambda _: None, 2, "launch.claim_lost"),
+    "its refusal": (refuse, 1, "launch.claimed_elsewhere"),
+}
+
+
+@pytest.mark.parametrize("what", CONFLICTS)
+def test_a_launch_that_another_submit_has_written_meanwhile_is_left_to_it(
+    scene: Scene, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only a lost claim alerts operators: its job is recorded by the next look-up."""
+    arrange, number, event = CONFLICTS[what]
+    arrange(scene)
+    ticket, write = scene.open(), scene.ledger.write
+    writes = list[Launch]()
+
+    def overtaken(launch: Launch) -> Launch:
+        writes.append(launch)
+        if len(writes) == number:
+            raise Conflict(launch.key)
+        return write(launch)
+
+    scene.ledger.write = overtaken  # type: ignore[method-assign]
+    assert scene.deliver(ticket) == event
+    level = "ERROR" if event == "launch.claim_lost" else "INFO"
+    assert lines(caplog) == [(level, event, {"launch_key": ticket.launch_key})]
+    assert len(scene.vertex.jobs) == (what == "its job")
+
+
+def test_a_look_up_that_another_submit_has_recorded_is_left_to_it(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both have found the job."""
+    ticket = scene.open()
+    scene.vertex.next_errors, scene.vertex.lost = [OutcomeUnknown("timed out")], True
+    scene.deliver(ticket)
+    scene.clock.pass_(SubmitTimings().settle.total_seconds())
+    lines(caplog)
+
+    def overtaken(launch: Launch) -> Launch:
+        raise Conflict(launch.key)
+
+    scene.ledger.write = overtaken  # type: ignore[method-assign]
+    assert scene.deliver(ticket) == "launch.claimed_elsewhere"
+    assert lines(caplog) == [("INFO", "launch.claimed_elsewhere", {"launch_key": ticket.launch_key})]
+
+
+def test_each_look_up_asks_for_the_right_jobs(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request's first create for jobs of any attempt; a take-over for those of its own attempt, once that is done."""
+    asked = list[tuple[str, Mapping[str, str]]]()
+    find = scene.vertex.find
+
+    def noted(parent: str, labels: Mapping[str, str]) -> FoundJob | None:
+        asked.append((parent, labels))
+        return find(parent, labels)
+
+    monkeypatch.setattr(scene.vertex, "find", noted)
+    item = scene.open()
+    for message in (REQUEST, item):
+        scene.vertex.next_errors = [OutcomeUnknown("timed out")]
+        scene.deliver(message)
+        scene.clock.pass_(SubmitTimings().settle.total_seconds())
+        scene.deliver(message)
+    mine = [{"launch_key": key, "launch_attempt": "1"} for key in (REQUEST.launch_key, item.launch_key)]
+    assert asked == [(PARENT, {"launch_key": REQUEST.launch_key}), *((PARENT, labels) for labels in mine)]
+
+
+def test_a_request_that_ended_while_it_was_opened_is_unknown_or_reused(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another delivery opened it, and status has closed it since."""
+    scene.deliver(REQUEST)
+    done = scene.launch(TICKET)
+    write = scene.ledger.write
+
+    def closed_meanwhile(launch: Launch) -> Launch:
+        scene.ledger.close(done.end(Outcome.SUCCEEDED, "", scene.clock()))
+        raise Conflict(launch.key)
+
+    scene.ledger.write = closed_meanwhile  # type: ignore[method-assign]
+    lines(caplog)
+    assert scene.deliver(REQUEST) == "launch.unknown"
+    assert lines(caplog) == [line("launch.unknown")]
+    with pytest.raises(KeyReused):
+        scene.deliver(OTHER)
+    scene.ledger.write = write  # type: ignore[method-assign]
+    assert (scene.ledger.open, len(scene.vertex.jobs)) == ({}, 1)
