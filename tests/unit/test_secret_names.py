@@ -6,14 +6,14 @@ from shared.core.secret_names import is_secret, is_surely_secret, secrets_in
 
 LONG = "x" * 200
 SECRET = (
-    "PASSWORD DB_PASSWD api-key apiKey HF_TOKEN GHTOKEN DBPASS KEY2 key token my_pwd PWD_OLD AWS_SESSION x_jwt"
-    " DATABASE_URL RedisUri GIT_CONFIG_VALUE_0 S3_SECRET authorization Cookie webhookUrl PGPASS BYPASS_KEY a1_token creds SAS OAUTH2 "
-    "LAUNCH_TOKEN OLDPWD_TOKEN TOKEN_ID_KEY keys_PRIVATE"
+    "PASSWORD DB_PASSWD api-key apiKey HF_TOKEN GHTOKEN DBPASS KEY2 key token my_pwd PWD_OLD AWS_SESSION x_jwt "
+    "DATABASE_URL RedisUri GIT_CONFIG_VALUE_0 S3_SECRET authorization Cookie webhookUrl PGPASS BYPASS_KEY a1_token "
+    "creds SAS OAUTH2 LAUNCH_TOKEN OLDPWD_TOKEN TOKEN_ID_KEY keys_PRIVATE"
 )
 NO_SECRET = (
-    "A PWD pwd OLDPWD MAX_TOKENS max_token NUM_TOKEN KEY_VERSION TOKENIZERS_PARALLELISM PATIENCE PRIMARY_KEY"
-    " launch_key idempotency_key publicKey SSH_KEY_PATH PASSWORD_FILE SECRET_NAME TOKEN_COUNT key_id TOKEN_ID MONKEY DONKEY HOTKEY "
-    "COMPASS BYPASS author URL keys tokens passing"
+    "A PWD pwd OLDPWD MAX_TOKENS max_token NUM_TOKEN KEY_VERSION TOKENIZERS_PARALLELISM PATIENCE PRIMARY_KEY "
+    "launch_key idempotency_key publicKey SSH_KEY_PATH PASSWORD_FILE SECRET_NAME TOKEN_COUNT key_id TOKEN_ID MONKEY "
+    "DONKEY HOTKEY COMPASS BYPASS author URL keys tokens passing"
 )
 
 
