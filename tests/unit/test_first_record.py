@@ -117,6 +117,8 @@ def test_the_fields_that_the_first_record_needs(spec: dict[str, Any], fields: In
         ({"run_id": "r", "entity": "other"},
          "run_id: is 'r', a run of 'other', and the item's queue belongs to team. "
          "Leave run_id out: the run then gets a new id."),
+        ({"project": "x" * 257}, "project: has 257 bytes in UTF-8; the limit is 256. W&B's own names are shorter."),
+        ({"run_id": "x" * 257}, "run_id: has 257 bytes in UTF-8; the limit is 256. W&B's own names are shorter."),
         ({"entity": "x" * 257}, "entity: has 257 bytes in UTF-8; the limit is 256. W&B's own names are shorter."),
     ],
 )  # fmt: skip
