@@ -17,12 +17,10 @@ def or_file(variable: str, *keys: str) -> Any:
 def problem(kind: type[BaseSettings], error: Any) -> str:
     """Describe the error of one setting, under the name of its environment variable."""
     first = str(error["loc"][0]) if error["loc"] else ""
-    names: list[str] = []
-    for name, field in kind.model_fields.items():
-        if first in (name, *aliases(field.validation_alias)):
-            names = aliases(field.validation_alias)
-    variable = names[0] if names else first.upper()
-    other = _other_place(names[1]) if len(names) > 1 else ""
+    known = ((name, aliases(field.validation_alias)) for name, field in kind.model_fields.items())
+    names = next((each for name, each in known if first in (name, *each)), [])
+    variable, *places = names or [first.upper()]
+    other = _other_place(places[0]) if places else ""
     message = unknown.message(error, kind)
     if error["type"] == "missing":
         message = "is missing"

@@ -168,7 +168,7 @@ def _remote(path: str, git: Mapping[str, Any]) -> str:
 
 
 def _without_user(remote: str) -> tuple[str, bool]:
-    """Return a remote without a login that is no secret, and tell whether a secret is left.
+    """Return a remote without its login, and tell whether the login is a secret.
 
     wandb removes a password, but leaves its user and the colon: https://x-access-token:@host/path.
     Azure's addresses name the organization as the user: https://org@dev.azure.com/org/project.
@@ -182,7 +182,7 @@ def _without_user(remote: str) -> tuple[str, bool]:
         return url._replace(netloc=f"{user}{at}{host}").geturl(), bool(password)
     harmless = not at or colon or user in _USERS or f"/{user}/" in url.path or _names_user(url)
     secret = bool(password) or not harmless or redacted(user) != user  # a token's form
-    return (remote if secret else url._replace(netloc=host).geturl()), secret
+    return url._replace(netloc=host).geturl(), secret
 
 
 def _names_user(url: SplitResult) -> bool:

@@ -13,7 +13,7 @@ Name = str | int  # of a member of an object, or of an element of a list
 MAX_DEPTH = 100  # of nesting; readers of JSON fail at about twice that
 MAX_DIGITS = 4300  # of an integer; Python and pydantic read no longer ones
 _TOO_LARGE = 10**MAX_DIGITS
-_SHOWN_KEY, _SHOWN_PATH = 80, 300  # characters
+_SHOWN_PATH = 300  # characters
 
 
 def storable(value: T, path: str = "") -> T:
@@ -81,8 +81,7 @@ def _path(names: Sequence[Name]) -> str:
     """Return a path for people: `overrides.args[3]`."""
     root, *rest = names
     parts = [
-        f"[{name}]" if isinstance(name, int) else f".{shown(printable(name), _SHOWN_KEY)}"
-        for name in rest
+        f"[{name}]" if isinstance(name, int) else f".{shown(printable(name))}" for name in rest
     ]
     path = f"{root}{''.join(parts)}".removeprefix(".")
     return shown(path, _SHOWN_PATH) or "run_spec"

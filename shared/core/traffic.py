@@ -57,7 +57,7 @@ def _spent(headers: Mapping[str, str]) -> float:
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
     try:
-        number = float(headers.get(name, ""))
-    except (TypeError, ValueError):
+        number = float(headers[name])
+    except (KeyError, ValueError):
         return None
     return None if isnan(number) else number

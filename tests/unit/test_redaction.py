@@ -1,8 +1,13 @@
 """Texts without what is secret, found by its name or by its form."""
 
+import base64
+import html
+import json
+from urllib.parse import quote
+
 import pytest
 
-from shared.core.redaction import redacted, secrets_in
+from shared.core.redaction import hide, hiding, redacted, remember, secrets_in
 
 SPEC = {
     "_wandb_api_key": "own-key-1",
@@ -91,3 +96,74 @@ def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
 def test_a_structure_is_left_without_them(value: object, left: object) -> None:
     """A name hides any secret under it, but no count, name or empty value; the rest keeps its form."""
     assert redacted(value, ["known-1"]) == left
+
+
+RANDOM = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8"  # 24 characters, as a key's
+ODD = 'se"cr\\et&é/1'
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "left"),
+    [
+        ("secret-1", f"a {base64.b64encode(b'secret-1').decode()} b", "a [redacted]E= b"),
+        ("secret-1", f"a {base64.b64encode(b'x:secret-1').decode()} b", "a eDp[redacted]Q== b"),
+        ("secret-1", f"a {base64.b64encode(b'x:secret-1yz').decode()} b", "a eDp[redacted]Xl6 b"),
+        ("secret-1", "hex 7365637265742d31", "hex [redacted]"),
+        ("secret-1", "s e c\nr\\net-1 and 'se'+'cret-1'", "[redacted] and 'se'+'cret-1'"),
+        (ODD, f"text {ODD}", "text [redacted]"),
+        (ODD, f"JSON {json.dumps(ODD)}", 'JSON "[redacted]"'),
+        (ODD, f"JSON in JSON {json.dumps(json.dumps(ODD))}", 'JSON in JSON "\\"[redacted]\\""'),
+        (ODD, f"Unicode {json.dumps(ODD, ensure_ascii=False)}", 'Unicode "[redacted]"'),
+        (ODD, f"repr {ODD!r}", "repr '[redacted]'"),
+        (ODD, f"html {html.escape(ODD)}", "html [redacted]"),
+        (ODD, f"path {quote(ODD)}", "path [redacted]"),
+        (ODD, f"url {quote(ODD, safe='')} {quote(ODD, safe='').lower()}", "url [redacted] [redacted]"),
+        ("a b c d e", "form a+b+c+d+e", "form [redacted]"),
+        ("a b c d e", "close abcde", "close abcde"),  # without blanks it has five characters
+        ("12345", "short 12345", "short 12345"),
+        ("123456", "short 123456", "short [redacted]"),
+        (RANDOM, f"cut {RANDOM[:12]} and {RANDOM[:11]}", f"cut [redacted] and {RANDOM[:11]}"),
+        (RANDOM, f"cut {RANDOM[3:20]}…{RANDOM[-12:]}.", "cut [redacted]…[redacted]."),
+        (RANDOM, f"{RANDOM[:13]}{RANDOM[:12]}", "[redacted]"),
+        ("a-word-that-is-long-and-no-key", "a-word-that-is and long", "a-word-that-is and long"),
+        (RANDOM[:19], RANDOM[:12], RANDOM[:12]),
+    ],
+    ids=range(22),
+)
+def test_a_known_secret_is_removed_in_any_form(secret: str, text: str, left: str) -> None:
+    """Encoded, escaped, broken over lines; of a random one also a piece of twelve characters."""
+    assert redacted(text, [secret]) == left
+
+
+def test_a_long_text_is_cut_in_the_middle() -> None:
+    """With a margin at the cut, in which half a secret could stand."""
+    text = "a" * 50_000 + "-secret-1-" * 10 + "b" * 50_000
+    assert redacted(text, ["secret-1"]) == f"{'a' * 45_000} … {'b' * 45_000}"
+    assert redacted("a" * 100_000) == "a" * 100_000
+
+
+def test_a_process_remembers_fifty_secrets_of_the_operator() -> None:
+    """The latest ones; an empty one is none."""
+    remember([f"planted-{number:03}" for number in range(51)])
+    remember(["", "another-1"])
+    assert redacted("planted-000 planted-001 planted-002 another-1") == "planted-000 planted-001 [redacted] [redacted]"
+
+
+def test_the_secrets_at_hand_end_with_their_block() -> None:
+    """Blocks nest; outside of them nothing is hidden."""
+    hide(["outside-1"])
+    with hiding(["outer-1"]):
+        hide(["hidden-1"])
+        with hiding(["inner-1"]):
+            hide(["hidden-2"])
+            assert redacted("outer-1 hidden-1 inner-1 hidden-2") == " ".join(["[redacted]"] * 4)
+        assert redacted("outer-1 hidden-1 inner-1 hidden-2") == "[redacted] [redacted] inner-1 hidden-2"
+    assert redacted("outer-1 hidden-1 outside-1") == "outer-1 hidden-1 outside-1"
+
+
+def test_what_is_too_deep_is_removed_as_a_whole() -> None:
+    """No part of it could be looked at."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert redacted(deep) == "[redacted]"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from shared.config.requests import RequestLimits
 from shared.core.errors import Reject
@@ -123,3 +124,61 @@ def test_an_item_of_a_queue_has_no_limits() -> None:
     """W&B has already checked what its author may do."""
     nothing = RequestLimits(sources=(), queues=())
     assert refused(draft_of(run_spec(entity="research", run_id="r1")), nothing) == ""
+
+
+MISSING = "Input should be the allowed values; remove the key for its default"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("queues", "vertex", "is 'vertex': write ENTITY/QUEUE"),
+        ("queues", "/vertex", "is '/vertex': write ENTITY/QUEUE"),
+        ("queues", "team/", "is 'team/': write ENTITY/QUEUE"),
+        ("queues", "team/ ", "is 'team/ ': write ENTITY/QUEUE"),
+        ("queues", " team/x", "is ' team/x': write ENTITY/QUEUE"),
+        ("queues", "x" * 300, f"is '{'x' * 100}…{'x' * 100}': write ENTITY/QUEUE"),
+        ("sources", "", "is '': write a name as W&B shows it"),
+        ("sources", " ci", "is ' ci': write a name as W&B shows it"),
+        ("sources", "é" * 129, f"is '{'é' * 129}': write a name as W&B shows it"),
+        ("sources", "x" * 257, f"is '{'x' * 100}…{'x' * 100}': write a name as W&B shows it"),
+        ("entities", "team/x", "is 'team/x': write only the name, without /"),
+        ("projects", "", "is '': write a name as W&B shows it"),
+        ("projects", f"{'x' * 300}/", f"is '{'x' * 100}…{'x' * 99}/': write only the name, without /"),
+    ],
+)
+def test_a_wrong_limit_says_what_to_write(key: str, value: str, problem: str) -> None:
+    """A long value is shortened in its middle; a key without a value is no limit."""
+    with pytest.raises(ValidationError) as refused:
+        RequestLimits.model_validate({key: [value]})
+    assert [error["msg"] for error in refused.value.errors()] == [f"Value error, {problem}"]
+    with pytest.raises(ValidationError, match=MISSING):
+        RequestLimits.model_validate({key: None})
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("queues", ("team/vertex", "team/a/b", "team/ x ")),
+        ("sources", ("ci", "x" * 256, "é" * 128, "a/b")),
+        ("entities", ("team",)),
+        ("projects", ("Cats",)),
+    ],
+)
+def test_a_limit_keeps_its_values(key: str, values: tuple[str, ...]) -> None:
+    """Up to W&B's own length of names."""
+    assert getattr(RequestLimits.model_validate({key: list(values)}), key) == values
+
+
+def test_the_deployments_own_names_are_the_defaults() -> None:
+    """Each only where the operator has written none; a queue's name may have a slash."""
+    assert (OURS.queues, OURS.entities, OURS.projects, OURS.sources) == (
+        ("team/vertex", "team/gpus"), ("team",), None, None
+    )  # fmt: skip
+    assert RequestLimits().within("", []).entities is None
+    assert RequestLimits().within("", []).queues == ()
+    own = RequestLimits(queues=("lab/a/b",), entities=("lab",))
+    assert own.within("team", ["vertex"]) == own
+    assert own.allows_queue(Queue(entity="lab", name="a/b"))
+    assert not own.allows_queue(Queue(entity="lab/a", name="b"))
+    assert not RequestLimits().allows_queue(Queue(entity="lab", name="a"))

@@ -13,6 +13,7 @@ from shared.core.shortage import (
     is_internal,
     is_own_failure,
     quota_of,
+    rate_of,
     retry_delay,
     shortage_of,
     shortage_of_job,
@@ -126,6 +127,28 @@ def test_each_row_names_its_source() -> None:
 def test_google_says_how_long_to_wait(delay: object, wanted: float) -> None:
     """As JSON writes a Duration."""
     assert retry_delay([{"@type": f"{TYPE}RetryInfo", "retryDelay": delay}]) == timedelta(seconds=wanted)
+
+
+@pytest.mark.parametrize(
+    ("limit", "unit", "value", "calls"),
+    [
+        ("RequestsPerMinutePerProject", "", "600", 600),
+        ("Requests", "1/min/{project}", "60", 60),
+        ("Requests", "1/day/{project}", "60", 0),
+        ("RequestsPerMinute", "", "many", 0),
+        ("RequestsPerMinute", "", "-5", 0),
+        ("RequestsPerMinute", "", "1000001", 1_000_000),
+        ("RequestsPerMinute", "", "9" * 5000, 1_000_000),
+        ("", "", "60", 0),
+    ],
+)
+def test_the_calls_a_minute_that_a_refusal_names(limit: str, unit: str, value: str, calls: int) -> None:
+    """At most a million; of the first detail that names some."""
+    named = info("RATE_LIMIT_EXCEEDED", quota_limit=limit, quota_unit=unit, quota_limit_value=value)
+    assert rate_of(named) == calls
+    assert rate_of([*DEBUG, *info("x"), *named, *info("x", quota_limit="PerMinute", quota_limit_value="7")]) == (
+        calls or 7
+    )
 
 
 def test_the_quota_has_a_name() -> None:

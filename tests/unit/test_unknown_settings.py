@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from deploy.operate.agent_keys import KEYS
 from shared.config import unknown
@@ -138,3 +139,104 @@ def test_a_file_that_is_no_mapping_is_refused_as_before(tmp_path: Path) -> None:
     path.write_text("- a\n")
     with pytest.raises(SettingsError, match="valid dictionary"):
         read_launch_config(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("abce", ["abcd"], "abcd"),  # four letters may have one edit
+        ("abef", ["abcd"], ""),
+        ("abdc", ["abcd"], "abcd"),
+        ("abefe", ["abcde"], "abcde"),  # five may have two
+        ("abxyz", ["abcde"], ""),
+        ("ABCDE", ["abcde"], "abcde"),
+        ("abcde", ["ABCDE"], "ABCDE"),
+        ("abcdefg", ["abcde"], "abcde"),
+        ("abcdefgh", ["abcde"], ""),
+        ("abc", ["abcde"], ""),
+        ("abcde", ["abcdefg"], "abcdefg"),
+        ("badce", ["abcde"], "abcde"),  # two exchanges are two edits
+        ("badcef", ["abcde"], ""),
+        ("cabde", ["abcde"], "abcde"),
+        ("bcdea", ["abcde"], "abcde"),
+        ("abcdexx", ["abcdezz", "abcdex"], "abcdex"),  # the nearest of several
+        ("abcdex", ["abcdez", "abcdey"], "abcdey"),
+        ("abcdefghij", ["klmnopqrst"], ""),
+        ("aabbccdd", ["aabb", "ccdd"], ""),
+        ("name", [], ""),
+        ("", ["a"], "a"),
+        ("", ["ab"], ""),
+    ],
+)
+def test_the_near_name(name: str, known: list[str], near: str) -> None:
+    """One edit of a short name, two of a longer one; capitals do not count."""
+    assert unknown.near(name, known) == near
+
+
+def test_the_unknown_keys_of_a_file() -> None:
+    """Of the top level and of its sections; those that W&B's agent knows pass."""
+    written = {
+        "entity": "team", "verbosity": 1, "entty": 1, "zzz": 2, "policy": {"zzz": 1}, "ladder": {"zzz": 1},
+        "builder": {"type": "noop", "uri": "x", "build-context-store": "s", "build-context-stores": "s", "platform": 1},
+        "registry": {"image_name": "x", "image-name": "y", "zzz": 1}, "scheduler": "text", 7: {"a": 1},
+        "environment": {"tipe": "gcp", "zzz": 1}, "other": {"type": 1},
+    }  # fmt: skip
+    assert unknown.keys(written, LaunchConfig) == {
+        "entty": "entity", "zzz": "", "builder.build-context-stores": "builder.build-context-store",
+        "registry.zzz": "", "7": "", "environment.tipe": "environment.type", "environment.zzz": "", "other": "",
+    }  # fmt: skip
+
+
+def test_the_unknown_variables_of_a_process() -> None:
+    """A near one, or one with a prefix of ours; known ones in any capitals pass."""
+    known = ["LAUNCH_QUEUES", "LOG_LEVEL"]
+    given = ["LAUNCH_QUEUE", "launch_queues", "Log_Level", "LOG_LEVLE", "POLL_X", "SUBMIT_X", "STATUS_X", "LAUNCH_X",
+             "X_LAUNCH_", "HOME", "poll_x", "LAUNCH_QUEUES"]  # fmt: skip
+    assert unknown.variables(given, known) == {
+        "LAUNCH_QUEUE": "LAUNCH_QUEUES", "LOG_LEVLE": "LOG_LEVEL", "POLL_X": "", "SUBMIT_X": "", "STATUS_X": "",
+        "LAUNCH_X": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"policy": {"imagess": []}}, "is not known; write images"),
+        ({"policy": {"zzz": []}}, "is not known; known: accelerator_types, boot_disk_types, buckets, "),
+        ({"ladder": {"regions": [{"regio": "x"}]}}, "is not known; write region"),
+        ({"ladder": {"regions": [{"zzz": "x"}]}}, "is not known; known: region, staging_bucket"),
+        ({"ladder": {"regions": [{"strategies": "x"}]}}, "is not known; known: region, staging_bucket"),
+        ({"ladder": {"zzz": "x"}}, "is not known; known: regions, strategies"),
+        ({"requests": {"zzz": "x"}}, "is not known; known: entities, projects, queues, sources"),
+        ({"entity": 123}, "Input should be a valid string; put a number, a date, yes or no in quotes"),
+        (
+            {"queues": "a,b"},
+            'is \'a,b\': write a list, queues: ["a", "b"], or queues: ["a,b"] for one queue whose name ',
+        ),
+        ({"max_jobs": -2}, "Input should be greater than or equal to -1"),
+    ],
+)
+def test_the_message_of_a_wrong_key(written: dict[str, object], message: str) -> None:
+    """The known key in its place, the keys that are known there, or pydantic's own message."""
+    with pytest.raises(ValidationError) as wrong:
+        LaunchConfig.model_validate(written)
+    messages = [unknown.message(error, LaunchConfig) for error in wrong.value.errors()]
+    assert any(each.startswith(message) for each in messages), messages
+
+
+def test_the_message_of_a_wrong_setting_names_the_place(monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
+    """The variable, the key of the file, then the keys within a JSON value; numbers of a list are left out."""
+    assert config.exists()
+    monkeypatch.setenv("LAUNCH_POLICY", '{"max_replicas": 0}')
+    monkeypatch.setenv("LAUNCH_LADDER", '{"regions": [{"region": "us-east1", "staging_bucket": "gs://team", "x": 1}]}')
+    monkeypatch.setenv("LAUNCH_MAX_REQUESTS", "-2")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    with pytest.raises(SettingsError) as wrong:
+        load(SubmitSettings)
+    assert str(wrong.value).split("; ") == [
+        "LOG_LEVEL: String should match pattern '^(DEBUG|INFO|WARNING|ERROR)$'",
+        "LAUNCH_LADDER (or ladder in launch-config.yaml): regions: x: is not known",
+        "known: region, staging_bucket",
+        "LAUNCH_POLICY (or policy in launch-config.yaml): max_replicas: Input should be greater than or equal to 1",
+        "LAUNCH_MAX_REQUESTS: Input should be greater than or equal to -1",
+    ]
