@@ -7,31 +7,31 @@ import pytest
 from functions.poll import round as round_
 from functions.status import carry_out, listing, observe
 from functions.status.reconcile import Status
+from shared.core.threads import threads
 from tests.unit import polling, test_reconcile
 
 
 @pytest.fixture
-def pools(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the sizes of all pools of threads, in order."""
-    sizes = list[int | None]()
+    sizes: list[int] = []
 
-    class Noted(ThreadPoolExecutor):
-        def __init__(self, most: int | None = None) -> None:
-            sizes.append(most)
-            super().__init__(most)
+    def noted(count: int) -> ThreadPoolExecutor:
+        sizes.append(count)
+        return threads(count)
 
     for module in (round_, listing, observe, carry_out):
-        monkeypatch.setattr(module, "ThreadPoolExecutor", Noted)
+        monkeypatch.setattr(module, "threads", noted)
     return sizes
 
 
-def test_poll_takes_items_over_its_connections(pools: list[int | None]) -> None:
+def test_poll_takes_items_over_its_connections(pools: list[int]) -> None:
     """One pool a round."""
     polling.Scene().poll(connections=5)
     assert pools == [5]
 
 
-def test_status_lists_asks_and_acts_over_its_connections(pools: list[int | None]) -> None:
+def test_status_lists_asks_and_acts_over_its_connections(pools: list[int]) -> None:
     """One pool for each."""
     scene = test_reconcile.Scene()
     scene.submitted()
