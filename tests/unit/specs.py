@@ -1,9 +1,11 @@
 """Run specs for the tests: the plain one, and ways to change a part of it."""
 
 import copy
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.core.errors import Reject
 from shared.core.intake import from_item
 from shared.core.launch import Launch
 from shared.core.message import Queue
@@ -103,6 +105,15 @@ def draft_of(spec: dict[str, Any], item: str = "item-1") -> Draft:
 def rendered(spec: dict[str, Any], site: DeploymentDefaults = SITE) -> CustomJobCall:
     """Render a spec."""
     return render(draft_of(spec), site, NAMES)
+
+
+def refusal(act: Callable[..., object], *given: Any) -> str:
+    """Return the refusal of a call; empty without one."""
+    try:
+        act(*given)
+    except Reject as exc:
+        return str(exc)
+    return ""
 
 
 def environment(call: CustomJobCall, pool: int = 0) -> dict[str, str]:

@@ -7,22 +7,12 @@ from typing import Any
 import pytest
 
 from shared.config.requests import RequestLimits
-from shared.core.errors import Reject
 from shared.core.intake import from_request
 from shared.core.message import Request
 from shared.runspec.expansion import check_filled, check_references, inert_json
 from shared.runspec.model import Draft
 from shared.runspec.requests import admit_request
-from tests.unit.specs import run_spec
-
-
-def refusal(act: Any, *given: Any) -> str:
-    """Return the refusal of a call; empty without one."""
-    try:
-        act(*given)
-    except Reject as exc:
-        return str(exc)
-    return ""
+from tests.unit.specs import refusal, run_spec
 
 
 def asked(**changes: Any) -> Draft:

@@ -1,24 +1,13 @@
 """Buckets of a job: each rule of their names, for the staging bucket and for the output folder."""
 
-from collections.abc import Callable
-
 import pytest
 
-from shared.core.errors import Reject
 from shared.core.launch import RunPath
 from shared.core.reserved import ReservedPlaces
 from shared.runspec.buckets import base_output_dir, check_places, staging_bucket
+from tests.unit.specs import refusal
 
 RUN = RunPath("team", "Cats", "r1")
-
-
-def refusal(act: Callable[[], object]) -> str:
-    """Return the refusal of a call; empty without one."""
-    try:
-        act()
-    except Reject as exc:
-        return str(exc)
-    return ""
 
 
 NO_NAME = "and no bucket can have this name. Write the name of a bucket: gs://BUCKET."

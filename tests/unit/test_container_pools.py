@@ -212,3 +212,20 @@ def test_a_warning_is_not_guessed_from_a_wrong_pool(pools: Any, at: str) -> None
     with pytest.raises(Reject) as refused:
         replaced(pools, AT, OURS)
     assert refused.value.field == at
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        (
+            f"r.azurecr.io/{'a' * 150}",
+            f"is 'r.azurecr.io/{'a' * 150}', which is in a registry of Azure (ACR): Vertex AI cannot ",
+        ),
+        (f"{'a' * 150}/${{HOST}}", f"is '{'a' * 150}/${{HOST}}', in which ${{HOST}} is not a known macro."),
+        (f"{'a' * 150}/B", f"is '{'a' * 150}/B', which "),
+    ],
+    ids=["registry", "macro", "form"],
+)
+def test_a_long_image_is_shown_whole(written: str, why: str) -> None:
+    """Names of images are usually long."""
+    assert refusal([pool(image_uri=written)]).startswith(f"{AT}[0].container_spec.image_uri: {why}")

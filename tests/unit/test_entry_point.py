@@ -84,6 +84,7 @@ def test_an_image_of_its_own_dockerfile_keeps_its_python(written: list[str], rig
         ([r"n\x.ipynb", "a"], [*NB, "n/x.ipynb", "a"], [*NB, "n/x.ipynb", "a"]),
         (["python", "n.ipynb", r"o\x.py"], [*NB, "n.ipynb", r"o\x.py"], [*NB, "n.ipynb", r"o\x.py"]),
         (["python3.11", "-m", "x.ipynb"], ["python3", "-m", "x.ipynb"], ["python3.11", "-m", "x.ipynb"]),
+        (["python", r"a\train", r"b\c.py"], ["python3", r"a\train", r"b\c.py"], ["python", r"a\train", r"b\c.py"]),
         (["sh", "run", r"x\y"], ["sh", "run", r"x\y"], ["sh", "run", r"x\y"]),
     ],
     ids=str,

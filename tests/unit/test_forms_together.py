@@ -176,6 +176,10 @@ def test_a_strategy_is_checked_without_a_path_on_the_ladder() -> None:
             "write tpu_topology.",
         ),
         (
+            {"machine_type": "ct6e-standard-4t", "accelerator_type": "TPU_V2", "accelerator_count": 4},
+            "accelerator_type: is TPU_V2, but the machine type ct6e-standard-4t is the TPU.",
+        ),
+        (
             {"machine_type": "ct6e-standard-4t", "tpu_topology": "9x9"},
             "tpu_topology: is '9x9', which ct6e-standard-4t cannot have. Write 2x2, 2x4, 4x4, 4x8, 8x8, 8x16 or 16x16.",
         ),

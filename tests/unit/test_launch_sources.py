@@ -9,6 +9,7 @@ from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind
 from shared.runspec.model import Overrides, RunSpec, VertexConfig
 from shared.runspec.source import Builder, Source, job_path, source_of
+from tests.unit.specs import refusal
 
 PATH = "team/cats/train:v1"
 IMAGE = JobSource(PATH, Kind.IMAGE, ("python", "train.py"), image="img:1")
@@ -16,15 +17,6 @@ CODE = JobSource(PATH, Kind.ARTIFACT, ("python", "train.py"), code="team/cats/co
 LONG = "x" * 150  # a value that is shown whole where values are usually long
 BASES = {"the queue's": "", "LAUNCH_BASE_IMAGE": "python:3.12"}
 BUILDS = Builder("us-docker.pkg.dev/p/r/jobs")
-
-
-def refusal(act: Any, *given: Any) -> str:
-    """Return the refusal of a call; empty without one."""
-    try:
-        act(*given)
-    except Reject as exc:
-        return str(exc)
-    return ""
 
 
 def spec(**changes: Any) -> RunSpec:

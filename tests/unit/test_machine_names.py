@@ -47,7 +47,7 @@ def test_the_names_of_machines_are_read(
         (guesses.account, "user:Me@X.test", "me@x.test"),
         (guesses.last_part, "ID", "id"),
         (guesses.lower, "A_b C", "a-b-c"),
-        (guesses.dotted, "A.b", "a.b."),
+        (guesses.dotted, " Example.COM.. ", "example.com."),
     ],
 )
 def test_the_value_that_was_meant_is_guessed(guess: Any, written: str, meant: str) -> None:

@@ -69,6 +69,15 @@ def test_only_a_folder_by_default_moves_with_its_job() -> None:
         assert moved == replace(asked, location="europe-west4", constructor=wanted)
 
 
+def test_a_job_without_a_folder_has_none_in_any_place() -> None:
+    """Nothing is written down for a later attempt."""
+    bare = CustomJobCall("p", "us-central1", {}, {})
+    moved = places(bare, ladder("europe-west4"), RUN, ANY)[0]["europe-west4 with STANDARD"]
+    assert moved.constructor == {"staging_bucket": "gs://b-europe-west4", "base_output_dir": ""}
+    made, chosen, after = place(launch_of(run_spec()), bare, Ladder(), ANY)
+    assert (made.climb.output_dir, made.climb.place, chosen, after) == ("", "us-central1 with STANDARD", bare, ())
+
+
 @pytest.mark.parametrize(
     ("strategies", "own", "after"),
     [

@@ -179,6 +179,7 @@ def test_a_value_of_another_type_on_the_way_is_refused_by_its_path() -> None:
             "Allowed: team/dogs. To change policy.wandb_projects, ask the operator of this deployment.",
         ),
         ({"wandb_entities": ("x",)}, "entity: is 'team', which"),
+        ({"service_accounts": ("x",)}, f"run.service_account: is '{'a' * 150}', which"),
         ({"regions": ("europe-west4",)}, "spec.location: is 'us-central1', which"),
         ({"projects": ("q",)}, "spec.project: is 'p', which"),
         ({"machine_types": ("n1-standard-4",)}, "spec.worker_pool_specs[2].machine_spec.machine_type: is '', which"),
@@ -194,7 +195,7 @@ def test_a_whole_launch_is_compared(policy: dict[str, Any], why: str) -> None:
         "p",
         "us-central1",
         {"worker_pool_specs": [first, {}, {"replica_count": 3}]},
-        {"enable_web_access": True},
+        {"enable_web_access": True, "service_account": "a" * 150},
         own_variables=frozenset({"WANDB_NAME"}),
     )
     refused = ""

@@ -4,23 +4,14 @@ from typing import Any
 
 import pytest
 
-from shared.core.errors import Reject
 from shared.core.jobsource import JobSource, Kind
 from shared.runspec.ignored import OF_THE_AGENT, ignored
 from shared.runspec.model import Overrides, RunSpec
 from shared.runspec.secure_mode import check_containers, check_overrides
+from tests.unit.specs import refusal
 
 REFUSED = "is refused: this deployment is in secure mode."
 OR_A_JOB = "Leave it out, or launch a W&B job with an entry point."
-
-
-def refusal(act: Any, *given: Any) -> str:
-    """Return the refusal of a call; empty without one."""
-    try:
-        act(*given)
-    except Reject as exc:
-        return str(exc)
-    return ""
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.errors import Reject
 from shared.runspec.macros import MAX_FILLED, substitute
 from shared.runspec.templates import filled, template_values
-
-
-def refusal(act: Any) -> str:
-    """Return the refusal of a call; empty without one."""
-    try:
-        act()
-    except Reject as exc:
-        return str(exc)
-    return ""
+from tests.unit.specs import refusal
 
 
 @pytest.mark.parametrize(
