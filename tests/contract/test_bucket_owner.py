@@ -25,7 +25,7 @@ OWNERS: list[tuple[Any, type[LaunchError], str]] = [
 def test_nothing_is_uploaded_into_a_bucket_of_another_project(
     monkeypatch: pytest.MonkeyPatch, owner: Any, error: type[LaunchError], words: str
 ) -> None:
-    """Nor into one that may be another's; the next call asks again."""
+    """A bucket that may belong to another project is not used; the next call asks again."""
 
     def answering(sent: Sent) -> Given:
         if sent.line == f"GET {STORE}" and not isinstance(owner, str):
@@ -46,7 +46,7 @@ def test_nothing_is_uploaded_into_a_bucket_of_another_project(
 def test_no_record_is_read_from_a_bucket_of_another_project(
     monkeypatch: pytest.MonkeyPatch, owner: Any, error: type[LaunchError], words: str
 ) -> None:
-    """Nor written; each call asks again."""
+    """It is not written; each call asks again."""
     wire = connected(
         monkeypatch, Wire(answer({"projectNumber": owner} if owner else {}) if isinstance(owner, str) else owner)
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import google.auth as google_auth
 import google_crc32c
 import pytest
 from google.api_core import retry as google_retry
@@ -18,6 +19,7 @@ from shared.adapters.google import storage_client
 from shared.adapters.logging import CloudLogging
 from shared.adapters.vertex.jobs import VertexJobs
 from shared.core.building import ArtifactFile, Recipe
+from tests.contract.launches import NOW
 from tests.contract.test_production_clients import CALLS, IMAGE, PARENT, try_
 from tests.contract.wires import Given, Sent, Wire, answer, connected, refusal
 from tests.fakes.clock import PLENTY
@@ -59,6 +61,30 @@ def test_a_call_is_not_repeated_by_its_client(monkeypatch: pytest.MonkeyPatch, n
     wire = connected(monkeypatch, Wire(refusal(503)))
     try_(CALLS[name][0])
     assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "scope"),
+    [
+        (CALLS["list jobs"][0], "cloud-platform"),
+        (CALLS["read the ledger"][0], "cloud-platform"),
+        (lambda: list(CloudLogging().lines("p1", f"{PARENT}/customJobs/7", NOW)), "logging.read"),
+    ],
+    ids=["jobs", "ledger", "log"],
+)
+def test_a_session_asks_for_its_scope(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], scope: str) -> None:
+    """A user's own credentials, which have scopes, would be refused without it."""
+    connected(monkeypatch, Wire(answer()))
+    scopes: list[str] = []
+    default = google_auth.default
+
+    def asked(**named: Any) -> Any:
+        scopes.extend(named["scopes"])
+        return default()
+
+    monkeypatch.setattr(google_auth, "default", asked)
+    try_(call)
+    assert scopes == [f"https://www.googleapis.com/auth/{scope}"]
 
 
 def test_pages_of_a_whole_log_have_their_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:

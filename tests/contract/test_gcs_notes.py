@@ -46,7 +46,7 @@ def test_a_lease_is_taken_and_given_back_by_its_generation(monkeypatch: pytest.M
 def test_who_loses_the_race_for_a_lease_has_none(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nor ends it; a plain write says so."""
+    """It does not end the lease; a plain write raises Conflict."""
     note = AgentNote("me", generation=7)
     connected(monkeypatch, Wire(lambda sent: held(b'{"holder": "x"}') if "alt" in sent.query else refusal(412)))
     book = GcsAgentBook(Bucket("logs"), "launch")

@@ -67,7 +67,7 @@ def test_pauses_grow_up_to_two_seconds(
 def test_no_call_is_repeated_after_the_patience(
     monkeypatch: pytest.MonkeyPatch, time: Time, patience: float, calls: int
 ) -> None:
-    """Nor after a pause that would end later."""
+    """A pause that would end later is not begun."""
     wire = connected(monkeypatch, Wire(refusal(503, "later")))
     with pytest.raises(Retry, match=r"^gs://logs: read open/k: later$"):
         Bucket("logs", patience).read("open/k")

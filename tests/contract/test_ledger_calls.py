@@ -59,7 +59,7 @@ CHANGED = ("INFO", "ledger.changed_while_closing", {"launch_key": KEY})
     ],
     ids=["closed", "gone", "closed before", "changed", "both"],
 )
-def test_a_close_ends_whatever_came_before(
+def test_a_close_goes_on_after_a_conflict(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     answers: list[Given],

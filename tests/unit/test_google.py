@@ -114,7 +114,7 @@ def test_the_code_of_an_error(code: object, expected: int) -> None:
 
 
 def test_a_bucket_without_an_expected_owner_is_not_asked_about() -> None:
-    """Nobody has said whose it is."""
+    """The settings name no owner."""
 
     def owner() -> object:
         raise AssertionError

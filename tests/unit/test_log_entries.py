@@ -44,7 +44,7 @@ Serve = Callable[..., Session]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Return what puts a session in the place of Google's."""
+    """Return what puts a session instead of Google's."""
 
     def serving(*answers: Any) -> Session:
         session = Session(*answers)

@@ -47,7 +47,7 @@ class Client:
 
 
 def publishing(monkeypatch: pytest.MonkeyPatch, answer: Exception | None = None) -> Client:
-    """Put this client in the place of Google's."""
+    """Replace Google's client."""
     client = Client(answer)
     monkeypatch.setattr(pubsub, "_connect", lambda: client)
     return client

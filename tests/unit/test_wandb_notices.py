@@ -165,7 +165,7 @@ IDS: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("text", "found"), IDS, ids=range(len(IDS)))
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_an_id_is_found_at_its_own_place_only(text: str, found: str, size: int) -> None:
-    """However the answer is cut into pieces, and whatever comes before."""
+    """However the answer is cut into pieces, and with any text before it."""
     finder, encoded = IdFinder(), text.encode()
     for at in range(0, len(encoded), size):
         finder.feed(encoded[at : at + size])
