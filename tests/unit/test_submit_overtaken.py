@@ -130,6 +130,17 @@ def test_a_look_up_that_another_submit_has_recorded_is_left_to_it(
     assert lines(caplog) == [("INFO", "launch.claimed_elsewhere", {"launch_key": ticket.launch_key})]
 
 
+def test_a_claim_that_ended_before_anything_was_sent_is_a_failure(scene: Scene) -> None:
+    """Its job has no region, so there is nothing to look for."""
+    ticket = scene.open()
+    lease = {"attempt": 1, "lease_until": scene.clock()}
+    scene.ledger.write(scene.launch(ticket).move(State.SUBMITTING, **lease))
+    scene.vertex.unreachable = ValueError("no region")
+    assert scene.deliver(ticket) == "launch.retry"
+    launch = scene.launch(ticket)
+    assert (launch.reason, launch.entry.failures) == ("attempt 1 ended before it was sent", 1)
+
+
 def test_each_look_up_asks_for_the_right_jobs(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request's first create for jobs of any attempt; a take-over for those of its own attempt, once that is done."""
     asked = list[tuple[str, Mapping[str, str]]]()
