@@ -154,3 +154,14 @@ def test_a_slow_listing_leaves_its_time_to_the_items(takes: float, launched: dic
 
     scene.ledger = Slow()
     assert scene.poll().launched == launched
+
+
+@pytest.mark.parametrize(("since", "waits"), [(-1, 0), (0, 5), (3, 2), (5, 0), (6, 0)])
+def test_a_wake_up_begins_its_round_five_seconds_after_the_last_one(since: float, waits: float) -> None:
+    """One that comes later, or before a time of another clock, waits for nothing."""
+    scene = Scene(cadence=Cadence())
+    began = scene.clock()
+    scene.agents.note = AgentNote("", woken_at=began - timedelta(seconds=since))
+    assert scene.poll(woken=True).polled
+    assert (scene.clock() - began).total_seconds() == waits
+    assert scene.agents.note.woken_at == scene.clock()
