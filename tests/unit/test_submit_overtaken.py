@@ -181,3 +181,19 @@ def test_a_request_that_ended_while_it_was_opened_is_unknown_or_reused(
         scene.deliver(OTHER)
     scene.ledger.write = write  # type: ignore[method-assign]
     assert (scene.ledger.open, len(scene.vertex.jobs)) == ({}, 1)
+
+
+@pytest.mark.parametrize(("labelled", "attempt"), [(0, 1), (1, 1), (3, 3)])
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_a_job_that_is_found_says_which_attempt_it_is(
+    scene: Scene, taken_over: bool, labelled: int, attempt: int
+) -> None:
+    """A job without the label counts as the first, or as that of the claim."""
+    if taken_over:
+        scene.vertex.next_errors = [OutcomeUnknown("timed out")]
+        scene.deliver(REQUEST)
+        scene.clock.pass_(SubmitTimings().settle.total_seconds())
+    scene.vertex.find = lambda *_: FoundJob(f"{PARENT}/customJobs/9", labelled)  # type: ignore[method-assign]
+    assert scene.deliver(REQUEST) == "launch.found"
+    entry = scene.launch(TICKET).entry
+    assert (entry.attempt, entry.job_name) == (attempt, f"{PARENT}/customJobs/9")
