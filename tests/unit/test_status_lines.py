@@ -216,3 +216,22 @@ def test_jobs_that_should_not_exist_have_their_lines(scene: Scene, caplog: pytes
     assert lines(caplog) == doubled
     assert report.errors == [f"doubled: {KEY}: {job}: {problem}" for job, problem in ((copy, second), (JOB, older))]
     assert report.doubled == [copy, JOB]
+
+
+def test_a_doubled_job_that_no_time_is_left_for_is_cancelled_later(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is named at this tick all the same."""
+    old = scene.submitted()
+    scene.run(old)
+    queued = replace(old, entry=replace(old.entry, state=State.QUEUED, job_name=""))
+    scene.submit(scene.ledger.write(queued), attempt=2)
+
+    class Slow(FakeWandb):
+        def run_statuses(self, runs: Any) -> Any:
+            scene.clock.pass_(600)
+            return super().run_statuses(runs)
+
+    scene.wandb = Slow(items=scene.wandb.items, runs=scene.wandb.runs)
+    assert (scene.tick().done, scene.vertex.cancelled) == ({"Postpone": 1}, [])
+    assert [event for _, event, _ in lines(caplog)] == ["status.doubled", "status.postponed"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
@@ -275,6 +275,17 @@ def test_without_a_note_status_looks_once(scene: Scene) -> None:
     scene.ticks.facts = lambda: {**IDLE, "freed": 1}
     assert scene.minute().errors == []
     assert len(scene.ticks.times) == 1
+
+
+@pytest.mark.parametrize(("seconds", "ticks"), [(20.0, 4), (20.5, 5), (25.0, 5)])
+@pytest.mark.parametrize("filled", [False, True])
+def test_the_budget_ends_a_call_before_its_window(scene: Scene, seconds: float, ticks: int, filled: bool) -> None:
+    """Down to its last second, also if poll fills the last slot while status waits."""
+    scene.know(warm_until=scene.clock.now + timedelta(minutes=14))
+    note, full = scene.agents.note, cycle([not filled, True])
+    scene.agents.read = lambda: replace(note, full=next(full))  # type: ignore[method-assign]
+    Watch(*scene.parts()).run(Budget(seconds, lambda: scene.clock().timestamp()))
+    assert len(scene.ticks.times) == ticks
 
 
 def test_what_another_call_was_refused_slows_no_tick(scene: Scene) -> None:
