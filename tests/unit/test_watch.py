@@ -269,6 +269,22 @@ def test_a_tick_that_froze_warms_nothing_and_wakes_nobody(scene: Scene) -> None:
     assert (scene.agents.note.warm_until, scene.rung) == (None, 0)
 
 
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_note_that_cannot_be_read_ends_the_call_and_is_named(scene: Scene, good: int) -> None:
+    """After a tick, or while status waits for the last slot to be filled."""
+    scene.know(warm_until=scene.clock.now + timedelta(minutes=14))
+    notes = [scene.agents.note] * good
+
+    def read() -> AgentNote | None:
+        if notes:
+            return notes.pop()
+        raise Retry("503")
+
+    scene.agents.read = read  # type: ignore[method-assign]
+    assert scene.minute().errors == ["agent: Retry: 503"]
+    assert len(scene.ticks.times) == 1
+
+
 def test_without_a_note_status_looks_once(scene: Scene) -> None:
     """Poll has never worked here."""
     scene.agents.read = lambda: None  # type: ignore[method-assign]
