@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.submit.submit import SubmitTimings
-from shared.core.errors import Conflict, KeyReused, OutcomeUnknown, Reject
+from shared.core.errors import Conflict, Denied, KeyReused, OutcomeUnknown, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import FoundJob
 from tests.unit.lines import lines
@@ -197,3 +197,24 @@ def test_a_job_that_is_found_says_which_attempt_it_is(
     assert scene.deliver(REQUEST) == "launch.found"
     entry = scene.launch(TICKET).entry
     assert (entry.attempt, entry.job_name) == (attempt, f"{PARENT}/customJobs/9")
+
+
+@pytest.mark.parametrize("error", [Retry("503"), Denied("needs storage.objects.create")])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_ledger_that_takes_no_write_brings_the_message_again(scene: Scene, error: Exception, number: int) -> None:
+    """Of the claim, before anything is sent; of the outcome, with the claim as the record."""
+    ticket, write = scene.open(), scene.ledger.write
+    writes = list[Launch]()
+
+    def down(launch: Launch) -> Launch:
+        writes.append(launch)
+        if len(writes) == number:
+            raise error
+        return write(launch)
+
+    scene.ledger.write = down  # type: ignore[method-assign]
+    with pytest.raises(type(error)) as raised:
+        scene.deliver(ticket)
+    assert raised.value is error
+    state = State.QUEUED if number == 1 else State.SUBMITTING
+    assert (scene.launch(ticket).entry.state, len(scene.vertex.jobs)) == (state, number - 1)
