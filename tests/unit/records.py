@@ -1,18 +1,20 @@
-"""What the record of a launch says, as a page that a test compares."""
+"""The fields of a launch's record, as a page that a test compares."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from shared.core.launch import Launch
 from tests.fakes import FakeClock
+from tests.fakes.ledger import readable
 
 NOW = FakeClock()()
 
 
 def shown(launch: Launch, event: str = "") -> dict[str, Any]:
     """Return what a record and its event say; what is empty is left out."""
+    readable(launch)
     entry = launch.entry
-    told = {
+    values = {
         "event": event,
         "state": str(entry.state),
         "history": [f"{line.number}: {line.result}" for line in launch.history if line.at == NOW],
@@ -38,10 +40,10 @@ def shown(launch: Launch, event: str = "") -> dict[str, Any]:
         "searched": launch.searched,
         "announced": [f"{one.type} {one.why} {one.reason}".strip() for one in launch.events[1:]],
     }
-    return {name: value for name, value in told.items() if value or (isinstance(value, float) and value == 0.0)}
+    return {name: value for name, value in values.items() if value or (isinstance(value, float) and value == 0.0)}
 
 
 def page(cases: Mapping[str, Mapping[str, Any]]) -> str:
     """Return each case with what its record says."""
-    blocks = [[name, *(f"    {key}: {value}" for key, value in said.items())] for name, said in cases.items()]
+    blocks = [[name, *(f"    {key}: {value}" for key, value in fields.items())] for name, fields in cases.items()]
     return "\n".join(line for block in blocks for line in block) + "\n"

@@ -16,7 +16,7 @@ from functions.status.report import Report
 from functions.status.settle import FollowUp, settle
 from shared.core.errors import Conflict, KeyRefused, LaunchError, OutOfTime, Reject, Retry
 from shared.core.intake import from_item
-from shared.core.launch import Launch, Outcome, RunPath, State
+from shared.core.launch import Launch, Outcome, RunPath, State, Wish
 from shared.core.message import Queue
 from shared.core.ports import Job
 from shared.core.shortage import Shortage
@@ -25,6 +25,7 @@ from tests.fakes import FakeClock, InMemoryLedger
 QUEUE = Queue(entity="team", name="vertex")
 PARENT = "projects/p/locations/us-central1"
 NAME = f"{PARENT}/customJobs/1"
+WISH = Wish("cancel", "ana@example.com", FakeClock()())
 SWEEP = {
     "uri": "placeholder-uri-scheduler",
     "resource": "local-process",
@@ -264,6 +265,28 @@ def test_a_failed_scheduler_takes_its_sweep_along(stage: Stage, refused: bool) -
     assert ("cancel_sweep", RunPath("team", "cats", "sw1")) in stage.calls
     assert stage.calls.index("cancelling a sweep") > stage.calls.index("reporting an end")
     assert launch.key in stage.ledger.closed
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changed", "cancelled"),
+    [
+        (Outcome.FAILED, {}, True),
+        (Outcome.CANCELLED, {"wish": WISH}, True),
+        (Outcome.CANCELLED, {}, False),
+        (Outcome.SUCCEEDED, {"wish": WISH}, False),
+        (Outcome.FAILED, {"scheduler": False}, False),
+        (Outcome.CANCELLED, {"scheduler": False, "wish": WISH}, False),
+        (Outcome.FAILED, {"item_id": ""}, False),
+    ],
+)
+def test_a_sweep_ends_if_its_scheduler_failed_or_a_person_cancelled_it(
+    stage: Stage, outcome: Outcome, changed: dict[str, Any], cancelled: bool
+) -> None:
+    """A stop in W&B leaves the sweep to W&B; a request schedules no sweep of a queue."""
+    launch = stage.launch({**SWEEP, "entity": "team", "project": "cats"}, **{"scheduler": True, **changed})
+    stage.act(launch, Finish(outcome, "It ended.", report=False))
+    calls = [call for call in stage.calls if isinstance(call, tuple) and call[0] == "cancel_sweep"]
+    assert calls == [("cancel_sweep", RunPath("team", "cats", "sw1"))] * cancelled
 
 
 @pytest.mark.parametrize(("passed", "given_up"), [(-1, False), (0, True), (1, True)])

@@ -1,4 +1,4 @@
-"""Jobs that should not exist: each is judged alone, whatever stands before it in the listing."""
+"""Jobs that should not exist: each is judged alone, also after others in the listing."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -23,7 +23,7 @@ from functions.status.decisions import (
     Wait,
 )
 from shared.core.building import Build
-from shared.core.launch import Entry, Outcome, State
+from shared.core.launch import Entry, Outcome, State, Wish
 from shared.core.ports import RunStatus
 from tests.unit.test_decide import (
     AFTER_START,
@@ -117,6 +117,8 @@ MORE: list[tuple[str, Entry, Observed]] = [
      Observed(job=job("SUCCEEDED", ended_at=ago(hours=1)), run=EARLY)),
     ("stopped, and it had a reason to be cancelled", replace(GAVE_UP, stop_seen_at=NOW),
      Observed(job=job("CANCELLED", ended_at=ago(hours=1)))),
+    ("deleted, and a person cancelled it", replace(SUBMITTED, wish=Wish("cancel", "ana@example.com", NOW)),
+     Observed(gone=True)),
     ("pending for too long, and its run runs", SUBMITTED, Observed(job=LONG_PENDING, run=RUNNING)),
     ("pending for too long, and its run was made in advance", SUBMITTED, Observed(job=LONG_PENDING, run=PENDING)),
     ("pending for too long, resumed, and its run runs", RESUMED, Observed(job=LONG_PENDING, run=RUNNING)),

@@ -147,6 +147,20 @@ def test_a_wandb_that_forgets_every_agent_is_not_flooded_with_them(scene: Scene)
     assert scene.wandb.calls.count("register") == 4 + 2
 
 
+def test_an_agent_that_a_person_stopped_asks_wandb_nothing(scene: Scene) -> None:
+    """Its items stay in their queues; the note and the response say how to start it again."""
+    scene.poll()
+    scene.wandb.push("i", A)
+    scene.agents.note = replace(scene.agents.note, stopped=True)
+    scene.wandb.calls.clear()
+    report = scene.poll()
+    why = "this agent is stopped; `vertex-launch agent start` lets it poll again"
+    assert (report.polled, report.why_not, report.agent_id, scene.wandb.calls) == (False, why, "agent-1", [])
+    assert (scene.agents.note.why_not, scene.agents.note.stopped) == (why, True)
+    scene.agents.note = replace(scene.agents.note, stopped=False)
+    assert scene.poll().launched == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("error", "raised"), [(Retry("503"), "503"), (Denied("403"), "403"), (KeyError("stop"), "agent: KeyError")]
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.poll.slots import MAX_STRIKES
 from shared.core.budget import Budget
 from shared.core.cadence import Cadence
 from shared.core.errors import OutOfTime, Retry
@@ -154,3 +155,25 @@ def test_a_slow_listing_leaves_its_time_to_the_items(takes: float, launched: dic
 
     scene.ledger = Slow()
     assert scene.poll().launched == launched
+
+
+@pytest.mark.parametrize(("since", "waits"), [(-1, 0), (0, 5), (3, 2), (5, 0), (6, 0)])
+def test_a_wake_up_begins_its_round_five_seconds_after_the_last_one(since: float, waits: float) -> None:
+    """One that comes later, or before a time of another clock, waits for nothing."""
+    scene = Scene(cadence=Cadence())
+    began = scene.clock()
+    scene.agents.note = AgentNote("", woken_at=began - timedelta(seconds=since))
+    assert scene.poll(woken=True).polled
+    assert (scene.clock() - began).total_seconds() == waits
+    assert scene.agents.note.woken_at == scene.clock()
+
+
+def test_acks_without_success_end_the_pops_of_their_queue_in_this_round() -> None:
+    """Each popped item is away for a minute; the other queue has its own count."""
+    scene = Scene()
+    scene.wandb.ack = lambda *_: False  # type: ignore[method-assign]
+    for number in range(10):
+        scene.wandb.push(f"a{number}", A)
+        scene.wandb.push(f"b{number}", B)
+    assert scene.poll().left == {"lease ended": 2 * MAX_STRIKES}
+    assert (scene.wandb.pops.count("a"), scene.wandb.pops.count("b")) == (MAX_STRIKES, MAX_STRIKES)

@@ -76,6 +76,12 @@ def again(scene: Scene) -> None:
     scene.ledger.write(from_item("i", A, scene.wandb.items["i"].run_spec, scene.clock()))
 
 
+def gone(scene: Scene) -> None:
+    """Withdraw the earlier record before it is read."""
+    again(scene)
+    scene.ledger.read = scene.ledger.withdraw  # type: ignore[method-assign]
+
+
 def taken_run(scene: Scene) -> None:
     """Open a launch of another item, with the run of this one."""
     scene.ledger.write(from_item("other", A, {"entity": "team", "project": "Cats", "run_id": "run1"}, scene.clock()))
@@ -141,6 +147,7 @@ FAILURES: dict[str, tuple[Callable[[Scene], Any], list[Line]]] = {
     ),
     "ack": (unsettled, [("ERROR", "poll.item_unsettled +", ITEM)]),
     "an earlier poll": (again, [("INFO", "poll.again", {"launch_key": KEY}), item()]),
+    "an earlier poll whose record is gone": (gone, [("INFO", "poll.again", {"launch_key": KEY}), item()]),
     "a lease of the item that ended": (unacked(lambda _: None), [item("lease ended")]),
     "an item that is gone": (unacked(lambda scene: scene.wandb.delete("i")), [item("the item is gone")]),
     "an item of another agent": (

@@ -1,4 +1,4 @@
-"""The errors of poll's report: what they say, and that each is said once."""
+"""The errors of poll's report: their texts, and that each is reported once."""
 
 import pytest
 

@@ -35,7 +35,7 @@ def failed(where: str) -> Line:
     return "ERROR", "status.failed +", {"where": where}
 
 
-def never_told(problem: str, event: str = "status.never_told +") -> Line:
+def unreported(problem: str, event: str = "status.never_told +") -> Line:
     """Return the line of a launch whose author does not read of its end."""
     return "ERROR", event, {"launch_key": KEY, "problem": problem}
 
@@ -155,7 +155,7 @@ def test_what_is_refused_for_a_day_has_its_line(scene: Scene, caplog: pytest.Log
     scene.clock.pass_(DAY)
     scene.wandb.fail["fail_item"] = Reject("item", "is gone")
     scene.tick()
-    assert only_closed(caplog) == [never_told("item: is gone."), acted("Finish", "")]
+    assert only_closed(caplog) == [unreported("item: is gone."), acted("Finish", "")]
     scene = Scene()
     launch = ended(scene)
     quiet = replace(launch.entry, report_owed=False, notice="Launched.", attempt=1)
@@ -163,7 +163,7 @@ def test_what_is_refused_for_a_day_has_its_line(scene: Scene, caplog: pytest.Log
     scene.clock.pass_(DAY)
     scene.wandb.fail["warn_item"] = Denied("403")
     scene.tick()
-    assert only_closed(caplog) == [acted("Finish", ""), never_told("403")]
+    assert only_closed(caplog) == [acted("Finish", ""), unreported("403")]
 
 
 def test_events_that_are_refused_for_a_day_have_their_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -178,7 +178,7 @@ def test_events_that_are_refused_for_a_day_have_their_line(caplog: pytest.LogCap
     assert only_closed(caplog) == [
         acted("Finish"),
         failed("events"),
-        never_told("its events could not be published for 1 day, 0:00:00"),
+        unreported("its events could not be published for 1 day, 0:00:00"),
     ]
     assert report.errors == ["events: Retry: 503"]
 
@@ -191,8 +191,8 @@ def test_a_sweep_that_may_not_be_cancelled_has_its_line(scene: Scene, caplog: py
     scene.vertex.put(JOB, "JOB_STATE_FAILED", "exit code 1")
     scene.wandb.fail["cancel_sweep"] = Reject("sweep", "may not be cancelled")
     scene.tick()
-    told = never_told("sweep: may not be cancelled.", "status.sweep_not_cancelled +")
-    assert only_closed(caplog) == [told, acted("Finish")]
+    line = unreported("sweep: may not be cancelled.", "status.sweep_not_cancelled +")
+    assert only_closed(caplog) == [line, acted("Finish")]
 
 
 def test_jobs_that_should_not_exist_have_their_lines(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
@@ -216,3 +216,22 @@ def test_jobs_that_should_not_exist_have_their_lines(scene: Scene, caplog: pytes
     assert lines(caplog) == doubled
     assert report.errors == [f"doubled: {KEY}: {job}: {problem}" for job, problem in ((copy, second), (JOB, older))]
     assert report.doubled == [copy, JOB]
+
+
+def test_a_doubled_job_that_no_time_is_left_for_is_cancelled_later(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is named at this tick all the same."""
+    old = scene.submitted()
+    scene.run(old)
+    queued = replace(old, entry=replace(old.entry, state=State.QUEUED, job_name=""))
+    scene.submit(scene.ledger.write(queued), attempt=2)
+
+    class Slow(FakeWandb):
+        def run_statuses(self, runs: Any) -> Any:
+            scene.clock.pass_(600)
+            return super().run_statuses(runs)
+
+    scene.wandb = Slow(items=scene.wandb.items, runs=scene.wandb.runs)
+    assert (scene.tick().done, scene.vertex.cancelled) == ({"Postpone": 1}, [])
+    assert [event for _, event, _ in lines(caplog)] == ["status.doubled", "status.postponed"]

@@ -85,6 +85,22 @@ def test_an_error_of_a_launch_is_raised_without_its_cause(
     assert raised.value.__suppress_context__
 
 
+DATA = {"data": base64.b64encode(encode(TICKET)).decode()}
+FORMS: dict[str, object] = {
+    "a push": {"message": DATA, "subscription": "s"},
+    "an event": {"data": {"message": DATA}},
+    "a legacy event": {"context": {}, "data": DATA},
+    "an event in base64": {"data_base64": base64.b64encode(json.dumps({"message": DATA}).encode()).decode()},
+    "a push with other data": {"message": DATA, "data": {"message": {"data": 5}, "data": "x"}},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_of_a_delivery_is_read(form: str) -> None:
+    """The framework reads the same forms; a test of the entry point compares them."""
+    assert received(request_of(json.dumps(FORMS[form]).encode())) == TICKET
+
+
 BAD_BODIES: dict[str, tuple[bytes, str]] = {
     "no JSON": (b"garbage", "the request: is not JSON: "),
     "nothing": (b"", "the request: is not JSON: "),

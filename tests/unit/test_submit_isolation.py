@@ -80,11 +80,13 @@ def test_an_unforeseen_error_is_a_counted_failure(
     assert not scene.vertex.jobs
 
 
-def test_an_unforeseen_error_shows_no_key(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unforeseen_error_shows_no_key(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither in the reason nor in the log."""
     plant(scene, "render", ValueError("odd: own-key-of-mine"))
     ticket = scene.open(_wandb_api_key="own-key-of-mine")
-    caplog.handler.setFormatter(CloudLoggingFormatter("p"))
+    monkeypatch.setattr(caplog.handler, "formatter", CloudLoggingFormatter("p"))  # all tests share the handler
     scene.deliver(ticket)
     assert "[redacted]" in scene.launch(ticket).reason
     assert "launch.unforeseen_error" in caplog.text

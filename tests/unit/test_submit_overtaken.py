@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.submit.submit import SubmitTimings
-from shared.core.errors import Conflict, KeyReused, OutcomeUnknown, Reject
+from shared.core.errors import Conflict, Denied, KeyReused, OutcomeUnknown, Reject, Retry
 from shared.core.launch import Launch, Outcome, State
 from shared.core.ports import FoundJob
 from tests.unit.lines import lines
@@ -130,6 +130,17 @@ def test_a_look_up_that_another_submit_has_recorded_is_left_to_it(
     assert lines(caplog) == [("INFO", "launch.claimed_elsewhere", {"launch_key": ticket.launch_key})]
 
 
+def test_a_claim_that_ended_before_anything_was_sent_is_a_failure(scene: Scene) -> None:
+    """Its job has no region, so there is nothing to look for."""
+    ticket = scene.open()
+    lease = {"attempt": 1, "lease_until": scene.clock()}
+    scene.ledger.write(scene.launch(ticket).move(State.SUBMITTING, **lease))
+    scene.vertex.unreachable = ValueError("no region")
+    assert scene.deliver(ticket) == "launch.retry"
+    launch = scene.launch(ticket)
+    assert (launch.reason, launch.entry.failures) == ("attempt 1 ended before it was sent", 1)
+
+
 def test_each_look_up_asks_for_the_right_jobs(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request's first create for jobs of any attempt; a take-over for those of its own attempt, once that is done."""
     asked = list[tuple[str, Mapping[str, str]]]()
@@ -170,3 +181,40 @@ def test_a_request_that_ended_while_it_was_opened_is_unknown_or_reused(
         scene.deliver(OTHER)
     scene.ledger.write = write  # type: ignore[method-assign]
     assert (scene.ledger.open, len(scene.vertex.jobs)) == ({}, 1)
+
+
+@pytest.mark.parametrize(("labelled", "attempt"), [(0, 1), (1, 1), (3, 3)])
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_a_job_that_is_found_says_which_attempt_it_is(
+    scene: Scene, taken_over: bool, labelled: int, attempt: int
+) -> None:
+    """A job without the label counts as the first, or as that of the claim."""
+    if taken_over:
+        scene.vertex.next_errors = [OutcomeUnknown("timed out")]
+        scene.deliver(REQUEST)
+        scene.clock.pass_(SubmitTimings().settle.total_seconds())
+    scene.vertex.find = lambda *_: FoundJob(f"{PARENT}/customJobs/9", labelled)  # type: ignore[method-assign]
+    assert scene.deliver(REQUEST) == "launch.found"
+    entry = scene.launch(TICKET).entry
+    assert (entry.attempt, entry.job_name) == (attempt, f"{PARENT}/customJobs/9")
+
+
+@pytest.mark.parametrize("error", [Retry("503"), Denied("needs storage.objects.create")])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_ledger_that_takes_no_write_brings_the_message_again(scene: Scene, error: Exception, number: int) -> None:
+    """Of the claim, before anything is sent; of the outcome, with the claim as the record."""
+    ticket, write = scene.open(), scene.ledger.write
+    writes = list[Launch]()
+
+    def down(launch: Launch) -> Launch:
+        writes.append(launch)
+        if len(writes) == number:
+            raise error
+        return write(launch)
+
+    scene.ledger.write = down  # type: ignore[method-assign]
+    with pytest.raises(type(error)) as raised:
+        scene.deliver(ticket)
+    assert raised.value is error
+    state = State.QUEUED if number == 1 else State.SUBMITTING
+    assert (scene.launch(ticket).entry.state, len(scene.vertex.jobs)) == (state, number - 1)

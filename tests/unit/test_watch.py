@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
@@ -269,12 +269,39 @@ def test_a_tick_that_froze_warms_nothing_and_wakes_nobody(scene: Scene) -> None:
     assert (scene.agents.note.warm_until, scene.rung) == (None, 0)
 
 
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_note_that_cannot_be_read_ends_the_call_and_is_named(scene: Scene, good: int) -> None:
+    """After a tick, or while status waits for the last slot to be filled."""
+    scene.know(warm_until=scene.clock.now + timedelta(minutes=14))
+    notes = [scene.agents.note] * good
+
+    def read() -> AgentNote | None:
+        if notes:
+            return notes.pop()
+        raise Retry("503")
+
+    scene.agents.read = read  # type: ignore[method-assign]
+    assert scene.minute().errors == ["agent: Retry: 503"]
+    assert len(scene.ticks.times) == 1
+
+
 def test_without_a_note_status_looks_once(scene: Scene) -> None:
     """Poll has never worked here."""
     scene.agents.read = lambda: None  # type: ignore[method-assign]
     scene.ticks.facts = lambda: {**IDLE, "freed": 1}
     assert scene.minute().errors == []
     assert len(scene.ticks.times) == 1
+
+
+@pytest.mark.parametrize(("seconds", "ticks"), [(20.0, 4), (20.5, 5), (25.0, 5)])
+@pytest.mark.parametrize("filled", [False, True])
+def test_the_budget_ends_a_call_before_its_window(scene: Scene, seconds: float, ticks: int, filled: bool) -> None:
+    """Down to its last second, also if poll fills the last slot while status waits."""
+    scene.know(warm_until=scene.clock.now + timedelta(minutes=14))
+    note, full = scene.agents.note, cycle([not filled, True])
+    scene.agents.read = lambda: replace(note, full=next(full))  # type: ignore[method-assign]
+    Watch(*scene.parts()).run(Budget(seconds, lambda: scene.clock().timestamp()))
+    assert len(scene.ticks.times) == ticks
 
 
 def test_what_another_call_was_refused_slows_no_tick(scene: Scene) -> None:
