@@ -42,7 +42,8 @@ def test_the_names_of_a_setting() -> None:
         ("cloud-build", "", "", "builder.type is 'cloud-build', and its images have no destination. Write "
          "builder.destination: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, or type: noop"),
         ("kaniko", "x", "", f"builder.type is 'kaniko', and the destination of its images is 'x': {FORM}"),
-        ("kaniko", GOOD, "s3://b", "builder.build-context-store is 's3://b'. Write gs://BUCKET/FOLDER, or leave it out"),
+        ("kaniko", GOOD, "s3://b",
+         "builder.build-context-store is 's3://b'. Write gs://BUCKET/FOLDER, or leave it out"),
         ("kaniko", GOOD, f"gs://own-bucket{'x' * 300}", f"builder.build-context-store is 'gs://own-bucket{'x' * 85}…"
          f"{'x' * 100}'. Write gs://BUCKET/FOLDER, or leave it out"),
     ],

@@ -34,7 +34,7 @@ def repo(remote: Any = REMOTE, commit: Any = "c0ffee", **source: Any) -> dict[st
 
 
 FOLDERS = {"base_image": "python:3", "dockerfile": "a/./Dockerfile", "build_context": "./b/"}
-FOLDERS_READ = {"base_image": "python:3", "dockerfile": "a/Dockerfile", "build_context": "b"}
+FOLDERS_READ: dict[str, Any] = {"base_image": "python:3", "dockerfile": "a/Dockerfile", "build_context": "b"}
 CODE = JobSource(PATH, Kind.ARTIFACT, ("python", "train.py"), code="_id/abc==")
 REPO = JobSource(PATH, Kind.REPO, ("python", "train.py"), remote=REMOTE, commit="c0ffee")
 
