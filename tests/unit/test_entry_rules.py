@@ -185,7 +185,7 @@ def test_the_machines_in_one_line(pools: Any, strategy: str, line: str) -> None:
     assert machines({"worker_pool_specs": pools}, {"scheduling_strategy": strategy}) == line
 
 
-def test_a_refusal_without_capacity_has_all_that_google_said() -> None:
+def test_a_refusal_without_capacity_has_each_of_googles_details() -> None:
     """The quota of zero, the wait, and the calls a minute."""
     metadata = {"quota_limit_value": "0", "quota_metric": "gpus", "quota_limit": "PerMinute"}
     kinds = ("ErrorInfo", "RetryInfo")
