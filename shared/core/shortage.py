@@ -45,48 +45,50 @@ class Row:
     source: str
 
 
-def _row(meaning: Shortage | Cause, words: str, source: str) -> Row:
-    return Row(meaning, re.compile(words, re.IGNORECASE | re.DOTALL), source)
-
-
-# The first matching row decides, for a 429 and for the error of a job.
+# The first matching row decides, for a 429 and for the error of a job; `(?is)` is for each.
 TABLE = (
-    _row(
+    Row(
         Cause.OWN,
-        r"exited with a non-zero status",
+        re.compile(r"(?is)exited with a non-zero status"),
         "documented: Vertex AI, Understand the training service",
     ),
-    _row(
+    Row(
         Cause.INTERNAL,
-        r"\binternal error occurred",
+        re.compile(r"(?is)\binternal error occurred"),
         "seen: Internal error occurred for the current attempt "
         "(google-research/t5x-on-vertex-ai#2)",
     ),
-    _row(
+    Row(
         Shortage.ZERO,
-        r"quota.{0,400}\blimit:?\s+(of\s+)?0(\.0+)?(?!\.?\d)",
+        re.compile(r"(?is)quota.{0,400}\blimit:?\s+(of\s+)?0(\.0+)?(?!\.?\d)"),
         "seen: Quota 'X' exceeded. Limit: 0.0 in region us-central1",
     ),
-    _row(
+    Row(
         Shortage.RATE,
-        r"\bper[ -](second|minute|hour|day)|(?-i:Per(Second|Minute|Hour|Day))|\d/(s|min|h|d)/"
-        r"|\brate.?limit",
+        re.compile(
+            r"(?is)\bper[ -](second|minute|hour|day)|(?-i:Per(Second|Minute|Hour|Day))"
+            r"|\d/(s|min|h|d)/|\brate.?limit"
+        ),
         "documented: Service Usage, names of rate limits; "
         "seen: Quota exceeded for quota metric … per minute",
     ),
-    _row(
+    Row(
         Shortage.STOCKOUT,
-        r"resources are insufficient in region|stockout|resource_pool_exhausted"
-        r"|does not have enough resources|\bout of capacity|temporarily unavailable"
-        r"|try a different region",
+        re.compile(
+            r"(?is)resources are insufficient in region|stockout|resource_pool_exhausted"
+            r"|does not have enough resources|\bout of capacity|temporarily unavailable"
+            r"|try a different region"
+        ),
         "documented: Vertex AI, Understand the training service, and Use Spot VMs; "
         "Compute Engine, Troubleshoot resource availability: "
         "ZONE_RESOURCE_POOL_EXHAUSTED(_WITH_DETAILS); seen: GCE_STOCKOUT",
     ),
-    _row(
+    Row(
         Shortage.AMOUNT,
-        r"quota metrics? exceed|quotas? (is|are|was|were) exceeded|\bquota '[^']*' exceeded"
-        r"|exceed(s|ed)? quota limit|custom_?model_?training",
+        re.compile(
+            r"(?is)quota metrics? exceed|quotas? (is|are|was|were) exceeded"
+            r"|\bquota '[^']*' exceeded|exceed(s|ed)? quota limit|custom_?model_?training"
+        ),
         "documented: The following quota metrics exceed quota limits: … (Vertex AI, Neural "
         "Architecture Search); seen: The following quotas are exceeded: "
         "CustomModelTrainingT4GPUsPerProjectPerRegion; Quota 'X' exceeded. Limit: 8.0",
@@ -204,6 +206,4 @@ def _details(details: Sequence[Any], kind: str) -> Iterator[Mapping[str, Any]]:
 
 def _is_zero(value: object) -> bool:
     """Tell whether a limit is zero: "0", "0.0" or 0, as REST and its clients write it."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return False
     return bool(_ZERO.fullmatch(str(value)))

@@ -35,10 +35,10 @@ class Report:
 def test_the_report_is_the_answer(errors: list[str], status: int, caplog: pytest.LogCaptureFixture) -> None:
     """Without secrets; the line has the measured numbers, and no field without a value."""
     caplog.set_level(logging.INFO)
-    said, code = answer(REQUEST, lambda: Report(errors=errors))
+    given, code = answer(REQUEST, lambda: Report(errors=errors))
     shown = [each.replace("hunter2", "[redacted]") for each in errors]
     assert code == status
-    assert said == {"open_launches": 3, "done": {"left": 2}, "why_not": None, "errors": shown}
+    assert given == {"open_launches": 3, "done": {"left": 2}, "why_not": None, "errors": shown}
     [line] = caplog.records
     assert line.message == "tick.done"
     fields = {"open_launches": 30, "done": {"left": 2}, "errors": shown, "function": "poll", "problems": 1}

@@ -39,6 +39,7 @@ def test_an_address_has_one_form(written: str, address: str) -> None:
         ("https://w.test/a b", "Write only https://HOST/PATH"),
         ("https://w.test\\x", "Write only https://HOST/PATH"),
         ("https://me:hunter2@w.test", "Remove it"),
+        ("https://me:hunter2@w.test/a://b", "Remove it"),
         ("https://wandb.ai", "Write https://api.wandb.ai"),  # wandb's own client refuses these three
         ("https://app.wandb.ai/home", "Write https://api.wandb.ai"),
         ("http://api.wandb.ai", "Write https://api.wandb.ai"),

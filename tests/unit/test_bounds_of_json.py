@@ -59,6 +59,7 @@ def deep(levels: int) -> str:
          f"a.b.c.d.e.f.g.h: {LONG}"),
         (f'{{"a": {{"b": {{"c": {{"d": {{"e": {{"f": {{"g": {{"h": [{"9" * 4301}]}}}}}}}}}}}}}}}}', (),
          f"a.b.c.d.e … .h[0]: {LONG}"),
+        ('{"a": ' * 101 + "1" + "}" * 101, (), f"a.a.a.a.a … .a.a: {DEEP}"),
         ('{"a": 1, "a": 2}', (), f"a: {TWICE}"),
         ('{"a": [{"b": 1}, {"b": 1, "c": {"b": 1}, "b": 2}]}', (), f"a[1].b: {TWICE}"),
         ('{"x": {"a": [{"b": 1, "b": 2}]}}', ("x",), f"a[0].b: {TWICE}"),
@@ -68,7 +69,7 @@ def deep(levels: int) -> str:
         ('{"a": 1', (), "run_spec: is not JSON: Expecting ',' delimiter: line 1 column 8 (char 7). Create the job"),
         ('}]{"a": 1}', (), "run_spec: is not JSON: Expecting value: line 1 column 1 (char 0). Create the job"),
     ],
-    ids=range(22),
+    ids=range(23),
 )  # fmt: skip
 def test_a_problem_names_its_place(text: str, prefix: tuple[str | int, ...], problem: str) -> None:
     """As its author knows it: relative to `prefix`, the middle of a long one left out."""
@@ -97,6 +98,16 @@ def test_keys_and_values_are_counted(count: int, refused: bool) -> None:
         assert named.value.field == "job"
         with pytest.raises(Reject, match=r"^job: has more than 100,000 keys and values"):
             check_values(text, "job")
+
+
+def test_a_stack_that_is_used_up_is_a_problem_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another thread's depth, for example."""
+
+    def fails(_: str) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("shared.core.bounded_json.json.loads", fails)
+    assert parsed("[]", (), "policy") == (None, "policy: is nested too deep. Flatten it.")
 
 
 def test_large_texts_are_handled_one_at_a_time() -> None:

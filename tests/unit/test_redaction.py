@@ -135,6 +135,11 @@ def test_a_known_secret_is_removed_in_any_form(secret: str, text: str, left: str
     assert redacted(text, [secret]) == left
 
 
+def test_the_longest_secret_is_removed_first() -> None:
+    """A shorter one may be a part of it."""
+    assert redacted("a-b-secret-c", ["b-secret", "a-b-secret-c", "z-secret"]) == "[redacted]"
+
+
 def test_a_long_text_is_cut_in_the_middle() -> None:
     """With a margin at the cut, in which half a secret could stand."""
     text = "a" * 50_000 + "-secret-1-" * 10 + "b" * 50_000

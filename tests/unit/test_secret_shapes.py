@@ -6,6 +6,13 @@ from shared.core.secret_shapes import without_shapes
 
 RANDOM = "a1B2c3D4e5F6"
 HEX = "0123456789abcdef0123456789abcdef01234567"
+RUN = RANDOM * 4
+
+
+def blocks(of_three: int, of_two: int) -> str:
+    """Return blocks of small letters, capitals and digits in turn: first those of three characters."""
+    sizes = [3] * of_three + [2] * of_two
+    return "".join("qZ7"[number % 3] * size for number, size in enumerate(sizes))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,22 @@ HEX = "0123456789abcdef0123456789abcdef01234567"
         ("--secret my-secret-name", "--secret my-secret-name"),  # gcloud's flag for a resource
         ("password=one;password=two", "password=[redacted]"),  # one value may contain a semicolon
         ('password="one"two three', 'password="[redacted]"two three'),
+        ("password=hunter2X, x", "password=[redacted], x"),
+        (f"(password={'x' * 100}X) x", "(password=[redacted]) x"),
+        ("password=none and password=hunter2", "password=none and password=[redacted]"),
+        ("password=&api_key=abc", "password=&api_key=[redacted]"),
+        ('password="api_key=abc" api_key=def', 'password="[redacted]" api_key=[redacted]'),
+        # long runs that encode no text: letters and digits change as by chance
+        (f"of {RUN[:40]}", "of [redacted]"),
+        (f"of {RUN[:39]}", f"of {RUN[:39]}"),
+        (f"of {RUN[:40].lower()}", f"of {RUN[:40].lower()}"),
+        (f"of {RUN[:16]}/some-other-words-and-more", "of [redacted]"),
+        (f"of {RUN[:15]}/some-other-words-and-more1", f"of {RUN[:15]}/some-other-words-and-more1"),
+        (f"of {blocks(8, 8)}", f"of {blocks(8, 8)}"),  # 15 changes in 40 characters
+        (f"of {blocks(6, 11)}", "of [redacted]"),  # 16 changes
         # base64
+        ("of YXBpOmh1bnRlcjJX", "of [redacted]"),  # api:hunter2W
+        ("of YXBpOmh1bnRlcjI=", "of YXBpOmh1bnRlcjI="),  # api:hunter2 is too short for a password
         ("of YXBpOmh1bnRlcjJodW50ZXIy", "of [redacted]"),  # api:hunter2hunter2
     ],
 )

@@ -69,6 +69,12 @@ TABLE: list[tuple[str, list[Any], str, Shortage]] = [
     ("words of a quota of calls", [], "Quota exceeded for quota metric 'a' and limit 'a per minute'", Shortage.RATE),
     ("words of a quota of machines", [], f"Quota exceeded: {CPUS}", Shortage.AMOUNT),
     ("words of a quota of nothing", [], f"Quota exceeded for metric: {CPUS}, limit: 0", Shortage.ZERO),
+    ("any violation", failure(subject="x"), "no", Shortage.AMOUNT),
+    ("general words", [], "You exceeded your quota", Shortage.AMOUNT),
+    ("a limit of a number", [{"@type": f"{TYPE}QuotaFailure", "violations": [{"quotaValue": 0}]}], "no", Shortage.ZERO),
+    ("a limit that is none", [{"@type": f"{TYPE}QuotaFailure", "violations": [{"quotaValue": False}]}], "no",
+     Shortage.AMOUNT),
+    ("the second violation", failure(subject="x") + failure(subject="y", quotaValue="0"), "no", Shortage.ZERO),
     ("nothing that says anything", [], "Too many requests", Shortage.RATE),
 ]  # fmt: skip
 
@@ -95,6 +101,8 @@ def test_a_429_is_told_apart(details: list[Any], message: str, wanted: Shortage)
         ("The following quotas are exceeded: CustomModelTrainingT4GPUsPerProjectPerRegion", Shortage.AMOUNT),
         ("Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 8.0 in region us-central1.", Shortage.AMOUNT),
         ("Quota 'NVIDIA_T4_GPUS' exceeded. Limit: 0.0 in region us-central1.", Shortage.ZERO),
+        ("Quota exceeded: 60 requests per minute", Shortage.RATE),
+        ("You exceeded your quota", Shortage.AMOUNT),
         ("toomanyrequests: you have reached your pull rate limit", None),
         ("The replica workerpool0-0 exited with a non-zero status of 1.", None),
         (f"The replica workerpool0-0 exited with a non-zero status of 1. Termination log message: {STOCKOUT}", None),

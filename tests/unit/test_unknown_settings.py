@@ -176,7 +176,7 @@ def test_the_near_name(name: str, known: list[str], near: str) -> None:
 
 def test_the_unknown_keys_of_a_file() -> None:
     """Of the top level and of its sections; those that W&B's agent knows pass."""
-    written: Any = {
+    written: dict[Any, Any] = {
         "entity": "team", "verbosity": 1, "entty": 1, "zzz": 2, "policy": {"zzz": 1}, "ladder": {"zzz": 1},
         "builder": {"type": "noop", "uri": "x", "build-context-store": "s", "build-context-stores": "s", "platform": 1},
         "registry": {"image_name": "x", "image-name": "y", "zzz": 1}, "scheduler": "text", 7: {"a": 1},

@@ -97,8 +97,8 @@ class PlaceSettings(Settings):
 
 def _reserved(settings: Mapping[str, Any]) -> ReservedPlaces:
     """Return the reserved places that these settings name; a setting may be absent."""
-    own = {settings.get(f"{role}_bucket", ""): holds for role, holds in HOLDS.items()}
-    if store := settings.get("build_context_store", ""):
+    buckets = {holds: settings.get(f"{role}_bucket") for role, holds in HOLDS.items()}
+    own = {bucket: holds for holds, bucket in buckets.items() if bucket}
+    if store := settings.get("build_context_store"):
         own[f"{store.removeprefix('gs://').rstrip('/')}/{CONTEXTS}"] = HOLDS["contexts"]
-    own.pop("", None)
-    return ReservedPlaces(settings.get("google_cloud_project", ""), own)
+    return ReservedPlaces(settings.get("google_cloud_project") or "", own)
