@@ -55,7 +55,7 @@ def test_a_value_is_named_by_its_type(value: object, named: str, empty: bool) ->
         (lambda value, path: mapping(value, path, "Own."), [{"a": 1}], "at: should be an object, but is a list. Own."),
         (lambda value, path: items(value, path, "Own."), {"a": 1}, "at: should be a list, but is an object. Own."),
     ],
-    ids=lambda value: str(getattr(value, "__name__", value))[:40],
+    ids=lambda value: getattr(value, "__name__", str(value)[:40]),
 )
 def test_a_field_is_read_or_refused(act: Any, value: object, wanted: object) -> None:
     """By its path; null counts as missing."""

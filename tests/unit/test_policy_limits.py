@@ -55,7 +55,7 @@ def read(reader: Any, value: object) -> object:
         (limits.replicas, "3", 3),
         (limits.replicas, -1, "at: should be a whole number, but is a number."),
     ],
-    ids=lambda value: str(getattr(value, "__name__", value))[:40],
+    ids=lambda value: getattr(value, "__name__", str(value)[:40]),
 )
 def test_a_rule_reads_a_value(reader: Any, value: object, wanted: object) -> None:
     """A missing one means what Vertex AI makes of it."""

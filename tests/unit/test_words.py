@@ -53,7 +53,7 @@ def test_a_word_is_written_as_in_json(value: object, written: str | None) -> Non
         (None, ""),
         (["a"], ""),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=lambda value: getattr(value, "__name__", str(value)[:40]),
 )
 def test_a_command_is_suggested_as_a_list(value: object, form: str) -> None:
     """At most twelve words, without the value of a secret."""
@@ -81,7 +81,7 @@ def test_a_secret_stays_out_of_a_suggested_command() -> None:
         (5, "Write [{name: …, value: …}]."),
         ([], "Write [{name: …, value: …}]."),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=lambda value: getattr(value, "__name__", str(value)[:40]),
 )
 def test_variables_are_suggested_as_a_list(value: object, form: str) -> None:
     """Without those that are secrets."""
