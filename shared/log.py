@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.core.errors import described
 from shared.core.redaction import redacted, remember
 
 _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
@@ -34,7 +35,7 @@ class CloudLoggingFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1]:
-            entry["error"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
+            entry["error"] = described(record.exc_info[1])
             entry["stack_trace"] = "".join(traceback.format_exception(record.exc_info[1]))
         if trace := _trace.get():
             entry["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"

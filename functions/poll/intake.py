@@ -17,6 +17,7 @@ from shared.core.errors import (
     OutcomeUnknown,
     OutOfTime,
     UnreadableRecord,
+    described,
 )
 from shared.core.intake import from_item
 from shared.core.launch import Launch, State
@@ -189,7 +190,7 @@ def words(exc: Exception) -> str:
     """Return an exception's message without secrets; with its name unless it is ours."""
     if isinstance(exc, LaunchError) and str(exc):
         return redacted(str(exc))
-    return redacted(f"{type(exc).__name__}: {exc}".removesuffix(": "))
+    return redacted(described(exc))
 
 
 def _is_refused(launch: Launch) -> bool:

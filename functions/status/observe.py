@@ -15,7 +15,7 @@ from functions.status.listing import Listing
 from functions.status.report import Report
 from shared.core.budget import Budget
 from shared.core.building import Build
-from shared.core.errors import LaunchError, Retry
+from shared.core.errors import LaunchError, Retry, described
 from shared.core.launch import Entry, RunPath, State
 from shared.core.message import Queue
 from shared.core.ports import Answers, Builds, RunTracker
@@ -107,7 +107,7 @@ def _answers(
         try:
             return ask(some)
         except Exception as exc:  # noqa: BLE001 - decisions that do not need W&B go on
-            failure = exc if isinstance(exc, LaunchError) else Retry(f"{type(exc).__name__}: {exc}")
+            failure = exc if isinstance(exc, LaunchError) else Retry(described(exc))
             return Answers(failed={key(thing): failure for thing in some})
 
     groups = [things[at : at + _GROUP] for at in range(0, len(things), _GROUP)]

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.core.errors import described
 from shared.core.redaction import redacted
 
 log = logging.getLogger(__name__)
@@ -63,5 +64,5 @@ class Report:
 
     def failed(self, where: str, exc: Exception) -> None:
         """Note and log a failure; the next tick tries again."""
-        self.errors.append(redacted(f"{where}: {type(exc).__name__}: {exc}"))
+        self.errors.append(redacted(f"{where}: {described(exc)}"))
         log.error("status.failed", extra={"fields": {"where": where}}, exc_info=exc)

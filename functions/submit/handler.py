@@ -25,7 +25,7 @@ from shared.adapters.wandb import (
 from shared.config.settings import SubmitSettings, load
 from shared.core.accounts import service_account
 from shared.core.budget import Budget
-from shared.core.errors import LaunchError, NotAMessage, Retry
+from shared.core.errors import LaunchError, NotAMessage, Retry, described
 from shared.core.launch import Backoff
 from shared.core.redaction import hiding, is_secret, redacted
 from shared.runspec.prepare import Preparation
@@ -63,7 +63,7 @@ def _without_secrets(exc: Exception) -> LaunchError:
     """Return an error that the framework may log; it has no cause, whose text may be anything."""
     if not isinstance(exc, LaunchError):
         log.error("submit.failed", exc_info=exc)
-        return Retry(redacted(f"{type(exc).__name__}: {exc}"))
+        return Retry(redacted(described(exc)))
     exc.args = (redacted(str(exc)),)
     return exc
 

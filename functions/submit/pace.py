@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.core.budget import Budget
 from shared.core.entry import PACED_AHEAD, Entry
-from shared.core.errors import Capacity, LaunchError
+from shared.core.errors import Capacity, LaunchError, described
 from shared.core.launch import Launch, State
 from shared.core.ports import Clock, LearnedPace, Ledger, PaceBook
 from shared.core.shortage import Shortage
@@ -130,4 +130,4 @@ def _current(pace: LearnedPace | None, now: datetime) -> LearnedPace | None:
 
 
 def _fields(entry: Entry, exc: LaunchError) -> dict[str, str]:
-    return {"launch_key": entry.key, "problem": f"{type(exc).__name__}: {exc}"}
+    return {"launch_key": entry.key, "problem": described(exc)}

@@ -2,7 +2,7 @@
 
 import logging
 
-from shared.core.errors import LaunchError, Retry
+from shared.core.errors import LaunchError, Retry, described
 from shared.core.launch import Launch
 from shared.core.redaction import hiding, secrets_in
 from shared.core.shorten import shown
@@ -19,12 +19,5 @@ def foreseen(launch: Launch, exc: Exception) -> LaunchError:
     fields = {"launch_key": launch.key}
     with hiding(secrets_in(launch.run_spec)):
         log.error("launch.unforeseen_error", exc_info=exc, extra={"fields": fields})
-    return Retry(f"unexpected error; its details are in this deployment's log: {_text(exc)}")
-
-
-def _text(exc: Exception) -> str:
-    try:
-        message = " ".join(str(exc).split())
-    except Exception:  # noqa: BLE001 - such as of an integer with more digits than Python prints
-        message = ""
-    return f"{type(exc).__name__}: {shown(message, LONGEST)}".rstrip(" :")
+    text = shown(" ".join(described(exc).split()), LONGEST)
+    return Retry(f"unexpected error; its details are in this deployment's log: {text}")

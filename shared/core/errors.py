@@ -9,6 +9,18 @@ from datetime import timedelta
 from shared.core.shortage import Shortage
 
 
+def described(exc: BaseException) -> str:
+    """Return an error as `Type: message`, for logs and reports.
+
+    Some errors cannot make their text: one of an integer with more digits than Python prints.
+    """
+    try:
+        message = str(exc)
+    except Exception:  # noqa: BLE001 - any error can come from there
+        message = ""
+    return f"{type(exc).__name__}: {message}".removesuffix(": ")
+
+
 class LaunchError(Exception):
     """The base of all errors that this project raises on purpose."""
 

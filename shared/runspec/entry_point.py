@@ -35,7 +35,7 @@ def started(command: list[str], field: str, *, own_image: bool) -> list[str]:
     script = _place_of_script(words, is_python=is_python)
     if script:
         words[script] = _relative(words[script], field)
-    if words[script].endswith(".ipynb") and (is_python or not script):
+    if words[script].lower().endswith(".ipynb") and (is_python or not script):
         return ["python3", "-c", NOTEBOOK, *words[script:]]
     return words
 

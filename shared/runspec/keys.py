@@ -153,7 +153,7 @@ def _places(tree: Shape) -> dict[str, list[Place]]:
     for place, shape in levels:
         for name, inner in shape.fields.items():
             moved = name == "service_account" and place[-1] == "spec"
-            if name in _NO_PLACES or name == RESOURCES[0] or moved:
+            if name in _NO_PLACES or name == RESOURCES[0] or name.startswith("_") or moved:
                 continue
             found_at.setdefault(name, []).append(place)
             levels.append(((*place, _component(name, inner)), inner))  # the loop reads it, too

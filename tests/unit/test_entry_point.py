@@ -31,6 +31,7 @@ ROWS = [
     (["python3", "nb.ipynb", "--lr", "1"], [*NB, "nb.ipynb", "--lr", "1"], "a run in Jupyter"),
     (["python3.exe", r"n\a b.ipynb"], [*NB, "n/a b.ipynb"], "a run in Jupyter on Windows"),
     (["nb.ipynb"], [*NB, "nb.ipynb"], "typed"),
+    (["python", "A/B.IPYNB"], [*NB, "A/B.IPYNB"], "typed"),
     (["papermill", "nb.ipynb", "out.ipynb"], ["papermill", "nb.ipynb", "out.ipynb"], "typed: it runs notebooks"),
     ([], [], "a job without one"),
 ]
