@@ -170,3 +170,17 @@ def test_an_id_is_found_at_its_own_place_only(text: str, found: str, size: int) 
     for at in range(0, len(encoded), size):
         finder.feed(encoded[at : at + size])
     assert finder.found == found
+
+
+@pytest.mark.parametrize(
+    ("call", "document", "operation"),
+    [
+        ("fail_item", documents.FAIL, "failRunQueueItem"),
+        ("warn_item", documents.WARN, "updateRunQueueItemWarning"),
+    ],
+)
+def test_a_report_may_quote_half_a_character(call: str, document: str, operation: str) -> None:
+    """A name in a run spec can have one, which no JSON of W&B takes."""
+    wandb, adapter = run_queue({operation: {"success": True}})
+    getattr(adapter, call)(QUEUE, "i1", "half \ud800 é", "run")
+    assert wandb.asked == [(document, {"runQueueItemId": "i1", "message": "half ? é", "stage": "run"})]
