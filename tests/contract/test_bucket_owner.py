@@ -79,3 +79,19 @@ def test_only_a_403_says_that_an_owner_is_hidden(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(LaunchError) as raised:
         Bucket("contexts", patience=0, project_number="77").exists("open/k")
     assert "storage.buckets.get" not in str(raised.value)
+
+
+@pytest.mark.parametrize("words", ["The specified bucket does not exist.", "Not Found", ""])
+def test_a_bucket_without_an_owner_does_not_exist(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """With any words: an absent bucket is no absent object."""
+    connected(monkeypatch, Wire(refusal(404, words)))
+    bucket = Bucket("contexts", project_number="77")
+    for call in (lambda: bucket.exists("open/k"), lambda: bucket.read("open/k"), lambda: bucket.delete("open/k", 1)):
+        with pytest.raises(Denied, match="gs://contexts: the bucket does not exist"):
+            call()
+
+
+def test_the_note_of_an_agent_named_after_a_bucket_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GCS names the absent object in its answer."""
+    connected(monkeypatch, Wire(refusal(404, "No such object: contexts/agents/my-bucket.json")))
+    assert Bucket("contexts").read("agents/my-bucket.json") is None

@@ -174,7 +174,15 @@ class Bucket:
         return int(found["generation"])
 
     def _require_ours(self) -> None:
-        require_owner(self._name, self._project_number, lambda: self._repeated(self._objects.owner))
+        require_owner(self._name, self._project_number, self._owner)
+
+    def _owner(self) -> object:
+        try:
+            return self._repeated(self._objects.owner)
+        except Refusal as exc:
+            if exc.code == 404:
+                raise self._no_bucket() from exc
+            raise
 
     def _repeated(self, call: Callable[[], T]) -> T:
         """Make a call, again while its failure may pass, for `patience` seconds."""

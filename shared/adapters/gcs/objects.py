@@ -88,8 +88,12 @@ class Objects:
         return found.get("projectNumber")
 
     def is_missing(self, exc: Refusal) -> bool:
-        """Tell whether a 404 says that there is no bucket, rather than no object."""
-        return "bucket" in exc.message.replace(self._bucket, "").lower()
+        """Tell whether a 404 says that there is no bucket, rather than no object.
+
+        The name of an agent, and so of its object, may contain the word.
+        """
+        message = exc.message.replace(self._bucket, "").lower()
+        return "bucket" in message and "no such object" not in message
 
     def _call(self, method: str, path: str, largest: int = LARGEST_PAGE, **request: Any) -> Answer:
         url = f"{self._emulator or GOOGLES}/{path}"
