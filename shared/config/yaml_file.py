@@ -60,7 +60,7 @@ def read_yaml(path: Path) -> Any:
     Raises:
         SettingsError: it is not one document of YAML, or exceeds a bound.
     """
-    return _parsed(read_bytes(path), str(path), lambda text: yaml.load(text, _Loader))  # noqa: S506  # nosec B506
+    return _parsed(read_bytes(path), str(path), lambda text: yaml.load(text, _Loader))  # noqa: S506 # nosec
 
 
 def parse_documents(content: bytes, name: str) -> list[Any]:
@@ -71,7 +71,7 @@ def parse_documents(content: bytes, name: str) -> list[Any]:
     """
     if len(content) > MAX_BYTES:
         raise SettingsError(f"{name} has more than {MAX_BYTES:,} bytes. Shorten it")
-    return list(_parsed(content, name, lambda text: list(yaml.load_all(text, _Loader))))  # nosec B506
+    return list(_parsed(content, name, lambda text: list(yaml.load_all(text, _Loader))))
 
 
 def read_bytes(file: Path | BinaryIO, name: str = "") -> bytes:

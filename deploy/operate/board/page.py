@@ -98,7 +98,7 @@ class Pages:
             "run_link": lambda entry: _link(run_page(pages, entry.run)),
             "job_link": self._job_link,
             "ours": self._place.ours,
-            "style": Markup(STYLE) if self._alone else "",  # noqa: S704 - our own file
+            "style": Markup(STYLE) if self._alone else "",  # noqa: S704 - our own file # nosec B704
             "style_hash": _hash(STYLE),
         }
         return self._environment.get_template(name).render(**shared, **values)
