@@ -21,7 +21,6 @@ import pytest
 from shared.core.errors import LaunchError, Reject
 
 PAGE = Path(__file__).with_name("error_texts.txt")
-PARTS = ("tests/unit", "tests/contract", "tests/entrypoints")  # other parts cause too many
 MOST = 10  # errors of one test on the page: some try every machine with every accelerator
 NEW = "PYTEST_NEW_ERROR_TEXTS"  # a folder: the tests write their errors there instead
 _FOLDER = re.compile(r"/[^ :;,'\"]*/pytest-of-[^ :;,'\"]+/")  # each test has another
@@ -29,8 +28,8 @@ _ABSENT = re.compile(r"\bneeds None\b|(^| )None( |$)|: None\b")  # where a text 
 
 
 @contextmanager
-def compared(*, kind: type[LaunchError] | None) -> Iterator[None]:
-    """Look at all errors of the block; those of a kind must be on the page. Raises AssertionError at its end."""
+def compared(*, steady: bool) -> Iterator[None]:
+    """Look at all errors of the block; those of a steady test are on the page. Raises AssertionError at its end."""
     odd: list[str] = []
     seen: dict[str, None] = {}
     refuse = Reject.__init__
@@ -39,7 +38,7 @@ def compared(*, kind: type[LaunchError] | None) -> Iterator[None]:
         if not all(isinstance(word, str) for word in words) or _ABSENT.search(" ".join(words)):
             odd.append(f"{type(error).__name__}{words}")
         Exception.__init__(error, *words)
-        if kind and isinstance(error, kind):
+        if steady:
             seen[_line(str(error))] = None
 
     def look_at_refusal(error: Reject, field: Any, problem: Any, fix: Any = "") -> None:
@@ -75,7 +74,7 @@ def main() -> None:
     """Run tests, and write the errors that they cause."""
     chosen = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "4", "-m", "not long", *(chosen or PARTS)]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "4", "-m", "not long", *(chosen or ["tests/unit"])]
         ended = subprocess.run(command, env={**os.environ, NEW: folder}, check=False)
         written = {line for file in Path(folder).iterdir() for line in file.read_text(encoding="utf-8").splitlines()}
     if ended.returncode and not chosen:

@@ -19,5 +19,5 @@ def foreseen(launch: Launch, exc: Exception) -> LaunchError:
     fields = {"launch_key": launch.key}
     with hiding(secrets_in(launch.run_spec)):
         log.error("launch.unforeseen_error", exc_info=exc, extra={"fields": fields})
-    text = shown(" ".join(described(exc).split()), LONGEST)
+    text = shown(" ".join(described(exc).split()), LONGEST).rstrip(" :")
     return Retry(f"unexpected error; its details are in this deployment's log: {text}")

@@ -18,7 +18,8 @@ def described(exc: BaseException) -> str:
         message = str(exc)
     except Exception:  # noqa: BLE001 - any error can come from there
         message = ""
-    return f"{type(exc).__name__}: {message}".removesuffix(": ")
+    name = type(exc).__name__
+    return f"{name}: {message}" if message.strip() else name
 
 
 class LaunchError(Exception):
