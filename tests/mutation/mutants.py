@@ -27,6 +27,7 @@ from tests.mutation import operators
 from tests.mutation.nearest import nearest
 
 FOLDER = Path("mutants")  # mutmut knows no other
+PARTS = "tests/unit tests/entrypoints tests/contract"
 FIRST = 2.0  # seconds of tests that come first
 
 
@@ -49,9 +50,15 @@ class Mutants:
             copy_also_copy_files()
             setup_source_paths()
             mutmut.create_mutants(workers)
-        say("Running new tests once, to see which functions each calls; three minutes for all of them …")
+        say("Running new tests once, to see which functions each calls; ten minutes for all of them …")
         self._runner: MutantRunner = get_mutant_runner(workers)
-        mutmut.collect_or_load_stats(self._runner, apply_config_invalidation=True)
+        try:
+            mutmut.collect_or_load_stats(self._runner, apply_config_invalidation=True)
+        except SystemExit:
+            say(
+                f"A test fails. To see it: cd {FOLDER}; MUTANT_UNDER_TEST=stats ../.venv/bin/python -m pytest -n 4 {PARTS}"
+            )
+            raise
         set_mutant_under_test("")
         found, _ = mutmut.collect_source_file_mutation_data(mutant_names=[])
         self._files: dict[str, SourceFileMutationData] = {name: file for file, name, _ in found}
