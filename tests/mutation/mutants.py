@@ -55,9 +55,7 @@ class Mutants:
         try:
             mutmut.collect_or_load_stats(self._runner, apply_config_invalidation=True)
         except SystemExit:
-            say(
-                f"A test fails. To see it: cd {FOLDER}; MUTANT_UNDER_TEST=stats ../.venv/bin/python -m pytest -n 4 {PARTS}"
-            )
+            say(f"A test fails; which one: cd {FOLDER}; MUTANT_UNDER_TEST=stats ../.venv/bin/python -m pytest {PARTS}")
             raise
         set_mutant_under_test("")
         found, _ = mutmut.collect_source_file_mutation_data(mutant_names=[])
