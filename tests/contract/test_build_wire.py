@@ -1,5 +1,6 @@
 """What leaves for Cloud Build from submit, and what comes back, without a network: requests, limits, errors."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,26 +67,27 @@ def test_a_build_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch, status
 @pytest.mark.parametrize(
     ("builds", "begins"),
     [
-        ([], True),
-        ([build(status="FAILURE", finishTime=ago(minutes=1))], True),
-        ([build(finishTime=ago(minutes=59))], False),
-        ([build(finishTime=ago(minutes=61))], True),
-        ([build()], True),
-        ([build(status="FAILURE"), build(2, finishTime=ago(minutes=59))], False),
+        (list, True),
+        (lambda: [build(status="FAILURE", finishTime=ago(minutes=1))], True),
+        (lambda: [build(finishTime=ago(minutes=50))], False),
+        (lambda: [build(finishTime=ago(minutes=61))], True),
+        (lambda: [build()], True),
+        (lambda: [build(status="FAILURE"), build(2, finishTime=ago(minutes=50))], False),
     ],
     ids=range(6),
 )
 def test_an_image_that_was_just_pushed_will_be_visible(
-    monkeypatch: pytest.MonkeyPatch, builds: list[Any], begins: bool
+    monkeypatch: pytest.MonkeyPatch, builds: Callable[[], list[Any]], begins: bool
 ) -> None:
     """Within an hour; later, it was deleted, and is built again."""
-    wire = served(monkeypatch, *builds)
+    given = builds()
+    wire = served(monkeypatch, *given)
     if begins:
         assert submit().ensure(RECIPE, PLENTY) == Ensured(build=NAME)
         return
     with pytest.raises(Retry) as raised:
         submit().ensure(RECIPE, PLENTY)
-    words = f"{builds[-1]['name']} has pushed {IMAGE}, which Artifact Registry does not show"
+    words = f"{given[-1]['name']} has pushed {IMAGE}, which Artifact Registry does not show"
     assert str(raised.value) == words
     assert wire.lines == [f"GET {BUILDS}", f"GET {TAG}"]
 
