@@ -19,6 +19,7 @@ from tests.security.test_redirects import CONTENT, served
         (" http://localhost:8080/wandb/ ", "http://localhost:8080/wandb"),
         ("https://[::1]:80/w", "https://[::1]:80/w"),
         ("https://w.test/a/b", "https://w.test/a/b"),
+        ("https://w.test/a@b", "https://w.test/a@b"),
     ],
 )
 def test_an_address_has_one_form(written: str, address: str) -> None:
