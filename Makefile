@@ -56,7 +56,7 @@ check: ready ## Run the whole gate: format, lint, types, audits, all tests, a sa
 	$(RUN) -m tests.advisories
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory long
-	@$(MAKE) --no-print-directory mutate ARGS="--sample 60 --again --seconds 600 --floor 0.75"
+	@$(MAKE) --no-print-directory mutate ARGS="--sample 60 --again --seconds 600 --floor 0.85"
 
 pins: ready ## Renew hashes of packages and digests of images
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-pins.txt
