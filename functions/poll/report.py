@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.core.errors import KeyRefused
+from shared.core.errors import KeyRefused, message_of
 from shared.core.redaction import redacted
 
 log = logging.getLogger(__name__)
@@ -52,11 +52,12 @@ class Report:
 
     def failed(self, where: str, problem: object, exc: Exception | None = None) -> None:
         """Note and log a failure; the next call tries again."""
-        if self.note(where, problem):
-            fields = {"where": where, "problem": str(problem)}
+        text = message_of(problem) if isinstance(problem, Exception) else str(problem)
+        if self.note(where, text):
+            fields = {"where": where, "problem": text}
             log.error("poll.failed", extra={"fields": fields}, exc_info=exc)
 
-    def note(self, where: str, problem: object) -> bool:
+    def note(self, where: str, problem: str) -> bool:
         """Note an error without logging it; return whether it is new."""
         text = redacted(f"{where}: {problem}")
         new = text not in self.errors

@@ -9,8 +9,8 @@ from datetime import timedelta
 from shared.core.shortage import Shortage
 
 
-def described(exc: BaseException) -> str:
-    """Return an error as `Type: message`, for logs and reports.
+def message_of(exc: BaseException) -> str:
+    """Return an error's message; its type if it has none.
 
     Some errors cannot make their text: one of an integer with more digits than Python prints.
     """
@@ -18,8 +18,13 @@ def described(exc: BaseException) -> str:
         message = str(exc)
     except Exception:  # noqa: BLE001 - any error can come from there
         message = ""
-    name = type(exc).__name__
-    return f"{name}: {message}" if message.strip() else name
+    return message if message.strip() else type(exc).__name__
+
+
+def described(exc: BaseException) -> str:
+    """Return an error as `Type: message`, for logs and reports; its type if it has no message."""
+    name, message = type(exc).__name__, message_of(exc)
+    return name if message == name else f"{name}: {message}"
 
 
 class LaunchError(Exception):

@@ -236,7 +236,7 @@ def _encoded(found: re.Match[str]) -> str:
     run = found[0]
     try:
         data = run.translate(str.maketrans("-_", "+/")).rstrip("=")
-        decoded = base64.b64decode(data + "=" * (-len(data) % 4)).decode("ascii")
+        decoded = base64.b64decode(data + "=" * (-len(data) % 4), validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         decoded = ""
     if decoded and decoded.isprintable():

@@ -45,50 +45,48 @@ class Row:
     source: str
 
 
-# The first matching row decides, for a 429 and for the error of a job; `(?is)` is for each.
+def _row(meaning: Shortage | Cause, words: str, source: str) -> Row:
+    return Row(meaning, re.compile(words, re.IGNORECASE | re.DOTALL), source)
+
+
+# The first matching row decides, for a 429 and for the error of a job.
 TABLE = (
-    Row(
+    _row(
         Cause.OWN,
-        re.compile(r"(?is)exited with a non-zero status"),
+        r"exited with a non-zero status",
         "documented: Vertex AI, Understand the training service",
     ),
-    Row(
+    _row(
         Cause.INTERNAL,
-        re.compile(r"(?is)\binternal error occurred"),
+        r"\binternal error occurred",
         "seen: Internal error occurred for the current attempt "
         "(google-research/t5x-on-vertex-ai#2)",
     ),
-    Row(
+    _row(
         Shortage.ZERO,
-        re.compile(r"(?is)quota.{0,400}\blimit:?\s+(of\s+)?0(\.0+)?(?!\.?\d)"),
+        r"quota.{0,400}\blimit:?\s+(of\s+)?0(\.0+)?(?!\.?\d)",
         "seen: Quota 'X' exceeded. Limit: 0.0 in region us-central1",
     ),
-    Row(
+    _row(
         Shortage.RATE,
-        re.compile(
-            r"(?is)\bper[ -](second|minute|hour|day)|(?-i:Per(Second|Minute|Hour|Day))"
-            r"|\d/(s|min|h|d)/|\brate.?limit"
-        ),
+        r"\bper[ -](second|minute|hour|day)|(?-i:Per(Second|Minute|Hour|Day))|\d/(s|min|h|d)/"
+        r"|\brate.?limit",
         "documented: Service Usage, names of rate limits; "
         "seen: Quota exceeded for quota metric … per minute",
     ),
-    Row(
+    _row(
         Shortage.STOCKOUT,
-        re.compile(
-            r"(?is)resources are insufficient in region|stockout|resource_pool_exhausted"
-            r"|does not have enough resources|\bout of capacity|temporarily unavailable"
-            r"|try a different region"
-        ),
+        r"resources are insufficient in region|stockout|resource_pool_exhausted"
+        r"|does not have enough resources|\bout of capacity|temporarily unavailable"
+        r"|try a different region",
         "documented: Vertex AI, Understand the training service, and Use Spot VMs; "
         "Compute Engine, Troubleshoot resource availability: "
         "ZONE_RESOURCE_POOL_EXHAUSTED(_WITH_DETAILS); seen: GCE_STOCKOUT",
     ),
-    Row(
+    _row(
         Shortage.AMOUNT,
-        re.compile(
-            r"(?is)quota metrics? exceed|quotas? (is|are|was|were) exceeded"
-            r"|\bquota '[^']*' exceeded|exceed(s|ed)? quota limit|custom_?model_?training"
-        ),
+        r"quota metrics? exceed|quotas? (is|are|was|were) exceeded|\bquota '[^']*' exceeded"
+        r"|exceed(s|ed)? quota limit|custom_?model_?training",
         "documented: The following quota metrics exceed quota limits: … (Vertex AI, Neural "
         "Architecture Search); seen: The following quotas are exceeded: "
         "CustomModelTrainingT4GPUsPerProjectPerRegion; Quota 'X' exceeded. Limit: 8.0",

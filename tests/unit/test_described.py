@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from functions.status.report import Report
+from functions.poll.report import Report as PollReport
+from functions.status.report import Report as StatusReport
 from shared.core.errors import Retry, described
 from shared.log import CloudLoggingFormatter
 
@@ -38,8 +39,9 @@ def test_its_log_line_is_written() -> None:
     assert "test_described.py" in line["stack_trace"]
 
 
-def test_status_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    """Its report names the place."""
-    report = Report()
-    report.failed("launch k", LONG)
-    assert report.errors == ["launch k: ValueError"]
+def test_poll_and_status_go_on() -> None:
+    """Their reports name the place."""
+    of_poll, of_status = PollReport(), StatusReport()
+    of_poll.failed("agent", LONG, LONG)
+    of_status.failed("launch k", LONG)
+    assert (of_poll.errors, of_status.errors) == (["agent: ValueError"], ["launch k: ValueError"])
