@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests.adapters
 
+SDK = "google/cloud/aiplatform/"
 PRODUCT = tuple(str(Path(__file__).parent.parent / name) for name in ("functions", "shared"))
 
 
@@ -35,12 +36,14 @@ def compared() -> Iterator[None]:
 
 
 def _caller() -> str:
-    """Return the line of the product that calls; nothing if a test calls, or if `within` bounds the call."""
-    frame, found = sys._getframe(2), ""  # noqa: SLF001
+    """Return the line of the product that calls; nothing if a test calls.
+
+    The SDK's look-ups take no timeout: `within` bounds them.
+    """
+    frame, files = sys._getframe(2), list[str]()  # noqa: SLF001
     while frame := frame.f_back:  # type: ignore[assignment]
-        file = frame.f_code.co_filename
-        if file.endswith("shared/core/within.py"):
-            return ""
-        if file.startswith(PRODUCT):
-            found = found or f"{file}:{frame.f_lineno}"
-    return found
+        files.append(frame.f_code.co_filename)
+        if files[-1].startswith(PRODUCT):
+            looks_up = any(SDK in file for file in files)
+            return "" if looks_up else f"{files[-1]}:{frame.f_lineno}"
+    return ""

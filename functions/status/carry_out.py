@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from functions.status.act import Actor
 from functions.status.announce import BATCH, Announcer
-from functions.status.decisions import Built, Decision, Finish, NoAction, Observed, Publish
+from functions.status.decisions import (
+    Built,
+    Decision,
+    Finish,
+    NoAction,
+    Observed,
+    Publish,
+    Withdraw,
+)
 from functions.status.report import Report
 from functions.status.settle import FollowUp, settle, unheard
 from shared.core.errors import Conflict, OutOfTime
@@ -101,7 +109,8 @@ class Acting:
         except OutOfTime:
             raise
         except Exception:
-            self._follow(FollowUp(entry, decision))  # events do not wait for W&B
+            if not isinstance(decision, Withdraw):  # that launch is not ours: it has nothing to say
+                self._follow(FollowUp(entry, decision))  # events do not wait for W&B
             raise
         if isinstance(decision, Finish):
             self._over.add(entry.key)

@@ -563,6 +563,9 @@ def test_destroy_takes_away_what_was_made_and_nothing_else(project: Whole, build
 @pytest.mark.long
 def test_a_destroyed_deployment_can_be_bootstrapped_again(project: Whole, build: Build) -> None:
     """Within the week, too, in which Google keeps deleted roles; and this time with a key of one's own."""
+    [block] = blocks(DESTROY)
+    done = project.run(f"{block.splitlines()[1]} --yes")  # again, unless this test runs alone
+    assert done.returncode == 0, done.stderr
     key = f"{LOCATION}/keyRings/launch/cryptoKeys/launch"
     project.cloud.resources[f"cloudkms.googleapis.com/{key}"] = {"name": key}
     before = len(project.cloud.calls)

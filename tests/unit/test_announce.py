@@ -264,6 +264,26 @@ def test_a_launch_that_may_not_be_ours_is_not_announced(scene: Scene, opened: Ca
     assert there is None or there.generation == launch.generation
 
 
+@pytest.mark.parametrize("call", ["read", "withdraw"])
+def test_another_agents_item_gets_nothing_while_its_record_cannot_be_deleted(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Neither an event nor a warning, and the next tick deletes it. The simulation found this."""
+    launch = scene.ledger.write(_anothers(scene).tell("Waiting: no room"))
+    whole, failing = getattr(scene.ledger, call), [Denied("no")]
+
+    def once(*args: object) -> object:
+        if failing:
+            raise failing.pop()
+        return whole(*args)
+
+    monkeypatch.setattr(scene.ledger, call, once)
+    assert scene.tick().errors == [f"{launch.key}: Denied: no"]
+    assert (scene.events.ids, scene.wandb.items["item"].warning) == ([], "")
+    assert scene.tick().done == {"Withdraw": 1}
+    assert (scene.events.ids, scene.ledger.open) == ([], {})
+
+
 def test_a_refused_item_is_announced_after_its_ack(scene: Scene) -> None:
     """Both events at once."""
     launch = _refused(scene)
