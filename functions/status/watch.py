@@ -76,20 +76,20 @@ class Watch:
         if self.cadence.mode is Mode.NEVER or budget.left <= 0:
             return None
         try:
-            note = self._kept_warm(last)
-            if last.freed and note and note.full:
+            note = self._kept_warm(last, budget)
+            if last.freed and note and note.full and budget.left > 0:
                 self.wake_ups.ring()
         except LaunchError as exc:
             last.failed("agent", exc)
             return None
         return note
 
-    def _kept_warm(self, last: Report) -> AgentNote | None:
+    def _kept_warm(self, last: Report, budget: Budget) -> AgentNote | None:
         note = self.agents.read()
         if not (last.freed or last.pending or last.stopping):
             return note
         for _ in range(TRIES):
-            if note is None:
+            if note is None or budget.left <= 0:
                 break
             until = self.cadence.extended(note.warm_until, self.clock())
             if until is None:

@@ -269,6 +269,29 @@ def test_a_tick_that_froze_warms_nothing_and_wakes_nobody(scene: Scene) -> None:
     assert (scene.agents.note.warm_until, scene.rung) == (None, 0)
 
 
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_a_tick_that_freezes_at_the_note_warms_nothing_and_wakes_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A long history found this: another poll has written the note meanwhile."""
+    scene.know(full=True)
+    scene.ticks.facts = lambda: {**IDLE, "freed": 1}
+    whole, left = getattr(scene.agents, call), [1]
+
+    def frozen(*args: object) -> object:
+        if left:
+            left.clear()
+            scene.clock.pass_(7200)
+            monkeypatch.setattr(scene.agents, call, whole)
+            scene.know(holder="another")
+        return whole(*args)
+
+    monkeypatch.setattr(scene.agents, call, frozen)
+    Watch(*scene.parts()).run(Budget(75, lambda: scene.clock().timestamp()))
+    assert not left
+    assert (scene.agents.note.warm_until, scene.agents.note.holder, scene.rung) == (None, "another", 0)
+
+
 @pytest.mark.parametrize("good", [0, 1])
 def test_a_note_that_cannot_be_read_ends_the_call_and_is_named(scene: Scene, good: int) -> None:
     """After a tick, or while status waits for the last slot to be filled."""
